@@ -1,0 +1,120 @@
+"""The one place where objects are put together: configuration to services, for the server and for commands."""
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from .config import Config
+from .db import DatabaseBusy, DatabaseFailed, DatabaseFull, Tx
+from .db import migrate as migrations
+from .db.sqlite import SQLiteDatabase, transact
+from .domain import access
+from .domain.blobs import Blobs
+from .domain.check import Checker, CheckReport
+from .domain.collect import Collector, GcReport
+from .domain.manifests import Manifests
+from .domain.referrers import Referrers
+from .domain.repositories import Repositories
+from .domain.tags import Tags
+from .domain.uploads import Uploads
+from .errors import StartError
+from .storage import StorageError
+from .storage import filesystem
+from .storage.filesystem import FilesystemStorage
+
+_FAILURES = (DatabaseBusy, DatabaseFull, DatabaseFailed, StorageError)
+
+
+class Services:
+    """All that handlers and jobs call. epoch: the start of the server that this process belongs to; metrics may be None."""
+
+    def __init__(self, config: Config, epoch: str, metrics=None):
+        self.metrics = metrics
+        self.db = SQLiteDatabase(config.database_file)
+        self.storage = FilesystemStorage(config.storage.root, config.storage.reserve)
+        self.anonymous = access.anonymous(config.auth.anonymous or "push")
+        gc = config.gc
+        self.repositories = Repositories(self.db)
+        self.tags = Tags(self.db)
+        self.manifests = Manifests(self.db)
+        self.referrers = Referrers(self.db)
+        self.blobs = Blobs(self.db, self.storage, gc.lease)
+        self.uploads = Uploads(self.db, self.storage, epoch, config.server.open_uploads)
+        self.collector = Collector(self.db, self.storage, gc.grace, gc.lease, gc.upload_expiry, gc.interval)
+        self.checker = Checker(self.db, self.storage)
+
+    def close(self) -> None:
+        """Wait for what was begun, then close database and store."""
+        self.manifests.close()
+        self.db.close()
+        self.storage.close()
+
+
+def prepare(config: Config) -> None:
+    """Before the first worker starts: migrate the database and mark the store. Raises StartError."""
+    root = config.storage.root
+    try:
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        config.database_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        migrate(config)
+        store_id = _store_id(config)
+        filesystem.prepare(root, store_id)
+    except OSError as error:
+        raise StartError(f"can't use the data directory {root}: {error.strerror}. Check that it is mounted and writable") from error
+
+
+def _store_id(config: Config) -> str:
+    """The id that ties database and store together; made at the first start. Raises StartError where they do not belong together."""
+    root, found = config.storage.root, filesystem.marker(config.storage.root)
+    known, used = transact(config.database_file, lambda tx: _known_store(tx, make=found is None))
+    if known is None:
+        raise StartError(f"{root} holds the files of a registry that this database does not know; use its database, or an empty directory")
+    if found is None and used:
+        raise StartError(f"{root} lacks the file {filesystem.MARKER} that the database expects. Is the right disk mounted there?")
+    if found is not None and found != known:
+        raise StartError(f"{root} belongs to another database: its {filesystem.MARKER} is not the one that this database expects")
+    return known
+
+
+def _known_store(tx: Tx, make: bool) -> tuple[str | None, bool]:
+    """(the store's id, whether the store should have content)."""
+    row = tx.one("SELECT value FROM settings WHERE name = 'store_id'")
+    if row is None and make:
+        made = secrets.token_hex(16)
+        tx.run("INSERT INTO settings (name, value) VALUES ('store_id', ?)", made)
+        return made, False
+    return (row[0] if row else None), tx.one("SELECT 1 FROM blobs LIMIT 1") is not None
+
+
+def migrate(config: Config) -> list[str]:
+    """Bring the database to this version's schema; the names of the migrations that were applied now. Raises StartError."""
+    return migrations.migrate(config.database_file)
+
+
+def run_check(config: Config, on_progress: Callable[[int, int], None]) -> CheckReport:
+    """The command `check`. Raises StartError."""
+    return _run(config, lambda services: services.checker.run(on_progress))
+
+
+def run_gc(config: Config) -> GcReport:
+    """The command `gc`: one round, safe beside a running server. Raises StartError."""
+    return _run(config, lambda services: services.collector.round())
+
+
+def _run(config: Config, work: Callable[[Services], Awaitable[Any]]) -> Any:
+    if not config.database_file.exists():
+        raise StartError(f"there is no database {config.database_file}: name the data directory with --data, or database.url")
+
+    async def main() -> Any:
+        services = Services(config, secrets.token_hex(8))
+        try:
+            return await work(services)
+        finally:
+            services.close()
+
+    try:
+        migrate(config)
+        return asyncio.run(main())
+    except _FAILURES as error:
+        raise StartError(f"the command stopped: {error}. What it had done is kept; run it again when the cause is mended") from error

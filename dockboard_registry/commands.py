@@ -1,0 +1,202 @@
+"""The command line: each command is one function from the configuration and its arguments to an exit status.
+
+Exit status: 0 all is well, 1 the command found something wrong, 2 it could not run.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from dockboard_registry import __version__, commit, config, logs
+from dockboard_registry.config import Config, ConfigError
+from dockboard_registry.errors import StartError
+
+FOUND = 1
+CANNOT_RUN = 2
+BAR_WIDTH = 40
+
+EPILOG = """\
+Every key of the configuration file is also a name in the environment: server.workers is DOCKBOARD_SERVER_WORKERS.
+The file is overruled by the environment, and that by flags. `config show` prints all keys with their values."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; its exit status. What can't be done is said in a sentence on standard error."""
+    parsed = parser().parse_args(arguments)
+    try:
+        return parsed.run(parsed) or 0
+    except (ConfigError, StartError) as error:
+        for line in str(error).splitlines():
+            print(f"registry: {line}", file=sys.stderr)
+    except BrokenPipeError:
+        # Whoever read our output has gone; Python must not try to write the rest of it at its exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    except OSError as error:
+        print(f"registry: {error}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("registry: interrupted", file=sys.stderr)
+    return CANNOT_RUN
+
+
+def parser() -> argparse.ArgumentParser:
+    """The grammar of the command line; --config, --listen and --data may stand before the command or after it."""
+    common = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    common.add_argument("--config", metavar="FILE", help="read this configuration file (TOML)")
+    common.add_argument("--data", metavar="DIR", help="data directory (storage.root), ./registry-data without it")
+    top = argparse.ArgumentParser(
+        prog="registry",
+        description="A container registry in one file. Without a command it serves.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        parents=[common],
+    )
+    _listen_flag(top)
+    top.add_argument("--version", action="version", version=version_line())
+    top.set_defaults(run=_serve)
+    commands = top.add_subparsers(title="commands", metavar="COMMAND")
+
+    def command(name: str, run: Callable[[argparse.Namespace], int], help: str) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, help=help, description=help[0].upper() + help[1:] + ".", parents=[common])
+        made.set_defaults(run=run)
+        return made
+
+    _listen_flag(command("serve", _serve, "serve until stopped; this is what happens without a command"))
+    _json_flag(command("check", _check, "verify that all that is stored is there, byte for byte (exit status 1: it is not)"))
+    _json_flag(command("gc", _gc, "collect garbage now, once; safe beside a running server"))
+    shown = command("config", _config, "show the configuration in effect, or check it")
+    shown.add_argument("what", choices=("show", "check"), help="print all keys and values, or only what is wrong")
+    command("migrate", _migrate, "bring the database to this version; serve does so too")
+    command("version", _version, "print version and commit")
+    return top
+
+
+def _listen_flag(made: argparse.ArgumentParser) -> None:
+    help = "address to serve on (server.listen), 127.0.0.1:5000 without it"
+    made.add_argument("--listen", metavar="HOST:PORT", default=argparse.SUPPRESS, help=help)
+
+
+def _json_flag(made: argparse.ArgumentParser) -> None:
+    made.add_argument("--json", action="store_true", help="print the result as one JSON object")
+
+
+def _load(parsed: argparse.Namespace) -> Config:
+    flags = {"config": "config", "listen": "server.listen", "data": "storage.root"}
+    return config.load({key: getattr(parsed, name) for name, key in flags.items() if hasattr(parsed, name)})
+
+
+def _load_quietly(parsed: argparse.Namespace) -> Config:
+    """For commands whose output is their result: only warnings are logged beside it."""
+    loaded = _load(parsed)
+    logs.configure(replace(loaded.log, level="warning"))
+    return loaded
+
+
+# The server's modules take most of the start-up time, so only the commands that need them import them.
+
+
+def _serve(parsed: argparse.Namespace) -> int:
+    loaded = _load(parsed)
+    from dockboard_registry import server
+
+    return server.serve(loaded)
+
+
+def _check(parsed: argparse.Namespace) -> int:
+    loaded = _with_data(_load_quietly(parsed))
+    from dockboard_registry import app
+
+    with Progress() as progress:
+        report = app.run_check(loaded, progress.show)
+    if parsed.json:
+        print(json.dumps(check_document(report)))
+    else:
+        for problem in report.problems:
+            print(f"{problem.kind} {problem.object}: {problem.detail}")
+        found = f"{len(report.problems)} problems" if report.problems else "all is well"
+        print(f"{report.blobs:,} blobs, {report.manifests:,} manifests, {report.bytes:,} bytes: {found}")
+    return FOUND if report.problems else 0
+
+
+def check_document(report: Any) -> dict[str, Any]:
+    """A CheckReport as `check --json` prints it."""
+    problems = [{"kind": item.kind, "object": item.object, "detail": item.detail} for item in report.problems]
+    counts = {name: getattr(report, name) for name in ("blobs", "manifests", "bytes")}
+    return {"ok": not problems, **counts, "problems": problems}
+
+
+def _gc(parsed: argparse.Namespace) -> int:
+    loaded = _with_data(_load_quietly(parsed))
+    from dockboard_registry import app
+
+    report = app.run_gc(loaded)
+    counts = {name: getattr(report, name) for name in ("links", "blobs", "keys", "uploads", "strays", "bytes")}
+    if parsed.json:
+        print(json.dumps(counts))
+    else:
+        print(
+            f"dropped {report.links:,} blobs from repositories, {report.blobs:,} from the registry, {report.uploads:,} stale uploads; "
+            f"removed {report.keys:,} files and {report.strays:,} strays: {report.bytes:,} bytes"
+        )
+    return 0
+
+
+def _with_data(loaded: Config) -> Config:
+    """The configuration, when there is data to work on: a mistyped --data must not count as a clean, empty registry."""
+    if not loaded.storage.root.is_dir():
+        raise StartError(f"there is no data directory {loaded.storage.root}: name the right one with --data DIR (storage.root)")
+    return loaded
+
+
+def _config(parsed: argparse.Namespace) -> int:
+    loaded = _load(parsed)
+    print(config.show(loaded) if parsed.what == "show" else "the configuration is right")
+    return 0
+
+
+def _migrate(parsed: argparse.Namespace) -> int:
+    loaded = _load_quietly(parsed)
+    from dockboard_registry import app
+
+    applied = app.migrate(loaded)
+    print("\n".join(f"applied {name}" for name in applied) or "the database is up to date")
+    return 0
+
+
+def _version(parsed: argparse.Namespace) -> int:
+    print(version_line())
+    return 0
+
+
+def version_line() -> str:
+    major, minor, micro = sys.version_info[:3]
+    return f"Dockboard Registry {__version__} (commit {commit()}, Python {major}.{minor}.{micro})"
+
+
+class Progress:
+    """A bar on standard error, where that is a terminal; nothing elsewhere."""
+
+    def __init__(self) -> None:
+        self._terminal = sys.stderr.isatty()
+        self._shown = -1
+
+    def show(self, done: int, total: int) -> None:
+        """Draw the bar when it has moved by at least one part in a thousand."""
+        part = 1000 * done // total if total else 1000
+        if not self._terminal or part == self._shown:
+            return
+        self._shown = part
+        filled = "#" * (BAR_WIDTH * part // 1000)
+        sys.stderr.write(f"\r[{filled:<{BAR_WIDTH}}] {part / 10:5.1f} %  {done:,} of {total:,}\x1b[K")
+        sys.stderr.flush()
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._shown >= 0:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()

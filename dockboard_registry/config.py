@@ -1,0 +1,314 @@
+"""The configuration: every option is declared once, here, with its kind, default and help.
+
+The file (TOML) is overruled by the environment, and that by flags. One rule names all keys: `server.workers` in words is
+`workers` in the file's section [server], and DOCKBOARD_SERVER_WORKERS in the environment. What is not known is an error.
+"""
+
+import json
+import os
+import stat
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import Field, dataclass, field, fields
+from difflib import get_close_matches
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Any
+
+from dockboard_registry import kinds
+
+PREFIX = "DOCKBOARD_"
+# Names for the project's own tests, which may stand in the environment of a server that they start.
+IGNORED = ("DOCKBOARD_TESTS_", "DOCKBOARD_PYZ")
+MOST_WORKERS = 8
+
+
+class ConfigError(Exception):
+    """The configuration can't be used; `problems` are sentences that name where each was found, and the key."""
+
+    def __init__(self, *problems: str):
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+def option(default: Any, kind: Any, help: str) -> Any:
+    """One option of a section; `default` is written as in the file, `help` reads on from "KEY: "."""
+    return field(default=kind.check(default), metadata={"kind": kind, "help": help, "default": json.dumps(default)})
+
+
+@dataclass(frozen=True)
+class ServerConfig:
+    listen: str = option("127.0.0.1:5000", kinds.Listen(), "address and port to serve on; port 0 takes a free one")
+    workers: int = option(0, kinds.Number(0, 256), f"worker processes; 0 = one per core, at most {MOST_WORKERS}")
+    external_url: str = option("", kinds.BaseUrl(), "how clients reach the registry, when not as they say in Host")
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = option(
+        [], kinds.Networks(), "proxies (addresses or networks) whose X-Forwarded-* headers are believed"
+    )
+    tls_certificate: str = option("", kinds.Text(), "PEM file with the certificate and its chain; serves https")
+    tls_key: str = option("", kinds.Text(), "PEM file with the certificate's key, readable by its owner only")
+    drain: float = option(60, kinds.seconds(), "seconds that running requests get to finish when the server stops")
+    header_timeout: float = option(10, kinds.seconds(1), "seconds that a client may take to send a request's header")
+    idle_timeout: float = option(75, kinds.seconds(1), "seconds that a connection may stay open between requests")
+    body_timeout: float = option(60, kinds.seconds(1), "seconds in which at least 1 KiB/s of a body has to arrive")
+    open_uploads: int = option(10000, kinds.Number(1), "upload sessions that may be open at once")
+
+
+@dataclass(frozen=True)
+class DatabaseConfig:
+    url: str = option("", kinds.DatabaseUrl(), "sqlite:FILE; empty = registry.db in storage.root")
+
+
+@dataclass(frozen=True)
+class StorageConfig:
+    root: Path = option("./registry-data", kinds.Directory(), "data directory")
+    reserve: int = option(
+        -1, kinds.Number(-1), "bytes of the disk that uploads leave free; -1 = 5 % of the disk, at most 1 GiB"
+    )
+
+
+@dataclass(frozen=True)
+class AuthConfig:
+    anonymous: str = option(
+        "",
+        kinds.Choice(("", "none", "pull", "push")),
+        "what everyone may do: none, pull or push; empty = push, and only loopback addresses are served",
+    )
+
+
+@dataclass(frozen=True)
+class GcConfig:
+    interval: float = option(3600, kinds.seconds(), "seconds between rounds of collecting garbage; 0 = never on its own")
+    grace: float = option(3600, kinds.seconds(), "seconds between giving up a blob and removing its bytes")
+    lease: float = option(86400, kinds.seconds(), "seconds that a repository keeps a blob that no manifest refers to")
+    upload_expiry: float = option(86400, kinds.seconds(), "seconds after which an upload that does not go on is dropped")
+
+
+@dataclass(frozen=True)
+class LogConfig:
+    level: str = option("info", kinds.Choice(("debug", "info", "warning", "error")), "debug, info, warning or error")
+    format: str = option("text", kinds.Choice(("text", "json")), "text, or json: one object a line")
+    access: bool = option(True, kinds.Switch(), "one line for each request")
+
+
+@dataclass(frozen=True)
+class MetricsConfig:
+    listen: str = option("", kinds.Listen(may_be_off=True), "address and port for Prometheus; empty = off")
+
+
+@dataclass(frozen=True)
+class Config:
+    """The whole configuration. `sources` tells for each key where its value comes from."""
+
+    server: ServerConfig = ServerConfig()
+    database: DatabaseConfig = DatabaseConfig()
+    storage: StorageConfig = StorageConfig()
+    auth: AuthConfig = AuthConfig()
+    gc: GcConfig = GcConfig()
+    log: LogConfig = LogConfig()
+    metrics: MetricsConfig = MetricsConfig()
+    sources: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+    options: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+    environ: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def workers(self) -> int:
+        """How many worker processes to run."""
+        return self.server.workers or min(MOST_WORKERS, cores())
+
+    @property
+    def database_file(self) -> Path:
+        """The SQLite file, absolute."""
+        name = self.database.url.partition(":")[2]
+        return Path(name).absolute() if name else self.storage.root / "registry.db"
+
+    @property
+    def scheme(self) -> str:
+        return "https" if self.server.tls_certificate else "http"
+
+    def reload(self) -> "Config":
+        """The configuration as its file says now; raises ConfigError."""
+        return load(self.options, self.environ)
+
+
+@dataclass(frozen=True)
+class Option:
+    """One row of the table of options."""
+
+    section: str
+    field: Field
+
+    @property
+    def key(self) -> str:
+        return f"{self.section}.{self.field.name}"
+
+    @property
+    def environment(self) -> str:
+        return PREFIX + self.key.replace(".", "_").upper()
+
+    @property
+    def kind(self) -> Any:
+        return self.field.metadata["kind"]
+
+    @property
+    def help(self) -> str:
+        return self.field.metadata["help"]
+
+    @property
+    def default(self) -> str:
+        """As the file would say it."""
+        return self.field.metadata["default"]
+
+
+SECTIONS = {section.name: section.type for section in fields(Config) if section.name not in ("sources", "options", "environ")}
+OPTIONS = {
+    option.key: option for name, section in SECTIONS.items() for option in (Option(name, item) for item in fields(section))
+}
+
+
+def cores() -> int:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def load(options: Mapping[str, str], environ: Mapping[str, str] | None = None) -> Config:
+    """The configuration from flags, environment and file; raises ConfigError with all that is wrong.
+
+    `options` are flags by key (`server.listen`), and `config`, the name of the file. Nothing is created or changed.
+    """
+    environ = dict(os.environ if environ is None else environ)
+    problems: list[str] = []
+    values: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+    for source, key, value in _given(options, environ, problems):
+        try:
+            values[key] = OPTIONS[key].kind.check(value() if callable(value) else value)
+            sources[key] = source
+        except ValueError as error:
+            problems.append(f"{source}: {key} {error}")
+    if problems:
+        raise ConfigError(*problems)
+    config = Config(**_sections(values), sources=sources, options=dict(options), environ=environ)
+    _check(config)
+    return config
+
+
+def _sections(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values by key -> sections by name."""
+    return {
+        name: section(**{key.partition(".")[2]: value for key, value in values.items() if key.startswith(name + ".")})
+        for name, section in SECTIONS.items()
+    }
+
+
+def _given(options: Mapping[str, str], environ: Mapping[str, str], problems: list[str]) -> Iterator[tuple[str, str, Any]]:
+    """(source, key, value) of all that is set, what counts more coming later; a value in text is yet to be converted."""
+    if options.get("config"):
+        yield from _file_values(options["config"], problems)
+    for name, key in _environment_keys(environ, problems):
+        yield f"environment {name}", key, _later(key, environ[name])
+    for key in OPTIONS:
+        if options.get(key) is not None:
+            yield "flag", key, _later(key, options[key])
+
+
+def _later(key: str, text: str) -> Any:
+    return lambda: OPTIONS[key].kind.of_text(text)
+
+
+def _file_values(name: str, problems: list[str]) -> Iterator[tuple[str, str, Any]]:
+    for section, content in _read(name).items():
+        if section not in SECTIONS:
+            problems.append(f"file {name}: there is no section [{section}]{_nearest(section, SECTIONS)}")
+        elif not isinstance(content, dict):
+            problems.append(f"file {name}: {section} must be a section, written [{section}]")
+        else:
+            for item, value in content.items():
+                key = f"{section}.{item}"
+                if key in OPTIONS:
+                    yield f"file {name}", key, value
+                else:
+                    problems.append(f"file {name}: there is no key {key}{_nearest(key, OPTIONS)}")
+
+
+def _read(name: str) -> dict[str, Any]:
+    try:
+        with open(name, "rb") as file:
+            return tomllib.load(file)
+    except OSError as error:
+        raise ConfigError(f"can't read the configuration file {name}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"file {name}: this is not TOML: {error}") from None
+
+
+def _environment_keys(environ: Mapping[str, str], problems: list[str]) -> list[tuple[str, str]]:
+    """(name, key) of the names that are ours."""
+    known = {option.environment: key for key, option in OPTIONS.items()}
+    ours = [name for name in sorted(environ) if name.startswith(PREFIX) and not name.startswith(IGNORED)]
+    for name in ours:
+        if name not in known:
+            problems.append(f"environment {name}: there is no such setting{_nearest(name, known)}")
+    return [(name, known[name]) for name in ours if name in known]
+
+
+def _nearest(word: str, known: Mapping[str, Any]) -> str:
+    found = get_close_matches(word, known, n=1, cutoff=0)
+    return f"; did you mean {found[0]}?" if found else ""
+
+
+def _check(config: Config) -> None:
+    """What concerns several options, and the files that they name."""
+    problems = [*_listen_problems(config), *_tls_problems(config.server)]
+    if problems:
+        raise ConfigError(*problems)
+
+
+def _listen_problems(config: Config) -> Iterator[str]:
+    if not config.auth.anonymous and not kinds.is_loopback(kinds.split_address(config.server.listen)[0]):
+        yield (
+            f"server.listen is {config.server.listen}, which other machines may reach, and there are no accounts in this version: "
+            'everyone who reaches it could push and delete. If that is meant, set auth.anonymous = "push" '
+            '(DOCKBOARD_AUTH_ANONYMOUS=push; "pull" lets them pull only); if not, listen on 127.0.0.1'
+        )
+
+
+def _tls_problems(server: ServerConfig) -> Iterator[str]:
+    if bool(server.tls_certificate) != bool(server.tls_key):
+        given, other = ("tls_certificate", "tls_key") if server.tls_certificate else ("tls_key", "tls_certificate")
+        yield f"server.{given} is set without server.{other}: TLS needs both"
+        return
+    for key, name in (("tls_certificate", server.tls_certificate), ("tls_key", server.tls_key)):
+        if name:
+            yield from _file_problems(f"server.{key}", name, secret=key == "tls_key")
+
+
+def _file_problems(key: str, name: str, secret: bool) -> Iterator[str]:
+    try:
+        with open(name, "rb") as file:
+            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+    except OSError as error:
+        yield f"{key}: can't read {name}: {error.strerror}"
+        return
+    if secret and mode & 0o077:
+        yield f"{key}: others may use {name} (mode {mode:04o}); run: chmod 600 {name}"
+
+
+def show(config: Config) -> str:
+    """The whole configuration as TOML, each key with its help and where its value comes from."""
+    lines = []
+    for name in SECTIONS:
+        lines.append(f"[{name}]")
+        for item in (item for item in OPTIONS.values() if item.section == name):
+            value = getattr(getattr(config, name), item.field.name)
+            lines.append(f"# {item.help}")
+            lines.append(f"{item.field.name} = {item.kind.toml(value)}  # {config.sources.get(item.key, 'default')}")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def table() -> str:
+    """The options as the README's table."""
+    lines = ["| key | default | what it is |", "|---|---|---|"]
+    lines += [f"| `{item.key}` | `{item.default}` | {item.help} |" for item in OPTIONS.values()]
+    return "\n".join(lines)

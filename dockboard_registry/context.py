@@ -1,0 +1,44 @@
+"""What the supervisor hands to each worker process."""
+
+import mmap
+import socket
+import struct
+import time
+from dataclasses import dataclass
+
+HEARTBEAT = struct.Struct("d")
+
+
+@dataclass(frozen=True)
+class WorkerContext:
+    """One worker's place among its siblings. All but `slot` is the same for all of them.
+
+    `board` is memory that all workers and the supervisor share; its first bytes are one heartbeat for each slot.
+    """
+
+    slot: int
+    # Random, new at each start of the supervisor: tells this run's processes from those before.
+    epoch: str
+    listeners: list[socket.socket]
+    metrics_listener: socket.socket | None
+    # Read end of a pipe that only the supervisor could write to: readable, at its end, means that the supervisor is gone.
+    parent_alive: int
+    board: mmap.mmap
+
+    def beat(self) -> None:
+        """Say that this worker's event loop runs; the supervisor kills a worker that has not for 30 s."""
+        HEARTBEAT.pack_into(self.board, self.slot * HEARTBEAT.size, time.monotonic())
+
+    def ready(self) -> None:
+        """Say that the worker serves; it is the first heartbeat."""
+        self.beat()
+
+
+def last_beat(board: mmap.mmap, slot: int) -> float:
+    """time.monotonic() of the slot's last heartbeat; 0.0 when its worker is not ready yet."""
+    return HEARTBEAT.unpack_from(board, slot * HEARTBEAT.size)[0]
+
+
+def clear_beat(board: mmap.mmap, slot: int) -> None:
+    """Forget the heartbeat of the slot's last worker."""
+    HEARTBEAT.pack_into(board, slot * HEARTBEAT.size, 0.0)

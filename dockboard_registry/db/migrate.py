@@ -1,0 +1,71 @@
+"""Numbered SQL files, applied once each and in order; a newer schema than this program's is refused.
+
+Each file is one transaction together with its row in schema_versions, so that a kill leaves it applied or not at all.
+"""
+
+import sqlite3
+from importlib import resources
+from pathlib import Path
+
+from ..errors import StartError
+from . import DatabaseBusy, DatabaseFailed, DatabaseFull, now
+from .sqlite import connect, translate
+
+_VERSIONS = "CREATE TABLE IF NOT EXISTS schema_versions (version BIGINT NOT NULL PRIMARY KEY, name VARCHAR(255) NOT NULL, applied_at BIGINT NOT NULL)"
+
+
+def files() -> list[tuple[int, str, str]]:
+    """(version, name, SQL) of every migration, in order: packed beside this package, or in the source tree's schema/."""
+    packed = resources.files(__package__.partition(".")[0]).joinpath("schema")
+    folder = packed if packed.is_dir() else Path(__file__).resolve().parents[2] / "schema"
+    names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
+    return [(int(name[:4]), name, folder.joinpath(name).read_text("utf-8")) for name in names]
+
+
+def statements(sql: str) -> list[str]:
+    """The statements of a file; a semicolon at the end of a line ends one."""
+    lines = [line for line in sql.splitlines() if not line.lstrip().startswith("--")]
+    return [part.strip() for part in "\n".join(lines).split(";\n") if part.strip().rstrip(";")]
+
+
+def migrate(path: Path) -> list[str]:
+    """Bring the database to this program's schema; returns the names that were applied now. Raises StartError."""
+    try:
+        connection = connect(path)
+        try:
+            connection.execute(_VERSIONS)
+            return [name for version, name, sql in files() if _apply(connection, version, name, sql)]
+        finally:
+            connection.close()
+    except (sqlite3.Error, DatabaseBusy, DatabaseFailed, DatabaseFull) as error:
+        reason = translate(error) if isinstance(error, sqlite3.Error) else error
+        raise StartError(
+            f"the database {path} can't be used: {reason}. Nothing was changed. "
+            "If the file is damaged, restore it from a backup; never delete it, it knows what every stored file is."
+        ) from error
+
+
+def _apply(connection: sqlite3.Connection, version: int, name: str, sql: str) -> bool:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        newest = connection.execute("SELECT COALESCE(MAX(version), 0) FROM schema_versions").fetchone()[0]
+        _refuse_newer(newest)
+        if version <= newest:
+            return False
+        for statement in statements(sql):
+            connection.execute(statement)
+        connection.execute("INSERT INTO schema_versions (version, name, applied_at) VALUES (?, ?, ?)", (version, name, now()))
+        connection.execute("COMMIT")
+        return True
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+def _refuse_newer(newest: int) -> None:
+    known = files()[-1][0]
+    if newest > known:
+        raise StartError(
+            f"the database has schema {newest}, this program knows schemas up to {known}. "
+            "Start the newer version of Dockboard Registry that made it, or restore a backup from before the upgrade."
+        )

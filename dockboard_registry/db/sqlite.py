@@ -1,0 +1,230 @@
+"""SQLite: point reads on the loop's own connection, lists on a thread, writes on one writer thread a process.
+
+WAL with synchronous=FULL for what is acknowledged (NORMAL loses acknowledged commits at a power cut) and NORMAL for upload
+sessions. A lock file makes writers of all processes queue in the kernel instead of polling, and it covers the automatic
+checkpoint inside COMMIT too, so that no two connections ever write and checkpoint at once (the defect that SQLite 3.51.3 mended).
+"""
+
+import asyncio
+import fcntl
+import os
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from . import DatabaseBusy, DatabaseFailed, DatabaseFull, Row, T
+
+_BATCH = 64
+_BUSY_MS = 10_000
+
+
+class SQLiteTx:
+    """A Tx over one connection."""
+
+    def __init__(self, connection: sqlite3.Connection):
+        self._execute = connection.execute
+
+    def one(self, sql: str, *parameters: Any) -> Row | None:
+        return self._execute(sql, parameters).fetchone()
+
+    def all(self, sql: str, *parameters: Any) -> list[Row]:
+        return self._execute(sql, parameters).fetchall()
+
+    def run(self, sql: str, *parameters: Any) -> int:
+        return self._execute(sql, parameters).rowcount
+
+    def insert(self, sql: str, *parameters: Any) -> bool:
+        try:
+            self._execute(sql, parameters)
+        except sqlite3.IntegrityError as error:
+            if error.sqlite_errorcode in (sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY):
+                return False
+            raise
+        return True
+
+
+class _Job(NamedTuple):
+    fn: Callable
+    durable: bool
+    loop: asyncio.AbstractEventLoop
+    future: asyncio.Future
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """A connection in autocommit mode that any one thread may use; raises DatabaseFailed where the file is no database."""
+    connection = sqlite3.connect(path, timeout=_BUSY_MS / 1000, isolation_level=None, check_same_thread=False)
+    try:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA journal_size_limit=67108864")
+    except sqlite3.Error as error:
+        connection.close()
+        raise translate(error) from error
+    return connection
+
+
+def translate(error: sqlite3.Error) -> Exception:
+    """The database layer's own error for one of sqlite3's; SQLite result codes: sqlite.org/rescode.html."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return DatabaseBusy(str(error))
+    if code == sqlite3.SQLITE_FULL:
+        return DatabaseFull(str(error))
+    return DatabaseFailed(str(error))
+
+
+def transact(path: Path, fn: Callable[[SQLiteTx], T]) -> T:
+    """One write transaction at start-up, before there is an event loop."""
+    connection = connect(path)
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        outcome = fn(SQLiteTx(connection))
+        connection.execute("COMMIT")
+        return outcome
+    except sqlite3.Error as error:
+        raise translate(error) from error
+    finally:
+        connection.close()
+
+
+class SQLiteDatabase:
+    """`Database` over one file; one instance a process, made after fork."""
+
+    def __init__(self, path: Path):
+        self._path = path
+        self._reader_connection = connect(path)
+        self._reader = SQLiteTx(self._reader_connection)
+        self._scanner: sqlite3.Connection | None = None
+        self._scans = ThreadPoolExecutor(1, "db-scan")
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._writer = _Writer(path, self._jobs)
+        self._writer.start()
+
+    async def read(self, fn: Callable[[SQLiteTx], T]) -> T:
+        try:
+            return fn(self._reader)
+        except sqlite3.Error as error:
+            raise translate(error) from error
+
+    def scan(self, fn: Callable[[SQLiteTx], T]):
+        return asyncio.get_running_loop().run_in_executor(self._scans, self._snapshot, fn)
+
+    def _snapshot(self, fn: Callable[[SQLiteTx], T]) -> T:
+        if self._scanner is None:
+            self._scanner = connect(self._path)
+        try:
+            self._scanner.execute("BEGIN")
+            try:
+                return fn(SQLiteTx(self._scanner))
+            finally:
+                self._scanner.execute("ROLLBACK")
+        except sqlite3.Error as error:
+            raise translate(error) from error
+
+    def write(self, fn: Callable[[SQLiteTx], T], durable: bool = True):
+        loop = asyncio.get_running_loop()
+        future = loop.create_future()
+        self._jobs.put(_Job(fn, durable, loop, future))
+        return future
+
+    def close(self) -> None:
+        """Wait for the writes that were asked for, then close."""
+        self._jobs.put(None)
+        self._writer.join()
+        self._scans.shutdown()
+        if self._scanner is not None:
+            self._scanner.close()
+        self._reader_connection.close()
+
+
+class _Writer(threading.Thread):
+    """Takes all waiting jobs into one transaction, each in a savepoint, so that concurrent requests share one sync."""
+
+    def __init__(self, path: Path, jobs: queue.SimpleQueue):
+        super().__init__(name="db-writer", daemon=True)
+        self._jobs = jobs
+        self._connection = connect(path)
+        self._connection.execute("PRAGMA wal_autocheckpoint=1000")
+        self._tx = SQLiteTx(self._connection)
+        self._lock = os.open(f"{path}.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        self._synchronous = True
+
+    def run(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            batch = [job]
+            last = False
+            while len(batch) < _BATCH and not self._jobs.empty():
+                if (job := self._jobs.get()) is None:
+                    last = True
+                    break
+                batch.append(job)
+            self._answer(batch, self._commit(batch))
+            if last:
+                break
+        self._connection.close()
+        os.close(self._lock)
+
+    def _commit(self, batch: list[_Job]) -> list[tuple[Any, BaseException | None]]:
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        try:
+            self._set_synchronous(any(job.durable for job in batch))
+            self._connection.execute("BEGIN IMMEDIATE")
+            outcomes = [self._savepoint(job.fn) for job in batch]
+            self._connection.execute("COMMIT")
+            return outcomes
+        except sqlite3.Error as error:
+            return [(None, translate(error)) for _ in batch]
+        finally:
+            self._leave_transaction()
+            fcntl.flock(self._lock, fcntl.LOCK_UN)
+
+    def _savepoint(self, fn: Callable) -> tuple[Any, BaseException | None]:
+        """Run one job; its own failure undoes only its own changes, a failure of the database ends the whole batch."""
+        self._connection.execute("SAVEPOINT job")
+        try:
+            outcome = fn(self._tx), None
+        except sqlite3.Error:
+            raise
+        except Exception as error:
+            self._connection.execute("ROLLBACK TO job")
+            outcome = None, error
+        self._connection.execute("RELEASE job")
+        return outcome
+
+    def _set_synchronous(self, durable: bool) -> None:
+        if durable != self._synchronous:
+            self._connection.execute("PRAGMA synchronous=FULL" if durable else "PRAGMA synchronous=NORMAL")
+            self._synchronous = durable
+
+    def _leave_transaction(self) -> None:
+        if self._connection.in_transaction:
+            try:
+                self._connection.execute("ROLLBACK")
+            except sqlite3.Error:
+                pass  # SQLite has rolled back by itself after this kind of error
+
+    @staticmethod
+    def _answer(batch: list[_Job], outcomes: list[tuple[Any, BaseException | None]]) -> None:
+        """Wake each loop once for all of its futures; a loop that is closed no longer waits for them."""
+        by_loop: dict[asyncio.AbstractEventLoop, list] = {}
+        for job, outcome in zip(batch, outcomes):
+            by_loop.setdefault(job.loop, []).append((job.future, outcome))
+        for loop, answers in by_loop.items():
+            try:
+                loop.call_soon_threadsafe(_resolve, answers)
+            except RuntimeError:
+                pass
+
+
+def _resolve(answers: list) -> None:
+    for future, (result, error) in answers:
+        if future.done():
+            continue
+        if error is None:
+            future.set_result(result)
+        else:
+            future.set_exception(error)

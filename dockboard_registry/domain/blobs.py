@@ -1,0 +1,122 @@
+"""Blobs: one row a digest for the bytes, one link a repository for the right to read them there.
+
+A link carries a lease. HEAD, mount and upload renew it; what no manifest of the repository has referred to for longer than the
+lease leaves the repository (see collect.py). A client that was told "exists" therefore has that long to push its manifest.
+"""
+
+from typing import NamedTuple
+
+from ..db import Database, Tx, now
+from ..errors import BlobUnknown, InUse
+from ..storage import KeyMissing, Source, Storage
+from . import repositories
+
+_FIND = (
+    "SELECT blobs.storage_key, blobs.size, repository_blobs.leased_at, repositories.id FROM repositories"
+    " JOIN repository_blobs ON repository_blobs.repository_id = repositories.id"
+    " JOIN blobs ON blobs.digest = repository_blobs.digest"
+    " WHERE repositories.name = ? AND repository_blobs.digest = ?"
+)
+
+
+class Blob(NamedTuple):
+    """A blob as a repository sees it: size in bytes, leased_at in milliseconds."""
+
+    storage_key: str
+    size: int
+    leased_at: int
+    repository_id: int
+
+
+def link(tx: Tx, repository_id: int, digest: str) -> None:
+    """Make the blob readable in the repository and begin its lease anew."""
+    at = now()
+    if not renew(tx, repository_id, digest, at):
+        tx.insert("INSERT INTO repository_blobs (repository_id, digest, leased_at) VALUES (?, ?, ?)", repository_id, digest, at)
+
+
+def renew(tx: Tx, repository_id: int, digest: str, at: int) -> bool:
+    """Begin the lease anew; False where the blob is not in the repository. Locks the link's row against collection."""
+    return tx.run("UPDATE repository_blobs SET leased_at = ? WHERE repository_id = ? AND digest = ?", at, repository_id, digest) > 0
+
+
+def store(tx: Tx, digest: str, key: str, size: int) -> None:
+    """Name the key as the blob's bytes. Bytes that were just verified replace older ones, so a new push mends a damaged blob."""
+    old = tx.one("SELECT storage_key FROM blobs WHERE digest = ?", digest)
+    if old is None and tx.insert("INSERT INTO blobs (digest, storage_key, size, created_at) VALUES (?, ?, ?, ?)", digest, key, size, now()):
+        return
+    old = old or tx.one("SELECT storage_key FROM blobs WHERE digest = ?", digest)
+    tx.run("UPDATE blobs SET storage_key = ?, size = ? WHERE digest = ?", key, size, digest)
+    condemn(tx, old[0])
+
+
+def condemn(tx: Tx, key: str) -> None:
+    """Nothing names this key any more; the collector deletes its bytes after the grace period."""
+    tx.insert("INSERT INTO garbage (storage_key, condemned_at) VALUES (?, ?)", key, now())
+
+
+class Blobs:
+    """lease: seconds that an unreferenced blob stays in its repository."""
+
+    def __init__(self, db: Database, storage: Storage, lease: float):
+        self._db = db
+        self._storage = storage
+        self._renew_after = int(lease * 100)
+
+    async def find(self, repository: str, digest: str) -> Blob:
+        """Raises BlobUnknown, for an unknown repository too."""
+        row = await self._db.read(lambda tx: tx.one(_FIND, repository, digest))
+        if row is None:
+            raise BlobUnknown("this repository has no blob of that digest", digest=digest)
+        return Blob(*row)
+
+    async def promise(self, repository: str, digest: str) -> Blob:
+        """find, and make sure that the blob stays for the lease: a client that hears "exists" will not push it.
+
+        The lease is written when a tenth of it has passed, so that repeated questions cost a read.
+        """
+        blob = await self.find(repository, digest)
+        at = now()
+        if at - blob.leased_at > self._renew_after:
+            if not await self._db.write(lambda tx: renew(tx, blob.repository_id, digest, at), durable=False):
+                raise BlobUnknown("this repository has no blob of that digest", digest=digest)
+        return blob
+
+    async def open(self, repository: str, digest: str) -> Source:
+        """The bytes. A new push may have moved them between the question and the opening: then once more. Raises BlobUnknown."""
+        blob = await self.find(repository, digest)
+        try:
+            return await self._storage.open(blob.storage_key)
+        except KeyMissing:
+            again = await self.find(repository, digest)
+            if again.storage_key == blob.storage_key:
+                raise
+            return await self._storage.open(again.storage_key)
+
+    async def mount(self, repository: str, digest: str, source: str | None) -> bool:
+        """Link a blob that `source` has, or any repository when source is None; False where there is none."""
+
+        def change(tx: Tx) -> bool:
+            if source is not None:
+                found = tx.one(_FIND, source, digest)
+            else:
+                found = tx.one("SELECT 1 FROM repository_blobs WHERE digest = ? LIMIT 1", digest)
+            if found is None:
+                return False
+            link(tx, repositories.ensure(tx, repository), digest)
+            return True
+
+        return await self._db.write(change)
+
+    async def delete(self, repository: str, digest: str) -> None:
+        """Take the blob out of the repository. Raises BlobUnknown; InUse while a manifest there refers to it."""
+
+        def change(tx: Tx) -> None:
+            found = repositories.find(tx, repository)
+            user = tx.one("SELECT manifest_digest FROM manifest_blobs WHERE repository_id = ? AND blob_digest = ? LIMIT 1", found, digest)
+            if user:
+                raise InUse("a manifest of this repository refers to the blob", f"delete manifest {user[0]} first", manifest=user[0])
+            if not tx.run("DELETE FROM repository_blobs WHERE repository_id = ? AND digest = ?", found, digest):
+                raise BlobUnknown("this repository has no blob of that digest", digest=digest)
+
+        await self._db.write(change)

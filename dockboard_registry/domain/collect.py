@@ -1,0 +1,134 @@
+"""Collecting garbage, beside running pushes and pulls, in any number of processes at once.
+
+    link unused for longer than the lease  ->  leaves its repository
+    blob in no repository                  ->  its row goes, its key becomes garbage
+    key garbage for longer than the grace  ->  its bytes go
+Every step is decided again inside its own transaction, where no push can be half-way; so lease and grace may be 0. A reader that
+holds an open file keeps it. Stored keys that no row names are strays of a crash: rows come before bytes, so they are garbage at once.
+"""
+
+from itertools import islice
+from typing import NamedTuple
+
+from ..db import Database, Tx, now
+from ..storage import Storage
+from . import blobs
+
+_BATCH = 200
+_JOB = "collect"
+
+
+class GcReport(NamedTuple):
+    """What one round removed: links of blobs to repositories, blobs, keys, expired uploads, stray keys; and the bytes freed."""
+
+    links: int = 0
+    blobs: int = 0
+    keys: int = 0
+    uploads: int = 0
+    strays: int = 0
+    bytes: int = 0
+
+
+class Collector:
+    """grace, lease, upload_expiry and interval in seconds."""
+
+    def __init__(self, db: Database, storage: Storage, grace: float, lease: float, upload_expiry: float, interval: float):
+        self._db = db
+        self._storage = storage
+        self._grace, self._lease = int(grace * 1000), int(lease * 1000)
+        self._expiry, self._interval = int(upload_expiry * 1000), int(interval * 1000)
+
+    async def claim(self, holder: str) -> bool:
+        """True for the one process, of all that ask, whose turn it is to run a round now; the next is due an interval later."""
+        if not self._interval:
+            return False
+        at = now()
+        row = await self._db.read(lambda tx: tx.one("SELECT due_at FROM jobs WHERE name = ?", _JOB))
+        if row and row[0] > at:
+            return False
+
+        def change(tx: Tx) -> bool:
+            if row is None:
+                return tx.insert("INSERT INTO jobs (name, due_at, claimed_by) VALUES (?, ?, ?)", _JOB, at + self._interval, holder)
+            return tx.run("UPDATE jobs SET due_at = ?, claimed_by = ? WHERE name = ? AND due_at = ?", at + self._interval, holder, _JOB, row[0]) > 0
+
+        return await self._db.write(change, durable=False)
+
+    async def round(self) -> GcReport:
+        """One full round; raises what database and storage raise, and can be run again at any time."""
+        uploads = await self._expire_uploads()
+        links = await self._unlink()
+        dropped = await self._drop_blobs()
+        keys, swept = await self._sweep()
+        strays, stray_bytes = await self._sweep_strays()
+        return GcReport(links, dropped, keys, uploads, strays, swept + stray_bytes)
+
+    async def _expire_uploads(self) -> int:
+        cutoff = now() - self._expiry
+        rows = await self._db.scan(lambda tx: tx.all("SELECT id, storage_key FROM uploads WHERE updated_at <= ?", cutoff))
+        gone = await self._each(rows, lambda tx, id, key: _take(tx, key, "DELETE FROM uploads WHERE id = ? AND updated_at <= ?", id, cutoff))
+        return gone
+
+    async def _unlink(self) -> int:
+        cutoff = now() - self._lease
+        unused = (
+            " leased_at <= ? AND NOT EXISTS (SELECT 1 FROM manifest_blobs WHERE manifest_blobs.repository_id = repository_blobs.repository_id"
+            " AND manifest_blobs.blob_digest = repository_blobs.digest)"
+        )
+        rows = await self._db.scan(lambda tx: tx.all("SELECT repository_id, digest FROM repository_blobs WHERE" + unused, cutoff))
+        delete = "DELETE FROM repository_blobs WHERE repository_id = ? AND digest = ? AND" + unused
+        return await self._each(rows, lambda tx, repository_id, digest: tx.run(delete, repository_id, digest, cutoff))
+
+    async def _drop_blobs(self) -> int:
+        unlinked = " NOT EXISTS (SELECT 1 FROM repository_blobs WHERE repository_blobs.digest = blobs.digest)"
+        rows = await self._db.scan(lambda tx: tx.all("SELECT digest, storage_key FROM blobs WHERE" + unlinked))
+        delete = "DELETE FROM blobs WHERE digest = ? AND storage_key = ? AND" + unlinked
+        return await self._each(rows, lambda tx, digest, key: _take(tx, key, delete, digest, key))
+
+    async def _sweep(self) -> tuple[int, int]:
+        """Delete the bytes first, then the row: a crash between leaves a row whose deletion is repeated, never a stray."""
+        cutoff, freed = now() - self._grace, 0
+        rows = await self._db.scan(lambda tx: tx.all("SELECT storage_key FROM garbage WHERE condemned_at <= ?", cutoff))
+        for batch in _batches(rows):
+            freed += await self._storage.delete([key for (key,) in batch])
+        return await self._each(rows, lambda tx, key: tx.run("DELETE FROM garbage WHERE storage_key = ?", key)), freed
+
+    async def _sweep_strays(self) -> tuple[int, int]:
+        gone, freed, batch = 0, 0, []
+        async for key in self._storage.keys():
+            batch.append(key)
+            if len(batch) == _BATCH:
+                strays = await self._strays(batch)
+                gone, freed, batch = gone + len(strays), freed + await self._storage.delete(strays), []
+        strays = await self._strays(batch)
+        return gone + len(strays), freed + await self._storage.delete(strays)
+
+    async def _strays(self, keys: list[str]) -> list[str]:
+        return await self._db.scan(lambda tx: [key for key in keys if not _named(tx, key)])
+
+    async def _each(self, rows: list, step) -> int:
+        """Sum of step(tx, *row) over the rows, in short transactions that let pushes between them."""
+        done = 0
+        for batch in _batches(rows):
+            done += await self._db.write(lambda tx: sum(step(tx, *row) for row in batch))
+        return done
+
+
+def _take(tx: Tx, key: str, delete: str, *parameters) -> int:
+    """Delete a row if it still is as it was seen, and condemn the key that it named."""
+    gone = tx.run(delete, *parameters)
+    if gone:
+        blobs.condemn(tx, key)
+    return gone
+
+
+def _named(tx: Tx, key: str) -> bool:
+    return any(
+        tx.one(f"SELECT 1 FROM {table} WHERE storage_key = ?", key) is not None for table in ("uploads", "blobs", "garbage")
+    )
+
+
+def _batches(rows: list):
+    rest = iter(rows)
+    while batch := list(islice(rest, _BATCH)):
+        yield batch

@@ -1,0 +1,163 @@
+"""Manifests: stored byte for byte, together with the references that say what is still needed."""
+
+import asyncio
+import json
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+from ..db import Database, Tx, now
+from ..errors import DigestInvalid, InUse, ManifestBlobUnknown, ManifestInvalid, ManifestUnknown, NameUnknown
+from ..names import Reference, algorithm_of, digest_of
+from . import blobs, documents, repositories, tags
+from .documents import Descriptor, Document
+
+_BY_TAG = (
+    "SELECT manifests.digest, manifests.media_type, manifests.body FROM repositories"
+    " JOIN tags ON tags.repository_id = repositories.id"
+    " JOIN manifests ON manifests.repository_id = tags.repository_id AND manifests.digest = tags.digest"
+    " WHERE repositories.name = ? AND tags.name = ?"
+)
+_BY_DIGEST = (
+    "SELECT manifests.digest, manifests.media_type, manifests.body FROM repositories"
+    " JOIN manifests ON manifests.repository_id = repositories.id"
+    " WHERE repositories.name = ? AND manifests.digest = ?"
+)
+_LARGE = 64 << 10
+
+
+class Manifest(NamedTuple):
+    digest: str
+    media_type: str
+    body: bytes
+
+
+class Stored(NamedTuple):
+    """What a push of a manifest made."""
+
+    digest: str
+    subject: str | None
+    tags: list[str]
+
+
+class Manifests:
+    def __init__(self, db: Database):
+        self._db = db
+        self._parsers = ThreadPoolExecutor(2, "parse")
+
+    async def get(self, repository: str, reference: Reference) -> Manifest:
+        """Raises NameUnknown, ManifestUnknown."""
+        sql, wanted = (_BY_DIGEST, reference.digest) if reference.digest else (_BY_TAG, reference.tag)
+        row = await self._db.read(lambda tx: tx.one(sql, repository, wanted))
+        if row is None:
+            raise await self._why_missing(repository, wanted)
+        return Manifest(*row)
+
+    async def _why_missing(self, repository: str, wanted: str) -> Exception:
+        if await self._db.read(lambda tx: repositories.find(tx, repository)) is None:
+            return NameUnknown("this registry has no repository of that name")
+        return ManifestUnknown("this repository has no manifest of that tag or digest", reference=wanted)
+
+    async def put(self, repository: str, reference: Reference, body: bytes, content_type: str, more_tags: list[str]) -> Stored:
+        """Store the bytes and point the tags to them, all or nothing.
+
+        Raises ManifestInvalid, DigestInvalid, ManifestBlobUnknown.
+        """
+        document, digest = await self._read(body, content_type, algorithm_of(reference.digest or "sha256"))
+        if reference.digest and reference.digest != digest:
+            raise DigestInvalid("the manifest has another digest than the URL says", "push it under its own digest", digest=digest)
+        names = ([reference.tag] if reference.tag else []) + more_tags
+
+        def change(tx: Tx) -> None:
+            repository_id = repositories.ensure(tx, repository)
+            _store(tx, repository_id, digest, document, body)
+            for name in names:
+                tags.point(tx, repository_id, name, digest)
+
+        await self._db.write(change)
+        return Stored(digest, document.subject, names)
+
+    async def _read(self, body: bytes, content_type: str, algorithm: str) -> tuple[Document, str]:
+        def work() -> tuple[Document, str]:
+            return documents.parse(body, content_type), digest_of(algorithm, body)
+
+        if len(body) <= _LARGE:
+            return work()
+        return await asyncio.get_running_loop().run_in_executor(self._parsers, work)
+
+    async def delete(self, repository: str, digest: str) -> None:
+        """Delete a manifest and every tag that points to it. Raises NameUnknown, ManifestUnknown; InUse while an index has it."""
+
+        def change(tx: Tx) -> None:
+            repository_id = repositories.find(tx, repository)
+            if repository_id is None:
+                raise NameUnknown("this registry has no repository of that name")
+            parent = tx.one("SELECT parent_digest FROM manifest_children WHERE repository_id = ? AND child_digest = ? LIMIT 1", repository_id, digest)
+            if parent:
+                raise InUse("an index of this repository refers to the manifest", f"delete index {parent[0]} first", index=parent[0])
+            _remove(tx, repository_id, digest)
+
+        await self._db.write(change)
+
+    def close(self) -> None:
+        self._parsers.shutdown()
+
+
+def _store(tx: Tx, repository_id: int, digest: str, document: Document, body: bytes) -> None:
+    blob_digests = _held_blobs(tx, repository_id, document.blobs)
+    child_digests = []
+    for child in document.children:
+        kind = _held_child(tx, repository_id, child)
+        (child_digests if kind == "manifest" else blob_digests).append(child.digest)
+    annotations = json.dumps(document.annotations) if document.annotations else None
+    new = tx.insert(
+        "INSERT INTO manifests (repository_id, digest, media_type, artifact_type, subject, size, pushed_at, annotations, body)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        *(repository_id, digest, document.media_type, document.artifact_type, document.subject, len(body), now(), annotations, body),
+    )
+    if not new:
+        return
+    for blob in dict.fromkeys(blob_digests):
+        tx.run("INSERT INTO manifest_blobs (repository_id, manifest_digest, blob_digest) VALUES (?, ?, ?)", repository_id, digest, blob)
+    for child in dict.fromkeys(child_digests):
+        tx.run("INSERT INTO manifest_children (repository_id, parent_digest, child_digest) VALUES (?, ?, ?)", repository_id, digest, child)
+
+
+def _held_blobs(tx: Tx, repository_id: int, descriptors: list[Descriptor]) -> list[str]:
+    """The digests that the repository holds, their rows locked. Raises ManifestBlobUnknown where a required one is missing."""
+    held = []
+    for descriptor in descriptors:
+        if _hold(tx, repository_id, descriptor):
+            held.append(descriptor.digest)
+        elif descriptor.required:
+            raise ManifestBlobUnknown("the manifest refers to a blob that this repository lacks", digest=descriptor.digest)
+    return held
+
+
+def _hold(tx: Tx, repository_id: int, descriptor: Descriptor) -> bool:
+    if not blobs.renew(tx, repository_id, descriptor.digest, now()):
+        return False
+    (size,) = tx.one("SELECT size FROM blobs WHERE digest = ?", descriptor.digest)
+    if size != descriptor.size:
+        raise ManifestInvalid("a descriptor's size is not that of its blob", digest=descriptor.digest, size=size)
+    return True
+
+
+def _held_child(tx: Tx, repository_id: int, child: Descriptor) -> str:
+    """What an index refers to: a manifest of the repository, or else a blob. Raises ManifestBlobUnknown."""
+    if tx.one("SELECT 1 FROM manifests WHERE repository_id = ? AND digest = ?", repository_id, child.digest):
+        return "manifest"
+    if _hold(tx, repository_id, child):
+        return "blob"
+    raise ManifestBlobUnknown("the index refers to a manifest that this repository lacks", digest=child.digest)
+
+
+def _remove(tx: Tx, repository_id: int, digest: str) -> None:
+    """Delete manifest, tags and references; the lease of each blob begins now. Raises ManifestUnknown."""
+    if not tx.run("DELETE FROM manifests WHERE repository_id = ? AND digest = ?", repository_id, digest):
+        raise ManifestUnknown("this repository has no manifest of that digest", digest=digest)
+    at = now()
+    for (blob,) in tx.all("SELECT blob_digest FROM manifest_blobs WHERE repository_id = ? AND manifest_digest = ?", repository_id, digest):
+        blobs.renew(tx, repository_id, blob, at)
+    tx.run("DELETE FROM manifest_blobs WHERE repository_id = ? AND manifest_digest = ?", repository_id, digest)
+    tx.run("DELETE FROM manifest_children WHERE repository_id = ? AND parent_digest = ?", repository_id, digest)
+    tx.run("DELETE FROM tags WHERE repository_id = ? AND digest = ?", repository_id, digest)

@@ -1,0 +1,42 @@
+"""Tags: names that point to one manifest of their repository."""
+
+from ..db import Database, Tx, now
+from ..errors import ManifestUnknown, NameUnknown
+from . import repositories
+
+
+def point(tx: Tx, repository_id: int, tag: str, digest: str) -> None:
+    """Let the tag point to the manifest; the tag is made or moved."""
+    at = now()
+    moved = tx.run("UPDATE tags SET digest = ?, updated_at = ? WHERE repository_id = ? AND name = ?", digest, at, repository_id, tag)
+    if not moved:
+        tx.insert("INSERT INTO tags (repository_id, name, digest, updated_at) VALUES (?, ?, ?, ?)", repository_id, tag, digest, at)
+
+
+class Tags:
+    def __init__(self, db: Database):
+        self._db = db
+
+    async def list(self, repository: str, after: str, limit: int) -> list[str]:
+        """Tags greater than `after` in byte order, at most `limit`. Raises NameUnknown."""
+
+        def query(tx: Tx) -> list[str]:
+            found = repositories.find(tx, repository)
+            if found is None:
+                raise NameUnknown("this registry has no repository of that name")
+            rows = tx.all("SELECT name FROM tags WHERE repository_id = ? AND name > ? ORDER BY name LIMIT ?", found, after, limit)
+            return [name for (name,) in rows]
+
+        return await self._db.scan(query)
+
+    async def delete(self, repository: str, tag: str) -> None:
+        """Take the tag away; the manifest and its other tags stay. Raises NameUnknown, ManifestUnknown."""
+
+        def change(tx: Tx) -> None:
+            found = repositories.find(tx, repository)
+            if found is None:
+                raise NameUnknown("this registry has no repository of that name")
+            if not tx.run("DELETE FROM tags WHERE repository_id = ? AND name = ?", found, tag):
+                raise ManifestUnknown("this repository has no such tag", tag=tag)
+
+        await self._db.write(change)

@@ -1,0 +1,218 @@
+"""Upload sessions: a row that any worker continues, and a writer that holds the bytes while one request feeds it.
+
+The row is saved by compare-and-set on its generation, so of two writers one wins. A running hash lives only in the process
+that wrote all bytes so far; its digest is saved with the row, which spares the re-reading when another worker finishes the
+upload. It counts only under the epoch (start of the server) that wrote it: after a power cut the bytes may be older than the row.
+"""
+
+import asyncio
+import hashlib
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable
+from typing import NamedTuple
+
+from ..db import Database, Tx, now
+from ..errors import DigestInvalid, TooManyRequests, UploadRange, UploadUnknown
+from ..names import algorithm_of
+from ..storage import Storage, UploadBusy, UploadLost, new_key
+from . import blobs, repositories
+
+_COLUMNS = "id, repository, storage_key, state, size, algorithm, digest, epoch, generation"
+_REMEMBERED = 1024
+_SAVE_SECONDS = 15
+
+
+class Session(NamedTuple):
+    """One row of uploads: size in bytes, digest of all bytes so far where it is known."""
+
+    id: str
+    repository: str
+    storage_key: str
+    state: str
+    size: int
+    algorithm: str
+    digest: str | None
+    epoch: str | None
+    generation: int
+
+
+class Uploads:
+    """limit: open sessions of the whole registry at most."""
+
+    def __init__(self, db: Database, storage: Storage, epoch: str, limit: int):
+        self._db = db
+        self._storage = storage
+        self._epoch = epoch
+        self._limit = limit
+        self._hashers: OrderedDict[str, tuple[int, "hashlib._Hash"]] = OrderedDict()
+
+    async def start(self, repository: str, algorithm: str = "sha256") -> Session:
+        """A new session. Raises TooManyRequests."""
+        session = Session(secrets.token_hex(16), repository, new_key(), "", 0, algorithm, None, None, 0)
+
+        def insert(tx: Tx) -> None:
+            if tx.one("SELECT 1 FROM uploads LIMIT 1 OFFSET ?", self._limit - 1):
+                raise TooManyRequests("too many uploads are open", headers={"Retry-After": "60"})
+            at = now()
+            tx.run(f"INSERT INTO uploads ({_COLUMNS}, started_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", *session, at, at)
+
+        await self._db.write(insert, durable=False)
+        return session
+
+    async def find(self, repository: str, id: str) -> Session:
+        """Raises UploadUnknown, for the id of another repository too."""
+        row = await self._db.read(lambda tx: tx.one(f"SELECT {_COLUMNS} FROM uploads WHERE id = ?", id))
+        if row is None or row[1] != repository:
+            raise UploadUnknown("there is no such upload in this repository: it was finished, cancelled or has expired")
+        return Session(*row)
+
+    def writer(self, session: Session) -> "Writer":
+        """A writer that appends to the session's bytes."""
+        size, hasher = self._hashers.pop(session.id, (0, None))
+        if size != session.size:
+            hasher = None
+        if session.size == 0:
+            hasher = hashlib.new(session.algorithm)
+        upload = self._storage.resume(session.storage_key, session.state, session.size)
+        return Writer(self, session, upload, hasher)
+
+    async def cancel(self, session: Session) -> None:
+        """Forget the session and its bytes. Raises UploadUnknown."""
+        if not await self._db.write(lambda tx: tx.run("DELETE FROM uploads WHERE id = ?", session.id), durable=False):
+            raise UploadUnknown("there is no such upload in this repository: it was finished, cancelled or has expired")
+        await self._storage.delete([session.storage_key])
+
+    async def save(self, session: Session, size: int, state: str, digest: str | None) -> Session:
+        """The session with what was written; raises UploadUnknown where another request changed it meanwhile."""
+        saved = session._replace(size=size, state=state, digest=digest, epoch=self._epoch, generation=session.generation + 1)
+
+        def update(tx: Tx) -> int:
+            return tx.run(
+                "UPDATE uploads SET size = ?, state = ?, digest = ?, epoch = ?, generation = ?, updated_at = ? WHERE id = ? AND generation = ?",
+                *(size, state, digest, self._epoch, saved.generation, now(), session.id, session.generation),
+            )
+
+        if not await self._db.write(update, durable=False):
+            raise UploadUnknown("the upload was finished or cancelled by another request")
+        return saved
+
+    def remember(self, id: str, size: int, hasher) -> None:
+        """Keep a running hash for the session's next request; the oldest of many is forgotten and costs a re-reading."""
+        self._hashers[id] = size, hasher
+        if len(self._hashers) > _REMEMBERED:
+            self._hashers.popitem(last=False)
+
+    async def record(self, session: Session, size: int, digest: str) -> None:
+        """The one transaction that makes durable bytes a blob of the repository."""
+
+        def change(tx: Tx) -> None:
+            if not tx.run("DELETE FROM uploads WHERE id = ? AND generation = ?", session.id, session.generation):
+                raise UploadUnknown("the upload was finished or cancelled by another request")
+            blobs.store(tx, digest, session.storage_key, size)
+            blobs.link(tx, repositories.ensure(tx, session.repository), digest)
+
+        await self._db.write(change)
+
+    def trusted_digest(self, session: Session) -> str | None:
+        return session.digest if session.epoch == self._epoch else None
+
+
+class Writer:
+    """Feeds one request's body to one session. Exactly one of save, finish and discard ends it."""
+
+    def __init__(self, uploads: Uploads, session: Session, upload, hasher):
+        self._uploads = uploads
+        self.session = session
+        self._upload = upload
+        self._hasher = hasher
+        self.size = session.size
+        self._pending: asyncio.Future | None = None
+        self._saved = time.monotonic()
+
+    def expect_start(self, start: int) -> None:
+        """Raise UploadRange unless a chunk that begins at `start` comes next."""
+        if start != self.size:
+            raise UploadRange(f"the chunk begins at byte {start}, the upload has {self.size} bytes")
+
+    async def write(self, data: bytes) -> None:
+        """Append. One piece is hashed and written while the next is received. Raises StorageError, UploadInvalid, UploadUnknown."""
+        await self._drain()
+        self._pending = asyncio.ensure_future(self._upload.write(data, self._hasher))
+        self.size += len(data)
+        if time.monotonic() - self._saved > _SAVE_SECONDS:
+            await self._drain()
+            self.session = await self._uploads.save(self.session, self.size, self.session.state, None)
+            self._saved = time.monotonic()
+
+    async def _drain(self) -> None:
+        if self._pending is None:
+            return
+        pending, self._pending = self._pending, None
+        await self._guarded(pending)
+
+    async def _guarded(self, work: Awaitable) -> None:
+        """Await the storage; its errors about the session become the client's."""
+        try:
+            await work
+        except UploadBusy as error:
+            raise UploadRange("another request is writing to this upload") from error
+        except UploadLost as error:
+            raise UploadUnknown("the bytes received earlier are gone") from error
+
+    async def save(self) -> Session:
+        """Keep what was written for a later request."""
+        if self.size == self.session.size and self._pending is None:
+            return await self.leave()
+        try:
+            await self._drain()
+        finally:
+            state = await self._upload.suspend()
+        digest = self._digest() if self._hasher else None
+        self.session = await self._uploads.save(self.session, self.size, state, digest)
+        if self._hasher:
+            self._uploads.remember(self.session.id, self.size, self._hasher)
+        return self.session
+
+    async def leave(self) -> Session:
+        """Let go without a change."""
+        if self._hasher and self.size == self.session.size:
+            self._uploads.remember(self.session.id, self.size, self._hasher)
+        if self._pending is not None:
+            await asyncio.wait([self._pending])
+            self._pending.exception()
+        await self._upload.suspend()
+        return self.session
+
+    async def finish(self, digest: str) -> int:
+        """Make the bytes a blob and return its size. Raises DigestInvalid (the upload is dropped), UploadUnknown, StorageError."""
+        await self._drain()
+        if await self._content_digest(digest) != digest:
+            await self.discard()
+            raise DigestInvalid("the content received has another digest; the upload was dropped", "push the content again", digest=digest)
+        await self._guarded(self._upload.commit())
+        await self._uploads.record(self.session, self.size, digest)
+        await self._upload.suspend()
+        return self.size
+
+    async def discard(self) -> None:
+        """Drop session and bytes."""
+        await self._uploads.cancel(self.session)
+        await self._upload.abort()
+
+    def _digest(self) -> str:
+        return f"{self.session.algorithm}:{self._hasher.hexdigest()}"
+
+    async def _content_digest(self, wanted: str) -> str:
+        """The digest of all bytes, by the algorithm of `wanted`; reads them again where no process knows it."""
+        algorithm = algorithm_of(wanted)
+        if algorithm == self.session.algorithm:
+            if self._hasher:
+                return self._digest()
+            known = self._uploads.trusted_digest(self.session)
+            if known and self.size == self.session.size:
+                return known
+        fresh = hashlib.new(algorithm)
+        await self._guarded(self._upload.hash(fresh))
+        return f"{algorithm}:{fresh.hexdigest()}"

@@ -1,0 +1,215 @@
+"""Kinds of configuration values: how each is spelled in text, checked, and written as TOML.
+
+`of_text` turns what the environment or a flag says into what the file would hold; `check` turns that into the value the
+program uses. Both raise ValueError with words that complete the sentence "KEY ...".
+"""
+
+import json
+import re
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
+WHOLE_NUMBER = re.compile(r"-?[0-9]{1,18}")
+DECIMAL_NUMBER = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,9})?")
+
+
+def described(value: object) -> str:
+    """A value as an error names it; long ones are cut."""
+    text = json.dumps(value, default=str, ensure_ascii=True)
+    return text if len(text) <= 100 else text[:100] + "..."
+
+
+@dataclass(frozen=True)
+class Text:
+    """A string without control characters; the base of the kinds that are written as one."""
+
+    def of_text(self, text: str) -> Any:
+        return text
+
+    def check(self, value: Any) -> Any:
+        if not isinstance(value, str):
+            raise ValueError(f"must be text in quotes, not {described(value)}")
+        if not value.isprintable():
+            raise ValueError(f"must not hold control characters: {described(value)}")
+        return self.parse(value)
+
+    def parse(self, value: str) -> Any:
+        return value
+
+    def toml(self, value: Any) -> str:
+        return json.dumps(str(value))
+
+
+@dataclass(frozen=True)
+class Choice(Text):
+    """One of a few words."""
+
+    words: tuple[str, ...]
+
+    def parse(self, value: str) -> str:
+        if value not in self.words:
+            raise ValueError(f"must be one of {', '.join(word or '(empty)' for word in self.words)}, not {described(value)}")
+        return value
+
+
+@dataclass(frozen=True)
+class Directory(Text):
+    """A directory; a relative one counts from where the command was started."""
+
+    def parse(self, value: str) -> Path:
+        if not value:
+            raise ValueError("must name a directory")
+        return Path(value).absolute()
+
+
+@dataclass(frozen=True)
+class Listen(Text):
+    """HOST:PORT or [IPv6]:PORT; empty only where the listener may be off."""
+
+    may_be_off: bool = False
+
+    def parse(self, value: str) -> str:
+        if value == "" and self.may_be_off:
+            return value
+        split_address(value)
+        return value
+
+
+def split_address(value: str) -> tuple[str, int]:
+    """`127.0.0.1:5000` or `[::1]:5000` -> host without brackets, port. ValueError when it is neither."""
+    host, colon, port = value.rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    host = host[1:-1] if bracketed else host
+    right = _is_host(host, bracketed) and port.isascii() and port.isdigit() and len(port) <= 5
+    if not colon or not right or int(port) > 65535:
+        raise ValueError(f"must be HOST:PORT, such as 127.0.0.1:5000, 0.0.0.0:5000 or [::1]:5000, not {described(value)}")
+    return host, int(port)
+
+
+def _is_host(host: str, bracketed: bool) -> bool:
+    try:
+        return (ip_address(host).version == 6) == bracketed
+    except ValueError:
+        return not bracketed and HOST_NAME.fullmatch(host) is not None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach the host; a name other than localhost is taken for one that others can."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host.lower() == "localhost"
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (mapped or address).is_loopback
+
+
+@dataclass(frozen=True)
+class BaseUrl(Text):
+    """Empty, or scheme and authority of a URL: https://registry.example.com."""
+
+    def parse(self, value: str) -> str:
+        if value == "":
+            return value
+        try:
+            parts = urlsplit(value)
+            right = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+        except ValueError:
+            right = False
+        if not right or parts.path not in ("", "/") or parts.query or parts.fragment or "@" in parts.netloc:
+            raise ValueError(f"must be http:// or https:// with a host, without path, such as https://hub.example, not {described(value)}")
+        return f"{parts.scheme}://{parts.netloc}"
+
+
+@dataclass(frozen=True)
+class DatabaseUrl(Text):
+    """Empty, or sqlite:FILE."""
+
+    def parse(self, value: str) -> str:
+        scheme, _, rest = value.partition(":")
+        if scheme == "mysql":
+            raise ValueError("names MySQL, which is not in this version: use sqlite:FILE, or leave it out")
+        if value and (scheme != "sqlite" or rest in ("", ":memory:")):
+            raise ValueError(f"must be sqlite:FILE, not {described(value)}")
+        return value
+
+
+@dataclass(frozen=True)
+class Number:
+    """A whole number, or with `decimal` any, from `minimum` to `maximum`."""
+
+    minimum: int = 0
+    maximum: int = 2**53
+    decimal: bool = False
+
+    def of_text(self, text: str) -> int | float:
+        if WHOLE_NUMBER.fullmatch(text):
+            return int(text)
+        if self.decimal and DECIMAL_NUMBER.fullmatch(text):
+            return float(text)
+        raise ValueError(self._words(text))
+
+    def check(self, value: Any) -> int | float:
+        right = isinstance(value, (int, float) if self.decimal else int) and not isinstance(value, bool)
+        # NaN is not between any two numbers.
+        if not right or not self.minimum <= value <= self.maximum:
+            raise ValueError(self._words(value))
+        return value
+
+    def toml(self, value: int | float) -> str:
+        return str(value)
+
+    def _words(self, value: object) -> str:
+        kind = "a number" if self.decimal else "a whole number"
+        upper = f" to {self.maximum}" if self.maximum < 2**53 else " or more"
+        between = f"from {self.minimum}{upper}" if upper.startswith(" to") else f"of {self.minimum}{upper}"
+        return f"must be {kind} {between}, not {described(value)}"
+
+
+def seconds(minimum: int = 0) -> Number:
+    """A duration of at most ten years."""
+    return Number(minimum, 10 * 365 * 86400, decimal=True)
+
+
+@dataclass(frozen=True)
+class Switch:
+    """true or false."""
+
+    def of_text(self, text: str) -> bool:
+        if text not in ("true", "false"):
+            raise ValueError(f"must be true or false, not {described(text)}")
+        return text == "true"
+
+    def check(self, value: Any) -> bool:
+        if not isinstance(value, bool):
+            raise ValueError(f"must be true or false, not {described(value)}")
+        return value
+
+    def toml(self, value: bool) -> str:
+        return "true" if value else "false"
+
+
+@dataclass(frozen=True)
+class Networks:
+    """A list of addresses and networks in CIDR notation; with commas in the environment."""
+
+    def of_text(self, text: str) -> list[str]:
+        return [item.strip() for item in text.split(",") if item.strip()]
+
+    def check(self, value: Any) -> tuple[IPv4Network | IPv6Network, ...]:
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise ValueError(f'must be a list such as ["10.0.0.0/8", "::1"], not {described(value)}')
+        return tuple(self._network(item) for item in value)
+
+    @staticmethod
+    def _network(item: str) -> IPv4Network | IPv6Network:
+        try:
+            return ip_network(item)
+        except ValueError as error:
+            raise ValueError(f"must hold addresses and networks such as 10.0.0.0/8: {error}") from None
+
+    def toml(self, value: tuple[IPv4Network | IPv6Network, ...]) -> str:
+        return json.dumps([str(network) for network in value])

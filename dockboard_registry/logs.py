@@ -1,0 +1,152 @@
+"""Log lines on standard error: one record is one line, in text or JSON, whatever a client put into it."""
+
+import json
+import logging
+import os
+import sys
+import time
+from datetime import datetime, timezone
+
+from dockboard_registry.config import LogConfig
+
+LINE_LIMIT = 8192
+STANDARD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+def timestamp(seconds: float) -> str:
+    """`2026-11-23T16:00:00.123Z`."""
+    return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+def escaped(text: str) -> str:
+    """The text with whatever is not printable spelled \\n, \\x1b, \\u2028: it can't end a line or steer a terminal."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def quoted(text: str) -> str:
+    """The same for a field between double quotes."""
+    if '"' in text or "\\" in text:
+        text = text.replace("\\", "\\\\").replace('"', '\\"')
+    return escaped(text)
+
+
+def shortened(text: str, limit: int) -> str:
+    """At most `limit` bytes of UTF-8, with ... at the end where something was cut."""
+    if len(text) * 4 <= limit:
+        return text
+    data = text.encode(errors="backslashreplace")
+    return text if len(data) <= limit else data[: limit - 3].decode(errors="ignore") + "..."
+
+
+class TextFormatter(logging.Formatter):
+    """`TIME LEVEL logger: message key=value`, a traceback joined into the same line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = f"{timestamp(record.created)} {record.levelname} {record.name}: {_message(record)}"
+        more = "".join(f" {name}={value}" for name, value in _extra(record).items())
+        return shortened(escaped(text + more), LINE_LIMIT - 1)
+
+
+class JsonFormatter(logging.Formatter):
+    """One object with ts, level, logger, message and the record's extra fields."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        entry = {"ts": timestamp(record.created), "level": record.levelname.lower(), "logger": record.name}
+        message = _message(record)
+        line = _dumps({**entry, "message": message, **_extra(record)})
+        if len(line) < LINE_LIMIT:
+            return line
+        # A character may take six in JSON; a sixth of the limit always fits beside the fixed fields.
+        return _dumps({**entry, "message": shortened(message, LINE_LIMIT // 8)})
+
+
+def _dumps(entry: dict) -> str:
+    return json.dumps(entry, default=str, ensure_ascii=True)
+
+
+def _message(record: logging.LogRecord) -> str:
+    text = record.getMessage()
+    if record.exc_info:
+        text += "\n" + logging.Formatter().formatException(record.exc_info)
+    return text
+
+
+def _extra(record: logging.LogRecord) -> dict:
+    return {name: value for name, value in vars(record).items() if name not in STANDARD_FIELDS}
+
+
+def configure(config: LogConfig) -> None:
+    """Send all logging to standard error as the configuration says; may be called again."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter() if config.format == "json" else TextFormatter())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(config.level.upper())
+    logging.raiseExceptions = False
+
+
+class AccessLog:
+    """One line for each request, collected here and written by `flush`, which the event loop calls every 100 ms."""
+
+    def __init__(self, config: LogConfig) -> None:
+        self._lines: list[str] = []
+        self._second = 0
+        self._prefix = ""
+        self._line = self._json if config.format == "json" else self._text
+        if not config.access:
+            self.write = _nothing
+
+    def write(
+        self, remote: str, method: str, path: str, status: int, size: int, seconds: float, request_id: str, agent: str
+    ) -> None:
+        """Note a request that was answered with `size` bytes of body, `seconds` after it came."""
+        line = self._line(remote, method, path, status, size, seconds, request_id, agent)
+        self._lines.append(line if len(line) < LINE_LIMIT else shortened(line, LINE_LIMIT - 1))
+
+    def _time(self) -> str:
+        now = time.time()
+        second = int(now)
+        if second != self._second:
+            self._second = second
+            self._prefix = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(second))
+        return f"{self._prefix}{int((now - second) * 1000):03d}Z"
+
+    def _text(self, remote, method, path, status, size, seconds, request_id, agent) -> str:
+        return (
+            f'{self._time()} {quoted(remote)} "{quoted(method)} {quoted(path)}" {status} {size}B {seconds * 1000:.1f}ms '
+            f'{quoted(request_id)} "{quoted(agent)}"'
+        )
+
+    def _json(self, remote, method, path, status, size, seconds, request_id, agent) -> str:
+        return _dumps(
+            {
+                "ts": self._time(),
+                "level": "info",
+                "logger": "access",
+                "remote": remote,
+                "method": shortened(method, 32),
+                "path": shortened(path, 800),
+                "status": status,
+                "bytes": size,
+                "ms": round(seconds * 1000, 1),
+                "request_id": shortened(request_id, 128),
+                "user_agent": shortened(agent, 256),
+            }
+        )
+
+    def flush(self) -> None:
+        """Write what has been collected, with one system call; lines that standard error does not take are lost."""
+        if not self._lines:
+            return
+        data = ("\n".join(self._lines) + "\n").encode(errors="backslashreplace")
+        self._lines.clear()
+        try:
+            os.write(2, data)
+        except OSError:
+            pass
+
+
+def _nothing(*_: object) -> None:
+    """AccessLog.write where the access log is off."""

@@ -1,0 +1,79 @@
+"""Names of the field, parsed once with a full match and trusted afterwards.
+
+Grammar: OCI distribution specification 1.1, "Pulling manifests"; image specification 1.1, "Digests" and "Media types".
+"""
+
+import hashlib
+import re
+from typing import NamedTuple
+
+from .errors import DigestInvalid, ManifestInvalid, NameInvalid, TagInvalid
+
+_NAME = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*", re.A)
+_TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}", re.A)
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}", re.A)
+_MEDIA_TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}", re.A)
+
+ALGORITHMS = ("sha256", "sha512")
+NAME_LIMIT = 255
+
+
+def repository_name(text: str) -> str:
+    """A repository name of any depth; raises NameInvalid."""
+    if len(text) > NAME_LIMIT or not _NAME.fullmatch(text):
+        raise NameInvalid("the repository name has characters, an order of them or a length that is not allowed")
+    return text
+
+
+def tag(text: str) -> str:
+    """A tag; raises TagInvalid."""
+    if not _TAG.fullmatch(text):
+        raise TagInvalid("the tag has characters or a length that is not allowed")
+    return text
+
+
+def digest(text: str) -> str:
+    """A sha256 or sha512 digest in lower-case hex; raises DigestInvalid."""
+    if not _DIGEST.fullmatch(text):
+        raise DigestInvalid("this is not a digest that the registry knows")
+    return text
+
+
+def is_digest(text: object) -> bool:
+    return isinstance(text, str) and _DIGEST.fullmatch(text) is not None
+
+
+def algorithm(name: str) -> str:
+    """A digest algorithm by name; raises DigestInvalid."""
+    if name not in ALGORITHMS:
+        raise DigestInvalid("the digest algorithm is not one of sha256 and sha512")
+    return name
+
+
+def algorithm_of(digest: str) -> str:
+    return digest.partition(":")[0]
+
+
+def digest_of(algorithm: str, data: bytes) -> str:
+    return f"{algorithm}:{hashlib.new(algorithm, data).hexdigest()}"
+
+
+def media_type(text: str) -> str:
+    """A media type without parameters (RFC 6838 section 4.2); raises ManifestInvalid."""
+    if not _MEDIA_TYPE.fullmatch(text):
+        raise ManifestInvalid("a media type is not of the form type/subtype")
+    return text
+
+
+class Reference(NamedTuple):
+    """What a manifest is asked for by: a tag or a digest, the other one None."""
+
+    tag: str | None
+    digest: str | None
+
+    @classmethod
+    def parse(cls, text: str) -> "Reference":
+        """Raises DigestInvalid where the text has a colon, else TagInvalid."""
+        if ":" in text:
+            return cls(None, digest(text))
+        return cls(tag(text), None)

@@ -1,0 +1,142 @@
+"""`serve`: take the data directory, bind, prepare, say where the server is, and supervise its workers."""
+
+import contextlib
+import fcntl
+import logging
+import os
+import socket
+import ssl
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from dockboard_registry import __version__, app, logs
+from dockboard_registry.config import Config
+from dockboard_registry.errors import StartError
+from dockboard_registry.kinds import split_address
+from dockboard_registry.listen import bind, listen
+from dockboard_registry.supervisor import Supervisor
+
+log = logging.getLogger("server")
+
+# First release of each line with the fixes to http, tarfile and ssl that a server wants.
+RECOMMENDED = {(3, 11): 17, (3, 12): 15, (3, 13): 16}
+# Workers of a supervisor that was killed end at once; their hold on the data directory ends with them.
+LOCK_SECONDS = 5.0
+
+BANNER = """\
+Dockboard Registry {version}
+Listening on {url}
+Data in {root}
+Try it:
+    docker pull hello-world
+    docker tag hello-world {host}/hello-world
+    docker push {host}/hello-world
+"""
+
+
+def serve(config: Config) -> int:
+    """Serve until told to stop; the exit status. Raises StartError with words when it can't start."""
+    logs.configure(config.log)
+    with data_lock(config.storage.root):
+        check_tls(config)
+        listeners = bind("server.listen", config.server.listen)
+        metrics = bind("metrics.listen", config.metrics.listen) if config.metrics.listen else []
+        app.prepare(config)
+        listen("server.listen", config.server.listen, listeners)
+        listen("metrics.listen", config.metrics.listen, metrics)
+        announce(config, listeners[0])
+        return Supervisor(config, listeners, metrics[0] if metrics else None).run()
+
+
+@contextlib.contextmanager
+def data_lock(root: Path) -> Iterator[None]:
+    """Hold the data directory, which is made when it is missing, for this server alone.
+
+    The lock is the kernel's and belongs to all processes of the server: it ends with the last of them, however that ends.
+    """
+    try:
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle = os.open(root / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StartError(f"can't use the data directory {root} (storage.root): {error.strerror}") from None
+    with os.fdopen(handle, "r+b", buffering=0) as file:
+        _lock(file.fileno(), root)
+        file.truncate(0)
+        os.pwrite(file.fileno(), str(os.getpid()).encode(), 0)
+        yield
+
+
+def _lock(handle: int, root: Path) -> None:
+    deadline = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            pid = os.pread(handle, 20, 0).decode(errors="replace")
+        except OSError as error:
+            raise StartError(f"the file system of {root} (storage.root) has no locks: {error.strerror}") from None
+        if _runs(pid) or time.monotonic() > deadline:
+            raise StartError(
+                f"another registry (process {pid or 'unknown'}) serves the data in {root}: stop it, or use another directory with --data DIR"
+            )
+        time.sleep(0.02)
+
+
+def _runs(pid: str) -> bool:
+    """Whether there is a process with this id, as far as can be known."""
+    if not pid.isdigit():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass
+    return True
+
+
+def check_tls(config: Config) -> None:
+    """StartError unless certificate and key can be used together."""
+    if not config.server.tls_certificate:
+        return
+    try:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        # Without a function to ask, OpenSSL would ask for a key's password on the terminal.
+        context.load_cert_chain(config.server.tls_certificate, config.server.tls_key, password=lambda: b"")
+    except (OSError, ValueError) as error:
+        raise StartError(
+            f"can't use server.tls_certificate {config.server.tls_certificate} with server.tls_key {config.server.tls_key}: "
+            f"{getattr(error, 'strerror', None) or error}; both must be PEM, belong together, and the key must have no password"
+        ) from None
+
+
+def announce(config: Config, listener: socket.socket) -> None:
+    """Print where the server is and what to try; nobody has to be there to read it."""
+    host, port = split_address(config.server.listen)
+    port = listener.getsockname()[1]
+    url = f"{config.scheme}://{'[' + host + ']' if ':' in host else host}:{port}"
+    text = BANNER.format(version=__version__, url=url, root=config.storage.root, host=_docker_host(config, url, port))
+    with contextlib.suppress(OSError):
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    log.info("listening on %s with %d workers", url, config.workers)
+    _recommend_python()
+
+
+def _docker_host(config: Config, url: str, port: int) -> str:
+    """What to write before the name of an image."""
+    here = urlsplit(url).hostname in ("127.0.0.1", "localhost", "0.0.0.0", "::", "::1")
+    if config.server.external_url:
+        return urlsplit(config.server.external_url).netloc
+    return f"localhost:{port}" if here else urlsplit(url).netloc
+
+
+def _recommend_python() -> None:
+    wanted = RECOMMENDED.get(sys.version_info[:2], 0)
+    if sys.version_info.micro < wanted:
+        major, minor, micro = sys.version_info[:3]
+        log.info("this is Python %d.%d.%d; %d.%d.%d has fixes that a server wants", major, minor, micro, major, minor, wanted)

@@ -1,0 +1,104 @@
+"""The storage seam: opaque keys to bytes. Names, digests and permissions are not its business.
+
+Contract, tested by one suite over every driver (tests/contract/):
+- A key is made by `new_key`, written once by one upload and never used again; so nothing is renamed or overwritten, and deleting
+  late can never hit other content. Whoever names a key in the database does so before the first byte is written.
+- Bytes are durable when `Upload.commit` returns: content and directory entry survive a power cut.
+- All methods are coroutines; none blocks the event loop.
+"""
+
+import secrets
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+
+class StorageError(Exception):
+    """Base of the storage's errors."""
+
+
+class KeyMissing(StorageError):
+    """There are no bytes under this key."""
+
+
+class StorageFull(StorageError):
+    """No room, or less than the reserve would be left."""
+
+
+class StorageFailed(StorageError):
+    """The device failed; what was being written is not to be trusted and was dropped."""
+
+
+class UploadBusy(StorageError):
+    """Another writer holds this upload."""
+
+
+class UploadLost(StorageError):
+    """Bytes that were received earlier are gone (a power cut before commit); the upload has to start again."""
+
+
+def new_key() -> str:
+    """160 random bits in hex."""
+    return secrets.token_hex(20)
+
+
+class Hasher(Protocol):
+    def update(self, data: bytes) -> None: ...
+
+
+class Source(Protocol):
+    """Bytes that can be read, from open until close, even when the key is deleted meanwhile."""
+
+    size: int
+
+    def fileno(self) -> int | None:
+        """A descriptor for sendfile, or None where there is none."""
+
+    async def read(self, start: int, length: int) -> bytes:
+        """At most length bytes from start; empty only at the end. Raises StorageFailed."""
+
+    def read_now(self, start: int, length: int) -> bytes | None:
+        """The same for a small piece, where it takes no waiting to speak of; None where it would."""
+
+    def close(self) -> None: ...
+
+
+class Upload(Protocol):
+    """One writer's hold on an upload, from its first write until suspend or abort."""
+
+    async def write(self, data: bytes, hasher: Hasher | None = None) -> None:
+        """Append; hasher.update(data) runs beside it, off the loop. Raises StorageFull, StorageFailed, UploadBusy, UploadLost."""
+
+    async def suspend(self) -> str:
+        """Let go; returns the driver's state, which any process gives to `resume`."""
+
+    async def hash(self, hasher: Hasher) -> None:
+        """Feed all bytes written so far to the hasher."""
+
+    async def commit(self) -> None:
+        """Make the bytes durable under their key; the hold lasts until suspend.
+
+        After an error never call it again: the kernel may have marked lost pages clean. The bytes have to be dropped.
+        """
+
+    async def abort(self) -> None:
+        """Delete the bytes."""
+
+
+class Storage(Protocol):
+    async def open(self, key: str) -> Source:
+        """Raises KeyMissing, StorageFailed."""
+
+    async def delete(self, keys: list[str]) -> int:
+        """Returns the bytes freed, as far as known. Idempotent: a key without bytes is no error."""
+
+    def keys(self, after: str = "") -> AsyncIterator[str]:
+        """Every key greater than `after`, in order, uploads under way included."""
+
+    def begin(self, key: str) -> Upload:
+        """An upload without bytes yet; no I/O before the first write."""
+
+    def resume(self, key: str, state: str, size: int) -> Upload:
+        """An upload of which `size` bytes were saved; bytes beyond them, of a writer that died, are dropped at the first write."""
+
+    async def check(self) -> None:
+        """Raise StorageError where the store can't serve: not mounted, read-only, failing."""

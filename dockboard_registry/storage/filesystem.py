@@ -1,0 +1,262 @@
+"""Blobs as files of one directory tree on a local or shared file system.
+
+    <root>/store-id                 marks the root, so that an unmounted disk is not taken for an empty store
+    <root>/blobs/<2 hex>/<key>      256 directories, made and synced before the first use
+
+An upload is written to its final name from the first byte: no row of the blobs table names it before commit, so it is as
+invisible as a temporary file, and commit needs no rename. Durable means fdatasync of the file, then fsync of its directory.
+"""
+
+import asyncio
+import errno
+import fcntl
+import os
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from . import Hasher, KeyMissing, StorageError, StorageFailed, StorageFull, UploadBusy, UploadLost
+
+MARKER = "store-id"
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_READ = 1 << 20
+_RESERVE_EVERY = 16 << 20
+_RESERVE_SHARE, _RESERVE_MOST = 0.05, 1 << 30
+
+
+def prepare(root: Path, store_id: str) -> None:
+    """Make and sync the directories and the marker. Raises OSError."""
+    blobs = root / "blobs"
+    blobs.mkdir(mode=0o700, exist_ok=True)
+    for number in range(256):
+        (blobs / f"{number:02x}").mkdir(mode=0o700, exist_ok=True)
+    sync_directory(blobs)
+    if not (root / MARKER).exists():
+        temporary = root / f"{MARKER}.new"
+        temporary.write_text(store_id + "\n")
+        with open(temporary, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, root / MARKER)
+        sync_directory(root)
+
+
+def marker(root: Path) -> str | None:
+    """The id in the root's marker file, or None where there is no marker."""
+    try:
+        return (root / MARKER).read_text().strip()
+    except FileNotFoundError:
+        return None
+
+
+def sync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _translate(error: OSError) -> StorageError:
+    if error.errno in _FULL:
+        return StorageFull(os.strerror(error.errno))
+    return StorageFailed(os.strerror(error.errno or errno.EIO))
+
+
+class FilesystemSource:
+    """An open file; unlinking it meanwhile takes nothing from the reader."""
+
+    def __init__(self, descriptor: int, pool: ThreadPoolExecutor):
+        self._descriptor = descriptor
+        self._pool = pool
+        self.size = os.fstat(descriptor).st_size
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    async def read(self, start: int, length: int) -> bytes:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, os.pread, self._descriptor, length, start)
+        except OSError as error:
+            raise _translate(error) from error
+
+    def read_now(self, start: int, length: int) -> bytes:
+        try:
+            return os.pread(self._descriptor, length, start)
+        except OSError as error:
+            raise _translate(error) from error
+
+    def close(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+class FilesystemStorage:
+    """`Storage` over a directory. reserve: bytes that uploads leave free; negative means 5 % but at most 1 GiB."""
+
+    def __init__(self, root: Path, reserve: int = -1, threads: int = 8):
+        self._root = root
+        self._blobs = f"{root}/blobs/"
+        self._reserve = reserve
+        self.pool = ThreadPoolExecutor(threads, "storage")
+
+    def path(self, key: str) -> str:
+        return f"{self._blobs}{key[:2]}/{key}"
+
+    async def open(self, key: str) -> FilesystemSource:
+        try:
+            return FilesystemSource(os.open(self.path(key), os.O_RDONLY | os.O_CLOEXEC), self.pool)
+        except FileNotFoundError as error:
+            raise KeyMissing(key) from error
+        except OSError as error:
+            raise _translate(error) from error
+
+    async def delete(self, keys: list[str]) -> int:
+        return await self._in_thread(self._delete, keys)
+
+    def _delete(self, keys: list[str]) -> int:
+        freed = 0
+        for key in keys:
+            try:
+                size = os.stat(self.path(key)).st_size
+                os.unlink(self.path(key))
+                freed += size
+            except FileNotFoundError:
+                pass
+        return freed
+
+    async def keys(self, after: str = "") -> AsyncIterator[str]:
+        for folder in await self._in_thread(self._folders):
+            if folder < after[:2]:
+                continue
+            for name in await self._in_thread(lambda: sorted(os.listdir(self._blobs + folder))):
+                if name > after:
+                    yield name
+
+    def _folders(self) -> list[str]:
+        return sorted(entry.name for entry in os.scandir(self._blobs) if entry.is_dir())
+
+    def begin(self, key: str) -> "FilesystemUpload":
+        return FilesystemUpload(self, key, 0)
+
+    def resume(self, key: str, state: str, size: int) -> "FilesystemUpload":
+        return FilesystemUpload(self, key, size)
+
+    async def check(self) -> None:
+        await self._in_thread(self._check)
+
+    def _check(self) -> None:
+        if marker(self._root) is None:
+            raise StorageFailed("the storage root is not there")
+        if os.statvfs(self._root).f_flag & os.ST_RDONLY:
+            raise StorageFailed("the storage is read-only")
+
+    def refuse_when_full(self) -> None:
+        """Raise StorageFull where less than the reserve is free, so that database and logs still find room."""
+        found = os.statvfs(self._root)
+        reserve = self._reserve
+        if reserve < 0:
+            reserve = min(int(found.f_blocks * found.f_frsize * _RESERVE_SHARE), _RESERVE_MOST)
+        if found.f_bavail * found.f_frsize < reserve:
+            raise StorageFull("less is free than the reserve")
+
+    async def _in_thread(self, fn: Callable, *arguments):
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self.pool, fn, *arguments)
+        except OSError as error:
+            raise _translate(error) from error
+
+    def close(self) -> None:
+        self.pool.shutdown()
+
+
+class FilesystemUpload:
+    """`Upload` into one file, held by flock, which the kernel takes back when the writer dies."""
+
+    def __init__(self, storage: FilesystemStorage, key: str, size: int):
+        self._storage = storage
+        self._path = storage.path(key)
+        self._size = size
+        self._until_check = 0
+        self._descriptor = -1
+
+    async def write(self, data: bytes, hasher: Hasher | None = None) -> None:
+        await self._guarded(self._write, data, hasher)
+
+    def _write(self, data: bytes, hasher: Hasher | None) -> None:
+        self._hold()
+        self._until_check -= len(data)
+        if self._until_check < 0:
+            self._storage.refuse_when_full()
+            self._until_check = _RESERVE_EVERY
+        view = memoryview(data)
+        while view:
+            written = os.pwrite(self._descriptor, view, self._size)
+            self._size += written
+            view = view[written:]
+        if hasher is not None:
+            hasher.update(data)
+
+    def _hold(self) -> None:
+        if self._descriptor >= 0:
+            return
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            length = os.fstat(descriptor).st_size
+            if length < self._size:
+                raise UploadLost("the store has fewer bytes than were received")
+            if length > self._size:
+                os.ftruncate(descriptor, self._size)
+        except BlockingIOError as error:
+            os.close(descriptor)
+            raise UploadBusy("another request is writing to this upload") from error
+        except BaseException:
+            os.close(descriptor)
+            raise
+        self._descriptor = descriptor
+
+    async def suspend(self) -> str:
+        self._release()
+        return ""
+
+    async def hash(self, hasher: Hasher) -> None:
+        await self._guarded(self._hash, hasher)
+
+    def _hash(self, hasher: Hasher) -> None:
+        self._hold()
+        offset = 0
+        while offset < self._size:
+            data = os.pread(self._descriptor, _READ, offset)
+            if not data:
+                raise UploadLost("the store has fewer bytes than were received")
+            hasher.update(data)
+            offset += len(data)
+
+    async def commit(self) -> None:
+        await self._guarded(self._commit)
+
+    def _commit(self) -> None:
+        self._hold()
+        os.fdatasync(self._descriptor)
+        sync_directory(Path(self._path).parent)
+
+    async def abort(self) -> None:
+        await self._guarded(self._abort)
+
+    def _abort(self) -> None:
+        try:
+            os.unlink(self._path)
+        except FileNotFoundError:
+            pass
+        self._release()
+
+    def _release(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    async def _guarded(self, fn: Callable, *arguments) -> None:
+        await self._storage._in_thread(fn, *arguments)
+
+

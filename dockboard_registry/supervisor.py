@@ -1,0 +1,207 @@
+"""The supervisor: forks the workers, restarts those that end or hang, and passes signals on.
+
+It runs no event loop, no threads and no code of requests; all that it does is wait for a signal, at most a second.
+"""
+
+import gc
+import logging
+import mmap
+import os
+import secrets
+import signal
+import socket
+import sys
+import time
+from dataclasses import dataclass
+
+from dockboard_registry import logs, worker
+from dockboard_registry.config import Config, ConfigError
+from dockboard_registry.context import WorkerContext, clear_beat, last_beat
+
+log = logging.getLogger("supervisor")
+
+FIRST_DELAY = 0.1
+LONGEST_DELAY = 5.0
+# A worker that lived this long did not fail at its start: the next one is started at once again.
+STEADY = 10.0
+HUNG = 30.0
+# A pause between two rounds that long means that the supervisor itself was stopped, and so were the workers.
+PAUSED = 5.0
+# Failures of workers at the very first start after which it is given up.
+FIRST_FAILURES = 5
+# Workers close what is left when server.drain is over; this is their time to do so.
+CLOSING = 5.0
+SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD}
+
+
+@dataclass
+class Slot:
+    """A place for one worker: `pid` while one runs, else the time at which the next is to be started."""
+
+    number: int
+    pid: int = 0
+    started: float = 0.0
+    delay: float = FIRST_DELAY
+    due: float = 0.0
+
+
+class Supervisor:
+    """Keeps `config.workers` workers running on these listening sockets until SIGTERM or SIGINT."""
+
+    def __init__(self, config: Config, listeners: list[socket.socket], metrics_listener: socket.socket | None) -> None:
+        self._config = config
+        self._listeners = listeners
+        self._metrics_listener = metrics_listener
+        self._slots = [Slot(number) for number in range(config.workers)]
+        self._board = mmap.mmap(-1, worker.BOARD_SIZE)
+        self._epoch = secrets.token_hex(8)
+        self._alive_read, self._alive_write = os.pipe()
+        self._awake_since = self._round = time.monotonic()
+        self._served = False
+        self._failures = 0
+        # Set once the server is to stop: when workers that have not ended are killed.
+        self._deadline: float | None = None
+        self._killed = False
+
+    def run(self) -> int:
+        """Supervise until all is over; the exit status, 0 after an orderly end."""
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        # What is alive now stays so: without the collector's marks, workers share these pages.
+        gc.collect()
+        gc.freeze()
+        while self._deadline is None or self._running():
+            self._start_due(before)
+            received = signal.sigtimedwait(SIGNALS, self._patience())
+            self._note_pause()
+            if received is not None:
+                self._handle(signal.Signals(received.si_signo))
+            self._reap()
+            self._kill_late()
+        return 1 if self._killed or self._failures >= FIRST_FAILURES else 0
+
+    def _running(self) -> list[Slot]:
+        return [slot for slot in self._slots if slot.pid]
+
+    def _patience(self) -> float:
+        """Seconds until something is due, at most one."""
+        times = [slot.due for slot in self._slots if not slot.pid and self._deadline is None]
+        if self._deadline is not None:
+            times.append(self._deadline)
+        return max(0.0, min([1.0, *(due - time.monotonic() for due in times)]))
+
+    def _note_pause(self) -> None:
+        now = time.monotonic()
+        if now - self._round > PAUSED:
+            self._awake_since = now
+        self._round = now
+
+    def _start_due(self, mask: set[signal.Signals]) -> None:
+        for slot in self._slots:
+            if not slot.pid and self._deadline is None and slot.due <= time.monotonic():
+                self._start(slot, mask)
+
+    def _start(self, slot: Slot, mask: set[signal.Signals]) -> None:
+        clear_beat(self._board, slot.number)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        slot.started = time.monotonic()
+        try:
+            slot.pid = os.fork()
+        except OSError as error:
+            self._put_off(slot, f"can't start a worker: {error.strerror}")
+            return
+        if slot.pid == 0:
+            os._exit(self._work(slot.number, mask))
+
+    def _work(self, slot: int, mask: set[signal.Signals]) -> int:
+        """What a new process does: be a worker; its exit status."""
+        try:
+            os.close(self._alive_write)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            # A terminal sends these to all processes; what they mean is the supervisor's to say.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            context = WorkerContext(
+                slot, self._epoch, self._listeners, self._metrics_listener, self._alive_read, self._board
+            )
+            return worker.run(self._config, context) or 0
+        except BaseException:
+            log.exception("worker %d failed", slot)
+            return 1
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+
+    def _handle(self, received: signal.Signals) -> None:
+        if received == signal.SIGHUP:
+            self._reload()
+        elif received in (signal.SIGTERM, signal.SIGINT):
+            self._stop()
+
+    def _reload(self) -> None:
+        try:
+            config = self._config.reload()
+        except ConfigError as error:
+            log.error("not reloaded: %s", error)
+            return
+        logs.configure(config.log)
+        log.info("reloading TLS certificate and log level")
+        self._send(signal.SIGHUP)
+
+    def _stop(self) -> None:
+        now = time.monotonic()
+        if self._deadline is not None:
+            log.warning("told to stop again: ending at once")
+            self._deadline = now
+            return
+        log.info("stopping; requests that run get %s s", self._config.server.drain)
+        self._deadline = now + self._config.server.drain + CLOSING
+        # Clients are to be refused as soon as the workers have closed theirs.
+        for sock in [*self._listeners, *filter(None, [self._metrics_listener])]:
+            sock.close()
+        self._send(signal.SIGTERM)
+
+    def _send(self, number: signal.Signals) -> None:
+        for slot in self._running():
+            os.kill(slot.pid, number)
+
+    def _reap(self) -> None:
+        for slot in self._running():
+            pid, status = os.waitpid(slot.pid, os.WNOHANG)
+            if pid:
+                self._note_end(slot, os.waitstatus_to_exitcode(status))
+
+    def _note_end(self, slot: Slot, status: int) -> None:
+        pid, slot.pid = slot.pid, 0
+        self._served = self._served or last_beat(self._board, slot.number) > 0
+        if self._deadline is not None:
+            return
+        how = f"signal {-status}" if status < 0 else f"status {status}"
+        if not self._served:
+            self._failures += 1
+        if self._failures >= FIRST_FAILURES:
+            log.error("workers fail before they serve (the last one with %s): giving up", how)
+            self._stop()
+            return
+        if time.monotonic() - slot.started >= STEADY:
+            slot.delay = FIRST_DELAY
+        self._put_off(slot, f"worker {slot.number} (pid {pid}) ended with {how}")
+
+    def _put_off(self, slot: Slot, why: str) -> None:
+        log.warning("%s; starting another in %.1f s", why, slot.delay)
+        slot.due = time.monotonic() + slot.delay
+        slot.delay = min(LONGEST_DELAY, slot.delay * 2)
+
+    def _kill_late(self) -> None:
+        now = time.monotonic()
+        for slot in self._running():
+            seen = max(slot.started, self._awake_since, last_beat(self._board, slot.number))
+            if self._deadline is not None and now >= self._deadline:
+                log.warning("worker %d (pid %d) did not end in time: killing it", slot.number, slot.pid)
+                self._killed = True
+                os.kill(slot.pid, signal.SIGKILL)
+            elif self._deadline is None and now - seen > HUNG:
+                log.error("worker %d (pid %d) has hung for %.0f s: killing it", slot.number, slot.pid, now - seen)
+                os.kill(slot.pid, signal.SIGKILL)

@@ -1,0 +1,1 @@
+"""The HTTP edge: parse, authorise, one domain call, write."""

@@ -1,0 +1,116 @@
+"""A client's connection: Tornado's stream with our limits on time and size.
+
+The phases of a connection and what ends one that is too slow:
+    IDLE    no byte of a request yet             closed after idle_timeout
+    HEADER  a request's header has begun         closed after header_timeout
+    MOVING  a body or an answer is on its way    cut when less than 1 KiB/s moved during body_timeout
+    WORK    the request is ours to work on       no limit
+"""
+
+import socket
+import ssl
+import time
+
+from tornado.iostream import IOStream, SSLIOStream, UnsatisfiableReadError
+
+from ..errors import HeadersTooLarge
+
+IDLE, HEADER, MOVING, WORK = range(4)
+HEADER_LIMIT = 64 << 10
+SMALL_READ, LARGE_READ = 16 << 10, 1 << 20
+_RATE = 1024
+_TOO_LARGE_BODY = HeadersTooLarge().body()
+_TOO_LARGE = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Type: application/json\r\nConnection: close\r\n"
+    b"Content-Length: %d\r\n\r\n%s" % (len(_TOO_LARGE_BODY), _TOO_LARGE_BODY)
+)
+
+
+class _Limited:
+    """What IOStream and SSLIOStream get in addition: the phase, a count of bytes moved, an answer to endless headers."""
+
+    phase = IDLE
+    moved = 0
+    paused = False
+
+    def start(self) -> None:
+        self.phase_at = time.monotonic()
+        self.mark = 0
+        IOStream.set_nodelay(self, True)
+
+    def set_nodelay(self, value: bool) -> None:
+        """Nagle's algorithm stays off for the connection's life; Tornado would switch it twice for each request."""
+
+    def enter(self, phase: int) -> None:
+        self.phase = phase
+        self.phase_at = time.monotonic()
+        self.mark = self.moved
+
+    def read_until_regex(self, regex, max_bytes=None):
+        """The start of a wait for a request's header, and only that."""
+        self.read_chunk_size = SMALL_READ
+        self.enter(IDLE)
+        return super().read_until_regex(regex, max_bytes)
+
+    def read_from_fd(self, buf):
+        count = super().read_from_fd(buf)
+        if count:
+            self.moved += count
+            if self.phase == IDLE:
+                self.enter(HEADER)
+        return count
+
+    def write_to_fd(self, data):
+        count = super().write_to_fd(data)
+        self.moved += count
+        return count
+
+    def close(self, exc_info=False) -> None:
+        if isinstance(exc_info, UnsatisfiableReadError) and self.phase in (IDLE, HEADER) and not self.closed():
+            try:
+                self.socket.send(_TOO_LARGE)
+            except OSError:
+                pass
+        super().close(exc_info)
+
+    def cut(self) -> None:
+        """End the connection at once, for writers that hold a duplicate of its descriptor too."""
+        if self.socket is not None:
+            try:
+                self.socket.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+        self.close()
+
+    def overdue(self, now: float, idle: float, header: float, body: float) -> bool:
+        """Has the client used up the time of this phase? Begins a new window where enough has moved."""
+        age = now - self.phase_at
+        if self.phase == MOVING and age > body:
+            slow = self.moved - self.mark < _RATE * body and not self.paused
+            self.phase_at, self.mark = now, self.moved
+            return slow
+        return (self.phase == IDLE and age > idle) or (self.phase == HEADER and age > header)
+
+
+class Connection(_Limited, IOStream):
+    """A plain TCP connection."""
+
+    tls = False
+
+
+class TlsConnection(_Limited, SSLIOStream):
+    """A TLS connection; the handshake counts as idle time."""
+
+    tls = True
+
+
+def accept(sock: socket.socket, context: ssl.SSLContext | None) -> Connection | TlsConnection:
+    """The stream over an accepted socket. Raises OSError where the client is gone already."""
+    sock.setblocking(False)
+    if context is None:
+        stream = Connection(sock, read_chunk_size=SMALL_READ)
+    else:
+        wrapped = context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+        stream = TlsConnection(wrapped, read_chunk_size=SMALL_READ)
+    stream.start()
+    return stream

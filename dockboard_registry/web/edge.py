@@ -1,0 +1,159 @@
+"""All connections of one worker: accepting, serving, time limits, draining."""
+
+import asyncio
+import errno
+import ipaddress
+import logging
+import re
+import socket
+import ssl
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from tornado.http1connection import HTTP1ConnectionParameters, HTTP1ServerConnection
+from tornado.httputil import HTTPHeaders, HTTPServerConnectionDelegate
+
+from .connection import HEADER_LIMIT, IDLE, LARGE_READ, accept
+from .exchange import Clock, Exchange
+from .messages import Request
+
+_log = logging.getLogger("dockboard.edge")
+_SWEEP_SECONDS = 1.0
+_NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+_REST_SECONDS = 0.5
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.A)
+_NO_BODY_LIMIT = 1 << 62
+
+
+class Edge(HTTPServerConnectionDelegate):
+    """One listener's connections. routes: what has find(path); config: the server section; id_prefix: begins each request id."""
+
+    def __init__(self, routes, config, access_log, metrics, id_prefix: str, tls: ssl.SSLContext | None = None):
+        self._routes = routes
+        self._config = config
+        self._tls = tls
+        self.unknown = routes.unknown
+        self.access_log = access_log
+        self.metrics = metrics
+        self.date = Clock()
+        self.senders = ThreadPoolExecutor(4, "send")
+        self.tasks: set[asyncio.Task] = set()
+        self.draining = False
+        self._connections: set = set()
+        self._id_prefix, self._requests = id_prefix, 0
+        self._proxies = tuple(ipaddress.ip_network(str(network)) for network in config.trusted_proxies)
+        self._parameters = HTTP1ConnectionParameters(
+            chunk_size=LARGE_READ, max_header_size=HEADER_LIMIT, header_timeout=None, max_body_size=_NO_BODY_LIMIT
+        )
+
+    def listen(self, listener: socket.socket) -> None:
+        """Accept on a listening socket that other workers accept on too: one connection a turn, so that they share."""
+        listener.setblocking(False)
+        loop = asyncio.get_running_loop()
+        self._listener = listener
+        loop.add_reader(listener.fileno(), self._accept, listener)
+        loop.call_later(_SWEEP_SECONDS, self._sweep)
+
+    def _accept(self, listener: socket.socket) -> None:
+        try:
+            sock, address = listener.accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            return
+        except OSError as error:
+            if error.errno in _NO_DESCRIPTORS:
+                self._rest(listener, error)
+            return
+        try:
+            stream = accept(sock, self._tls)
+        except OSError:
+            sock.close()
+            return
+        stream.remote = address[0] if isinstance(address, tuple) else ""
+        self.serve(stream)
+
+    def _rest(self, listener: socket.socket, error: OSError) -> None:
+        """Out of descriptors: accept again in a moment instead of spinning."""
+        _log.warning("can't accept connections now: %s", error.strerror)
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(listener.fileno())
+        if not self.draining:
+            loop.call_later(_REST_SECONDS, lambda: self.draining or loop.add_reader(listener.fileno(), self._accept, listener))
+
+    def serve(self, stream) -> None:
+        """Read requests from the stream, from the first or after a detached answer."""
+        self._connections.add(stream)
+        HTTP1ServerConnection(stream, self._parameters, stream.remote).start_serving(self)
+
+    def start_request(self, server_conn, request_conn) -> Exchange:
+        return Exchange(self, server_conn.stream, request_conn)
+
+    def on_close(self, server_conn) -> None:
+        """The serving loop ended: the stream is closed, or detached and coming back."""
+        if server_conn.stream.closed():
+            self.forget(server_conn.stream)
+
+    def forget(self, stream) -> None:
+        self._connections.discard(stream)
+
+    def request(self, start_line, headers: HTTPHeaders, stream) -> Request:
+        """The request with its sender and id; X-Forwarded-* and X-Request-Id count only from a configured proxy."""
+        remote, scheme = stream.remote, "https" if stream.tls else "http"
+        self._requests += 1
+        id = f"{self._id_prefix}{self._requests:x}"
+        if self._proxies and self._trusted(remote):
+            remote = self._forwarded_for(headers, remote)
+            scheme = headers.get("X-Forwarded-Proto", scheme).split(",")[-1].strip()
+            given = headers.get("X-Request-Id", "")
+            id = given if _REQUEST_ID.fullmatch(given) else id
+        return Request(start_line.method, start_line.path, start_line.version, headers, remote, scheme, id)
+
+    def _forwarded_for(self, headers: HTTPHeaders, remote: str) -> str:
+        """The last address in X-Forwarded-For that is not a trusted proxy itself."""
+        for part in reversed(headers.get("X-Forwarded-For", "").split(",")):
+            try:
+                candidate = str(ipaddress.ip_address(part.strip()))
+            except ValueError:
+                return remote
+            remote = candidate
+            if not self._trusted(candidate):
+                break
+        return remote
+
+    def _trusted(self, address: str) -> bool:
+        try:
+            found = ipaddress.ip_address(address.partition("%")[0])
+        except ValueError:
+            return False
+        found = getattr(found, "ipv4_mapped", None) or found
+        return any(found in network for network in self._proxies)
+
+    def route(self, request: Request):
+        """(endpoint, handler of this request). Raises NotFound, Unsupported."""
+        endpoint, arguments = self._routes.find(request.path)
+        verb = endpoint.verb(request.method)
+        return endpoint, lambda request: verb(request, *arguments)
+
+    def _sweep(self) -> None:
+        """Once a second: end the connections whose client is too slow."""
+        now, config = time.monotonic(), self._config
+        overdue = [
+            stream for stream in self._connections if stream.overdue(now, config.idle_timeout, config.header_timeout, config.body_timeout)
+        ]
+        for stream in overdue:
+            stream.cut()
+            self.forget(stream)
+        asyncio.get_running_loop().call_later(_SWEEP_SECONDS, self._sweep)
+
+    async def drain(self, seconds: float) -> None:
+        """Accept no more, close idle connections, wait for running requests at most `seconds`."""
+        self.draining = True
+        asyncio.get_running_loop().remove_reader(self._listener.fileno())
+        deadline = time.monotonic() + seconds
+        while self._connections and time.monotonic() < deadline:
+            for stream in [stream for stream in self._connections if stream.phase == IDLE or stream.closed()]:
+                stream.close()
+                self.forget(stream)
+            await asyncio.sleep(0.02)
+        for stream in list(self._connections):
+            stream.cut()
+        self.senders.shutdown(wait=False)

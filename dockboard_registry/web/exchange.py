@@ -1,0 +1,324 @@
+"""One request and its answer on an HTTP/1 connection: limits, routing, body in, response out, log and metrics.
+
+Tornado parses; this file decides when a handler runs. Without a body it runs when the request is complete, with one as soon as the
+header is there, and the body is read only when the handler asks (so that 100-continue is sent after the permission was checked).
+Large blobs on plain TCP leave Tornado's buffers by sendfile: the connection is detached and served again after the last byte.
+"""
+
+import asyncio
+import logging
+import time
+from email.utils import formatdate
+from http.client import responses
+
+from tornado.httputil import HTTPMessageDelegate, ResponseStartLine, HTTPHeaders
+
+from ..db import DatabaseBusy, DatabaseFailed, DatabaseFull
+from ..errors import HeadersTooLarge, InsufficientStorage, MediaUnsupported, RegistryError, Unavailable, UriTooLong
+from ..storage import StorageError, StorageFull
+from . import eager, sendfile
+from .connection import LARGE_READ, MOVING, WORK
+from .messages import Body, ConnectionCut, Fields, Request, Response
+
+_log = logging.getLogger("dockboard.http")
+_HEADER_BYTES, _HEADER_FIELDS, _URL_BYTES = 16 << 10, 100, 8 << 10
+_DRAIN_QUIETLY, _DRAIN_AT_MOST = 1 << 20, 64 << 20
+_DETACH = 64 << 10
+_PIECE = 1 << 20
+
+
+class Exchange(HTTPMessageDelegate):
+    """The delegate of one request. `edge` is the worker's Edge, `stream` the connection's stream."""
+
+    def __init__(self, edge, stream, connection):
+        self._edge = edge
+        self._stream = stream
+        self._connection = connection
+        self._request: Request | None = None
+        self._handler = None
+        self._response: Response | None = None
+        self._body: Body | None = None
+        self._unread = 0
+        self._head_sent = False
+        self._closed = False
+
+    def headers_received(self, start_line, headers):
+        self._begun = time.perf_counter()
+        self._edge.metrics.begin()
+        self._request = self._edge.request(start_line, headers, self._stream)
+        self._endpoint = self._edge.unknown
+        try:
+            _check_limits(start_line.path, headers)
+            self._endpoint, self._handler = self._edge.route(self._request)
+        except RegistryError as error:
+            self._response = self._render(error)
+        if _announces_body(headers):
+            return self._open_body(headers)
+        self._stream.enter(WORK)
+        if self._handler and self._endpoint.streams and self._request.method == "GET":
+            return self._open_source()
+        return None
+
+    def _open_body(self, headers: HTTPHeaders):
+        """Begin the handler; the future ends when it wants the body, or has answered without."""
+        if not _framing_is_sound(headers):
+            self._handler = None
+            return None
+        length = int(headers["Content-Length"]) if "Content-Length" in headers else None
+        if length is None or length > LARGE_READ // 4:
+            self._stream.read_chunk_size = LARGE_READ
+        self._stream.enter(MOVING)
+        self._unread = length if length is not None else _DRAIN_QUIETLY + 1
+        self._body = self._request.body = Body()
+        if self._response is None:
+            eager.run(self._handle(), self._handled)
+        else:
+            self._handled()
+        return self._body.wanted
+
+    async def _open_source(self) -> None:
+        """Run a handler that may answer with a large blob; if it does, leave Tornado and send the blob by sendfile."""
+        await self._handle()
+        response = self._response
+        if response.span and response.length > _DETACH and not self._stream.tls and self._request.version == "HTTP/1.1":
+            self._connection.detach()
+            task = asyncio.ensure_future(self._send_detached())
+            self._edge.tasks.add(task)
+            task.add_done_callback(self._edge.tasks.discard)
+
+    def data_received(self, chunk: bytes):
+        if self._body is None:
+            return None
+        self._unread -= len(chunk)
+        if self._response is None:
+            self._stream.paused = True
+            taken = self._body.feed(chunk)
+            taken.add_done_callback(self._unpause)
+            return taken
+        if self._head_sent and self._unread < -_DRAIN_AT_MOST:
+            self._connection.finish()
+        return None
+
+    def _unpause(self, _: asyncio.Future) -> None:
+        self._stream.paused = False
+
+    def finish(self) -> None:
+        if self._body is not None:
+            self._body.end()
+            if self._response is not None:
+                self._send()
+        elif self._response is not None:
+            self._send()
+        elif self._handler is not None:
+            eager.run(self._handle(), self._send)
+
+    def on_connection_close(self) -> None:
+        self._closed = True
+        if self._body is not None and self._response is None:
+            self._body.end(cut=True)
+        elif self._request is not None:
+            self._end(499)
+
+    async def _handle(self) -> None:
+        """Set the response; nothing escapes."""
+        try:
+            self._response = await self._handler(self._request)
+        except ConnectionCut:
+            self._response = Response(499)
+        except Exception as error:
+            self._response = self._render(error)
+
+    def _handled(self) -> None:
+        """The handler of a request with a body has its response: answer now, or when the rest of the body has come."""
+        body = self._body
+        if body._space is not None and not body._space.done():
+            body._space.set_result(None)
+        if not body.wanted.done():
+            body.wanted.set_result(None)
+        if self._closed or self._response.status == 499:
+            self._end(499)
+        elif body._ended:
+            self._send()
+        elif self._unread > _DRAIN_QUIETLY:
+            self._send_early()
+
+    def _render(self, error: Exception) -> Response:
+        known = _as_registry_error(error)
+        if known.status >= 500:
+            self._edge.metrics.failed()
+            level = logging.ERROR if type(known) is RegistryError else logging.WARNING
+            _log.log(level, "%s %s failed: %r", self._request.method, self._request.path, error, exc_info=error if level == logging.ERROR else None, extra={"request_id": self._request.id})
+            known.facts["request_id"] = self._request.id
+        return Response(known.status, {"Content-Type": "application/json", **known.headers}, known.body())
+
+    def _send(self) -> None:
+        """Write the response and finish; a span is copied piece by piece."""
+        response = self._response
+        if self._closed:
+            if response.span is not None:
+                response.span.source.close()
+            return self._end(499)
+        if self._head_sent:
+            return self._connection.finish()
+        if response.span is not None:
+            if self._request.method != "HEAD":
+                task = asyncio.ensure_future(self._send_span())
+                self._edge.tasks.add(task)
+                task.add_done_callback(self._edge.tasks.discard)
+                return None
+            response.span.source.close()
+        self._stream.enter(MOVING)
+        self._write_head(response.body if self._request.method != "HEAD" else b"")
+        self._connection.finish()
+        return self._end(response.status)
+
+    def _send_early(self) -> None:
+        """Answer before a long body has come: tell that the connection closes, then take a bounded rest so that the client reads it."""
+        self._head_sent = True
+        self._unread = 0
+        self._response.headers["Connection"] = "close"
+        self._write_head(self._response.body)
+        self._end(self._response.status)
+
+    def _write_head(self, body: bytes) -> None:
+        fields = self._fields()
+        if self._edge.draining:
+            fields["Connection"] = "close"
+        status = self._response.status
+        self._connection.write_headers(ResponseStartLine("", status, responses.get(status, "Unknown")), fields, body)
+
+    def _fields(self) -> Fields:
+        response = self._response
+        fields = Fields(response.headers)
+        fields["Date"] = self._edge.date()
+        fields["Docker-Distribution-Api-Version"] = "registry/2.0"
+        fields["X-Request-Id"] = self._request.id
+        fields["X-Content-Type-Options"] = "nosniff"
+        if response.status not in (204, 304):
+            fields["Content-Length"] = str(response.length)
+        return fields
+
+    async def _send_span(self) -> None:
+        """The ordinary way out for TLS, HTTP/1.0 and small pieces."""
+        source, offset, stop = self._response.span
+        try:
+            self._stream.enter(MOVING)
+            await self._connection.write_headers(ResponseStartLine("", self._response.status, responses[self._response.status]), self._fields())
+            while offset < stop and not self._closed:
+                piece = await source.read(offset, min(_PIECE, stop - offset))
+                if not piece:
+                    raise StorageError("the stored bytes end early")
+                await self._connection.write(piece)
+                offset += len(piece)
+            self._connection.finish()
+        except Exception as error:
+            self._give_up(error)
+        finally:
+            source.close()
+            self._end(self._response.status if offset >= stop else 499, offset - self._response.span.start)
+
+    async def _send_detached(self) -> None:
+        source, start, stop = self._response.span
+        sent = 0
+        keep = self._request.headers.get("Connection", "").lower() != "close" and not self._edge.draining
+        try:
+            self._stream.enter(MOVING)
+            await self._stream.write(self._raw_head(keep))
+            sent = await sendfile.send(self._stream, source.fileno(), start, stop, self._edge.senders)
+        except Exception as error:
+            self._give_up(error)
+        finally:
+            source.close()
+            whole = sent == stop - start
+            self._end(self._response.status if whole else 499, sent)
+        if whole and keep and not self._stream.closed():
+            self._edge.serve(self._stream)
+        else:
+            self._edge.forget(self._stream)
+            self._stream.close()
+
+    def _raw_head(self, keep: bool) -> bytes:
+        fields = self._fields()
+        if not keep:
+            fields["Connection"] = "close"
+        lines = [f"HTTP/1.1 {self._response.status} {responses[self._response.status]}"]
+        lines += [f"{name}: {value}" for name, value in fields.get_all()]
+        return ("\r\n".join(lines) + "\r\n\r\n").encode("latin1")
+
+    def _give_up(self, error: Exception) -> None:
+        """An answer that has begun can't become an error any more: cut the connection, so that nobody takes it for whole."""
+        if isinstance(error, StorageError):
+            self._edge.metrics.failed()
+            _log.error("the body of %s broke off: %r", self._request.path, error, extra={"request_id": self._request.id})
+        self._stream.cut()
+
+    def _end(self, status: int, sent: int | None = None) -> None:
+        """Count and log the request, once."""
+        if self._begun is None:
+            return
+        seconds, self._begun = time.perf_counter() - self._begun, None
+        if sent is None:
+            sent = self._response.length if self._response and self._request.method != "HEAD" else 0
+        request = self._request
+        self._edge.metrics.end(self._endpoint, status, seconds)
+        self._edge.access_log.write(
+            request.remote, request.method, _target(request), status, sent, seconds, request.id, request.headers.get("User-Agent", "-")
+        )
+
+
+def _target(request: Request) -> str:
+    return f"{request.path}?{request._query}" if request._query else request.path
+
+
+def _check_limits(target: str, headers: HTTPHeaders) -> None:
+    if len(target) > _URL_BYTES:
+        raise UriTooLong("the URL has more than 8 KiB")
+    count = size = 0
+    for name, value in headers.get_all():
+        count += 1
+        size += len(name) + len(value)
+    if count > _HEADER_FIELDS or size > _HEADER_BYTES:
+        raise HeadersTooLarge(f"the header has {count} fields and {size} bytes")
+    if headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise MediaUnsupported("requests with a Content-Encoding are not read")
+
+
+def _announces_body(headers: HTTPHeaders) -> bool:
+    return "Transfer-Encoding" in headers or headers.get("Content-Length", "0") != "0"
+
+
+def _framing_is_sound(headers: HTTPHeaders) -> bool:
+    """False for what Tornado is about to refuse, so that no handler begins work on it."""
+    if "Transfer-Encoding" in headers:
+        return "Content-Length" not in headers and headers["Transfer-Encoding"].lower() == "chunked"
+    length = headers["Content-Length"]
+    return length.isascii() and length.isdigit() and len(length) < 19
+
+
+def _as_registry_error(error: Exception) -> RegistryError:
+    """What the client is told; the cause of a failure inside is for the log."""
+    if isinstance(error, RegistryError):
+        return error
+    if isinstance(error, (DatabaseFull, StorageFull)):
+        return InsufficientStorage()
+    if isinstance(error, DatabaseBusy):
+        return Unavailable("the database is busy", headers={"Retry-After": "2"})
+    if isinstance(error, DatabaseFailed):
+        return Unavailable("the database failed", headers={"Retry-After": "5"})
+    if isinstance(error, StorageError):
+        return Unavailable("the storage failed", headers={"Retry-After": "5"})
+    return RegistryError()
+
+
+class Clock:
+    """The Date header, made anew once a second (RFC 9110 section 6.6.1)."""
+
+    def __init__(self):
+        self._second = 0
+        self._text = ""
+
+    def __call__(self) -> str:
+        second = int(time.time())
+        if second != self._second:
+            self._second, self._text = second, formatdate(second, usegmt=True)
+        return self._text

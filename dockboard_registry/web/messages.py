@@ -1,0 +1,164 @@
+"""A request as handlers see it, the body that they read, and the response that they return."""
+
+import asyncio
+from typing import NamedTuple
+from urllib.parse import parse_qs, unquote
+
+from tornado.httputil import HTTPHeaders
+
+from ..errors import BadRequest, SizeInvalid
+from ..storage import Source
+
+_QUERY_FIELDS = 200
+
+
+class ConnectionCut(Exception):
+    """The client went away in the middle of its body."""
+
+
+class Body:
+    """The request's body, one piece at a time; the connection reads on only when the handler asks for more."""
+
+    def __init__(self):
+        self.wanted: asyncio.Future = asyncio.get_running_loop().create_future()
+        self._piece: bytes | None = None
+        self._arrival: asyncio.Future | None = None
+        self._space: asyncio.Future | None = None
+        self._ended = False
+        self._cut = False
+
+    def feed(self, piece: bytes) -> asyncio.Future:
+        """Hand over a piece; the future ends when the handler took it."""
+        self._piece = piece
+        self._space = asyncio.get_running_loop().create_future()
+        self._wake()
+        return self._space
+
+    def end(self, cut: bool = False) -> None:
+        self._ended, self._cut = True, cut
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._arrival and not self._arrival.done():
+            self._arrival.set_result(None)
+
+    async def read(self) -> bytes:
+        """The next piece, empty at the end. Raises ConnectionCut."""
+        if not self.wanted.done():
+            self.wanted.set_result(None)
+        while self._piece is None:
+            if self._cut:
+                raise ConnectionCut
+            if self._ended:
+                return b""
+            self._arrival = asyncio.get_running_loop().create_future()
+            await self._arrival
+        piece, self._piece = self._piece, None
+        if not self._space.done():
+            self._space.set_result(None)
+        return piece
+
+    async def read_all(self, limit: int) -> bytes:
+        """The whole body. Raises SizeInvalid as soon as it is longer than `limit` bytes, ConnectionCut."""
+        pieces, size = [], 0
+        while piece := await self.read():
+            size += len(piece)
+            if size > limit:
+                raise SizeInvalid(f"the body is larger than {limit} bytes")
+            pieces.append(piece)
+        return b"".join(pieces)
+
+
+class EmptyBody:
+    """The body of a request without one."""
+
+    async def read(self) -> bytes:
+        return b""
+
+    async def read_all(self, limit: int) -> bytes:
+        return b""
+
+
+class Request:
+    """One request: raw path and query, headers, and who sent it."""
+
+    __slots__ = ("method", "path", "_query", "_fields", "headers", "remote", "scheme", "id", "body", "version")
+
+    def __init__(self, method: str, target: str, version: str, headers: HTTPHeaders, remote: str, scheme: str, id: str):
+        self.method = method
+        self.path, _, self._query = target.partition("?")
+        self._fields: dict[str, list[str]] | None = None
+        self.headers = headers
+        self.remote = remote
+        self.scheme = scheme
+        self.id = id
+        self.version = version
+        self.body: Body | EmptyBody = EmptyBody()
+
+    def query_all(self, name: str) -> list[str]:
+        """Every value of a query field. Raises BadRequest."""
+        if not self._query:
+            return []
+        if self._fields is None:
+            try:
+                self._fields = parse_qs(self._query, keep_blank_values=True, max_num_fields=_QUERY_FIELDS, errors="strict")
+            except ValueError as error:
+                raise BadRequest("the query can't be read") from error
+        return self._fields.get(name, [])
+
+    def query(self, name: str) -> str | None:
+        """The one value of a query field, or None. Raises BadRequest where there are several."""
+        found = self.query_all(name)
+        if len(found) > 1:
+            raise BadRequest(f"the query has {name} more than once")
+        return found[0] if found else None
+
+    def content_length(self) -> int | None:
+        """The length that the client announced, in bytes."""
+        text = self.headers.get("Content-Length")
+        return int(text) if text else None
+
+
+class Fields(dict):
+    """Response headers in canonical case; a list stands for several lines of one name. What HTTP1Connection.write_headers needs."""
+
+    def get_all(self):
+        for name, value in self.items():
+            if isinstance(value, list):
+                for each in value:
+                    yield name, each
+            else:
+                yield name, value
+
+
+class Span(NamedTuple):
+    """Bytes start to stop (exclusive) of a source, to be sent as the body and closed afterwards."""
+
+    source: Source
+    start: int
+    stop: int
+
+
+class Response:
+    """status, headers and a body of bytes or a span of a stored blob; length overrules Content-Length for HEAD."""
+
+    __slots__ = ("status", "headers", "body", "span", "length")
+
+    def __init__(self, status: int, headers: dict | None = None, body: bytes = b"", span: Span | None = None, length: int | None = None):
+        self.status = status
+        self.headers = headers or {}
+        self.body = body
+        self.span = span
+        self.length = length if length is not None else (span.stop - span.start if span else len(body))
+
+
+def decoded(path: str) -> str | None:
+    """The path with its percent escapes undone once; None for an escaped slash or bytes that are not UTF-8."""
+    if "%" not in path:
+        return path
+    if "%2f" in path.lower():
+        return None
+    try:
+        return unquote(path, errors="strict")
+    except UnicodeDecodeError:
+        return None

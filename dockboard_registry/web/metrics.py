@@ -1,0 +1,96 @@
+"""Counters in memory that all workers share, so that any worker answers for all; a restarted worker goes on counting.
+
+The board is an array of doubles: one heartbeat a slot, then one row of cells a slot. Text format: Prometheus exposition 0.0.4.
+"""
+
+import time
+
+SLOTS = 256
+_BUCKETS = (0.001, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0)
+ENDPOINTS = ("base", "catalog", "tags", "manifest", "blob", "uploads", "upload", "referrers", "health", "unknown")
+_CLASSES = ("1xx", "2xx", "3xx", "4xx", "5xx")
+_SINGLE = (
+    ("in_flight", "gauge", "Requests being answered."),
+    ("failures_total", "counter", "Requests that failed inside the server."),
+    ("uploaded_bytes_total", "counter", "Bytes of blobs and manifests received."),
+    ("gc_rounds_total", "counter", "Rounds of garbage collection finished."),
+    ("gc_failures_total", "counter", "Rounds of garbage collection that failed."),
+    ("gc_keys_total", "counter", "Stored keys deleted by garbage collection."),
+)
+_REQUESTS = len(_SINGLE)
+_SECONDS = _REQUESTS + len(ENDPOINTS) * len(_CLASSES)
+_ROW = _SECONDS + len(ENDPOINTS) * (len(_BUCKETS) + 1)
+BOARD_SIZE = 8 * SLOTS * (1 + _ROW)
+
+
+class Metrics:
+    """One worker's row of the board. memory: BOARD_SIZE bytes, zero at first, shared between processes."""
+
+    def __init__(self, memory, slot: int):
+        self._cells = memoryview(memory).cast("d")
+        self._slot = slot
+        self._base = SLOTS + slot * _ROW
+        self._cells[self._base] = 0.0
+
+    def beat(self) -> None:
+        """Tell the supervisor that the loop is turning."""
+        self._cells[self._slot] = time.monotonic()
+
+    def begin(self) -> None:
+        self._cells[self._base] += 1
+
+    def failed(self) -> None:
+        self._cells[self._base + 1] += 1
+
+    def add(self, name: str, amount: float) -> None:
+        """Add to one of the single counters."""
+        self._cells[self._base + _SINGLE_AT[name]] += amount
+
+    def end(self, endpoint, status: int, seconds: float) -> None:
+        """Count one answered request of an endpoint."""
+        cells, base, number = self._cells, self._base, endpoint.number
+        cells[base] -= 1
+        cells[base + _REQUESTS + number * len(_CLASSES) + status // 100 - 1] += 1
+        row = base + _SECONDS + number * (len(_BUCKETS) + 1)
+        cells[row] += seconds
+        for at, edge in enumerate(_BUCKETS, 1):
+            if seconds <= edge:
+                cells[row + at] += 1
+                break
+
+    def _sum(self, cell: int) -> float:
+        return sum(self._cells[SLOTS + slot * _ROW + cell] for slot in range(SLOTS))
+
+    def text(self) -> str:
+        """All workers' sums in Prometheus' text format."""
+        lines = []
+        for cell, (name, kind, help) in enumerate(_SINGLE):
+            lines += _head(name, kind, help) + [f"dockboard_{name} {self._sum(cell):.17g}"]
+        lines += _head("requests_total", "counter", "Requests answered, by endpoint and class of status.")
+        for number, endpoint in enumerate(ENDPOINTS):
+            for at, status in enumerate(_CLASSES):
+                count = self._sum(_REQUESTS + number * len(_CLASSES) + at)
+                lines.append(f'dockboard_requests_total{{endpoint="{endpoint}",status="{status}"}} {count:.17g}')
+        lines += _head("request_seconds", "histogram", "Time from a request's header to the end of its answer.")
+        for number, endpoint in enumerate(ENDPOINTS):
+            lines += self._histogram(number, endpoint)
+        return "\n".join(lines) + "\n"
+
+    def _histogram(self, number: int, endpoint: str) -> list[str]:
+        row = _SECONDS + number * (len(_BUCKETS) + 1)
+        total = sum(self._sum(_REQUESTS + number * len(_CLASSES) + at) for at in range(len(_CLASSES)))
+        lines, below = [], 0.0
+        for at, edge in enumerate(_BUCKETS, 1):
+            below += self._sum(row + at)
+            lines.append(f'dockboard_request_seconds_bucket{{endpoint="{endpoint}",le="{edge}"}} {below:.17g}')
+        lines.append(f'dockboard_request_seconds_bucket{{endpoint="{endpoint}",le="+Inf"}} {total:.17g}')
+        lines.append(f'dockboard_request_seconds_sum{{endpoint="{endpoint}"}} {self._sum(row):.17g}')
+        lines.append(f'dockboard_request_seconds_count{{endpoint="{endpoint}"}} {total:.17g}')
+        return lines
+
+
+def _head(name: str, kind: str, help: str) -> list[str]:
+    return [f"# HELP dockboard_{name} {help}", f"# TYPE dockboard_{name} {kind}"]
+
+
+_SINGLE_AT = {name: at for at, (name, _, _) in enumerate(_SINGLE)}

@@ -1,0 +1,65 @@
+"""/v2/<name>/blobs/<digest>: content by digest."""
+
+from ...domain.access import DELETE, PULL
+from ...names import digest as parse_digest
+from ..base import Endpoint
+from ..conditions import byte_range, not_modified
+from ..messages import Request, Response, Span
+
+_SMALL = 64 << 10
+_FOR_EVER = "max-age=31536000, immutable"
+
+
+class Blob(Endpoint):
+    name = "blob"
+    streams = True
+
+    async def get(self, request: Request, name: str, digest: str) -> Response:
+        repository = self.repository(request, name, PULL)
+        source = await self.services.blobs.open(repository, parse_digest(digest))
+        try:
+            return await self._answer(request, digest, source)
+        except BaseException:
+            source.close()
+            raise
+
+    async def _answer(self, request: Request, digest: str, source) -> Response:
+        headers = _headers(digest)
+        if not_modified(request, digest):
+            source.close()
+            return Response(304, headers)
+        start, stop = 0, source.size
+        status = 200
+        if (part := byte_range(request, source.size, digest)) is not None:
+            start, stop = part
+            status = 206
+            headers["Content-Range"] = f"bytes {start}-{stop - 1}/{source.size}"
+        if stop - start > _SMALL:
+            return Response(status, headers, span=Span(source, start, stop))
+        body = source.read_now(start, stop - start)
+        if body is None:
+            body = await source.read(start, stop - start)
+        source.close()
+        return Response(status, headers, body)
+
+    async def head(self, request: Request, name: str, digest: str) -> Response:
+        repository = self.repository(request, name, PULL)
+        found = await self.services.blobs.promise(repository, parse_digest(digest))
+        if not_modified(request, digest):
+            return Response(304, _headers(digest))
+        return Response(200, _headers(digest), length=found.size)
+
+    async def delete(self, request: Request, name: str, digest: str) -> Response:
+        repository = self.repository(request, name, DELETE)
+        await self.services.blobs.delete(repository, parse_digest(digest))
+        return Response(202)
+
+
+def _headers(digest: str) -> dict:
+    return {
+        "Content-Type": "application/octet-stream",
+        "Docker-Content-Digest": digest,
+        "Etag": f'"{digest}"',
+        "Accept-Ranges": "bytes",
+        "Cache-Control": _FOR_EVER,
+    }

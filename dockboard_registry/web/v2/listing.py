@@ -1,0 +1,77 @@
+"""The API's root, the catalog, tag lists and referrers."""
+
+import json
+
+from ...domain.access import CATALOG, PULL
+from ...domain.documents import OCI_INDEX
+from ...names import digest as parse_digest
+from ..base import Endpoint, document, next_page, page_size
+from ..messages import Request, Response
+
+
+class Base(Endpoint):
+    """/v2/: does this registry speak the API?"""
+
+    name = "base"
+
+    async def get(self, request: Request) -> Response:
+        return document(200, b"{}")
+
+    head = get
+
+
+class Catalog(Endpoint):
+    """/v2/_catalog"""
+
+    name = "catalog"
+
+    async def get(self, request: Request) -> Response:
+        self.authorise(request, CATALOG, "*")
+        size = page_size(request)
+        names = await self.services.repositories.catalog(request.query("last") or "", size + 1) if size else []
+        return _page(request, "repositories", names, size, {})
+
+    head = get
+
+
+class TagList(Endpoint):
+    """/v2/<name>/tags/list"""
+
+    name = "tags"
+
+    async def get(self, request: Request, name: str) -> Response:
+        repository = self.repository(request, name, PULL)
+        size = page_size(request)
+        names = await self.services.tags.list(repository, request.query("last") or "", size + 1)
+        return _page(request, "tags", names, size, {"name": repository})
+
+    head = get
+
+
+def _page(request: Request, key: str, names: list[str], size: int, beside: dict) -> Response:
+    """One page of names out of a query that asked for one more than the page holds."""
+    page = names[:size]
+    link = next_page(request.path, n=str(size), last=page[-1]) if page and len(names) > size else {}
+    return document(200, json.dumps({**beside, key: page}).encode(), link)
+
+
+class ReferrerList(Endpoint):
+    """/v2/<name>/referrers/<digest>"""
+
+    name = "referrers"
+
+    async def get(self, request: Request, name: str, digest: str) -> Response:
+        repository = self.repository(request, name, PULL)
+        subject = parse_digest(digest)
+        artifact_type = request.query("artifactType") or None
+        found, after = await self.services.referrers.list(
+            repository, subject, artifact_type, request.query("last") or "", page_size(request) or 1
+        )
+        index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": found}
+        headers = {"OCI-Filters-Applied": "artifactType"} if artifact_type else {}
+        if after:
+            keep = {"artifactType": artifact_type} if artifact_type else {}
+            headers |= next_page(request.path, n=str(page_size(request) or 1), last=after, **keep)
+        return document(200, json.dumps(index).encode(), headers, OCI_INDEX)
+
+    head = get

@@ -1,0 +1,55 @@
+"""/v2/<name>/manifests/<reference>: manifests and indexes, by tag or digest."""
+
+from ...domain.access import DELETE, PULL, PUSH
+from ...domain.documents import SIZE_LIMIT
+from ...errors import BadRequest
+from ...names import Reference
+from ...names import tag as parse_tag
+from ..base import Endpoint
+from ..conditions import not_modified
+from ..messages import Request, Response
+
+_TAGS = 100
+
+
+class Manifest(Endpoint):
+    name = "manifest"
+
+    async def get(self, request: Request, name: str, reference: str) -> Response:
+        repository = self.repository(request, name, PULL)
+        found = await self.services.manifests.get(repository, Reference.parse(reference))
+        headers = {
+            "Content-Type": found.media_type,
+            "Docker-Content-Digest": found.digest,
+            "Etag": f'"{found.digest}"',
+        }
+        if not_modified(request, found.digest):
+            return Response(304, headers)
+        return Response(200, headers, found.body)
+
+    head = get
+
+    async def put(self, request: Request, name: str, reference: str) -> Response:
+        repository = self.repository(request, name, PUSH)
+        wanted = Reference.parse(reference)
+        tags = [parse_tag(text) for value in request.query_all("tag") for text in value.split(",")]
+        if len(tags) > _TAGS:
+            raise BadRequest(f"more than {_TAGS} tags in one request")
+        body = await request.body.read_all(SIZE_LIMIT)
+        stored = await self.services.manifests.put(repository, wanted, body, request.headers.get("Content-Type", ""), tags)
+        self.services.metrics.add("uploaded_bytes_total", len(body))
+        headers = {"Location": f"/v2/{repository}/manifests/{stored.digest}", "Docker-Content-Digest": stored.digest}
+        if stored.subject:
+            headers["OCI-Subject"] = stored.subject
+        if tags:
+            headers["OCI-Tag"] = tags
+        return Response(201, headers)
+
+    async def delete(self, request: Request, name: str, reference: str) -> Response:
+        repository = self.repository(request, name, DELETE)
+        wanted = Reference.parse(reference)
+        if wanted.tag:
+            await self.services.tags.delete(repository, wanted.tag)
+        else:
+            await self.services.manifests.delete(repository, wanted.digest)
+        return Response(202)

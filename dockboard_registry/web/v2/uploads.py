@@ -1,0 +1,168 @@
+"""/v2/<name>/blobs/uploads/: every way to bring a blob in (distribution specification 1.1, "Pushing blobs")."""
+
+import re
+
+from ...domain.access import PULL, PUSH
+from ...domain.uploads import Session, Writer
+from ...errors import BadRequest, DigestInvalid, RegistryError, SizeInvalid, UploadInvalid, UploadRange
+from ...names import algorithm as parse_algorithm
+from ...names import algorithm_of
+from ...names import digest as parse_digest
+from ...names import is_digest, repository_name
+from ...storage import StorageError
+from ..base import Endpoint
+from ..messages import ConnectionCut, Request, Response
+
+_CONTENT_RANGE = re.compile(r"(?:bytes[ =])?(\d{1,19})-(\d{1,19})(?:/(?:\d{1,19}|\*))?", re.A)
+
+
+class Uploads(Endpoint):
+    """POST: mount, a whole blob at once, or the start of an upload."""
+
+    name = "uploads"
+
+    async def post(self, request: Request, name: str) -> Response:
+        repository = self.repository(request, name, PUSH)
+        mount, digest = request.query("mount"), request.query("digest")
+        if mount is not None and await self._mount(request, repository, mount):
+            return _created(repository, mount)
+        if digest is None:
+            algorithm = parse_algorithm(request.query("digest-algorithm") or "sha256")
+            session = await self.services.uploads.start(repository, algorithm)
+            await request.body.read_all(0)
+            return _accepted(session)
+        session = await self.services.uploads.start(repository, algorithm_of(parse_digest(digest)))
+        return await _finish(self, request, self.services.uploads.writer(session), digest, keep=False)
+
+    async def _mount(self, request: Request, repository: str, digest: str) -> bool:
+        source = request.query("from")
+        if not is_digest(digest):
+            raise DigestInvalid("the digest to mount is not a digest that the registry knows")
+        if source is not None:
+            self.authorise(request, PULL, repository_name(source))
+        return await self.services.blobs.mount(repository, digest, source)
+
+
+class Upload(Endpoint):
+    """One upload session."""
+
+    name = "upload"
+
+    async def get(self, request: Request, name: str, id: str) -> Response:
+        return _state(204, await self._session(request, name, id))
+
+    head = get
+
+    async def patch(self, request: Request, name: str, id: str) -> Response:
+        session = await self._session(request, name, id)
+        start, length = _chunk(request, session)
+        writer = self.services.uploads.writer(session)
+        return _state(202, await _append(self, request, writer, start, length))
+
+    async def put(self, request: Request, name: str, id: str) -> Response:
+        session = await self._session(request, name, id)
+        digest = request.query("digest")
+        if digest is None:
+            raise DigestInvalid("the query lacks digest", "finish the upload with PUT ?digest=<digest of all bytes>")
+        parse_digest(digest)
+        return await _finish(self, request, self.services.uploads.writer(session), digest, keep=True)
+
+    async def delete(self, request: Request, name: str, id: str) -> Response:
+        await self.services.uploads.cancel(await self._session(request, name, id))
+        return Response(204)
+
+    async def _session(self, request: Request, name: str, id: str) -> Session:
+        return await self.services.uploads.find(self.repository(request, name, PUSH), id)
+
+
+async def _finish(endpoint: Endpoint, request: Request, writer: Writer, digest: str, keep: bool) -> Response:
+    """Take the body's bytes, if any, and make all of them the blob. keep: what came before an accident stays for another try."""
+    start, length = _chunk(request, writer.session)
+    try:
+        await _receive(endpoint, request, writer, start, length)
+    except (RegistryError, ConnectionCut):
+        await (writer.leave() if keep else writer.discard())
+        raise
+    except StorageError:
+        await writer.discard()
+        raise
+    try:
+        await writer.finish(digest)
+    except StorageError:
+        await writer.discard()
+        raise
+    return _created(writer.session.repository, digest)
+
+
+async def _append(endpoint: Endpoint, request: Request, writer: Writer, start: int | None, length: int | None) -> Session:
+    """Take the body's bytes and keep them for the next request; those that came before the client was cut off too."""
+    try:
+        await _receive(endpoint, request, writer, start, length)
+    except ConnectionCut:
+        await writer.save()
+        raise
+    except RegistryError:
+        await writer.leave()
+        raise
+    except StorageError:
+        await writer.discard()
+        raise
+    return await writer.save()
+
+
+async def _receive(endpoint: Endpoint, request: Request, writer: Writer, start: int | None, length: int | None) -> None:
+    """Write the body; start and length are what Content-Range promised, or None."""
+    if start is not None:
+        writer.expect_start(start)
+    received = 0
+    while piece := await request.body.read():
+        received += len(piece)
+        if length is not None and received > length:
+            raise SizeInvalid("the body is longer than Content-Range says")
+        await writer.write(piece)
+    if length is not None and received != length:
+        raise UploadInvalid("the body is shorter than Content-Range says")
+    endpoint.services.metrics.add("uploaded_bytes_total", received)
+
+
+def _chunk(request: Request, session: Session) -> tuple[int | None, int | None]:
+    """(start, length) from Content-Range, as far as given. Raises UploadRange with the state of the upload, BadRequest."""
+    text = request.headers.get("Content-Range")
+    if text is None:
+        return None, None
+    found = _CONTENT_RANGE.fullmatch(text.strip())
+    start, end = (int(found[1]), int(found[2])) if found else (0, -1)
+    length = request.content_length()
+    if not found or end < start:
+        raise _out_of_range(session, "Content-Range has to be <first byte>-<last byte>")
+    if start != session.size:
+        raise _out_of_range(session, f"the chunk begins at byte {start}, the upload has {session.size} bytes")
+    if length is not None and length != end - start + 1:
+        raise BadRequest("Content-Range and Content-Length name different sizes")
+    return start, end - start + 1
+
+
+def _out_of_range(session: Session, cause: str) -> UploadRange:
+    return UploadRange(cause, headers={"Location": _location(session), "Range": _range(session)})
+
+
+def _location(session: Session) -> str:
+    return f"/v2/{session.repository}/blobs/uploads/{session.id}"
+
+
+def _range(session: Session) -> str:
+    """0-<last byte>; an upload without bytes says 0-0 too, as clients expect."""
+    return f"0-{max(session.size - 1, 0)}"
+
+
+def _state(status: int, session: Session) -> Response:
+    headers = {"Location": _location(session), "Range": _range(session), "Docker-Upload-Uuid": session.id}
+    return Response(status, headers)
+
+
+def _accepted(session: Session) -> Response:
+    return _state(202, session)
+
+
+def _created(repository: str, digest: str) -> Response:
+    return Response(201, {"Location": f"/v2/{repository}/blobs/{digest}", "Docker-Content-Digest": digest})

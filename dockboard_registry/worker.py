@@ -1,0 +1,116 @@
+"""One worker process: an event loop that serves the shared listeners, beats its heart and takes its turn at periodic jobs."""
+
+import asyncio
+import logging
+import os
+import signal
+import ssl
+
+from . import logs
+from .app import Services
+from .config import Config, ConfigError
+from .context import WorkerContext
+from .web.edge import Edge
+from .web.metrics import BOARD_SIZE as BOARD_SIZE
+from .web.metrics import Metrics
+from .web.routes import MetricsRoutes, Routes
+
+_log = logging.getLogger("dockboard.worker")
+_BEAT_SECONDS, _FLUSH_SECONDS, _JOB_SECONDS = 1.0, 0.1, 10.0
+
+
+def run(config: Config, context: WorkerContext) -> int:
+    """Serve until SIGTERM; returns the exit status."""
+    logs.configure(config.log)
+    return asyncio.run(Worker(config, context).main())
+
+
+def tls_context(config: Config) -> ssl.SSLContext | None:
+    """TLS 1.2 or later with Python's choice of ciphers, without compression and renegotiation; None without a certificate."""
+    if not config.server.tls_certificate:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
+    context.set_alpn_protocols(["http/1.1"])
+    context.load_cert_chain(config.server.tls_certificate, config.server.tls_key)
+    return context
+
+
+class Worker:
+    def __init__(self, config: Config, context: WorkerContext):
+        self._config = config
+        self._context = context
+        self._tls = tls_context(config)
+        self._metrics = Metrics(context.board, context.slot)
+        self._access_log = logs.AccessLog(config.log)
+
+    async def main(self) -> int:
+        loop = asyncio.get_running_loop()
+        self._stopping = asyncio.Event()
+        loop.add_signal_handler(signal.SIGTERM, self._stopping.set)
+        loop.add_signal_handler(signal.SIGHUP, self._reload)
+        loop.add_reader(self._context.parent_alive, os._exit, 1)
+        self._services = Services(self._config, self._context.epoch, self._metrics)
+        edges = self._listen()
+        jobs = asyncio.ensure_future(self._jobs())
+        self._beat()
+        self._flush()
+        self._context.ready()
+        await self._stopping.wait()
+        jobs.cancel()
+        await asyncio.gather(*(edge.drain(self._config.server.drain) for edge in edges))
+        self._services.close()
+        self._access_log.flush()
+        return 0
+
+    def _listen(self) -> list[Edge]:
+        prefix = f"{self._context.epoch[:6]}-{self._context.slot}-"
+        routes = Routes(self._services)
+        edges = []
+        for number, listener in enumerate(self._context.listeners):
+            edge = Edge(routes, self._config.server, self._access_log, self._metrics, f"{prefix}{number or ''}", self._tls)
+            edge.listen(listener)
+            edges.append(edge)
+        if self._context.metrics_listener:
+            edge = Edge(MetricsRoutes(self._services), self._config.server, self._access_log, self._metrics, f"{prefix}m")
+            edge.listen(self._context.metrics_listener)
+            edges.append(edge)
+        return edges
+
+    def _beat(self) -> None:
+        self._metrics.beat()
+        asyncio.get_running_loop().call_later(_BEAT_SECONDS, self._beat)
+
+    def _flush(self) -> None:
+        self._access_log.flush()
+        asyncio.get_running_loop().call_later(_FLUSH_SECONDS, self._flush)
+
+    def _reload(self) -> None:
+        """SIGHUP: new handshakes use the certificate as the files hold it now; the log level follows the configuration."""
+        try:
+            logs.configure(self._config.reload().log)
+            if self._tls is not None:
+                self._tls.load_cert_chain(self._config.server.tls_certificate, self._config.server.tls_key)
+        except (ConfigError, OSError) as error:
+            _log.error("nothing was reloaded: %s", error)
+
+    async def _jobs(self) -> None:
+        """Take this worker's turn at collecting garbage whenever a round is due and no other worker took it."""
+        holder = f"{self._context.epoch}/{self._context.slot}"
+        pause = min(max(self._config.gc.interval, 1.0), _JOB_SECONDS)
+        while True:
+            await asyncio.sleep(pause)
+            try:
+                if await self._services.collector.claim(holder):
+                    await self._collect()
+            except Exception:
+                self._metrics.add("gc_failures_total", 1)
+                _log.exception("collecting garbage failed; the next round tries again")
+
+    async def _collect(self) -> None:
+        report = await self._services.collector.round()
+        self._metrics.add("gc_rounds_total", 1)
+        self._metrics.add("gc_keys_total", report.keys + report.strays)
+        if any(report):
+            _log.info("garbage collected", extra=report._asdict())
