@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from .config import Config
-from .db import DatabaseBusy, DatabaseFailed, DatabaseFull, Tx
+from .db import DatabaseBusy, DatabaseFailed, DatabaseFull
 from .db import migrate as migrations
 from .db.sqlite import SQLiteDatabase, transact
-from .domain import access
+from .domain import access, settings
 from .domain.blobs import Blobs
 from .domain.check import Checker, CheckReport
 from .domain.collect import Collector, GcReport
@@ -67,7 +67,7 @@ def prepare(config: Config) -> None:
 def _store_id(config: Config) -> str:
     """The id that ties database and store together; made at the first start. Raises StartError where they do not belong together."""
     root, found = config.storage.root, filesystem.marker(config.storage.root)
-    known, used = transact(config.database_file, lambda tx: _known_store(tx, make=found is None))
+    known, used = transact(config.database_file, lambda tx: settings.store_id(tx, make=found is None))
     if known is None:
         raise StartError(f"{root} holds the files of a registry that this database does not know; use its database, or an empty directory")
     if found is None and used:
@@ -75,16 +75,6 @@ def _store_id(config: Config) -> str:
     if found is not None and found != known:
         raise StartError(f"{root} belongs to another database: its {filesystem.MARKER} is not the one that this database expects")
     return known
-
-
-def _known_store(tx: Tx, make: bool) -> tuple[str | None, bool]:
-    """(the store's id, whether the store should have content)."""
-    row = tx.one("SELECT value FROM settings WHERE name = 'store_id'")
-    if row is None and make:
-        made = secrets.token_hex(16)
-        tx.run("INSERT INTO settings (name, value) VALUES ('store_id', ?)", made)
-        return made, False
-    return (row[0] if row else None), tx.one("SELECT 1 FROM blobs LIMIT 1") is not None
 
 
 def migrate(config: Config) -> list[str]:

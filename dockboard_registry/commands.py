@@ -11,12 +11,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from dockboard_registry import __version__, commit, config, logs
-from dockboard_registry.config import Config, ConfigError
-from dockboard_registry.errors import StartError
+from . import __version__, commit, config, logs
+from .config import Config, ConfigError
+from .errors import StartError
 
 FOUND = 1
 CANNOT_RUN = 2
+# What shells report for a program that SIGINT ended.
+INTERRUPTED = 130
 BAR_WIDTH = 40
 
 EPILOG = """\
@@ -38,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         print(f"registry: {error}", file=sys.stderr)
     except KeyboardInterrupt:
-        print("registry: interrupted", file=sys.stderr)
+        return INTERRUPTED
     return CANNOT_RUN
 
 
@@ -68,6 +70,7 @@ def parser() -> argparse.ArgumentParser:
     _json_flag(command("check", _check, "verify that all that is stored is there, byte for byte (exit status 1: it is not)"))
     _json_flag(command("gc", _gc, "collect garbage now, once; safe beside a running server"))
     shown = command("config", _config, "show the configuration in effect, or check it")
+    _listen_flag(shown)
     shown.add_argument("what", choices=("show", "check"), help="print all keys and values, or only what is wrong")
     command("migrate", _migrate, "bring the database to this version; serve does so too")
     command("version", _version, "print version and commit")
@@ -100,14 +103,14 @@ def _load_quietly(parsed: argparse.Namespace) -> Config:
 
 def _serve(parsed: argparse.Namespace) -> int:
     loaded = _load(parsed)
-    from dockboard_registry import server
+    from . import server
 
     return server.serve(loaded)
 
 
 def _check(parsed: argparse.Namespace) -> int:
     loaded = _with_data(_load_quietly(parsed))
-    from dockboard_registry import app
+    from . import app
 
     with Progress() as progress:
         report = app.run_check(loaded, progress.show)
@@ -130,7 +133,7 @@ def check_document(report: Any) -> dict[str, Any]:
 
 def _gc(parsed: argparse.Namespace) -> int:
     loaded = _with_data(_load_quietly(parsed))
-    from dockboard_registry import app
+    from . import app
 
     report = app.run_gc(loaded)
     counts = {name: getattr(report, name) for name in ("links", "blobs", "keys", "uploads", "strays", "bytes")}
@@ -159,7 +162,7 @@ def _config(parsed: argparse.Namespace) -> int:
 
 def _migrate(parsed: argparse.Namespace) -> int:
     loaded = _load_quietly(parsed)
-    from dockboard_registry import app
+    from . import app
 
     applied = app.migrate(loaded)
     print("\n".join(f"applied {name}" for name in applied) or "the database is up to date")

@@ -15,7 +15,7 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any
 
-from dockboard_registry import kinds
+from . import kinds
 
 PREFIX = "DOCKBOARD_"
 # Names for the project's own tests, which may stand in the environment of a server that they start.

@@ -13,7 +13,8 @@ HEARTBEAT = struct.Struct("d")
 class WorkerContext:
     """One worker's place among its siblings. All but `slot` is the same for all of them.
 
-    `board` is memory that all workers and the supervisor share; its first bytes are one heartbeat for each slot.
+    `board` is memory that all workers and the supervisor share. It begins with one heartbeat for each slot: time.monotonic()
+    as a double, written each second by the worker's event loop.
     """
 
     slot: int
@@ -25,13 +26,9 @@ class WorkerContext:
     parent_alive: int
     board: mmap.mmap
 
-    def beat(self) -> None:
-        """Say that this worker's event loop runs; the supervisor kills a worker that has not for 30 s."""
-        HEARTBEAT.pack_into(self.board, self.slot * HEARTBEAT.size, time.monotonic())
-
     def ready(self) -> None:
-        """Say that the worker serves; it is the first heartbeat."""
-        self.beat()
+        """Say that this worker serves. It is the first heartbeat; the supervisor kills a worker that has none for 30 s."""
+        HEARTBEAT.pack_into(self.board, self.slot * HEARTBEAT.size, time.monotonic())
 
 
 def last_beat(board: mmap.mmap, slot: int) -> float:

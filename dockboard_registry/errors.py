@@ -2,7 +2,7 @@
 
 A class fixes code, HTTP status and message; an instance adds the cause, what to do next, and facts such as a digest.
 Codes are those of the OCI distribution specification 1.1, section "Error Codes"; where it has none that fits, the names
-that distribution's errcode package made common (UNAVAILABLE, RANGE_INVALID, PAGINATION_NUMBER_INVALID).
+that distribution's errcode package made common (UNAVAILABLE).
 """
 
 import json
@@ -121,12 +121,12 @@ class MediaUnsupported(RegistryError):
 
 
 class PageInvalid(RegistryError):
-    code, status, message = "PAGINATION_NUMBER_INVALID", 400, "invalid number of results requested"
+    code, status, message = "UNSUPPORTED", 400, "invalid number of results requested"
     next = "give n as a whole number of 0 or more"
 
 
 class RangeInvalid(RegistryError):
-    code, status, message = "RANGE_INVALID", 416, "the range lies outside the content"
+    code, status, message = "SIZE_INVALID", 416, "the range lies outside the content"
     next = "ask for a range inside the size that Content-Range tells"
 
 

@@ -4,8 +4,8 @@ import errno
 import os
 import socket
 
-from dockboard_registry.errors import StartError
-from dockboard_registry.kinds import split_address
+from .errors import StartError
+from .kinds import split_address
 
 BACKLOG = 1024
 NEXT_STEPS = {

@@ -7,7 +7,7 @@ import sys
 import time
 from datetime import datetime, timezone
 
-from dockboard_registry.config import LogConfig
+from .config import LogConfig
 
 LINE_LIMIT = 8192
 STANDARD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}

@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import logging
 import os
+import resource
 import socket
 import ssl
 import sys
@@ -12,12 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from dockboard_registry import __version__, app, logs
-from dockboard_registry.config import Config
-from dockboard_registry.errors import StartError
-from dockboard_registry.kinds import split_address
-from dockboard_registry.listen import bind, listen
-from dockboard_registry.supervisor import Supervisor
+from . import __version__, app, logs
+from .config import Config
+from .errors import StartError
+from .kinds import split_address
+from .listen import bind, listen
+from .supervisor import Supervisor
 
 log = logging.getLogger("server")
 
@@ -40,6 +41,7 @@ Try it:
 def serve(config: Config) -> int:
     """Serve until told to stop; the exit status. Raises StartError with words when it can't start."""
     logs.configure(config.log)
+    raise_descriptor_limit()
     with data_lock(config.storage.root):
         check_tls(config)
         listeners = bind("server.listen", config.server.listen)
@@ -47,8 +49,17 @@ def serve(config: Config) -> int:
         app.prepare(config)
         listen("server.listen", config.server.listen, listeners)
         listen("metrics.listen", config.metrics.listen, metrics)
+        supervisor = Supervisor(config, listeners, metrics[0] if metrics else None)
+        supervisor.hold_signals()
         announce(config, listeners[0])
-        return Supervisor(config, listeners, metrics[0] if metrics else None).run()
+        return supervisor.run()
+
+
+def raise_descriptor_limit() -> None:
+    """Allow as many open files as the system lets this user have: a pull takes two, and the usual soft limit is 1024."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 @contextlib.contextmanager

@@ -14,9 +14,9 @@ import sys
 import time
 from dataclasses import dataclass
 
-from dockboard_registry import logs, worker
-from dockboard_registry.config import Config, ConfigError
-from dockboard_registry.context import WorkerContext, clear_beat, last_beat
+from . import logs, worker
+from .config import Config, ConfigError
+from .context import WorkerContext, clear_beat, last_beat
 
 log = logging.getLogger("supervisor")
 
@@ -27,7 +27,7 @@ STEADY = 10.0
 HUNG = 30.0
 # A pause between two rounds that long means that the supervisor itself was stopped, and so were the workers.
 PAUSED = 5.0
-# Failures of workers at the very first start after which it is given up.
+# When no worker has ever served, one that fails this often in a row ends the server: its next start would fail alike.
 FIRST_FAILURES = 5
 # Workers close what is left when server.drain is over; this is their time to do so.
 CLOSING = 5.0
@@ -43,6 +43,7 @@ class Slot:
     started: float = 0.0
     delay: float = FIRST_DELAY
     due: float = 0.0
+    failures: int = 0
 
 
 class Supervisor:
@@ -58,27 +59,29 @@ class Supervisor:
         self._alive_read, self._alive_write = os.pipe()
         self._awake_since = self._round = time.monotonic()
         self._served = False
-        self._failures = 0
+        self._failed = False
         # Set once the server is to stop: when workers that have not ended are killed.
         self._deadline: float | None = None
-        self._killed = False
+
+    def hold_signals(self) -> None:
+        """From now on signals wait until `run` takes them: whoever knows where the server listens may stop it in good order."""
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
 
     def run(self) -> int:
-        """Supervise until all is over; the exit status, 0 after an orderly end."""
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        """Supervise until all is over, after `hold_signals`; the exit status, 0 after an orderly end."""
         # What is alive now stays so: without the collector's marks, workers share these pages.
         gc.collect()
         gc.freeze()
         while self._deadline is None or self._running():
-            self._start_due(before)
+            self._start_due()
             received = signal.sigtimedwait(SIGNALS, self._patience())
             self._note_pause()
             if received is not None:
                 self._handle(signal.Signals(received.si_signo))
             self._reap()
             self._kill_late()
-        return 1 if self._killed or self._failures >= FIRST_FAILURES else 0
+        return 1 if self._failed else 0
 
     def _running(self) -> list[Slot]:
         return [slot for slot in self._slots if slot.pid]
@@ -96,12 +99,12 @@ class Supervisor:
             self._awake_since = now
         self._round = now
 
-    def _start_due(self, mask: set[signal.Signals]) -> None:
+    def _start_due(self) -> None:
         for slot in self._slots:
             if not slot.pid and self._deadline is None and slot.due <= time.monotonic():
-                self._start(slot, mask)
+                self._start(slot)
 
-    def _start(self, slot: Slot, mask: set[signal.Signals]) -> None:
+    def _start(self, slot: Slot) -> None:
         clear_beat(self._board, slot.number)
         sys.stdout.flush()
         sys.stderr.flush()
@@ -112,9 +115,9 @@ class Supervisor:
             self._put_off(slot, f"can't start a worker: {error.strerror}")
             return
         if slot.pid == 0:
-            os._exit(self._work(slot.number, mask))
+            os._exit(self._work(slot.number))
 
-    def _work(self, slot: int, mask: set[signal.Signals]) -> int:
+    def _work(self, slot: int) -> int:
         """What a new process does: be a worker; its exit status."""
         try:
             os.close(self._alive_write)
@@ -122,7 +125,7 @@ class Supervisor:
             # A terminal sends these to all processes; what they mean is the supervisor's to say.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
             context = WorkerContext(
                 slot, self._epoch, self._listeners, self._metrics_listener, self._alive_read, self._board
             )
@@ -179,10 +182,10 @@ class Supervisor:
         if self._deadline is not None:
             return
         how = f"signal {-status}" if status < 0 else f"status {status}"
-        if not self._served:
-            self._failures += 1
-        if self._failures >= FIRST_FAILURES:
+        slot.failures += 1
+        if slot.failures >= FIRST_FAILURES and not self._served:
             log.error("workers fail before they serve (the last one with %s): giving up", how)
+            self._failed = True
             self._stop()
             return
         if time.monotonic() - slot.started >= STEADY:
@@ -200,7 +203,7 @@ class Supervisor:
             seen = max(slot.started, self._awake_since, last_beat(self._board, slot.number))
             if self._deadline is not None and now >= self._deadline:
                 log.warning("worker %d (pid %d) did not end in time: killing it", slot.number, slot.pid)
-                self._killed = True
+                self._failed = True
                 os.kill(slot.pid, signal.SIGKILL)
             elif self._deadline is None and now - seen > HUNG:
                 log.error("worker %d (pid %d) has hung for %.0f s: killing it", slot.number, slot.pid, now - seen)

@@ -16,6 +16,28 @@ from . import blobs
 
 _BATCH = 200
 _JOB = "collect"
+_UNUSED_LINKS = (
+    "SELECT repository_id, digest FROM repository_blobs WHERE leased_at <= ?"
+    " AND NOT EXISTS (SELECT 1 FROM manifest_blobs WHERE manifest_blobs.repository_id = repository_blobs.repository_id"
+    " AND manifest_blobs.blob_digest = repository_blobs.digest)"
+)
+_DELETE_UNUSED_LINK = (
+    "DELETE FROM repository_blobs WHERE repository_id = ? AND digest = ? AND leased_at <= ?"
+    " AND NOT EXISTS (SELECT 1 FROM manifest_blobs WHERE manifest_blobs.repository_id = repository_blobs.repository_id"
+    " AND manifest_blobs.blob_digest = repository_blobs.digest)"
+)
+_UNLINKED_BLOBS = (
+    "SELECT digest, storage_key FROM blobs WHERE NOT EXISTS (SELECT 1 FROM repository_blobs WHERE repository_blobs.digest = blobs.digest)"
+)
+_DELETE_UNLINKED_BLOB = (
+    "DELETE FROM blobs WHERE digest = ? AND storage_key = ?"
+    " AND NOT EXISTS (SELECT 1 FROM repository_blobs WHERE repository_blobs.digest = blobs.digest)"
+)
+_NAMED = (
+    "SELECT 1 FROM uploads WHERE storage_key = ?",
+    "SELECT 1 FROM blobs WHERE storage_key = ?",
+    "SELECT 1 FROM garbage WHERE storage_key = ?",
+)
 
 
 class GcReport(NamedTuple):
@@ -71,19 +93,12 @@ class Collector:
 
     async def _unlink(self) -> int:
         cutoff = now() - self._lease
-        unused = (
-            " leased_at <= ? AND NOT EXISTS (SELECT 1 FROM manifest_blobs WHERE manifest_blobs.repository_id = repository_blobs.repository_id"
-            " AND manifest_blobs.blob_digest = repository_blobs.digest)"
-        )
-        rows = await self._db.scan(lambda tx: tx.all("SELECT repository_id, digest FROM repository_blobs WHERE" + unused, cutoff))
-        delete = "DELETE FROM repository_blobs WHERE repository_id = ? AND digest = ? AND" + unused
-        return await self._each(rows, lambda tx, repository_id, digest: tx.run(delete, repository_id, digest, cutoff))
+        rows = await self._db.scan(lambda tx: tx.all(_UNUSED_LINKS, cutoff))
+        return await self._each(rows, lambda tx, repository_id, digest: tx.run(_DELETE_UNUSED_LINK, repository_id, digest, cutoff))
 
     async def _drop_blobs(self) -> int:
-        unlinked = " NOT EXISTS (SELECT 1 FROM repository_blobs WHERE repository_blobs.digest = blobs.digest)"
-        rows = await self._db.scan(lambda tx: tx.all("SELECT digest, storage_key FROM blobs WHERE" + unlinked))
-        delete = "DELETE FROM blobs WHERE digest = ? AND storage_key = ? AND" + unlinked
-        return await self._each(rows, lambda tx, digest, key: _take(tx, key, delete, digest, key))
+        rows = await self._db.scan(lambda tx: tx.all(_UNLINKED_BLOBS))
+        return await self._each(rows, lambda tx, digest, key: _take(tx, key, _DELETE_UNLINKED_BLOB, digest, key))
 
     async def _sweep(self) -> tuple[int, int]:
         """Delete the bytes first, then the row: a crash between leaves a row whose deletion is repeated, never a stray."""
@@ -123,9 +138,7 @@ def _take(tx: Tx, key: str, delete: str, *parameters) -> int:
 
 
 def _named(tx: Tx, key: str) -> bool:
-    return any(
-        tx.one(f"SELECT 1 FROM {table} WHERE storage_key = ?", key) is not None for table in ("uploads", "blobs", "garbage")
-    )
+    return any(tx.one(sql, key) is not None for sql in _NAMED)
 
 
 def _batches(rows: list):

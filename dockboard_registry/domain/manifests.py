@@ -23,6 +23,7 @@ _BY_DIGEST = (
     " WHERE repositories.name = ? AND manifests.digest = ?"
 )
 _LARGE = 64 << 10
+_NAMED = 100
 
 
 class Manifest(NamedTuple):
@@ -103,11 +104,12 @@ class Manifests:
 
 
 def _store(tx: Tx, repository_id: int, digest: str, document: Document, body: bytes) -> None:
-    blob_digests = _held_blobs(tx, repository_id, document.blobs)
-    child_digests = []
-    for child in document.children:
-        kind = _held_child(tx, repository_id, child)
-        (child_digests if kind == "manifest" else blob_digests).append(child.digest)
+    children = {entry.digest for entry in document.children if _has_manifest(tx, repository_id, entry.digest)}
+    others = document.blobs + [entry for entry in document.children if entry.digest not in children]
+    held = {entry.digest for entry in others if _hold(tx, repository_id, entry)}
+    missing = [entry.digest for entry in others if entry.required and entry.digest not in held]
+    if missing:
+        raise ManifestBlobUnknown(f"this repository lacks {len(missing)} of what the manifest refers to", digests=missing[:_NAMED])
     annotations = json.dumps(document.annotations) if document.annotations else None
     new = tx.insert(
         "INSERT INTO manifests (repository_id, digest, media_type, artifact_type, subject, size, pushed_at, annotations, body)"
@@ -116,39 +118,24 @@ def _store(tx: Tx, repository_id: int, digest: str, document: Document, body: by
     )
     if not new:
         return
-    for blob in dict.fromkeys(blob_digests):
+    for blob in held:
         tx.run("INSERT INTO manifest_blobs (repository_id, manifest_digest, blob_digest) VALUES (?, ?, ?)", repository_id, digest, blob)
-    for child in dict.fromkeys(child_digests):
+    for child in children:
         tx.run("INSERT INTO manifest_children (repository_id, parent_digest, child_digest) VALUES (?, ?, ?)", repository_id, digest, child)
 
 
-def _held_blobs(tx: Tx, repository_id: int, descriptors: list[Descriptor]) -> list[str]:
-    """The digests that the repository holds, their rows locked. Raises ManifestBlobUnknown where a required one is missing."""
-    held = []
-    for descriptor in descriptors:
-        if _hold(tx, repository_id, descriptor):
-            held.append(descriptor.digest)
-        elif descriptor.required:
-            raise ManifestBlobUnknown("the manifest refers to a blob that this repository lacks", digest=descriptor.digest)
-    return held
+def _has_manifest(tx: Tx, repository_id: int, digest: str) -> bool:
+    return tx.one("SELECT 1 FROM manifests WHERE repository_id = ? AND digest = ?", repository_id, digest) is not None
 
 
 def _hold(tx: Tx, repository_id: int, descriptor: Descriptor) -> bool:
+    """Does the repository have this blob? Locks its row against collection. Raises ManifestInvalid where its size is another."""
     if not blobs.renew(tx, repository_id, descriptor.digest, now()):
         return False
     (size,) = tx.one("SELECT size FROM blobs WHERE digest = ?", descriptor.digest)
     if size != descriptor.size:
         raise ManifestInvalid("a descriptor's size is not that of its blob", digest=descriptor.digest, size=size)
     return True
-
-
-def _held_child(tx: Tx, repository_id: int, child: Descriptor) -> str:
-    """What an index refers to: a manifest of the repository, or else a blob. Raises ManifestBlobUnknown."""
-    if tx.one("SELECT 1 FROM manifests WHERE repository_id = ? AND digest = ?", repository_id, child.digest):
-        return "manifest"
-    if _hold(tx, repository_id, child):
-        return "blob"
-    raise ManifestBlobUnknown("the index refers to a manifest that this repository lacks", digest=child.digest)
 
 
 def _remove(tx: Tx, repository_id: int, digest: str) -> None:

@@ -6,6 +6,14 @@ from ..db import Database, Tx
 from . import repositories
 
 _PAGE_BYTES = 2 << 20
+_ALL = (
+    "SELECT digest, media_type, size, artifact_type, annotations FROM manifests"
+    " WHERE repository_id = ? AND subject = ? AND digest > ? ORDER BY digest LIMIT ?"
+)
+_OF_TYPE = (
+    "SELECT digest, media_type, size, artifact_type, annotations FROM manifests"
+    " WHERE repository_id = ? AND subject = ? AND digest > ? AND artifact_type = ? ORDER BY digest LIMIT ?"
+)
 
 
 class Referrers:
@@ -27,10 +35,9 @@ class Referrers:
 
 def _query(tx: Tx, repository: str, subject: str, artifact_type: str | None, after: str, limit: int) -> list:
     found = repositories.find(tx, repository)
-    sql = "SELECT digest, media_type, size, artifact_type, annotations FROM manifests WHERE repository_id = ? AND subject = ? AND digest > ?"
     if artifact_type is None:
-        return tx.all(sql + " ORDER BY digest LIMIT ?", found, subject, after, limit)
-    return tx.all(sql + " AND artifact_type = ? ORDER BY digest LIMIT ?", found, subject, after, artifact_type, limit)
+        return tx.all(_ALL, found, subject, after, limit)
+    return tx.all(_OF_TYPE, found, subject, after, artifact_type, limit)
 
 
 def _descriptor(digest: str, media_type: str, size: int, artifact_type: str | None, annotations: str | None) -> dict:

@@ -19,7 +19,11 @@ from ..names import algorithm_of
 from ..storage import Storage, UploadBusy, UploadLost, new_key
 from . import blobs, repositories
 
-_COLUMNS = "id, repository, storage_key, state, size, algorithm, digest, epoch, generation"
+_FIND = "SELECT id, repository, storage_key, state, size, algorithm, digest, epoch, generation FROM uploads WHERE id = ?"
+_INSERT = (
+    "INSERT INTO uploads (id, repository, storage_key, state, size, algorithm, digest, epoch, generation, started_at, updated_at)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
 _REMEMBERED = 1024
 _SAVE_SECONDS = 15
 
@@ -56,14 +60,14 @@ class Uploads:
             if tx.one("SELECT 1 FROM uploads LIMIT 1 OFFSET ?", self._limit - 1):
                 raise TooManyRequests("too many uploads are open", headers={"Retry-After": "60"})
             at = now()
-            tx.run(f"INSERT INTO uploads ({_COLUMNS}, started_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", *session, at, at)
+            tx.run(_INSERT, *session, at, at)
 
         await self._db.write(insert, durable=False)
         return session
 
     async def find(self, repository: str, id: str) -> Session:
         """Raises UploadUnknown, for the id of another repository too."""
-        row = await self._db.read(lambda tx: tx.one(f"SELECT {_COLUMNS} FROM uploads WHERE id = ?", id))
+        row = await self._db.read(lambda tx: tx.one(_FIND, id))
         if row is None or row[1] != repository:
             raise UploadUnknown("there is no such upload in this repository: it was finished, cancelled or has expired")
         return Session(*row)

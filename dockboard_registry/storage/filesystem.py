@@ -146,8 +146,8 @@ class FilesystemStorage:
         await self._in_thread(self._check)
 
     def _check(self) -> None:
-        if marker(self._root) is None:
-            raise StorageFailed("the storage root is not there")
+        if marker(self._root) is None or not os.access(self._blobs, os.R_OK | os.W_OK | os.X_OK):
+            raise StorageFailed("the storage root is not there or not accessible")
         if os.statvfs(self._root).f_flag & os.ST_RDONLY:
             raise StorageFailed("the storage is read-only")
 

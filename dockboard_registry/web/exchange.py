@@ -23,6 +23,7 @@ from .messages import Body, ConnectionCut, Fields, Request, Response
 _log = logging.getLogger("dockboard.http")
 _HEADER_BYTES, _HEADER_FIELDS, _URL_BYTES = 16 << 10, 100, 8 << 10
 _DRAIN_QUIETLY, _DRAIN_AT_MOST = 1 << 20, 64 << 20
+_UNKNOWN = 1 << 62
 _DETACH = 64 << 10
 _PIECE = 1 << 20
 
@@ -39,7 +40,7 @@ class Exchange(HTTPMessageDelegate):
         self._response: Response | None = None
         self._body: Body | None = None
         self._unread = 0
-        self._head_sent = False
+        self._written: asyncio.Future | None = None
         self._closed = False
 
     def headers_received(self, start_line, headers):
@@ -68,8 +69,8 @@ class Exchange(HTTPMessageDelegate):
         if length is None or length > LARGE_READ // 4:
             self._stream.read_chunk_size = LARGE_READ
         self._stream.enter(MOVING)
-        self._unread = length if length is not None else _DRAIN_QUIETLY + 1
-        self._body = self._request.body = Body()
+        self._unread = length if length is not None else _UNKNOWN
+        self._body = self._request.body = Body(length)
         if self._response is None:
             eager.run(self._handle(), self._handled)
         else:
@@ -95,7 +96,7 @@ class Exchange(HTTPMessageDelegate):
             taken = self._body.feed(chunk)
             taken.add_done_callback(self._unpause)
             return taken
-        if self._head_sent and self._unread < -_DRAIN_AT_MOST:
+        if self._written is not None and self._unread < -_DRAIN_AT_MOST:
             self._connection.finish()
         return None
 
@@ -158,8 +159,9 @@ class Exchange(HTTPMessageDelegate):
             if response.span is not None:
                 response.span.source.close()
             return self._end(499)
-        if self._head_sent:
-            return self._connection.finish()
+        if self._written is not None:
+            self._connection.finish()
+            return self._written.add_done_callback(lambda _: self._stream.close())
         if response.span is not None:
             if self._request.method != "HEAD":
                 task = asyncio.ensure_future(self._send_span())
@@ -174,18 +176,17 @@ class Exchange(HTTPMessageDelegate):
 
     def _send_early(self) -> None:
         """Answer before a long body has come: tell that the connection closes, then take a bounded rest so that the client reads it."""
-        self._head_sent = True
         self._unread = 0
         self._response.headers["Connection"] = "close"
-        self._write_head(self._response.body)
+        self._written = self._write_head(self._response.body)
         self._end(self._response.status)
 
-    def _write_head(self, body: bytes) -> None:
+    def _write_head(self, body: bytes) -> asyncio.Future:
         fields = self._fields()
         if self._edge.draining:
             fields["Connection"] = "close"
         status = self._response.status
-        self._connection.write_headers(ResponseStartLine("", status, responses.get(status, "Unknown")), fields, body)
+        return self._connection.write_headers(ResponseStartLine("", status, responses.get(status, "Unknown")), fields, body)
 
     def _fields(self) -> Fields:
         response = self._response

@@ -1,5 +1,6 @@
 """Is the process alive, and can it serve?"""
 
+from ..domain.settings import database_answers
 from ..errors import Unavailable
 from ..storage import StorageError
 from .base import Endpoint, document
@@ -8,13 +9,17 @@ from .messages import Request, Response
 _TEXT = "text/plain; charset=utf-8"
 
 
+def _ok() -> Response:
+    return document(200, b"ok\n", {"Cache-Control": "no-store"}, _TEXT)
+
+
 class Alive(Endpoint):
     """/healthz: the event loop turns."""
 
     name = "health"
 
     async def get(self, request: Request) -> Response:
-        return document(200, b"ok\n", media_type=_TEXT)
+        return _ok()
 
     head = get
 
@@ -25,12 +30,12 @@ class Ready(Endpoint):
     name = "health"
 
     async def get(self, request: Request) -> Response:
-        await self.services.db.read(lambda tx: tx.one("SELECT COUNT(*) FROM settings"))
+        await database_answers(self.services.db)
         try:
             await self.services.storage.check()
         except StorageError as error:
             raise Unavailable(f"the storage can't be used: {error}", headers={"Retry-After": "5"}) from error
-        return document(200, b"ready\n", media_type=_TEXT)
+        return _ok()
 
     head = get
 

@@ -19,7 +19,8 @@ class ConnectionCut(Exception):
 class Body:
     """The request's body, one piece at a time; the connection reads on only when the handler asks for more."""
 
-    def __init__(self):
+    def __init__(self, length: int | None):
+        self._length = length
         self.wanted: asyncio.Future = asyncio.get_running_loop().create_future()
         self._piece: bytes | None = None
         self._arrival: asyncio.Future | None = None
@@ -59,14 +60,20 @@ class Body:
         return piece
 
     async def read_all(self, limit: int) -> bytes:
-        """The whole body. Raises SizeInvalid as soon as it is longer than `limit` bytes, ConnectionCut."""
+        """The whole body. Raises SizeInvalid as soon as it is known to be longer than `limit` bytes, ConnectionCut."""
+        if (self._length or 0) > limit:
+            raise _too_large(limit)
         pieces, size = [], 0
         while piece := await self.read():
             size += len(piece)
             if size > limit:
-                raise SizeInvalid(f"the body is larger than {limit} bytes")
+                raise _too_large(limit)
             pieces.append(piece)
         return b"".join(pieces)
+
+
+def _too_large(limit: int) -> SizeInvalid:
+    return SizeInvalid(f"the body is larger than {limit} bytes", f"send at most {limit} bytes")
 
 
 class EmptyBody:

@@ -4,7 +4,7 @@ import re
 
 from ...domain.access import PULL, PUSH
 from ...domain.uploads import Session, Writer
-from ...errors import BadRequest, DigestInvalid, RegistryError, SizeInvalid, UploadInvalid, UploadRange
+from ...errors import DigestInvalid, RegistryError, SizeInvalid, UploadInvalid, UploadRange
 from ...names import algorithm as parse_algorithm
 from ...names import algorithm_of
 from ...names import digest as parse_digest
@@ -126,7 +126,7 @@ async def _receive(endpoint: Endpoint, request: Request, writer: Writer, start: 
 
 
 def _chunk(request: Request, session: Session) -> tuple[int | None, int | None]:
-    """(start, length) from Content-Range, as far as given. Raises UploadRange with the state of the upload, BadRequest."""
+    """(start, length) from Content-Range, as far as given. Raises UploadRange with the state of the upload, UploadInvalid."""
     text = request.headers.get("Content-Range")
     if text is None:
         return None, None
@@ -138,7 +138,7 @@ def _chunk(request: Request, session: Session) -> tuple[int | None, int | None]:
     if start != session.size:
         raise _out_of_range(session, f"the chunk begins at byte {start}, the upload has {session.size} bytes")
     if length is not None and length != end - start + 1:
-        raise BadRequest("Content-Range and Content-Length name different sizes")
+        raise UploadInvalid("Content-Range and Content-Length name different sizes")
     return start, end - start + 1
 
 
