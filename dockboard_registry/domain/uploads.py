@@ -10,10 +10,10 @@ import hashlib
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
-from ..db import Database, Tx, now
+from ..db import Database, T, Tx, now
 from ..errors import DigestInvalid, TooManyRequests, UploadRange, UploadUnknown
 from ..names import algorithm_of
 from ..storage import Storage, UploadBusy, UploadLost, new_key
@@ -145,6 +145,18 @@ class Writer:
         await self._drain()
         self._pending = asyncio.ensure_future(self._upload.write(data, self._hasher))
         self.size += len(data)
+        await self._save_sometimes()
+
+    async def pour(self, fill: Callable[[memoryview], int]) -> int:
+        """Append what fill(buffer) gives, called in a thread until it returns 0; the number of bytes. Raises as write does."""
+        await self._drain()
+        count = await self._guarded(self._upload.pour(fill, self._hasher))
+        self.size += count
+        await self._save_sometimes()
+        return count
+
+    async def _save_sometimes(self) -> None:
+        """Note the progress of a long upload, so that it does not expire and little is lost with this process."""
         if time.monotonic() - self._saved > _SAVE_SECONDS:
             await self._drain()
             self.session = await self._uploads.save(self.session, self.size, self.session.state, None)
@@ -156,10 +168,10 @@ class Writer:
         pending, self._pending = self._pending, None
         await self._guarded(pending)
 
-    async def _guarded(self, work: Awaitable) -> None:
+    async def _guarded(self, work: Awaitable[T]) -> T:
         """Await the storage; its errors about the session become the client's."""
         try:
-            await work
+            return await work
         except UploadBusy as error:
             raise UploadRange("another request is writing to this upload") from error
         except UploadLost as error:

@@ -8,7 +8,7 @@ Contract, tested by one suite over every driver (tests/contract/):
 """
 
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
 
@@ -67,6 +67,12 @@ class Upload(Protocol):
 
     async def write(self, data: bytes, hasher: Hasher | None = None) -> None:
         """Append; hasher.update(data) runs beside it, off the loop. Raises StorageFull, StorageFailed, UploadBusy, UploadLost."""
+
+    async def pour(self, fill: Callable[[memoryview], int], hasher: Hasher | None = None) -> int:
+        """Append what fill(buffer) puts into the driver's buffer, called in a thread until it returns 0 or enough came for one turn.
+
+        Returns the number of bytes. fill neither waits nor raises. Raises as `write` does.
+        """
 
     async def suspend(self) -> str:
         """Let go; returns the driver's state, which any process gives to `resume`."""

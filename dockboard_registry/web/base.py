@@ -13,7 +13,7 @@ _PAGE = 1000
 
 
 class Endpoint:
-    """A resource; its verbs are coroutines `verb(request, *path arguments) -> Response`. streams: GET may answer with a large blob."""
+    """A resource; its verbs are coroutines `verb(request, *path arguments) -> Response`. streams: bodies or answers may be large."""
 
     name = "unknown"
     streams = False

@@ -97,6 +97,16 @@ class Connection(_Limited, IOStream):
 
     tls = False
 
+    def duplicate(self) -> "Connection":
+        """A stream of its own over the same TCP connection, in the same phase."""
+        sock = self.socket.dup()
+        sock.setblocking(False)
+        fresh = Connection(sock, read_chunk_size=SMALL_READ)
+        fresh.start()
+        fresh.remote = self.remote
+        fresh.enter(self.phase)
+        return fresh
+
 
 class TlsConnection(_Limited, SSLIOStream):
     """A TLS connection; the handshake counts as idle time."""

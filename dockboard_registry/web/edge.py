@@ -8,6 +8,7 @@ import re
 import socket
 import ssl
 import time
+from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 
 from tornado.http1connection import HTTP1ConnectionParameters, HTTP1ServerConnection
@@ -37,7 +38,7 @@ class Edge(HTTPServerConnectionDelegate):
         self.metrics = metrics
         self.date = Clock()
         self.senders = ThreadPoolExecutor(4, "send")
-        self.tasks: set[asyncio.Task] = set()
+        self._tasks: set[asyncio.Task] = set()
         self.draining = False
         self._connections: set = set()
         self._id_prefix, self._requests = id_prefix, 0
@@ -91,6 +92,20 @@ class Edge(HTTPServerConnectionDelegate):
         """The serving loop ended: the stream is closed, or detached and coming back."""
         if server_conn.stream.closed():
             self.forget(server_conn.stream)
+
+    def renew(self, stream):
+        """The same connection on a new stream that the event loop does not watch; the old one must have nothing buffered."""
+        fresh = stream.duplicate()
+        self.forget(stream)
+        stream.close()
+        self._connections.add(fresh)
+        return fresh
+
+    def spawn(self, work: Coroutine) -> None:
+        """Run a coroutine that nobody awaits."""
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def forget(self, stream) -> None:
         self._connections.discard(stream)

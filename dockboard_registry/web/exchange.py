@@ -2,7 +2,7 @@
 
 Tornado parses; this file decides when a handler runs. Without a body it runs when the request is complete, with one as soon as the
 header is there, and the body is read only when the handler asks (so that 100-continue is sent after the permission was checked).
-Large blobs on plain TCP leave Tornado's buffers by sendfile: the connection is detached and served again after the last byte.
+Large bodies and blobs on plain TCP leave Tornado: see detached.py.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from tornado.httputil import HTTPMessageDelegate, ResponseStartLine, HTTPHeaders
 from ..db import DatabaseBusy, DatabaseFailed, DatabaseFull
 from ..errors import HeadersTooLarge, InsufficientStorage, MediaUnsupported, RegistryError, Unavailable, UriTooLong
 from ..storage import StorageError, StorageFull
-from . import eager, sendfile
+from . import detached, eager
 from .connection import LARGE_READ, MOVING, WORK
 from .messages import Body, ConnectionCut, Fields, Request, Response
 
@@ -24,7 +24,7 @@ _log = logging.getLogger("dockboard.http")
 _HEADER_BYTES, _HEADER_FIELDS, _URL_BYTES = 16 << 10, 100, 8 << 10
 _DRAIN_QUIETLY, _DRAIN_AT_MOST = 1 << 20, 64 << 20
 _UNKNOWN = 1 << 62
-_DETACH = 64 << 10
+_DETACH, _TAKE_OVER = 64 << 10, 256 << 10
 _PIECE = 1 << 20
 
 
@@ -32,12 +32,12 @@ class Exchange(HTTPMessageDelegate):
     """The delegate of one request. `edge` is the worker's Edge, `stream` the connection's stream."""
 
     def __init__(self, edge, stream, connection):
-        self._edge = edge
-        self._stream = stream
+        self.edge = edge
+        self.stream = stream
         self._connection = connection
-        self._request: Request | None = None
+        self.request: Request | None = None
         self._handler = None
-        self._response: Response | None = None
+        self.response: Response | None = None
         self._body: Body | None = None
         self._unread = 0
         self._written: asyncio.Future | None = None
@@ -45,18 +45,18 @@ class Exchange(HTTPMessageDelegate):
 
     def headers_received(self, start_line, headers):
         self._begun = time.perf_counter()
-        self._edge.metrics.begin()
-        self._request = self._edge.request(start_line, headers, self._stream)
-        self._endpoint = self._edge.unknown
+        self.edge.metrics.begin()
+        self.request = self.edge.request(start_line, headers, self.stream)
+        self._endpoint = self.edge.unknown
         try:
             _check_limits(start_line.path, headers)
-            self._endpoint, self._handler = self._edge.route(self._request)
+            self._endpoint, self._handler = self.edge.route(self.request)
         except RegistryError as error:
-            self._response = self._render(error)
+            self.response = self.render(error)
         if _announces_body(headers):
             return self._open_body(headers)
-        self._stream.enter(WORK)
-        if self._handler and self._endpoint.streams and self._request.method == "GET":
+        self.stream.enter(WORK)
+        if self._handler and self._endpoint.streams and self.request.method == "GET":
             return self._open_source()
         return None
 
@@ -65,13 +65,17 @@ class Exchange(HTTPMessageDelegate):
         if not _framing_is_sound(headers):
             self._handler = None
             return None
-        length = int(headers["Content-Length"]) if "Content-Length" in headers else None
+        length = self.request.content_length()
+        if length and length >= _TAKE_OVER and self.response is None and self._endpoint.streams and self._may_detach():
+            self._connection.detach()
+            self.edge.spawn(detached.take_body(self, length))
+            return None
         if length is None or length > LARGE_READ // 4:
-            self._stream.read_chunk_size = LARGE_READ
-        self._stream.enter(MOVING)
+            self.stream.read_chunk_size = LARGE_READ
+        self.stream.enter(MOVING)
         self._unread = length if length is not None else _UNKNOWN
-        self._body = self._request.body = Body(length)
-        if self._response is None:
+        self._body = self.request.body = Body(length)
+        if self.response is None:
             eager.run(self._handle(), self._handled)
         else:
             self._handled()
@@ -80,19 +84,19 @@ class Exchange(HTTPMessageDelegate):
     async def _open_source(self) -> None:
         """Run a handler that may answer with a large blob; if it does, leave Tornado and send the blob by sendfile."""
         await self._handle()
-        response = self._response
-        if response.span and response.length > _DETACH and not self._stream.tls and self._request.version == "HTTP/1.1":
+        if self.response.span and self.response.length > _DETACH and self._may_detach():
             self._connection.detach()
-            task = asyncio.ensure_future(self._send_detached())
-            self._edge.tasks.add(task)
-            task.add_done_callback(self._edge.tasks.discard)
+            self.edge.spawn(detached.send_blob(self))
+
+    def _may_detach(self) -> bool:
+        return not self.stream.tls and self.request.version == "HTTP/1.1"
 
     def data_received(self, chunk: bytes):
         if self._body is None:
             return None
         self._unread -= len(chunk)
-        if self._response is None:
-            self._stream.paused = True
+        if self.response is None:
+            self.stream.paused = True
             taken = self._body.feed(chunk)
             taken.add_done_callback(self._unpause)
             return taken
@@ -101,33 +105,36 @@ class Exchange(HTTPMessageDelegate):
         return None
 
     def _unpause(self, _: asyncio.Future) -> None:
-        self._stream.paused = False
+        self.stream.paused = False
 
     def finish(self) -> None:
         if self._body is not None:
             self._body.end()
-            if self._response is not None:
+            if self.response is not None:
                 self._send()
-        elif self._response is not None:
+        elif self.response is not None:
             self._send()
         elif self._handler is not None:
             eager.run(self._handle(), self._send)
 
     def on_connection_close(self) -> None:
         self._closed = True
-        if self._body is not None and self._response is None:
+        if self._body is not None and self.response is None:
             self._body.end(cut=True)
-        elif self._request is not None:
-            self._end(499)
+        elif self.request is not None:
+            self.end(499)
 
     async def _handle(self) -> None:
-        """Set the response; nothing escapes."""
+        self.response = await self.answer()
+
+    async def answer(self) -> Response:
+        """The handler's response, or that of its error; nothing escapes. Status 499: the client is gone."""
         try:
-            self._response = await self._handler(self._request)
+            return await self._handler(self.request)
         except ConnectionCut:
-            self._response = Response(499)
+            return Response(499)
         except Exception as error:
-            self._response = self._render(error)
+            return self.render(error)
 
     def _handled(self) -> None:
         """The handler of a request with a body has its response: answer now, or when the rest of the body has come."""
@@ -136,64 +143,62 @@ class Exchange(HTTPMessageDelegate):
             body._space.set_result(None)
         if not body.wanted.done():
             body.wanted.set_result(None)
-        if self._closed or self._response.status == 499:
-            self._end(499)
+        if self._closed or self.response.status == 499:
+            self.end(499)
         elif body._ended:
             self._send()
         elif self._unread > _DRAIN_QUIETLY:
             self._send_early()
 
-    def _render(self, error: Exception) -> Response:
+    def render(self, error: Exception) -> Response:
         known = _as_registry_error(error)
         if known.status >= 500:
-            self._edge.metrics.failed()
+            self.edge.metrics.failed()
             level = logging.ERROR if type(known) is RegistryError else logging.WARNING
-            _log.log(level, "%s %s failed: %r", self._request.method, self._request.path, error, exc_info=error if level == logging.ERROR else None, extra={"request_id": self._request.id})
-            known.facts["request_id"] = self._request.id
+            _log.log(level, "%s %s failed: %r", self.request.method, self.request.path, error, exc_info=error if level == logging.ERROR else None, extra={"request_id": self.request.id})
+            known.facts["request_id"] = self.request.id
         return Response(known.status, {"Content-Type": "application/json", **known.headers}, known.body())
 
     def _send(self) -> None:
         """Write the response and finish; a span is copied piece by piece."""
-        response = self._response
+        response = self.response
         if self._closed:
             if response.span is not None:
                 response.span.source.close()
-            return self._end(499)
+            return self.end(499)
         if self._written is not None:
             self._connection.finish()
-            return self._written.add_done_callback(lambda _: self._stream.close())
+            return self._written.add_done_callback(lambda _: self.stream.close())
         if response.span is not None:
-            if self._request.method != "HEAD":
-                task = asyncio.ensure_future(self._send_span())
-                self._edge.tasks.add(task)
-                task.add_done_callback(self._edge.tasks.discard)
+            if self.request.method != "HEAD":
+                self.edge.spawn(self._send_span())
                 return None
             response.span.source.close()
-        self._stream.enter(MOVING)
-        self._write_head(response.body if self._request.method != "HEAD" else b"")
+        self.stream.enter(MOVING)
+        self._write_head(response.body if self.request.method != "HEAD" else b"")
         self._connection.finish()
-        return self._end(response.status)
+        return self.end(response.status)
 
     def _send_early(self) -> None:
         """Answer before a long body has come: tell that the connection closes, then take a bounded rest so that the client reads it."""
         self._unread = 0
-        self._response.headers["Connection"] = "close"
-        self._written = self._write_head(self._response.body)
-        self._end(self._response.status)
+        self.response.headers["Connection"] = "close"
+        self._written = self._write_head(self.response.body)
+        self.end(self.response.status)
 
     def _write_head(self, body: bytes) -> asyncio.Future:
-        fields = self._fields()
-        if self._edge.draining:
+        fields = self.fields()
+        if self.edge.draining:
             fields["Connection"] = "close"
-        status = self._response.status
+        status = self.response.status
         return self._connection.write_headers(ResponseStartLine("", status, responses.get(status, "Unknown")), fields, body)
 
-    def _fields(self) -> Fields:
-        response = self._response
+    def fields(self) -> Fields:
+        response = self.response
         fields = Fields(response.headers)
-        fields["Date"] = self._edge.date()
+        fields["Date"] = self.edge.date()
         fields["Docker-Distribution-Api-Version"] = "registry/2.0"
-        fields["X-Request-Id"] = self._request.id
+        fields["X-Request-Id"] = self.request.id
         fields["X-Content-Type-Options"] = "nosniff"
         if response.status not in (204, 304):
             fields["Content-Length"] = str(response.length)
@@ -201,10 +206,10 @@ class Exchange(HTTPMessageDelegate):
 
     async def _send_span(self) -> None:
         """The ordinary way out for TLS, HTTP/1.0 and small pieces."""
-        source, offset, stop = self._response.span
+        source, offset, stop = self.response.span
         try:
-            self._stream.enter(MOVING)
-            await self._connection.write_headers(ResponseStartLine("", self._response.status, responses[self._response.status]), self._fields())
+            self.stream.enter(MOVING)
+            await self._connection.write_headers(ResponseStartLine("", self.response.status, responses[self.response.status]), self.fields())
             while offset < stop and not self._closed:
                 piece = await source.read(offset, min(_PIECE, stop - offset))
                 if not piece:
@@ -213,56 +218,28 @@ class Exchange(HTTPMessageDelegate):
                 offset += len(piece)
             self._connection.finish()
         except Exception as error:
-            self._give_up(error)
+            self.give_up(error)
         finally:
             source.close()
-            self._end(self._response.status if offset >= stop else 499, offset - self._response.span.start)
+            self.end(self.response.status if offset >= stop else 499, offset - self.response.span.start)
 
-    async def _send_detached(self) -> None:
-        source, start, stop = self._response.span
-        sent = 0
-        keep = self._request.headers.get("Connection", "").lower() != "close" and not self._edge.draining
-        try:
-            self._stream.enter(MOVING)
-            await self._stream.write(self._raw_head(keep))
-            sent = await sendfile.send(self._stream, source.fileno(), start, stop, self._edge.senders)
-        except Exception as error:
-            self._give_up(error)
-        finally:
-            source.close()
-            whole = sent == stop - start
-            self._end(self._response.status if whole else 499, sent)
-        if whole and keep and not self._stream.closed():
-            self._edge.serve(self._stream)
-        else:
-            self._edge.forget(self._stream)
-            self._stream.close()
-
-    def _raw_head(self, keep: bool) -> bytes:
-        fields = self._fields()
-        if not keep:
-            fields["Connection"] = "close"
-        lines = [f"HTTP/1.1 {self._response.status} {responses[self._response.status]}"]
-        lines += [f"{name}: {value}" for name, value in fields.get_all()]
-        return ("\r\n".join(lines) + "\r\n\r\n").encode("latin1")
-
-    def _give_up(self, error: Exception) -> None:
+    def give_up(self, error: Exception) -> None:
         """An answer that has begun can't become an error any more: cut the connection, so that nobody takes it for whole."""
         if isinstance(error, StorageError):
-            self._edge.metrics.failed()
-            _log.error("the body of %s broke off: %r", self._request.path, error, extra={"request_id": self._request.id})
-        self._stream.cut()
+            self.edge.metrics.failed()
+            _log.error("the body of %s broke off: %r", self.request.path, error, extra={"request_id": self.request.id})
+        self.stream.cut()
 
-    def _end(self, status: int, sent: int | None = None) -> None:
+    def end(self, status: int, sent: int | None = None) -> None:
         """Count and log the request, once."""
         if self._begun is None:
             return
         seconds, self._begun = time.perf_counter() - self._begun, None
         if sent is None:
-            sent = self._response.length if self._response and self._request.method != "HEAD" else 0
-        request = self._request
-        self._edge.metrics.end(self._endpoint, status, seconds)
-        self._edge.access_log.write(
+            sent = self.response.length if self.response and self.request.method != "HEAD" else 0
+        request = self.request
+        self.edge.metrics.end(self._endpoint, status, seconds)
+        self.edge.access_log.write(
             request.remote, request.method, _target(request), status, sent, seconds, request.id, request.headers.get("User-Agent", "-")
         )
 

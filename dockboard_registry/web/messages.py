@@ -61,19 +61,29 @@ class Body:
 
     async def read_all(self, limit: int) -> bytes:
         """The whole body. Raises SizeInvalid as soon as it is known to be longer than `limit` bytes, ConnectionCut."""
-        if (self._length or 0) > limit:
-            raise _too_large(limit)
-        pieces, size = [], 0
+        return await read_limited(self, self._length, limit)
+
+    async def copy_to(self, writer) -> int:
+        """Give all bytes to an upload's writer and return their number. Raises ConnectionCut and what the writer raises."""
+        received = 0
         while piece := await self.read():
-            size += len(piece)
-            if size > limit:
-                raise _too_large(limit)
-            pieces.append(piece)
-        return b"".join(pieces)
+            received += len(piece)
+            await writer.write(piece)
+        return received
 
 
-def _too_large(limit: int) -> SizeInvalid:
-    return SizeInvalid(f"the body is larger than {limit} bytes", f"send at most {limit} bytes")
+async def read_limited(body, length: int | None, limit: int) -> bytes:
+    """All pieces of a body of announced or unknown length. Raises SizeInvalid, ConnectionCut."""
+    too_large = SizeInvalid(f"the body is larger than {limit} bytes", f"send at most {limit} bytes")
+    if (length or 0) > limit:
+        raise too_large
+    pieces, size = [], 0
+    while piece := await body.read():
+        size += len(piece)
+        if size > limit:
+            raise too_large
+        pieces.append(piece)
+    return b"".join(pieces)
 
 
 class EmptyBody:
@@ -84,6 +94,9 @@ class EmptyBody:
 
     async def read_all(self, limit: int) -> bytes:
         return b""
+
+    async def copy_to(self, writer) -> int:
+        return 0
 
 
 class Request:

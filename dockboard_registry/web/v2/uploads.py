@@ -4,7 +4,7 @@ import re
 
 from ...domain.access import PULL, PUSH
 from ...domain.uploads import Session, Writer
-from ...errors import DigestInvalid, RegistryError, SizeInvalid, UploadInvalid, UploadRange
+from ...errors import DigestInvalid, RegistryError, UploadInvalid, UploadRange
 from ...names import algorithm as parse_algorithm
 from ...names import algorithm_of
 from ...names import digest as parse_digest
@@ -20,6 +20,7 @@ class Uploads(Endpoint):
     """POST: mount, a whole blob at once, or the start of an upload."""
 
     name = "uploads"
+    streams = True
 
     async def post(self, request: Request, name: str) -> Response:
         repository = self.repository(request, name, PUSH)
@@ -47,6 +48,7 @@ class Upload(Endpoint):
     """One upload session."""
 
     name = "upload"
+    streams = True
 
     async def get(self, request: Request, name: str, id: str) -> Response:
         return _state(204, await self._session(request, name, id))
@@ -114,14 +116,9 @@ async def _receive(endpoint: Endpoint, request: Request, writer: Writer, start: 
     """Write the body; start and length are what Content-Range promised, or None."""
     if start is not None:
         writer.expect_start(start)
-    received = 0
-    while piece := await request.body.read():
-        received += len(piece)
-        if length is not None and received > length:
-            raise SizeInvalid("the body is longer than Content-Range says")
-        await writer.write(piece)
+    received = await request.body.copy_to(writer)
     if length is not None and received != length:
-        raise UploadInvalid("the body is shorter than Content-Range says")
+        raise UploadInvalid("the body has another length than Content-Range says")
     endpoint.services.metrics.add("uploaded_bytes_total", received)
 
 
