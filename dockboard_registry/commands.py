@@ -28,6 +28,7 @@ The file is overruled by the environment, and that by flags. `config show` print
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit status. What can't be done is said in a sentence on standard error."""
+    open_standard_streams()
     parsed = parser().parse_args(arguments)
     try:
         return parsed.run(parsed) or 0
@@ -42,6 +43,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     return CANNOT_RUN
+
+
+def open_standard_streams() -> None:
+    """Fill descriptors 0 to 2 where whoever started us closed them: else a database could get one, and log lines with it."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    sys.stdout = sys.stdout or open(os.devnull, "w")
+    sys.stderr = sys.stderr or open(os.devnull, "w")
 
 
 def parser() -> argparse.ArgumentParser:

@@ -28,9 +28,12 @@ class RegistryError(Exception):
         self.facts = facts
 
     def body(self) -> bytes:
-        """The JSON body of the specification's section "Error Codes"; detail says cause and next step."""
+        """The JSON body of the specification's section "Error Codes".
+
+        detail says cause and next step apart; message says both, since docker shows its users nothing else.
+        """
         detail = {"cause": self.cause, "next": self.next, **self.facts}
-        error = {"code": self.code, "message": self.message, "detail": detail}
+        error = {"code": self.code, "message": f"{self.cause}; {self.next}", "detail": detail}
         return json.dumps({"errors": [error]}).encode()
 
 

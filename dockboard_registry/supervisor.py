@@ -3,6 +3,7 @@
 It runs no event loop, no threads and no code of requests; all that it does is wait for a signal, at most a second.
 """
 
+import contextlib
 import gc
 import logging
 import mmap
@@ -31,7 +32,7 @@ PAUSED = 5.0
 FIRST_FAILURES = 5
 # Workers close what is left when server.drain is over; this is their time to do so.
 CLOSING = 5.0
-SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD}
+SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGALRM}
 
 
 @dataclass
@@ -44,6 +45,13 @@ class Slot:
     delay: float = FIRST_DELAY
     due: float = 0.0
     failures: int = 0
+
+
+def flush_output() -> None:
+    """Write out what is buffered, before it is copied or lost; not being able to must never keep a process from its end."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
 
 
 class Supervisor:
@@ -75,10 +83,9 @@ class Supervisor:
         gc.freeze()
         while self._deadline is None or self._running():
             self._start_due()
-            received = signal.sigtimedwait(SIGNALS, self._patience())
+            received = self._wait()
             self._note_pause()
-            if received is not None:
-                self._handle(signal.Signals(received.si_signo))
+            self._handle(received)
             self._reap()
             self._kill_late()
         return 1 if self._failed else 0
@@ -86,12 +93,19 @@ class Supervisor:
     def _running(self) -> list[Slot]:
         return [slot for slot in self._slots if slot.pid]
 
+    def _wait(self) -> signal.Signals:
+        """The next signal; SIGALRM when something is due, after a second at the latest.
+
+        Not sigtimedwait: in CPython it returns uninitialised memory when a stopped process goes on after the time is over.
+        """
+        signal.setitimer(signal.ITIMER_REAL, self._patience())
+        return signal.Signals(signal.sigwaitinfo(SIGNALS).si_signo)
+
     def _patience(self) -> float:
-        """Seconds until something is due, at most one."""
         times = [slot.due for slot in self._slots if not slot.pid and self._deadline is None]
         if self._deadline is not None:
             times.append(self._deadline)
-        return max(0.0, min([1.0, *(due - time.monotonic() for due in times)]))
+        return max(0.001, min([1.0, *(due - time.monotonic() for due in times)]))
 
     def _note_pause(self) -> None:
         now = time.monotonic()
@@ -106,8 +120,7 @@ class Supervisor:
 
     def _start(self, slot: Slot) -> None:
         clear_beat(self._board, slot.number)
-        sys.stdout.flush()
-        sys.stderr.flush()
+        flush_output()
         slot.started = time.monotonic()
         try:
             slot.pid = os.fork()
@@ -134,8 +147,7 @@ class Supervisor:
             log.exception("worker %d failed", slot)
             return 1
         finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
+            flush_output()
 
     def _handle(self, received: signal.Signals) -> None:
         if received == signal.SIGHUP:

@@ -1,6 +1,6 @@
 """Upload sessions: a row that any worker continues, and a writer that holds the bytes while one request feeds it.
 
-The row is saved by compare-and-set on its generation, so of two writers one wins. A running hash lives only in the process
+A writer holds the bytes in the store, and the row is saved by compare-and-set on its generation, so of two writers one wins. A running hash lives only in the process
 that wrote all bytes so far; its digest is saved with the row, which spares the re-reading when another worker finishes the
 upload. It counts only under the epoch (start of the server) that wrote it: after a power cut the bytes may be older than the row.
 """
@@ -16,7 +16,7 @@ from typing import NamedTuple
 from ..db import Database, T, Tx, now
 from ..errors import DigestInvalid, TooManyRequests, UploadRange, UploadUnknown
 from ..names import algorithm_of
-from ..storage import Storage, UploadBusy, UploadLost, new_key
+from ..storage import Storage, StorageError, UploadBusy, UploadLost, new_key
 from . import blobs, repositories
 
 _FIND = "SELECT id, repository, storage_key, state, size, algorithm, digest, epoch, generation FROM uploads WHERE id = ?"
@@ -72,15 +72,34 @@ class Uploads:
             raise UploadUnknown("there is no such upload in this repository: it was finished, cancelled or has expired")
         return Session(*row)
 
-    def writer(self, session: Session) -> "Writer":
-        """A writer that appends to the session's bytes."""
+    async def writer(self, session: Session) -> "Writer":
+        """A writer that appends to the session's bytes and shuts out others until it ends. Raises UploadRange, UploadUnknown.
+
+        The session was read before the upload was held, so it is read again: whoever held it meanwhile may have finished it,
+        and then its bytes are a blob that nothing may touch.
+        """
+        upload = self._storage.resume(session.storage_key, session.state, session.size)
+        try:
+            await upload.hold()
+        except UploadBusy as error:
+            raise UploadRange("another request is writing to this upload") from error
+        try:
+            current = await self.find(session.repository, session.id)
+            if current.generation != session.generation:
+                raise UploadRange("another request wrote to this upload meanwhile")
+        except BaseException:
+            await upload.release()
+            raise
+        return Writer(self, session, upload, self._running_hasher(session))
+
+    def _running_hasher(self, session: Session):
+        """The hash of all bytes so far where this process has it, else None."""
         size, hasher = self._hashers.pop(session.id, (0, None))
         if size != session.size:
             hasher = None
         if session.size == 0:
             hasher = hashlib.new(session.algorithm)
-        upload = self._storage.resume(session.storage_key, session.state, session.size)
-        return Writer(self, session, upload, hasher)
+        return hasher
 
     async def cancel(self, session: Session) -> None:
         """Forget the session and its bytes. Raises UploadUnknown."""
@@ -89,7 +108,7 @@ class Uploads:
         await self._storage.delete([session.storage_key])
 
     async def save(self, session: Session, size: int, state: str, digest: str | None) -> Session:
-        """The session with what was written; raises UploadUnknown where another request changed it meanwhile."""
+        """The session with what was written; raises UploadUnknown where it was cancelled meanwhile."""
         saved = session._replace(size=size, state=state, digest=digest, epoch=self._epoch, generation=session.generation + 1)
 
         def update(tx: Tx) -> int:
@@ -99,7 +118,7 @@ class Uploads:
             )
 
         if not await self._db.write(update, durable=False):
-            raise UploadUnknown("the upload was finished or cancelled by another request")
+            raise UploadUnknown("the upload was cancelled meanwhile, or has expired")
         return saved
 
     def remember(self, id: str, size: int, hasher) -> None:
@@ -113,7 +132,7 @@ class Uploads:
 
         def change(tx: Tx) -> None:
             if not tx.run("DELETE FROM uploads WHERE id = ? AND generation = ?", session.id, session.generation):
-                raise UploadUnknown("the upload was finished or cancelled by another request")
+                raise UploadUnknown("the upload was cancelled meanwhile, or has expired")
             blobs.store(tx, digest, session.storage_key, size)
             blobs.link(tx, repositories.ensure(tx, session.repository), digest)
 
@@ -124,7 +143,7 @@ class Uploads:
 
 
 class Writer:
-    """Feeds one request's body to one session. Exactly one of save, finish and discard ends it."""
+    """Feeds one request's body to one session, which it holds. Exactly one of save, leave, finish and discard ends it."""
 
     def __init__(self, uploads: Uploads, session: Session, upload, hasher):
         self._uploads = uploads
@@ -134,11 +153,6 @@ class Writer:
         self.size = session.size
         self._pending: asyncio.Future | None = None
         self._saved = time.monotonic()
-
-    def expect_start(self, start: int) -> None:
-        """Raise UploadRange unless a chunk that begins at `start` comes next."""
-        if start != self.size:
-            raise UploadRange(f"the chunk begins at byte {start}, the upload has {self.size} bytes")
 
     async def write(self, data: bytes) -> None:
         """Append. One piece is hashed and written while the next is received. Raises StorageError, UploadInvalid, UploadUnknown."""
@@ -172,50 +186,56 @@ class Writer:
         """Await the storage; its errors about the session become the client's."""
         try:
             return await work
-        except UploadBusy as error:
-            raise UploadRange("another request is writing to this upload") from error
         except UploadLost as error:
             raise UploadUnknown("the bytes received earlier are gone") from error
 
     async def save(self) -> Session:
         """Keep what was written for a later request."""
-        if self.size == self.session.size and self._pending is None:
-            return await self.leave()
         try:
             await self._drain()
+            if self.size != self.session.size:
+                digest = self._digest() if self._hasher else None
+                self.session = await self._uploads.save(self.session, self.size, await self._upload.suspend(), digest)
+            if self._hasher:
+                self._uploads.remember(self.session.id, self.size, self._hasher)
+            return self.session
         finally:
-            state = await self._upload.suspend()
-        digest = self._digest() if self._hasher else None
-        self.session = await self._uploads.save(self.session, self.size, state, digest)
-        if self._hasher:
-            self._uploads.remember(self.session.id, self.size, self._hasher)
-        return self.session
+            await self._upload.release()
 
     async def leave(self) -> Session:
-        """Let go without a change."""
-        if self._hasher and self.size == self.session.size:
-            self._uploads.remember(self.session.id, self.size, self._hasher)
+        """Let go; what this request wrote does not count."""
         if self._pending is not None:
             await asyncio.wait([self._pending])
             self._pending.exception()
-        await self._upload.suspend()
+        await self._upload.release()
         return self.session
 
     async def finish(self, digest: str) -> int:
-        """Make the bytes a blob and return its size. Raises DigestInvalid (the upload is dropped), UploadUnknown, StorageError."""
-        await self._drain()
-        if await self._content_digest(digest) != digest:
+        """Make the bytes a blob and return its size.
+
+        Raises DigestInvalid and StorageError (the upload is dropped), UploadUnknown.
+        """
+        try:
+            await self._drain()
+            if await self._content_digest(digest) != digest:
+                raise DigestInvalid("the content received has another digest; the upload was dropped", "push the content again", digest=digest)
+            await self._guarded(self._upload.commit())
+            await self._uploads.record(self.session, self.size, digest)
+        except (DigestInvalid, StorageError):
             await self.discard()
-            raise DigestInvalid("the content received has another digest; the upload was dropped", "push the content again", digest=digest)
-        await self._guarded(self._upload.commit())
-        await self._uploads.record(self.session, self.size, digest)
-        await self._upload.suspend()
+            raise
+        except BaseException:
+            await self._upload.release()
+            raise
+        await self._upload.release()
         return self.size
 
     async def discard(self) -> None:
         """Drop session and bytes."""
-        await self._uploads.cancel(self.session)
-        await self._upload.abort()
+        try:
+            await self._uploads.cancel(self.session)
+        finally:
+            await self._upload.release()
 
     def _digest(self) -> str:
         return f"{self.session.algorithm}:{self._hasher.hexdigest()}"

@@ -63,10 +63,20 @@ class Source(Protocol):
 
 
 class Upload(Protocol):
-    """One writer's hold on an upload, from its first write until suspend or abort."""
+    """One writer's work on an upload. `hold` comes first and `release` last; nothing is changed before the first write.
+
+    Between hold and first write the caller makes sure that the upload still is as it knew it: another writer may have
+    finished it, and its bytes may be a blob by now.
+    """
+
+    async def hold(self) -> None:
+        """Shut out other writers. Raises UploadBusy."""
+
+    async def release(self) -> None:
+        """Let other writers in; after this the object is of no use."""
 
     async def write(self, data: bytes, hasher: Hasher | None = None) -> None:
-        """Append; hasher.update(data) runs beside it, off the loop. Raises StorageFull, StorageFailed, UploadBusy, UploadLost."""
+        """Append; hasher.update(data) runs beside it, off the loop. Raises StorageFull, StorageFailed, UploadLost."""
 
     async def pour(self, fill: Callable[[memoryview], int], hasher: Hasher | None = None) -> int:
         """Append what fill(buffer) puts into the driver's buffer, called in a thread until it returns 0 or enough came for one turn.
@@ -75,13 +85,13 @@ class Upload(Protocol):
         """
 
     async def suspend(self) -> str:
-        """Let go; returns the driver's state, which any process gives to `resume`."""
+        """Bring what was written where any process finds it; returns the driver's state for `resume`."""
 
     async def hash(self, hasher: Hasher) -> None:
         """Feed all bytes written so far to the hasher."""
 
     async def commit(self) -> None:
-        """Make the bytes durable under their key; the hold lasts until suspend.
+        """Make the bytes durable under their key.
 
         After an error never call it again: the kernel may have marked lost pages clean. The bytes have to be dropped.
         """

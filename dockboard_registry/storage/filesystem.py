@@ -191,19 +191,20 @@ class FilesystemUpload:
         self._size = size
         self._until_check = 0
         self._descriptor = -1
+        self._trimmed = False
 
     async def write(self, data: bytes, hasher: Hasher | None = None) -> None:
         await self._guarded(self._write, data, hasher)
 
     def _write(self, data: bytes, hasher: Hasher | None) -> None:
-        self._hold()
+        self._trim()
         self._append(memoryview(data), hasher)
 
     async def pour(self, fill: Callable[[memoryview], int], hasher: Hasher | None = None) -> int:
         return await self._guarded(self._pour, fill, hasher)
 
     def _pour(self, fill: Callable[[memoryview], int], hasher: Hasher | None) -> int:
-        self._hold()
+        self._trim()
         buffer, total = _thread_buffer(), 0
         while total < _TURN and (count := fill(buffer)):
             self._append(buffer[:count], hasher)
@@ -222,34 +223,39 @@ class FilesystemUpload:
         if hasher is not None:
             hasher.update(view)
 
+    async def hold(self) -> None:
+        await self._guarded(self._hold)
+
     def _hold(self) -> None:
-        if self._descriptor >= 0:
-            return
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            length = os.fstat(descriptor).st_size
-            if length < self._size:
-                raise UploadLost("the store has fewer bytes than were received")
-            if length > self._size:
-                os.ftruncate(descriptor, self._size)
         except BlockingIOError as error:
             os.close(descriptor)
             raise UploadBusy("another request is writing to this upload") from error
-        except BaseException:
-            os.close(descriptor)
-            raise
         self._descriptor = descriptor
 
+    def _trim(self) -> None:
+        """Before the first write: drop what a writer that died left beyond the bytes that were saved."""
+        if self._trimmed:
+            return
+        length = os.fstat(self._descriptor).st_size
+        if length < self._size:
+            raise UploadLost("the store has fewer bytes than were received")
+        if length > self._size:
+            os.ftruncate(self._descriptor, self._size)
+        self._trimmed = True
+
     async def suspend(self) -> str:
-        self._release()
         return ""
+
+    async def release(self) -> None:
+        self._release()
 
     async def hash(self, hasher: Hasher) -> None:
         await self._guarded(self._hash, hasher)
 
     def _hash(self, hasher: Hasher) -> None:
-        self._hold()
         offset = 0
         while offset < self._size:
             data = os.pread(self._descriptor, _READ, offset)
@@ -262,7 +268,7 @@ class FilesystemUpload:
         await self._guarded(self._commit)
 
     def _commit(self) -> None:
-        self._hold()
+        self._trim()
         os.fdatasync(self._descriptor)
         sync_directory(Path(self._path).parent)
 
@@ -274,7 +280,6 @@ class FilesystemUpload:
             os.unlink(self._path)
         except FileNotFoundError:
             pass
-        self._release()
 
     def _release(self) -> None:
         if self._descriptor >= 0:

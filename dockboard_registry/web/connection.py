@@ -11,7 +11,7 @@ import socket
 import ssl
 import time
 
-from tornado.iostream import IOStream, SSLIOStream, UnsatisfiableReadError
+from tornado.iostream import IOStream, SSLIOStream, StreamClosedError, UnsatisfiableReadError
 
 from ..errors import HeadersTooLarge
 
@@ -19,6 +19,8 @@ IDLE, HEADER, MOVING, WORK = range(4)
 HEADER_LIMIT = 64 << 10
 SMALL_READ, LARGE_READ = 16 << 10, 1 << 20
 _RATE = 1024
+_TLS_HANDSHAKE = 0x16
+_NOT_TLS = b"HTTP/1.0 400 Bad Request\r\nConnection: close\r\n\r\nThis port speaks http, and the client sent https.\n"
 _TOO_LARGE_BODY = HeadersTooLarge().body()
 _TOO_LARGE = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Type: application/json\r\nConnection: close\r\n"
@@ -32,6 +34,7 @@ class _Limited:
     phase = IDLE
     moved = 0
     paused = False
+    detached = False
 
     def start(self) -> None:
         self.phase_at = time.monotonic()
@@ -47,7 +50,9 @@ class _Limited:
         self.mark = self.moved
 
     def read_until_regex(self, regex, max_bytes=None):
-        """The start of a wait for a request's header, and only that."""
+        """The start of a wait for a request's header, and only that. What is buffered behind a closed connection is no request."""
+        if self.closed():
+            raise StreamClosedError
         self.read_chunk_size = SMALL_READ
         self.enter(IDLE)
         return super().read_until_regex(regex, max_bytes)
@@ -58,7 +63,14 @@ class _Limited:
             self.moved += count
             if self.phase == IDLE:
                 self.enter(HEADER)
+                if buf[0] == _TLS_HANDSHAKE and not self.tls:
+                    self._refuse_tls()
         return count
+
+    def _refuse_tls(self) -> None:
+        """docker and podman try https first: say at once that this is http, in the words that Go programs know."""
+        self.socket.send(_NOT_TLS)
+        self.cut()
 
     def write_to_fd(self, data):
         count = super().write_to_fd(data)
@@ -74,13 +86,14 @@ class _Limited:
         super().close(exc_info)
 
     def cut(self) -> None:
-        """End the connection at once, for writers that hold a duplicate of its descriptor too."""
+        """End the connection at once. One that is detached is only shut down: its task hears of that from the socket, and closes it."""
         if self.socket is not None:
             try:
                 self.socket.shutdown(socket.SHUT_RDWR)
             except OSError:
                 pass
-        self.close()
+        if not self.detached:
+            self.close()
 
     def overdue(self, now: float, idle: float, header: float, body: float) -> bool:
         """Has the client used up the time of this phase? Begins a new window where enough has moved."""
@@ -104,6 +117,7 @@ class Connection(_Limited, IOStream):
         fresh = Connection(sock, read_chunk_size=SMALL_READ)
         fresh.start()
         fresh.remote = self.remote
+        fresh.detached = self.detached
         fresh.enter(self.phase)
         return fresh
 

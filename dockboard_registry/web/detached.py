@@ -11,7 +11,7 @@ from http.client import responses
 from tornado.iostream import StreamClosedError
 
 from . import sendfile
-from .connection import MOVING, WORK
+from .connection import MOVING
 from .messages import ConnectionCut, EmptyBody, read_limited
 
 _REST_QUIETLY, _REST_AT_MOST, _REST_SECONDS = 1 << 20, 64 << 20, 10.0
@@ -40,17 +40,16 @@ async def take_body(exchange, length: int) -> None:
     exchange.stream.enter(MOVING)
     body = exchange.request.body = SocketBody(exchange, length)
     response = exchange.response = await exchange.answer()
-    stream = exchange.stream
-    keep = _keeps_alive(exchange) and body.remaining <= _REST_QUIETLY
+    keep = _keeps_alive(exchange) and body.remaining <= _REST_QUIETLY and not body.uninvited
     try:
         if response.status == 499:
             raise ConnectionCut
         if keep:
             await body.discard(_REST_QUIETLY)
-        stream.enter(MOVING)
+        exchange.stream.enter(MOVING)
         await exchange.stream.write(_head(exchange, keep) + response.body)
         exchange.end(response.status)
-        if not keep:
+        if not keep and not body.uninvited:
             await body.discard(_REST_AT_MOST)
     except (ConnectionCut, StreamClosedError, OSError):
         keep = False
@@ -72,6 +71,7 @@ def _head(exchange, keep: bool) -> bytes:
 
 
 def _go_on(exchange, stream, keep: bool) -> None:
+    stream.detached = False
     if keep and not stream.closed():
         exchange.edge.serve(stream)
     else:
@@ -93,12 +93,17 @@ class SocketBody(EmptyBody):
         self._cut = False
         self.remaining = length
 
+    @property
+    def uninvited(self) -> bool:
+        """Does the client still wait for 100-continue? Then it sends no body once it has its answer."""
+        return not self._begun and self._exchange.request.expects_continue()
+
     async def _begin(self) -> bytes:
         """Let the client send, and return what is buffered. Raises ConnectionCut."""
         self._begun = True
         stream = self._exchange.stream
         try:
-            if self._exchange.request.headers.get("Expect", "").lower() == "100-continue":
+            if self._exchange.request.expects_continue():
                 await stream.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             first = await stream.read_bytes(self.remaining, partial=True)
         except StreamClosedError as error:

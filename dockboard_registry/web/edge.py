@@ -11,6 +11,7 @@ import time
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 
+import tornado.platform.asyncio  # noqa: F401  IOLoop would import it at the first connection, in each worker
 from tornado.http1connection import HTTP1ConnectionParameters, HTTP1ServerConnection
 from tornado.httputil import HTTPHeaders, HTTPServerConnectionDelegate
 
@@ -21,7 +22,7 @@ from .messages import Request
 _log = logging.getLogger("dockboard.edge")
 _SWEEP_SECONDS = 1.0
 _NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
-_REST_SECONDS = 0.5
+_REST_SECONDS, _CUT_SECONDS = 0.5, 2.0
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.A)
 _NO_BODY_LIMIT = 1 << 62
 
@@ -156,13 +157,13 @@ class Edge(HTTPServerConnectionDelegate):
         ]
         for stream in overdue:
             stream.cut()
-            self.forget(stream)
         asyncio.get_running_loop().call_later(_SWEEP_SECONDS, self._sweep)
 
     async def drain(self, seconds: float) -> None:
         """Accept no more, close idle connections, wait for running requests at most `seconds`."""
         self.draining = True
         asyncio.get_running_loop().remove_reader(self._listener.fileno())
+        self._listener.close()
         deadline = time.monotonic() + seconds
         while self._connections and time.monotonic() < deadline:
             for stream in [stream for stream in self._connections if stream.phase == IDLE or stream.closed()]:
@@ -171,4 +172,6 @@ class Edge(HTTPServerConnectionDelegate):
             await asyncio.sleep(0.02)
         for stream in list(self._connections):
             stream.cut()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=_CUT_SECONDS)
         self.senders.shutdown(wait=False)

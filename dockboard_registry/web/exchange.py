@@ -8,15 +8,16 @@ Large bodies and blobs on plain TCP leave Tornado: see detached.py.
 import asyncio
 import logging
 import time
+from collections.abc import Coroutine
 from email.utils import formatdate
 from http.client import responses
 
 from tornado.httputil import HTTPMessageDelegate, ResponseStartLine, HTTPHeaders
 
 from ..db import DatabaseBusy, DatabaseFailed, DatabaseFull
-from ..errors import HeadersTooLarge, InsufficientStorage, MediaUnsupported, RegistryError, Unavailable, UriTooLong
+from ..errors import BadRequest, HeadersTooLarge, InsufficientStorage, MediaUnsupported, NameInvalid, RegistryError, Unavailable, UriTooLong
 from ..storage import StorageError, StorageFull
-from . import detached, eager
+from . import detached, eager, framing
 from .connection import LARGE_READ, MOVING, WORK
 from .messages import Body, ConnectionCut, Fields, Request, Response
 
@@ -48,28 +49,32 @@ class Exchange(HTTPMessageDelegate):
         self.edge.metrics.begin()
         self.request = self.edge.request(start_line, headers, self.stream)
         self._endpoint = self.edge.unknown
+        if not framing.is_sound(start_line.version, headers):
+            return self._refuse()
         try:
             _check_limits(start_line.path, headers)
             self._endpoint, self._handler = self.edge.route(self.request)
         except RegistryError as error:
             self.response = self.render(error)
-        if _announces_body(headers):
+        if framing.announces_body(headers):
             return self._open_body(headers)
         self.stream.enter(WORK)
         if self._handler and self._endpoint.streams and self.request.method == "GET":
             return self._open_source()
         return None
 
+    def _refuse(self) -> None:
+        """Answer a request that two servers could read in two ways, and close: nothing behind it is a request."""
+        self.response = self.render(BadRequest("the Host header or the framing of the body is not sound", headers={"Connection": "close"}))
+        self._write()
+        self.end(self.response.status)
+        self._connection.finish()
+
     def _open_body(self, headers: HTTPHeaders):
         """Begin the handler; the future ends when it wants the body, or has answered without."""
-        if not _framing_is_sound(headers):
-            self._handler = None
-            return None
         length = self.request.content_length()
         if length and length >= _TAKE_OVER and self.response is None and self._endpoint.streams and self._may_detach():
-            self._connection.detach()
-            self.edge.spawn(detached.take_body(self, length))
-            return None
+            return self._leave(detached.take_body(self, length))
         if length is None or length > LARGE_READ // 4:
             self.stream.read_chunk_size = LARGE_READ
         self.stream.enter(MOVING)
@@ -85,8 +90,12 @@ class Exchange(HTTPMessageDelegate):
         """Run a handler that may answer with a large blob; if it does, leave Tornado and send the blob by sendfile."""
         await self._handle()
         if self.response.span and self.response.length > _DETACH and self._may_detach():
-            self._connection.detach()
-            self.edge.spawn(detached.send_blob(self))
+            self._leave(detached.send_blob(self))
+
+    def _leave(self, work: Coroutine) -> None:
+        self._connection.detach()
+        self.stream.detached = True
+        self.edge.spawn(work)
 
     def _may_detach(self) -> bool:
         return not self.stream.tls and self.request.version == "HTTP/1.1"
@@ -139,13 +148,14 @@ class Exchange(HTTPMessageDelegate):
     def _handled(self) -> None:
         """The handler of a request with a body has its response: answer now, or when the rest of the body has come."""
         body = self._body
-        if body._space is not None and not body._space.done():
-            body._space.set_result(None)
-        if not body.wanted.done():
-            body.wanted.set_result(None)
-        if self._closed or self.response.status == 499:
+        uninvited = not body.wanted.done() and self.request.expects_continue()
+        body.release()
+        if uninvited:
+            self._send_early()
+            self._connection.finish()
+        elif self._closed or self.response.status == 499:
             self.end(499)
-        elif body._ended:
+        elif body.ended:
             self._send()
         elif self._unread > _DRAIN_QUIETLY:
             self._send_early()
@@ -157,7 +167,9 @@ class Exchange(HTTPMessageDelegate):
             level = logging.ERROR if type(known) is RegistryError else logging.WARNING
             _log.log(level, "%s %s failed: %r", self.request.method, self.request.path, error, exc_info=error if level == logging.ERROR else None, extra={"request_id": self.request.id})
             known.facts["request_id"] = self.request.id
-        return Response(known.status, {"Content-Type": "application/json", **known.headers}, known.body())
+        # The answer to HEAD has no words: let clients take a name that can't exist for one that does not, and hear them from the next POST.
+        status = 404 if self.request.method == "HEAD" and isinstance(known, NameInvalid) else known.status
+        return Response(status, {"Content-Type": "application/json", **known.headers}, known.body())
 
     def _send(self) -> None:
         """Write the response and finish; a span is copied piece by piece."""
@@ -175,7 +187,7 @@ class Exchange(HTTPMessageDelegate):
                 return None
             response.span.source.close()
         self.stream.enter(MOVING)
-        self._write_head(response.body if self.request.method != "HEAD" else b"")
+        self._write()
         self._connection.finish()
         return self.end(response.status)
 
@@ -183,10 +195,12 @@ class Exchange(HTTPMessageDelegate):
         """Answer before a long body has come: tell that the connection closes, then take a bounded rest so that the client reads it."""
         self._unread = 0
         self.response.headers["Connection"] = "close"
-        self._written = self._write_head(self.response.body)
+        self._written = self._write()
         self.end(self.response.status)
 
-    def _write_head(self, body: bytes) -> asyncio.Future:
+    def _write(self) -> asyncio.Future:
+        """Head and body of a response that is in memory."""
+        body = self.response.body if self.request.method != "HEAD" else b""
         fields = self.fields()
         if self.edge.draining:
             fields["Connection"] = "close"
@@ -259,18 +273,6 @@ def _check_limits(target: str, headers: HTTPHeaders) -> None:
         raise HeadersTooLarge(f"the header has {count} fields and {size} bytes")
     if headers.get("Content-Encoding", "identity").lower() != "identity":
         raise MediaUnsupported("requests with a Content-Encoding are not read")
-
-
-def _announces_body(headers: HTTPHeaders) -> bool:
-    return "Transfer-Encoding" in headers or headers.get("Content-Length", "0") != "0"
-
-
-def _framing_is_sound(headers: HTTPHeaders) -> bool:
-    """False for what Tornado is about to refuse, so that no handler begins work on it."""
-    if "Transfer-Encoding" in headers:
-        return "Content-Length" not in headers and headers["Transfer-Encoding"].lower() == "chunked"
-    length = headers["Content-Length"]
-    return length.isascii() and length.isdigit() and len(length) < 19
 
 
 def _as_registry_error(error: Exception) -> RegistryError:

@@ -25,7 +25,7 @@ class Body:
         self._piece: bytes | None = None
         self._arrival: asyncio.Future | None = None
         self._space: asyncio.Future | None = None
-        self._ended = False
+        self.ended = False
         self._cut = False
 
     def feed(self, piece: bytes) -> asyncio.Future:
@@ -36,12 +36,18 @@ class Body:
         return self._space
 
     def end(self, cut: bool = False) -> None:
-        self._ended, self._cut = True, cut
+        self.ended, self._cut = True, cut
         self._wake()
 
     def _wake(self) -> None:
         if self._arrival and not self._arrival.done():
             self._arrival.set_result(None)
+
+    def release(self) -> None:
+        """Nobody reads any more: let the connection go on."""
+        for future in (self.wanted, self._space):
+            if future is not None and not future.done():
+                future.set_result(None)
 
     async def read(self) -> bytes:
         """The next piece, empty at the end. Raises ConnectionCut."""
@@ -50,7 +56,7 @@ class Body:
         while self._piece is None:
             if self._cut:
                 raise ConnectionCut
-            if self._ended:
+            if self.ended:
                 return b""
             self._arrival = asyncio.get_running_loop().create_future()
             await self._arrival
@@ -132,6 +138,10 @@ class Request:
         if len(found) > 1:
             raise BadRequest(f"the query has {name} more than once")
         return found[0] if found else None
+
+    def expects_continue(self) -> bool:
+        """Does the client wait for our word before it sends the body (RFC 9110 section 10.1.1)?"""
+        return self.headers.get("Expect", "").lower() == "100-continue"
 
     def content_length(self) -> int | None:
         """The length that the client announced, in bytes."""

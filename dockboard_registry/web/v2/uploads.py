@@ -9,7 +9,6 @@ from ...names import algorithm as parse_algorithm
 from ...names import algorithm_of
 from ...names import digest as parse_digest
 from ...names import is_digest, repository_name
-from ...storage import StorageError
 from ..base import Endpoint
 from ..messages import ConnectionCut, Request, Response
 
@@ -33,7 +32,7 @@ class Uploads(Endpoint):
             await request.body.read_all(0)
             return _accepted(session)
         session = await self.services.uploads.start(repository, algorithm_of(parse_digest(digest)))
-        return await _finish(self, request, self.services.uploads.writer(session), digest, keep=False)
+        return await _finish(self, request, session, digest, keep=False)
 
     async def _mount(self, request: Request, repository: str, digest: str) -> bool:
         source = request.query("from")
@@ -56,10 +55,7 @@ class Upload(Endpoint):
     head = get
 
     async def patch(self, request: Request, name: str, id: str) -> Response:
-        session = await self._session(request, name, id)
-        start, length = _chunk(request, session)
-        writer = self.services.uploads.writer(session)
-        return _state(202, await _append(self, request, writer, start, length))
+        return _state(202, await _append(self, request, await self._session(request, name, id)))
 
     async def put(self, request: Request, name: str, id: str) -> Response:
         session = await self._session(request, name, id)
@@ -67,7 +63,7 @@ class Upload(Endpoint):
         if digest is None:
             raise DigestInvalid("the query lacks digest", "finish the upload with PUT ?digest=<digest of all bytes>")
         parse_digest(digest)
-        return await _finish(self, request, self.services.uploads.writer(session), digest, keep=True)
+        return await _finish(self, request, session, digest, keep=True)
 
     async def delete(self, request: Request, name: str, id: str) -> Response:
         await self.services.uploads.cancel(await self._session(request, name, id))
@@ -77,56 +73,62 @@ class Upload(Endpoint):
         return await self.services.uploads.find(self.repository(request, name, PUSH), id)
 
 
-async def _finish(endpoint: Endpoint, request: Request, writer: Writer, digest: str, keep: bool) -> Response:
+async def _finish(endpoint: Endpoint, request: Request, session: Session, digest: str, keep: bool) -> Response:
     """Take the body's bytes, if any, and make all of them the blob. keep: what came before an accident stays for another try."""
-    start, length = _chunk(request, writer.session)
+    writer, length = await _begin(endpoint, request, session)
     try:
-        await _receive(endpoint, request, writer, start, length)
+        await _receive(endpoint, request, writer, length)
     except (RegistryError, ConnectionCut):
         await (writer.leave() if keep else writer.discard())
         raise
-    except StorageError:
+    except BaseException:
         await writer.discard()
         raise
-    try:
-        await writer.finish(digest)
-    except StorageError:
-        await writer.discard()
-        raise
-    return _created(writer.session.repository, digest)
+    await writer.finish(digest)
+    return _created(session.repository, digest)
 
 
-async def _append(endpoint: Endpoint, request: Request, writer: Writer, start: int | None, length: int | None) -> Session:
+async def _append(endpoint: Endpoint, request: Request, session: Session) -> Session:
     """Take the body's bytes and keep them for the next request; those that came before the client was cut off too."""
+    writer, length = await _begin(endpoint, request, session)
     try:
-        await _receive(endpoint, request, writer, start, length)
+        await _receive(endpoint, request, writer, length)
     except ConnectionCut:
         await writer.save()
         raise
     except RegistryError:
         await writer.leave()
         raise
-    except StorageError:
+    except BaseException:
         await writer.discard()
         raise
     return await writer.save()
 
 
-async def _receive(endpoint: Endpoint, request: Request, writer: Writer, start: int | None, length: int | None) -> None:
-    """Write the body; start and length are what Content-Range promised, or None."""
-    if start is not None:
-        writer.expect_start(start)
+async def _begin(endpoint: Endpoint, request: Request, session: Session) -> tuple[Writer, int | None]:
+    """(a writer that goes on where the chunk begins, the chunk's length where Content-Range told it).
+
+    Raises UploadRange with the upload's true state, UploadUnknown, UploadInvalid.
+    """
+    length = _chunk(request, session)
+    try:
+        return await endpoint.services.uploads.writer(session), length
+    except UploadRange as error:
+        raise _out_of_range(await endpoint.services.uploads.find(session.repository, session.id), error.cause) from error
+
+
+async def _receive(endpoint: Endpoint, request: Request, writer: Writer, length: int | None) -> None:
     received = await request.body.copy_to(writer)
     if length is not None and received != length:
         raise UploadInvalid("the body has another length than Content-Range says")
     endpoint.services.metrics.add("uploaded_bytes_total", received)
 
 
-def _chunk(request: Request, session: Session) -> tuple[int | None, int | None]:
-    """(start, length) from Content-Range, as far as given. Raises UploadRange with the state of the upload, UploadInvalid."""
+def _chunk(request: Request, session: Session) -> int | None:
+    """The chunk's length, where there is a Content-Range. Raises UploadRange with the upload's state, UploadInvalid."""
     text = request.headers.get("Content-Range")
     if text is None:
-        return None, None
+        return None
     found = _CONTENT_RANGE.fullmatch(text.strip())
     start, end = (int(found[1]), int(found[2])) if found else (0, -1)
     length = request.content_length()
@@ -136,7 +138,7 @@ def _chunk(request: Request, session: Session) -> tuple[int | None, int | None]:
         raise _out_of_range(session, f"the chunk begins at byte {start}, the upload has {session.size} bytes")
     if length is not None and length != end - start + 1:
         raise UploadInvalid("Content-Range and Content-Length name different sizes")
-    return start, end - start + 1
+    return end - start + 1
 
 
 def _out_of_range(session: Session, cause: str) -> UploadRange:
