@@ -1,0 +1,226 @@
+"""The command line: what each command prints, and the exit status that scripts rely on."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import tomllib
+
+import pytest
+
+from tests.support.http import Client
+from tests.support.server import Registry
+
+COMMANDS = ("serve", "check", "gc", "config", "migrate", "version")
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory):
+    """A stopped registry that holds two images with a common layer."""
+    registry = Registry(tmp_path_factory.mktemp("filled") / "data")
+    with registry, Client(registry.address) as client:
+        client.push_image("a/one", "v1", [b"common", b"one"])
+        client.push_image("a/two", "v1", [b"common", b"two"])
+    return registry
+
+
+@pytest.fixture
+def damaged(tmp_path):
+    """A stopped registry in which one byte of a layer has turned."""
+    registry = Registry(tmp_path / "data")
+    with registry, Client(registry.address) as client:
+        client.push_image("a/b", "v1", [b"a layer that rots"])
+    files = [path for path in (registry.root / "blobs").rglob("*") if path.is_file()]
+    (layer,) = [path for path in files if path.read_bytes() == b"a layer that rots"]
+    layer.write_bytes(b"a layer that rotS")
+    return registry
+
+
+def refused(registry: Registry, *arguments: str, status: int = 2) -> str:
+    """The words on standard error of a command that must fail, and must not show a traceback."""
+    done = registry.run(*arguments)
+    assert done.returncode == status, done
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+def test_help_names_every_command_and_the_rule_of_keys(filled):
+    done = filled.run("--help")
+    assert done.returncode == 0
+    for command in COMMANDS:
+        assert re.search(rf"^    {command} ", done.stdout, re.MULTILINE), command
+    assert "server.workers is DOCKBOARD_SERVER_WORKERS" in done.stdout
+    for command in COMMANDS:
+        assert filled.run(command, "--help").stdout.startswith(f"usage: registry {command} ")
+
+
+@pytest.mark.parametrize("arguments", [["version"], ["--version"]])
+def test_version(filled, arguments):
+    done = filled.run(*arguments)
+    assert re.fullmatch(r"Dockboard Registry \d+\.\d+\.\d+ \(commit \S+, Python 3\.\d+\.\d+\)\n", done.stdout)
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["frobnicate"], "invalid choice: 'frobnicate'"),
+        (["check", "--frobnicate"], "unrecognized arguments: --frobnicate"),
+        (["config"], "the following arguments are required"),
+        (["serve", "--listen"], "expected one argument"),
+    ],
+)
+def test_a_wrong_command_line_is_status_2(filled, arguments, words):
+    assert words in refused(filled, *arguments)
+
+
+def test_check_of_sound_data(filled):
+    done = filled.run("check")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.fullmatch(r"5 blobs, 2 manifests, [\d,]+ bytes: all is well\n", done.stdout)
+    done = filled.run("check", "--json")
+    found = json.loads(done.stdout)
+    assert found.pop("bytes") > 0
+    assert found == {"ok": True, "blobs": 5, "manifests": 2, "problems": []}
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_check_of_damaged_data_names_the_problem_with_status_1(damaged):
+    done = damaged.run("check", "--json")
+    assert done.returncode == 1
+    found = json.loads(done.stdout)
+    assert found["ok"] is False
+    assert all(set(problem) == {"kind", "object", "detail"} for problem in found["problems"])
+    assert len(found["problems"]) >= 1
+    done = damaged.run("check")
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[-1].endswith(f": {len(found['problems'])} problems")
+    for problem in found["problems"]:
+        assert problem["object"] in done.stdout
+
+
+def test_check_and_gc_while_the_server_runs(tmp_path):
+    with Registry(tmp_path / "data") as registry, Client(registry.address) as client:
+        client.push_image("a/b", "v1", [b"layer"])
+        assert json.loads(registry.run("check", "--json").stdout)["ok"] is True
+        done = registry.run("gc", "--json")
+        assert done.returncode == 0
+        assert set(json.loads(done.stdout)) == {"links", "blobs", "keys", "uploads", "strays", "bytes"}
+        assert client.pull_image("a/b", "v1") == [b"layer"]
+
+
+def test_gc_removes_what_nothing_refers_to(tmp_path):
+    registry = Registry(tmp_path / "data", gc_grace=0, gc_lease=0, gc_interval=0)
+    with registry, Client(registry.address) as client:
+        client.push_image("a/b", "v1", [b"kept"])
+        client.push_blob("a/b", b"never referred to")
+    done = registry.run("gc")
+    assert done.returncode == 0
+    assert done.stdout.startswith("dropped 1 blobs from repositories, 1 from the registry")
+    assert json.loads(registry.run("gc", "--json").stdout)["links"] == 0
+    assert registry.run("check").returncode == 0
+
+
+@pytest.mark.parametrize("command", ["check", "gc"])
+def test_a_mistyped_data_directory_is_not_a_clean_registry(filled, tmp_path, command):
+    words = refused(filled, command, "--data", str(tmp_path / "typo"))
+    assert words.startswith(f"registry: there is no data directory {tmp_path}/typo")
+    assert not (tmp_path / "typo").exists()
+    (tmp_path / "empty").mkdir()
+    assert "--data" in refused(filled, command, "--data", str(tmp_path / "empty"))
+    assert list((tmp_path / "empty").iterdir()) == []
+
+
+def test_the_bar_is_drawn_on_a_terminal_only(filled):
+    assert "%" not in filled.run("check").stderr
+    main, terminal = pty.openpty()
+    process = subprocess.Popen(
+        [*filled._command, "check"], env=filled.environment(), stdout=subprocess.PIPE, stderr=terminal, stdin=subprocess.DEVNULL
+    )
+    os.close(terminal)
+    output, _ = process.communicate(timeout=30)
+    drawn = os.read(main, 65536).decode()
+    os.close(main)
+    assert process.returncode == 0
+    assert re.search(r"\r\[#{40}\] 100\.0 %  \d+ of \d+", drawn)
+    # Nothing of the bar is left beside the result.
+    assert drawn.endswith("\r\x1b[K")
+    assert b"all is well" in output
+
+
+def test_config_show_is_the_configuration_in_effect(filled, tmp_path):
+    file = tmp_path / "registry.toml"
+    file.write_text("[gc]\ngrace = 7\nlease = 8\n")
+    registry = Registry(tmp_path / "data", gc_lease=9)
+    done = registry.run("config", "show", "--config", str(file), "--listen", "127.0.0.1:5999")
+    assert done.returncode == 0
+    shown = tomllib.loads(done.stdout)
+    assert (shown["gc"]["grace"], shown["gc"]["lease"], shown["server"]["listen"]) == (7, 9, "127.0.0.1:5999")
+    assert f"grace = 7  # file {file}" in done.stdout
+    assert "lease = 9  # environment DOCKBOARD_GC_LEASE" in done.stdout
+    assert not (tmp_path / "data").exists()
+
+
+def test_options_may_stand_before_the_command_or_after_it(tmp_path):
+    registry = Registry(tmp_path / "data")
+    file = tmp_path / "registry.toml"
+    file.write_text("[gc]\ngrace = 7\n")
+    for arguments in (["--config", str(file), "config", "show"], ["config", "show", "--config", str(file)]):
+        assert f"grace = 7  # file {file}" in registry.run(*arguments).stdout
+
+
+def test_config_check(filled, tmp_path):
+    assert filled.run("config", "check").stdout == "the configuration is right\n"
+    file = tmp_path / "registry.toml"
+    file.write_text("[server]\nworker = 1\n[gc]\ngrace = 'long'\n")
+    assert refused(filled, "config", "check", "--config", str(file)).splitlines() == [
+        f"registry: file {file}: there is no key server.worker; did you mean server.workers?",
+        f'registry: file {file}: gc.grace must be a number from 0 to 315360000, not "long"',
+    ]
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0:0", "[::]:0"])
+def test_an_open_listener_needs_anonymous_access_spelled_out(tmp_path, address):
+    words = refused(Registry(tmp_path / "data"), "serve", "--listen", address)
+    assert words.startswith(f"registry: server.listen is {address}, which other machines may reach")
+    assert "auth.anonymous" in words
+    assert not (tmp_path / "data").exists()
+
+
+def test_an_unknown_setting_in_the_environment_stops_every_command(tmp_path):
+    registry = Registry(tmp_path / "data", server_worker=3)
+    for command in (["serve"], ["check"], ["gc"], ["migrate"], ["config", "show"]):
+        assert "did you mean DOCKBOARD_SERVER_WORKERS?" in refused(registry, *command)
+    assert registry.run("version").returncode == 0
+
+
+def test_migrate_is_done_once(tmp_path):
+    (tmp_path / "data").mkdir()
+    registry = Registry(tmp_path / "data")
+    first = registry.run("migrate")
+    assert first.returncode == 0
+    assert first.stdout.startswith("applied 0001")
+    assert registry.run("migrate").stdout == "the database is up to date\n"
+
+
+def test_a_reader_that_goes_away_is_no_error_of_ours(filled):
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run([*filled._command, "config", "show"], env=filled.environment(), stdout=write, stderr=subprocess.PIPE, text=True)
+    os.close(write)
+    assert "Traceback" not in done.stderr and "Exception" not in done.stderr
+
+
+def test_control_c_ends_a_command_without_a_traceback(filled):
+    process = subprocess.Popen(
+        [*filled._command, "check"], env=filled.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    # So early that it may be Python's own start-up that is interrupted.
+    assert process.returncode in (130, -signal.SIGINT)
+    assert "dockboard" not in errors

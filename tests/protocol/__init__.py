@@ -1,0 +1,1 @@
+"""What the HTTP APIs answer, asked over real sockets of a registry.pyz that runs as its users run it."""

@@ -1,0 +1,76 @@
+"""A real nginx in front of the registry, started and ended by the test."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+from tests.support.server import free_port, listens, wait_for
+from tests.support.tools import tool
+
+CONFIGURATION = """
+{user}
+daemon off;
+worker_processes 1;
+error_log {root}/error.log;
+pid {root}/nginx.pid;
+events {{ worker_connections 256; }}
+http {{
+    log_format probe '$upstream_addr|$request';
+    access_log {root}/access.log probe;
+    client_body_temp_path {root}/body;
+    proxy_temp_path {root}/proxy;
+    fastcgi_temp_path {root}/fastcgi;
+    uwsgi_temp_path {root}/uwsgi;
+    scgi_temp_path {root}/scgi;
+    client_max_body_size 0;
+    server {{
+        listen 127.0.0.1:{port};
+        location / {{
+            proxy_pass http://{upstream};
+            proxy_http_version 1.1;
+            proxy_request_buffering {buffering};
+            proxy_set_header Host $http_host;
+            proxy_set_header Connection "";
+            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+            proxy_set_header X-Forwarded-Proto $scheme;
+        }}
+    }}
+}}
+"""
+
+
+class Nginx:
+    """nginx on a free port of 127.0.0.1, handing everything to `upstream` ("127.0.0.1:PORT")."""
+
+    def __init__(self, root: Path, upstream: str, buffering: bool = False) -> None:
+        self.root = root
+        self.port = free_port()
+        self.address = f"127.0.0.1:{self.port}"
+        self._process: subprocess.Popen[bytes] | None = None
+        root.mkdir(parents=True, exist_ok=True)
+        # Started by root it would change to a user who may not enter the test's directories.
+        user = "user root;" if os.geteuid() == 0 else ""
+        values = {"root": root, "port": self.port, "upstream": upstream, "user": user, "buffering": "on" if buffering else "off"}
+        (root / "nginx.conf").write_text(CONFIGURATION.format(**values))
+
+    def __enter__(self) -> Nginx:
+        command = [str(tool("nginx")), "-p", str(self.root), "-c", str(self.root / "nginx.conf"), "-e", str(self.root / "error.log")]
+        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+        wait_for(self._up, 10, "nginx")
+        return self
+
+    def _up(self) -> bool:
+        assert self._process is not None and self._process.poll() is None, (self.root / "error.log").read_text()
+        return listens("127.0.0.1", self.port)
+
+    def __exit__(self, *_: object) -> None:
+        assert self._process is not None
+        self._process.terminate()
+        self._process.wait(10)
+
+    def forwarded(self) -> list[str]:
+        """The request lines that went on to the registry, in the order of their end."""
+        lines = (self.root / "access.log").read_text(errors="replace").splitlines()
+        return [line.partition("|")[2] for line in lines if line.partition("|")[0] not in ("", "-")]

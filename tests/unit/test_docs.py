@@ -1,0 +1,168 @@
+"""The documents under test: what README and the errors say has to be so, and has to be said in words."""
+
+import importlib
+import inspect
+import json
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dockboard_registry import commands, config, errors
+from dockboard_registry.errors import RegistryError
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+DOCUMENTS = {path.relative_to(ROOT).as_posix(): path.read_text() for path in [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]}
+ERRORS = [found for _, found in inspect.getmembers(errors, inspect.isclass) if issubclass(found, RegistryError)]
+# Distribution specification 1.1, "Error Codes"; the last two are of distribution's errcode package.
+CODES = {"BLOB_UNKNOWN", "BLOB_UPLOAD_INVALID", "BLOB_UPLOAD_UNKNOWN", "DIGEST_INVALID", "MANIFEST_BLOB_UNKNOWN", "MANIFEST_INVALID", "MANIFEST_UNKNOWN",
+         "NAME_INVALID", "NAME_UNKNOWN", "SIZE_INVALID", "UNAUTHORIZED", "DENIED", "UNSUPPORTED", "TOOMANYREQUESTS", "UNAVAILABLE", "UNKNOWN"}  # fmt: skip
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "dockboard_registry", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=50)
+
+
+def test_the_readme_has_the_table_of_options():
+    assert config.table() in README, "put into README.md what this prints:\n" + config.table()
+
+
+def commands_of_the_readme() -> set[str]:
+    """What stands behind `registry.pyz` in the table of commands, optional parts and flags left out."""
+    found = set()
+    for cell in re.findall(r"^\| (`registry\.pyz [^|]+) \|", README, re.M):
+        first, *others = re.findall(r"`([^`]+)`", cell)
+        words = first.replace("[", "").replace("]", "").split()[1:]
+        found.add(" ".join(words))
+        found |= {" ".join([*words[:-1], other]) for other in others}
+    return found
+
+
+def test_every_command_of_the_readme_exists():
+    found = commands_of_the_readme()
+    assert found >= {"serve", "check", "gc", "config show", "config check", "migrate", "version"}
+    for command in found:
+        parsed = commands.parser().parse_args(command.split())
+        assert callable(parsed.run)
+
+
+def test_every_command_is_in_the_readme():
+    (choices,) = [action.choices for action in commands.parser()._actions if action.dest == "==SUPPRESS==" and isinstance(action.choices, dict)]
+    assert {command.split()[0] for command in commands_of_the_readme()} == set(choices)
+
+
+def test_every_flag_of_the_readme_exists():
+    rows = re.findall(r"^\| `registry\.pyz ([^`]+)`[^|]*\| ([^|]+)\|", README, re.M)
+    for command, words in rows:
+        name = command.replace("[", "").replace("]", "").split()[:1]
+        name += ["show"] if name == ["config"] else []
+        for flag in re.findall(r"`(--[a-z-]+)( [A-Z:]+)?`", words):
+            value = {" HOST:PORT": ["127.0.0.1:0"], "": []}.get(flag[1], ["x"])
+            commands.parser().parse_args([*name, flag[0], *value])
+
+
+def test_commands_answer_for_help_and_version():
+    shown = run("--help")
+    assert shown.returncode == 0
+    for command in commands_of_the_readme():
+        assert command.split()[0] in shown.stdout
+    assert re.match(r"Dockboard Registry \d+\.\d+\.\d+ \(commit .+, Python 3\.\d+\.\d+\)\n", run("version").stdout)
+
+
+def test_the_example_configuration_of_the_readme_is_right(tmp_path):
+    (example,) = re.findall(r"```toml\n(.*?)```", README, re.S)
+    certificate, key = tmp_path / "tls.crt", tmp_path / "tls.key"
+    for path in (certificate, key):
+        path.write_text("x")
+        path.chmod(0o600)
+    text = example.replace("/etc/registry/tls.crt", str(certificate)).replace("/etc/registry/tls.key", str(key))
+    (tmp_path / "registry.toml").write_text(text)
+    found = config.load({"config": str(tmp_path / "registry.toml")}, {})
+    assert found.server.listen == "0.0.0.0:5000"
+    assert found.auth.anonymous == "push"
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_keys_that_documents_name_exist(name):
+    sections = "|".join(config.SECTIONS)
+    for key in re.findall(rf"`((?:{sections})\.[a-z_]+)`", DOCUMENTS[name]):
+        assert key in config.OPTIONS or (ROOT / "dockboard_registry" / key.replace(".", "/")).with_suffix(".py").exists(), f"{name} names {key}"
+    known = {option.environment for option in config.OPTIONS.values()}
+    for variable in re.findall(r"\bDOCKBOARD_[A-Z_]+", DOCUMENTS[name]):
+        assert variable in known | {"DOCKBOARD_PYZ"} or variable.startswith("DOCKBOARD_TESTS_"), f"{name} names {variable}"
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_links_lead_to_files(name):
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", DOCUMENTS[name]):
+        if "://" not in target:
+            assert ((ROOT / name).parent / target).exists(), f"{name} links to {target}, which is not there"
+
+
+def test_the_architecture_names_modules_that_exist_and_all_of_them():
+    text = DOCUMENTS["docs/architecture.md"]
+    for path in re.findall(r"\b(?:web|db|domain|storage|tests)/[a-z0-9_/]+\.py\b", text):
+        assert (ROOT / path).exists() or (ROOT / "dockboard_registry" / path).exists(), f"docs/architecture.md names {path}"
+    for path in sorted((ROOT / "dockboard_registry").rglob("*.py")):
+        if path.name not in ("__init__.py", "_stamp.py"):
+            assert re.search(rf"\b{path.stem}\b", text), f"docs/architecture.md does not mention {path.relative_to(ROOT)}"
+
+
+def test_python_in_the_readme_is_the_python_of_the_project():
+    minimum = re.search(r'requires-python = ">=([\d.]+)"', (ROOT / "pyproject.toml").read_text())[1]
+    assert f"Python {minimum} or later" in README
+
+
+@pytest.mark.parametrize("kind", ERRORS, ids=lambda kind: kind.__name__)
+def test_every_error_says_what_happened_and_what_to_do_next(kind):
+    assert kind.code in CODES
+    assert 400 <= kind.status <= 599
+    assert_reads(kind.message)
+    assert_reads(kind.next)
+    assert kind.next != kind.message
+    assert re.match(r"[a-z]+", kind.next), "what to do next begins with a verb"
+
+
+def assert_reads(words: str) -> None:
+    """A clause for people: without its capital and full stop, of several words, without format marks."""
+    assert 3 <= len(words.split()) <= 30, words
+    assert words[0].islower() and not words.endswith((".", "!", " ")), words
+    assert "%s" not in words and "{" not in words and "  " not in words, words
+    assert words.isascii(), words
+
+
+@pytest.mark.parametrize("kind", ERRORS, ids=lambda kind: kind.__name__)
+def test_the_body_of_every_error_is_the_specifications(kind):
+    document = json.loads(kind("the cause", digest="sha256:x").body())
+    (error,) = document["errors"]
+    assert set(document) == {"errors"} and set(error) == {"code", "message", "detail"}
+    assert error["code"] == kind.code
+    assert isinstance(error["message"], str) and error["message"]
+    assert error["detail"] == {"cause": "the cause", "next": kind.next, "digest": "sha256:x"}
+    assert json.loads(kind().body())["errors"][0]["detail"]["cause"] == kind.message
+
+
+def test_causes_that_the_program_gives_read_as_well():
+    """Every literal first argument of an error that is raised, and every literal `next`."""
+    names = "|".join(kind.__name__ for kind in ERRORS)
+    count = 0
+    for path in (ROOT / "dockboard_registry").rglob("*.py"):
+        for text in re.findall(rf'\b(?:{names})\("([^"]+)"', path.read_text()):
+            assert_reads(text)
+            count += 1
+    assert count > 40
+
+
+def test_every_shell_line_of_the_readme_can_be_split():
+    for block in re.findall(r"```sh\n(.*?)```", README, re.S):
+        for line in block.splitlines():
+            assert shlex.split(line, comments=True)
+
+
+def test_importing_the_package_starts_nothing():
+    assert importlib.import_module("dockboard_registry").__version__

@@ -1,0 +1,138 @@
+"""Log lines: one record is one line, whatever a client puts into it."""
+
+import contextlib
+import io
+import json
+import logging
+import re
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dockboard_registry import logs
+from dockboard_registry.config import LogConfig
+
+FORMATTERS = {"text": logs.TextFormatter(), "json": logs.JsonFormatter()}
+TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
+HOSTILE = 'a\r\nb\x00\x1b[2J\x7f\x85\u2028\u2029\u202e\ud800"\\é'
+
+
+def record(message, *args, **extra):
+    made = logging.LogRecord("web", logging.WARNING, __file__, 1, message, args, None)
+    vars(made).update(extra)
+    return made
+
+
+def is_one_safe_line(line: str) -> bool:
+    encoded = (line + "\n").encode(errors="backslashreplace")
+    return line.isprintable() and len(line.splitlines()) == 1 and len(encoded) <= logs.LINE_LIMIT
+
+
+@pytest.mark.parametrize("formatter", FORMATTERS.values(), ids=FORMATTERS)
+@given(message=st.text(max_size=3000), value=st.text(max_size=3000))
+def test_any_message_is_one_line(formatter, message, value):
+    assert is_one_safe_line(formatter.format(record("%s", message, request=value)))
+
+
+@pytest.mark.parametrize("formatter", FORMATTERS.values(), ids=FORMATTERS)
+@pytest.mark.parametrize("text", [HOSTILE, "\x1b" * 20000, "é" * 20000, "\U0001f433" * 20000, '"' * 20000])
+def test_long_and_hostile_messages_are_one_short_line(formatter, text):
+    line = formatter.format(record(text.replace("%", "%%"), request=text))
+    assert is_one_safe_line(line)
+    assert "WARNING web: " in line or json.loads(line)["logger"] == "web"
+
+
+def test_text_has_time_level_logger_message_and_fields():
+    line = FORMATTERS["text"].format(record("pushed %s", "a/b\n", request="r1"))
+    assert re.fullmatch(TIME + r" WARNING web: pushed a/b\\n request=r1", line)
+
+
+def test_json_has_the_message_as_it_was():
+    found = json.loads(FORMATTERS["json"].format(record("%s", HOSTILE, request="r1", size=3)))
+    assert re.fullmatch(TIME, found.pop("ts"))
+    assert found == {"level": "warning", "logger": "web", "message": HOSTILE, "request": "r1", "size": 3}
+
+
+@pytest.mark.parametrize("formatter", FORMATTERS.values(), ids=FORMATTERS)
+def test_a_traceback_stays_in_its_line(formatter):
+    failed = record("failed")
+    try:
+        raise ValueError("two\nlines")
+    except ValueError:
+        failed.exc_info = sys.exc_info()
+    line = formatter.format(failed)
+    assert is_one_safe_line(line)
+    assert "ValueError: two" in line
+
+
+def written(capfd, config: LogConfig, *requests) -> list[str]:
+    access = logs.AccessLog(config)
+    for request in requests:
+        access.write(*request)
+    access.flush()
+    access.flush()
+    return capfd.readouterr().err.splitlines()
+
+
+PLAIN = ("127.0.0.1", "GET", "/v2/x/manifests/y", 200, 1234, 0.0008, "req-id", "docker/20.10")
+
+
+def test_access_lines_in_text(capfd):
+    (line,) = written(capfd, LogConfig(), PLAIN)
+    assert re.fullmatch(TIME + r' 127\.0\.0\.1 "GET /v2/x/manifests/y" 200 1234B 0\.8ms req-id "docker/20\.10"', line)
+
+
+def test_access_lines_in_json(capfd):
+    (line,) = written(capfd, LogConfig(format="json"), PLAIN)
+    found = json.loads(line)
+    assert re.fullmatch(TIME, found.pop("ts"))
+    assert found == {
+        "level": "info",
+        "logger": "access",
+        "remote": "127.0.0.1",
+        "method": "GET",
+        "path": "/v2/x/manifests/y",
+        "status": 200,
+        "bytes": 1234,
+        "ms": 0.8,
+        "request_id": "req-id",
+        "user_agent": "docker/20.10",
+    }
+
+
+@pytest.mark.parametrize("format", ["text", "json"])
+def test_access_lines_keep_hostile_fields_inside(capfd, format):
+    hostile = (HOSTILE, HOSTILE, HOSTILE, 400, 0, 1.0, HOSTILE, HOSTILE)
+    long = ("::1", "G" * 20000, "\x1b" * 20000, 400, 0, 1.0, "\U0001f433" * 20000, '"' * 20000)
+    lines = written(capfd, LogConfig(format=format), hostile, long, PLAIN)
+    assert len(lines) == 3
+    assert all(is_one_safe_line(line) for line in lines)
+    if format == "text":
+        # What a field holds can't look like the end of it.
+        assert len(re.findall(r'(?<!\\)"', lines[0])) == 4
+    else:
+        assert json.loads(lines[0])["user_agent"] == HOSTILE
+        assert json.loads(lines[1])["status"] == 400
+
+
+def test_access_log_off_writes_nothing(capfd):
+    assert written(capfd, LogConfig(access=False), PLAIN) == []
+
+
+def test_configure_sets_level_and_format_each_time():
+    root = logging.getLogger()
+    before = root.handlers[:], root.level
+    try:
+        with contextlib.redirect_stderr(io.StringIO()) as stream:
+            logs.configure(LogConfig(level="warning"))
+            logging.getLogger("a").info("no")
+            logging.getLogger("a").warning("one")
+            logs.configure(LogConfig(level="debug", format="json"))
+            logging.getLogger("a").debug("two")
+    finally:
+        root.handlers[:], root.level = before
+    first, second = stream.getvalue().splitlines()
+    assert first.endswith(" WARNING a: one")
+    assert json.loads(second)["message"] == "two"

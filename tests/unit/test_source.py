@@ -1,0 +1,240 @@
+"""The arrows of docs/architecture.md, the size of things, and what no module may do, read from the source itself."""
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = "dockboard_registry"
+SOURCES = {path.relative_to(ROOT).as_posix(): ast.parse(path.read_text()) for path in sorted((ROOT / PACKAGE).rglob("*.py"))}
+TESTS = {path.relative_to(ROOT).as_posix(): ast.parse(path.read_text()) for path in sorted((ROOT / "tests").rglob("*.py"))}
+
+# Layer -> the layers whose modules it may import. A folder is a layer; modules at the top are `start` or `base`.
+ALLOWED = {
+    "start": {"start", "web", "ui", "domain", "db", "storage", "upstream", "base"},
+    "web": {"web", "domain", "storage", "base"},
+    "ui": {"ui", "domain", "storage", "base"},
+    "domain": {"domain", "db", "storage", "upstream", "base"},
+    "db": {"db", "base"},
+    "storage": {"storage", "base"},
+    "upstream": {"upstream", "base"},
+    "base": {"base"},
+}
+# What a layer may import of another besides: the database's errors, which the edge turns into answers.
+CONTRACTS = {**dict.fromkeys(ALLOWED, set()), "web": {f"{PACKAGE}.db"}, "ui": {f"{PACKAGE}.db"}}
+START = {"__main__", "commands", "app", "server", "supervisor", "worker"}
+EDGE = ("app.py", "server.py", "worker.py", "upstream.py", "web/", "ui/", "storage/object_")
+FORBIDDEN_MODULES = {"pickle", "marshal", "shelve", "dbm", "tarfile", "imp"}
+FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__", "breakpoint"}
+SQL = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|REPLACE|CREATE|DROP|ALTER|WITH|PRAGMA|BEGIN|COMMIT|ROLLBACK|SAVEPOINT)\b")
+LONGEST_FUNCTION = 80
+LONGEST_FILE = 450
+
+
+def layer(module: str) -> str:
+    """The layer of `dockboard_registry.web.v2` or `dockboard_registry.config`."""
+    parts = module.split(".")
+    if len(parts) > 1 and parts[1] in ALLOWED:
+        return parts[1]
+    return "start" if len(parts) > 1 and parts[1] in START else "base"
+
+
+def module_of(path: str) -> str:
+    return path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
+def imported(path: str, tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """(line, module) of every import, wherever it stands; `from package import module` names the module."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            module = _absolute(path, node)
+            yield from ((node.lineno, _imported_module(module, alias.name)) for alias in node.names)
+
+
+def _absolute(path: str, node: ast.ImportFrom) -> str:
+    """The module that `from ... import` names, dots resolved."""
+    if not node.level:
+        return node.module or ""
+    folders = path.split("/")[: -node.level]
+    return ".".join([*folders, *filter(None, [node.module])])
+
+
+def _imported_module(module: str, name: str) -> str:
+    inside = f"{module}.{name}"
+    path = inside.replace(".", "/")
+    return inside if f"{path}.py" in SOURCES or f"{path}/__init__.py" in SOURCES else module
+
+
+def own(path: str) -> str:
+    """The path inside the package."""
+    return path.removeprefix(PACKAGE + "/")
+
+
+def violations(check) -> list[str]:
+    """What `check(path, tree)` yields as (line, words), over all of the package."""
+    return [f"{path}:{line} {words}" for path, tree in SOURCES.items() for line, words in check(path, tree)]
+
+
+def test_imports_point_downwards():
+    def check(path, tree):
+        here = layer(module_of(path))
+        for line, module in imported(path, tree):
+            if module.split(".")[0] == PACKAGE and layer(module) not in ALLOWED[here] and module not in CONTRACTS[here]:
+                yield line, f"{here} imports {module} of {layer(module)}"
+
+    assert violations(check) == []
+
+
+@pytest.mark.parametrize(
+    ("libraries", "places"),
+    [
+        ({"tornado"}, EDGE),
+        ({"sqlite3", "pymysql"}, ("db/",)),
+        ({"passlib"}, ("domain/",)),
+        ({"argparse"}, ("commands.py",)),
+    ],
+)
+def test_libraries_are_imported_only_where_they_belong(libraries, places):
+    def check(path, tree):
+        for line, module in imported(path, tree):
+            if module.split(".")[0] in libraries and not own(path).startswith(places):
+                yield line, f"imports {module}; only {', '.join(places)} may"
+
+    assert violations(check) == []
+
+
+def test_nothing_else_is_imported():
+    known = sys.stdlib_module_names | {PACKAGE, "tornado", "pymysql", "passlib"}
+
+    def check(path, tree):
+        for line, module in imported(path, tree):
+            top = module.split(".")[0]
+            if top not in known:
+                yield line, f"imports {module}, which registry.pyz does not carry"
+            if top in FORBIDDEN_MODULES:
+                yield line, f"imports {module}"
+
+    assert violations(check) == []
+
+
+def test_the_environment_is_read_by_config_only():
+    names = {"environ", "environb", "getenv", "getenvb", "putenv", "unsetenv"}
+
+    def check(path, tree):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute) and node.attr in names and isinstance(node.value, ast.Name) and node.value.id == "os":
+                if own(path) != "config.py":
+                    yield node.lineno, f"uses os.{node.attr}; only config.py may"
+            if isinstance(node, ast.ImportFrom) and node.module == "os" and names & {alias.name for alias in node.names}:
+                yield node.lineno, "imports the environment by name"
+
+    assert violations(check) == []
+
+
+def test_nothing_is_evaluated_or_unpickled():
+    def check(path, tree):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in FORBIDDEN_CALLS:
+                yield node.lineno, f"calls {node.func.id}"
+            if isinstance(node, ast.keyword) and node.arg == "shell":
+                yield node.value.lineno, "starts a shell"
+
+    assert violations(check) == []
+
+
+def test_nothing_is_asserted_in_the_program():
+    """`python -O` would drop it: what must hold is checked with an error."""
+
+    def check(path, tree):
+        yield from ((node.lineno, "asserts") for node in ast.walk(tree) if isinstance(node, ast.Assert))
+
+    assert violations(check) == []
+
+
+def test_patterns_do_not_end_before_a_newline():
+    """In Python's patterns `$` also matches before a last newline: fullmatch, or \\Z."""
+
+    def check(path, tree):
+        for node in ast.walk(tree):
+            calls_re = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+            if calls_re and isinstance(node.func.value, ast.Name) and node.func.value.id == "re" and node.args:
+                text = "".join(part.value for part in ast.walk(node.args[0]) if isinstance(part, ast.Constant) and isinstance(part.value, str))
+                if re.search(r"(?<!\\)\$", re.sub(r"\[[^]]*\]", "", text)):
+                    yield node.lineno, f"has $ in the pattern {text!r}"
+
+    assert violations(check) == []
+
+
+def test_sql_is_written_out():
+    """Text of SQL is a literal; only constants of the module (names in capitals) may be put into it, never a value."""
+
+    def check(path, tree):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.JoinedStr) and _begins_sql(node.values[0]) and not all(map(_is_constant, node.values)):
+                yield node.lineno, "puts a value into SQL"
+            if isinstance(node, ast.BinOp) and _begins_sql(node.left) and not _is_constant(node.right):
+                yield node.lineno, "computes SQL"
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and _begins_sql(node.func.value):
+                yield node.lineno, f"computes SQL with {node.func.attr}"
+
+    assert violations(check) == []
+
+
+def _begins_sql(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str) and SQL.match(node.value) is not None
+
+
+def _is_constant(node: ast.AST) -> bool:
+    """A literal, or a constant of the module; alone, or put into an f-string."""
+    value = node.value if isinstance(node, ast.FormattedValue) else node
+    return isinstance(value, ast.Constant) or (isinstance(value, ast.Name) and value.id.isupper())
+
+
+def test_sql_stands_in_domain_and_db_only():
+    def check(path, tree):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and SQL.match(node.value) and len(node.value.split()) > 2:
+                if not own(path).startswith(("domain/", "db/")):
+                    yield node.lineno, f"has SQL: {node.value[:40]!r}"
+
+    assert violations(check) == []
+
+
+def functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    return (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+
+
+def test_functions_and_files_are_short():
+    long = [
+        f"{path}:{node.lineno} {node.name} has {node.end_lineno - node.lineno + 1} lines"
+        for path, tree in {**SOURCES, **TESTS}.items()
+        for node in functions(tree)
+        if node.end_lineno - node.lineno + 1 > LONGEST_FUNCTION
+    ]
+    for path in [*SOURCES, *TESTS, "build_zipapp.py"]:
+        lines = len((ROOT / path).read_text().splitlines())
+        if lines > LONGEST_FILE:
+            long.append(f"{path} has {lines} lines")
+    assert long == []
+
+
+def test_every_module_and_public_class_says_what_it_is():
+    def check(path, tree):
+        if not ast.get_docstring(tree):
+            yield 1, "has no docstring"
+
+    assert violations(check) == []
+
+
+def test_imports_are_resolved():
+    """What the rules above rest on: names, dots, and modules imported as names of their package."""
+    source = "import os, tornado.web\nfrom . import sqlite\nfrom ..errors import StartError\nfrom dockboard_registry import config\n"
+    found = [module for _, module in imported(f"{PACKAGE}/db/migrate.py", ast.parse(source))]
+    assert found == ["os", "tornado.web", f"{PACKAGE}.db.sqlite", f"{PACKAGE}.errors", f"{PACKAGE}.config"]
+    assert [layer(f"{PACKAGE}.{name}") for name in ("web.v2", "app", "names", "db")] == ["web", "start", "base", "db"]
