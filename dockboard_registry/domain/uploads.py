@@ -16,7 +16,7 @@ from typing import NamedTuple
 from ..db import Database, T, Tx, now
 from ..errors import DigestInvalid, TooManyRequests, UploadRange, UploadUnknown
 from ..names import algorithm_of
-from ..storage import Storage, StorageError, UploadBusy, UploadLost, new_key
+from ..storage import Storage, StorageError, Upload, UploadBusy, UploadLost, new_key
 from . import blobs, repositories
 
 _FIND = "SELECT id, repository, storage_key, state, size, algorithm, digest, epoch, generation FROM uploads WHERE id = ?"
@@ -72,13 +72,17 @@ class Uploads:
             raise UploadUnknown("there is no such upload in this repository: it was finished, cancelled or has expired")
         return Session(*row)
 
-    async def writer(self, session: Session) -> "Writer":
-        """A writer that appends to the session's bytes and shuts out others until it ends. Raises UploadRange, UploadUnknown.
-
-        The session was read before the upload was held, so it is read again: whoever held it meanwhile may have finished it,
-        and then its bytes are a blob that nothing may touch.
-        """
+    def writer(self, session: Session) -> "Writer":
+        """A writer that appends to the session's bytes."""
         upload = self._storage.resume(session.storage_key, session.state, session.size)
+        return Writer(self, session, upload)
+
+    async def hold(self, upload: Upload, session: Session) -> None:
+        """Shut out other writers from a session that still is as it was read. Raises UploadRange, UploadUnknown.
+
+        The session was read before: whoever held the upload meanwhile may have finished it, and then its bytes are a blob that
+        nothing may touch.
+        """
         try:
             await upload.hold()
         except UploadBusy as error:
@@ -90,9 +94,8 @@ class Uploads:
         except BaseException:
             await upload.release()
             raise
-        return Writer(self, session, upload, self._running_hasher(session))
 
-    def _running_hasher(self, session: Session):
+    def running_hasher(self, session: Session):
         """The hash of all bytes so far where this process has it, else None."""
         size, hasher = self._hashers.pop(session.id, (0, None))
         if size != session.size:
@@ -143,19 +146,27 @@ class Uploads:
 
 
 class Writer:
-    """Feeds one request's body to one session, which it holds. Exactly one of save, leave, finish and discard ends it."""
+    """Feeds one request's body to one session, which it holds from the first byte. One of save, leave, finish and discard ends it."""
 
-    def __init__(self, uploads: Uploads, session: Session, upload, hasher):
+    def __init__(self, uploads: Uploads, session: Session, upload: Upload):
         self._uploads = uploads
         self.session = session
         self._upload = upload
-        self._hasher = hasher
+        self._held = False
+        self._hasher = None
         self.size = session.size
         self._pending: asyncio.Future | None = None
         self._saved = time.monotonic()
 
+    async def _hold(self) -> None:
+        if not self._held:
+            await self._uploads.hold(self._upload, self.session)
+            self._held = True
+            self._hasher = self._uploads.running_hasher(self.session)
+
     async def write(self, data: bytes) -> None:
-        """Append. One piece is hashed and written while the next is received. Raises StorageError, UploadInvalid, UploadUnknown."""
+        """Append. One piece is hashed and written while the next is received. Raises StorageError, UploadRange, UploadUnknown."""
+        await self._hold()
         await self._drain()
         self._pending = asyncio.ensure_future(self._upload.write(data, self._hasher))
         self.size += len(data)
@@ -163,6 +174,7 @@ class Writer:
 
     async def pour(self, fill: Callable[[memoryview], int]) -> int:
         """Append what fill(buffer) gives, called in a thread until it returns 0; the number of bytes. Raises as write does."""
+        await self._hold()
         await self._drain()
         count = await self._guarded(self._upload.pour(fill, self._hasher))
         self.size += count
@@ -213,8 +225,9 @@ class Writer:
     async def finish(self, digest: str) -> int:
         """Make the bytes a blob and return its size.
 
-        Raises DigestInvalid and StorageError (the upload is dropped), UploadUnknown.
+        Raises DigestInvalid and StorageError (the upload is dropped), UploadRange, UploadUnknown.
         """
+        await self._hold()
         try:
             await self._drain()
             if await self._content_digest(digest) != digest:

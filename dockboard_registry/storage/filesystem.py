@@ -14,6 +14,7 @@ import os
 import threading
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import cycle
 from pathlib import Path
 
 from . import Hasher, KeyMissing, StorageError, StorageFailed, StorageFull, UploadBusy, UploadLost
@@ -22,7 +23,7 @@ MARKER = "store-id"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _READ = 1 << 20
 _RESERVE_EVERY = 16 << 20
-_BUFFER, _TURN = 256 << 10, 8 << 20
+_BUFFER, _TURN = 512 << 10, 8 << 20
 _RESERVE_SHARE, _RESERVE_MOST = 0.05, 1 << 30
 
 
@@ -67,11 +68,11 @@ def _translate(error: OSError) -> StorageError:
 _local = threading.local()
 
 
-def _thread_buffer() -> memoryview:
-    """The thread's own buffer: small enough to stay in the processor's cache from receiving to writing."""
-    if not hasattr(_local, "buffer"):
-        _local.buffer = memoryview(bytearray(_BUFFER))
-    return _local.buffer
+def _thread_buffers() -> tuple[memoryview, memoryview]:
+    """The thread's own pair of buffers, large enough that handing one over costs little beside filling it."""
+    if not hasattr(_local, "buffers"):
+        _local.buffers = memoryview(bytearray(_BUFFER)), memoryview(bytearray(_BUFFER))
+    return _local.buffers
 
 
 class FilesystemSource:
@@ -111,6 +112,7 @@ class FilesystemStorage:
         self._blobs = f"{root}/blobs/"
         self._reserve = reserve
         self.pool = ThreadPoolExecutor(threads, "storage")
+        self.hashers = ThreadPoolExecutor(2, "hash")
 
     def path(self, key: str) -> str:
         return f"{self._blobs}{key[:2]}/{key}"
@@ -180,6 +182,7 @@ class FilesystemStorage:
 
     def close(self) -> None:
         self.pool.shutdown()
+        self.hashers.shutdown()
 
 
 class FilesystemUpload:
@@ -198,20 +201,32 @@ class FilesystemUpload:
 
     def _write(self, data: bytes, hasher: Hasher | None) -> None:
         self._trim()
-        self._append(memoryview(data), hasher)
+        self._append(memoryview(data))
+        if hasher is not None:
+            hasher.update(data)
 
     async def pour(self, fill: Callable[[memoryview], int], hasher: Hasher | None = None) -> int:
         return await self._guarded(self._pour, fill, hasher)
 
     def _pour(self, fill: Callable[[memoryview], int], hasher: Hasher | None) -> int:
+        """Two buffers in turn: while one is hashed in another thread, the next bytes are received and written."""
         self._trim()
-        buffer, total = _thread_buffer(), 0
-        while total < _TURN and (count := fill(buffer)):
-            self._append(buffer[:count], hasher)
+        hashing, total = None, 0
+        for buffer in cycle(_thread_buffers()):
+            count = fill(buffer) if total < _TURN else 0
+            if not count:
+                break
+            if hashing is not None:
+                hashing.result()
+            if hasher is not None:
+                hashing = self._storage.hashers.submit(hasher.update, buffer[:count])
+            self._append(buffer[:count])
             total += count
+        if hashing is not None:
+            hashing.result()
         return total
 
-    def _append(self, view: memoryview, hasher: Hasher | None) -> None:
+    def _append(self, view: memoryview) -> None:
         self._until_check -= len(view)
         if self._until_check < 0:
             self._storage.refuse_when_full()
@@ -220,8 +235,6 @@ class FilesystemUpload:
         while written < len(view):
             written += os.pwrite(self._descriptor, view[written:], self._size + written)
         self._size += written
-        if hasher is not None:
-            hasher.update(view)
 
     async def hold(self) -> None:
         await self._guarded(self._hold)

@@ -15,6 +15,7 @@ import tornado.platform.asyncio  # noqa: F401  IOLoop would import it at the fir
 from tornado.http1connection import HTTP1ConnectionParameters, HTTP1ServerConnection
 from tornado.httputil import HTTPHeaders, HTTPServerConnectionDelegate
 
+from . import sendfile
 from .connection import HEADER_LIMIT, IDLE, LARGE_READ, accept
 from .exchange import Clock, Exchange
 from .messages import Request
@@ -38,7 +39,7 @@ class Edge(HTTPServerConnectionDelegate):
         self.access_log = access_log
         self.metrics = metrics
         self.date = Clock()
-        self.senders = ThreadPoolExecutor(4, "send")
+        self.senders = ThreadPoolExecutor(sendfile.THREADS, "send")
         self._tasks: set[asyncio.Task] = set()
         self.draining = False
         self._connections: set = set()

@@ -73,7 +73,8 @@ class Exchange(HTTPMessageDelegate):
     def _open_body(self, headers: HTTPHeaders):
         """Begin the handler; the future ends when it wants the body, or has answered without."""
         length = self.request.content_length()
-        if length and length >= _TAKE_OVER and self.response is None and self._endpoint.streams and self._may_detach():
+        large = length is None or length >= _TAKE_OVER
+        if large and self.response is None and self._endpoint.streams and self._may_detach():
             return self._leave(detached.take_body(self, length))
         if length is None or length > LARGE_READ // 4:
             self.stream.read_chunk_size = LARGE_READ

@@ -12,7 +12,7 @@ from ...names import is_digest, repository_name
 from ..base import Endpoint
 from ..messages import ConnectionCut, Request, Response
 
-_CONTENT_RANGE = re.compile(r"(?:bytes[ =])?(\d{1,19})-(\d{1,19})(?:/(?:\d{1,19}|\*))?", re.A)
+_CONTENT_RANGE = re.compile(r"(\d{1,19})-(\d{1,19})", re.A)
 
 
 class Uploads(Endpoint):
@@ -75,46 +75,46 @@ class Upload(Endpoint):
 
 async def _finish(endpoint: Endpoint, request: Request, session: Session, digest: str, keep: bool) -> Response:
     """Take the body's bytes, if any, and make all of them the blob. keep: what came before an accident stays for another try."""
-    writer, length = await _begin(endpoint, request, session)
+    length = _chunk(request, session)
+    writer = endpoint.services.uploads.writer(session)
     try:
         await _receive(endpoint, request, writer, length)
-    except (RegistryError, ConnectionCut):
+    except (RegistryError, ConnectionCut) as error:
         await (writer.leave() if keep else writer.discard())
-        raise
+        raise await _with_state(endpoint, session, error)
     except BaseException:
         await writer.discard()
         raise
-    await writer.finish(digest)
+    try:
+        await writer.finish(digest)
+    except UploadRange as error:
+        raise await _with_state(endpoint, session, error)
     return _created(session.repository, digest)
 
 
 async def _append(endpoint: Endpoint, request: Request, session: Session) -> Session:
     """Take the body's bytes and keep them for the next request; those that came before the client was cut off too."""
-    writer, length = await _begin(endpoint, request, session)
+    length = _chunk(request, session)
+    writer = endpoint.services.uploads.writer(session)
     try:
         await _receive(endpoint, request, writer, length)
     except ConnectionCut:
         await writer.save()
         raise
-    except RegistryError:
+    except RegistryError as error:
         await writer.leave()
-        raise
+        raise await _with_state(endpoint, session, error)
     except BaseException:
         await writer.discard()
         raise
     return await writer.save()
 
 
-async def _begin(endpoint: Endpoint, request: Request, session: Session) -> tuple[Writer, int | None]:
-    """(a writer that goes on where the chunk begins, the chunk's length where Content-Range told it).
-
-    Raises UploadRange with the upload's true state, UploadUnknown, UploadInvalid.
-    """
-    length = _chunk(request, session)
-    try:
-        return await endpoint.services.uploads.writer(session), length
-    except UploadRange as error:
-        raise _out_of_range(await endpoint.services.uploads.find(session.repository, session.id), error.cause) from error
+async def _with_state(endpoint: Endpoint, session: Session, error: Exception) -> Exception:
+    """The error; where another request was faster, with the state that this one has to go on from. Raises UploadUnknown."""
+    if not isinstance(error, UploadRange):
+        return error
+    return _out_of_range(await endpoint.services.uploads.find(session.repository, session.id), error.cause)
 
 
 async def _receive(endpoint: Endpoint, request: Request, writer: Writer, length: int | None) -> None:

@@ -1,0 +1,215 @@
+"""Bodies read from a detached connection's socket itself, into the buffers of whoever wants the bytes.
+
+What Tornado has buffered comes first, through the stream; then the stream is replaced by one over a duplicate of the socket, which
+no event loop reads from, so that the bytes are ours alone.
+"""
+
+import asyncio
+import re
+import time
+
+from tornado.iostream import StreamClosedError
+
+from ..errors import UploadInvalid
+from .messages import ConnectionCut, EmptyBody, read_limited
+
+_BUFFER = 256 << 10
+_DISCARD_SECONDS = 10.0
+_BUFFERED_AT_MOST = 1 << 30
+_SHORT = 1 << 20
+
+
+def _grammar(before: bytes) -> tuple[re.Pattern, re.Pattern]:
+    """Framing up to the next chunk's data, or to the end of the body, and a part of it; `before` is the line end of the chunk before."""
+    whole = before + rb"(?:0{1,15}\r\n\r\n|(?!0+\r)(?P<size>[0-9A-Fa-f]{1,15})\r\n)"
+    part = rb"(?:[0-9A-Fa-f]{1,15}(?:\r(?:\n\r?)?)?)?"
+    return re.compile(whole), re.compile(rb"\r?|\r\n" + part if before else part)
+
+
+# Longer than the longest framing, so that one piece of it decides.
+_FRAMING_BYTES = 40
+_FIRST, _LATER = _grammar(b""), _grammar(rb"\r\n")
+
+
+class SocketBody(EmptyBody):
+    """A body of known length, in bytes."""
+
+    def __init__(self, exchange, length: int | None):
+        self._exchange = exchange
+        self._length = length
+        self._remaining = length
+        self._begun = False
+        self._cut = False
+        self._backlog = memoryview(b"")
+
+    @property
+    def ended(self) -> bool:
+        """Has the last byte come?"""
+        return self._remaining == 0
+
+    @property
+    def uninvited(self) -> bool:
+        """Does the client still wait for 100-continue? Then it sends no body once it has its answer."""
+        return not self._begun and self._exchange.request.expects_continue()
+
+    async def _begin(self) -> None:
+        """Let the client send, and take what is buffered. Raises ConnectionCut."""
+        if self._begun:
+            return
+        self._begun = True
+        stream = self._exchange.stream
+        try:
+            if self._exchange.request.expects_continue():
+                await stream.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self._backlog = memoryview(await stream.read_bytes(self._remaining or _BUFFERED_AT_MOST, partial=True))
+        except StreamClosedError as error:
+            raise ConnectionCut from error
+        if len(self._backlog) != self._remaining:
+            self._exchange.stream = self._exchange.edge.renew(stream)
+
+    async def read(self) -> bytes:
+        """The next piece, empty at the end. Raises ConnectionCut, UploadInvalid."""
+        await self._begin()
+        buffer = memoryview(bytearray(_BUFFER))
+        while not self.ended:
+            if count := self.fill(buffer):
+                return bytes(buffer[:count])
+            await self._ready()
+        return b""
+
+    async def read_all(self, limit: int) -> bytes:
+        return await read_limited(self, self._length, limit)
+
+    async def copy_to(self, writer) -> int:
+        """Give all bytes to an upload's writer, which fills its buffers from the socket in a thread. Raises ConnectionCut, UploadInvalid."""
+        await self._begin()
+        received = 0
+        while not self.ended:
+            count = await writer.pour(self.fill)
+            received += count
+            self._exchange.stream.moved += count
+            if not count:
+                await self._ready()
+        return received
+
+    def fill(self, buffer: memoryview) -> int:
+        """Put what has come into the buffer, without waiting; 0 where nothing has. Called from one thread at a time."""
+        count = self._receive(buffer[: self._remaining])
+        self._remaining -= count
+        return count
+
+    def _receive(self, buffer: memoryview) -> int:
+        """Bytes as they are on the wire, from what was buffered or from the socket."""
+        if self._backlog:
+            count = min(len(buffer), len(self._backlog))
+            buffer[:count] = self._backlog[:count]
+            self._backlog = self._backlog[count:]
+            return count
+        if self._cut or not len(buffer):
+            return 0
+        try:
+            count = self._exchange.stream.socket.recv_into(buffer)
+        except BlockingIOError:
+            return 0
+        except (OSError, AttributeError):
+            count = 0
+        self._cut = not count
+        return count
+
+    async def _ready(self) -> None:
+        """Wait until the socket has more. Raises ConnectionCut."""
+        if self._cut or self._exchange.stream.closed():
+            raise ConnectionCut
+        if self.ended:
+            return
+        loop, descriptor = asyncio.get_running_loop(), self._exchange.stream.socket.fileno()
+        arrival = loop.create_future()
+        loop.add_reader(descriptor, lambda: arrival.done() or arrival.set_result(None))
+        try:
+            await arrival
+        finally:
+            loop.remove_reader(descriptor)
+
+    @property
+    def rest_is_short(self) -> bool:
+        """Is it worth taking the rest to keep the connection?"""
+        return self._remaining <= _SHORT
+
+    async def discard(self, limit: int) -> bool:
+        """Take the rest so that the client reads its answer, at most `limit` bytes in ten seconds; was it all? Raises ConnectionCut."""
+        deadline, left = time.monotonic() + _DISCARD_SECONDS, limit
+        while not self.ended and left > 0 and time.monotonic() < deadline:
+            left -= len(await self.read())
+        return self.ended
+
+
+class ChunkedBody(SocketBody):
+    """A body in the chunked transfer coding (RFC 9112 section 7.1), decoded in place; no extensions, no trailers.
+
+    Whatever else comes is a malformed body. Reading may go beyond its end: what lies there is never taken for a request, and
+    the connection is closed after the answer.
+    """
+
+    def __init__(self, exchange):
+        super().__init__(exchange, None)
+        self._framing = b""
+        self._grammar = _FIRST
+        self._left = 0
+        self._over = False
+        self._malformed = False
+        self._surplus = False
+
+    @property
+    def ended(self) -> bool:
+        return self._over
+
+    @property
+    def rest_is_short(self) -> bool:
+        return self._over
+
+    async def discard(self, limit: int) -> bool:
+        return not self._malformed and await super().discard(limit) and not self._surplus
+
+    def fill(self, buffer: memoryview) -> int:
+        """Decode what has come: the data of the chunks moves together over the framing between them."""
+        while not (self._over or self._malformed):
+            count = self._receive(buffer)
+            if not count:
+                return 0
+            if decoded := self._decode(buffer, count):
+                return decoded
+        return 0
+
+    def _decode(self, buffer: memoryview, count: int) -> int:
+        """Decode buffer[:count] in place; returns how many bytes of data it has now."""
+        start = stop = 0
+        while start < count and not (self._over or self._malformed):
+            if self._left:
+                taken = min(self._left, count - start)
+                buffer[stop : stop + taken] = buffer[start : start + taken]
+                start, stop, self._left = start + taken, stop + taken, self._left - taken
+            else:
+                start = self._read_framing(buffer, start, count)
+        self._surplus = self._surplus or start < count or len(self._backlog) > 0
+        return stop
+
+    def _read_framing(self, buffer: memoryview, start: int, count: int) -> int:
+        """Read what stands between two pieces of data; returns where the data goes on. A part is kept until the rest has come."""
+        piece = bytes(buffer[start : min(count, start + _FRAMING_BYTES)])
+        whole, part = self._grammar
+        framing = self._framing + piece
+        found = whole.match(framing)
+        if found is None:
+            self._framing = framing
+            self._malformed = part.fullmatch(framing) is None
+            return start + len(piece)
+        used = found.end() - len(self._framing)
+        self._framing, self._grammar = b"", _LATER
+        self._left = int(found["size"] or b"0", 16)
+        self._over = not self._left
+        return start + used
+
+    async def _ready(self) -> None:
+        if self._malformed:
+            raise UploadInvalid("the chunked body is malformed")
+        await super()._ready()
