@@ -107,7 +107,9 @@ def test_no_tags_for_zero(client, filled):
     assert answer.headers["Link"] is None
 
 
-@pytest.mark.parametrize("path", ["/v2/tags/tags/list", "/v2/many/tags/list", "/v2/_catalog", "/v2/tags/referrers/" + digest_of(EMPTY_INDEX)])
+@pytest.mark.parametrize(
+    "path", ["/v2/tags/tags/list", "/v2/many/tags/list", "/v2/_catalog", "/v2/tags/referrers/" + digest_of(EMPTY_INDEX)]
+)
 @pytest.mark.parametrize("number", NUMBERS, ids=lambda number: number[:20] or "empty")
 def test_any_number_is_a_page_or_a_refusal(client, filled, path, number):
     answer = client.get(f"{path}?n={number}")

@@ -200,7 +200,9 @@ def test_types_that_are_no_manifest(client, repository, media_type):
     client.get(f"/v2/{repository}/manifests/foreign").expect(404)
 
 
-@pytest.mark.parametrize("data", [b"", b"not json", b"[]", b"null", b"{}", b'"text"', b'{"schemaVersion": 1}', b"\xff\xfe", IMAGE | {"config": 1}])
+@pytest.mark.parametrize(
+    "data", [b"", b"not json", b"[]", b"null", b"{}", b'"text"', b'{"schemaVersion": 1}', b"\xff\xfe", IMAGE | {"config": 1}]
+)
 def test_bodies_that_are_no_manifest(client, repository, data):
     refused(put(client, f"/v2/{repository}/manifests/junk", data), REFUSED["not a manifest"])
     client.get(f"/v2/{repository}/manifests/junk").expect(404)
@@ -213,7 +215,9 @@ def test_four_mebibytes_fit(client, repository):
     assert client.pull_manifest(repository, digest).body == data
     chunked = padded(4 * MIB - 1)
     headers = {"Content-Type": OCI_MANIFEST}
-    client.request("PUT", f"/v2/{repository}/manifests/chunked", headers, (chunked[i : i + 65536] for i in range(0, 4 * MIB, 65536))).expect(201)
+    client.request(
+        "PUT", f"/v2/{repository}/manifests/chunked", headers, (chunked[i : i + 65536] for i in range(0, 4 * MIB, 65536))
+    ).expect(201)
     assert client.pull_manifest(repository, "chunked").body == chunked
 
 
@@ -230,10 +234,14 @@ def test_one_byte_more_is_refused(client, repository, framing):
 def test_a_manifest_that_will_be_too_large_is_refused_before_it_is_sent(registry, repository):
     """The answer comes without the body, or after no more of it than 64 KiB above the limit (security S1)."""
     with Connection(registry.address) as connection:
-        connection.send(connection.head("PUT", f"/v2/{repository}/manifests/huge", [("Content-Type", OCI_MANIFEST), ("Content-Length", str(10 << 30))]))
+        connection.send(
+            connection.head("PUT", f"/v2/{repository}/manifests/huge", [("Content-Type", OCI_MANIFEST), ("Content-Length", str(10 << 30))])
+        )
         refused(connection.reply("PUT"), REFUSED["too large"])
     with Connection(registry.address) as connection:
-        connection.send(connection.head("PUT", f"/v2/{repository}/manifests/huge", [("Content-Type", OCI_MANIFEST), ("Transfer-Encoding", "chunked")]))
+        connection.send(
+            connection.head("PUT", f"/v2/{repository}/manifests/huge", [("Content-Type", OCI_MANIFEST), ("Transfer-Encoding", "chunked")])
+        )
         for _ in range(65):
             connection.send(chunk(b" " * 65536))
         refused(connection.reply("PUT"), REFUSED["too large"])

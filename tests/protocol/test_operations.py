@@ -136,7 +136,11 @@ def test_metrics_are_off_by_default(client):
 def test_an_access_line_tells_the_request(observed):
     with Client(observed.address) as client:
         client.push_image("logs/app", "latest")
-        for method, path, status in (("GET", "/v2/logs/app/manifests/latest", 200), ("HEAD", "/v2/logs/app/tags/list", None), ("GET", "/v2/none/tags/list", 404)):
+        for method, path, status in (
+            ("GET", "/v2/logs/app/manifests/latest", 200),
+            ("HEAD", "/v2/logs/app/tags/list", None),
+            ("GET", "/v2/none/tags/list", 404),
+        ):
             answer = client.request(method, path, {"User-Agent": "test/1"})
             entry = logged(observed, answer.headers["X-Request-Id"])
             assert (entry["method"], entry["path"], entry["status"]) == (method, path, status or answer.status)

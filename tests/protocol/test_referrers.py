@@ -87,7 +87,12 @@ def test_a_descriptor_tells_all_about_the_referrer(client, repository):
     [
         ("own type", lambda subject: document(subject, artifactType=SBOM), OCI_MANIFEST, SBOM),
         ("type of the config", lambda subject: document(subject, config=descriptor(b"config", OCI_CONFIG)), OCI_MANIFEST, OCI_CONFIG),
-        ("empty type", lambda subject: document(subject, artifactType="", config=descriptor(b"config", SIGNATURE)), OCI_MANIFEST, SIGNATURE),
+        (
+            "empty type",
+            lambda subject: document(subject, artifactType="", config=descriptor(b"config", SIGNATURE)),
+            OCI_MANIFEST,
+            SIGNATURE,
+        ),
         ("index with a type", lambda subject: index_of(subject, artifactType=SBOM), OCI_INDEX, SBOM),
         ("index without", index_of, OCI_INDEX, None),
     ],

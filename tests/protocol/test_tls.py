@@ -69,7 +69,9 @@ def test_push_and_pull_over_tls(secure, context):
     with Client(secure.address, context=context) as client:
         client.push_image("tls/app", "latest", layers)
         assert client.pull_image("tls/app", "latest") == layers
-        answer = client.request("PATCH", client.start_upload("tls/app"), {}, (layers[0][i : i + 70_000] for i in range(0, len(layers[0]), 70_000)))
+        answer = client.request(
+            "PATCH", client.start_upload("tls/app"), {}, (layers[0][i : i + 70_000] for i in range(0, len(layers[0]), 70_000))
+        )
         assert answer.expect(202).headers["Range"] == f"0-{len(layers[0]) - 1}"
 
 

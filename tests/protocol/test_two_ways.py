@@ -62,7 +62,11 @@ def paths(registry) -> dict[str, str]:
 def essence(response) -> tuple:
     """What a client may rely on: all but the date and the request's own id."""
     headers = sorted((name.lower(), value) for name, value in response.headers.items() if name.lower() not in CHANGING)
-    body = [(error["code"], error["message"], error["detail"]) for error in response.json()["errors"]] if response.status >= 400 and response.body else response.body
+    body = (
+        [(error["code"], error["message"], error["detail"]) for error in response.json()["errors"]]
+        if response.status >= 400 and response.body
+        else response.body
+    )
     return response.status, headers, body
 
 
@@ -102,7 +106,9 @@ def test_requests_may_arrive_together(registry, paths):
     order = ["manifest by tag", "blob", "unknown tag", "root", "empty blob", "manifest by digest", "blob", "bad name"]
     with Connection(registry.address) as connection:
         single = {name: essence(connection.request("GET", paths[name])) for name in order}
-        connection.send(b"".join(connection.head("GET", paths[name], FORMS["with a cookie"] if turn % 3 else []) for turn, name in enumerate(order)))
+        connection.send(
+            b"".join(connection.head("GET", paths[name], FORMS["with a cookie"] if turn % 3 else []) for turn, name in enumerate(order))
+        )
         assert [essence(connection.reply()) for _ in order] == [single[name] for name in order]
 
 

@@ -35,7 +35,9 @@ def test_tags_differing_in_case_are_sorted_and_distinct(client, repository):
 
 @pytest.mark.parametrize("method", ["GET", "PUT"])
 def test_an_invalid_manifest_name_has_an_error_of_the_spec(client, repository, method):
-    answer = client.request(method, f"/v2/{repository}/manifests/{BAD_NAME}", {"Content-Type": OCI_INDEX}, EMPTY_INDEX if method == "PUT" else None)
+    answer = client.request(
+        method, f"/v2/{repository}/manifests/{BAD_NAME}", {"Content-Type": OCI_INDEX}, EMPTY_INDEX if method == "PUT" else None
+    )
     answer.expect(400, 404)
     assert answer.code() in SPEC_CODES
 
@@ -80,7 +82,9 @@ def test_exactly_the_referrers_that_were_pushed(client):
     assert len(client.get(f"/v2/v111/referrers/referrers/{subject['digest']}").expect(200).json()["manifests"]) == 3
 
 
-@pytest.mark.parametrize("path", ["/v2/", "/v2/v111/app/tags/list", "/v2/v111/app/manifests/test0", "/v2/_catalog", "/v2/v111/app/manifests/none"])
+@pytest.mark.parametrize(
+    "path", ["/v2/", "/v2/v111/app/tags/list", "/v2/v111/app/manifests/test0", "/v2/_catalog", "/v2/v111/app/manifests/none"]
+)
 def test_warnings_if_any_have_the_form_of_the_spec(client, repository, path):
     """distribution-spec, "Warnings": `299 - "text"` without a date, 4096 bytes in all."""
     found = client.get(path).headers.get_all("Warning", [])

@@ -125,16 +125,24 @@ def test_a_key_twice_is_refused(body):
     assert "same key twice" in refusal(body)
 
 
-@pytest.mark.parametrize("key", ["Manifests", "MANIFESTS", "manifeſts", "Layers", "mediatype", "MediaType", "Config", "Subject", "schemaversion"])
-@pytest.mark.parametrize("document", [IMAGE, INDEX])
-def test_a_key_that_only_differs_in_case_is_refused(document, key):
-    """Go's encoding/json takes `Manifests` (and `manifeſts`) for `manifests`, and so do docker and containerd."""
-    refusal({**document, key: None})
+def test_a_key_that_only_differs_in_case_is_refused():
+    """Go's encoding/json takes `Manifests` (and `manife\u017fts`) for `manifests`, and so do docker, containerd and crane."""
+    other = {"mediatype": OCI_INDEX, "Config": LAYER, "LAYERS": [], "Manifests": [CHILD], "manife\u017fts": [CHILD], "Subject": CHILD, "SchemaVersion": 1}
+    taken = [key for document in (IMAGE, INDEX) for key, value in other.items() if is_read({**document, key: value})]
+    assert taken == []
 
 
-@pytest.mark.parametrize("key", ["Digest", "SIZE", "MediaType", "urlS"])
-def test_a_descriptors_key_that_only_differs_in_case_is_refused(key):
-    refusal(changed(IMAGE, layers=[{**LAYER, key: None}]))
+def test_a_descriptors_key_that_only_differs_in_case_is_refused():
+    other = {"Digest": "sha256:" + "f" * 64, "SIZE": 7, "MediaType": OCI_INDEX}
+    assert [key for key, value in other.items() if is_read(changed(IMAGE, layers=[{**LAYER, key: value}]))] == []
+
+
+def is_read(document: dict) -> bool:
+    try:
+        read(document)
+    except ManifestInvalid:
+        return False
+    return True
 
 
 @pytest.mark.parametrize("version", [..., None, 1, 3, "2", 2.0, True, [2]])

@@ -1,0 +1,1 @@
+"""Bad input: each piece has its answer, and nothing is changed by it."""
