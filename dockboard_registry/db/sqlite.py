@@ -188,13 +188,18 @@ class _Writer(threading.Thread):
         self._connection.execute("SAVEPOINT job")
         try:
             outcome = fn(self._tx), None
+        except sqlite3.IntegrityError as error:
+            outcome = self._undo(translate(error))
         except sqlite3.Error:
             raise
         except Exception as error:
-            self._connection.execute("ROLLBACK TO job")
-            outcome = None, error
+            outcome = self._undo(error)
         self._connection.execute("RELEASE job")
         return outcome
+
+    def _undo(self, error: Exception) -> tuple[None, Exception]:
+        self._connection.execute("ROLLBACK TO job")
+        return None, error
 
     def _set_synchronous(self, durable: bool) -> None:
         if durable != self._synchronous:

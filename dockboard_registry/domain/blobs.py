@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ..db import Database, Tx, now
 from ..errors import BlobUnknown, InUse
-from ..storage import KeyMissing, Source, Storage
+from ..storage import KeyMissing, Source, Storage, StorageFailed
 from . import repositories
 
 _FIND = (
@@ -83,15 +83,26 @@ class Blobs:
         return blob
 
     async def open(self, repository: str, digest: str) -> Source:
-        """The bytes. A new push may have moved them between the question and the opening: then once more. Raises BlobUnknown."""
+        """The bytes. A new push may have moved them between the question and the opening: then once more.
+
+        Raises BlobUnknown, StorageError.
+        """
         blob = await self.find(repository, digest)
         try:
-            return await self._storage.open(blob.storage_key)
+            return await self._open(blob)
         except KeyMissing:
             again = await self.find(repository, digest)
             if again.storage_key == blob.storage_key:
                 raise
-            return await self._storage.open(again.storage_key)
+            return await self._open(again)
+
+    async def _open(self, blob: Blob) -> Source:
+        """A file of another size than was pushed is damaged, and no part of it goes out."""
+        source = await self._storage.open(blob.storage_key)
+        if source.size != blob.size:
+            source.close()
+            raise StorageFailed("the store has another number of bytes than were pushed")
+        return source
 
     async def mount(self, repository: str, digest: str, source: str | None) -> bool:
         """Link a blob that `source` has, or any repository when source is None; False where there is none."""

@@ -22,6 +22,10 @@ INDEXES = (OCI_INDEX, DOCKER_LIST)
 SIZE_LIMIT = 4 << 20
 _LAYERS, _CHILDREN = 4096, 10_000
 _TOKENS, _DEPTH = 250_000, 64
+_KEYS = {
+    key.casefold(): key
+    for key in ("schemaVersion", "mediaType", "artifactType", "config", "layers", "manifests", "subject", "annotations", "digest", "size", "urls", "data")
+}
 _FOREIGN = ("application/vnd.oci.image.layer.nondistributable.", "application/vnd.docker.image.rootfs.foreign.")
 
 
@@ -48,6 +52,7 @@ class Document(NamedTuple):
 def parse(body: bytes, content_type: str) -> Document:
     """Read the body of a manifest PUT; content_type is the header's value, or empty. Raises ManifestInvalid, DigestInvalid."""
     fields = _object(load(body), "the manifest")
+    _refuse_lookalikes(fields, "the manifest")
     media_type = _media_type(fields, content_type)
     if not _is_integer(fields.get("schemaVersion")) or fields["schemaVersion"] != 2:
         raise ManifestInvalid("schemaVersion has to be 2")
@@ -172,6 +177,7 @@ def _list(fields: dict, key: str, limit: int) -> list[Descriptor]:
 
 def _descriptor(value: object, where: str) -> Descriptor:
     fields = _object(value, where)
+    _refuse_lookalikes(fields, where)
     media_type, size, digest = fields.get("mediaType"), fields.get("size"), fields.get("digest")
     if not isinstance(media_type, str) or not isinstance(digest, str):
         raise ManifestInvalid(f"{where} needs mediaType and digest as strings")
@@ -184,6 +190,13 @@ def _descriptor(value: object, where: str) -> Descriptor:
         return Descriptor(parse_digest(digest), size, parse_media_type(media_type), not media_type.startswith(_FOREIGN))
     except DigestInvalid as error:
         raise ManifestInvalid(f"{where} has a digest that is not valid") from error
+
+
+def _refuse_lookalikes(fields: dict, where: str) -> None:
+    """Readers written in Go take MEDIATYPE for mediaType, and manife\u017fts for manifests; we don't, so such a key has two readings."""
+    for key in fields:
+        if _KEYS.get(key.casefold(), key) != key:
+            raise ManifestInvalid(f"{where} has a key that differs only in case from {_KEYS[key.casefold()]}")
 
 
 def _object(value: object, where: str) -> dict:

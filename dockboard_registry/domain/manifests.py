@@ -111,17 +111,16 @@ def _store(tx: Tx, repository_id: int, digest: str, document: Document, body: by
     if missing:
         raise ManifestBlobUnknown(f"this repository lacks {len(missing)} of what the manifest refers to", digests=missing[:_NAMED])
     annotations = json.dumps(document.annotations) if document.annotations else None
-    new = tx.insert(
+    tx.insert(
         "INSERT INTO manifests (repository_id, digest, media_type, artifact_type, subject, size, pushed_at, annotations, body)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         *(repository_id, digest, document.media_type, document.artifact_type, document.subject, len(body), now(), annotations, body),
     )
-    if not new:
-        return
+    # Of a manifest that is here already too: a foreign layer may have been pushed since.
     for blob in held:
-        tx.run("INSERT INTO manifest_blobs (repository_id, manifest_digest, blob_digest) VALUES (?, ?, ?)", repository_id, digest, blob)
+        tx.insert("INSERT INTO manifest_blobs (repository_id, manifest_digest, blob_digest) VALUES (?, ?, ?)", repository_id, digest, blob)
     for child in children:
-        tx.run("INSERT INTO manifest_children (repository_id, parent_digest, child_digest) VALUES (?, ?, ?)", repository_id, digest, child)
+        tx.insert("INSERT INTO manifest_children (repository_id, parent_digest, child_digest) VALUES (?, ?, ?)", repository_id, digest, child)
 
 
 def _has_manifest(tx: Tx, repository_id: int, digest: str) -> bool:

@@ -216,11 +216,15 @@ class Writer:
 
     async def leave(self) -> Session:
         """Let go; what this request wrote does not count."""
+        await self._settle()
+        await self._upload.release()
+        return self.session
+
+    async def _settle(self) -> None:
+        """Wait for a write under way, whatever becomes of it: its thread uses what release takes away."""
         if self._pending is not None:
             await asyncio.wait([self._pending])
             self._pending.exception()
-        await self._upload.release()
-        return self.session
 
     async def finish(self, digest: str) -> int:
         """Make the bytes a blob and return its size.
@@ -245,6 +249,7 @@ class Writer:
 
     async def discard(self) -> None:
         """Drop session and bytes."""
+        await self._settle()
         try:
             await self._uploads.cancel(self.session)
         finally:

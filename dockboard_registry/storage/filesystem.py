@@ -269,6 +269,7 @@ class FilesystemUpload:
         await self._guarded(self._hash, hasher)
 
     def _hash(self, hasher: Hasher) -> None:
+        self._trim()
         offset = 0
         while offset < self._size:
             data = os.pread(self._descriptor, _READ, offset)

@@ -24,7 +24,7 @@ def byte_range(request: Request, size: int, digest: str) -> tuple[int, int] | No
     Raises RangeInvalid where nothing of the content lies inside.
     """
     text = request.headers.get("Range")
-    found = _RANGE.fullmatch(text.replace(" ", "")) if text else None
+    found = _RANGE.fullmatch(text) if text else None
     if found is None or found[1] == found[2] == "" or request.headers.get("If-Range", f'"{digest}"').strip('"') != digest:
         return None
     if found[1] == "":

@@ -9,6 +9,7 @@ from http.client import responses
 from tornado.iostream import StreamClosedError
 
 from ..errors import RegistryError
+from ..storage import StorageFailed
 from . import sendfile
 from .connection import MOVING
 from .messages import ConnectionCut
@@ -26,6 +27,8 @@ async def send_blob(exchange) -> None:
         stream.enter(MOVING)
         await stream.write(_head(exchange, keep))
         sent = await sendfile.send(stream, source.fileno(), start, stop, exchange.edge.senders)
+        if sent != stop - start:
+            raise StorageFailed("the stored bytes end early")
     except Exception as error:
         exchange.give_up(error)
     finally:

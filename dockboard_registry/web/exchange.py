@@ -43,6 +43,7 @@ class Exchange(HTTPMessageDelegate):
         self._unread = 0
         self._written: asyncio.Future | None = None
         self._closed = False
+        self._sending = False
 
     def headers_received(self, start_line, headers):
         self._begun = time.perf_counter()
@@ -131,8 +132,15 @@ class Exchange(HTTPMessageDelegate):
         self._closed = True
         if self._body is not None and self.response is None:
             self._body.end(cut=True)
-        elif self.request is not None:
+            return
+        self._drop_span()
+        if self.request is not None:
             self.end(499)
+
+    def _drop_span(self) -> None:
+        """Close a stored blob that will not be sent; one that is being sent is closed by whoever sends it."""
+        if self.response is not None and self.response.span is not None and not self._sending:
+            self.response.span.source.close()
 
     async def _handle(self) -> None:
         self.response = await self.answer()
@@ -165,8 +173,9 @@ class Exchange(HTTPMessageDelegate):
         known = _as_registry_error(error)
         if known.status >= 500:
             self.edge.metrics.failed()
-            level = logging.ERROR if type(known) is RegistryError else logging.WARNING
-            _log.log(level, "%s %s failed: %r", self.request.method, self.request.path, error, exc_info=error if level == logging.ERROR else None, extra={"request_id": self.request.id})
+            trace = error if type(known) is RegistryError else None
+            words = "%s %s failed: %r", self.request.method, self.request.path, error
+            _log.log(logging.ERROR if trace else logging.WARNING, *words, exc_info=trace, extra={"request_id": self.request.id})
             known.facts["request_id"] = self.request.id
         # The answer to HEAD has no words: let clients take a name that can't exist for one that does not, and hear them from the next POST.
         status = 404 if self.request.method == "HEAD" and isinstance(known, NameInvalid) else known.status
@@ -176,17 +185,14 @@ class Exchange(HTTPMessageDelegate):
         """Write the response and finish; a span is copied piece by piece."""
         response = self.response
         if self._closed:
-            if response.span is not None:
-                response.span.source.close()
+            self._drop_span()
             return self.end(499)
         if self._written is not None:
             self._connection.finish()
             return self._written.add_done_callback(lambda _: self.stream.close())
         if response.span is not None:
-            if self.request.method != "HEAD":
-                self.edge.spawn(self._send_span())
-                return None
-            response.span.source.close()
+            self._sending = True
+            return self.edge.spawn(self._send_span())
         self.stream.enter(MOVING)
         self._write()
         self._connection.finish()
@@ -255,12 +261,8 @@ class Exchange(HTTPMessageDelegate):
         request = self.request
         self.edge.metrics.end(self._endpoint, status, seconds)
         self.edge.access_log.write(
-            request.remote, request.method, _target(request), status, sent, seconds, request.id, request.headers.get("User-Agent", "-")
+            request.remote, request.method, request.target, status, sent, seconds, request.id, request.headers.get("User-Agent", "-")
         )
-
-
-def _target(request: Request) -> str:
-    return f"{request.path}?{request._query}" if request._query else request.path
 
 
 def _check_limits(target: str, headers: HTTPHeaders) -> None:

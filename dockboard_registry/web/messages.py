@@ -106,12 +106,13 @@ class EmptyBody:
 
 
 class Request:
-    """One request: raw path and query, headers, and who sent it."""
+    """One request: raw target (path and query), headers, and who sent it."""
 
-    __slots__ = ("method", "path", "_query", "_fields", "headers", "remote", "scheme", "id", "body", "version")
+    __slots__ = ("method", "target", "path", "_query", "_fields", "headers", "remote", "scheme", "id", "body", "version")
 
     def __init__(self, method: str, target: str, version: str, headers: HTTPHeaders, remote: str, scheme: str, id: str):
         self.method = method
+        self.target = target
         self.path, _, self._query = target.partition("?")
         self._fields: dict[str, list[str]] | None = None
         self.headers = headers

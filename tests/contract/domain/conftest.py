@@ -1,0 +1,24 @@
+"""A registry's domain as fixtures."""
+
+import pytest
+
+from tests.contract.domain.world import World
+
+
+@pytest.fixture
+def world(database_driver, storage_driver):
+    made = World(database_driver, storage_driver)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def process(world):
+    """A worker that keeps everything."""
+    return world.process()
+
+
+@pytest.fixture
+def hasty(world):
+    """A worker that collects at once whatever is not needed."""
+    return world.process(lease=0, grace=0, expiry=0)

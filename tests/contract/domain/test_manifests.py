@@ -1,0 +1,259 @@
+"""Manifests, tags and referrers: all or nothing, whole or refused, and never deleted from under what needs them."""
+
+import json
+
+import pytest
+
+from dockboard_registry.errors import DigestInvalid, InUse, ManifestBlobUnknown, ManifestInvalid, ManifestUnknown, NameUnknown
+from dockboard_registry.names import Reference, digest_of
+from tests.contract.aio import asynchronous, gathered
+from tests.contract.domain.world import descriptor, image, index, sha256
+
+TABLES = ("repositories", "manifests", "manifest_blobs", "manifest_children", "tags")
+FOREIGN = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
+
+
+async def rows(process) -> dict[str, int]:
+    """How many rows each table has that a manifest writes to."""
+
+    def count(tx) -> dict[str, int]:
+        return {
+            "repositories": tx.one("SELECT COUNT(*) FROM repositories")[0],
+            "manifests": tx.one("SELECT COUNT(*) FROM manifests")[0],
+            "manifest_blobs": tx.one("SELECT COUNT(*) FROM manifest_blobs")[0],
+            "manifest_children": tx.one("SELECT COUNT(*) FROM manifest_children")[0],
+            "tags": tx.one("SELECT COUNT(*) FROM tags")[0],
+        }
+
+    return await process.db.read(count)
+
+
+async def pushed(process, *layers: bytes, tag: str = "", repository: str = "app", **more) -> bytes:
+    """An image with its blobs; the manifest's bytes."""
+    for data in (b"config", *layers):
+        await process.push(data, repository)
+    body = image(b"config", *layers, **more)
+    await process.put(body, *filter(None, [tag]), repository=repository)
+    return body
+
+
+@asynchronous
+async def test_a_manifest_comes_back_byte_for_byte(process):
+    await process.push(b"config")
+    body = b"  " + image(b"config").replace(b",", b" ,\n") + b"\n"
+    await process.put(body, "v1", "latest", media_type="application/vnd.oci.image.manifest.v1+json; charset=utf-8")
+    for reference in ("v1", "latest", sha256(body)):
+        found = await process.manifests.get("app", Reference.parse(reference))
+        assert (found.body, found.digest) == (body, sha256(body))
+        assert found.media_type == "application/vnd.oci.image.manifest.v1+json"
+
+
+@asynchronous
+async def test_what_is_missing_is_listed_all_at_once_and_nothing_is_stored(process):
+    await process.push(b"there")
+    before = await rows(process)
+    with pytest.raises(ManifestBlobUnknown) as refused:
+        await process.put(image(b"config", b"there", b"one", b"two"), "v1")
+    assert set(refused.value.facts["digests"]) == {sha256(b"config"), sha256(b"one"), sha256(b"two")}
+    assert await rows(process) == before
+
+
+@asynchronous
+async def test_a_refused_manifest_makes_no_repository(process):
+    with pytest.raises(ManifestBlobUnknown):
+        await process.put(image(b"config"), "v1", repository="new")
+    assert await rows(process) == dict.fromkeys(TABLES, 0)
+    with pytest.raises(NameUnknown):
+        await process.tags.list("new", "", 10)
+
+
+@asynchronous
+async def test_blobs_of_another_repository_do_not_count(process):
+    await pushed(process, b"layer", repository="other")
+    with pytest.raises(ManifestBlobUnknown):
+        await process.put(image(b"config", b"layer"), repository="app")
+    for data in (b"config", b"layer"):
+        await process.blobs.mount("app", sha256(data), "other")
+    await process.put(image(b"config", b"layer"), repository="app")
+
+
+@asynchronous
+async def test_a_size_that_is_not_the_blobs_is_refused(process):
+    for data in (b"config", b"layer"):
+        await process.push(data)
+    document = json.loads(image(b"config", b"layer"))
+    for wrong in (0, 4, 6, 2**63 - 1):
+        document["layers"][0]["size"] = wrong
+        with pytest.raises(ManifestInvalid) as refused:
+            await process.put(json.dumps(document).encode(), "v1")
+        assert refused.value.facts == {"digest": sha256(b"layer"), "size": 5}
+    assert (await rows(process))["manifests"] == 0
+
+
+@asynchronous
+async def test_a_digest_that_is_not_the_bodys_is_refused(process):
+    await process.push(b"config")
+    body = image(b"config")
+    with pytest.raises(DigestInvalid) as refused:
+        await process.manifests.put("app", Reference(None, sha256(b"else")), body, "", [])
+    assert refused.value.facts["digest"] == sha256(body)
+    sha512 = digest_of("sha512", body)
+    assert (await process.manifests.put("app", Reference(None, sha512), body, "", [])).digest == sha512
+    assert (await process.manifests.get("app", Reference(None, sha512))).body == body
+
+
+@asynchronous
+async def test_pushing_again_changes_nothing_but_the_tags(process):
+    body = await pushed(process, b"layer", tag="a")
+    before = await rows(process)
+    await process.put(body, "a", "b")
+    assert await rows(process) == {**before, "tags": 2}
+    other = await pushed(process, b"other layer", tag="b")
+    assert (await process.manifests.get("app", Reference("b", None))).body == other
+    assert await process.tags.list("app", "", 10) == ["a", "b"]
+
+
+@asynchronous
+async def test_foreign_layers_need_not_be_there(process):
+    await process.push(b"config")
+    foreign = descriptor(b"elsewhere", FOREIGN, urls=["https://example.com/layer"])
+    document = {**json.loads(image(b"config")), "layers": [foreign]}
+    await process.put(json.dumps(document).encode(), "v1")
+    assert (await process.check()).problems == []
+
+
+@asynchronous
+async def test_a_foreign_layer_that_was_pushed_later_is_kept_by_pushing_the_manifest_again(world, process):
+    """docker pushes foreign layers with --allow-nondistributable-artifacts, then the manifest that is there already."""
+    await process.push(b"config")
+    foreign = descriptor(b"elsewhere", FOREIGN, urls=["https://example.com/layer"])
+    body = json.dumps({**json.loads(image(b"config")), "layers": [foreign]}).encode()
+    await process.put(body, "v1")
+    await process.push(b"elsewhere")
+    await process.put(body, "v1")
+    await world.process(lease=0, grace=0).collect()
+    assert await process.pull(sha256(b"elsewhere")) == b"elsewhere"
+
+
+@asynchronous
+async def test_an_index_needs_its_manifests(process):
+    first, second = await pushed(process, b"1"), await pushed(process, b"2")
+    with pytest.raises(ManifestBlobUnknown) as refused:
+        await process.put(index(first, image(b"config", b"3"), second), "v1")
+    assert refused.value.facts["digests"] == [sha256(image(b"config", b"3"))]
+    whole = await process.put(index(first, second), "v1")
+    assert (await process.manifests.get("app", Reference("v1", None))).digest == whole
+    nested = await process.put(index(index(first, second)), "v2")
+    assert nested != whole
+    assert (await process.check()).problems == []
+
+
+@asynchronous
+async def test_what_an_index_needs_cannot_be_deleted(process):
+    child = await pushed(process, b"1", tag="child")
+    parent = await process.put(index(child), "parent")
+    with pytest.raises(InUse) as refused:
+        await process.manifests.delete("app", sha256(child))
+    assert refused.value.facts == {"index": parent}
+    assert await process.tags.list("app", "", 10) == ["child", "parent"]
+    await process.manifests.delete("app", parent)
+    assert await process.tags.list("app", "", 10) == ["child"]
+    await process.manifests.delete("app", sha256(child))
+    assert await rows(process) == {**dict.fromkeys(TABLES, 0), "repositories": 1}
+
+
+@asynchronous
+async def test_deleting_a_manifest_takes_all_its_tags_and_no_others(process):
+    body = await pushed(process, b"1", tag="a")
+    await process.put(body, "b", "c")
+    await pushed(process, b"2", tag="d")
+    await process.manifests.delete("app", sha256(body))
+    assert await process.tags.list("app", "", 10) == ["d"]
+    for attempt in (process.manifests.delete("app", sha256(body)), process.manifests.get("app", Reference("a", None))):
+        with pytest.raises(ManifestUnknown):
+            await attempt
+    for attempt in (process.manifests.delete("none", sha256(body)), process.manifests.get("none", Reference("a", None))):
+        with pytest.raises(NameUnknown):
+            await attempt
+
+
+@asynchronous
+async def test_deleting_a_tag_leaves_the_manifest_and_its_other_tags(process):
+    body = await pushed(process, b"1", tag="a")
+    await process.put(body, "b")
+    await process.tags.delete("app", "a")
+    assert await process.tags.list("app", "", 10) == ["b"]
+    assert (await process.manifests.get("app", Reference(None, sha256(body)))).body == body
+    with pytest.raises(ManifestUnknown):
+        await process.tags.delete("app", "a")
+    with pytest.raises(NameUnknown):
+        await process.tags.delete("none", "a")
+
+
+@asynchronous
+async def test_tags_and_names_are_listed_in_byte_order_page_by_page(process):
+    body = await pushed(process, b"1")
+    names = ["Z", "_", "a", "a-1", "a.1", "a_1", "aa", "b", "1"]
+    await process.put(body, *names)
+    assert await process.tags.list("app", "", 100) == sorted(names)
+    found, after = [], ""
+    while page := await process.tags.list("app", after, 2):
+        found, after = found + page, page[-1]
+    assert found == sorted(names)
+    await process.push(b"only a blob", "blobs/only")
+    for repository in ("b", "a/b", "a"):
+        await pushed(process, repository=repository)
+    assert await process.repositories.catalog("", 100) == ["a", "a/b", "app", "b"]
+    assert await process.repositories.catalog("a", 2) == ["a/b", "app"]
+
+
+@asynchronous
+async def test_referrers_are_listed_by_subject_type_and_page(process):
+    subject = await pushed(process, b"1")
+    found = []
+    for number in range(5):
+        more = {"subject": descriptor(subject), "artifactType": f"test/{number % 2}", "annotations": {"n": str(number)}}
+        found.append(await pushed(process, b"signature %d" % number, **more))
+    listed, after = await process.referrers.list("app", sha256(subject), None, "", 10)
+    assert after is None
+    assert [entry["digest"] for entry in listed] == sorted(map(sha256, found))
+    for entry in listed:
+        body = next(body for body in found if sha256(body) == entry["digest"])
+        assert entry["size"] == len(body)
+        assert entry["artifactType"] == json.loads(body)["artifactType"]
+        assert entry["annotations"] == json.loads(body)["annotations"]
+    ones, _ = await process.referrers.list("app", sha256(subject), "test/1", "", 10)
+    assert {entry["annotations"]["n"] for entry in ones} == {"1", "3"}
+    page, after = await process.referrers.list("app", sha256(subject), None, "", 3)
+    rest, end = await process.referrers.list("app", sha256(subject), None, after, 3)
+    assert (page + rest, end) == (listed, None)
+    assert await process.referrers.list("none", sha256(subject), None, "", 3) == ([], None)
+
+
+@asynchronous
+async def test_a_subject_may_be_missing_and_may_be_deleted(process):
+    artifact = await pushed(process, b"signature", subject=descriptor(b"not there yet"))
+    assert (await process.referrers.list("app", sha256(b"not there yet"), None, "", 3))[0][0]["digest"] == sha256(artifact)
+    subject = await pushed(process, b"1")
+    await pushed(process, b"its signature", subject=descriptor(subject))
+    await process.manifests.delete("app", sha256(subject))
+    assert (await process.check()).problems == []
+
+
+@asynchronous
+async def test_many_pushes_of_one_tag_at_once_leave_one_whole_manifest(world):
+    workers = [world.process() for _ in range(3)]
+    bodies = [await pushed(workers[0], b"%d" % number) for number in range(6)]
+    outcomes = await gathered(*(workers[number % 3].put(body, "latest") for number, body in enumerate(bodies * 3)))
+    assert set(outcomes) == set(map(sha256, bodies))
+    assert (await workers[0].manifests.get("app", Reference("latest", None))).body in bodies
+    assert await rows(workers[0]) == {"repositories": 1, "manifests": 6, "manifest_blobs": 12, "manifest_children": 0, "tags": 1}
+
+
+@asynchronous
+async def test_a_repository_that_many_make_at_once_is_one(world):
+    workers = [world.process() for _ in range(3)]
+    outcomes = await gathered(*(workers[number % 3].push(b"%d" % number) for number in range(30)))
+    assert not [outcome for outcome in outcomes if isinstance(outcome, Exception)]
+    assert await workers[0].count("SELECT COUNT(*) FROM repositories") == 1
+    assert await workers[0].count("SELECT COUNT(*) FROM repository_blobs") == 30

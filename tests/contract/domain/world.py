@@ -1,0 +1,142 @@
+"""The domain put together over a database and a store, and the shortest ways to push into it."""
+
+import hashlib
+import json
+from typing import Any
+
+from dockboard_registry.domain.blobs import Blobs
+from dockboard_registry.domain.check import Checker, CheckReport
+from dockboard_registry.domain.collect import Collector, GcReport
+from dockboard_registry.domain.documents import OCI_INDEX, OCI_MANIFEST
+from dockboard_registry.domain.manifests import Manifests
+from dockboard_registry.domain.referrers import Referrers
+from dockboard_registry.domain.repositories import Repositories
+from dockboard_registry.domain.tags import Tags
+from dockboard_registry.domain.uploads import Session, Uploads, Writer
+from dockboard_registry.names import Reference
+
+OCI_CONFIG = "application/vnd.oci.image.config.v1+json"
+OCI_LAYER = "application/vnd.oci.image.layer.v1.tar"
+KEY_OF = "SELECT storage_key FROM blobs WHERE digest = ?"
+# A day: nothing expires while a test runs.
+LONG = 86400.0
+
+
+def sha256(data: bytes) -> str:
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def descriptor(data: bytes, media_type: str = OCI_LAYER, **more: Any) -> dict[str, Any]:
+    return {"mediaType": media_type, "digest": sha256(data), "size": len(data), **more}
+
+
+def image(config: bytes, *layers: bytes, **more: Any) -> bytes:
+    """An OCI image manifest over these blobs."""
+    document = {"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": descriptor(config, OCI_CONFIG)}
+    return json.dumps({**document, "layers": [descriptor(layer) for layer in layers], **more}).encode()
+
+
+def index(*manifests: bytes, **more: Any) -> bytes:
+    """An OCI index of these manifests."""
+    children = [descriptor(manifest, OCI_MANIFEST) for manifest in manifests]
+    return json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": children, **more}).encode()
+
+
+class Process:
+    """What one worker process has: its own database connections, store and running hashes. lease, grace, expiry in seconds."""
+
+    def __init__(self, db: Any, storage: Any, epoch: str, lease: float, grace: float, expiry: float, limit: int):
+        self.db, self.storage = db, storage
+        self.uploads = Uploads(self.db, self.storage, epoch, limit)
+        self.blobs = Blobs(self.db, self.storage, lease)
+        self.manifests = Manifests(self.db)
+        self.tags, self.referrers, self.repositories = Tags(self.db), Referrers(self.db), Repositories(self.db)
+        self.collector = Collector(self.db, self.storage, grace, lease, expiry, LONG)
+        self.checker = Checker(self.db, self.storage)
+
+    def close(self) -> None:
+        self.manifests.close()
+        self.db.close()
+        self.storage.close()
+
+    async def begun(self, *pieces: bytes, repository: str = "app", algorithm: str = "sha256") -> Session:
+        """An upload session into which these pieces were sent, each in a request of its own."""
+        session = await self.uploads.start(repository, algorithm)
+        for piece in pieces:
+            session = await self.sent(session, piece)
+        return session
+
+    async def sent(self, session: Session, piece: bytes) -> Session:
+        """The session after one more request with bytes; the row is read anew, as the edge does."""
+        writer = await self.writing(await self.uploads.find(session.repository, session.id), piece)
+        return await writer.save()
+
+    async def writing(self, session: Session, piece: bytes) -> Writer:
+        """A request that has sent these bytes to a session as it was read some time before, and is not at its end."""
+        writer = self.uploads.writer(session)
+        try:
+            await writer.write(piece)
+        except BaseException:
+            await writer.leave()
+            raise
+        return writer
+
+    async def finish(self, session: Session, digest: str) -> int:
+        """The last request of an upload, without a body."""
+        return await self.uploads.writer(await self.uploads.find(session.repository, session.id)).finish(digest)
+
+    async def push(self, data: bytes, repository: str = "app") -> str:
+        """A blob in one request; its digest."""
+        writer = await self.writing(await self.uploads.start(repository), data)
+        await writer.finish(sha256(data))
+        return sha256(data)
+
+    async def put(self, body: bytes, *tags: str, repository: str = "app", media_type: str = "") -> str:
+        """A manifest under its digest and tags; its digest."""
+        return (await self.manifests.put(repository, Reference(None, sha256(body)), body, media_type, list(tags))).digest
+
+    async def pull(self, digest: str, repository: str = "app") -> bytes:
+        """The bytes of a blob."""
+        source = await self.blobs.open(repository, digest)
+        try:
+            return await source.read(0, source.size)
+        finally:
+            source.close()
+
+    async def key(self, digest: str) -> str | None:
+        """Where the bytes of a blob are stored."""
+        row = await self.db.read(lambda tx: tx.one(KEY_OF, digest))
+        return row[0] if row else None
+
+    async def keys(self) -> list[str]:
+        """All that is stored."""
+        return [key async for key in self.storage.keys()]
+
+    async def count(self, sql: str) -> int:
+        return (await self.db.read(lambda tx: tx.one(sql)))[0]
+
+    async def collect(self) -> GcReport:
+        return await self.collector.round()
+
+    async def check(self) -> CheckReport:
+        return await self.checker.run(lambda done, total: None)
+
+
+class World:
+    """One registry; `process` gives as many of its worker processes as a test wants."""
+
+    def __init__(self, database: Any, storage: Any):
+        self.database, self.storage = database, storage
+        self._open: list[Process] = []
+
+    def process(
+        self, epoch: str = "this start", lease: float = LONG, grace: float = LONG, expiry: float = LONG, limit: int = 2000, full: bool = False
+    ) -> Process:
+        storage = self.storage.open_full() if full else self.storage.open()
+        made = Process(self.database.open(), storage, epoch, lease, grace, expiry, limit)
+        self._open.append(made)
+        return made
+
+    def close(self) -> None:
+        for process in self._open:
+            process.close()

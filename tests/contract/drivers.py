@@ -1,0 +1,133 @@
+"""The drivers that the suites run over. A new one is a class like these and an entry in STORAGES or DATABASES.
+
+Besides opening itself, a driver does to its bytes and rows what no client could: damage them, lose them, run out of room.
+"""
+
+import contextlib
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from dockboard_registry.db import migrate
+from dockboard_registry.db.sqlite import SQLiteDatabase
+from dockboard_registry.storage import filesystem
+from dockboard_registry.storage.filesystem import FilesystemStorage
+
+ROOT = Path(__file__).parents[2]
+CHILD_SECONDS = 50
+
+
+class FilesystemDriver:
+    """Blobs in a directory."""
+
+    name = "filesystem"
+
+    def __init__(self, directory: Path):
+        self.directory = directory
+        self.root = directory / "store"
+        self.root.mkdir(parents=True, exist_ok=True)
+        filesystem.prepare(self.root, "the contract's store")
+
+    def open(self) -> FilesystemStorage:
+        """A store that may use all the room there is."""
+        return FilesystemStorage(self.root, reserve=0)
+
+    def open_full(self) -> FilesystemStorage:
+        """The same store when no room is left: the reserve is larger than any disk."""
+        return FilesystemStorage(self.root, reserve=1 << 62)
+
+    def lose(self) -> None:
+        """Take the store away, as when its disk is not mounted."""
+        self.root.rename(self.directory / "unmounted")
+        self.root.mkdir()
+
+    def damage(self, key: str, data: bytes) -> None:
+        """Put other bytes under a key."""
+        self._path(key).write_bytes(data)
+
+    def remove(self, key: str) -> None:
+        """Take the bytes of a key away behind everyone's back."""
+        self._path(key).unlink()
+
+    def _path(self, key: str) -> Path:
+        return self.root / "blobs" / key[:2] / key
+
+
+class SQLiteDriver:
+    """One SQLite file."""
+
+    name = "sqlite"
+
+    def __init__(self, directory: Path):
+        self.directory = directory
+        directory.mkdir(parents=True, exist_ok=True)
+        self.path = directory / "registry.db"
+        migrate.migrate(self.path)
+
+    def open(self) -> SQLiteDatabase:
+        """A connection of its own, as another process has."""
+        return SQLiteDatabase(self.path)
+
+    @staticmethod
+    def leave_no_room(tx: Any) -> None:
+        """Let every further growth of the database through this Tx's connection fail as on a full disk."""
+        ((pages,),) = tx.all("PRAGMA page_count")
+        tx.all(f"PRAGMA max_page_count = {pages}")
+
+    @staticmethod
+    def make_room(tx: Any) -> None:
+        tx.all("PRAGMA max_page_count = 1000000")
+
+    def corrupt(self) -> None:
+        """Make what is stored unreadable. The database is closed."""
+        self.path.write_bytes(b"no database" * 1000)
+
+
+STORAGES = {driver.name: driver for driver in (FilesystemDriver,)}
+DATABASES = {driver.name: driver for driver in (SQLiteDriver,)}
+
+
+class Child:
+    """Another process over the same driver, running one role of tests/contract/child.py; it answers one JSON value a line."""
+
+    def __init__(self, driver: Any, role: str, *arguments: Any):
+        command = [sys.executable, "-m", "tests.contract.child", driver.name, str(driver.directory), role, json.dumps(arguments)]
+        self.process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def answer(self) -> Any:
+        """The child's next line; AssertionError where it ended instead."""
+        line = self.process.stdout.readline()
+        assert line, f"the child process ended with {self.process.wait(CHILD_SECONDS)}"
+        return json.loads(line)
+
+    def go_on(self) -> None:
+        """End the child's wait for its standard input."""
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+
+    def end(self) -> int:
+        """Its exit status, once it has ended by itself."""
+        return self.process.wait(CHILD_SECONDS)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait(CHILD_SECONDS)
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.kill()
+        self.process.stdin.close()
+        self.process.stdout.close()
+
+
+@contextlib.contextmanager
+def child(driver: Any, role: str, *arguments: Any) -> Iterator[Child]:
+    """A child process that is gone afterwards."""
+    made = Child(driver, role, *arguments)
+    try:
+        yield made
+    finally:
+        made.close()
