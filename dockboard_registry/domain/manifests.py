@@ -111,16 +111,25 @@ def _store(tx: Tx, repository_id: int, digest: str, document: Document, body: by
     if missing:
         raise ManifestBlobUnknown(f"this repository lacks {len(missing)} of what the manifest refers to", digests=missing[:_NAMED])
     annotations = json.dumps(document.annotations) if document.annotations else None
-    tx.insert(
+    new = tx.insert(
         "INSERT INTO manifests (repository_id, digest, media_type, artifact_type, subject, size, pushed_at, annotations, body)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         *(repository_id, digest, document.media_type, document.artifact_type, document.subject, len(body), now(), annotations, body),
     )
+    if not new:
+        _refuse_other_type(tx, repository_id, digest, document.media_type)
     # Of a manifest that is here already too: a foreign layer may have been pushed since.
     for blob in held:
         tx.insert("INSERT INTO manifest_blobs (repository_id, manifest_digest, blob_digest) VALUES (?, ?, ?)", repository_id, digest, blob)
     for child in children:
         tx.insert("INSERT INTO manifest_children (repository_id, parent_digest, child_digest) VALUES (?, ?, ?)", repository_id, digest, child)
+
+
+def _refuse_other_type(tx: Tx, repository_id: int, digest: str, media_type: str) -> None:
+    """The same bytes can't be two things: without mediaType inside, the first Content-Type they came with counts."""
+    row = tx.one("SELECT media_type FROM manifests WHERE repository_id = ? AND digest = ?", repository_id, digest)
+    if row[0] != media_type:
+        raise ManifestInvalid(f"these bytes are in this repository already, as {row[0]}", "push them with that Content-Type")
 
 
 def _has_manifest(tx: Tx, repository_id: int, digest: str) -> bool:

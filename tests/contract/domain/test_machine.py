@@ -73,9 +73,13 @@ class Histories(RuleBasedStateMachine):
     def needed(self, repository: str, data: bytes) -> bool:
         return any(owner == repository and sha256(data).encode() in body for (owner, _), body in self.manifests.items())
 
-    @rule(worker=WORKERS, repository=REPOSITORIES, data=DATA, tag=TAGS)
-    def push_image(self, worker, repository, data, tag):
+    @rule(worker=WORKERS, repository=REPOSITORIES, data=DATA, tag=TAGS, blobs_first=st.booleans())
+    def push_image(self, worker, repository, data, tag, blobs_first):
+        if blobs_first:
+            for blob in (b"config", data):
+                self.run(self.workers[worker].push(blob, repository))
         self.put(worker, repository, image(b"config", data), tag)
+        assert not blobs_first or (repository, sha256(image(b"config", data))) in self.manifests
 
     @precondition(lambda self: self.manifests)
     @rule(worker=WORKERS, draw=st.data(), tag=TAGS, repository=REPOSITORIES)
@@ -96,7 +100,8 @@ class Histories(RuleBasedStateMachine):
     @rule(worker=WORKERS, draw=st.data())
     def delete_manifest(self, worker, draw):
         repository, digest = draw.draw(st.sampled_from(sorted(self.manifests)))
-        parents = [body for (owner, _), body in self.manifests.items() if owner == repository and b'"manifests"' in body and digest.encode() in body]
+        same = [body for (owner, _), body in self.manifests.items() if owner == repository]
+        parents = [body for body in same if b'"manifests"' in body and digest.encode() in body]
         try:
             self.run(self.workers[worker].manifests.delete(repository, digest))
         except InUse:
@@ -116,6 +121,8 @@ class Histories(RuleBasedStateMachine):
         number = draw.draw(st.integers(0, len(self.sessions) - 1))
         session, data = self.sessions[number]
         self.sessions[number] = self.run(self.workers[worker].sent(session, more)), data + more
+        if more:
+            self.write_late(1 - worker, session, more[::-1])
 
     @precondition(lambda self: self.sessions)
     @rule(worker=WORKERS, draw=st.data(), late=DATA, right=st.booleans())
@@ -189,7 +196,7 @@ class Histories(RuleBasedStateMachine):
 
 def test_random_histories(database_kind, storage_kind):
     machine = type("Histories", (Histories,), {"kinds": (database_kind, storage_kind)})
-    limits = settings(max_examples=8, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck))
+    limits = settings(max_examples=10, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))
     run_state_machine_as_test(machine, settings=limits)
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from dockboard_registry.domain.blobs import Blobs
@@ -122,6 +123,33 @@ class Process:
         return await self.checker.run(lambda done, total: None)
 
 
+class Between:
+    """A Database that lets something else happen before its next write or scan: what a race would do by chance, done surely."""
+
+    def __init__(self, db: Any, before: str, act: Callable[[], Awaitable[Any]]):
+        self._db, self._before, self._act = db, before, act
+        self.acted = False
+
+    async def _interrupt(self, way: str) -> None:
+        if way == self._before and not self.acted:
+            self.acted = True
+            await self._act()
+
+    async def read(self, fn: Callable) -> Any:
+        return await self._db.read(fn)
+
+    async def scan(self, fn: Callable) -> Any:
+        await self._interrupt("scan")
+        return await self._db.scan(fn)
+
+    async def write(self, fn: Callable, durable: bool = True) -> Any:
+        await self._interrupt("write")
+        return await self._db.write(fn, durable)
+
+    def close(self) -> None:
+        self._db.close()
+
+
 class World:
     """One registry; `process` gives as many of its worker processes as a test wants."""
 
@@ -130,7 +158,13 @@ class World:
         self._open: list[Process] = []
 
     def process(
-        self, epoch: str = "this start", lease: float = LONG, grace: float = LONG, expiry: float = LONG, limit: int = 2000, full: bool = False
+        self,
+        epoch: str = "this start",
+        lease: float = LONG,
+        grace: float = LONG,
+        expiry: float = LONG,
+        limit: int = 2000,
+        full: bool = False,
     ) -> Process:
         storage = self.storage.open_full() if full else self.storage.open()
         made = Process(self.database.open(), storage, epoch, lease, grace, expiry, limit)

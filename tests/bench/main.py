@@ -1,0 +1,78 @@
+"""Measure registry.pyz beside distribution 3.1.1 and Debian's docker-registry 2.8.2, and compare with the bars in bars.py."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.bench import case_growth, case_large, case_memory, case_push, case_small, report
+from tests.bench.bench import Bench
+from tests.bench.client import BadAnswer
+from tests.bench.results import missed, save, table, text_table
+from tests.bench.servers import ALL, MissingTool, Ours
+
+CASES = {
+    "small": case_small.run,
+    "get": case_large.downloads,
+    "put": case_large.uploads,
+    "push": case_push.run,
+    "idle": case_memory.idle,
+    "upload-memory": case_memory.uploads,
+    "pulls": case_memory.pulls,
+    "growth": case_growth.run,
+}
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="tests/bench/run", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="little data and few rounds: a first look, not a result")
+    parser.add_argument("--only", nargs="+", choices=CASES, metavar="NAME", help=f"some of: {' '.join(CASES)}")
+    parser.add_argument("--servers", nargs="+", choices=ALL, default=list(ALL), metavar="NAME", help=f"some of: {' '.join(ALL)}")
+    parser.add_argument("--rounds", type=int, help="interleaved rounds (default 5; 3 with --quick)")
+    parser.add_argument("--json", type=Path, default=CACHE / "dockboard-registry" / "bench.json", metavar="FILE", help="default: %(default)s")
+    parser.add_argument("--last", action="store_true", help="measure nothing: read the JSON file of the last run")
+    parser.add_argument("--report", type=Path, metavar="FILE", help="put the figures into this file, between its marks")
+    parser.add_argument("--directory", type=Path, default=Path("/var/tmp"), help="where the data goes (default: %(default)s)")
+    parser.add_argument("--strict", action="store_true", help="exit 1 when a bar is missed")
+    return parser.parse_args()
+
+
+def measure(options: argparse.Namespace) -> dict:
+    rounds = options.rounds or (3 if options.quick else 5)
+    bench = Bench(options.directory, options.servers, rounds, options.quick)
+    for name, case in CASES.items():
+        if name in (options.only or CASES) and not (name == "growth" and Ours.name not in options.servers):
+            attempt(bench, name, case)
+    return bench.results.document({"quick": options.quick, "rounds": rounds, "only": options.only})
+
+
+def attempt(bench: Bench, name: str, case: Callable[[Bench], None]) -> None:
+    """A measurement that fails is a missed bar, and the others go on."""
+    try:
+        case(bench)
+    except (BadAnswer, OSError, RuntimeError) as error:
+        failure = f"{name} failed: {type(error).__name__}: {error}"
+        bench.say(failure)
+        bench.results.failures.append(failure)
+
+
+def main() -> int:
+    options = arguments()
+    try:
+        document = json.loads(options.json.read_text()) if options.last else measure(options)
+    except MissingTool as error:
+        print(f"{error}. Or leave it out with --servers.", file=sys.stderr)
+        return 2
+    save(document, options.json)
+    print(text_table(table(document)))
+    print(*document["notes"], sep="\n")
+    for miss in missed(document):
+        print(f"MISS  {miss}")
+    if options.report:
+        report.write(document, options.report)
+    return 1 if options.strict and missed(document) else 0
