@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 from .config import Config
@@ -51,30 +52,47 @@ class Services:
         self.storage.close()
 
 
+def verify(config: Config) -> None:
+    """Refuse a database and a store that do not belong together, before anything is made or changed. Raises StartError.
+
+    A server that took a lost database for a new registry would take every stored blob for garbage.
+    """
+    root, path = config.storage.root, config.database_file
+    found = filesystem.marker(root)
+    if not path.exists() or path.stat().st_size == 0:
+        if found is not None:
+            raise StartError(f"{root} holds the files of a registry, but its database {path} is gone. Restore it from a backup")
+        return
+    known, used = _known_store(path)
+    if known is None and found is not None:
+        raise StartError(f"{root} holds the files of a registry that {path} does not know. Use its own database, or an empty directory")
+    if found is None and used:
+        raise StartError(f"{root} lacks the file {filesystem.MARKER} that the database {path} expects. Is the right disk mounted there?")
+    if found is not None and found != known:
+        raise StartError(f"{root} belongs to another database than {path}: its {filesystem.MARKER} is not the one expected")
+
+
+def _known_store(path: Path) -> tuple[str | None, bool]:
+    try:
+        return transact(path, settings.known_store)
+    except (DatabaseBusy, DatabaseFull, DatabaseFailed) as error:
+        raise StartError(
+            f"the database {path} can't be used: {error}. Nothing was changed. "
+            "If the file is damaged, restore it from a backup; never delete it, it knows what every stored file is"
+        ) from error
+
+
 def prepare(config: Config) -> None:
-    """Before the first worker starts: migrate the database and mark the store. Raises StartError."""
+    """Before the first worker starts: verify, migrate the database, mark the store. Raises StartError."""
     root = config.storage.root
     try:
-        root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        config.database_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        verify(config)
+        filesystem.make_directory(root)
+        filesystem.make_directory(config.database_file.parent)
         migrate(config)
-        store_id = _store_id(config)
-        filesystem.prepare(root, store_id)
+        filesystem.prepare(root, transact(config.database_file, settings.store_id))
     except OSError as error:
         raise StartError(f"can't use the data directory {root}: {error.strerror}. Check that it is mounted and writable") from error
-
-
-def _store_id(config: Config) -> str:
-    """The id that ties database and store together; made at the first start. Raises StartError where they do not belong together."""
-    root, found = config.storage.root, filesystem.marker(config.storage.root)
-    known, used = transact(config.database_file, lambda tx: settings.store_id(tx, make=found is None))
-    if known is None:
-        raise StartError(f"{root} holds the files of a registry that this database does not know; use its database, or an empty directory")
-    if found is None and used:
-        raise StartError(f"{root} lacks the file {filesystem.MARKER} that the database expects. Is the right disk mounted there?")
-    if found is not None and found != known:
-        raise StartError(f"{root} belongs to another database: its {filesystem.MARKER} is not the one that this database expects")
-    return known
 
 
 def migrate(config: Config) -> list[str]:
@@ -103,8 +121,9 @@ def _run(config: Config, work: Callable[[Services], Awaitable[Any]]) -> Any:
         finally:
             services.close()
 
+    verify(config)
+    migrations.require_current(config.database_file)
     try:
-        migrate(config)
         return asyncio.run(main())
     except _FAILURES as error:
         raise StartError(f"the command stopped: {error}. What it had done is kept; run it again when the cause is mended") from error

@@ -40,9 +40,9 @@ def option(default: Any, kind: Any, help: str) -> Any:
 class ServerConfig:
     listen: str = option("127.0.0.1:5000", kinds.Listen(), "address and port to serve on; port 0 takes a free one")
     workers: int = option(0, kinds.Number(0, 256), f"worker processes; 0 = one per core, at most {MOST_WORKERS}")
-    external_url: str = option("", kinds.BaseUrl(), "how clients reach the registry, when not as they say in Host")
+    external_url: str = option("", kinds.BaseUrl(), "how clients reach the registry, for the words at the start")
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = option(
-        [], kinds.Networks(), "proxies (addresses or networks) whose X-Forwarded-* headers are believed"
+        [], kinds.Networks(), "proxies (addresses or networks) whose X-Forwarded-For and X-Request-Id are believed"
     )
     tls_certificate: str = option("", kinds.Text(), "PEM file with the certificate and its chain; serves https")
     tls_key: str = option("", kinds.Text(), "PEM file with the certificate's key, readable by its owner only")

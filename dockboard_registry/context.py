@@ -21,7 +21,7 @@ class WorkerContext:
     # Random, new at each start of the supervisor: tells this run's processes from those before.
     epoch: str
     listeners: list[socket.socket]
-    metrics_listener: socket.socket | None
+    metrics_listeners: list[socket.socket]
     # Read end of a pipe that only the supervisor could write to: readable, at its end, means that the supervisor is gone.
     parent_alive: int
     board: mmap.mmap

@@ -9,7 +9,8 @@ from datetime import datetime, timezone
 
 from .config import LogConfig
 
-LINE_LIMIT = 8192
+# PIPE_BUF: a write of at most that many bytes is one piece in a pipe that several workers write to.
+LINE_LIMIT = 4096
 STANDARD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
@@ -120,32 +121,45 @@ class AccessLog:
         )
 
     def _json(self, remote, method, path, status, size, seconds, request_id, agent) -> str:
-        return _dumps(
-            {
-                "ts": self._time(),
-                "level": "info",
-                "logger": "access",
-                "remote": remote,
-                "method": shortened(method, 32),
-                "path": shortened(path, 800),
-                "status": status,
-                "bytes": size,
-                "ms": round(seconds * 1000, 1),
-                "request_id": shortened(request_id, 128),
-                "user_agent": shortened(agent, 256),
-            }
-        )
+        entry = {
+            "ts": self._time(),
+            "level": "info",
+            "logger": "access",
+            "remote": remote,
+            "method": shortened(method, 32),
+            "path": path,
+            "status": status,
+            "bytes": size,
+            "ms": round(seconds * 1000, 1),
+            "request_id": request_id,
+            "user_agent": agent,
+        }
+        line = _dumps(entry)
+        if len(line) < LINE_LIMIT:
+            return line
+        # A character may take six in JSON.
+        return _dumps({**entry, "path": shortened(path, 400), "request_id": shortened(request_id, 64), "user_agent": shortened(agent, 100)})
 
     def flush(self) -> None:
-        """Write what has been collected, with one system call; lines that standard error does not take are lost."""
+        """Write what has been collected, in pieces that no other worker's lines get into; lines that standard error does not take are lost."""
         if not self._lines:
             return
-        data = ("\n".join(self._lines) + "\n").encode(errors="backslashreplace")
-        self._lines.clear()
-        try:
-            os.write(2, data)
-        except OSError:
-            pass
+        lines, self._lines = self._lines, []
+        piece = b""
+        for line in lines:
+            data = line.encode(errors="backslashreplace") + b"\n"
+            if len(piece) + len(data) > LINE_LIMIT:
+                _write(piece)
+                piece = b""
+            piece += data
+        _write(piece)
+
+
+def _write(data: bytes) -> None:
+    try:
+        os.write(2, data)
+    except OSError:
+        pass
 
 
 def _nothing(*_: object) -> None:

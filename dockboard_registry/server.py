@@ -18,6 +18,7 @@ from .config import Config
 from .errors import StartError
 from .kinds import split_address
 from .listen import bind, listen
+from .storage.filesystem import make_directory
 from .supervisor import Supervisor
 
 log = logging.getLogger("server")
@@ -42,6 +43,7 @@ def serve(config: Config) -> int:
     """Serve until told to stop; the exit status. Raises StartError with words when it can't start."""
     logs.configure(config.log)
     raise_descriptor_limit()
+    app.verify(config)
     with data_lock(config.storage.root):
         check_tls(config)
         listeners = bind("server.listen", config.server.listen)
@@ -49,7 +51,7 @@ def serve(config: Config) -> int:
         app.prepare(config)
         listen("server.listen", config.server.listen, listeners)
         listen("metrics.listen", config.metrics.listen, metrics)
-        supervisor = Supervisor(config, listeners, metrics[0] if metrics else None)
+        supervisor = Supervisor(config, listeners, metrics)
         supervisor.hold_signals()
         announce(config, listeners[0])
         return supervisor.run()
@@ -69,7 +71,7 @@ def data_lock(root: Path) -> Iterator[None]:
     The lock is the kernel's and belongs to all processes of the server: it ends with the last of them, however that ends.
     """
     try:
-        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_directory(root)
         handle = os.open(root / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise StartError(f"can't use the data directory {root} (storage.root): {error.strerror}") from None

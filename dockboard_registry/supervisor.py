@@ -13,7 +13,7 @@ import signal
 import socket
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from . import logs, worker
 from .config import Config, ConfigError
@@ -57,10 +57,10 @@ def flush_output() -> None:
 class Supervisor:
     """Keeps `config.workers` workers running on these listening sockets until SIGTERM or SIGINT."""
 
-    def __init__(self, config: Config, listeners: list[socket.socket], metrics_listener: socket.socket | None) -> None:
+    def __init__(self, config: Config, listeners: list[socket.socket], metrics_listeners: list[socket.socket]) -> None:
         self._config = config
         self._listeners = listeners
-        self._metrics_listener = metrics_listener
+        self._metrics_listeners = metrics_listeners
         self._slots = [Slot(number) for number in range(config.workers)]
         self._board = mmap.mmap(-1, worker.BOARD_SIZE)
         self._epoch = secrets.token_hex(8)
@@ -140,7 +140,7 @@ class Supervisor:
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
             signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
             context = WorkerContext(
-                slot, self._epoch, self._listeners, self._metrics_listener, self._alive_read, self._board
+                slot, self._epoch, self._listeners, self._metrics_listeners, self._alive_read, self._board
             )
             return worker.run(self._config, context) or 0
         except BaseException:
@@ -161,6 +161,7 @@ class Supervisor:
         except ConfigError as error:
             log.error("not reloaded: %s", error)
             return
+        self._config = replace(self._config, log=config.log)
         logs.configure(config.log)
         log.info("reloading TLS certificate and log level")
         self._send(signal.SIGHUP)
@@ -174,7 +175,7 @@ class Supervisor:
         log.info("stopping; requests that run get %s s", self._config.server.drain)
         self._deadline = now + self._config.server.drain + CLOSING
         # Clients are to be refused as soon as the workers have closed theirs.
-        for sock in [*self._listeners, *filter(None, [self._metrics_listener])]:
+        for sock in [*self._listeners, *self._metrics_listeners]:
             sock.close()
         self._send(signal.SIGTERM)
 

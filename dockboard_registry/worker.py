@@ -33,7 +33,8 @@ def tls_context(config: Config) -> ssl.SSLContext | None:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
     context.set_alpn_protocols(["http/1.1"])
-    context.load_cert_chain(config.server.tls_certificate, config.server.tls_key)
+    # Without a function to ask, OpenSSL would ask for a key's password on the terminal.
+    context.load_cert_chain(config.server.tls_certificate, config.server.tls_key, password=lambda: b"")
     return context
 
 
@@ -52,7 +53,7 @@ class Worker:
         loop.add_signal_handler(signal.SIGHUP, self._reload)
         loop.add_reader(self._context.parent_alive, os._exit, 1)
         self._services = Services(self._config, self._context.epoch, self._metrics)
-        edges = self._listen()
+        edges = self._edges = self._listen()
         jobs = asyncio.ensure_future(self._jobs())
         self._beat()
         self._flush()
@@ -72,9 +73,9 @@ class Worker:
             edge = Edge(routes, self._config.server, self._access_log, self._metrics, f"{prefix}{number or ''}", self._tls)
             edge.listen(listener)
             edges.append(edge)
-        if self._context.metrics_listener:
+        for listener in self._context.metrics_listeners:
             edge = Edge(MetricsRoutes(self._services), self._config.server, self._access_log, self._metrics, f"{prefix}m")
-            edge.listen(self._context.metrics_listener)
+            edge.listen(listener)
             edges.append(edge)
         return edges
 
@@ -90,10 +91,12 @@ class Worker:
         """SIGHUP: new handshakes use the certificate as the files hold it now; the log level follows the configuration."""
         try:
             logs.configure(self._config.reload().log)
-            if self._tls is not None:
-                self._tls.load_cert_chain(self._config.server.tls_certificate, self._config.server.tls_key)
+            tls = tls_context(self._config)
         except (ConfigError, OSError) as error:
-            _log.error("nothing was reloaded: %s", error)
+            _log.error("not reloaded, the certificate in use stays: %s", error)
+            return
+        for edge in self._edges:
+            edge.renew_tls(tls)
 
     async def _jobs(self) -> None:
         """Take this worker's turn at collecting garbage whenever a round is due and no other worker took it."""

@@ -45,6 +45,21 @@ def migrate(path: Path) -> list[str]:
         ) from error
 
 
+def require_current(path: Path) -> None:
+    """Raise StartError unless the database has exactly this program's schema: commands beside a running server change none."""
+    try:
+        connection = connect(path)
+        try:
+            newest = connection.execute("SELECT COALESCE(MAX(version), 0) FROM schema_versions").fetchone()[0]
+        finally:
+            connection.close()
+    except (sqlite3.Error, DatabaseBusy, DatabaseFailed, DatabaseFull) as error:
+        raise StartError(f"the database {path} can't be used: {error}") from error
+    _refuse_newer(newest)
+    if newest < files()[-1][0]:
+        raise StartError(f"the database {path} has the schema of an earlier version: stop its server, then run the command migrate")
+
+
 def _apply(connection: sqlite3.Connection, version: int, name: str, sql: str) -> bool:
     connection.execute("BEGIN IMMEDIATE")
     try:

@@ -1,16 +1,17 @@
 """SQLite: point reads on the loop's own connection, lists on a thread, writes on one writer thread a process.
 
 WAL with synchronous=FULL for what is acknowledged (NORMAL loses acknowledged commits at a power cut) and NORMAL for upload
-sessions. A lock file makes writers of all processes queue in the kernel instead of polling, and it covers the automatic
-checkpoint inside COMMIT too, so that no two connections ever write and checkpoint at once (the defect that SQLite 3.51.3 mended).
+sessions. A lock file lets one process write at a time, and it covers the automatic checkpoint inside COMMIT too, so that no two connections ever write and checkpoint at once (the defect that SQLite 3.51.3 mended).
 """
 
 import asyncio
+import contextlib
 import fcntl
 import os
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,7 +20,8 @@ from typing import Any, NamedTuple
 from . import DatabaseBusy, DatabaseFailed, DatabaseFull, Row, T
 
 _BATCH = 64
-_BUSY_MS = 10_000
+_TRUST, _DISTRUST = b"0", b"1"
+_BUSY_MS = 4_000
 
 
 class SQLiteTx:
@@ -56,7 +58,10 @@ class _Job(NamedTuple):
 
 def connect(path: Path) -> sqlite3.Connection:
     """A connection in autocommit mode that any one thread may use; raises DatabaseFailed where the file is no database."""
-    connection = sqlite3.connect(path, timeout=_BUSY_MS / 1000, isolation_level=None, check_same_thread=False)
+    try:
+        connection = sqlite3.connect(path, timeout=_BUSY_MS / 1000, isolation_level=None, check_same_thread=False)
+    except sqlite3.Error as error:
+        raise translate(error) from error
     try:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
@@ -153,6 +158,7 @@ class _Writer(threading.Thread):
         self._tx = SQLiteTx(self._connection)
         self._lock = os.open(f"{path}.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         self._synchronous = True
+        self._log_failed = False
 
     def run(self) -> None:
         while (job := self._jobs.get()) is not None:
@@ -170,18 +176,56 @@ class _Writer(threading.Thread):
         os.close(self._lock)
 
     def _commit(self, batch: list[_Job]) -> list[tuple[Any, BaseException | None]]:
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
         try:
+            self._take_lock()
+        except (OSError, DatabaseBusy) as error:
+            return [(None, error if isinstance(error, DatabaseBusy) else DatabaseFailed(str(error)))] * len(batch)
+        try:
+            self._renew_log()
             self._set_synchronous(any(job.durable for job in batch))
             self._connection.execute("BEGIN IMMEDIATE")
             outcomes = [self._savepoint(job.fn) for job in batch]
             self._connection.execute("COMMIT")
             return outcomes
-        except sqlite3.Error as error:
-            return [(None, translate(error)) for _ in batch]
+        except (sqlite3.Error, OSError) as error:
+            failure = translate(error) if isinstance(error, sqlite3.Error) else DatabaseFailed(str(error))
+            if isinstance(failure, DatabaseFailed):
+                self._distrust()
+            return [(None, failure) for _ in batch]
         finally:
             self._leave_transaction()
-            fcntl.flock(self._lock, fcntl.LOCK_UN)
+            with contextlib.suppress(OSError):
+                fcntl.flock(self._lock, fcntl.LOCK_UN)
+
+    def _take_lock(self) -> None:
+        """Wait for the other processes' writers. Raises DatabaseBusy when one keeps the lock, as a stopped process does."""
+        deadline, pause = time.monotonic() + _BUSY_MS / 1000, 0.0002
+        while True:
+            try:
+                return fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise DatabaseBusy("another process keeps the lock of the database") from None
+            time.sleep(pause)
+            pause = min(pause * 1.5, 0.005)
+
+    def _distrust(self) -> None:
+        self._log_failed = True
+        with contextlib.suppress(OSError):
+            os.pwrite(self._lock, _DISTRUST, 0)
+
+    def _renew_log(self) -> None:
+        """After a failed sync the log may have lost what the kernel believes to be written: begin a new one before anything follows it.
+
+        Any process may have met the failure, so the note of it stands in the lock file.
+        """
+        if not self._log_failed and os.pread(self._lock, 1, 0) != _DISTRUST:
+            return
+        busy, *_ = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if busy:
+            raise sqlite3.OperationalError("the log can't be renewed while it is read")
+        os.pwrite(self._lock, _TRUST, 0)
+        self._log_failed = False
 
     def _savepoint(self, fn: Callable) -> tuple[Any, BaseException | None]:
         """Run one job; its own failure undoes only its own changes, a failure of the database ends the whole batch."""
@@ -192,6 +236,9 @@ class _Writer(threading.Thread):
             outcome = self._undo(translate(error))
         except sqlite3.Error:
             raise
+        except StopIteration as error:
+            # A future can't carry this one.
+            outcome = self._undo(RuntimeError(repr(error)))
         except Exception as error:
             outcome = self._undo(error)
         self._connection.execute("RELEASE job")

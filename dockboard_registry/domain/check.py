@@ -62,17 +62,16 @@ class Checker:
         problems = [problem for kind in _MISSING for problem in await self._missing(kind)]
         manifests = await self._manifests(problems)
         rows = await self._db.scan(lambda tx: tx.all("SELECT digest, storage_key, size FROM blobs ORDER BY digest"))
-        turns = asyncio.Semaphore(_AT_ONCE)
-        done = 0
+        waiting, done = iter(rows), 0
 
-        async def one(digest: str, key: str, size: int) -> None:
+        async def consume() -> None:
             nonlocal done
-            async with turns:
+            for digest, key, size in waiting:
                 problems.extend(await self._blob(digest, key, size))
-            done += 1
-            progress(done, len(rows))
+                done += 1
+                progress(done, len(rows))
 
-        await asyncio.gather(*(one(*row) for row in rows))
+        await asyncio.gather(*(consume() for _ in range(_AT_ONCE)))
         return CheckReport(len(rows), manifests, self._bytes, problems)
 
     async def _missing(self, kind: str) -> list[Problem]:

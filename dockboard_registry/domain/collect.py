@@ -4,7 +4,7 @@
     blob in no repository                  ->  its row goes, its key becomes garbage
     key garbage for longer than the grace  ->  its bytes go
 Every step is decided again inside its own transaction, where no push can be half-way; so lease and grace may be 0. A reader that
-holds an open file keeps it. Stored keys that no row names are strays of a crash: rows come before bytes, so they are garbage at once.
+holds an open file keeps it. Stored keys that no row names are strays of a crash, since rows come before bytes.
 """
 
 from itertools import islice
@@ -109,9 +109,11 @@ class Collector:
         return await self._each(rows, lambda tx, key: tx.run("DELETE FROM garbage WHERE storage_key = ?", key)), freed
 
     async def _sweep_strays(self) -> tuple[int, int]:
-        gone, freed, batch = 0, 0, []
-        async for key in self._storage.keys():
-            batch.append(key)
+        """The grace holds for strays too: they may be newer than a database that was restored from a backup."""
+        cutoff, gone, freed, batch = now() - self._grace, 0, 0, []
+        async for key, written_at in self._storage.keys():
+            if written_at <= cutoff:
+                batch.append(key)
             if len(batch) == _BATCH:
                 strays = await self._strays(batch)
                 gone, freed, batch = gone + len(strays), freed + await self._storage.delete(strays), []

@@ -1,8 +1,9 @@
 """Upload sessions: a row that any worker continues, and a writer that holds the bytes while one request feeds it.
 
-A writer holds the bytes in the store, and the row is saved by compare-and-set on its generation, so of two writers one wins. A running hash lives only in the process
-that wrote all bytes so far; its digest is saved with the row, which spares the re-reading when another worker finishes the
-upload. It counts only under the epoch (start of the server) that wrote it: after a power cut the bytes may be older than the row.
+A writer holds the bytes in the store, and the row is saved by compare-and-set on its generation, so of two writers one wins. A
+running hash lives only in the process that wrote all bytes so far; its digest is saved with the row, which spares the re-reading
+when another worker finishes the upload. It counts only under the epoch (start of the server) that wrote it: after a power cut the
+bytes may be older than the row.
 """
 
 import asyncio
@@ -248,9 +249,12 @@ class Writer:
         return self.size
 
     async def discard(self) -> None:
-        """Drop session and bytes."""
+        """Drop bytes and session, in this order: bytes whose sync failed must not be there for another try. Lets go where nothing is held."""
         await self._settle()
+        if not self._held:
+            return
         try:
+            await self._upload.abort()
             await self._uploads.cancel(self.session)
         finally:
             await self._upload.release()

@@ -107,14 +107,14 @@ class Storage(Protocol):
     async def delete(self, keys: list[str]) -> int:
         """Returns the bytes freed, as far as known. Idempotent: a key without bytes is no error."""
 
-    def keys(self, after: str = "") -> AsyncIterator[str]:
-        """Every key greater than `after`, in order, uploads under way included."""
-
-    def begin(self, key: str) -> Upload:
-        """An upload without bytes yet; no I/O before the first write."""
+    def keys(self, after: str = "") -> AsyncIterator[tuple[str, int]]:
+        """Every key greater than `after`, in order, uploads under way included, with the time of its last write in milliseconds since 1970."""
 
     def resume(self, key: str, state: str, size: int) -> Upload:
-        """An upload of which `size` bytes were saved; bytes beyond them, of a writer that died, are dropped at the first write."""
+        """An upload of which `size` bytes were saved, 0 for a new one; no I/O before `hold`.
+
+        Bytes beyond `size`, of a writer that died, are dropped at the first write.
+        """
 
     async def check(self) -> None:
         """Raise StorageError where the store can't serve: not mounted, read-only, failing."""

@@ -8,9 +8,11 @@ invisible as a temporary file, and commit needs no rename. Durable means fdatasy
 """
 
 import asyncio
+import contextlib
 import errno
 import fcntl
 import os
+import re
 import threading
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +22,7 @@ from pathlib import Path
 from . import Hasher, KeyMissing, StorageError, StorageFailed, StorageFull, UploadBusy, UploadLost
 
 MARKER = "store-id"
+_KEY = re.compile(r"[0-9a-f]{40}", re.A)
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _READ = 1 << 20
 _RESERVE_EVERY = 16 << 20
@@ -49,6 +52,15 @@ def marker(root: Path) -> str | None:
         return (root / MARKER).read_text().strip()
     except FileNotFoundError:
         return None
+
+
+def make_directory(path: Path) -> None:
+    """Make a directory of the owner's and its missing parents, each durable in its parent. Raises OSError."""
+    if path.is_dir():
+        return
+    make_directory(path.parent)
+    path.mkdir(mode=0o700, exist_ok=True)
+    sync_directory(path.parent)
 
 
 def sync_directory(path: Path) -> None:
@@ -135,23 +147,26 @@ class FilesystemStorage:
                 size = os.stat(self.path(key)).st_size
                 os.unlink(self.path(key))
                 freed += size
-            except FileNotFoundError:
+            except (FileNotFoundError, IsADirectoryError):
                 pass
         return freed
 
-    async def keys(self, after: str = "") -> AsyncIterator[str]:
-        for folder in await self._in_thread(self._folders):
-            if folder < after[:2]:
-                continue
-            for name in await self._in_thread(lambda: sorted(os.listdir(self._blobs + folder))):
-                if name > after:
-                    yield name
+    async def keys(self, after: str = "") -> AsyncIterator[tuple[str, int]]:
+        for number in range(256):
+            folder = f"{number:02x}"
+            if folder >= after[:2]:
+                for found in await self._in_thread(self._files, folder):
+                    if found[0] > after:
+                        yield found
 
-    def _folders(self) -> list[str]:
-        return sorted(entry.name for entry in os.scandir(self._blobs) if entry.is_dir())
-
-    def begin(self, key: str) -> "FilesystemUpload":
-        return FilesystemUpload(self, key, 0)
+    def _files(self, folder: str) -> list[tuple[str, int]]:
+        """(key, time of the last write) of one directory's files; what has no key's name is none of ours."""
+        found = []
+        for entry in os.scandir(self._blobs + folder):
+            if _KEY.fullmatch(entry.name) and entry.name.startswith(folder):
+                with contextlib.suppress(FileNotFoundError):
+                    found.append((entry.name, entry.stat().st_mtime_ns // 1_000_000))
+        return sorted(found)
 
     def resume(self, key: str, state: str, size: int) -> "FilesystemUpload":
         return FilesystemUpload(self, key, size)

@@ -54,7 +54,7 @@ class _Limited:
         if self.closed():
             raise StreamClosedError
         self.read_chunk_size = SMALL_READ
-        self.enter(IDLE)
+        self.enter(HEADER if self.tls and not self.moved else IDLE)
         return super().read_until_regex(regex, max_bytes)
 
     def read_from_fd(self, buf):
@@ -123,7 +123,7 @@ class Connection(_Limited, IOStream):
 
 
 class TlsConnection(_Limited, SSLIOStream):
-    """A TLS connection; the handshake counts as idle time."""
+    """A TLS connection; handshake and first header together have the header's time."""
 
     tls = True
 

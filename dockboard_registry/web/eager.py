@@ -20,11 +20,11 @@ def run(coroutine: Coroutine, done: Callable[[], None]) -> None:
         done()
         return
     task = asyncio.ensure_future(_rest(coroutine, waiting_for))
-    _running.add(task)
-    task.add_done_callback(lambda task: (_running.discard(task), done()))
+    running.add(task)
+    task.add_done_callback(lambda task: (running.discard(task), done()))
 
 
-_running: set[asyncio.Task] = set()
+running: set[asyncio.Task] = set()
 
 
 async def _rest(coroutine: Coroutine, waiting_for: object) -> None:

@@ -15,7 +15,7 @@ import tornado.platform.asyncio  # noqa: F401  IOLoop would import it at the fir
 from tornado.http1connection import HTTP1ConnectionParameters, HTTP1ServerConnection
 from tornado.httputil import HTTPHeaders, HTTPServerConnectionDelegate
 
-from . import sendfile
+from . import eager, sendfile
 from .connection import HEADER_LIMIT, IDLE, LARGE_READ, accept
 from .exchange import Clock, Exchange
 from .messages import Request
@@ -56,6 +56,11 @@ class Edge(HTTPServerConnectionDelegate):
         self._listener = listener
         loop.add_reader(listener.fileno(), self._accept, listener)
         loop.call_later(_SWEEP_SECONDS, self._sweep)
+
+    def renew_tls(self, context: ssl.SSLContext | None) -> None:
+        """Use another certificate from the next handshake on; an edge without TLS stays so."""
+        if self._tls is not None:
+            self._tls = context
 
     def _accept(self, listener: socket.socket) -> None:
         try:
@@ -104,7 +109,7 @@ class Edge(HTTPServerConnectionDelegate):
         return fresh
 
     def spawn(self, work: Coroutine) -> None:
-        """Run a coroutine that nobody awaits."""
+        """Run a coroutine beside its connection; only the drain waits for it."""
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -113,16 +118,15 @@ class Edge(HTTPServerConnectionDelegate):
         self._connections.discard(stream)
 
     def request(self, start_line, headers: HTTPHeaders, stream) -> Request:
-        """The request with its sender and id; X-Forwarded-* and X-Request-Id count only from a configured proxy."""
-        remote, scheme = stream.remote, "https" if stream.tls else "http"
+        """The request with its sender and id; X-Forwarded-For and X-Request-Id count only from a configured proxy."""
+        remote = stream.remote
         self._requests += 1
         id = f"{self._id_prefix}{self._requests:x}"
         if self._proxies and self._trusted(remote):
             remote = self._forwarded_for(headers, remote)
-            scheme = headers.get("X-Forwarded-Proto", scheme).split(",")[-1].strip()
             given = headers.get("X-Request-Id", "")
             id = given if _REQUEST_ID.fullmatch(given) else id
-        return Request(start_line.method, start_line.path, start_line.version, headers, remote, scheme, id)
+        return Request(start_line.method, start_line.path, start_line.version, headers, remote, id)
 
     def _forwarded_for(self, headers: HTTPHeaders, remote: str) -> str:
         """The last address in X-Forwarded-For that is not a trusted proxy itself."""
@@ -152,13 +156,13 @@ class Edge(HTTPServerConnectionDelegate):
 
     def _sweep(self) -> None:
         """Once a second: end the connections whose client is too slow."""
+        asyncio.get_running_loop().call_later(_SWEEP_SECONDS, self._sweep)
         now, config = time.monotonic(), self._config
         overdue = [
             stream for stream in self._connections if stream.overdue(now, config.idle_timeout, config.header_timeout, config.body_timeout)
         ]
         for stream in overdue:
             stream.cut()
-        asyncio.get_running_loop().call_later(_SWEEP_SECONDS, self._sweep)
 
     async def drain(self, seconds: float) -> None:
         """Accept no more, close idle connections, wait for running requests at most `seconds`."""
@@ -173,6 +177,6 @@ class Edge(HTTPServerConnectionDelegate):
             await asyncio.sleep(0.02)
         for stream in list(self._connections):
             stream.cut()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=_CUT_SECONDS)
+        if self._tasks or eager.running:
+            await asyncio.wait(self._tasks | eager.running, timeout=_CUT_SECONDS)
         self.senders.shutdown(wait=False)

@@ -25,6 +25,7 @@ _log = logging.getLogger("dockboard.http")
 _HEADER_BYTES, _HEADER_FIELDS, _URL_BYTES = 16 << 10, 100, 8 << 10
 _DRAIN_QUIETLY, _DRAIN_AT_MOST = 1 << 20, 64 << 20
 _UNKNOWN = 1 << 62
+_WITH_BODY = ("POST", "PATCH", "PUT")
 _DETACH, _TAKE_OVER = 64 << 10, 256 << 10
 _PIECE = 1 << 20
 
@@ -42,7 +43,9 @@ class Exchange(HTTPMessageDelegate):
         self._body: Body | None = None
         self._unread = 0
         self._written: asyncio.Future | None = None
+        self._begun: float | None = None
         self._closed = False
+        self._handler_ended = False
         self._sending = False
 
     def headers_received(self, start_line, headers):
@@ -50,6 +53,9 @@ class Exchange(HTTPMessageDelegate):
         self.edge.metrics.begin()
         self.request = self.edge.request(start_line, headers, self.stream)
         self._endpoint = self.edge.unknown
+        if self.request.expects_continue():
+            # Tornado looks for this spelling only.
+            headers["Expect"] = "100-continue"
         if not framing.is_sound(start_line.version, headers):
             return self._refuse()
         try:
@@ -75,7 +81,7 @@ class Exchange(HTTPMessageDelegate):
         """Begin the handler; the future ends when it wants the body, or has answered without."""
         length = self.request.content_length()
         large = length is None or length >= _TAKE_OVER
-        if large and self.response is None and self._endpoint.streams and self._may_detach():
+        if large and self.request.method in _WITH_BODY and self.response is None and self._endpoint.streams and self._may_detach():
             return self._leave(detached.take_body(self, length))
         if length is None or length > LARGE_READ // 4:
             self.stream.read_chunk_size = LARGE_READ
@@ -121,7 +127,8 @@ class Exchange(HTTPMessageDelegate):
     def finish(self) -> None:
         if self._body is not None:
             self._body.end()
-            if self.response is not None:
+            self.stream.enter(WORK)
+            if self._handler_ended:
                 self._send()
         elif self.response is not None:
             self._send()
@@ -156,14 +163,15 @@ class Exchange(HTTPMessageDelegate):
 
     def _handled(self) -> None:
         """The handler of a request with a body has its response: answer now, or when the rest of the body has come."""
-        body = self._body
+        body, self._handler_ended = self._body, True
         uninvited = not body.wanted.done() and self.request.expects_continue()
         body.release()
-        if uninvited:
+        if self._closed or self.response is None or self.response.status == 499:
+            self._drop_span()
+            self.end(499)
+        elif uninvited:
             self._send_early()
             self._connection.finish()
-        elif self._closed or self.response.status == 499:
-            self.end(499)
         elif body.ended:
             self._send()
         elif self._unread > _DRAIN_QUIETLY:
@@ -201,6 +209,9 @@ class Exchange(HTTPMessageDelegate):
     def _send_early(self) -> None:
         """Answer before a long body has come: tell that the connection closes, then take a bounded rest so that the client reads it."""
         self._unread = 0
+        if self.response.span is not None:
+            self._drop_span()
+            self.response = self.render(BadRequest("this method takes no body, and certainly not one of this size"))
         self.response.headers["Connection"] = "close"
         self._written = self._write()
         self.end(self.response.status)

@@ -108,16 +108,15 @@ class EmptyBody:
 class Request:
     """One request: raw target (path and query), headers, and who sent it."""
 
-    __slots__ = ("method", "target", "path", "_query", "_fields", "headers", "remote", "scheme", "id", "body", "version")
+    __slots__ = ("method", "target", "path", "_query", "_fields", "headers", "remote", "id", "body", "version")
 
-    def __init__(self, method: str, target: str, version: str, headers: HTTPHeaders, remote: str, scheme: str, id: str):
+    def __init__(self, method: str, target: str, version: str, headers: HTTPHeaders, remote: str, id: str):
         self.method = method
         self.target = target
         self.path, _, self._query = target.partition("?")
         self._fields: dict[str, list[str]] | None = None
         self.headers = headers
         self.remote = remote
-        self.scheme = scheme
         self.id = id
         self.version = version
         self.body: Body | EmptyBody = EmptyBody()

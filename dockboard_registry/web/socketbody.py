@@ -11,6 +11,7 @@ import time
 from tornado.iostream import StreamClosedError
 
 from ..errors import UploadInvalid
+from .connection import WORK
 from .messages import ConnectionCut, EmptyBody, read_limited
 
 _BUFFER = 256 << 10
@@ -85,11 +86,14 @@ class SocketBody(EmptyBody):
         await self._begin()
         received = 0
         while not self.ended:
+            self._exchange.stream.paused = True
             count = await writer.pour(self.fill)
             received += count
+            self._exchange.stream.paused = False
             self._exchange.stream.moved += count
             if not count:
                 await self._ready()
+        self._exchange.stream.enter(WORK)
         return received
 
     def fill(self, buffer: memoryview) -> int:

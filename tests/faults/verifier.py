@@ -112,11 +112,17 @@ class Verifier:
 
     def _compare_list(self, repository: str) -> None:
         """I10: the tag list and the tags agree; every cell of the repository was observed just now or may be either."""
-        answer = self.http.get(f"/v2/{repository}/tags/list?n=10000")
-        if answer.status not in (200, 404):
-            self._report("I2", f"{repository} tags/list", f"answers {answer.status} {answer.body[:300]!r}")
-            return
-        listed = set((answer.json().get("tags") or []) if answer.status == 200 else [])
+        listed: set[str] = set()
+        path = f"/v2/{repository}/tags/list?n=1000"
+        while path:
+            answer = self.http.get(path)
+            if answer.status == 404:  # nothing of what was tried here has come through
+                break
+            if answer.status != 200:
+                self._report("I2", f"{repository} tags/list", f"answers {answer.status} {answer.body[:300]!r}")
+                return
+            listed |= set(answer.json()["tags"])
+            path = (answer.headers["Link"] or "").partition("<")[2].partition(">")[0]
         for key in self.journal.keys("tag"):
             allowed = self.journal.allowed(key)
             if key.repository == repository and len(allowed) == 1 and (key.name in listed) == (allowed == {ABSENT}):

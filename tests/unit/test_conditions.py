@@ -18,7 +18,7 @@ NUMBERS = st.one_of(st.just(""), st.integers(0, 30).map(str), st.integers(0, 10*
 
 def request(**headers: str) -> Request:
     fields = HTTPHeaders({name.replace("_", "-"): value for name, value in headers.items()})
-    return Request("GET", "/", "HTTP/1.1", fields, "127.0.0.1", "http", "id")
+    return Request("GET", "/", "HTTP/1.1", fields, "127.0.0.1", "id")
 
 
 def asked(text: str, size: int, **more: str):

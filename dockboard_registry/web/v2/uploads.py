@@ -9,6 +9,7 @@ from ...names import algorithm as parse_algorithm
 from ...names import algorithm_of
 from ...names import digest as parse_digest
 from ...names import is_digest, repository_name
+from ...storage import StorageError
 from ..base import Endpoint
 from ..messages import ConnectionCut, Request, Response
 
@@ -28,9 +29,8 @@ class Uploads(Endpoint):
             return _created(repository, mount)
         if digest is None:
             algorithm = parse_algorithm(request.query("digest-algorithm") or "sha256")
-            session = await self.services.uploads.start(repository, algorithm)
             await request.body.read_all(0)
-            return _accepted(session)
+            return _state(202, await self.services.uploads.start(repository, algorithm))
         session = await self.services.uploads.start(repository, algorithm_of(parse_digest(digest)))
         return await _finish(self, request, session, digest, keep=False)
 
@@ -82,8 +82,11 @@ async def _finish(endpoint: Endpoint, request: Request, session: Session, digest
     except (RegistryError, ConnectionCut) as error:
         await (writer.leave() if keep else writer.discard())
         raise await _with_state(endpoint, session, error)
-    except BaseException:
+    except StorageError:
         await writer.discard()
+        raise
+    except BaseException:
+        await writer.leave()
         raise
     try:
         await writer.finish(digest)
@@ -104,8 +107,11 @@ async def _append(endpoint: Endpoint, request: Request, session: Session) -> Ses
     except RegistryError as error:
         await writer.leave()
         raise await _with_state(endpoint, session, error)
-    except BaseException:
+    except StorageError:
         await writer.discard()
+        raise
+    except BaseException:
+        await writer.leave()
         raise
     return await writer.save()
 
@@ -157,10 +163,6 @@ def _range(session: Session) -> str:
 def _state(status: int, session: Session) -> Response:
     headers = {"Location": _location(session), "Range": _range(session), "Docker-Upload-Uuid": session.id}
     return Response(status, headers)
-
-
-def _accepted(session: Session) -> Response:
-    return _state(202, session)
 
 
 def _created(repository: str, digest: str) -> Response:

@@ -111,7 +111,7 @@ class Process:
 
     async def keys(self) -> list[str]:
         """All that is stored."""
-        return [key async for key in self.storage.keys()]
+        return [key async for key, _ in self.storage.keys()]
 
     async def count(self, sql: str) -> int:
         return (await self.db.read(lambda tx: tx.one(sql)))[0]
