@@ -1,6 +1,7 @@
 """The one place where objects are put together: configuration to services, for the server and for commands."""
 
 import asyncio
+import os
 import secrets
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -63,6 +64,8 @@ def verify(config: Config) -> None:
         if found is not None:
             raise StartError(f"{root} holds the files of a registry, but its database {path} is gone. Restore it from a backup")
         return
+    if not os.access(path.parent, os.W_OK):
+        raise StartError(f"{path.parent} can't be written: it is read-only, or belongs to another user")
     known, used = _known_store(path)
     if known is None and found is not None:
         raise StartError(f"{root} holds the files of a registry that {path} does not know. Use its own database, or an empty directory")

@@ -103,6 +103,10 @@ class SQLiteDatabase:
     def __init__(self, path: Path):
         self._path = path
         self._reader_connection = connect(path)
+        # What this connection writes (see write) needs no sync, and only the writer's connection may checkpoint.
+        self._reader_connection.execute("PRAGMA synchronous=NORMAL")
+        self._reader_connection.execute("PRAGMA wal_autocheckpoint=0")
+        self._reader_connection.execute("PRAGMA busy_timeout=0")
         self._reader = SQLiteTx(self._reader_connection)
         self._scanner: sqlite3.Connection | None = None
         self._scans = ThreadPoolExecutor(1, "db-scan")
@@ -132,10 +136,35 @@ class SQLiteDatabase:
             raise translate(error) from error
 
     def write(self, fn: Callable[[SQLiteTx], T], durable: bool = True):
-        loop = asyncio.get_running_loop()
-        future = loop.create_future()
-        self._jobs.put(_Job(fn, durable, loop, future))
+        """What needs no sync is done in place when nobody else writes: two writes into the page cache, and no way through a thread."""
+        future = asyncio.get_running_loop().create_future()
+        if durable or not self._jobs.empty() or not self._write_now(fn, future):
+            self._enqueue(fn, durable, future)
         return future
+
+    def _write_now(self, fn: Callable[[SQLiteTx], T], future: asyncio.Future) -> bool:
+        """Run fn in a transaction on this thread; False, with nothing changed, where somebody else writes or the database failed."""
+        if not self._writer.lock.try_now():
+            return False
+        try:
+            self._reader_connection.execute("BEGIN IMMEDIATE")
+            outcome = fn(self._reader)
+            self._reader_connection.execute("COMMIT")
+            future.set_result(outcome)
+            return True
+        except sqlite3.Error:
+            return False
+        except Exception as error:
+            future.set_exception(error)
+            return True
+        finally:
+            if self._reader_connection.in_transaction:
+                self._reader_connection.execute("ROLLBACK")
+            self._writer.lock.leave()
+
+    def _enqueue(self, fn: Callable, durable: bool, future: asyncio.Future) -> None:
+        loop = asyncio.get_running_loop()
+        self._jobs.put(_Job(fn, durable, loop, future))
 
     def close(self) -> None:
         """Wait for the writes that were asked for, then close."""
@@ -147,6 +176,66 @@ class SQLiteDatabase:
         self._reader_connection.close()
 
 
+class _WriteLock:
+    """One writer at a time in all processes, by flock on a file beside the database; the file also notes a log not to be trusted."""
+
+    def __init__(self, path: Path):
+        self._file = os.open(f"{path}.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        self._threads = threading.Lock()
+        self._failed = False
+
+    def try_now(self) -> bool:
+        """Take the lock if nobody has it and the log is sound."""
+        if not self._threads.acquire(blocking=False):
+            return False
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self._threads.release()
+            return False
+        if self.log_failed():
+            self.leave()
+            return False
+        return True
+
+    def take(self) -> None:
+        """Wait for the lock. Raises DatabaseBusy when another process keeps it, as a stopped one does; OSError."""
+        deadline, pause = time.monotonic() + _BUSY_MS / 1000, 0.0002
+        self._threads.acquire()
+        try:
+            while True:
+                try:
+                    return fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    if time.monotonic() > deadline:
+                        raise DatabaseBusy("another process keeps the lock of the database") from None
+                time.sleep(pause)
+                pause = min(pause * 1.5, 0.005)
+        except BaseException:
+            self._threads.release()
+            raise
+
+    def leave(self) -> None:
+        with contextlib.suppress(OSError):
+            fcntl.flock(self._file, fcntl.LOCK_UN)
+        self._threads.release()
+
+    def log_failed(self) -> bool:
+        """Did a sync of the log fail, in any process, since it was begun?"""
+        try:
+            return self._failed or os.pread(self._file, 1, 0) == _DISTRUST
+        except OSError:
+            return True
+
+    def note(self, failed: bool) -> None:
+        self._failed = failed
+        with contextlib.suppress(OSError):
+            os.pwrite(self._file, _DISTRUST if failed else _TRUST, 0)
+
+    def close(self) -> None:
+        os.close(self._file)
+
+
 class _Writer(threading.Thread):
     """Takes all waiting jobs into one transaction, each in a savepoint, so that concurrent requests share one sync."""
 
@@ -156,9 +245,8 @@ class _Writer(threading.Thread):
         self._connection = connect(path)
         self._connection.execute("PRAGMA wal_autocheckpoint=1000")
         self._tx = SQLiteTx(self._connection)
-        self._lock = os.open(f"{path}.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        self.lock = _WriteLock(path)
         self._synchronous = True
-        self._log_failed = False
 
     def run(self) -> None:
         while (job := self._jobs.get()) is not None:
@@ -173,11 +261,11 @@ class _Writer(threading.Thread):
             if last:
                 break
         self._connection.close()
-        os.close(self._lock)
+        self.lock.close()
 
     def _commit(self, batch: list[_Job]) -> list[tuple[Any, BaseException | None]]:
         try:
-            self._take_lock()
+            self.lock.take()
         except (OSError, DatabaseBusy) as error:
             return [(None, error if isinstance(error, DatabaseBusy) else DatabaseFailed(str(error)))] * len(batch)
         try:
@@ -190,42 +278,20 @@ class _Writer(threading.Thread):
         except (sqlite3.Error, OSError) as error:
             failure = translate(error) if isinstance(error, sqlite3.Error) else DatabaseFailed(str(error))
             if isinstance(failure, DatabaseFailed):
-                self._distrust()
+                self.lock.note(failed=True)
             return [(None, failure) for _ in batch]
         finally:
             self._leave_transaction()
-            with contextlib.suppress(OSError):
-                fcntl.flock(self._lock, fcntl.LOCK_UN)
-
-    def _take_lock(self) -> None:
-        """Wait for the other processes' writers. Raises DatabaseBusy when one keeps the lock, as a stopped process does."""
-        deadline, pause = time.monotonic() + _BUSY_MS / 1000, 0.0002
-        while True:
-            try:
-                return fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise DatabaseBusy("another process keeps the lock of the database") from None
-            time.sleep(pause)
-            pause = min(pause * 1.5, 0.005)
-
-    def _distrust(self) -> None:
-        self._log_failed = True
-        with contextlib.suppress(OSError):
-            os.pwrite(self._lock, _DISTRUST, 0)
+            self.lock.leave()
 
     def _renew_log(self) -> None:
-        """After a failed sync the log may have lost what the kernel believes to be written: begin a new one before anything follows it.
-
-        Any process may have met the failure, so the note of it stands in the lock file.
-        """
-        if not self._log_failed and os.pread(self._lock, 1, 0) != _DISTRUST:
+        """After a failed sync the log may have lost what the kernel believes to be written: begin a new one before anything follows it."""
+        if not self.lock.log_failed():
             return
         busy, *_ = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         if busy:
             raise sqlite3.OperationalError("the log can't be renewed while it is read")
-        os.pwrite(self._lock, _TRUST, 0)
-        self._log_failed = False
+        self.lock.note(failed=False)
 
     def _savepoint(self, fn: Callable) -> tuple[Any, BaseException | None]:
         """Run one job; its own failure undoes only its own changes, a failure of the database ends the whole batch."""

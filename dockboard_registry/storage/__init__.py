@@ -81,7 +81,7 @@ class Upload(Protocol):
     async def pour(self, fill: Callable[[memoryview], int], hasher: Hasher | None = None) -> int:
         """Append what fill(buffer) puts into the driver's buffer, called in a thread until it returns 0 or enough came for one turn.
 
-        Returns the number of bytes. fill neither waits nor raises. Raises as `write` does.
+        Returns the number of bytes. fill waits a moment at most, and never raises. Raises as `write` does.
         """
 
     async def suspend(self) -> str:

@@ -6,11 +6,13 @@ no event loop reads from, so that the bytes are ours alone.
 
 import asyncio
 import re
+import select
 import time
 
 from tornado.iostream import StreamClosedError
 
 from ..errors import UploadInvalid
+from . import patience
 from .connection import WORK
 from .messages import ConnectionCut, EmptyBody, read_limited
 
@@ -42,6 +44,7 @@ class SocketBody(EmptyBody):
         self._begun = False
         self._cut = False
         self._backlog = memoryview(b"")
+        self._patience = 0
 
     @property
     def ended(self) -> bool:
@@ -84,20 +87,21 @@ class SocketBody(EmptyBody):
     async def copy_to(self, writer) -> int:
         """Give all bytes to an upload's writer, which fills its buffers from the socket in a thread. Raises ConnectionCut, UploadInvalid."""
         await self._begin()
-        received = 0
+        received, stream = 0, self._exchange.stream
         while not self.ended:
-            self._exchange.stream.paused = True
-            count = await writer.pour(self.fill)
+            stream.paused = True
+            with patience.waiting() as self._patience:
+                count = await writer.pour(self.fill)
             received += count
-            self._exchange.stream.paused = False
-            self._exchange.stream.moved += count
+            stream.paused = False
+            stream.moved += count
             if not count:
                 await self._ready()
-        self._exchange.stream.enter(WORK)
+        stream.enter(WORK)
         return received
 
     def fill(self, buffer: memoryview) -> int:
-        """Put what has come into the buffer, without waiting; 0 where nothing has. Called from one thread at a time."""
+        """Put what has come into the buffer; 0 where nothing came within our patience. Called from one thread at a time."""
         count = self._receive(buffer[: self._remaining])
         self._remaining -= count
         return count
@@ -112,7 +116,8 @@ class SocketBody(EmptyBody):
         if self._cut or not len(buffer):
             return 0
         try:
-            count = self._exchange.stream.socket.recv_into(buffer)
+            sock = self._exchange.stream.socket
+            count = patience.retry(lambda: sock.recv_into(buffer), sock, select.POLLIN, self._patience)
         except BlockingIOError:
             return 0
         except (OSError, AttributeError):

@@ -96,7 +96,7 @@ def test_push_against_two_collectors(tmp_path, rounds, figures):
         journal = Journal(tmp_path / "journal")
         shared = [journal.new_content(10_000)[1] for _ in range(LAYERS)]
         racers = [Racer(registry, journal, number, shared) for number in range(4)]
-        collectors = run_together(registry, racers, rounds(15, 1800))
+        collectors = run_together(registry, racers, rounds(10, 1800))
         assert [error for actor in (*racers, *collectors) for error in actor.errors] == []
         assert min(collector.runs for collector in collectors) >= 3 and sum(c.blobs for c in collectors) > 0
         forget_unreferenced(journal)
@@ -135,7 +135,7 @@ def test_a_lease_protects_what_head_has_promised(tmp_path, rounds, figures):
         journal = Journal(tmp_path / "journal")
         shared = [journal.new_content(10_000)[1] for _ in range(LAYERS)]
         racers = [Racer(registry, journal, number, shared) for number in range(4)]
-        collectors = run_together(registry, racers, rounds(7, 600))
+        collectors = run_together(registry, racers, rounds(5, 600))
         assert [error for actor in (*racers, *collectors) for error in actor.errors] == []
         assert [racer.refused for racer in racers] == [0, 0, 0, 0]
         forget_unreferenced(journal)

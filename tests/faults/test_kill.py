@@ -61,7 +61,7 @@ def test_kill_of_the_whole_registry(tmp_path, rounds, figures):
     registry = Registry(tmp_path / "data", workers=2, gc_grace=0, gc_interval=1).start()
     try:
         crew = hire(registry, Journal(tmp_path / "journal"))
-        for number in range(rounds(7, 300)):
+        for number in range(rounds(5, 300)):
             with Collector(registry) as collector, crew:
                 a_while(0.3, 1.2)
                 random.choice((registry.kill, lambda: kill_everything(registry)))()
@@ -77,7 +77,7 @@ def test_kill_of_one_worker(tmp_path, rounds, figures):
     registry = Registry(tmp_path / "data", workers=2).start()
     try:
         crew = hire(registry, Journal(tmp_path / "journal"))
-        for number in range(rounds(4, 300)):
+        for number in range(rounds(3, 300)):
             with crew:
                 a_while(0.2, 0.8)
                 before = registry.workers()

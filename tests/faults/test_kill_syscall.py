@@ -17,7 +17,7 @@ from tests.support.server import Registry, registry_pyz, wait_for
 
 CALLS = "fdatasync fsync pwrite64 pwritev write writev ftruncate unlink unlinkat mkdir mkdirat rename renameat2 link linkat openat".split()
 """What can change a file; SQLite writes with pwrite64, Python renames with rename."""
-STRIDE = {"pwrite64": 6}
+STRIDE = {"pwrite64": 15}
 """In short rounds; 1 for the other calls, of which there are few."""
 REPOSITORY = "kill/app"
 MOST = 2000

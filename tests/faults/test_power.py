@@ -57,7 +57,7 @@ def test_power_cut(tmp_path, layout, rounds, figures):
         registry = logged_elsewhere(registry_on(disks), tmp_path).start()
         stack.callback(registry.kill)
         crew = hire(registry, Journal(tmp_path / "journal"))
-        for number in range(rounds(5, 300)):
+        for number in range(rounds(4, 300)):
             power_cut(crew, disks)
             violations = start_again(registry) + after_fault(crew, figures)
             assert violations == [], f"round {number}"
