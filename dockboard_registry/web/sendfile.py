@@ -48,7 +48,7 @@ async def send(stream, file: int, start: int, stop: int, pool: Executor) -> int:
 
 
 def _fit_buffer(sock: socket.socket) -> None:
-    """For a client on this machine or beside it, a buffer that stays in the cache: 1.3 to 2 times the throughput of one that grows."""
+    """For a client on this machine or beside it, a buffer that stays in the cache; docs/performance.md has the spread."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT)
     rtt = int.from_bytes(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _RTT.stop)[_RTT], sys.byteorder)
     if 0 < rtt < _NEAR_MICROSECONDS:
