@@ -66,7 +66,7 @@ class Journalled:
         if style == "patch":
             return self.send((202,), "PATCH", location, {"Content-Type": OCTETS}, data).location, b""
         step = max(1, len(data) // 3)
-        for start in (0, step):
+        for start in range(0, min(2 * step, len(data)), step):
             chunk = data[start : start + step]
             headers = {"Content-Type": OCTETS, "Content-Range": f"{start}-{start + len(chunk) - 1}"}
             location = self.send((202,), "PATCH", location, headers, chunk).location
