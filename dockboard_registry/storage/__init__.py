@@ -79,7 +79,7 @@ class Upload(Protocol):
         """Append; hasher.update(data) runs beside it, off the loop. Raises StorageFull, StorageFailed, UploadLost."""
 
     async def pour(self, fill: Callable[[memoryview], int], hasher: Hasher | None = None) -> int:
-        """Append what fill(buffer) puts into the driver's buffer, called in a thread until it returns 0 or enough came for one turn.
+        """Append what fill(buffer) puts into the driver's buffer, called in a thread until it returns 0 (then the turn is over).
 
         Returns the number of bytes. fill waits a moment at most, and never raises. Raises as `write` does.
         """

@@ -26,7 +26,7 @@ _KEY = re.compile(r"[0-9a-f]{40}", re.A)
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _READ = 1 << 20
 _RESERVE_EVERY = 16 << 20
-_BUFFER, _TURN = 1 << 20, 16 << 20
+_BUFFER = 1 << 20
 _SMALL = 32 << 10
 _RESERVE_SHARE, _RESERVE_MOST = 0.05, 1 << 30
 
@@ -235,7 +235,7 @@ class FilesystemUpload:
         self._trim()
         hashing, total = None, 0
         for buffer in cycle(_thread_buffers()):
-            count = fill(buffer) if total < _TURN else 0
+            count = fill(buffer)
             if not count:
                 break
             if hashing is not None:

@@ -33,7 +33,7 @@ class _Limited:
 
     phase = IDLE
     moved = 0
-    paused = False
+    paused_at = 0.0
     detached = False
 
     def start(self) -> None:
@@ -47,7 +47,17 @@ class _Limited:
     def enter(self, phase: int) -> None:
         self.phase = phase
         self.phase_at = time.monotonic()
+        self.paused_at = 0.0
         self.mark = self.moved
+
+    def pause(self) -> None:
+        """From now until resume() the server is at work on what came: that time isn't counted against the client."""
+        self.paused_at = time.monotonic()
+
+    def resume(self) -> None:
+        if self.paused_at:
+            self.phase_at += time.monotonic() - self.paused_at
+            self.paused_at = 0.0
 
     def read_until_regex(self, regex, max_bytes=None):
         """The start of a wait for a request's header, and only that. What is buffered behind a closed connection is no request."""
@@ -97,10 +107,10 @@ class _Limited:
 
     def overdue(self, now: float, idle: float, header: float, body: float) -> bool:
         """Has the client used up the time of this phase? Begins a new window where enough has moved."""
-        age = now - self.phase_at
+        age = (self.paused_at or now) - self.phase_at
         if self.phase == MOVING and age > body:
-            slow = self.moved - self.mark < _RATE * body and not self.paused
-            self.phase_at, self.mark = now, self.moved
+            slow = self.moved - self.mark < _RATE * body
+            self.phase_at, self.mark = self.paused_at or now, self.moved
             return slow
         return (self.phase == IDLE and age > idle) or (self.phase == HEADER and age > header)
 

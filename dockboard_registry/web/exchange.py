@@ -113,7 +113,7 @@ class Exchange(HTTPMessageDelegate):
             return None
         self._unread -= len(chunk)
         if self.response is None:
-            self.stream.paused = True
+            self.stream.pause()
             taken = self._body.feed(chunk)
             taken.add_done_callback(self._unpause)
             return taken
@@ -122,7 +122,7 @@ class Exchange(HTTPMessageDelegate):
         return None
 
     def _unpause(self, _: asyncio.Future) -> None:
-        self.stream.paused = False
+        self.stream.resume()
 
     def finish(self) -> None:
         if self._body is not None:

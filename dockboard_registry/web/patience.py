@@ -1,37 +1,60 @@
-"""How long a thread that moves bytes waits for a client before it gives the wait back to the event loop.
+"""How long a thread that moves bytes stays with one client before it gives the transfer back to the event loop.
 
-A client that keeps up is ready again within a fraction of a millisecond, and a turn through the loop costs more than that. Threads
-are few, though: when more transfers wait than there are threads to spare, none of them waits in a thread.
+A client that keeps up is ready again within a fraction of a millisecond, and a turn through the loop costs more than that: it
+changes the thread, and often the core. Threads are few, though: when more transfers wait than there are threads to spare, none of
+them waits in a thread, and each gives way to the others early.
 """
 
 import select
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 _MILLISECONDS = 20
+_TURN_SECONDS = 0.5
 _AT_ONCE = 3
-_waiting = 0
+_ENOUGH = 8 << 20
+_transfers = 0
+
+
+class Turn:
+    """A transfer's stay in a thread. `moved` counts its bytes; what waits for the socket waits `milliseconds` at most."""
+
+    def __init__(self, milliseconds: int = 0):
+        self.milliseconds = milliseconds
+        self.moved = 0
+        self._end = 0.0
+
+    def over(self) -> bool:
+        """Shall the thread go to another transfer? The time of a turn begins with the first question, in the thread."""
+        if not self.moved:
+            self._end = time.monotonic() + _TURN_SECONDS
+            return False
+        return self.moved >= _ENOUGH and _crowded() or time.monotonic() >= self._end
+
+    def retry(self, step: Callable[[], int], file, event: int) -> int:
+        """step(), and once more when the socket became ready in time. Raises BlockingIOError where it did not, and what step raises."""
+        try:
+            return step()
+        except BlockingIOError:
+            if not self.milliseconds:
+                raise
+        poll = select.poll()
+        poll.register(file, event)
+        poll.poll(self.milliseconds)
+        return step()
+
+
+def _crowded() -> bool:
+    return _transfers > _AT_ONCE
 
 
 @contextmanager
-def waiting() -> Iterator[int]:
-    """Around one burst of a transfer: the milliseconds that its thread may wait."""
-    global _waiting
-    _waiting += 1
+def turn() -> Iterator[Turn]:
+    """Around one stay in a thread, the wait for a free thread included."""
+    global _transfers
+    _transfers += 1
     try:
-        yield _MILLISECONDS if _waiting <= _AT_ONCE else 0
+        yield Turn(0 if _crowded() else _MILLISECONDS)
     finally:
-        _waiting -= 1
-
-
-def retry(step: Callable[[], int], file, event: int, milliseconds: int) -> int:
-    """step(), and once more when the socket became ready in time. Raises BlockingIOError where it did not, and what step raises."""
-    try:
-        return step()
-    except BlockingIOError:
-        if not milliseconds:
-            raise
-    poll = select.poll()
-    poll.register(file, event)
-    poll.poll(milliseconds)
-    return step()
+        _transfers -= 1

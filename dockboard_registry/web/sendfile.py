@@ -16,7 +16,7 @@ from . import patience
 
 # Bytes that wait in the kernel unsent: little enough to stay in the processor's cache, and for a reader who does not read.
 _UNSENT = 256 << 10
-_BURST = 8 << 20
+_AT_ONCE = 8 << 20
 # Of struct tcp_info (linux/tcp.h): the shortest round trip seen, in microseconds; the average has delayed acknowledgements in it.
 _RTT = slice(148, 152)
 _NEAR_MICROSECONDS, _NEAR_BUFFER = 250, 256 << 10
@@ -34,13 +34,13 @@ async def send(stream, file: int, start: int, stop: int, pool: Executor) -> int:
     offset = start
     try:
         while offset < stop:
-            with patience.waiting() as milliseconds:
-                sent, blocked = await loop.run_in_executor(pool, _burst, out, file, offset, min(_BURST, stop - offset), milliseconds)
-            offset += sent
-            stream.moved += sent
+            with patience.turn() as turn:
+                blocked = await loop.run_in_executor(pool, _burst, out, file, offset, stop - offset, turn)
+            offset += turn.moved
+            stream.moved += turn.moved
             if blocked:
                 await _writable(loop, out)
-            elif not sent:
+            elif not turn.moved:
                 break
         return offset - start
     finally:
@@ -55,18 +55,18 @@ def _fit_buffer(sock: socket.socket) -> None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _NEAR_BUFFER)
 
 
-def _burst(out: int, file: int, offset: int, count: int, milliseconds: int) -> tuple[int, bool]:
-    """(bytes sent, whether the socket took no more for that long)."""
-    sent = 0
-    while sent < count:
+def _burst(out: int, file: int, offset: int, count: int, turn: patience.Turn) -> bool:
+    """Send at most count bytes in one turn; whether the socket took no more."""
+    while turn.moved < count and not turn.over():
         try:
-            step = patience.retry(lambda: os.sendfile(out, file, offset + sent, count - sent), out, select.POLLOUT, milliseconds)
+            sent = turn.retry(
+                lambda: os.sendfile(out, file, offset + turn.moved, min(_AT_ONCE, count - turn.moved)), out, select.POLLOUT)
         except BlockingIOError:
-            return sent, True
-        if not step:
+            return True
+        if not sent:
             break
-        sent += step
-    return sent, False
+        turn.moved += sent
+    return False
 
 
 async def _writable(loop: asyncio.AbstractEventLoop, descriptor: int) -> None:

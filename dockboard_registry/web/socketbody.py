@@ -44,7 +44,7 @@ class SocketBody(EmptyBody):
         self._begun = False
         self._cut = False
         self._backlog = memoryview(b"")
-        self._patience = 0
+        self._turn = patience.Turn()
 
     @property
     def ended(self) -> bool:
@@ -76,6 +76,7 @@ class SocketBody(EmptyBody):
         await self._begin()
         buffer = memoryview(bytearray(_BUFFER))
         while not self.ended:
+            self._turn = patience.Turn()
             if count := self.fill(buffer):
                 return bytes(buffer[:count])
             await self._ready()
@@ -89,11 +90,11 @@ class SocketBody(EmptyBody):
         await self._begin()
         received, stream = 0, self._exchange.stream
         while not self.ended:
-            stream.paused = True
-            with patience.waiting() as self._patience:
+            stream.pause()
+            with patience.turn() as self._turn:
                 count = await writer.pour(self.fill)
             received += count
-            stream.paused = False
+            stream.resume()
             stream.moved += count
             if not count:
                 await self._ready()
@@ -107,7 +108,13 @@ class SocketBody(EmptyBody):
         return count
 
     def _receive(self, buffer: memoryview) -> int:
-        """Bytes as they are on the wire, from what was buffered or from the socket."""
+        """Bytes as they are on the wire, 0 where the turn is over or nothing came."""
+        count = 0 if self._turn.over() else self._take(buffer)
+        self._turn.moved += count
+        return count
+
+    def _take(self, buffer: memoryview) -> int:
+        """Bytes from what was buffered or from the socket."""
         if self._backlog:
             count = min(len(buffer), len(self._backlog))
             buffer[:count] = self._backlog[:count]
@@ -117,7 +124,7 @@ class SocketBody(EmptyBody):
             return 0
         try:
             sock = self._exchange.stream.socket
-            count = patience.retry(lambda: sock.recv_into(buffer), sock, select.POLLIN, self._patience)
+            count = self._turn.retry(lambda: sock.recv_into(buffer), sock, select.POLLIN)
         except BlockingIOError:
             return 0
         except (OSError, AttributeError):
@@ -126,10 +133,10 @@ class SocketBody(EmptyBody):
         return count
 
     async def _ready(self) -> None:
-        """Wait until the socket has more. Raises ConnectionCut."""
+        """Wait until there is more. Raises ConnectionCut."""
         if self._cut or self._exchange.stream.closed():
             raise ConnectionCut
-        if self.ended:
+        if self.ended or self._backlog:
             return
         loop, descriptor = asyncio.get_running_loop(), self._exchange.stream.socket.fileno()
         arrival = loop.create_future()
