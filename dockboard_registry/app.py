@@ -1,16 +1,15 @@
 """The one place where objects are put together: configuration to services, for the server and for commands."""
 
 import asyncio
-import os
 import secrets
+import time
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
-from .config import Config
+from .config import Config, database_place
 from .db import DatabaseBusy, DatabaseFailed, DatabaseFull
-from .db import migrate as migrations
-from .db.sqlite import SQLiteDatabase, transact
+from .db.copy import Copy, CopyReport, shared_tables
+from .db.engines import Engine, engine
 from .domain import access, settings
 from .domain.blobs import Blobs
 from .domain.check import Checker, CheckReport
@@ -25,6 +24,9 @@ from .storage import StorageError
 from .storage import filesystem
 from .storage.filesystem import FilesystemStorage
 
+# How long a node waits at its first start for another to mark the store that both share.
+_MARK_SECONDS = 5.0
+_COPY_CONNECTIONS = 4
 _FAILURES = (DatabaseBusy, DatabaseFull, DatabaseFailed, StorageError)
 
 
@@ -33,7 +35,7 @@ class Services:
 
     def __init__(self, config: Config, epoch: str, metrics=None):
         self.metrics = metrics
-        self.db = SQLiteDatabase(config.database_file)
+        self.db = engine(config.database_place).open(config.database.connections)
         self.storage = FilesystemStorage(config.storage.root, config.storage.reserve)
         self.anonymous = access.anonymous(config.auth.anonymous or "push")
         gc = config.gc
@@ -58,30 +60,42 @@ def verify(config: Config) -> None:
 
     A server that took a lost database for a new registry would take every stored blob for garbage.
     """
-    root, path = config.storage.root, config.database_file
+    # At a first start another node may make id and marker between the two looks; looking again settles it.
+    if _strangers(config) and (why := _strangers(config)):
+        raise StartError(why)
+
+
+def _strangers(config: Config) -> str:
+    """Why database and store do not belong together, or nothing. The marker is written after the id, and noted after that."""
+    root, database = config.storage.root, engine(config.database_place)
+    exists = database.exists()
+    if exists and (why := database.unwritable()):
+        return why
+    known, marked = _known_store(database) if exists else (None, False)
     found = filesystem.marker(root)
-    if not path.exists() or path.stat().st_size == 0:
-        if found is not None:
-            raise StartError(f"{root} holds the files of a registry, but its database {path} is gone. Restore it from a backup")
-        return
-    if not os.access(path.parent, os.W_OK):
-        raise StartError(f"{path.parent} can't be written: it is read-only, or belongs to another user")
-    known, used = _known_store(path)
+    if not exists:
+        return f"{root} holds the files of a registry, but its database {database} is gone. Restore it from a backup" if found else ""
     if known is None and found is not None:
-        raise StartError(f"{root} holds the files of a registry that {path} does not know. Use its own database, or an empty directory")
-    if found is None and used:
-        raise StartError(f"{root} lacks the file {filesystem.MARKER} that the database {path} expects. Is the right disk mounted there?")
+        return f"{root} holds the files of a registry that {database} does not know. Use its own database, or an empty directory"
+    if found is None and marked:
+        return f"{root} lacks the file {filesystem.MARKER} that the database {database} expects. Is the right disk mounted there?"
     if found is not None and found != known:
-        raise StartError(f"{root} belongs to another database than {path}: its {filesystem.MARKER} is not the one expected")
+        return f"{root} belongs to another database than {database}: its {filesystem.MARKER} is not the one expected"
+    return ""
 
 
-def _known_store(path: Path) -> tuple[str | None, bool]:
+def _known_store(database: Engine) -> tuple[str | None, bool]:
+    """(the id that the store's marker has to carry, whether the store must be marked); of a schema not yet complete too."""
     try:
-        return transact(path, settings.known_store)
+        if not {"settings", "blobs"} <= database.tables():
+            return None, False
+        if source := database.transact(settings.unfinished_copy):
+            raise StartError(f"{database} is a copy of {source} that is not whole yet: run copy-database again")
+        return database.transact(settings.known_store)
     except (DatabaseBusy, DatabaseFull, DatabaseFailed) as error:
         raise StartError(
-            f"the database {path} can't be used: {error}. Nothing was changed. "
-            "If the file is damaged, restore it from a backup; never delete it, it knows what every stored file is"
+            f"the database {database} can't be used: {error}. Nothing was changed. "
+            "If it is damaged, restore it from a backup; never delete it, it knows what every stored file is"
         ) from error
 
 
@@ -91,16 +105,44 @@ def prepare(config: Config) -> None:
     try:
         verify(config)
         filesystem.make_directory(root)
-        filesystem.make_directory(config.database_file.parent)
+        engine(config.database_place).prepare(filesystem.make_directory)
         migrate(config)
-        filesystem.prepare(root, transact(config.database_file, settings.store_id))
+        _mark(config)
     except OSError as error:
         raise StartError(f"can't use the data directory {root}: {error.strerror}. Check that it is mounted and writable") from error
+    except (DatabaseBusy, DatabaseFull, DatabaseFailed) as error:
+        raise StartError(f"the database {engine(config.database_place)} can't be used: {error}") from error
+
+
+def _mark(config: Config) -> None:
+    """Tie database and store together by an id in both, made at the first start.
+
+    Of several nodes that start at once the one that made the id marks the store; the others wait for the mark, which comes only
+    where the store is the same. A node that died between the two leaves the marking to whoever waited in vain.
+    """
+    root, database, made = config.storage.root, engine(config.database_place), secrets.token_hex(16)
+    known = database.transact(lambda tx: settings.store_id(tx, made))
+    deadline = time.monotonic() + _MARK_SECONDS
+    while database.shared and known != made and filesystem.marker(root) is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+        verify(config)
+    filesystem.prepare(root, known)
+    database.transact(settings.store_is_marked)
+
+
+def is_shared(config: Config) -> bool:
+    """Whether servers on several machines may work on this database and store."""
+    return engine(config.database_place).shared
+
+
+def warnings(config: Config) -> list[str]:
+    """What the operator should know about the database server's settings."""
+    return engine(config.database_place).warnings()
 
 
 def migrate(config: Config) -> list[str]:
     """Bring the database to this version's schema; the names of the migrations that were applied now. Raises StartError."""
-    return migrations.migrate(config.database_file)
+    return engine(config.database_place).migrate()
 
 
 def run_check(config: Config, on_progress: Callable[[int, int], None]) -> CheckReport:
@@ -113,9 +155,37 @@ def run_gc(config: Config) -> GcReport:
     return _run(config, lambda services: services.collector.round())
 
 
+def run_copy(source_url: str, target_url: str, on_progress: Callable[[int, int], None]) -> CopyReport:
+    """The command `copy-database`: into an empty database, or on from where it was cut short. Raises StartError."""
+    source, target = engine(database_place(source_url)), engine(database_place(target_url))
+    if str(source) == str(target):
+        raise StartError("source and target are the same database")
+    if not source.exists():
+        raise StartError(f"there is no database {source}")
+    source.require_current()
+    target.prepare(filesystem.make_directory)
+    target.migrate()
+    try:
+        return asyncio.run(_copy(source, target, on_progress))
+    except _FAILURES as error:
+        raise StartError(f"the copying stopped: {error}. Run it again when the cause is mended; it goes on from there") from error
+
+
+async def _copy(source: Engine, target: Engine, on_progress: Callable[[int, int], None]) -> CopyReport:
+    opened = [source.open(_COPY_CONNECTIONS), target.open(_COPY_CONNECTIONS)]
+    try:
+        return await Copy(*opened, shared_tables(source, target), str(source), on_progress).run()
+    finally:
+        for database in opened:
+            database.close()
+
+
 def _run(config: Config, work: Callable[[Services], Awaitable[Any]]) -> Any:
-    if not config.database_file.exists():
-        raise StartError(f"there is no database {config.database_file}: name the data directory with --data, or database.url")
+    database = engine(config.database_place)
+    if not database.exists():
+        raise StartError(f"there is no database {database}: name the data directory with --data, or database.url")
+    verify(config)
+    database.require_current()
 
     async def main() -> Any:
         services = Services(config, secrets.token_hex(8))
@@ -124,8 +194,6 @@ def _run(config: Config, work: Callable[[Services], Awaitable[Any]]) -> Any:
         finally:
             services.close()
 
-    verify(config)
-    migrations.require_current(config.database_file)
     try:
         return asyncio.run(main())
     except _FAILURES as error:

@@ -85,6 +85,9 @@ def parser() -> argparse.ArgumentParser:
     _listen_flag(shown)
     shown.add_argument("what", choices=("show", "check"), help="print all keys and values, or only what is wrong")
     command("migrate", _migrate, "bring the database to this version; serve does so too")
+    copied = command("copy-database", _copy_database, "copy the whole database into an empty one, as from SQLite to MySQL; stop the servers first")
+    copied.add_argument("--from", dest="source", metavar="URL", required=True, help="database to copy, written as database.url")
+    copied.add_argument("--to", dest="target", metavar="URL", required=True, help="empty database; a copy that was cut short is continued")
     command("version", _version, "print version and commit")
     return top
 
@@ -178,6 +181,21 @@ def _migrate(parsed: argparse.Namespace) -> int:
 
     applied = app.migrate(loaded)
     print("\n".join(f"applied {name}" for name in applied) or "the database is up to date")
+    return 0
+
+
+def _copy_database(parsed: argparse.Namespace) -> int:
+    from . import app, kinds
+
+    for name, url in (("--from", parsed.source), ("--to", parsed.target)):
+        try:
+            if not kinds.DatabaseUrl().check(url):
+                raise ValueError("must name a database")
+        except ValueError as error:
+            raise StartError(f"{name} {error}") from None
+    with Progress() as progress:
+        report = app.run_copy(parsed.source, parsed.target, progress.show)
+    print(f"copied and compared {report.rows:,} rows of {report.tables} tables; put the new URL into database.url")
     return 0
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from . import kinds
+from .database_url import MySQLUrl, parse_mysql
 
 PREFIX = "DOCKBOARD_"
 # Names for the project's own tests, which may stand in the environment of a server that they start.
@@ -55,7 +56,8 @@ class ServerConfig:
 
 @dataclass(frozen=True)
 class DatabaseConfig:
-    url: str = option("", kinds.DatabaseUrl(), "sqlite:FILE; empty = registry.db in storage.root")
+    url: str = option("", kinds.DatabaseUrl(), "sqlite:FILE or mysql://USER:PASSWORD@HOST:PORT/NAME; empty = registry.db in storage.root")
+    connections: int = option(8, kinds.Number(4, 256), "connections to MySQL that one worker may have")
 
 
 @dataclass(frozen=True)
@@ -116,10 +118,9 @@ class Config:
         return self.server.workers or min(MOST_WORKERS, cores())
 
     @property
-    def database_file(self) -> Path:
-        """The SQLite file, absolute."""
-        name = self.database.url.partition(":")[2]
-        return Path(name).absolute() if name else self.storage.root / "registry.db"
+    def database_place(self) -> Path | MySQLUrl:
+        """The SQLite file, absolute, or where the MySQL database is."""
+        return database_place(self.database.url) or self.storage.root / "registry.db"
 
     @property
     def scheme(self) -> str:
@@ -163,6 +164,14 @@ SECTIONS = {section.name: section.type for section in fields(Config) if section.
 OPTIONS = {
     option.key: option for name, section in SECTIONS.items() for option in (Option(name, item) for item in fields(section))
 }
+
+
+def database_place(url: str) -> Path | MySQLUrl | None:
+    """What a right value of database.url names: an SQLite file, absolute, or a MySQL database; None where it is empty."""
+    scheme, _, rest = url.partition(":")
+    if scheme == "mysql":
+        return parse_mysql(url, kinds.is_loopback)
+    return Path(rest).absolute() if rest else None
 
 
 def cores() -> int:
@@ -259,7 +268,7 @@ def _nearest(word: str, known: Mapping[str, Any]) -> str:
 
 def _check(config: Config) -> None:
     """What concerns several options, and the files that they name."""
-    problems = [*_listen_problems(config), *_tls_problems(config.server)]
+    problems = [*_listen_problems(config), *_tls_problems(config.server), *_database_problems(config.database_place)]
     if problems:
         raise ConfigError(*problems)
 
@@ -281,6 +290,13 @@ def _tls_problems(server: ServerConfig) -> Iterator[str]:
     for key, name in (("tls_certificate", server.tls_certificate), ("tls_key", server.tls_key)):
         if name:
             yield from _file_problems(f"server.{key}", name, secret=key == "tls_key")
+
+
+def _database_problems(place: Path | MySQLUrl) -> Iterator[str]:
+    if isinstance(place, MySQLUrl):
+        for option, name in (("ca", place.ca), ("password_file", place.password_file)):
+            if name:
+                yield from _file_problems(f"database.url, {option}", name, secret=option == "password_file")
 
 
 def _file_problems(key: str, name: str, secret: bool) -> Iterator[str]:

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from .database_url import masked, parse_mysql
+
 HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 WHOLE_NUMBER = re.compile(r"-?[0-9]{1,18}")
 DECIMAL_NUMBER = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,9})?")
@@ -126,15 +128,18 @@ class BaseUrl(Text):
 
 @dataclass(frozen=True)
 class DatabaseUrl(Text):
-    """Empty, or sqlite:FILE."""
+    """Empty, sqlite:FILE, or the URL of a MySQL database; its password is not shown."""
 
     def parse(self, value: str) -> str:
         scheme, _, rest = value.partition(":")
         if scheme == "mysql":
-            raise ValueError("names MySQL, which is not in this version: use sqlite:FILE, or leave it out")
-        if value and (scheme != "sqlite" or rest in ("", ":memory:")):
-            raise ValueError(f"must be sqlite:FILE, not {described(value)}")
+            parse_mysql(value, is_loopback)
+        elif value and (scheme != "sqlite" or rest in ("", ":memory:")):
+            raise ValueError(f"must be sqlite:FILE or mysql://USER:PASSWORD@HOST:PORT/NAME, not {described(masked(value))}")
         return value
+
+    def toml(self, value: str) -> str:
+        return super().toml(masked(value))
 
 
 @dataclass(frozen=True)

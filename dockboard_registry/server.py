@@ -44,11 +44,14 @@ def serve(config: Config) -> int:
     logs.configure(config.log)
     raise_descriptor_limit()
     app.verify(config)
-    with data_lock(config.storage.root):
+    # On a database for several nodes the data directory is shared by them; SQLite's belongs to one server.
+    with contextlib.nullcontext() if app.is_shared(config) else data_lock(config.storage.root):
         check_tls(config)
         listeners = bind("server.listen", config.server.listen)
         metrics = bind("metrics.listen", config.metrics.listen) if config.metrics.listen else []
         app.prepare(config)
+        for warning in app.warnings(config):
+            log.warning("database: %s", warning)
         listen("server.listen", config.server.listen, listeners)
         listen("metrics.listen", config.metrics.listen, metrics)
         supervisor = Supervisor(config, listeners, metrics)

@@ -5,7 +5,9 @@
     scan(fn)   any number of statements on one snapshot, off the event loop; for lists and checks
     write(fn)  a read-write transaction; committed when fn returns, undone when it raises
 A function may run more than once (busy, deadlock), so it touches nothing but its Tx. Uniqueness is decided by constraints
-(`Tx.insert`), changes of state by compare-and-set in one statement (`Tx.run` returns the rows matched).
+(`Tx.insert`), changes of state by compare-and-set in one statement (`Tx.run` returns the rows matched). Write transactions may run
+beside each other (MySQL, READ COMMITTED): what one decides from a row that others change, it reads after `Tx.lock` of a row that
+every such change locks or writes too.
 """
 
 import time
@@ -28,12 +30,22 @@ class DatabaseFailed(Exception):
     """The database or the disk below it failed; the change was not acknowledged."""
 
 
+class OutcomeUnknown(DatabaseFailed):
+    """The connection was lost while COMMIT was under way: the change is there, whole, or not at all; reading tells which."""
+
+
 class Tx(Protocol):
     """One transaction. SQL is portable text with ? placeholders; parameters are scalars or bytes."""
 
     def one(self, sql: str, *parameters: Any) -> Row | None: ...
 
     def all(self, sql: str, *parameters: Any) -> list[Row]: ...
+
+    def lock(self, sql: str, *parameters: Any) -> Row | None:
+        """`one`, and no other write transaction changes or locks the rows found until this one ends. For writes only.
+
+        Where there is no row, nothing is locked: another transaction may insert it meanwhile.
+        """
 
     def run(self, sql: str, *parameters: Any) -> int:
         """Execute and return the number of rows that matched."""
@@ -47,10 +59,12 @@ class Database(Protocol):
 
     def scan(self, fn: Callable[[Tx], T]) -> Awaitable[T]: ...
 
-    def write(self, fn: Callable[[Tx], T], durable: bool = True) -> Awaitable[T]:
+    def write(self, fn: Callable[[Tx], T], durable: bool = True, repeatable: bool = False) -> Awaitable[T]:
         """Commit what fn did. durable=False: visible to all at once, but a power cut may undo it until a durable commit follows.
 
-        Raises DatabaseBusy, DatabaseFull or DatabaseFailed, and what fn raises; nothing is changed then.
+        repeatable: fn gives the right outcome also where it was committed before, so it runs again after a commit whose outcome is
+        unknown; without it that raises OutcomeUnknown. Raises DatabaseBusy, DatabaseFull or DatabaseFailed, and what fn raises;
+        but for OutcomeUnknown nothing is changed then.
         """
 
     def close(self) -> None: ...

@@ -1,14 +1,16 @@
 """Numbered SQL files, applied once each and in order; a newer schema than this program's is refused.
 
-Each file is one transaction together with its row in schema_versions, so that a kill leaves it applied or not at all.
+On SQLite each file is one transaction together with its row in schema_versions, so that a kill leaves it applied or not at all;
+mysql_migrate.py does the same where there are no such transactions.
 """
 
 import sqlite3
+from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 
 from ..errors import StartError
-from . import DatabaseBusy, DatabaseFailed, DatabaseFull, now
+from . import DatabaseBusy, DatabaseFailed, DatabaseFull, T, Tx, now
 from .sqlite import connect, translate
 
 _VERSIONS = "CREATE TABLE IF NOT EXISTS schema_versions (version BIGINT NOT NULL PRIMARY KEY, name VARCHAR(255) NOT NULL, applied_at BIGINT NOT NULL)"
@@ -45,26 +47,28 @@ def migrate(path: Path) -> list[str]:
         ) from error
 
 
-def require_current(path: Path) -> None:
+def require_current(name: str, tables: Callable[[], set[str]], transact: Callable[[Callable[[Tx], T]], T]) -> None:
     """Raise StartError unless the database has exactly this program's schema: commands beside a running server change none."""
     try:
-        connection = connect(path)
-        try:
-            newest = connection.execute("SELECT COALESCE(MAX(version), 0) FROM schema_versions").fetchone()[0]
-        finally:
-            connection.close()
-    except (sqlite3.Error, DatabaseBusy, DatabaseFailed, DatabaseFull) as error:
-        raise StartError(f"the database {path} can't be used: {error}") from error
-    _refuse_newer(newest)
-    if newest < files()[-1][0]:
-        raise StartError(f"the database {path} has the schema of an earlier version: stop its server, then run the command migrate")
+        newest = transact(newest_version) if "schema_versions" in tables() else 0
+    except (DatabaseBusy, DatabaseFailed, DatabaseFull) as error:
+        raise StartError(f"the database {name} can't be used: {error}") from error
+    known = files()[-1][0]
+    refuse_newer(newest, known)
+    if newest < known:
+        raise StartError(f"the database {name} has the schema of an earlier version, or none: stop its server, then run the command migrate")
+
+
+def newest_version(tx: Tx) -> int:
+    """The newest file that was applied; 0 before the first."""
+    return tx.one("SELECT COALESCE(MAX(version), 0) FROM schema_versions")[0]
 
 
 def _apply(connection: sqlite3.Connection, version: int, name: str, sql: str) -> bool:
     connection.execute("BEGIN IMMEDIATE")
     try:
         newest = connection.execute("SELECT COALESCE(MAX(version), 0) FROM schema_versions").fetchone()[0]
-        _refuse_newer(newest)
+        refuse_newer(newest, files()[-1][0])
         if version <= newest:
             return False
         for statement in statements(sql):
@@ -77,8 +81,8 @@ def _apply(connection: sqlite3.Connection, version: int, name: str, sql: str) ->
             connection.execute("ROLLBACK")
 
 
-def _refuse_newer(newest: int) -> None:
-    known = files()[-1][0]
+def refuse_newer(newest: int, known: int) -> None:
+    """Raise StartError where the database has a newer schema than this program knows."""
     if newest > known:
         raise StartError(
             f"the database has schema {newest}, this program knows schemas up to {known}. "

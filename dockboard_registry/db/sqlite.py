@@ -33,6 +33,8 @@ class SQLiteTx:
     def one(self, sql: str, *parameters: Any) -> Row | None:
         return self._execute(sql, parameters).fetchone()
 
+    lock = one  # a write transaction of SQLite is alone
+
     def all(self, sql: str, *parameters: Any) -> list[Row]:
         return self._execute(sql, parameters).fetchall()
 
@@ -135,7 +137,7 @@ class SQLiteDatabase:
         except sqlite3.Error as error:
             raise translate(error) from error
 
-    def write(self, fn: Callable[[SQLiteTx], T], durable: bool = True):
+    def write(self, fn: Callable[[SQLiteTx], T], durable: bool = True, repeatable: bool = False):
         """What needs no sync is done in place when nobody else writes: two writes into the page cache, and no way through a thread."""
         future = asyncio.get_running_loop().create_future()
         if durable or not self._jobs.empty() or not self._write_now(fn, future):

@@ -2,6 +2,9 @@
 
 A link carries a lease. HEAD, mount and upload renew it; what no manifest of the repository has referred to for longer than the
 lease leaves the repository (see collect.py). A client that was told "exists" therefore has that long to push its manifest.
+
+Locks, for databases where writers run beside each other: who needs a blob in a repository renews the link's row before it writes
+the need, and who would take the link away locks that row before it looks for needs. Likewise for the blob's row and its links.
 """
 
 from typing import NamedTuple
@@ -17,6 +20,8 @@ _FIND = (
     " JOIN blobs ON blobs.digest = repository_blobs.digest"
     " WHERE repositories.name = ? AND repository_blobs.digest = ?"
 )
+_KEY = "SELECT storage_key FROM blobs WHERE digest = ?"
+_LINK = "SELECT leased_at FROM repository_blobs WHERE repository_id = ? AND digest = ?"
 
 
 class Blob(NamedTuple):
@@ -29,7 +34,7 @@ class Blob(NamedTuple):
 
 
 def link(tx: Tx, repository_id: int, digest: str) -> None:
-    """Make the blob readable in the repository and begin its lease anew."""
+    """Make the blob readable in the repository and begin its lease anew. The caller has locked the blob's row."""
     at = now()
     if not renew(tx, repository_id, digest, at):
         tx.insert("INSERT INTO repository_blobs (repository_id, digest, leased_at) VALUES (?, ?, ?)", repository_id, digest, at)
@@ -42,10 +47,10 @@ def renew(tx: Tx, repository_id: int, digest: str, at: int) -> bool:
 
 def store(tx: Tx, digest: str, key: str, size: int) -> None:
     """Name the key as the blob's bytes. Bytes that were just verified replace older ones, so a new push mends a damaged blob."""
-    old = tx.one("SELECT storage_key FROM blobs WHERE digest = ?", digest)
+    old = tx.lock(_KEY, digest)
     if old is None and tx.insert("INSERT INTO blobs (digest, storage_key, size, created_at) VALUES (?, ?, ?, ?)", digest, key, size, now()):
         return
-    old = old or tx.one("SELECT storage_key FROM blobs WHERE digest = ?", digest)
+    old = old or tx.lock(_KEY, digest)
     tx.run("UPDATE blobs SET storage_key = ?, size = ? WHERE digest = ?", key, size, digest)
     condemn(tx, old[0])
 
@@ -78,7 +83,7 @@ class Blobs:
         blob = await self.find(repository, digest)
         at = now()
         if at - blob.leased_at > self._renew_after:
-            if not await self._db.write(lambda tx: renew(tx, blob.repository_id, digest, at), durable=False):
+            if not await self._db.write(lambda tx: renew(tx, blob.repository_id, digest, at), durable=False, repeatable=True):
                 raise BlobUnknown("this repository has no blob of that digest", digest=digest)
         return blob
 
@@ -108,6 +113,8 @@ class Blobs:
         """Link a blob that `source` has, or any repository when source is None; False where there is none."""
 
         def change(tx: Tx) -> bool:
+            if tx.lock(_KEY, digest) is None:
+                return False
             if source is not None:
                 found = tx.one(_FIND, source, digest)
             else:
@@ -117,17 +124,18 @@ class Blobs:
             link(tx, repositories.ensure(tx, repository), digest)
             return True
 
-        return await self._db.write(change)
+        return await self._db.write(change, repeatable=True)
 
     async def delete(self, repository: str, digest: str) -> None:
         """Take the blob out of the repository. Raises BlobUnknown; InUse while a manifest there refers to it."""
 
         def change(tx: Tx) -> None:
             found = repositories.find(tx, repository)
+            if tx.lock(_LINK, found, digest) is None:
+                raise BlobUnknown("this repository has no blob of that digest", digest=digest)
             user = tx.one("SELECT manifest_digest FROM manifest_blobs WHERE repository_id = ? AND blob_digest = ? LIMIT 1", found, digest)
             if user:
                 raise InUse("a manifest of this repository refers to the blob", f"delete manifest {user[0]} first", manifest=user[0])
-            if not tx.run("DELETE FROM repository_blobs WHERE repository_id = ? AND digest = ?", found, digest):
-                raise BlobUnknown("this repository has no blob of that digest", digest=digest)
+            tx.run("DELETE FROM repository_blobs WHERE repository_id = ? AND digest = ?", found, digest)
 
         await self._db.write(change)

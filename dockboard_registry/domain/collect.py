@@ -21,6 +21,7 @@ _UNUSED_LINKS = (
     " AND NOT EXISTS (SELECT 1 FROM manifest_blobs WHERE manifest_blobs.repository_id = repository_blobs.repository_id"
     " AND manifest_blobs.blob_digest = repository_blobs.digest)"
 )
+_LOCK_LINK = "SELECT leased_at FROM repository_blobs WHERE repository_id = ? AND digest = ?"
 _DELETE_UNUSED_LINK = (
     "DELETE FROM repository_blobs WHERE repository_id = ? AND digest = ? AND leased_at <= ?"
     " AND NOT EXISTS (SELECT 1 FROM manifest_blobs WHERE manifest_blobs.repository_id = repository_blobs.repository_id"
@@ -29,6 +30,7 @@ _DELETE_UNUSED_LINK = (
 _UNLINKED_BLOBS = (
     "SELECT digest, storage_key FROM blobs WHERE NOT EXISTS (SELECT 1 FROM repository_blobs WHERE repository_blobs.digest = blobs.digest)"
 )
+_LOCK_BLOB = "SELECT storage_key FROM blobs WHERE digest = ?"
 _DELETE_UNLINKED_BLOB = (
     "DELETE FROM blobs WHERE digest = ? AND storage_key = ?"
     " AND NOT EXISTS (SELECT 1 FROM repository_blobs WHERE repository_blobs.digest = blobs.digest)"
@@ -94,11 +96,11 @@ class Collector:
     async def _unlink(self) -> int:
         cutoff = now() - self._lease
         rows = await self._db.scan(lambda tx: tx.all(_UNUSED_LINKS, cutoff))
-        return await self._each(rows, lambda tx, repository_id, digest: tx.run(_DELETE_UNUSED_LINK, repository_id, digest, cutoff))
+        return await self._each(rows, lambda tx, repository_id, digest: _unlink(tx, repository_id, digest, cutoff))
 
     async def _drop_blobs(self) -> int:
         rows = await self._db.scan(lambda tx: tx.all(_UNLINKED_BLOBS))
-        return await self._each(rows, lambda tx, digest, key: _take(tx, key, _DELETE_UNLINKED_BLOB, digest, key))
+        return await self._each(rows, _drop)
 
     async def _sweep(self) -> tuple[int, int]:
         """Delete the bytes first, then the row: a crash between leaves a row whose deletion is repeated, never a stray."""
@@ -124,11 +126,22 @@ class Collector:
         return await self._db.scan(lambda tx: [key for key in keys if not _named(tx, key)])
 
     async def _each(self, rows: list, step) -> int:
-        """Sum of step(tx, *row) over the rows, in short transactions that let pushes between them."""
+        """Sum of step(tx, *row) over the rows, in short transactions that let pushes between them; in order, as pushes lock them."""
         done = 0
-        for batch in _batches(rows):
+        for batch in _batches(sorted(rows)):
             done += await self._db.write(lambda tx: sum(step(tx, *row) for row in batch))
         return done
+
+
+def _unlink(tx: Tx, repository_id: int, digest: str, cutoff: int) -> int:
+    """The lock comes first, so that the deed sees what the push that held the row has committed."""
+    tx.lock(_LOCK_LINK, repository_id, digest)
+    return tx.run(_DELETE_UNUSED_LINK, repository_id, digest, cutoff)
+
+
+def _drop(tx: Tx, digest: str, key: str) -> int:
+    tx.lock(_LOCK_BLOB, digest)
+    return _take(tx, key, _DELETE_UNLINKED_BLOB, digest, key)
 
 
 def _take(tx: Tx, key: str, delete: str, *parameters) -> int:

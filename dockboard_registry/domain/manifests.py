@@ -22,6 +22,7 @@ _BY_DIGEST = (
     " JOIN manifests ON manifests.repository_id = repositories.id"
     " WHERE repositories.name = ? AND manifests.digest = ?"
 )
+_TYPE = "SELECT media_type FROM manifests WHERE repository_id = ? AND digest = ?"
 _LARGE = 64 << 10
 _NAMED = 100
 
@@ -74,7 +75,7 @@ class Manifests:
             for name in names:
                 tags.point(tx, repository_id, name, digest)
 
-        await self._db.write(change)
+        await self._db.write(change, repeatable=True)
         return Stored(digest, document.subject, names)
 
     async def _read(self, body: bytes, content_type: str, algorithm: str) -> tuple[Document, str]:
@@ -92,6 +93,7 @@ class Manifests:
             repository_id = repositories.find(tx, repository)
             if repository_id is None:
                 raise NameUnknown("this registry has no repository of that name")
+            tx.lock(_TYPE, repository_id, digest)
             parent = tx.one("SELECT parent_digest FROM manifest_children WHERE repository_id = ? AND child_digest = ? LIMIT 1", repository_id, digest)
             if parent:
                 raise InUse("an index of this repository refers to the manifest", f"delete index {parent[0]} first", index=parent[0])
@@ -104,36 +106,42 @@ class Manifests:
 
 
 def _store(tx: Tx, repository_id: int, digest: str, document: Document, body: bytes) -> None:
-    children = {entry.digest for entry in document.children if _has_manifest(tx, repository_id, entry.digest)}
+    """Rows are locked in one order, kind by kind and by digest, so that pushes wait for each other and seldom have to start again."""
+    known = tx.lock(_TYPE, repository_id, digest)
+    children = {entry.digest for entry in _ordered(document.children) if tx.lock(_TYPE, repository_id, entry.digest)}
     others = document.blobs + [entry for entry in document.children if entry.digest not in children]
-    held = {entry.digest for entry in others if _hold(tx, repository_id, entry)}
+    held = {entry.digest for entry in _ordered(others) if _hold(tx, repository_id, entry)}
     missing = [entry.digest for entry in others if entry.required and entry.digest not in held]
     if missing:
         raise ManifestBlobUnknown(f"this repository lacks {len(missing)} of what the manifest refers to", digests=missing[:_NAMED])
+    if known is None and not _insert(tx, repository_id, digest, document, body):
+        known = tx.lock(_TYPE, repository_id, digest)
+    if known is not None:
+        _refuse_other_type(known[0], document.media_type)
+    # Of a manifest that is here already too: a foreign layer may have been pushed since.
+    for blob in sorted(held):
+        tx.insert("INSERT INTO manifest_blobs (repository_id, manifest_digest, blob_digest) VALUES (?, ?, ?)", repository_id, digest, blob)
+    for child in sorted(children):
+        tx.insert("INSERT INTO manifest_children (repository_id, parent_digest, child_digest) VALUES (?, ?, ?)", repository_id, digest, child)
+
+
+def _ordered(entries: list[Descriptor]) -> list[Descriptor]:
+    return sorted(entries, key=lambda entry: entry.digest)
+
+
+def _insert(tx: Tx, repository_id: int, digest: str, document: Document, body: bytes) -> bool:
     annotations = json.dumps(document.annotations) if document.annotations else None
-    new = tx.insert(
+    return tx.insert(
         "INSERT INTO manifests (repository_id, digest, media_type, artifact_type, subject, size, pushed_at, annotations, body)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         *(repository_id, digest, document.media_type, document.artifact_type, document.subject, len(body), now(), annotations, body),
     )
-    if not new:
-        _refuse_other_type(tx, repository_id, digest, document.media_type)
-    # Of a manifest that is here already too: a foreign layer may have been pushed since.
-    for blob in held:
-        tx.insert("INSERT INTO manifest_blobs (repository_id, manifest_digest, blob_digest) VALUES (?, ?, ?)", repository_id, digest, blob)
-    for child in children:
-        tx.insert("INSERT INTO manifest_children (repository_id, parent_digest, child_digest) VALUES (?, ?, ?)", repository_id, digest, child)
 
 
-def _refuse_other_type(tx: Tx, repository_id: int, digest: str, media_type: str) -> None:
+def _refuse_other_type(known: str, media_type: str) -> None:
     """The same bytes can't be two things: without mediaType inside, the first Content-Type they came with counts."""
-    row = tx.one("SELECT media_type FROM manifests WHERE repository_id = ? AND digest = ?", repository_id, digest)
-    if row[0] != media_type:
-        raise ManifestInvalid(f"these bytes are in this repository already, as {row[0]}", "push them with that Content-Type")
-
-
-def _has_manifest(tx: Tx, repository_id: int, digest: str) -> bool:
-    return tx.one("SELECT 1 FROM manifests WHERE repository_id = ? AND digest = ?", repository_id, digest) is not None
+    if known != media_type:
+        raise ManifestInvalid(f"these bytes are in this repository already, as {known}", "push them with that Content-Type")
 
 
 def _hold(tx: Tx, repository_id: int, descriptor: Descriptor) -> bool:

@@ -1,24 +1,35 @@
 """What the registry notes about itself in the database."""
 
-import secrets
-
 from ..db import Database, Tx
 
 
 def known_store(tx: Tx) -> tuple[str | None, bool]:
-    """(the id that the store's marker has to carry, whether the store should have content); of a schema not yet complete too."""
-    tables = {name for (name,) in tx.all("SELECT name FROM sqlite_master")}
-    if not {"settings", "blobs"} <= tables:
-        return None, False
-    row = tx.one("SELECT value FROM settings WHERE name = 'store_id'")
-    return (row[0] if row else None), tx.one("SELECT 1 FROM blobs LIMIT 1") is not None
+    """(the id that the store's marker has to carry, whether the store must be marked already)."""
+    marked = _value(tx, "store_marked") is not None or tx.one("SELECT 1 FROM blobs LIMIT 1") is not None
+    return _value(tx, "store_id"), marked
 
 
-def store_id(tx: Tx) -> str:
-    """The store's id, made where there is none."""
-    made = secrets.token_hex(16)
-    tx.insert("INSERT INTO settings (name, value) VALUES ('store_id', ?)", made)
-    return tx.one("SELECT value FROM settings WHERE name = 'store_id'")[0]
+def unfinished_copy(tx: Tx) -> str | None:
+    """The database of which this one is a copy that is not whole yet (see db/copy.py)."""
+    return _value(tx, "copy_from")
+
+
+def store_id(tx: Tx, made: str) -> str:
+    """The store's id; it becomes `made` where there is none."""
+    if _value(tx, "store_id") is None:
+        tx.insert("INSERT INTO settings (name, value) VALUES ('store_id', ?)", made)
+    return _value(tx, "store_id")
+
+
+def store_is_marked(tx: Tx) -> None:
+    """From now on a store without marker is not this registry's."""
+    if _value(tx, "store_marked") is None:
+        tx.insert("INSERT INTO settings (name, value) VALUES ('store_marked', 'yes')")
+
+
+def _value(tx: Tx, name: str) -> str | None:
+    row = tx.one("SELECT value FROM settings WHERE name = ?", name)
+    return row[0] if row else None
 
 
 async def database_answers(db: Database) -> None:

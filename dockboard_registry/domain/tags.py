@@ -4,13 +4,16 @@ from ..db import Database, Tx, now
 from ..errors import ManifestUnknown, NameUnknown
 from . import repositories
 
+_MOVE = "UPDATE tags SET digest = ?, updated_at = ? WHERE repository_id = ? AND name = ?"
+
 
 def point(tx: Tx, repository_id: int, tag: str, digest: str) -> None:
     """Let the tag point to the manifest; the tag is made or moved."""
     at = now()
-    moved = tx.run("UPDATE tags SET digest = ?, updated_at = ? WHERE repository_id = ? AND name = ?", digest, at, repository_id, tag)
-    if not moved:
-        tx.insert("INSERT INTO tags (repository_id, name, digest, updated_at) VALUES (?, ?, ?, ?)", repository_id, tag, digest, at)
+    if tx.run(_MOVE, digest, at, repository_id, tag):
+        return
+    if not tx.insert("INSERT INTO tags (repository_id, name, digest, updated_at) VALUES (?, ?, ?, ?)", repository_id, tag, digest, at):
+        tx.run(_MOVE, digest, at, repository_id, tag)  # another push made it meanwhile; this one comes later
 
 
 class Tags:

@@ -8,6 +8,7 @@ bytes may be older than the row.
 
 import asyncio
 import hashlib
+import itertools
 import secrets
 import time
 from collections import OrderedDict
@@ -61,9 +62,9 @@ class Uploads:
             if tx.one("SELECT 1 FROM uploads LIMIT 1 OFFSET ?", self._limit - 1):
                 raise TooManyRequests("too many uploads are open", headers={"Retry-After": "60"})
             at = now()
-            tx.run(_INSERT, *session, at, at)
+            tx.insert(_INSERT, *session, at, at)  # False where a run before was committed: nobody else has this id
 
-        await self._db.write(insert, durable=False)
+        await self._db.write(insert, durable=False, repeatable=True)
         return session
 
     async def find(self, repository: str, id: str) -> Session:
@@ -115,13 +116,15 @@ class Uploads:
         """The session with what was written; raises UploadUnknown where it was cancelled meanwhile."""
         saved = session._replace(size=size, state=state, digest=digest, epoch=self._epoch, generation=session.generation + 1)
 
-        def update(tx: Tx) -> int:
-            return tx.run(
+        def update(tx: Tx) -> bool:
+            changed = tx.run(
                 "UPDATE uploads SET size = ?, state = ?, digest = ?, epoch = ?, generation = ?, updated_at = ? WHERE id = ? AND generation = ?",
                 *(size, state, digest, self._epoch, saved.generation, now(), session.id, session.generation),
             )
+            # A run before may have been committed; the generation is raised only by who holds the bytes.
+            return changed > 0 or tx.one(_FIND, session.id) == tuple(saved)
 
-        if not await self._db.write(update, durable=False):
+        if not await self._db.write(update, durable=False, repeatable=True):
             raise UploadUnknown("the upload was cancelled meanwhile, or has expired")
         return saved
 
@@ -133,14 +136,18 @@ class Uploads:
 
     async def record(self, session: Session, size: int, digest: str) -> None:
         """The one transaction that makes durable bytes a blob of the repository."""
+        runs = itertools.count()
 
         def change(tx: Tx) -> None:
+            again = next(runs) > 0
             if not tx.run("DELETE FROM uploads WHERE id = ? AND generation = ?", session.id, session.generation):
+                if again and tx.one("SELECT 1 FROM blobs WHERE storage_key = ?", session.storage_key):
+                    return  # the run before was committed, though its answer was lost
                 raise UploadUnknown("the upload was cancelled meanwhile, or has expired")
             blobs.store(tx, digest, session.storage_key, size)
             blobs.link(tx, repositories.ensure(tx, session.repository), digest)
 
-        await self._db.write(change)
+        await self._db.write(change, repeatable=True)
 
     def trusted_digest(self, session: Session) -> str | None:
         return session.digest if session.epoch == self._epoch else None

@@ -13,6 +13,7 @@ import errno
 import fcntl
 import os
 import re
+import secrets
 import threading
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -39,7 +40,7 @@ def prepare(root: Path, store_id: str) -> None:
         (blobs / f"{number:02x}").mkdir(mode=0o700, exist_ok=True)
     sync_directory(blobs)
     if not (root / MARKER).exists():
-        temporary = root / f"{MARKER}.new"
+        temporary = root / f"{MARKER}.new.{os.getpid()}.{secrets.token_hex(4)}"  # other nodes may do this at the same time
         temporary.write_text(store_id + "\n")
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import sqlite3
 import sys
 from pathlib import Path
 from typing import Any
@@ -39,7 +38,7 @@ async def count_up(db: Any, name: str, times: int) -> None:
     sys.stdin.readline()
 
     def step(tx: Any) -> int:
-        ((value,),) = tx.all("SELECT value FROM settings WHERE name = 'shared'")
+        (value,) = tx.lock("SELECT value FROM settings WHERE name = 'shared'")
         return tx.run("UPDATE settings SET value = ? WHERE name = 'shared' AND value = ?", str(int(value) + 1), value)
 
     for number in range(times):
@@ -67,13 +66,13 @@ async def insert_same(db: Any, names: list[str]) -> None:
 
 
 def lock(driver: Any) -> None:
-    """Hold the database's write lock as a foreign program would, which knows nothing of our queue, until told to go on."""
-    connection = sqlite3.connect(driver.path, isolation_level=None)
-    connection.execute("BEGIN IMMEDIATE")
-    say("locked")
-    sys.stdin.readline()
-    connection.execute("ROLLBACK")
-    connection.close()
+    """Hold the database's write lock until told to go on."""
+
+    def hold() -> None:
+        say("locked")
+        sys.stdin.readline()
+
+    driver.lock(hold)
     say("unlocked")
 
 

@@ -5,16 +5,22 @@ Besides opening itself, a driver does to its bytes and rows what no client could
 
 import contextlib
 import json
+import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from dockboard_registry.db import migrate
+import pymysql
+
+from dockboard_registry.config import database_place
+from dockboard_registry.db import migrate, mysql_migrate
+from dockboard_registry.db.mysql import MySQLDatabase
 from dockboard_registry.db.sqlite import SQLiteDatabase
 from dockboard_registry.storage import filesystem
 from dockboard_registry.storage.filesystem import FilesystemStorage
+from tests.support import mariadb
 
 ROOT = Path(__file__).parents[2]
 CHILD_SECONDS = 50
@@ -71,6 +77,14 @@ class SQLiteDriver:
         """A connection of its own, as another process has."""
         return SQLiteDatabase(self.path)
 
+    def lock(self, hold: Callable[[], None]) -> None:
+        """Keep everyone from writing during hold(), as a foreign program would, which knows nothing of our queue."""
+        connection = sqlite3.connect(self.path, isolation_level=None)
+        connection.execute("BEGIN IMMEDIATE")
+        hold()
+        connection.execute("ROLLBACK")
+        connection.close()
+
     @staticmethod
     def leave_no_room(tx: Any) -> None:
         """Let every further growth of the database through this Tx's connection fail as on a full disk."""
@@ -86,8 +100,54 @@ class SQLiteDriver:
         self.path.write_bytes(b"no database" * 1000)
 
 
+class MySQLDriver:
+    """One database of the session's MariaDB. Its URL lies in the directory, for child processes."""
+
+    name = "mysql"
+
+    def __init__(self, directory: Path):
+        self.directory = directory
+        directory.mkdir(parents=True, exist_ok=True)
+        noted = directory / "url"
+        if not noted.exists():
+            server = mariadb.shared()
+            noted.write_text(server.url(server.make()))
+        self.url = database_place(noted.read_text())
+        mysql_migrate.migrate(self.url)
+
+    def open(self) -> MySQLDatabase:
+        return MySQLDatabase(self.url)
+
+    def _connect(self) -> pymysql.Connection:
+        """Another program's connection."""
+        return pymysql.connect(host=self.url.host, port=self.url.port, user=self.url.user, password=self.url.password, database=self.url.name)
+
+    def lock(self, hold: Callable[[], None]) -> None:
+        """Keep everyone from writing settings during hold(), as somebody at a prompt who forgot to commit."""
+        with contextlib.closing(self._connect()) as connection:
+            cursor = connection.cursor()
+            cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            cursor.execute("BEGIN")
+            cursor.execute("SELECT * FROM settings FOR UPDATE")
+            hold()
+            connection.rollback()
+
+    @staticmethod
+    def leave_no_room(tx: Any) -> None:
+        """Let the server answer every new row of settings as a full disk does."""
+        tx.run("CREATE TRIGGER no_room BEFORE INSERT ON settings FOR EACH ROW SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = 1114")
+
+    @staticmethod
+    def make_room(tx: Any) -> None:
+        tx.run("DROP TRIGGER no_room")
+
+    def corrupt(self) -> None:
+        """Make what is stored unreadable. The database is closed."""
+        mariadb.shared().execute(f"DROP DATABASE `{self.url.name}`")
+
+
 STORAGES = {driver.name: driver for driver in (FilesystemDriver,)}
-DATABASES = {driver.name: driver for driver in (SQLiteDriver,)}
+DATABASES = {driver.name: driver for driver in (SQLiteDriver, MySQLDriver)}
 
 
 class Child:

@@ -6,6 +6,7 @@ import atexit
 import functools
 import os
 import re
+import secrets
 import shutil
 import signal
 import socket
@@ -59,7 +60,7 @@ class Registry:
 
     The first start takes a free port, later ones keep it, so that clients can go on. Settings are keyword
     arguments named section_key: `gc_grace=0` is DOCKBOARD_GC_GRACE=0. `prefix` is a command to run it under (strace, prlimit);
-    `pid` is then the pid of that command. Standard error goes to `log`, standard output to `output`, both beside `root`.
+    `pid` is then the pid of that command. `database="mysql"` makes a database for it on the session's MariaDB. Standard error goes to `log`, standard output to `output`, both beside `root`.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Registry:
         *,
         prefix: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
+        database: str = "",
         **settings: object,
     ) -> None:
         self.root = Path(root)
@@ -83,10 +85,22 @@ class Registry:
         self._command = [*prefix, python, str(registry_pyz())]
         self._extra = dict(environment or {})
         self._settings = {"server_workers": workers, "storage_root": self.root, **settings}
+        if database == "mysql":
+            from tests.support import mariadb
+
+            self._settings["database_url"] = mariadb.shared().url(mariadb.shared().make())
 
     def configure(self, **settings: object) -> None:
         """Change settings for the next start."""
         self._settings.update(settings)
+
+    def sibling(self) -> Registry:
+        """Another node of the same registry: same data, same settings, a port and a log of its own."""
+        made = Registry(self.root)
+        made._extra, made._settings = self._extra, dict(self._settings)
+        name = f"{self.root.name}-{secrets.token_hex(3)}"
+        made.log, made.output = self.root.with_name(name + ".log"), self.root.with_name(name + ".out")
+        return made
 
     @property
     def address(self) -> str:

@@ -33,7 +33,7 @@ def test_without_anything_it_serves_on_loopback_only():
     found = config.load({}, {})
     assert found.server.listen == "127.0.0.1:5000"
     assert found.storage.root == Path.cwd() / "registry-data"
-    assert found.database_file == found.storage.root / "registry.db"
+    assert found.database_place == found.storage.root / "registry.db"
     assert found.auth.anonymous == ""
     assert found.metrics.listen == ""
     assert found.log.access is True
@@ -131,7 +131,7 @@ def test_names_of_tests_and_of_others_are_left_alone():
         ("[log]\naccess = 'yes'", 'log.access must be true or false, not "yes"'),
         ("[log]\nlevel = 'loud'", 'log.level must be one of debug, info, warning, error, not "loud"'),
         ("[auth]\nanonymous = 'all'", "auth.anonymous must be one of (empty), none, pull, push"),
-        ("[database]\nurl = 'mysql://u@h/d'", "MySQL, which is not in this version"),
+        ("[database]\nurl = 'mysql://u@h/'", "database.url must name user, host and database"),
         ("[database]\nurl = 'registry.db'", "database.url must be sqlite:FILE"),
         ("[database]\nurl = 'sqlite::memory:'", "database.url must be sqlite:FILE"),
         ("[server]\nexternal_url = 'https://h/path'", "server.external_url must be http:// or https://"),
@@ -235,6 +235,6 @@ def test_reload_reads_the_file_again(tmp_path):
 def test_a_database_elsewhere_is_found_from_any_directory(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     found = config.load({}, {"DOCKBOARD_DATABASE_URL": "sqlite:fast/my.db", "DOCKBOARD_STORAGE_ROOT": "data"})
-    assert found.database_file == tmp_path / "fast/my.db"
+    assert found.database_place == tmp_path / "fast/my.db"
     assert found.storage.root == tmp_path / "data"
     assert os.listdir(tmp_path) == []

@@ -142,9 +142,9 @@ class Between:
         await self._interrupt("scan")
         return await self._db.scan(fn)
 
-    async def write(self, fn: Callable, durable: bool = True) -> Any:
+    async def write(self, fn: Callable, durable: bool = True, repeatable: bool = False) -> Any:
         await self._interrupt("write")
-        return await self._db.write(fn, durable)
+        return await self._db.write(fn, durable, repeatable)
 
     def close(self) -> None:
         self._db.close()

@@ -1,0 +1,176 @@
+"""Which database: one class each with the same few methods, chosen by what database.url names."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from ..database_url import MySQLUrl
+from . import Database, T, Tx, migrate, sqlite
+
+
+class Table(NamedTuple):
+    """A table's columns and those of its primary key, in order. large: rows may have megabytes."""
+
+    name: str
+    columns: list[str]
+    key: list[str]
+    large: bool
+
+
+class Engine(Protocol):
+    shared: bool  # servers on several machines may use the database at once
+
+    def prepare(self, make_directory: Callable[[Path], None]) -> None:
+        """Make the place of a new database. Raises OSError."""
+
+    def unwritable(self) -> str:
+        """Why no change can be made at its place, or nothing."""
+
+    def exists(self) -> bool:
+        """False where there is nothing at its place. A MySQL database is made by its operator."""
+
+    def tables(self) -> set[str]:
+        """The names of its tables. Raises DatabaseBusy, DatabaseFailed."""
+
+    def migrate(self) -> list[str]:
+        """Bring it to this program's schema; the names of the migrations applied now. Raises StartError."""
+
+    def layout(self) -> list[Table]:
+        """All tables but those of the migrations. Raises DatabaseBusy, DatabaseFailed."""
+
+    def require_current(self) -> None:
+        """Raise StartError unless the schema is exactly this program's: commands beside a running server change none."""
+
+    def transact(self, fn: Callable[[Tx], T]) -> T:
+        """One write transaction before there is an event loop. fn is repeatable. Raises as Database.write does."""
+
+    def warnings(self) -> list[str]:
+        """Sentences about settings of the server that endanger what is stored."""
+
+    def open(self, connections: int) -> Database:
+        """The database for this process; after fork."""
+
+
+# (table,) column, type, place in the primary key from 1 or 0; in the order of the columns.
+_SQLITE_COLUMNS = "SELECT name, type, pk FROM pragma_table_info(?) ORDER BY cid"
+_MYSQL_COLUMNS = (
+    "SELECT c.table_name, c.column_name, c.data_type, COALESCE(k.ordinal_position, 0) FROM information_schema.columns c"
+    " LEFT JOIN information_schema.key_column_usage k ON k.table_schema = c.table_schema AND k.table_name = c.table_name"
+    " AND k.column_name = c.column_name AND k.constraint_name = 'PRIMARY'"
+    " WHERE c.table_schema = DATABASE() ORDER BY c.table_name, c.ordinal_position"
+)
+
+
+def _registry(tables: set[str]) -> set[str]:
+    """Those that the numbered files make."""
+    return {name for name in tables if not name.startswith(("schema_", "sqlite_"))}
+
+
+def _layout(rows: list[tuple]) -> list[Table]:
+    found: dict[str, list[tuple]] = {}
+    for table, *column in rows:
+        found.setdefault(table, []).append(tuple(column))
+    return [_table(name, columns) for name, columns in found.items()]
+
+
+def _table(name: str, columns: list[tuple]) -> Table:
+    key = sorted((place, column) for column, _, place in columns if place)
+    return Table(name, [column for column, *_ in columns], [column for _, column in key], any(kind.upper() == "LONGBLOB" for _, kind, _ in columns))
+
+
+def engine(place: Path | MySQLUrl) -> Engine:
+    return MySQLEngine(place) if isinstance(place, MySQLUrl) else SQLiteEngine(place)
+
+
+class SQLiteEngine:
+    shared = False
+
+    def __init__(self, path: Path):
+        self._path = path
+
+    def __str__(self) -> str:
+        return str(self._path)
+
+    def prepare(self, make_directory: Callable[[Path], None]) -> None:
+        make_directory(self._path.parent)
+
+    def unwritable(self) -> str:
+        folder = self._path.parent
+        return "" if os.access(folder, os.W_OK) else f"{folder} can't be written: it is read-only, or belongs to another user"
+
+    def exists(self) -> bool:
+        return self._path.exists() and self._path.stat().st_size > 0
+
+    def tables(self) -> set[str]:
+        return self.transact(lambda tx: {name for (name,) in tx.all("SELECT name FROM sqlite_master WHERE type = 'table'")})
+
+    def layout(self) -> list[Table]:
+        names = _registry(self.tables())
+        return _layout(self.transact(lambda tx: [(table, *row) for table in names for row in tx.all(_SQLITE_COLUMNS, table)]))
+
+    def require_current(self) -> None:
+        migrate.require_current(str(self), self.tables, self.transact)
+
+    def migrate(self) -> list[str]:
+        return migrate.migrate(self._path)
+
+    def transact(self, fn: Callable[[Tx], T]) -> T:
+        return sqlite.transact(self._path, fn)
+
+    def warnings(self) -> list[str]:
+        return []
+
+    def open(self, connections: int) -> Database:
+        return sqlite.SQLiteDatabase(self._path)
+
+
+class MySQLEngine:
+    """Its modules are imported when they are needed: who uses SQLite does not pay for them."""
+
+    shared = True
+
+    def __init__(self, url: MySQLUrl):
+        self._url = url
+
+    def __str__(self) -> str:
+        return str(self._url)
+
+    def prepare(self, make_directory: Callable[[Path], None]) -> None:
+        pass
+
+    def unwritable(self) -> str:
+        return ""
+
+    def exists(self) -> bool:
+        return True
+
+    def tables(self) -> set[str]:
+        return self.transact(lambda tx: {name for (name,) in tx.all("SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE()")})
+
+    def layout(self) -> list[Table]:
+        names = _registry(self.tables())
+        return _layout([row for row in self.transact(lambda tx: tx.all(_MYSQL_COLUMNS)) if row[0] in names])
+
+    def require_current(self) -> None:
+        migrate.require_current(str(self), self.tables, self.transact)
+
+    def migrate(self) -> list[str]:
+        from . import mysql_migrate
+
+        return mysql_migrate.migrate(self._url)
+
+    def transact(self, fn: Callable[[Tx], T]) -> T:
+        from . import mysql
+
+        return mysql.transact(self._url, fn)
+
+    def warnings(self) -> list[str]:
+        from . import mysql_server
+
+        return mysql_server.warnings(self._url)
+
+    def open(self, connections: int) -> Database:
+        from . import mysql
+
+        return mysql.MySQLDatabase(self._url, connections)

@@ -1,0 +1,278 @@
+"""MySQL and MariaDB: a bounded pool of threads with one connection each; the same functions over the same portable SQL.
+
+READ COMMITTED: each statement sees what was committed before it, and a row that a transaction changed or locked (`Tx.lock`) stays as
+it is until that transaction ends. A connection that met any error is closed: its state is not worth knowing. No GET_LOCK, no
+ping; every wait has a limit. Errors by number: dev.mysql.com/doc/mysql-errors, mariadb.com/kb/en/mariadb-error-codes.
+"""
+
+import functools
+import logging
+import random
+import re
+import ssl
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pymysql
+from pymysql.constants import CLIENT, CR, ER
+
+from ..database_url import MySQLUrl
+from ..errors import StartError
+from . import DatabaseBusy, DatabaseFailed, DatabaseFull, OutcomeUnknown, Row, T
+from .pool import Pool
+
+_log = logging.getLogger("dockboard.database")
+
+CONNECT_SECONDS, READ_SECONDS, WRITE_SECONDS = 5, 30, 30
+# For how long work that met a conflict or a lost connection is tried again. A wait for a lock ends before that.
+_PATIENCE, _LOCK_SECONDS = 8.0, 4
+_PAUSE, _LONGEST_PAUSE = 0.005, 0.5
+_MODE = "STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
+_TRANSACTION = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"
+_SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"
+
+# The server undid the transaction, or can be asked to: 1205, 1213, Galera's and group replication's certification.
+_CONFLICT = {ER.LOCK_WAIT_TIMEOUT, ER.LOCK_DEADLOCK, 3101}
+# The connection is gone or going: 1053 shutdown, 1927 killed (MariaDB), 1047 a Galera node that left its cluster.
+_GONE = {CR.CR_SERVER_GONE_ERROR, CR.CR_SERVER_LOST, CR.CR_SERVER_LOST_EXTENDED, ER.SERVER_SHUTDOWN, 1927, 1047}
+_NO_CONNECTION = {CR.CR_CONNECTION_ERROR, CR.CR_CONN_HOST_ERROR}
+_TOO_MANY = {ER.CON_COUNT_ERROR, ER.TOO_MANY_USER_CONNECTIONS, ER.USER_LIMIT_REACHED}
+_FULL = {ER.DISK_FULL, ER.RECORD_FILE_FULL, 3}
+_RETRIED = _CONFLICT | _GONE | _NO_CONNECTION | _TOO_MANY
+
+_NEEDS_TLS = (
+    "the account logs in by caching_sha2_password or sha256_password, whose password goes over TLS or a local socket only: "
+    "add ?tls=verify&ca=FILE or ?socket=PATH to database.url, or let the account use mysql_native_password. "
+    "A wrong password looks the same from here"
+)
+_TOKEN = re.compile(r"'(?:[^']|'')*'|[?%]")
+
+
+@functools.lru_cache(maxsize=1024)
+def placeholders(sql: str) -> str:
+    """Portable SQL as PyMySQL wants it: ? becomes %s, a literal % is doubled; what stands in quotes is text."""
+
+    def one(found: re.Match) -> str:
+        return "%s" if found[0] == "?" else found[0].replace("%", "%%")
+
+    return _TOKEN.sub(one, sql)
+
+
+class MySQLTx:
+    """A Tx over one connection."""
+
+    def __init__(self, connection: pymysql.Connection):
+        self._cursor = connection.cursor()
+
+    def _execute(self, sql: str, parameters: tuple) -> int:
+        return self._cursor.execute(placeholders(sql), parameters)
+
+    def one(self, sql: str, *parameters: Any) -> Row | None:
+        self._execute(sql, parameters)
+        return self._cursor.fetchone()
+
+    def lock(self, sql: str, *parameters: Any) -> Row | None:
+        self._execute(sql + " FOR UPDATE", parameters)
+        return self._cursor.fetchone()
+
+    def all(self, sql: str, *parameters: Any) -> list[Row]:
+        self._execute(sql, parameters)
+        return list(self._cursor.fetchall())
+
+    def run(self, sql: str, *parameters: Any) -> int:
+        return self._execute(sql, parameters)
+
+    def insert(self, sql: str, *parameters: Any) -> bool:
+        try:
+            self._execute(sql, parameters)
+        except pymysql.IntegrityError as error:
+            if error.args[0] == ER.DUP_ENTRY:
+                return False
+            raise
+        return True
+
+
+def number(error: pymysql.Error) -> int:
+    """The error's number, 0 where it has none."""
+    return error.args[0] if error.args and isinstance(error.args[0], int) else 0
+
+
+def translate(error: pymysql.Error) -> Exception:
+    """The database layer's own error for one of PyMySQL's."""
+    code = number(error)
+    if code in _CONFLICT | _TOO_MANY:
+        return DatabaseBusy(str(error))
+    if code in _FULL:
+        return DatabaseFull(str(error))
+    return DatabaseFailed(str(error))
+
+
+def connect(url: MySQLUrl, read_seconds: float = READ_SECONDS) -> pymysql.Connection:
+    """A connection in autocommit mode. Raises pymysql.Error; DatabaseFailed in words where the login can't work over this way."""
+    try:
+        connection = pymysql.connect(
+            host=url.host,
+            port=url.port,
+            unix_socket=url.socket or None,
+            user=url.user,
+            password=url.secret().encode(),
+            database=url.name,
+            charset="utf8mb4",
+            collation="utf8mb4_bin",
+            sql_mode=_MODE,
+            init_command=_TRANSACTION,
+            client_flag=CLIENT.FOUND_ROWS,
+            autocommit=True,
+            connect_timeout=CONNECT_SECONDS,
+            read_timeout=read_seconds,
+            write_timeout=WRITE_SECONDS,
+            ssl=_tls(url),
+            ssl_disabled=not url.tls,
+        )
+    except (RuntimeError, StartError) as error:
+        raise DatabaseFailed(_NEEDS_TLS if isinstance(error, RuntimeError) else str(error)) from error
+    try:
+        _configure(connection.cursor())
+    except BaseException:
+        discard(connection)
+        raise
+    return connection
+
+
+def _configure(cursor) -> None:
+    cursor.execute(f"SET SESSION innodb_lock_wait_timeout = {_LOCK_SECONDS}")
+    cursor.execute("SHOW VARIABLES LIKE 'wsrep_on'")
+    if cursor.fetchone() == ("wsrep_on", "ON"):
+        # Galera: a node answers only after it has applied what the others had committed.
+        cursor.execute("SET SESSION wsrep_sync_wait = 7")
+
+
+def _tls(url: MySQLUrl) -> ssl.SSLContext | None:
+    if not url.tls:
+        return None
+    try:
+        return ssl.create_default_context(cafile=url.ca or None)
+    except (OSError, ssl.SSLError) as error:
+        raise DatabaseFailed(f"can't use the certificates in {url.ca} (database.url, ca): {error}") from error
+
+
+def discard(connection: pymysql.Connection) -> None:
+    """Close after an error. What the transaction locked is given back first where the server still answers."""
+    try:
+        if connection.open:
+            connection.rollback()
+            connection.close()
+    except (pymysql.Error, OSError):
+        pass
+
+
+class MySQLSession:
+    """One thread's connection, made when it is needed and again after every error."""
+
+    def __init__(self, url: MySQLUrl):
+        self._url = url
+        self._connection: pymysql.Connection | None = None
+
+    def _connected(self) -> pymysql.Connection:
+        if self._connection is None:
+            self._connection = connect(self._url)
+        return self._connection
+
+    def close(self) -> None:
+        if self._connection is not None:
+            discard(self._connection)
+            self._connection = None
+
+    def read(self, fn: Callable[[MySQLTx], T]) -> T:
+        return self._again(lambda: fn(MySQLTx(self._connected())))
+
+    def scan(self, fn: Callable[[MySQLTx], T]) -> T:
+        return self._again(lambda: self._in_transaction(_SNAPSHOT, fn, repeatable=True))
+
+    def write(self, fn: Callable[[MySQLTx], T], repeatable: bool) -> T:
+        return self._again(lambda: self._in_transaction(("BEGIN",), fn, repeatable))
+
+    def _in_transaction(self, begin: tuple[str, ...], fn: Callable[[MySQLTx], T], repeatable: bool) -> T:
+        connection = self._connected()
+        cursor = connection.cursor()
+        for statement in begin:
+            cursor.execute(statement)
+        try:
+            outcome = fn(MySQLTx(connection))
+        except pymysql.Error:
+            raise
+        except BaseException:
+            self._roll_back(connection)
+            raise
+        try:
+            connection.commit()
+        except pymysql.Error as error:
+            if number(error) in _GONE and not repeatable:
+                self.close()
+                raise OutcomeUnknown(f"the connection was lost during COMMIT: {error}") from error
+            raise
+        return outcome
+
+    def _roll_back(self, connection: pymysql.Connection) -> None:
+        """After the function's own error, which is the one to report."""
+        try:
+            connection.rollback()
+        except pymysql.Error:
+            self.close()
+
+    def _again(self, attempt: Callable[[], T]) -> T:
+        """Attempt until it works, fails for good, or has taken too long."""
+        begun, pause = time.monotonic(), _PAUSE
+        while True:
+            try:
+                return attempt()
+            except pymysql.Error as error:
+                self.close()
+                if not _may_help(error) or time.monotonic() + pause - begun > _PATIENCE:
+                    raise translate(error) from error
+                _log.debug("trying again after %s", error)
+            time.sleep(pause * random.uniform(0.5, 1.0))
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+def _may_help(error: pymysql.Error) -> bool:
+    """Whether the same may work when it is tried again: not where the server's certificate is wrong."""
+    return number(error) in _RETRIED and not isinstance(getattr(error, "original_exception", None), ssl.SSLError)
+
+
+class MySQLDatabase:
+    """`Database` over one server; one instance a process, made after fork. connections: at most so many at once.
+
+    Half of them write; reads and scans have a quarter each, so that pulls find a connection while writers wait for locks.
+    A commit is as durable as the server is set up to make it, whatever `durable` says.
+    """
+
+    def __init__(self, url: MySQLUrl, connections: int = 8):
+        quarter = max(1, connections // 4)
+        self._reads = Pool("db-read", quarter, lambda: MySQLSession(url))
+        self._scans = Pool("db-scan", quarter, lambda: MySQLSession(url))
+        self._writes = Pool("db-write", max(1, connections - 2 * quarter), lambda: MySQLSession(url))
+
+    async def read(self, fn: Callable[[MySQLTx], T]) -> T:
+        return await self._reads.submit(lambda session: session.read(fn))
+
+    def scan(self, fn: Callable[[MySQLTx], T]):
+        return self._scans.submit(lambda session: session.scan(fn))
+
+    def write(self, fn: Callable[[MySQLTx], T], durable: bool = True, repeatable: bool = False):
+        return self._writes.submit(lambda session: session.write(fn, repeatable))
+
+    def close(self) -> None:
+        """Wait for the work that was asked for, then close."""
+        for pool in (self._writes, self._scans, self._reads):
+            pool.close()
+
+
+def transact(url: MySQLUrl, fn: Callable[[MySQLTx], T]) -> T:
+    """One write transaction at start-up, before there is an event loop; fn must be repeatable."""
+    session = MySQLSession(url)
+    try:
+        return session.write(fn, repeatable=True)
+    finally:
+        session.close()

@@ -1,0 +1,86 @@
+"""Threads that each keep one session with a database server, and work that waits for them."""
+
+import asyncio
+import queue
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+from . import DatabaseBusy
+
+# Work that waited longer is refused unrun: its client has gone or should, and the server needs air.
+WAIT_SECONDS = 10.0
+
+
+class Session(Protocol):
+    def close(self) -> None:
+        """Let go of the server; never raises."""
+
+
+class _Work(NamedTuple):
+    fn: Callable[[Any], Any]
+    asked: float
+    loop: asyncio.AbstractEventLoop
+    future: asyncio.Future
+
+
+class Pool:
+    """At most `size` threads, begun as they are needed; each gets a session of its own from `open`."""
+
+    def __init__(self, name: str, size: int, open: Callable[[], Session]):
+        self._name, self._size, self._open = name, size, open
+        self._work: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
+        self._idle = threading.Semaphore(0)
+        self._threads: list[threading.Thread] = []
+
+    def submit(self, fn: Callable[[Any], Any]) -> asyncio.Future:
+        """Run fn(session) in a thread; the running loop's future gets what it returns or raises, DatabaseBusy if no thread came free."""
+        loop = asyncio.get_running_loop()
+        future = loop.create_future()
+        self._work.put(_Work(fn, time.monotonic(), loop, future))
+        if not self._idle.acquire(blocking=False) and len(self._threads) < self._size:
+            thread = threading.Thread(target=self._serve, name=f"{self._name}-{len(self._threads)}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+        return future
+
+    def _serve(self) -> None:
+        session = self._open()
+        while (work := self._work.get()) is not None:
+            if not work.future.cancelled():
+                self._answer(work, *self._outcome(work, session))
+            if self._work.empty():
+                self._idle.release()
+        session.close()
+
+    def _outcome(self, work: _Work, session: Session) -> tuple[Any, BaseException | None]:
+        if time.monotonic() - work.asked > WAIT_SECONDS:
+            return None, DatabaseBusy("all connections to the database were busy")
+        try:
+            return work.fn(session), None
+        except Exception as error:
+            return None, error
+
+    @staticmethod
+    def _answer(work: _Work, result: Any, error: BaseException | None) -> None:
+        try:
+            work.loop.call_soon_threadsafe(_resolve, work.future, result, error)
+        except RuntimeError:
+            pass  # the loop is closed: nobody waits any more
+
+    def close(self) -> None:
+        """Wait for the work that was asked for, then let go of all sessions."""
+        for _ in self._threads:
+            self._work.put(None)
+        for thread in self._threads:
+            thread.join()
+
+
+def _resolve(future: asyncio.Future, result: Any, error: BaseException | None) -> None:
+    if future.done():
+        return
+    if error is None:
+        future.set_result(result)
+    else:
+        future.set_exception(error)

@@ -1,0 +1,139 @@
+"""copy-database: all rows, to the other kind and back, cut short and continued, and never over what is there."""
+
+import asyncio
+import contextlib
+
+import pytest
+
+from dockboard_registry import app, config
+from dockboard_registry.config import database_place
+from dockboard_registry.db.engines import engine
+from dockboard_registry.errors import StartError
+from tests.contract.domain.world import World, image, index
+from tests.contract.drivers import DATABASES, FilesystemDriver
+from tests.support import mariadb
+from tests.support.mysql_proxy import MySQLProxy
+
+TABLES = ("repositories", "blobs", "repository_blobs", "manifests", "manifest_blobs", "manifest_children", "tags", "uploads", "garbage", "jobs", "settings")
+
+
+def quiet(done: int, total: int) -> None:
+    assert 0 <= done <= total
+
+
+@pytest.fixture(params=DATABASES)
+def source(request, tmp_path):
+    """The URL of a database with something in every table."""
+    driver = DATABASES[request.param](tmp_path / "source")
+    world = World(driver, FilesystemDriver(tmp_path / "storage"))
+    asyncio.run(fill(world.process()))
+    world.close()
+    return url_of(driver)
+
+
+def url_of(driver) -> str:
+    return f"sqlite:{driver.path}" if driver.name == "sqlite" else (driver.directory / "url").read_text()
+
+
+async def fill(process) -> None:
+    for data in (b"config", b"layer"):
+        await process.push(data)
+    for number in range(45):
+        await process.put(image(b"config", b"layer", annotations={"n": f"ä{number}'\\%?\"\U0001f4a9"}), f"v{number}")
+    await process.put(index(image(b"config", b"layer", annotations={"n": "ä1'\\%?\"\U0001f4a9"})), "all")
+    await process.push(b"layer")
+    await process.begun(b"unfinished")
+    garbage = "INSERT INTO garbage (storage_key, condemned_at) VALUES (?, ?)"
+    await process.db.write(lambda tx: [tx.run(garbage, f"key{number}", number) for number in range(1100)])
+    await process.db.write(lambda tx: tx.run("INSERT INTO jobs (name, due_at, claimed_by) VALUES ('job', 1, NULL)"))
+    await process.db.write(lambda tx: tx.run("INSERT INTO settings (name, value) VALUES ('store_id', 'x')"))
+
+
+@pytest.fixture(params=["sqlite", "mysql"])
+def target(request, tmp_path) -> str:
+    """The URL of an empty database."""
+    if request.param == "sqlite":
+        return f"sqlite:{tmp_path}/target/new.db"
+    return mariadb.shared().url(mariadb.shared().make())
+
+
+def content(url: str) -> dict:
+    """All rows of all tables."""
+    found = engine(database_place(url))
+    names = {table.name: ", ".join(sorted(table.columns)) for table in found.layout()}
+    assert sorted(names) == sorted(TABLES)
+    return {name: sorted(map(repr, found.transact(lambda tx: tx.all(f"SELECT {names[name]} FROM {name}")))) for name in TABLES}  # noqa: B023
+
+
+def test_all_rows_arrive(source, target):
+    report = app.run_copy(source, target, quiet)
+    before = content(source)
+    assert all(before.values())
+    assert content(target) == before
+    assert report.rows == sum(map(len, before.values())) and report.tables == len(TABLES)
+
+
+def test_a_target_with_rows_is_refused_and_untouched(source, target):
+    app.run_copy(source, target, quiet)
+    before = content(target)
+    with pytest.raises(StartError, match="not empty"):
+        app.run_copy(source, target, quiet)
+    with pytest.raises(StartError, match="same database"):
+        app.run_copy(source, source, quiet)
+    assert content(target) == before
+
+
+def test_a_copy_that_was_cut_short_goes_on(source, tmp_path):
+    """Somebody stops it again and again, and its connection is cut at COMMITs; the last run finishes, and nobody serves it before."""
+    server = mariadb.shared()
+    name, cuts = server.make(), 0
+    engine(database_place(server.url(name))).migrate()
+    with MySQLProxy(server.port) as proxy:
+        while True:
+            if cuts < 8:
+                proxy.cut(b"COMMIT", "before" if cuts % 2 else "after", cuts)
+            with contextlib.suppress(StartError):
+                app.run_copy(source, server.url(name, proxy.port), Stop(5 + cuts if cuts < 8 else 10**9))
+                break
+            cuts += 1
+            with pytest.raises(StartError, match="not whole yet"):
+                app.verify(served(server.url(name), tmp_path))
+            assert cuts < 20
+    assert cuts == 8 and proxy.cuts >= 3
+    assert content(server.url(name)) == content(source)
+    assert server.execute("SELECT * FROM settings WHERE name = 'copy_from'", database=name) == []
+
+
+class Stop:
+    """A progress display that fails after so many steps, as somebody who presses Ctrl-C."""
+
+    def __init__(self, steps: int):
+        self._left = steps
+
+    def __call__(self, done: int, total: int) -> None:
+        self._left -= 1
+        if not self._left:
+            raise StartError("stopped")
+
+
+def served(url: str, root):
+    return config.load({"storage.root": str(root)}, {"DOCKBOARD_DATABASE_URL": url})
+
+
+def test_a_copy_of_another_source_is_not_continued(source, target, tmp_path):
+    with pytest.raises(StartError, match="stopped"):
+        app.run_copy(source, target, Stop(2))
+    other = f"sqlite:{tmp_path}/other.db"
+    engine(database_place(other)).migrate()
+    with pytest.raises(StartError, match="part of a copy"):
+        app.run_copy(other, target, quiet)
+
+
+def test_rows_that_differ_are_found(source, target):
+    """The source was written to behind the copy's back: a row that had been copied has another value now."""
+    with pytest.raises(StartError, match="stopped"):
+        app.run_copy(source, target, Stop(8))
+    changed = engine(database_place(source)).transact(lambda tx: tx.run("UPDATE blobs SET size = size + 1"))
+    assert changed
+    with pytest.raises(StartError, match="not the same in both databases"):
+        app.run_copy(source, target, quiet)
