@@ -20,6 +20,7 @@ from pymysql.constants import CLIENT, CR, ER
 from ..database_url import MySQLUrl
 from ..errors import StartError
 from . import DatabaseBusy, DatabaseFailed, DatabaseFull, OutcomeUnknown, Row, T
+from .mysql_read import Elsewhere, LoopReader
 from .pool import Pool
 
 _log = logging.getLogger("dockboard.database")
@@ -91,6 +92,10 @@ class MySQLTx:
                 return False
             raise
         return True
+
+
+def _statement(connection: pymysql.Connection, sql: str, parameters: tuple) -> bytes:
+    return connection.cursor().mogrify(placeholders(sql), parameters).encode("utf-8", "surrogateescape")
 
 
 def number(error: pymysql.Error) -> int:
@@ -250,11 +255,19 @@ class MySQLDatabase:
 
     def __init__(self, url: MySQLUrl, connections: int = 8):
         quarter = max(1, connections // 4)
-        self._reads = Pool("db-read", quarter, lambda: MySQLSession(url))
+        self._reads = Pool("db-read", 1, lambda: MySQLSession(url))
         self._scans = Pool("db-scan", quarter, lambda: MySQLSession(url))
-        self._writes = Pool("db-write", max(1, connections - 2 * quarter), lambda: MySQLSession(url))
+        self._writes = Pool("db-write", max(1, connections - 2 * quarter - 1), lambda: MySQLSession(url))
+        self._reader = LoopReader(quarter, READ_SECONDS, _statement, lambda: self._reads.submit(lambda _: connect(url)))
 
     async def read(self, fn: Callable[[MySQLTx], T]) -> T:
+        try:
+            return await self._reader.read(fn)
+        except Elsewhere:
+            pass
+        except pymysql.Error as error:
+            if not _may_help(error):
+                raise translate(error) from error
         return await self._reads.submit(lambda session: session.read(fn))
 
     def scan(self, fn: Callable[[MySQLTx], T]):
@@ -265,6 +278,7 @@ class MySQLDatabase:
 
     def close(self) -> None:
         """Wait for the work that was asked for, then close."""
+        self._reader.close()
         for pool in (self._writes, self._scans, self._reads):
             pool.close()
 

@@ -1,0 +1,166 @@
+"""Reads in the event loop answer as PyMySQL answers, whatever the rows are, and leave to the threads what is not theirs."""
+
+import asyncio
+
+import pymysql
+import pytest
+
+from dockboard_registry.config import database_place
+from dockboard_registry.db import DatabaseFailed
+from dockboard_registry.db.mysql import MySQLDatabase, MySQLSession, _statement, connect
+from dockboard_registry.db.mysql_migrate import migrate
+from dockboard_registry.db.mysql_read import Elsewhere, LoopReader
+from dockboard_registry.db.mysql_wire import Answer
+from tests.contract.aio import asynchronous, gathered
+from tests.support import mariadb
+
+_TABLE = (
+    "CREATE TABLE kinds (id BIGINT NOT NULL PRIMARY KEY, word VARCHAR(255), bytes LONGBLOB, many LONGTEXT, flag TINYINT, small INT, big BIGINT)"
+)
+_INSERT = "INSERT INTO kinds (id, word, bytes, many, flag, small, big) VALUES (?, ?, ?, ?, ?, ?, ?)"
+ROWS = [
+    (1, "plain", b"\x00\xff\xfe'\\\n", "x" * 250, 1, 7, 2**62),
+    (2, None, None, None, None, None, None),
+    (3, "", b"", "", 0, 0, 0),
+    (4, "äöü € 🐳", bytes(range(256)) * 300, "é" * 70_000, -1, -(2**31), -(2**63)),
+    (5, "\ufb00\xff", b"\xfe" * 8, "x" * 251, 127, 2**31 - 1, 2**63 - 1),
+]
+ASKED = [
+    ("SELECT id, word, bytes, many, flag, small, big FROM kinds ORDER BY id", ()),
+    ("SELECT word FROM kinds WHERE id = ?", (4,)),
+    ("SELECT word FROM kinds WHERE word = ? AND bytes = ?", ("plain", b"\x00\xff\xfe'\\\n")),
+    ("SELECT 1 FROM kinds WHERE id = ?", (99,)),
+    ("SELECT COUNT(*), SUM(small), MAX(big), COALESCE(MIN(id), 0), 1.5, 'a%b' FROM kinds", ()),
+    ("SELECT bytes, many, bytes FROM kinds WHERE id = 4", ()),
+]
+
+
+@pytest.fixture(scope="module")
+def url():
+    server = mariadb.shared()
+    made = database_place(server.url(server.make()))
+    migrate(made)
+    with connect(made) as connection:
+        session = MySQLSession(made)
+        connection.cursor().execute(_TABLE)
+        for row in ROWS:
+            session.write(lambda tx, row=row: tx.run(_INSERT, *row), repeatable=False)
+        session.close()
+    return made
+
+
+@pytest.fixture
+def database(url):
+    opened = MySQLDatabase(url)
+    yield opened
+    opened.close()
+
+
+def reader_of(url, size: int = 1, seconds: float = 30) -> LoopReader:
+    return LoopReader(size, seconds, _statement, lambda: asyncio.ensure_future(asyncio.to_thread(connect, url)))
+
+
+async def connected(reader: LoopReader) -> LoopReader:
+    """Once it has its connection."""
+    while True:
+        try:
+            await reader.read(lambda tx: tx.one("SELECT 1"))
+            return reader
+        except Elsewhere:
+            await asyncio.sleep(0.02)
+
+
+@asynchronous
+async def test_the_rows_are_those_of_pymysql(url):
+    reader, session = await connected(reader_of(url)), MySQLSession(url)
+    for sql, parameters in ASKED:
+        expected = session.read(lambda tx: tx.all(sql, *parameters))
+        assert await reader.read(lambda tx: tx.all(sql, *parameters)) == expected
+        assert await reader.read(lambda tx: tx.one(sql, *parameters)) == (expected[0] if expected else None)
+    reader.close()
+    session.close()
+
+
+def test_an_answer_may_come_in_any_pieces(url):
+    with connect(url) as connection:
+        connection._sock.sendall(b"\x45\0\0\0\x03" + b"SELECT id, word, small FROM kinds WHERE id < 4 ORDER BY id".ljust(0x44))
+        whole = connection._sock.recv(65536)
+    for size in (1, 2, 3, 7, 50, len(whole)):
+        answer = Answer()
+        ended = [answer.feed(whole[at : at + size]) for at in range(0, len(whole), size)]
+        assert ended[-1] and not any(ended[:-1])
+        assert answer.rows == [(1, "plain", 7), (2, None, None), (3, "", 0)]
+
+
+@asynchronous
+async def test_a_manifest_of_the_largest_size(database, url):
+    body = bytes(range(256)) * (4 << 12)
+    await database.write(lambda tx: tx.run("UPDATE kinds SET bytes = ? WHERE id = 3", body))
+    try:
+        reader = await connected(reader_of(url))
+        assert await reader.read(lambda tx: tx.one("SELECT bytes FROM kinds WHERE id = 3")) == (body,)
+        reader.close()
+    finally:
+        await database.write(lambda tx: tx.run("UPDATE kinds SET bytes = ? WHERE id = 3", b""))
+
+
+@asynchronous
+async def test_what_the_server_refuses(url, database):
+    reader = await connected(reader_of(url))
+    with pytest.raises(pymysql.Error, match="nothing_here"):
+        await reader.read(lambda tx: tx.one("SELECT 1 FROM nothing_here"))
+    reader.close()
+    for _ in range(3):
+        with pytest.raises(DatabaseFailed, match="nothing_here"):
+            await database.read(lambda tx: tx.one("SELECT 1 FROM nothing_here"))
+        assert await database.read(lambda tx: tx.one("SELECT 5")) == (5,)
+
+
+@asynchronous
+async def test_a_second_statement_is_left_to_the_threads(url, database):
+    def two(tx) -> tuple:
+        return tx.one("SELECT 1") + tx.one("SELECT 2")
+
+    reader = await connected(reader_of(url))
+    with pytest.raises(Elsewhere):
+        await reader.read(two)
+    reader.close()
+    assert await database.read(two) == (1, 2)
+
+
+@asynchronous
+async def test_each_statement_gets_its_own_answer(url):
+    """Many at once over two connections, a third of them abandoned while they wait or run."""
+    reader = await connected(reader_of(url, size=2))
+    tasks = [asyncio.ensure_future(reader.read(lambda tx, n=n: tx.one("SELECT ?, SLEEP(0.005)", n))) for n in range(90)]
+    await asyncio.sleep(0.05)
+    for task in tasks[::3]:
+        task.cancel()
+    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    answered = [(n, outcome[0]) for n, outcome in enumerate(outcomes) if not isinstance(outcome, BaseException)]
+    assert all(asked == got for asked, got in answered) and len(answered) >= 60
+    assert await reader.read(lambda tx: tx.one("SELECT 'after'")) == ("after",)
+    reader.close()
+
+
+@asynchronous
+async def test_a_connection_that_was_killed(url, database):
+    """While it is idle and while it is at work: the read is answered over another one."""
+    assert await database.read(lambda tx: tx.one("SELECT 1")) == (1,)
+    await asyncio.sleep(0.3)
+    for _ in range(2):
+        mine = (await database.read(lambda tx: tx.one("SELECT CONNECTION_ID()")))[0]
+        slow = asyncio.ensure_future(database.read(lambda tx: tx.one("SELECT 7 + SLEEP(0.5)")))
+        await asyncio.sleep(0.1)
+        await database.write(lambda tx, mine=mine: tx.run(f"KILL {int(mine)}"))
+        assert (await slow)[0] in (7, 8)
+        assert set(await gathered(*(database.read(lambda tx: tx.one("SELECT 2")) for _ in range(20)))) == {(2,)}
+
+
+@asynchronous
+async def test_silence_ends(url):
+    reader = await connected(reader_of(url, seconds=0.3))
+    outcomes = await gathered(*(reader.read(lambda tx: tx.one("SELECT SLEEP(2)")) for _ in range(4)))
+    assert [type(outcome) for outcome in outcomes] == [DatabaseFailed] * 4
+    await connected(reader)
+    reader.close()
