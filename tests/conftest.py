@@ -1,17 +1,29 @@
-"""Fixtures that every test may ask for."""
+"""Fixtures that every test may ask for. tests/support/deployments.py says which tests run over which kind of registry."""
 
 from __future__ import annotations
 
 import pytest
 
+from tests.support.deployments import MAKERS, kinds
 from tests.support.http import Client
-from tests.support.server import Registry
+
+
+def pytest_generate_tests(metafunc):
+    """A test that needs a registry of no particular kind is a test for each kind."""
+    if "deploy" in metafunc.fixturenames:
+        metafunc.parametrize("deploy", kinds(metafunc.definition), indirect=True, scope="module")
 
 
 @pytest.fixture(scope="module")
-def registry(tmp_path_factory):
-    """A running registry with two workers, shared by the tests of one module."""
-    registry = Registry(tmp_path_factory.mktemp("registry") / "data").start()
+def deploy(request):
+    """Makes a registry of the test's kind: `deploy(root, **settings)`."""
+    return MAKERS[request.param]
+
+
+@pytest.fixture(scope="module")
+def registry(deploy, tmp_path_factory):
+    """A running registry with two workers in all, shared by the tests of one module."""
+    registry = deploy(tmp_path_factory.mktemp("registry") / "data").start()
     try:
         yield registry
     finally:

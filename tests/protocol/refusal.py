@@ -18,7 +18,7 @@ SERVER_CODES = frozenset({"UNAVAILABLE", "UNKNOWN"})
 # What would tell a stranger about the inside: source lines, SQL, file names, versions of programs.
 LEAKS = re.compile(
     rb"Traceback|\.py\b|line \d+, in |\bsqlite|\bSELECT \S+ FROM|\bINSERT INTO|UNIQUE constraint|/tmp/|/root/|/var/|/home/"
-    rb"|registry\.db|registry-data|[Tt]ornado|[Pp]ython/?\d|\b0x[0-9a-f]{8,}"
+    rb"|[Mm]y[Ss][Qq][Ll]|[Mm]aria|InnoDB|Duplicate entry|registry\.db|registry-data|[Tt]ornado|[Pp]ython/?\d|\b0x[0-9a-f]{8,}"
 )
 
 Expected = tuple[Collection[int], Collection[str]]

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from tests.support.deployments import MAKERS
 from tests.support.server import Registry
 from tests.support.tools import tool
 
@@ -82,10 +83,10 @@ def outcome(root: ElementTree.Element) -> Outcome:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("workers", [1, 4])
 @pytest.mark.parametrize("version", ["stable", "dev"])
-def test_every_row_passes(tmp_path, version, workers):
-    with Registry(tmp_path / "data", workers=workers) as registry:
+@pytest.mark.parametrize(("kind", "workers"), [("sqlite", 1), ("sqlite", 4), ("mysql-2-nodes", 1)])
+def test_every_row_passes(tmp_path, version, kind, workers):
+    with MAKERS[kind](tmp_path / "data", workers=workers) as registry:
         found = run_suite(tmp_path, registry.address, version)
         log = registry.log.read_text()
         checked = registry.run("check")

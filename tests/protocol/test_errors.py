@@ -127,6 +127,7 @@ def test_every_refusal_is_well_formed(registry, case):
         assert method not in answer.headers["Allow"]
 
 
+@pytest.mark.direct
 def test_the_connection_goes_on_after_a_refusal(registry, blob, case):
     """The next answer on the same connection is that of the next request; where the server rather closes, it says so."""
     method, path, headers, body, expected = case
@@ -146,6 +147,7 @@ def test_head_of_a_refusal_has_no_body(registry, blob, name):
         connection.request("GET", "/v2/").expect(200), "nothing of a body was left on the connection"
 
 
+@pytest.mark.direct
 @pytest.mark.parametrize("text", ['"', "\\", "<script>", "%0a", "%00", "\u00e9", "%e2%80%ae", "%7b%7b7*7%7d%7d"])
 def test_what_the_client_sent_does_not_break_the_body(registry, text):
     for path in (f"/v2/{text}/tags/list", f"/v2/errors/app/manifests/{text}", f"/v2/errors/app/blobs/{text}", f"/{text}"):

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from tests.protocol.nginx import Nginx
+from tests.support.nginx import Nginx
 from tests.protocol.refusal import refused
 from tests.protocol.wire import Closed, Connection, request
 from tests.support.http import Client, digest_of, with_query
@@ -20,16 +20,17 @@ REFUSED = {
     "not here": ((404,), ("UNSUPPORTED",)),
     "cannot serve": ((503,), ("UNAVAILABLE",)),
 }
+pytestmark = pytest.mark.direct
 SAMPLE = re.compile(r'([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{((?:[a-zA-Z_]\w*="(?:[^"\\\n]|\\["\\n])*",?)*)\})? (NaN|[+-]?Inf|[-+0-9.eE]+)( \d+)?')
 NASTY = "/v2/logs/%0d%0aINJECTED%1b[31m%e2%80%a8%c3%a9/tags/list"
 
 
 @pytest.fixture(scope="module")
-def observed(tmp_path_factory):
+def observed(deploy, tmp_path_factory):
     """A registry with JSON log and metrics, behind which 127.0.0.1 is a trusted proxy."""
     metrics = f"127.0.0.1:{free_port()}"
     settings = {"log_format": "json", "metrics_listen": metrics, "server_trusted_proxies": ["127.0.0.1/32"]}
-    registry = Registry(tmp_path_factory.mktemp("observed") / "data", **settings)
+    registry = deploy(tmp_path_factory.mktemp("observed") / "data", **settings)
     registry.metrics = metrics
     with registry:
         yield registry
@@ -59,8 +60,8 @@ def test_health(client, path):
         assert bool(answer.body) == (method == "GET")
 
 
-def test_readiness_is_lost_with_the_store_and_found_again(tmp_path):
-    with Registry(tmp_path / "data") as registry, Client(registry.address) as client:
+def test_readiness_is_lost_with_the_store_and_found_again(deploy, tmp_path):
+    with deploy(tmp_path / "data") as registry, Client(registry.address) as client:
         client.push_image("ready/app", "latest")
         (registry.root / "blobs").rename(registry.root / "away")
         try:
@@ -217,7 +218,7 @@ def test_external_url_is_what_absolute_locations_are_made_of(tmp_path):
 def test_push_and_pull_through_nginx(observed, tmp_path, buffering):
     layers = [os.urandom(5_000_000), b"small"]
     name = f"nginx/{'buffered' if buffering else 'streamed'}"
-    with Nginx(tmp_path / "nginx", observed.address, buffering) as nginx, Client(nginx.address) as client:
+    with Nginx(tmp_path / "nginx", observed.address, buffering=buffering) as nginx, Client(nginx.address) as client:
         digest = client.push_image(name, "latest", layers)
         assert client.pull_image(name, "latest") == layers
         data = os.urandom(3_000_000)
@@ -231,8 +232,8 @@ def test_push_and_pull_through_nginx(observed, tmp_path, buffering):
     assert logged(observed, answer.headers["X-Request-Id"])["remote"] == "127.0.0.1"
 
 
-def test_sigterm_lets_running_requests_finish(tmp_path):
-    registry = Registry(tmp_path / "data").start()
+def test_sigterm_lets_running_requests_finish(deploy, tmp_path):
+    registry = deploy(tmp_path / "data").start()
     download = os.urandom(30_000_000)
     upload = os.urandom(2_000_000)
     with Client(registry.address) as client:
@@ -268,8 +269,8 @@ def assert_refused_soon(address: str) -> None:
     wait_for(refused_now, 5, "the end of accepting connections")
 
 
-def test_the_drain_has_an_end(tmp_path):
-    registry = Registry(tmp_path / "data", server_drain=1).start()
+def test_the_drain_has_an_end(deploy, tmp_path):
+    registry = deploy(tmp_path / "data", server_drain=1).start()
     with Client(registry.address) as client:
         location = client.start_upload("drain/app")
     with Connection(registry.address) as stuck:
@@ -280,8 +281,8 @@ def test_the_drain_has_an_end(tmp_path):
         assert time.monotonic() - began < 6
 
 
-def test_a_killed_worker_comes_back(tmp_path):
-    with Registry(tmp_path / "data") as registry:
+def test_a_killed_worker_comes_back(deploy, tmp_path):
+    with deploy(tmp_path / "data") as registry:
         first = registry.workers()
         assert len(first) == 2
         with Client(registry.address) as client:
@@ -301,8 +302,8 @@ def test_a_killed_worker_comes_back(tmp_path):
         assert all(served() for _ in range(20))
 
 
-def test_a_killed_supervisor_leaves_no_worker(tmp_path):
-    registry = Registry(tmp_path / "data").start()
+def test_a_killed_supervisor_leaves_no_worker(deploy, tmp_path):
+    registry = deploy(tmp_path / "data").start()
     workers = registry.workers()
     registry.kill()
     wait_for(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in workers), 5, "the end of the workers")

@@ -13,6 +13,7 @@ import pytest
 from tests.protocol.wire import Connection
 from tests.support.http import Client, digest_of
 
+pytestmark = pytest.mark.direct
 DATA = os.urandom(100_000)
 ABSENT = "sha256:" + "0" * 64
 FORMS = {

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import sqlite3
 from pathlib import Path
 
+from tests.support import mariadb
 from tests.support.server import Registry, wait_for
 
 # Rows that move on their own: the clock of periodic jobs.
@@ -17,17 +19,35 @@ MOVING_COLUMNS = {"leased_at"}
 DATABASE_FILES = (".db", ".db-wal", ".db-shm", ".lock")
 
 
-def rows(root: Path) -> dict[str, list[tuple]]:
+def rows(registry: Registry) -> dict[str, list[tuple]]:
     """Every row of every table, sorted, without what moves on its own."""
+    return mysql_rows(registry.database) if registry.database else sqlite_rows(registry.root)
+
+
+def sqlite_rows(root: Path) -> dict[str, list[tuple]]:
+    """The rows of a registry with SQLite; each table is read by itself."""
+    with contextlib.closing(sqlite3.connect(f"file:{root / 'registry.db'}?mode=ro", uri=True)) as database:
+        return fixed(database.cursor(), "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
+
+
+def mysql_rows(name: str) -> dict[str, list[tuple]]:
+    """The rows of a registry with MySQL, all of one moment."""
+    with contextlib.closing(mariadb.shared().admin(name)) as database:
+        cursor = database.cursor()
+        cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT")
+        return fixed(cursor, "SHOW TABLES")
+
+
+def fixed(cursor, tables: str) -> dict[str, list[tuple]]:
+    """What does not move on its own, read with a cursor of either database; the statement `tables` tells the tables."""
     found = {}
-    with sqlite3.connect(f"file:{root / 'registry.db'}?mode=ro", uri=True) as database:
-        for (table,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").fetchall():
-            if table in MOVING_TABLES:
-                continue
-            cursor = database.execute(f'SELECT * FROM "{table}"')
-            kept = [number for number, column in enumerate(cursor.description) if column[0] not in MOVING_COLUMNS]
-            found[table] = sorted((tuple(row[number] for number in kept) for row in cursor), key=repr)
-    database.close()
+    cursor.execute(tables)
+    for (table,) in cursor.fetchall():
+        if table in MOVING_TABLES:
+            continue
+        cursor.execute(f"SELECT * FROM {table}")
+        kept = [number for number, column in enumerate(cursor.description) if column[0] not in MOVING_COLUMNS]
+        found[table] = sorted((tuple(row[number] for number in kept) for row in cursor), key=repr)
     return found
 
 
@@ -48,7 +68,7 @@ def neighbours(root: Path) -> set[str]:
 
 
 def snapshot(registry: Registry) -> tuple:
-    return rows(registry.root), files(registry.root), neighbours(registry.root)
+    return rows(registry), files(registry.root), neighbours(registry.root)
 
 
 def assert_unchanged(registry: Registry, before: tuple) -> None:

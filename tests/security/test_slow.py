@@ -14,12 +14,14 @@ from tests.protocol import wire
 from tests.support.http import OCTETS, Client
 from tests.support.server import Registry, wait_for
 
+pytestmark = pytest.mark.direct
+
 
 @pytest.fixture(scope="module")
-def hasty(tmp_path_factory):
+def hasty(deploy, tmp_path_factory):
     """A registry with short patience, so that these tests take seconds."""
     root = tmp_path_factory.mktemp("hasty") / "data"
-    with Registry(root, server_header_timeout=2, server_idle_timeout=4, server_body_timeout=2) as registry:
+    with deploy(root, server_header_timeout=2, server_idle_timeout=4, server_body_timeout=2) as registry:
         yield registry
 
 

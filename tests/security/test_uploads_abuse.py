@@ -80,6 +80,7 @@ def finish(client: Client, location: str, have: int = 10) -> None:
     assert client.pull_blob("abuse/app", digest_of(DATA)) == DATA
 
 
+@pytest.mark.direct
 @pytest.mark.parametrize("method", ["PATCH", "PUT"])
 @pytest.mark.parametrize("name", BAD_RANGES)
 def test_bad_ranges_change_nothing(registry, client, begun, name, method):
@@ -89,6 +90,7 @@ def test_bad_ranges_change_nothing(registry, client, begun, name, method):
     finish(client, begun)
 
 
+@pytest.mark.direct
 @pytest.mark.parametrize("lines", [["10-19", "10-19"], ["10-19", "20-29"]])
 def test_two_ranges_in_two_lines(registry, client, begun, lines):
     answer = wire.request(registry.address, "PATCH", begun, [("Content-Range", line) for line in lines], DATA[10:20])
@@ -291,9 +293,9 @@ def test_a_chunk_that_is_late_and_another_chunk(registry, client):
     assert client.pull_blob("abuse/late", digest_of(kept)) == kept
 
 
-def test_a_late_chunk_leaves_nothing_behind_a_cancel(tmp_path):
+def test_a_late_chunk_leaves_nothing_behind_a_cancel(deploy, tmp_path):
     """What it wrote belongs to no upload any more: gone at once, or with the next collection."""
-    with Registry(tmp_path / "data", gc_grace=0, gc_lease=0) as registry, Client(registry.address) as client:
+    with deploy(tmp_path / "data", gc_grace=0, gc_lease=0) as registry, Client(registry.address) as client:
         before = state.files(registry.root)
         location = client.start_upload("abuse/late")
         with wire.Connection(registry.address) as late:
@@ -368,8 +370,8 @@ def test_ids_close_to_a_real_one(registry, client, begun, change):
     finish(client, begun)
 
 
-def test_open_uploads_have_a_limit(tmp_path):
-    with Registry(tmp_path / "data", server_open_uploads=3) as registry, Client(registry.address) as client:
+def test_open_uploads_have_a_limit(deploy, tmp_path):
+    with deploy(tmp_path / "data", server_open_uploads=3) as registry, Client(registry.address) as client:
         locations = [client.start_upload(f"limit/app{number}") for number in range(3)]
         answer = client.request("POST", "/v2/limit/more/blobs/uploads/")
         refused(answer, REFUSED["too many"])

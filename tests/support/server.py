@@ -60,7 +60,8 @@ class Registry:
 
     The first start takes a free port, later ones keep it, so that clients can go on. Settings are keyword
     arguments named section_key: `gc_grace=0` is DOCKBOARD_GC_GRACE=0. `prefix` is a command to run it under (strace, prlimit);
-    `pid` is then the pid of that command. `database="mysql"` makes a database for it on the session's MariaDB. Standard error goes to `log`, standard output to `output`, both beside `root`.
+    `pid` is then the pid of that command. `mysql` makes a database for it on the session's MariaDB; `database` is its name, empty with
+    SQLite. Standard error goes to `log`, standard output to `output`, both beside `root`.
     """
 
     def __init__(
@@ -85,10 +86,12 @@ class Registry:
         self._command = [*prefix, python, str(registry_pyz())]
         self._extra = dict(environment or {})
         self._settings = {"server_workers": workers, "storage_root": self.root, **settings}
+        self.database = ""
         if database == "mysql":
             from tests.support import mariadb
 
-            self._settings["database_url"] = mariadb.shared().url(mariadb.shared().make())
+            self.database = mariadb.shared().make()
+            self._settings["database_url"] = mariadb.shared().url(self.database)
 
     def configure(self, **settings: object) -> None:
         """Change settings for the next start."""
@@ -97,7 +100,7 @@ class Registry:
     def sibling(self) -> Registry:
         """Another node of the same registry: same data, same settings, a port and a log of its own."""
         made = Registry(self.root)
-        made._extra, made._settings = self._extra, dict(self._settings)
+        made._extra, made._settings, made.database = self._extra, dict(self._settings), self.database
         name = f"{self.root.name}-{secrets.token_hex(3)}"
         made.log, made.output = self.root.with_name(name + ".log"), self.root.with_name(name + ".out")
         return made

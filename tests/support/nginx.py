@@ -25,12 +25,18 @@ http {{
     uwsgi_temp_path {root}/uwsgi;
     scgi_temp_path {root}/scgi;
     client_max_body_size 0;
+    upstream registry {{
+        {servers}
+        keepalive 16;
+    }}
     server {{
         listen 127.0.0.1:{port};
         location / {{
-            proxy_pass http://{upstream};
+            proxy_pass http://registry;
+            proxy_next_upstream off;
             proxy_http_version 1.1;
             proxy_request_buffering {buffering};
+            proxy_buffering off;
             proxy_set_header Host $http_host;
             proxy_set_header Connection "";
             proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
@@ -42,9 +48,13 @@ http {{
 
 
 class Nginx:
-    """nginx on a free port of 127.0.0.1, handing everything to `upstream` ("127.0.0.1:PORT")."""
+    """nginx on a free port of 127.0.0.1, handing requests to the `upstreams` ("127.0.0.1:PORT") in turn, over connections that it keeps.
 
-    def __init__(self, root: Path, upstream: str, buffering: bool = False) -> None:
+    No client stays with one upstream. What an upstream fails to answer is answered 502 and counts for nothing later: nothing is
+    sent twice, and none is left out, so that no failure is smoothed over. `buffering` lets it take in a whole body first.
+    """
+
+    def __init__(self, root: Path, *upstreams: str, buffering: bool = False) -> None:
         self.root = root
         self.port = free_port()
         self.address = f"127.0.0.1:{self.port}"
@@ -52,10 +62,12 @@ class Nginx:
         root.mkdir(parents=True, exist_ok=True)
         # Started by root it would change to a user who may not enter the test's directories.
         user = "user root;" if os.geteuid() == 0 else ""
-        values = {"root": root, "port": self.port, "upstream": upstream, "user": user, "buffering": "on" if buffering else "off"}
+        servers = "\n        ".join(f"server {upstream} max_fails=0;" for upstream in upstreams)
+        values = {"root": root, "port": self.port, "servers": servers, "user": user, "buffering": "on" if buffering else "off"}
         (root / "nginx.conf").write_text(CONFIGURATION.format(**values))
 
-    def __enter__(self) -> Nginx:
+    def start(self) -> Nginx:
+        """Start and return once it listens."""
         command = [str(tool("nginx")), "-p", str(self.root), "-c", str(self.root / "nginx.conf"), "-e", str(self.root / "error.log")]
         self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
         wait_for(self._up, 10, "nginx")
@@ -65,10 +77,23 @@ class Nginx:
         assert self._process is not None and self._process.poll() is None, (self.root / "error.log").read_text()
         return listens("127.0.0.1", self.port)
 
+    def stop(self) -> None:
+        """End it at once; its requests are cut. Does nothing when it is not running."""
+        if self._process is not None:
+            process, self._process = self._process, None
+            process.terminate()
+            process.wait(10)
+
+    def __enter__(self) -> Nginx:
+        return self.start()
+
     def __exit__(self, *_: object) -> None:
-        assert self._process is not None
-        self._process.terminate()
-        self._process.wait(10)
+        self.stop()
+
+    def served(self) -> list[str]:
+        """The address of the upstream that got each request, in the order of their end."""
+        lines = (self.root / "access.log").read_text(errors="replace").splitlines()
+        return [line.partition("|")[0] for line in lines]
 
     def forwarded(self) -> list[str]:
         """The request lines that went on to the registry, in the order of their end."""
