@@ -10,6 +10,7 @@ from .config import Config, database_place
 from .db import DatabaseBusy, DatabaseFailed, DatabaseFull
 from .db.copy import Copy, CopyReport, shared_tables
 from .db.engines import Engine, engine
+from .db.observer import Observer
 from .domain import access, settings
 from .domain.blobs import Blobs
 from .domain.check import Checker, CheckReport
@@ -35,7 +36,7 @@ class Services:
 
     def __init__(self, config: Config, epoch: str, metrics=None):
         self.metrics = metrics
-        self.db = engine(config.database_place).open(config.database.connections)
+        self.db = engine(config.database_place).open(config.database.connections, metrics.database if metrics else Observer())
         self.storage = FilesystemStorage(config.storage.root, config.storage.reserve)
         self.anonymous = access.anonymous(config.auth.anonymous or "push")
         gc = config.gc

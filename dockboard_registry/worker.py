@@ -81,6 +81,7 @@ class Worker:
 
     def _beat(self) -> None:
         self._metrics.beat()
+        self._metrics.database.pools(self._services.db.pools())
         asyncio.get_running_loop().call_later(_BEAT_SECONDS, self._beat)
 
     def _flush(self) -> None:

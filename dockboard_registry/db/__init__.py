@@ -14,6 +14,10 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, TypeVar
 
+from .observer import CAUSES as CAUSES
+from .observer import KINDS as KINDS
+from .observer import PoolUse as PoolUse
+
 T = TypeVar("T")
 Row = tuple[Any, ...]
 
@@ -66,6 +70,9 @@ class Database(Protocol):
         unknown; without it that raises OutcomeUnknown. Raises DatabaseBusy, DatabaseFull or DatabaseFailed, and what fn raises;
         but for OutcomeUnknown nothing is changed then.
         """
+
+    def pools(self) -> list[PoolUse]:
+        """How its connections are used now; nothing where their number is not limited."""
 
     def close(self) -> None: ...
 

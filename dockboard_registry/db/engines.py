@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 
 from ..database_url import MySQLUrl
 from . import Database, T, Tx, migrate, sqlite
+from .observer import Observer
 
 
 class Table(NamedTuple):
@@ -48,7 +49,7 @@ class Engine(Protocol):
     def warnings(self) -> list[str]:
         """Sentences about settings of the server that endanger what is stored."""
 
-    def open(self, connections: int) -> Database:
+    def open(self, connections: int, observer: Observer = Observer()) -> Database:
         """The database for this process; after fork."""
 
 
@@ -121,8 +122,8 @@ class SQLiteEngine:
     def warnings(self) -> list[str]:
         return []
 
-    def open(self, connections: int) -> Database:
-        return sqlite.SQLiteDatabase(self._path)
+    def open(self, connections: int, observer: Observer = Observer()) -> Database:
+        return sqlite.SQLiteDatabase(self._path, observer)
 
 
 class MySQLEngine:
@@ -170,7 +171,7 @@ class MySQLEngine:
 
         return mysql_server.warnings(self._url)
 
-    def open(self, connections: int) -> Database:
+    def open(self, connections: int, observer: Observer = Observer()) -> Database:
         from . import mysql
 
-        return mysql.MySQLDatabase(self._url, connections)
+        return mysql.MySQLDatabase(self._url, connections, observer)

@@ -12,6 +12,7 @@ import re
 import ssl
 import time
 from collections.abc import Callable
+from time import perf_counter
 from typing import Any
 
 import pymysql
@@ -21,11 +22,14 @@ from ..database_url import MySQLUrl
 from ..errors import StartError
 from . import DatabaseBusy, DatabaseFailed, DatabaseFull, OutcomeUnknown, Row, T
 from .mysql_read import Elsewhere, LoopReader
+from .observer import CONFLICT, KINDS, LOST, TOO_MANY, Observer, PoolUse, timed
 from .pool import Pool
 
 _log = logging.getLogger("dockboard.database")
 
 CONNECT_SECONDS, READ_SECONDS, WRITE_SECONDS = 5, 30, 30
+# For each answer during the login: a server that takes connections and says nothing (stopped, or a proxy before nobody) is given up soon.
+LOGIN_SECONDS = 5
 # For how long work that met a conflict or a lost connection is tried again. A wait for a lock ends before that.
 _PATIENCE, _LOCK_SECONDS = 8.0, 4
 _PAUSE, _LONGEST_PAUSE = 0.005, 0.5
@@ -113,10 +117,16 @@ def translate(error: pymysql.Error) -> Exception:
     return DatabaseFailed(str(error))
 
 
+class _Connection(pymysql.Connection):
+    def give_answers(self, seconds: float) -> None:
+        """From now on wait so long for each answer; PyMySQL sets the socket's limit from this before each of them."""
+        self._read_timeout = seconds
+
+
 def connect(url: MySQLUrl, read_seconds: float = READ_SECONDS) -> pymysql.Connection:
     """A connection in autocommit mode. Raises pymysql.Error; DatabaseFailed in words where the login can't work over this way."""
     try:
-        connection = pymysql.connect(
+        connection = _Connection(
             host=url.host,
             port=url.port,
             unix_socket=url.socket or None,
@@ -130,15 +140,20 @@ def connect(url: MySQLUrl, read_seconds: float = READ_SECONDS) -> pymysql.Connec
             client_flag=CLIENT.FOUND_ROWS,
             autocommit=True,
             connect_timeout=CONNECT_SECONDS,
-            read_timeout=read_seconds,
+            read_timeout=LOGIN_SECONDS,
             write_timeout=WRITE_SECONDS,
             ssl=_tls(url),
             ssl_disabled=not url.tls,
         )
     except (RuntimeError, StartError) as error:
         raise DatabaseFailed(_NEEDS_TLS if isinstance(error, RuntimeError) else str(error)) from error
+    except pymysql.OperationalError as error:
+        if number(error) == CR.CR_SERVER_LOST:
+            raise pymysql.OperationalError(CR.CR_SERVER_LOST, f"{url.host}:{url.port} took the connection and did not finish the login") from error
+        raise
     try:
         _configure(connection.cursor())
+        connection.give_answers(read_seconds)
     except BaseException:
         discard(connection)
         raise
@@ -175,9 +190,14 @@ def discard(connection: pymysql.Connection) -> None:
 class MySQLSession:
     """One thread's connection, made when it is needed and again after every error."""
 
-    def __init__(self, url: MySQLUrl):
+    def __init__(self, url: MySQLUrl, observer: Observer = Observer()):
         self._url = url
+        self._observer = observer
         self._connection: pymysql.Connection | None = None
+
+    @property
+    def connected(self) -> bool:
+        return self._connection is not None
 
     def _connected(self) -> pymysql.Connection:
         if self._connection is None:
@@ -215,6 +235,7 @@ class MySQLSession:
         except pymysql.Error as error:
             if number(error) in _GONE and not repeatable:
                 self.close()
+                self._observer.outcome_unknown()
                 raise OutcomeUnknown(f"the connection was lost during COMMIT: {error}") from error
             raise
         return outcome
@@ -237,6 +258,7 @@ class MySQLSession:
                 if not _may_help(error) or time.monotonic() + pause - begun > _PATIENCE:
                     raise translate(error) from error
                 _log.debug("trying again after %s", error)
+                self._observer.retried(_cause(error))
             time.sleep(pause * random.uniform(0.5, 1.0))
             pause = min(2 * pause, _LONGEST_PAUSE)
 
@@ -246,6 +268,12 @@ def _may_help(error: pymysql.Error) -> bool:
     return number(error) in _RETRIED and not isinstance(getattr(error, "original_exception", None), ssl.SSLError)
 
 
+def _cause(error: pymysql.Error) -> str:
+    """Which of observer.CAUSES."""
+    code = number(error)
+    return CONFLICT if code in _CONFLICT else TOO_MANY if code in _TOO_MANY else LOST
+
+
 class MySQLDatabase:
     """`Database` over one server; one instance a process, made after fork. connections: at most so many at once.
 
@@ -253,14 +281,23 @@ class MySQLDatabase:
     A commit is as durable as the server is set up to make it, whatever `durable` says.
     """
 
-    def __init__(self, url: MySQLUrl, connections: int = 8):
+    def __init__(self, url: MySQLUrl, connections: int = 8, observer: Observer = Observer()):
         quarter = max(1, connections // 4)
-        self._reads = Pool("db-read", 1, lambda: MySQLSession(url))
-        self._scans = Pool("db-scan", quarter, lambda: MySQLSession(url))
-        self._writes = Pool("db-write", max(1, connections - 2 * quarter - 1), lambda: MySQLSession(url))
+        self._observer = observer
+        self._read_timer, self._scan_timer, self._write_timer = map(observer.timer, KINDS)
+        self._reads = Pool("read", 1, lambda: MySQLSession(url, observer))
+        self._scans = Pool("scan", quarter, lambda: MySQLSession(url, observer))
+        self._writes = Pool("write", max(1, connections - 2 * quarter - 1), lambda: MySQLSession(url, observer))
         self._reader = LoopReader(quarter, READ_SECONDS, _statement, lambda: self._reads.submit(lambda _: connect(url)))
 
     async def read(self, fn: Callable[[MySQLTx], T]) -> T:
+        begun = perf_counter()
+        try:
+            return await self._read(fn)
+        finally:
+            self._read_timer(perf_counter() - begun)
+
+    async def _read(self, fn: Callable[[MySQLTx], T]) -> T:
         try:
             return await self._reader.read(fn)
         except Elsewhere:
@@ -268,13 +305,21 @@ class MySQLDatabase:
         except pymysql.Error as error:
             if not _may_help(error):
                 raise translate(error) from error
+            self._observer.retried(_cause(error))
         return await self._reads.submit(lambda session: session.read(fn))
 
     def scan(self, fn: Callable[[MySQLTx], T]):
-        return self._scans.submit(lambda session: session.scan(fn))
+        begun = perf_counter()
+        return timed(self._scans.submit(lambda session: session.scan(fn)), self._scan_timer, begun)
 
     def write(self, fn: Callable[[MySQLTx], T], durable: bool = True, repeatable: bool = False):
-        return self._writes.submit(lambda session: session.write(fn, repeatable))
+        begun = perf_counter()
+        return timed(self._writes.submit(lambda session: session.write(fn, repeatable)), self._write_timer, begun)
+
+    def pools(self) -> list[PoolUse]:
+        kind, *threads = self._reads.use()
+        reads = PoolUse(kind, *(sum(both) for both in zip(threads, self._reader.use())))
+        return [reads, self._scans.use(), self._writes.use()]
 
     def close(self) -> None:
         """Wait for the work that was asked for, then close."""

@@ -127,6 +127,10 @@ class LoopReader:
             if not turn.done():
                 turn.set_exception(error if isinstance(error, DatabaseFailed) else Elsewhere())
 
+    def use(self) -> tuple[int, int, int, int]:
+        """Connections: how many there may be, are, and are busy; how many reads wait for one."""
+        return self._size, len(self._links), len(self._links) - len(self._idle), len(self._waiting)
+
     def close(self) -> None:
         """Take leave of the server; nothing may be under way."""
         for link in self._links:

@@ -8,12 +8,15 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 from . import DatabaseBusy
+from .observer import PoolUse
 
 # Work that waited longer is refused unrun: its client has gone or should, and the server needs air.
 WAIT_SECONDS = 10.0
 
 
 class Session(Protocol):
+    connected: bool
+
     def close(self) -> None:
         """Let go of the server; never raises."""
 
@@ -25,14 +28,23 @@ class _Work(NamedTuple):
     future: asyncio.Future
 
 
-class Pool:
-    """At most `size` threads, begun as they are needed; each gets a session of its own from `open`."""
+class _Seat:
+    """One thread's session; only that thread writes here."""
 
-    def __init__(self, name: str, size: int, open: Callable[[], Session]):
-        self._name, self._size, self._open = name, size, open
+    def __init__(self, session: Session):
+        self.session = session
+        self.busy = False
+
+
+class Pool:
+    """At most `size` threads, begun as they are needed; each gets a session of its own from `open`. kind: as in observer.KINDS."""
+
+    def __init__(self, kind: str, size: int, open: Callable[[], Session]):
+        self._kind, self._size, self._open = kind, size, open
         self._work: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
         self._idle = threading.Semaphore(0)
         self._threads: list[threading.Thread] = []
+        self._seats: list[_Seat] = []
 
     def submit(self, fn: Callable[[Any], Any]) -> asyncio.Future:
         """Run fn(session) in a thread; the running loop's future gets what it returns or raises, DatabaseBusy if no thread came free."""
@@ -40,19 +52,22 @@ class Pool:
         future = loop.create_future()
         self._work.put(_Work(fn, time.monotonic(), loop, future))
         if not self._idle.acquire(blocking=False) and len(self._threads) < self._size:
-            thread = threading.Thread(target=self._serve, name=f"{self._name}-{len(self._threads)}", daemon=True)
+            thread = threading.Thread(target=self._serve, name=f"db-{self._kind}-{len(self._threads)}", daemon=True)
             self._threads.append(thread)
             thread.start()
         return future
 
     def _serve(self) -> None:
-        session = self._open()
+        seat = _Seat(self._open())
+        self._seats.append(seat)
         while (work := self._work.get()) is not None:
+            seat.busy = True
             if not work.future.cancelled():
-                self._answer(work, *self._outcome(work, session))
+                self._answer(work, *self._outcome(work, seat.session))
+            seat.busy = False
             if self._work.empty():
                 self._idle.release()
-        session.close()
+        seat.session.close()
 
     def _outcome(self, work: _Work, session: Session) -> tuple[Any, BaseException | None]:
         if time.monotonic() - work.asked > WAIT_SECONDS:
@@ -68,6 +83,12 @@ class Pool:
             work.loop.call_soon_threadsafe(_resolve, work.future, result, error)
         except RuntimeError:
             pass  # the loop is closed: nobody waits any more
+
+    def use(self) -> PoolUse:
+        """How it is used now; near enough, as threads go on meanwhile."""
+        seats = list(self._seats)
+        opened, busy = sum(seat.session.connected for seat in seats), sum(seat.busy for seat in seats)
+        return PoolUse(self._kind, self._size, opened, busy, self._work.qsize())
 
     def close(self) -> None:
         """Wait for the work that was asked for, then let go of all sessions."""

@@ -15,9 +15,11 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from time import perf_counter
 from typing import Any, NamedTuple
 
 from . import DatabaseBusy, DatabaseFailed, DatabaseFull, Row, T
+from .observer import KINDS, Observer, PoolUse, timed
 
 _BATCH = 64
 _TRUST, _DISTRUST = b"0", b"1"
@@ -102,8 +104,9 @@ def transact(path: Path, fn: Callable[[SQLiteTx], T]) -> T:
 class SQLiteDatabase:
     """`Database` over one file; one instance a process, made after fork."""
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, observer: Observer = Observer()):
         self._path = path
+        self._read_timer, self._scan_timer, self._write_timer = map(observer.timer, KINDS)
         self._reader_connection = connect(path)
         # What this connection writes (see write) needs no sync, and only the writer's connection may checkpoint.
         self._reader_connection.execute("PRAGMA synchronous=NORMAL")
@@ -117,13 +120,17 @@ class SQLiteDatabase:
         self._writer.start()
 
     async def read(self, fn: Callable[[SQLiteTx], T]) -> T:
+        begun = perf_counter()
         try:
             return fn(self._reader)
         except sqlite3.Error as error:
             raise translate(error) from error
+        finally:
+            self._read_timer(perf_counter() - begun)
 
     def scan(self, fn: Callable[[SQLiteTx], T]):
-        return asyncio.get_running_loop().run_in_executor(self._scans, self._snapshot, fn)
+        begun = perf_counter()
+        return timed(asyncio.get_running_loop().run_in_executor(self._scans, self._snapshot, fn), self._scan_timer, begun)
 
     def _snapshot(self, fn: Callable[[SQLiteTx], T]) -> T:
         if self._scanner is None:
@@ -139,10 +146,10 @@ class SQLiteDatabase:
 
     def write(self, fn: Callable[[SQLiteTx], T], durable: bool = True, repeatable: bool = False):
         """What needs no sync is done in place when nobody else writes: two writes into the page cache, and no way through a thread."""
-        future = asyncio.get_running_loop().create_future()
+        begun, future = perf_counter(), asyncio.get_running_loop().create_future()
         if durable or not self._jobs.empty() or not self._write_now(fn, future):
             self._enqueue(fn, durable, future)
-        return future
+        return timed(future, self._write_timer, begun)
 
     def _write_now(self, fn: Callable[[SQLiteTx], T], future: asyncio.Future) -> bool:
         """Run fn in a transaction on this thread; False, with nothing changed, where somebody else writes or the database failed."""
@@ -167,6 +174,9 @@ class SQLiteDatabase:
     def _enqueue(self, fn: Callable, durable: bool, future: asyncio.Future) -> None:
         loop = asyncio.get_running_loop()
         self._jobs.put(_Job(fn, durable, loop, future))
+
+    def pools(self) -> list[PoolUse]:
+        return []
 
     def close(self) -> None:
         """Wait for the writes that were asked for, then close."""

@@ -5,6 +5,9 @@ The board is an array of doubles: one heartbeat a slot, then one row of cells a 
 
 import time
 
+from . import database_metrics
+from .exposition import head, histogram, sample
+
 SLOTS = 256
 _BUCKETS = (0.001, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0)
 ENDPOINTS = ("base", "catalog", "tags", "manifest", "blob", "uploads", "upload", "referrers", "health", "unknown")
@@ -19,7 +22,8 @@ _SINGLE = (
 )
 _REQUESTS = len(_SINGLE)
 _SECONDS = _REQUESTS + len(ENDPOINTS) * len(_CLASSES)
-_ROW = _SECONDS + len(ENDPOINTS) * (len(_BUCKETS) + 1)
+_DATABASE = _SECONDS + len(ENDPOINTS) * (len(_BUCKETS) + 1)
+_ROW = _DATABASE + database_metrics.CELLS
 BOARD_SIZE = 8 * SLOTS * (1 + _ROW)
 
 
@@ -31,6 +35,7 @@ class Metrics:
         self._slot = slot
         self._base = SLOTS + slot * _ROW
         self._cells[self._base] = 0.0
+        self.database = database_metrics.DatabaseMetrics(self._cells, self._base + _DATABASE)
 
     def beat(self) -> None:
         """Tell the supervisor that the loop is turning."""
@@ -65,32 +70,23 @@ class Metrics:
         """All workers' sums in Prometheus' text format."""
         lines = []
         for cell, (name, kind, help) in enumerate(_SINGLE):
-            lines += _head(name, kind, help) + [f"dockboard_{name} {self._sum(cell):.17g}"]
-        lines += _head("requests_total", "counter", "Requests answered, by endpoint and class of status.")
+            lines += head(name, kind, help) + [sample(name, self._sum(cell))]
+        lines += head("requests_total", "counter", "Requests answered, by endpoint and class of status.")
         for number, endpoint in enumerate(ENDPOINTS):
             for at, status in enumerate(_CLASSES):
                 count = self._sum(_REQUESTS + number * len(_CLASSES) + at)
-                lines.append(f'dockboard_requests_total{{endpoint="{endpoint}",status="{status}"}} {count:.17g}')
-        lines += _head("request_seconds", "histogram", "Time from a request's header to the end of its answer.")
+                lines.append(sample("requests_total", count, endpoint=endpoint, status=status))
+        lines += head("request_seconds", "histogram", "Time from a request's header to the end of its answer.")
         for number, endpoint in enumerate(ENDPOINTS):
             lines += self._histogram(number, endpoint)
+        lines += database_metrics.lines(lambda cell: self._sum(_DATABASE + cell))
         return "\n".join(lines) + "\n"
 
     def _histogram(self, number: int, endpoint: str) -> list[str]:
         row = _SECONDS + number * (len(_BUCKETS) + 1)
         total = sum(self._sum(_REQUESTS + number * len(_CLASSES) + at) for at in range(len(_CLASSES)))
-        lines, below = [], 0.0
-        for at, edge in enumerate(_BUCKETS, 1):
-            below += self._sum(row + at)
-            lines.append(f'dockboard_request_seconds_bucket{{endpoint="{endpoint}",le="{edge}"}} {below:.17g}')
-        lines.append(f'dockboard_request_seconds_bucket{{endpoint="{endpoint}",le="+Inf"}} {total:.17g}')
-        lines.append(f'dockboard_request_seconds_sum{{endpoint="{endpoint}"}} {self._sum(row):.17g}')
-        lines.append(f'dockboard_request_seconds_count{{endpoint="{endpoint}"}} {total:.17g}')
-        return lines
-
-
-def _head(name: str, kind: str, help: str) -> list[str]:
-    return [f"# HELP dockboard_{name} {help}", f"# TYPE dockboard_{name} {kind}"]
+        counts = [(edge, self._sum(row + at)) for at, edge in enumerate(_BUCKETS, 1)]
+        return histogram("request_seconds", counts, self._sum(row), total, endpoint=endpoint)
 
 
 _SINGLE_AT = {name: at for at, (name, _, _) in enumerate(_SINGLE)}

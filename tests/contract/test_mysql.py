@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 import threading
 import time
 
@@ -9,9 +10,10 @@ import pytest
 
 from dockboard_registry.config import database_place
 from dockboard_registry.db import DatabaseBusy, DatabaseFailed, DatabaseFull, OutcomeUnknown
-from dockboard_registry.db.mysql import MySQLDatabase, placeholders
+from dockboard_registry.db.mysql import LOGIN_SECONDS, MySQLDatabase, MySQLTx, connect, placeholders, transact
 from dockboard_registry.db.mysql_migrate import migrate
 from dockboard_registry.db.mysql_server import warnings
+from dockboard_registry.errors import StartError
 from tests.contract.aio import asynchronous, gathered
 from tests.support import mariadb
 from tests.support.mysql_proxy import MySQLProxy
@@ -244,6 +246,43 @@ async def recovered(database) -> float:
 
 async def waited(future):
     return await future
+
+
+@pytest.fixture
+def silent():
+    """The port of something that takes connections and says nothing, as a stopped server does."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("attempt", [lambda url: connect(url, 86400), migrate, lambda url: transact(url, lambda tx: tx.one("SELECT 1"))])
+def test_a_server_that_is_silent_at_the_login_is_given_up(server, silent, attempt):
+    begun = time.monotonic()
+    with pytest.raises((mariadb.pymysql.OperationalError, DatabaseFailed, StartError), match="did not finish the login"):
+        attempt(database_place(server.url("registry", silent)))
+    assert time.monotonic() - begun < 15
+
+
+@pytest.mark.slow
+@asynchronous
+async def test_work_for_a_server_that_is_silent_at_the_login_fails_soon(server, silent):
+    """All of it, what waits for a connection too."""
+    database = MySQLDatabase(database_place(server.url("registry", silent)))
+    begun = time.monotonic()
+    outcomes = await gathered(*(names(database) for _ in range(10)), *(waited(database.write(putting(f"{number}"))) for number in range(10)))
+    assert all(isinstance(outcome, DatabaseBusy | DatabaseFailed) for outcome in outcomes), outcomes
+    assert time.monotonic() - begun < 15
+    await asyncio.to_thread(database.close)
+
+
+@pytest.mark.slow
+def test_an_answer_may_take_longer_than_the_login(server, name):
+    connection = connect(database_place(server.url(name)))
+    try:
+        assert MySQLTx(connection).one("SELECT SLEEP(?)", LOGIN_SECONDS + 1) == (0,)
+    finally:
+        connection.close()
 
 
 @pytest.mark.slow
