@@ -30,13 +30,17 @@ def statements(sql: str) -> list[str]:
     return [part.strip() for part in "\n".join(lines).split(";\n") if part.strip().rstrip(";")]
 
 
-def migrate(path: Path) -> list[str]:
-    """Bring the database to this program's schema; returns the names that were applied now. Raises StartError."""
+def migrate(path: Path, wanted: list[tuple[int, str, str]] | None = None) -> list[str]:
+    """Bring the database to this program's schema; returns the names that were applied now. Raises StartError.
+
+    wanted: (version, name, SQL) in order, where it is not all of this program's files.
+    """
+    wanted = wanted or files()
     try:
         connection = connect(path)
         try:
             connection.execute(_VERSIONS)
-            return [name for version, name, sql in files() if _apply(connection, version, name, sql)]
+            return [name for version, name, sql in wanted if _apply(connection, version, name, sql, wanted[-1][0])]
         finally:
             connection.close()
     except (sqlite3.Error, DatabaseBusy, DatabaseFailed, DatabaseFull) as error:
@@ -64,11 +68,11 @@ def newest_version(tx: Tx) -> int:
     return tx.one("SELECT COALESCE(MAX(version), 0) FROM schema_versions")[0]
 
 
-def _apply(connection: sqlite3.Connection, version: int, name: str, sql: str) -> bool:
+def _apply(connection: sqlite3.Connection, version: int, name: str, sql: str, known: int) -> bool:
     connection.execute("BEGIN IMMEDIATE")
     try:
         newest = connection.execute("SELECT COALESCE(MAX(version), 0) FROM schema_versions").fetchone()[0]
-        refuse_newer(newest, files()[-1][0])
+        refuse_newer(newest, known)
         if version <= newest:
             return False
         for statement in statements(sql):

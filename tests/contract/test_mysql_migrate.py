@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -27,6 +28,7 @@ FILES = [
     (2, "0002_two.sql", TWO),
     (3, "0003_data.sql", DATA),
 ]
+ALL_FILES = "from tests.contract.test_mysql_migrate import *; migrate_mysql(database_place(sys.argv[1]), FILES)"
 STATEMENTS = [statement for _, _, sql in FILES for statement in migrate.statements(sql)]
 
 
@@ -116,14 +118,32 @@ def test_many_at_once_apply_each_file_once(server, name):
     assert answers == sorted([str([file for _, file, _ in migrate.files()]), *["[]"] * 4])
 
 
+@pytest.mark.parametrize("number", range(len(STATEMENTS)))
+def test_killed_at_a_statement_many_starts_at_once_finish_the_work(server, name, number):
+    """SIGKILL while the statement is on its way, or has run and nobody knows; then three nodes start, and each file is finished by one."""
+    with MySQLProxy(server.port) as proxy:
+        proxy.cut(STATEMENTS[number].rstrip(";").encode(), "hold after" if number % 2 else "hold before")
+        node = subprocess.Popen([sys.executable, "-c", ALL_FILES, server.url(name, proxy.port)], cwd=ROOT)
+        try:
+            assert proxy.held.wait(30)
+        finally:
+            node.kill()
+            node.wait()
+    before = versions(server, name)
+    server.execute("UPDATE schema_progress SET expires_at = 0", database=name)  # as if the time of its turn had passed
+    with ThreadPoolExecutor(3) as nodes:
+        done = [file for files in nodes.map(lambda _: migrate_mysql(place(server, name), FILES), range(3)) for file in files]
+    assert sorted(done) == [file for version, file, _ in FILES if version not in before]
+    check_result(server, name)
+
+
 def test_a_killed_node_is_followed_by_another_within_seconds(server, name):
     """The first one is killed while its statement waits in the server; the second waits for the end of the turn, then redoes it."""
     migrate_mysql(place(server, name), FILES[:1])
     blocker = server.admin(name)
     blocker.begin()
     blocker.cursor().execute("SELECT * FROM a")
-    code = "from tests.contract.test_mysql_migrate import *; migrate_mysql(database_place(sys.argv[1]), FILES)"
-    first = subprocess.Popen([sys.executable, "-c", code, server.url(name)], cwd=ROOT)
+    first = subprocess.Popen([sys.executable, "-c", ALL_FILES, server.url(name)], cwd=ROOT)
     altering = "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE 'ALTER TABLE a ADD%'"
     deadline = time.monotonic() + 30
     while server.execute(altering) == [(0,)]:

@@ -20,13 +20,16 @@ class MySQLProxy:
         self.port = self._listener.getsockname()[1]
         self.seen: list[bytes] = []
         self.cuts = 0
+        self.held = threading.Event()
+        self._keeps = False
         self._plan: tuple[bytes, str | int, int] | None = None
         self._lock = threading.Lock()
         threading.Thread(target=self._accept, daemon=True).start()
 
     def cut(self, beginning: bytes, when: str | int, skip: int = 0) -> None:
         """Once, cut the connection at the statement that begins so, after `skip` others of them. when: "before", "after",
-        or the number of an error to answer with, where the server sees no more than the end of the connection."""
+        or the number of an error to answer with, where the server sees no more than the end of the connection. With "hold before"
+        and "hold after" the client waits in vain instead, until it closes the connection itself; `held` is set then."""
         with self._lock:
             self._plan = beginning, when, skip
 
@@ -65,7 +68,11 @@ class MySQLProxy:
                 if isinstance(when, int):
                     client.sendall(error_packet(packet[3] + 1, when))
                     break
-                if when == "after":
+                if when == "hold before":
+                    self.held.set()
+                    continue
+                if when in ("after", "hold after"):
+                    self._keeps = when == "hold after"
                     cut.set()
                 server.sendall(packet)
         close(client, server)
@@ -74,6 +81,8 @@ class MySQLProxy:
         with contextlib.suppress(OSError):
             while (data := server.recv(65536)) and not cut.is_set():
                 client.sendall(data)
+            if self._keeps:
+                return self.held.set()
         close(client, server)
 
     def close(self) -> None:

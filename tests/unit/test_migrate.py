@@ -1,5 +1,6 @@
 """Migrations: from nothing, again, after a kill in the middle, and never backwards; the files themselves are portable and final."""
 
+import contextlib
 import hashlib
 import re
 import signal
@@ -7,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -104,6 +106,37 @@ def test_a_kill_at_any_moment_leaves_all_or_nothing(tmp_path):
 
 
 COUNT = sum(sql.count("CREATE TABLE") for _, _, sql in migrate.files())
+
+
+FILES = [
+    (1, "0001_one.sql", "CREATE TABLE a (\n    id BIGINT NOT NULL PRIMARY KEY\n);\nINSERT INTO a (id) VALUES (1);\n"),
+    (2, "0002_two.sql", "ALTER TABLE a ADD COLUMN extra BIGINT;\nUPDATE a SET id = id + 10;\n"),
+    (3, "0003_three.sql", "CREATE TABLE b (\n    id BIGINT NOT NULL PRIMARY KEY\n);\nINSERT INTO b (id) SELECT id + 100 FROM a;\n"),
+]
+
+
+def test_files_that_follow_are_applied_once_by_whoever_comes_first(tmp_path):
+    path = tmp_path / "registry.db"
+    assert migrate.migrate(path, FILES[:1]) == ["0001_one.sql"]
+    with ThreadPoolExecutor(4) as nodes:
+        done = [name for names in nodes.map(lambda _: migrate.migrate(path, FILES), range(4)) for name in names]
+    assert sorted(done) == ["0002_two.sql", "0003_three.sql"]
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT a.id, a.extra, b.id FROM a, b").fetchall() == [(11, None, 111)]
+    with pytest.raises(StartError, match="newer version"):
+        migrate.migrate(path, FILES[:2])
+
+
+def added_columns(sql: str) -> list[str]:
+    """What follows ADD COLUMN in the statements of a file."""
+    return [found[1] for statement in migrate.statements(sql) if (found := re.match(r"ALTER TABLE \w+ ADD (?:COLUMN )?(.*)", statement, re.S | re.I))]
+
+
+def test_columns_that_are_added_may_be_null():
+    """The version before goes on inserting rows without them (docs/architecture.md, Migrations)."""
+    assert added_columns("ALTER TABLE a ADD COLUMN b BIGINT NOT NULL;\nALTER TABLE a DROP COLUMN c;\n") == ["b BIGINT NOT NULL"]
+    for _, name, sql in migrate.files():
+        assert not [column for column in added_columns(sql) if "NOT NULL" in column.upper()], name
 
 
 def test_a_file_that_fails_in_the_middle_changes_nothing(tmp_path):
