@@ -51,6 +51,9 @@ BARS = [
     *(Bar(f"large upload: {form}", "added MiB", "<=", 64) for form in UPLOADS),
     Bar("1,000 pulls at once", "errors", "<=", 0),
     *(Bar(f"growth: {page}", "ratio", "<=", 2) for page in GROWTH),
+    Bar("MySQL: manifest GET by tag", "ratio", "<=", 2),
+    Bar("MySQL: image push, 8 at once", "p99 ratio", "<=", 2),
+    *(Bar(f"MySQL growth: {page}", "ratio", "<=", 2) for page in GROWTH[:3]),
     Bar("start with much data", "s to /healthz", "<=", 1),
     Bar("start with much data", "s to a manifest", "<=", 1),
 ]

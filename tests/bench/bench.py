@@ -16,7 +16,7 @@ from tests.bench import procs
 from tests.bench.client import Connection
 from tests.bench.content import Reservoir
 from tests.bench.results import Results
-from tests.bench.servers import ALL, Server
+from tests.bench.servers import ALL, OursMySQL, Server
 
 MIB = 1 << 20
 MEMORY_DISK = Path("/dev/shm")
@@ -39,7 +39,7 @@ class Bench:
         started: list[Server] = []
         try:
             for name in names or self.names:
-                server = ALL[name](place / name)
+                server = {**ALL, OursMySQL.name: OursMySQL}[name](place / f"{len(started)}-{name}")
                 started.append(server)
                 server.start()
             yield started

@@ -23,13 +23,13 @@ def run(bench: Bench) -> None:
     with bench.one("ours") as small, bench.one("ours") as large:
         fill(bench, small, BASE, BASE)
         fill(bench, large, tags, repositories)
-        pages = zip(_requests(BASE, BASE).items(), _requests(tags, repositories).values(), strict=True)
+        pages = zip(requests(BASE, BASE).items(), requests(tags, repositories).values(), strict=True)
         for (name, few), many in pages:
-            _compare(bench, f"growth: {name}", (small, few), (large, many))
+            compare(bench, f"growth: {name}", (small, few), (large, many))
         _restart(bench, large)
 
 
-def _requests(tags: int, repositories: int) -> dict[str, bytes]:
+def requests(tags: int, repositories: int) -> dict[str, bytes]:
     """The measured requests. A page in the middle has 50 entries, because after the middle of 100 there are no more."""
     middle_tag, middle_repository = tag(tags // 2 - 1), repository(repositories // 2 - 1)
     list_tags = f"/v2/{REPOSITORY}/tags/list"
@@ -43,17 +43,17 @@ def _requests(tags: int, repositories: int) -> dict[str, bytes]:
     return {"manifest by tag": manifest_request, **{name: request_bytes("GET", page) for name, page in pages.items()}}
 
 
-def _compare(bench: Bench, work: str, few: tuple[Server, bytes], many: tuple[Server, bytes]) -> None:
+def compare(bench: Bench, work: str, few: tuple[Server, bytes], many: tuple[Server, bytes]) -> None:
     bench.say(work)
     seconds = 1 if bench.quick else 3
     for _ in range(bench.rounds):
-        before, after = (_cpu(server, request, seconds) for server, request in (few, many))
+        before, after = (cpu(server, request, seconds) for server, request in (few, many))
         bench.add(work, "us/request at 100", "ours", before)
         bench.add(work, "us/request at many", "ours", after)
         bench.add(work, "ratio", "ours", after / before)
 
 
-def _cpu(server: Server, request: bytes, seconds: int) -> float:
+def cpu(server: Server, request: bytes, seconds: int) -> float:
     with Cost(server) as cost:
         count = drive(server.address, CONNECTIONS, for_seconds(request, seconds), 200)
     return cost.cpu / count * 1e6

@@ -122,6 +122,31 @@ class Ours(Server):
         return {"DOCKBOARD_SERVER_WORKERS": str(WORKERS), "DOCKBOARD_LOG_ACCESS": "true"}
 
 
+class OursMySQL(Ours):
+    """The same on a MariaDB of its own, which syncs at each commit. The database's processes are not in tree()."""
+
+    name = "ours-mysql"
+    label = "registry.pyz on MariaDB"
+    settings = ("--innodb-flush-log-at-trx-commit=1", "--innodb-log-file-size=256M", "--innodb-buffer-pool-size=512M", "--max-connections=200")
+
+    def start(self) -> Server:
+        from tests.support.mariadb import MariaDB
+
+        self._database = MariaDB(self.root / "mariadb", *self.settings).start()
+        self._url = self._database.url(self._database.make())
+        return super().start()
+
+    def stop(self) -> None:
+        super().stop()
+        if self._database is not None:
+            self._database.close()
+
+    _database = None
+
+    def environment(self) -> dict[str, str]:
+        return {**super().environment(), "DOCKBOARD_DATABASE_URL": self._url}
+
+
 class Distribution(Server):
     """Distribution 3.1.1, the newest release."""
 
@@ -156,6 +181,7 @@ class Debian(Distribution):
         return found
 
 
+# What tests/bench compares; OursMySQL is compared with Ours only.
 ALL = {kind.name: kind for kind in (Ours, Distribution, Debian)}
 LABELS = {name: kind.label for name, kind in ALL.items()}
 
