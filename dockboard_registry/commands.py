@@ -193,8 +193,12 @@ def _copy_database(parsed: argparse.Namespace) -> int:
                 raise ValueError("must name a database")
         except ValueError as error:
             raise StartError(f"{name} {error}") from None
-    with Progress() as progress:
-        report = app.run_copy(parsed.source, parsed.target, progress.show)
+    try:
+        with Progress() as progress:
+            report = app.run_copy(parsed.source, parsed.target, progress.show)
+    except KeyboardInterrupt:
+        print("registry: the copy is not whole yet; run the same command again to go on", file=sys.stderr)
+        raise
     print(f"copied and compared {report.rows:,} rows of {report.tables} tables; put the new URL into database.url")
     return 0
 

@@ -37,6 +37,8 @@ class Copy:
 
     async def run(self) -> CopyReport:
         """Copy what is not there yet, and compare all. Raises StartError; what was copied stays, and the next run goes on."""
+        if part := await self._source.read(lambda tx: tx.one(_NOTED)):
+            raise StartError(f"{self._name} is itself a copy of {part[0]} that is not whole yet: finish that first")
         await self._begin()
         counts = [await self._source.scan(lambda tx: tx.one(_count(table))[0]) for table in self._tables]
         self._total = 2 * sum(counts)

@@ -40,7 +40,8 @@ def migrate(path: Path, wanted: list[tuple[int, str, str]] | None = None) -> lis
         connection = connect(path)
         try:
             connection.execute(_VERSIONS)
-            return [name for version, name, sql in wanted if _apply(connection, version, name, sql, wanted[-1][0])]
+            known = wanted[-1][0]
+            return [name for version, name, sql in wanted if _apply(connection, path, known, version, name, sql)]
         finally:
             connection.close()
     except (sqlite3.Error, DatabaseBusy, DatabaseFailed, DatabaseFull) as error:
@@ -58,7 +59,7 @@ def require_current(name: str, tables: Callable[[], set[str]], transact: Callabl
     except (DatabaseBusy, DatabaseFailed, DatabaseFull) as error:
         raise StartError(f"the database {name} can't be used: {error}") from error
     known = files()[-1][0]
-    refuse_newer(newest, known)
+    refuse_newer(name, newest, known)
     if newest < known:
         raise StartError(f"the database {name} has the schema of an earlier version, or none: stop its server, then run the command migrate")
 
@@ -68,11 +69,11 @@ def newest_version(tx: Tx) -> int:
     return tx.one("SELECT COALESCE(MAX(version), 0) FROM schema_versions")[0]
 
 
-def _apply(connection: sqlite3.Connection, version: int, name: str, sql: str, known: int) -> bool:
+def _apply(connection: sqlite3.Connection, path: Path, known: int, version: int, name: str, sql: str) -> bool:
     connection.execute("BEGIN IMMEDIATE")
     try:
         newest = connection.execute("SELECT COALESCE(MAX(version), 0) FROM schema_versions").fetchone()[0]
-        refuse_newer(newest, known)
+        refuse_newer(str(path), newest, known)
         if version <= newest:
             return False
         for statement in statements(sql):
@@ -85,10 +86,10 @@ def _apply(connection: sqlite3.Connection, version: int, name: str, sql: str, kn
             connection.execute("ROLLBACK")
 
 
-def refuse_newer(newest: int, known: int) -> None:
-    """Raise StartError where the database has a newer schema than this program knows."""
+def refuse_newer(database: str, newest: int, known: int) -> None:
+    """Raise StartError where the database, called so in the error, has a newer schema than this program knows."""
     if newest > known:
         raise StartError(
-            f"the database has schema {newest}, this program knows schemas up to {known}. "
+            f"the database {database} has schema {newest}, this program knows schemas up to {known}. "
             "Start the newer version of Dockboard Registry that made it, or restore a backup from before the upgrade."
         )

@@ -110,11 +110,12 @@ def number(error: pymysql.Error) -> int:
 def translate(error: pymysql.Error) -> Exception:
     """The database layer's own error for one of PyMySQL's."""
     code = number(error)
+    words = f"{error.args[1]} (error {code})" if len(error.args) > 1 else str(error)
     if code in _CONFLICT | _TOO_MANY:
-        return DatabaseBusy(str(error))
+        return DatabaseBusy(words)
     if code in _FULL:
-        return DatabaseFull(str(error))
-    return DatabaseFailed(str(error))
+        return DatabaseFull(words)
+    return DatabaseFailed(words)
 
 
 class _Connection(pymysql.Connection):

@@ -80,16 +80,24 @@ def migrate(url: MySQLUrl, wanted: list[tuple[int, str, str]] | None = None) -> 
 
 
 def _migrate(url: MySQLUrl, wanted: list, applied: list[str]) -> None:
-    connection = connect(url, _STATEMENT_SECONDS)
+    connection = _connect(url)
     try:
         tx = MySQLTx(connection)
         newest = _newest(tx)
-        refuse_newer(newest, wanted[-1][0])
+        refuse_newer(str(url), newest, wanted[-1][0])
         if newest < wanted[-1][0]:
             _make_tables(tx)
             _take_turn_and_apply(url, wanted, connection, tx, applied)
     finally:
         discard(connection)
+
+
+def _connect(url: MySQLUrl) -> pymysql.Connection:
+    try:
+        return connect(url, _STATEMENT_SECONDS)
+    except (pymysql.Error, DatabaseFailed) as error:
+        reason = translate(error) if isinstance(error, pymysql.Error) else error
+        raise StartError(f"the database {url} can't be used: {reason}") from error
 
 
 def _newest(tx: MySQLTx) -> int:
@@ -109,7 +117,7 @@ def _make_tables(tx: MySQLTx) -> None:
 
 
 def _take_turn_and_apply(url: MySQLUrl, wanted: list, connection: pymysql.Connection, tx: MySQLTx, applied: list[str]) -> None:
-    fence = _take_turn(tx, wanted[-1][0])
+    fence = _take_turn(url, tx, wanted[-1][0])
     if fence is None:
         return
     with _Beat(url, fence):
@@ -124,7 +132,7 @@ def _take_turn_and_apply(url: MySQLUrl, wanted: list, connection: pymysql.Connec
                 tx.run(_GIVE, fence)
 
 
-def _take_turn(tx: MySQLTx, last: int) -> int | None:
+def _take_turn(url: MySQLUrl, tx: MySQLTx, last: int) -> int | None:
     """Wait for the turn and return its fence; None where the others finished the work meanwhile."""
     holder, said = secrets.token_hex(8), False
     while _newest(tx) < last:
@@ -135,7 +143,7 @@ def _take_turn(tx: MySQLTx, last: int) -> int | None:
             _log.info("waiting for another node, which migrates the database (%s)", other)
             said = True
         time.sleep(_POLL_SECONDS)
-    refuse_newer(_newest(tx), last)
+    refuse_newer(str(url), _newest(tx), last)
     return None
 
 

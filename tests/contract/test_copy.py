@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 
 import pytest
 
@@ -127,6 +128,28 @@ def test_a_copy_of_another_source_is_not_continued(source, target, tmp_path):
     engine(database_place(other)).migrate()
     with pytest.raises(StartError, match="part of a copy"):
         app.run_copy(other, target, quiet)
+
+
+def test_a_part_of_a_copy_is_not_taken_for_a_whole_database(source, target, tmp_path):
+    with pytest.raises(StartError, match="stopped"):
+        app.run_copy(source, target, Stop(2))
+    third = f"sqlite:{tmp_path}/third.db"
+    with pytest.raises(StartError, match="itself a copy"):
+        app.run_copy(target, third, quiet)
+    assert not any(content(third).values())
+    app.run_copy(source, target, quiet)
+    app.run_copy(target, third, quiet)
+    assert content(third) == content(source)
+
+
+@pytest.mark.parametrize("newer", ["source", "target"])
+def test_of_two_databases_the_one_with_a_newer_schema_is_named(source, target, newer, tmp_path):
+    named = {"source": source, "target": target}[newer]
+    (tmp_path / "target").mkdir()
+    app.migrate(served(named, "/nowhere"))
+    engine(database_place(named)).transact(lambda tx: tx.run("INSERT INTO schema_versions (version, name, applied_at) VALUES (9999, 'later', 0)"))
+    with pytest.raises(StartError, match=re.escape(str(engine(database_place(named))))):
+        app.run_copy(source, target, quiet)
 
 
 def test_rows_that_differ_are_found(source, target):

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pty
 import re
 import signal
+import sqlite3
 import subprocess
+import sys
 import tomllib
+from pathlib import Path
 
 import pytest
 
+from dockboard_registry.db import migrate
 from tests.support.http import Client
-from tests.support.server import Registry
+from tests.support.server import Registry, registry_pyz, wait_for
 
 COMMANDS = ("serve", "check", "gc", "config", "migrate", "version")
 
@@ -224,3 +229,40 @@ def test_control_c_ends_a_command_without_a_traceback(filled):
     # So early that it may be Python's own start-up that is interrupted.
     assert process.returncode in (130, -signal.SIGINT)
     assert "dockboard" not in errors
+
+
+def copy_of(source: Path, target: Path) -> list[str]:
+    return [sys.executable, str(registry_pyz()), "copy-database", "--from", f"sqlite:{source}", "--to", f"sqlite:{target}"]
+
+
+def rows(path: Path, sql: str) -> int:
+    """The number that a query finds, 0 while there is no such table."""
+    with contextlib.closing(sqlite3.connect(path)) as connection, contextlib.suppress(sqlite3.OperationalError):
+        return connection.execute(sql).fetchone()[0]
+    return 0
+
+
+def test_copying_a_database_that_was_interrupted_goes_on(tmp_path):
+    """Control-C on a terminal: what to do next is said, on a line of its own, and the same command finishes the work."""
+    source, target, count = tmp_path / "source.db", tmp_path / "target.db", 20_000
+    migrate.migrate(source)
+    with contextlib.closing(sqlite3.connect(source)) as connection:
+        connection.executemany("INSERT INTO garbage (storage_key, condemned_at) VALUES (?, 1)", ((f"{number:032}",) for number in range(count)))
+        connection.commit()
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(copy_of(source, target), stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    shown = os.read(ours, 65536)
+    wait_for(lambda: target.exists() and rows(target, "SELECT COUNT(*) FROM garbage") > 0, 30, "the first rows")
+    process.send_signal(signal.SIGINT)
+    with contextlib.suppress(OSError):  # the end of the terminal
+        while data := os.read(ours, 65536):
+            shown += data
+    os.close(ours)
+    assert process.wait(30) == 130
+    assert shown.endswith(b"\r\x1b[Kregistry: the copy is not whole yet; run the same command again to go on\r\n"), shown[-300:]
+    assert 0 < rows(target, "SELECT COUNT(*) FROM garbage") < count
+    done = subprocess.run(copy_of(source, target), capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"copied and compared {count:,} rows of 11 tables; put the new URL into database.url\n"
+    assert rows(target, "SELECT COUNT(*) FROM garbage") == count
