@@ -289,7 +289,9 @@ class MySQLDatabase:
         self._reads = Pool("read", 1, lambda: MySQLSession(url, observer))
         self._scans = Pool("scan", quarter, lambda: MySQLSession(url, observer))
         self._writes = Pool("write", max(1, connections - 2 * quarter - 1), lambda: MySQLSession(url, observer))
-        self._reader = LoopReader(quarter, READ_SECONDS, _statement, lambda: self._reads.submit(lambda _: connect(url)))
+        # A thread of its own: work that is left to the others does not wait behind a login that nobody answers.
+        self._logins = Pool("login", 1, lambda: MySQLSession(url, observer))
+        self._reader = LoopReader(quarter, READ_SECONDS, _statement, lambda: self._logins.submit(lambda _: connect(url)))
 
     async def read(self, fn: Callable[[MySQLTx], T]) -> T:
         begun = perf_counter()
@@ -325,7 +327,7 @@ class MySQLDatabase:
     def close(self) -> None:
         """Wait for the work that was asked for, then close."""
         self._reader.close()
-        for pool in (self._writes, self._scans, self._reads):
+        for pool in (self._logins, self._writes, self._scans, self._reads):
             pool.close()
 
 
