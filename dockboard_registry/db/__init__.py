@@ -7,7 +7,8 @@
 A function may run more than once (busy, deadlock), so it touches nothing but its Tx. Uniqueness is decided by constraints
 (`Tx.insert`), changes of state by compare-and-set in one statement (`Tx.run` returns the rows matched). Write transactions may run
 beside each other (MySQL, READ COMMITTED): what one decides from a row that others change, it reads after `Tx.lock` of a row that
-every such change locks or writes too.
+every such change writes too, and it writes that row itself: at the nodes of a Galera cluster a lock holds at one node only, and of two
+transactions one is undone where both have changed the same row (changed: an UPDATE to the value that is there is none).
 """
 
 import time
@@ -46,7 +47,7 @@ class Tx(Protocol):
     def all(self, sql: str, *parameters: Any) -> list[Row]: ...
 
     def lock(self, sql: str, *parameters: Any) -> Row | None:
-        """`one`, and no other write transaction changes or locks the rows found until this one ends. For writes only.
+        """`one`, and no other write transaction on the same server changes or locks the rows found until this one ends. For writes only.
 
         Where there is no row, nothing is locked: another transaction may insert it meanwhile.
         """

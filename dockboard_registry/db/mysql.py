@@ -38,13 +38,13 @@ _TRANSACTION = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"
 _SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"
 
 # The server undid the transaction, or can be asked to: 1205, 1213, Galera's and group replication's certification.
-_CONFLICT = {ER.LOCK_WAIT_TIMEOUT, ER.LOCK_DEADLOCK, 3101}
+COLLISIONS = {ER.LOCK_WAIT_TIMEOUT, ER.LOCK_DEADLOCK, 3101}
 # The connection is gone or going: 1053 shutdown, 1927 killed (MariaDB), 1047 a Galera node that left its cluster.
 _GONE = {CR.CR_SERVER_GONE_ERROR, CR.CR_SERVER_LOST, CR.CR_SERVER_LOST_EXTENDED, ER.SERVER_SHUTDOWN, 1927, 1047}
 _NO_CONNECTION = {CR.CR_CONNECTION_ERROR, CR.CR_CONN_HOST_ERROR}
 _TOO_MANY = {ER.CON_COUNT_ERROR, ER.TOO_MANY_USER_CONNECTIONS, ER.USER_LIMIT_REACHED}
 _FULL = {ER.DISK_FULL, ER.RECORD_FILE_FULL, 3}
-_RETRIED = _CONFLICT | _GONE | _NO_CONNECTION | _TOO_MANY
+_RETRIED = COLLISIONS | _GONE | _NO_CONNECTION | _TOO_MANY
 
 _NEEDS_TLS = (
     "the account logs in by caching_sha2_password or sha256_password, whose password goes over TLS or a local socket only: "
@@ -111,7 +111,7 @@ def translate(error: pymysql.Error) -> Exception:
     """The database layer's own error for one of PyMySQL's."""
     code = number(error)
     words = f"{error.args[1]} (error {code})" if len(error.args) > 1 else str(error)
-    if code in _CONFLICT | _TOO_MANY:
+    if code in COLLISIONS | _TOO_MANY:
         return DatabaseBusy(words)
     if code in _FULL:
         return DatabaseFull(words)
@@ -272,7 +272,7 @@ def _may_help(error: pymysql.Error) -> bool:
 def _cause(error: pymysql.Error) -> str:
     """Which of observer.CAUSES."""
     code = number(error)
-    return CONFLICT if code in _CONFLICT else TOO_MANY if code in _TOO_MANY else LOST
+    return CONFLICT if code in COLLISIONS else TOO_MANY if code in _TOO_MANY else LOST
 
 
 class MySQLDatabase:

@@ -20,7 +20,7 @@ from ..database_url import MySQLUrl
 from ..errors import StartError
 from . import DatabaseFailed, now
 from .migrate import files, newest_version, refuse_newer, statements
-from .mysql import MySQLTx, connect, discard, number, translate
+from .mysql import COLLISIONS, MySQLTx, connect, discard, number, translate
 
 _log = logging.getLogger("dockboard.database")
 
@@ -71,6 +71,10 @@ def migrate(url: MySQLUrl, wanted: list[tuple[int, str, str]] | None = None) -> 
         except _Lost:
             continue
         except (pymysql.Error, DatabaseFailed) as error:
+            if isinstance(error, pymysql.Error) and number(error) in COLLISIONS:
+                # Two nodes of a Galera cluster changed the same row at once; each step is safe to repeat.
+                time.sleep(_POLL_SECONDS)
+                continue
             reason = translate(error) if isinstance(error, pymysql.Error) else error
             raise StartError(
                 f"the database {url} can't be used: {reason}. Nothing is half done for good: "

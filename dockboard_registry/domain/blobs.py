@@ -4,7 +4,9 @@ A link carries a lease. HEAD, mount and upload renew it; what no manifest of the
 lease leaves the repository (see collect.py). A client that was told "exists" therefore has that long to push its manifest.
 
 Locks, for databases where writers run beside each other: who needs a blob in a repository renews the link's row before it writes
-the need, and who would take the link away locks that row before it looks for needs. Likewise for the blob's row and its links.
+the need, and who would take the link away locks that row before it looks for needs, and deletes it. A new link needs the blob's row
+(who pushes writes it) or another link (who mounts renews that). Both sides change the row: a lock alone does not reach the other
+nodes of a Galera cluster, which notices only that two transactions changed the same row.
 """
 
 from typing import NamedTuple
@@ -22,6 +24,7 @@ _FIND = (
 )
 _KEY = "SELECT storage_key FROM blobs WHERE digest = ?"
 _LINK = "SELECT leased_at FROM repository_blobs WHERE repository_id = ? AND digest = ?"
+_RENEW = "UPDATE repository_blobs SET leased_at = ? - (leased_at = ?) WHERE repository_id = ? AND digest = ?"
 
 
 class Blob(NamedTuple):
@@ -34,15 +37,18 @@ class Blob(NamedTuple):
 
 
 def link(tx: Tx, repository_id: int, digest: str) -> None:
-    """Make the blob readable in the repository and begin its lease anew. The caller has locked the blob's row."""
+    """Make the blob readable in the repository and begin its lease anew. The caller has written the blob's row or renewed another link."""
     at = now()
     if not renew(tx, repository_id, digest, at):
         tx.insert("INSERT INTO repository_blobs (repository_id, digest, leased_at) VALUES (?, ?, ?)", repository_id, digest, at)
 
 
 def renew(tx: Tx, repository_id: int, digest: str, at: int) -> bool:
-    """Begin the lease anew; False where the blob is not in the repository. Locks the link's row against collection."""
-    return tx.run("UPDATE repository_blobs SET leased_at = ? WHERE repository_id = ? AND digest = ?", at, repository_id, digest) > 0
+    """Begin the lease anew; False where the blob is not in the repository. Guards the link's row against collection.
+
+    The row changes in any case: where the lease is of this very millisecond, it becomes one less.
+    """
+    return tx.run(_RENEW, at, at, repository_id, digest) > 0
 
 
 def store(tx: Tx, digest: str, key: str, size: int) -> None:
@@ -110,18 +116,21 @@ class Blobs:
         return source
 
     async def mount(self, repository: str, digest: str, source: str | None) -> bool:
-        """Link a blob that `source` has, or any repository when source is None; False where there is none."""
+        """Link a blob that `source` has, or any repository when source is None; False where there is none.
+
+        The source's link is renewed: while it is there, the blob's row stays.
+        """
 
         def change(tx: Tx) -> bool:
-            if tx.lock(_KEY, digest) is None:
-                return False
             if source is not None:
-                found = tx.one(_FIND, source, digest)
+                found = repositories.find(tx, source)
             else:
-                found = tx.one("SELECT 1 FROM repository_blobs WHERE digest = ? LIMIT 1", digest)
-            if found is None:
+                (found,) = tx.one("SELECT repository_id FROM repository_blobs WHERE digest = ? LIMIT 1", digest) or (None,)
+            if not renew(tx, found, digest, now()):
                 return False
-            link(tx, repositories.ensure(tx, repository), digest)
+            target = repositories.ensure(tx, repository)
+            if target != found:
+                link(tx, target, digest)
             return True
 
         return await self._db.write(change, repeatable=True)

@@ -3,6 +3,7 @@
 import random
 import threading
 import time
+from collections.abc import Sequence
 
 from tests.faults.journal import Journal, Refused
 from tests.faults.report import Figures
@@ -15,12 +16,13 @@ RECOVERY = 5.0
 
 
 class Crew:
-    """`size` clients of one registry that share a journal; `with crew:` lets them work."""
+    """`size` clients that share a journal, of one registry or by turns of its other `nodes` too; `with crew:` lets them work."""
 
-    def __init__(self, registry: Registry, journal: Journal, size: int = 4):
+    def __init__(self, registry: Registry, journal: Journal, size: int = 4, nodes: Sequence[Registry] = ()):
         self.registry = registry
         self.journal = journal
-        self.pushers = [Pusher(registry.address, journal, f"client{n}", journal.seed * 100 + n) for n in range(size)]
+        served = nodes or [registry]
+        self.pushers = [Pusher(served[n % len(served)].address, journal, f"client{n}", journal.seed * 100 + n) for n in range(size)]
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
 
@@ -62,10 +64,10 @@ class Crew:
             pusher.surprises = []
 
 
-def hire(registry: Registry, journal: Journal, size: int = 4) -> Crew:
+def hire(registry: Registry, journal: Journal, size: int = 4, nodes: Sequence[Registry] = ()) -> Crew:
     """A crew for a running registry, with layers to mount."""
     push_base(registry.address, journal)
-    return Crew(registry, journal, size)
+    return Crew(registry, journal, size, nodes)
 
 
 def start_again(registry: Registry) -> list[Violation]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.faults.journal import ABSENT, Journal, Key
+from tests.support import mariadb
 from tests.support.http import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, Client, Response, digest_of
 from tests.support.server import Registry, registry_pyz, setting_name, setting_text
 
@@ -176,6 +177,9 @@ def files(registry: Registry) -> set[str]:
 
 def keys(registry: Registry) -> set[str]:
     """The storage keys in the blobs table, read past the registry."""
+    url = registry.environment().get(setting_name("database_url"), "")
+    if url.startswith("mysql:"):
+        return {key for (key,) in mariadb.query(url, "SELECT storage_key FROM blobs")}
     with closing(sqlite3.connect(f"file:{database(registry)}?mode=ro", uri=True)) as connection:
         return {row[0] for row in connection.execute("SELECT storage_key FROM blobs")}
 

@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote, urlsplit
 
 import pymysql
 
@@ -57,13 +57,16 @@ def _template() -> Path:
 class MariaDB:
     """One server; it may be killed, stopped, and started again over the same data on the same port."""
 
-    def __init__(self, directory: Path, *settings: str):
+    owner = getpass.getuser()
+    """The system's user that it runs as."""
+
+    def __init__(self, directory: Path, *settings: str, log: Path | None = None):
         self.directory = directory
         self.data = directory / "data"
-        self.log = directory / "mariadb.log"
+        self.log = log or directory / "mariadb.log"
         # The path of a socket has at most 107 bytes, and those of test directories are long.
-        self._run = tempfile.mkdtemp(prefix="db-")
-        self.socket = str(Path(self._run, "s"))
+        self.run = tempfile.mkdtemp(prefix="db-")
+        self.socket = str(Path(self.run, "s"))
         self.port = free_port()
         self._settings = settings
         self.process: subprocess.Popen[bytes] | None = None
@@ -72,9 +75,9 @@ class MariaDB:
 
     def start(self, *settings: str) -> MariaDB:
         """Start and return once it answers."""
-        command = [str(tool("mariadbd")), "--no-defaults", f"--datadir={self.data}", f"--user={getpass.getuser()}"]
-        command += [f"--socket={self.socket}", f"--port={self.port}", "--bind-address=127.0.0.1", f"--pid-file={self._run}/pid"]
-        command += ["--skip-name-resolve", f"--tmpdir={self._run}", *SETTINGS, *self._settings, *settings]
+        command = [str(tool("mariadbd")), "--no-defaults", f"--datadir={self.data}", f"--user={self.owner}"]
+        command += [f"--socket={self.socket}", f"--port={self.port}", "--bind-address=127.0.0.1", f"--pid-file={self.run}/pid"]
+        command += ["--skip-name-resolve", f"--tmpdir={self.run}", *SETTINGS, *self._settings, *settings]
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         deadline = time.monotonic() + START_SECONDS
@@ -143,7 +146,7 @@ class MariaDB:
     def close(self) -> None:
         """Kill it and remove its socket's directory; the data goes with the test's directory."""
         self.kill()
-        shutil.rmtree(self._run, ignore_errors=True)
+        shutil.rmtree(self.run, ignore_errors=True)
 
     def __enter__(self) -> MariaDB:
         return self.start()
@@ -160,6 +163,16 @@ def shared() -> MariaDB:
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
     atexit.register(server.close)
     return server.start()
+
+
+def query(url: str, sql: str) -> list[tuple]:
+    """The rows that the registry's user gets, from what database.url names."""
+    place = urlsplit(url)
+    login = {"host": place.hostname, "port": place.port, "user": unquote(place.username), "password": unquote(place.password)}
+    with contextlib.closing(pymysql.connect(**login, database=place.path[1:], ssl_disabled=True)) as connection:
+        cursor = connection.cursor()
+        cursor.execute(sql)
+        return list(cursor.fetchall())
 
 
 def connections(server: MariaDB) -> int:

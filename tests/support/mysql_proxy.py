@@ -33,6 +33,11 @@ class MySQLProxy:
         with self._lock:
             self._plan = beginning, when, skip
 
+    def rest(self) -> None:
+        """Forget what was to be cut."""
+        with self._lock:
+            self._plan = None
+
     def _due(self, statement: bytes) -> str | int:
         """What to do with it, or nothing."""
         with self._lock:

@@ -32,6 +32,12 @@ def tool(name: str) -> Path:
     return Path(found) if found else missing(f"the program {name}")
 
 
+def library(name: str) -> Path:
+    """The path of a shared library below a directory of libraries; skips or fails the test when it is missing."""
+    found = [Path(directory, name) for directory in ("/usr/lib", "/usr/lib64", "/usr/lib/x86_64-linux-gnu") if Path(directory, name).exists()]
+    return found[0] if found else missing(f"the library {name}")
+
+
 def need(*names: str) -> None:
     """Skip or fail the test unless all of these programs are there."""
     for name in names:

@@ -1,0 +1,70 @@
+"""Several registry nodes on one MySQL, and how it is seen that they work again and that nothing in them is stuck."""
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.faults.crew import RECOVERY, Crew, after_fault
+from tests.faults.report import Figures
+from tests.support.http import Client
+from tests.support.server import Registry, wait_for
+
+CONNECTIONS = 8
+"""database.connections of each worker."""
+PATIENCE = 60
+"""Seconds after which waiting for a node is given up; what is right is RECOVERY."""
+
+
+@contextmanager
+def serving(root: Path, urls: Sequence[str], **settings: object) -> Iterator[list[Registry]]:
+    """A node with one worker for each database URL, all over the same data directory; in the end each must stop as it should.
+
+    A worker that stops joins all its threads, so a stuck one would fail the stop.
+    """
+    settings = {"gc_interval": 86400, "database_connections": CONNECTIONS, **settings}
+    first = Registry(root, workers=1, database_url=urls[0], **settings)
+    nodes = [first, *(first.sibling() for _ in urls[1:])]
+    for node, url in zip(nodes, urls):
+        node.configure(database_url=url)
+    try:
+        for node in nodes:
+            node.start()
+        yield nodes
+        for node in nodes:
+            node.stop()
+            assert "Traceback" not in node.log.read_text(), node.tail()
+    finally:
+        for node in nodes:
+            node.kill()
+
+
+def recovered(nodes: Sequence[Registry]) -> float:
+    """Seconds until every node reads, lists and writes."""
+    began = time.monotonic()
+    for node in nodes:
+        wait_for(lambda: works(node), PATIENCE, f"an answer of {node.address}\n{node.tail(2000)}")
+    return time.monotonic() - began
+
+
+def works(node: Registry) -> bool:
+    """One push, one pull and one list, each within RECOVERY."""
+    try:
+        with Client(node.address, timeout=RECOVERY) as client:
+            digest = client.push_blob("alive/app", b"alive")
+            client.pull_blob("alive/app", digest)
+            return client.get("/v2/_catalog").status == 200
+    except (OSError, AssertionError):
+        return False
+
+
+def threads(nodes: Sequence[Registry]) -> int:
+    """How many threads all workers have."""
+    return sum(len(os.listdir(f"/proc/{worker}/task")) for node in nodes for worker in node.workers())
+
+
+def must_be_sound(crew: Crew, figures: Figures, what: str) -> None:
+    """After a fault, during which errors were to be expected: nothing lost, nothing wrong, what got no answer can be sent again."""
+    crew.forget_errors()
+    assert after_fault(crew, figures) == [], what
