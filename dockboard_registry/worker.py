@@ -10,6 +10,8 @@ from . import logs
 from .app import Services
 from .config import Config, ConfigError
 from .context import WorkerContext
+from .db import DatabaseBusy, DatabaseFailed, DatabaseFull
+from .storage import StorageError
 from .web.edge import Edge
 from .web.metrics import BOARD_SIZE as BOARD_SIZE
 from .web.metrics import Metrics
@@ -108,6 +110,9 @@ class Worker:
             try:
                 if await self._services.collector.claim(holder):
                     await self._collect()
+            except (DatabaseBusy, DatabaseFull, DatabaseFailed, StorageError) as error:
+                self._metrics.add("gc_failures_total", 1)
+                _log.warning("collecting garbage failed, the next round tries again: %s", error)
             except Exception:
                 self._metrics.add("gc_failures_total", 1)
                 _log.exception("collecting garbage failed; the next round tries again")
