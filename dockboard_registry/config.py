@@ -51,6 +51,7 @@ class ServerConfig:
     header_timeout: float = option(10, kinds.seconds(1), "seconds that a client may take to send a request's header")
     idle_timeout: float = option(75, kinds.seconds(1), "seconds that a connection may stay open between requests")
     body_timeout: float = option(60, kinds.seconds(1), "seconds in which at least 1 KiB/s of a body has to arrive")
+    fast_paths: bool = option(True, kinds.Switch(), "plain requests and large bodies go the short ways; false = Tornado reads and writes everything")
     open_uploads: int = option(10000, kinds.Number(1), "upload sessions that may be open at once")
 
 

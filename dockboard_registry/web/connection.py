@@ -35,6 +35,7 @@ class _Limited:
     moved = 0
     paused_at = 0.0
     detached = False
+    watch = None
 
     def start(self) -> None:
         self.phase_at = time.monotonic()
@@ -93,6 +94,8 @@ class _Limited:
                 self.socket.send(_TOO_LARGE)
             except OSError:
                 pass
+        if self.watch is not None:
+            self.watch.leave()
         super().close(exc_info)
 
     def cut(self) -> None:

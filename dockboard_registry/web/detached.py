@@ -25,7 +25,7 @@ async def send_blob(exchange) -> None:
     keep, sent = _keeps_alive(exchange), 0
     try:
         stream.enter(MOVING)
-        await stream.write(_head(exchange, keep))
+        await stream.write(head(exchange, keep))
         sent = await sendfile.send(stream, source.fileno(), start, stop, exchange.edge.senders)
         if sent != stop - start:
             raise StorageFailed("the stored bytes end early")
@@ -48,7 +48,7 @@ async def take_body(exchange, length: int | None) -> None:
             raise ConnectionCut
         keep = _keeps_alive(exchange) and not body.uninvited and body.rest_is_short and await body.discard(_REST_QUIETLY)
         exchange.stream.enter(MOVING)
-        await exchange.stream.write(_head(exchange, keep) + response.body)
+        await exchange.stream.write(head(exchange, keep) + response.body)
         exchange.end(response.status)
         if not keep and not body.uninvited:
             await body.discard(_REST_AT_MOST)
@@ -63,7 +63,8 @@ def _keeps_alive(exchange) -> bool:
     return exchange.request.headers.get("Connection", "").lower() != "close" and not exchange.edge.draining
 
 
-def _head(exchange, keep: bool) -> bytes:
+def head(exchange, keep: bool) -> bytes:
+    """The head of the exchange's response, as it goes over the wire."""
     fields = exchange.fields()
     if not keep:
         fields["Connection"] = "close"
@@ -75,7 +76,7 @@ def _head(exchange, keep: bool) -> bytes:
 def _go_on(exchange, stream, keep: bool) -> None:
     stream.detached = False
     if keep and not stream.closed():
-        exchange.edge.serve(stream)
+        exchange.go_on(stream)
     else:
         exchange.edge.forget(stream)
         stream.close()

@@ -18,6 +18,7 @@ from tornado.httputil import HTTPHeaders, HTTPServerConnectionDelegate
 from . import eager, sendfile
 from .connection import HEADER_LIMIT, IDLE, LARGE_READ, accept
 from .exchange import Clock, Exchange
+from .lane import Lane, Watch
 from .messages import Request
 
 _log = logging.getLogger("dockboard.edge")
@@ -43,6 +44,8 @@ class Edge(HTTPServerConnectionDelegate):
         self._tasks: set[asyncio.Task] = set()
         self.draining = False
         self._connections: set = set()
+        self.fast_paths = config.fast_paths
+        self._lane = Lane(self)
         self._id_prefix, self._requests = id_prefix, 0
         self._proxies = tuple(ipaddress.ip_network(str(network)) for network in config.trusted_proxies)
         self._parameters = HTTP1ConnectionParameters(
@@ -88,7 +91,15 @@ class Edge(HTTPServerConnectionDelegate):
             loop.call_later(_REST_SECONDS, lambda: self.draining or loop.add_reader(listener.fileno(), self._accept, listener))
 
     def serve(self, stream) -> None:
-        """Read requests from the stream, from the first or after a detached answer."""
+        """Read requests from a stream that nobody has read from."""
+        if stream.tls or not self.fast_paths:
+            return self.serve_ordinary(stream)
+        self._connections.add(stream)
+        stream.watch = Watch(self._lane, stream)
+        return None
+
+    def serve_ordinary(self, stream) -> None:
+        """Let Tornado read requests from the stream, from the first or after a detached answer."""
         self._connections.add(stream)
         HTTP1ServerConnection(stream, self._parameters, stream.remote).start_serving(self)
 
@@ -117,7 +128,7 @@ class Edge(HTTPServerConnectionDelegate):
     def forget(self, stream) -> None:
         self._connections.discard(stream)
 
-    def request(self, start_line, headers: HTTPHeaders, stream) -> Request:
+    def request(self, method: str, target: str, version: str, headers: HTTPHeaders, stream) -> Request:
         """The request with its sender and id; X-Forwarded-For and X-Request-Id count only from a configured proxy."""
         remote = stream.remote
         self._requests += 1
@@ -126,7 +137,7 @@ class Edge(HTTPServerConnectionDelegate):
             remote = self._forwarded_for(headers, remote)
             given = headers.get("X-Request-Id", "")
             id = given if _REQUEST_ID.fullmatch(given) else id
-        return Request(start_line.method, start_line.path, start_line.version, headers, remote, id)
+        return Request(method, target, version, headers, remote, id)
 
     def _forwarded_for(self, headers: HTTPHeaders, remote: str) -> str:
         """The last address in X-Forwarded-For that is not a trusted proxy itself."""

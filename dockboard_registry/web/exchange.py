@@ -49,18 +49,15 @@ class Exchange(HTTPMessageDelegate):
         self._sending = False
 
     def headers_received(self, start_line, headers):
-        self._begun = time.perf_counter()
-        self.edge.metrics.begin()
-        self.request = self.edge.request(start_line, headers, self.stream)
-        self._endpoint = self.edge.unknown
+        self.open(start_line.method, start_line.path, start_line.version, headers)
         if self.request.expects_continue():
             # Tornado looks for this spelling only.
             headers["Expect"] = "100-continue"
         if not framing.is_sound(start_line.version, headers):
             return self._refuse()
         try:
-            _check_limits(start_line.path, headers)
-            self._endpoint, self._handler = self.edge.route(self.request)
+            check_limits(start_line.path, headers)
+            self.find()
         except RegistryError as error:
             self.response = self.render(error)
         if framing.announces_body(headers):
@@ -69,6 +66,17 @@ class Exchange(HTTPMessageDelegate):
         if self._handler and self._endpoint.streams and self.request.method == "GET":
             return self._open_source()
         return None
+
+    def open(self, method: str, target: str, version: str, headers: HTTPHeaders) -> None:
+        """A request has come: from here on it is counted and timed."""
+        self._begun = time.perf_counter()
+        self.edge.metrics.begin()
+        self.request = self.edge.request(method, target, version, headers, self.stream)
+        self._endpoint = self.edge.unknown
+
+    def find(self) -> None:
+        """Its endpoint and handler. Raises NotFound, Unsupported."""
+        self._endpoint, self._handler = self.edge.route(self.request)
 
     def _refuse(self) -> None:
         """Answer a request that two servers could read in two ways, and close: nothing behind it is a request."""
@@ -106,7 +114,7 @@ class Exchange(HTTPMessageDelegate):
         self.edge.spawn(work)
 
     def _may_detach(self) -> bool:
-        return not self.stream.tls and self.request.version == "HTTP/1.1"
+        return self.edge.fast_paths and not self.stream.tls and self.request.version == "HTTP/1.1"
 
     def data_received(self, chunk: bytes):
         if self._body is None:
@@ -255,6 +263,10 @@ class Exchange(HTTPMessageDelegate):
             source.close()
             self.end(self.response.status if offset >= stop else 499, offset - self.response.span.start)
 
+    def go_on(self, stream) -> None:
+        """After a detached answer: serve the connection's next request."""
+        self.edge.serve_ordinary(stream)
+
     def give_up(self, error: Exception) -> None:
         """An answer that has begun can't become an error any more: cut the connection, so that nobody takes it for whole."""
         if isinstance(error, StorageError):
@@ -276,7 +288,8 @@ class Exchange(HTTPMessageDelegate):
         )
 
 
-def _check_limits(target: str, headers: HTTPHeaders) -> None:
+def check_limits(target: str, headers: HTTPHeaders) -> None:
+    """Raises UriTooLong, HeadersTooLarge, MediaUnsupported."""
     if len(target) > _URL_BYTES:
         raise UriTooLong("the URL has more than 8 KiB")
     count = size = 0

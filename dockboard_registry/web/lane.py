@@ -1,0 +1,180 @@
+"""The short way for plain requests: GET and HEAD without a body, read straight from the socket.
+
+While a connection waits for a request, the event loop watches its socket. The head that comes is looked at, not taken (MSG_PEEK); where
+it is one whole request of a strict grammar, the same exchange, routes and handlers answer it as on the ordinary way. Whatever is
+unusual in the least stays in the socket, and Tornado reads it from there: the connection leaves the lane, and comes back
+after a detached answer only. Not for TLS.
+"""
+
+import asyncio
+import re
+import socket
+
+from tornado.httputil import HTTPHeaders
+from tornado.iostream import StreamClosedError
+
+from ..errors import RegistryError
+from . import detached, eager
+from .connection import IDLE, MOVING, WORK
+from .exchange import Exchange, check_limits
+from .framing import is_sound
+
+_PEEK = 8 << 10
+# Of RFC 9112 and 9110 what every client in the field sends; nothing folded, quoted or outside ASCII.
+_LINE = re.compile(rb"(GET|HEAD) (/[A-Za-z0-9._~:/?=&%+,-]*) HTTP/1\.1\r\n", re.A)
+_FIELDS = re.compile(rb"(?:[A-Za-z][A-Za-z0-9-]*: ?[!-~](?:[ -~]*[!-~])?\r\n)+\r\n", re.A)
+# What changes how a message is read, or how the connection goes on, is Tornado's.
+_OTHERS = frozenset({"Content-Length", "Transfer-Encoding", "Expect", "Connection", "Upgrade", "Te", "Trailer", "Http2-Settings", "Content-Encoding"})
+_REMEMBERED, _REMEMBERED_BYTES = 128, 2 << 10
+
+
+class Lane:
+    """One worker's: what the fields were in blocks that came before, since a client repeats its own with each request."""
+
+    def __init__(self, edge):
+        self.edge = edge
+        self._blocks: dict[bytes, HTTPHeaders | None] = {}
+
+    def read(self, head: bytes) -> tuple[str, str, HTTPHeaders] | None:
+        """(method, target, fields) of one whole plain request with nothing behind it; else None."""
+        line = _LINE.match(head)
+        if line is None:
+            return None
+        block = head[line.end() :]
+        fields = self._blocks.get(block) or self._learn(block)
+        return None if fields is None else (line[1].decode(), line[2].decode(), fields)
+
+    def _learn(self, block: bytes) -> HTTPHeaders | None:
+        fields = _plain(block)
+        if fields is not None and len(block) <= _REMEMBERED_BYTES:
+            if len(self._blocks) >= _REMEMBERED:
+                self._blocks.clear()
+            self._blocks[block] = fields
+        return fields
+
+
+def _plain(block: bytes) -> HTTPHeaders | None:
+    """The fields where they are plain; soundness and limits are asked as on the ordinary way."""
+    if _FIELDS.fullmatch(block) is None:
+        return None
+    fields = HTTPHeaders.parse(block[:-2].decode("latin1"))
+    try:
+        check_limits("", fields)
+    except RegistryError:
+        return None
+    return fields if is_sound("HTTP/1.1", fields) and _OTHERS.isdisjoint(fields) else None
+
+
+class Watch:
+    """A connection in the lane. Nobody else reads its socket until `leave`."""
+
+    def __init__(self, lane: Lane, stream):
+        self._lane, self._edge, self._stream = lane, lane.edge, stream
+        self._socket = stream.socket
+        self._loop = asyncio.get_running_loop()
+        self._busy = self._watching = False
+        self._go()
+
+    def _go(self) -> None:
+        if not self._watching:
+            self._loop.add_reader(self._socket.fileno(), self._ready)
+            self._watching = True
+
+    def _stop(self) -> None:
+        if self._watching:
+            self._loop.remove_reader(self._socket.fileno())
+            self._watching = False
+
+    def leave(self) -> None:
+        """Who closes the stream, writes to it or hands it to Tornado calls this first."""
+        self._stop()
+        self._stream.watch = None
+
+    def _ready(self) -> None:
+        if self._busy:
+            return self._stop()
+        try:
+            head = self._socket.recv(_PEEK, socket.MSG_PEEK)
+        except BlockingIOError:
+            return None
+        except OSError:
+            head = b""
+        if not head:
+            self._edge.forget(self._stream)
+            return self._stream.close()
+        found = self._lane.read(head)
+        if found is None:
+            self.leave()
+            return self._edge.serve_ordinary(self._stream)
+        self._socket.recv(len(head))
+        self._busy = True
+        return LaneExchange(self._edge, self._stream, self).begin(*found)
+
+    def next(self) -> None:
+        """The answer is out: wait for another request."""
+        self._busy = False
+        self._stream.enter(IDLE)
+        self._go()
+
+
+class LaneExchange(Exchange):
+    """An exchange whose head came without Tornado, and whose answer goes to the socket itself."""
+
+    def __init__(self, edge, stream, watch: Watch):
+        super().__init__(edge, stream, None)
+        self._watch = watch
+
+    def begin(self, method: str, target: str, fields: HTTPHeaders) -> None:
+        self.stream.phase = WORK
+        self.open(method, target, "HTTP/1.1", fields)
+        try:
+            self.find()
+        except RegistryError as error:
+            self.response = self.render(error)
+            return self._answer()
+        return eager.run(self._handle(), self._answer)
+
+    def _answer(self) -> None:
+        if self.stream.closed():
+            self._drop_span()
+            return self.end(499)
+        if self.response.span is not None:
+            self._watch.leave()
+            self.stream.detached = True
+            return self.edge.spawn(detached.send_blob(self))
+        keep = not self.edge.draining
+        data = detached.head(self, keep)
+        if self.request.method != "HEAD":
+            data += self.response.body
+        return self._write_now(data, keep)
+
+    def _write_now(self, data: bytes, keep: bool) -> None:
+        try:
+            sent = self.stream.socket.send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            sent, keep = len(data), False
+        if sent < len(data):
+            self._watch.leave()
+            return self.edge.spawn(self._write_rest(data[sent:], keep))
+        self.end(self.response.status)
+        return self._watch.next() if keep else self._close()
+
+    async def _write_rest(self, rest: bytes, keep: bool) -> None:
+        """To a client that does not take the whole at once; Tornado's stream waits for it, within the limits of time."""
+        self.stream.enter(MOVING)
+        try:
+            await self.stream.write(rest)
+        except StreamClosedError:
+            return self.end(499)
+        self.end(self.response.status)
+        return self.go_on(self.stream) if keep else self._close()
+
+    def _close(self) -> None:
+        self.edge.forget(self.stream)
+        self.stream.close()
+
+    def go_on(self, stream) -> None:
+        """On a new stream: Tornado may have told the loop about the old one."""
+        self.edge.serve(self.edge.renew(stream))
