@@ -99,7 +99,8 @@ class MySQLTx:
 
 
 def _statement(connection: pymysql.Connection, sql: str, parameters: tuple) -> bytes:
-    return connection.cursor().mogrify(placeholders(sql), parameters).encode("utf-8", "surrogateescape")
+    literals = tuple(connection.escape(each, connection.encoders) for each in parameters)
+    return (placeholders(sql) % literals).encode("utf-8", "surrogateescape")
 
 
 def number(error: pymysql.Error) -> int:

@@ -14,7 +14,7 @@ from typing import Any
 import pymysql
 
 from . import DatabaseFailed, Row, T
-from .mysql_wire import Answer, Unreadable, command
+from .mysql_wire import Answer, Layout, Unreadable, command
 
 _AT_ONCE = 256 << 10
 _LEAVE_SECONDS = 1.0
@@ -73,7 +73,7 @@ class LoopReader:
             sql, parameters = asked.args
         link = await self._link()
         try:
-            rows = await link.query(self._mogrify(link.connection, sql, parameters))
+            rows = await link.query(sql, self._mogrify(link.connection, sql, parameters))
         finally:
             self._give_back(link)
         return fn(_Rows(sql, rows))
@@ -148,7 +148,10 @@ class _Link:
         self._socket.setblocking(False)
         self._loop = asyncio.get_running_loop()
         self._answer: Answer | None = None
+        self._layouts: dict[str, Layout] = {}
+        self._sql = ""
         self._future: asyncio.Future | None = None
+        self._deadline = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._loop.add_reader(self._socket, self._readable)
 
@@ -156,17 +159,20 @@ class _Link:
     def busy(self) -> bool:
         return self._answer is not None
 
-    async def query(self, sql: bytes) -> list[Row]:
+    def query(self, sql: str, statement: bytes) -> asyncio.Future:
+        """The rows of the statement, which is `sql` with its parameters."""
         self._future = self._loop.create_future()
-        self._answer = Answer()
-        self._timer = self._loop.call_later(self._seconds, self._late)
+        self._sql, self._answer = sql, Answer(self._layouts.get(sql))
+        self._deadline = self._loop.time() + self._seconds
+        if self._timer is None:
+            self._timer = self._loop.call_at(self._deadline, self._look)
         try:
-            packet = command(sql)
+            packet = command(statement)
             if self._socket.send(packet) != len(packet):
                 raise Elsewhere
         except (OSError, Unreadable, Elsewhere):
             self.close(Elsewhere())
-        return await self._future
+        return self._future
 
     def _readable(self) -> None:
         try:
@@ -174,6 +180,7 @@ class _Link:
                 if self._answer is None:
                     return self.close(Elsewhere())
                 if self._answer.feed(data):
+                    self._layouts[self._sql] = self._answer.layout
                     return self._resolve(self._answer.rows, None)
             self.close(Elsewhere())
         except _WOULD_BLOCK:
@@ -183,8 +190,13 @@ class _Link:
         except (OSError, Unreadable):
             self.close(Elsewhere())
 
-    def _late(self) -> None:
-        self.close(DatabaseFailed(f"the database did not answer within {self._seconds:g} seconds"))
+    def _look(self) -> None:
+        """One timer for many statements: it looks at the deadline of the last one."""
+        self._timer = None
+        if self.busy and self._loop.time() >= self._deadline:
+            self.close(DatabaseFailed(f"the database did not answer within {self._seconds:g} seconds"))
+        elif self.busy:
+            self._timer = self._loop.call_at(self._deadline, self._look)
 
     def leave(self) -> None:
         if not self._loop.is_closed():
@@ -202,7 +214,6 @@ class _Link:
 
     def _resolve(self, rows: list[Row] | None, error: Exception | None) -> None:
         future, self._answer = self._future, None
-        self._timer.cancel()
         if not future.done():
             future.set_result(rows) if error is None else future.set_exception(error)
         if self.when_free is not None:

@@ -6,7 +6,7 @@ Column definitions are looked at only for what decides how a value is read: thei
 
 import struct
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import pymysql
 from pymysql.constants import FIELD_TYPE
@@ -33,19 +33,29 @@ def command(sql: bytes) -> bytes:
     return (len(sql) + 1).to_bytes(3, "little") + b"\0" + COM_QUERY + sql
 
 
-class Answer:
-    """feed() takes bytes until it returns True: then `rows` has the result set."""
+class Layout(NamedTuple):
+    """How an answer to some statement begins, byte by byte up to its first row, and how its values are read."""
 
-    def __init__(self):
+    start: bytes
+    readers: list[Callable[[bytearray], Any]]
+
+
+class Answer:
+    """feed() takes bytes until it returns True: then `rows` has the result set, and `layout` what the next answer may begin with."""
+
+    def __init__(self, expected: Layout | None = None):
         self.rows: list[Row] = []
+        self.layout = expected
         self._data = bytearray()
         self._at = 0
         self._columns = -1
-        self._readers: list[Callable[[bytes], Any]] = []
+        self._readers: list[Callable[[bytearray], Any]] = []
         self._take = self._head
 
     def feed(self, data: bytes) -> bool:
         """Raises pymysql.Error as the server reports one, Unreadable."""
+        if not self._data and self.layout and data.startswith(self.layout.start):
+            self._at, self._readers, self._take = len(self.layout.start), self.layout.readers, self._row
         self._data += data
         end = len(self._data)
         while end - self._at >= 4:
@@ -73,6 +83,7 @@ class Answer:
     def _column(self, start: int, stop: int) -> bool:
         """A column's definition ends in: 0x0c, character set (2 bytes), length (4), type (1), flags (2), decimals (1), filler (2)."""
         if len(self._readers) == self._columns:
+            self.layout = Layout(bytes(self._data[:stop]), self._readers)
             self._take = self._row
             return False
         charset, kind = int.from_bytes(self._data[stop - 12 : stop - 10], "little"), self._data[stop - 6]
