@@ -90,11 +90,14 @@ class LoopReader:
         turn = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
         try:
-            return await turn
+            link = await turn
         except asyncio.CancelledError:
             if not turn.cancelled() and turn.exception() is None:
                 self._give_back(turn.result())
             raise
+        if link not in self._links:  # lost since it was promised
+            raise Elsewhere
+        return link
 
     def _opened(self, done: asyncio.Future) -> None:
         self._opening -= 1

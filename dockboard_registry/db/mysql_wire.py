@@ -71,6 +71,9 @@ class Answer:
         return False
 
     def _head(self, start: int, stop: int) -> bool:
+        if self._data[start - 1] != 1:
+            # Not the answer: the server says goodbye (number 0) at the moment of the question.
+            raise Unreadable
         first = self._data[start]
         if first == _ERROR:
             raise_mysql_exception(bytes(self._data[start:stop]))

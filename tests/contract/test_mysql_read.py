@@ -10,9 +10,10 @@ from dockboard_registry.db import DatabaseFailed
 from dockboard_registry.db.mysql import MySQLDatabase, MySQLSession, _statement, connect
 from dockboard_registry.db.mysql_migrate import migrate
 from dockboard_registry.db.mysql_read import Elsewhere, LoopReader
-from dockboard_registry.db.mysql_wire import Answer
+from dockboard_registry.db.mysql_wire import Answer, Unreadable
 from tests.contract.aio import asynchronous, gathered
 from tests.support import mariadb
+from tests.support.server import wait_for
 
 _TABLE = (
     "CREATE TABLE kinds (id BIGINT NOT NULL PRIMARY KEY, word VARCHAR(255), bytes LONGBLOB, many LONGTEXT, flag TINYINT, small INT, big BIGINT)"
@@ -92,6 +93,15 @@ def test_an_answer_may_come_in_any_pieces(url):
         assert answer.rows == [(1, "plain", 7), (2, None, None), (3, "", 0)]
 
 
+def test_a_farewell_is_no_answer():
+    """MySQL ends an idle connection with an error of its own accord, packet number 0 (4031 since 8.0.24): a question then has none yet."""
+    words = b"\xff" + (4031).to_bytes(2, "little") + b"#HY000The client was disconnected by the server because of inactivity."
+    with pytest.raises(Unreadable):
+        Answer().feed(len(words).to_bytes(3, "little") + b"\0" + words)
+    with pytest.raises(pymysql.Error, match="inactivity"):
+        Answer().feed(len(words).to_bytes(3, "little") + b"\1" + words)
+
+
 @asynchronous
 async def test_a_manifest_of_the_largest_size(database, url):
     body = bytes(range(256)) * (4 << 12)
@@ -162,5 +172,24 @@ async def test_silence_ends(url):
     reader = await connected(reader_of(url, seconds=0.3))
     outcomes = await gathered(*(reader.read(lambda tx: tx.one("SELECT SLEEP(2)")) for _ in range(4)))
     assert [type(outcome) for outcome in outcomes] == [DatabaseFailed] * 4
+    await connected(reader)
+    reader.close()
+
+
+@asynchronous
+async def test_a_connection_that_ends_with_its_last_answer(url):
+    """Whose turn it was next leaves it to the threads: the answer and the connection's end come in one turn of the event loop."""
+    reader = await connected(reader_of(url))
+    mine = (await reader.read(lambda tx: tx.one("SELECT CONNECTION_ID()")))[0]
+    first, second = (asyncio.ensure_future(reader.read(lambda tx, n=n: tx.one("SELECT ?", n))) for n in (1, 2))
+    await asyncio.sleep(0)
+    server = mariadb.shared()
+    # The loop stands still here, so that it finds both at once.
+    wait_for(lambda: server.execute(f"SELECT command FROM information_schema.processlist WHERE id = {mine}") == [("Sleep",)])
+    server.execute(f"KILL {mine}")
+    wait_for(lambda: not server.execute(f"SELECT id FROM information_schema.processlist WHERE id = {mine}"))
+    assert await first == (1,)
+    with pytest.raises(Elsewhere):
+        await second
     await connected(reader)
     reader.close()
