@@ -174,6 +174,8 @@ class Edge(HTTPServerConnectionDelegate):
         ]
         for stream in overdue:
             stream.cut()
+            if stream.closed():
+                self.forget(stream)
 
     async def drain(self, seconds: float) -> None:
         """Accept no more, close idle connections, wait for running requests at most `seconds`."""

@@ -73,6 +73,7 @@ class Watch:
         self._socket = stream.socket
         self._loop = asyncio.get_running_loop()
         self._busy = self._watching = False
+        stream.enter(IDLE)
         self._go()
 
     def _go(self) -> None:
@@ -167,6 +168,7 @@ class LaneExchange(Exchange):
         try:
             await self.stream.write(rest)
         except StreamClosedError:
+            self._close()
             return self.end(499)
         self.end(self.response.status)
         return self.go_on(self.stream) if keep else self._close()
@@ -176,5 +178,9 @@ class LaneExchange(Exchange):
         self.stream.close()
 
     def go_on(self, stream) -> None:
-        """On a new stream: Tornado may have told the loop about the old one."""
-        self.edge.serve(self.edge.renew(stream))
+        """On a new stream: Tornado may have told the loop about the old one. Out of descriptors the connection ends."""
+        try:
+            fresh = self.edge.renew(stream)
+        except OSError:
+            return self._close()
+        return self.edge.serve(fresh)

@@ -125,6 +125,50 @@ def test_many_idle_connections_cost_little(registry):
     assert grown < 40 * 1024 * 1_000, f"{grown // 1_000} bytes a connection"
 
 
+def after_large_answer(address: str, digest: str) -> float:
+    """Seconds that a connection stays open after a large blob, which the client took at once."""
+    with wire.Connection(address) as connection:
+        assert len(connection.request("GET", f"/v2/slow/app/blobs/{digest}").expect(200).body) == 200_000
+        began = time.monotonic()
+        assert connection.closed_within(15)
+        return time.monotonic() - began
+
+
+def test_after_a_large_answer_a_connection_is_idle(tmp_path):
+    """It may stay as long as any idle one, and a server that stops does not wait for it."""
+    with Registry(tmp_path / "data", workers=1, server_idle_timeout=7, server_body_timeout=2, server_drain=25) as registry:
+        with Client(registry.address) as client:
+            digest = client.push_blob("slow/app", os.urandom(200_000))
+        assert after_large_answer(registry.address, digest) > 6
+    registry.configure(server_idle_timeout=75, server_body_timeout=60)
+    registry.start()
+    with wire.Connection(registry.address) as connection:
+        connection.request("GET", f"/v2/slow/app/blobs/{digest}").expect(200)
+        began = time.monotonic()
+        registry.stop()
+        assert time.monotonic() - began < 15
+
+
+def test_idle_connections_that_ended_leave_nothing(tmp_path):
+    with Registry(tmp_path / "data", workers=1, server_idle_timeout=1) as registry:
+        for_a_while(registry.address, 700)
+        before = registry.pss()
+        for _ in range(4):
+            for_a_while(registry.address, 700)
+        grown = registry.pss() - before
+    assert grown < 3 << 20, f"{grown // 2_800} bytes for each connection that was closed"
+
+
+def for_a_while(address: str, count: int) -> None:
+    """Open idle connections until the server has closed them all."""
+    held = [wire.Connection(address) for _ in range(count)]
+    try:
+        assert all(connection.closed_within(15) for connection in held)
+    finally:
+        for connection in held:
+            connection.close()
+
+
 def cpu_seconds(pids: list[int]) -> float:
     """User and system time of the processes so far."""
     fields = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in pids]
