@@ -35,7 +35,7 @@ class Exchange(HTTPMessageDelegate):
 
     def __init__(self, edge, stream, connection):
         self.edge = edge
-        self.stream = stream
+        self.stream = self._read_by_tornado = stream
         self._connection = connection
         self.request: Request | None = None
         self._handler = None
@@ -264,8 +264,11 @@ class Exchange(HTTPMessageDelegate):
             self.end(self.response.status if offset >= stop else 499, offset - self.response.span.start)
 
     def go_on(self, stream) -> None:
-        """After a detached answer: serve the connection's next request."""
-        self.edge.serve_ordinary(stream)
+        """After a detached answer: serve the connection's next request. A stream of its own has nothing buffered."""
+        if stream is self._read_by_tornado:
+            self.edge.serve_ordinary(stream)
+        else:
+            self.edge.serve(self.edge.renew(stream))
 
     def give_up(self, error: Exception) -> None:
         """An answer that has begun can't become an error any more: cut the connection, so that nobody takes it for whole."""

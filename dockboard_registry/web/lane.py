@@ -1,14 +1,15 @@
-"""The short way for plain requests: GET and HEAD without a body, read straight from the socket.
+"""The short way for plain requests, with no body or a small one of known length: read straight from the socket.
 
 While a connection waits for a request, the event loop watches its socket. The head that comes is looked at, not taken (MSG_PEEK); where
 it is one whole request of a strict grammar, the same exchange, routes and handlers answer it as on the ordinary way. Whatever is
 unusual in the least stays in the socket, and Tornado reads it from there: the connection leaves the lane, and comes back
-after a detached answer only. Not for TLS.
+after a large upload only. Not for TLS.
 """
 
 import asyncio
 import re
 import socket
+from typing import NamedTuple
 
 from tornado.httputil import HTTPHeaders
 from tornado.iostream import StreamClosedError
@@ -18,14 +19,28 @@ from . import detached, eager
 from .connection import IDLE, MOVING, WORK
 from .exchange import Exchange, check_limits
 from .framing import is_sound
+from .messages import ConnectionCut
+from .socketbody import SmallBody
 
 _PEEK = 8 << 10
 # Of RFC 9112 and 9110 what every client in the field sends; nothing folded, quoted or outside ASCII.
-_LINE = re.compile(rb"(GET|HEAD) (/[A-Za-z0-9._~:/?=&%+,-]*) HTTP/1\.1\r\n", re.A)
+_LINE = re.compile(rb"(GET|HEAD|POST|PATCH|PUT|DELETE) (/[A-Za-z0-9._~:/?=&%+,-]*) HTTP/1\.1\r\n", re.A)
 _FIELDS = re.compile(rb"(?:[A-Za-z][A-Za-z0-9-]*: ?[!-~](?:[ -~]*[!-~])?\r\n)+\r\n", re.A)
 # What changes how a message is read, or how the connection goes on, is Tornado's.
-_OTHERS = frozenset({"Content-Length", "Transfer-Encoding", "Expect", "Connection", "Upgrade", "Te", "Trailer", "Http2-Settings", "Content-Encoding"})
+_OTHERS = frozenset({"Transfer-Encoding", "Expect", "Connection", "Upgrade", "Te", "Trailer", "Http2-Settings", "Content-Encoding"})
+_LENGTH = re.compile(r"0|[1-9][0-9]{0,4}", re.A)
+_WITH_BODY = ("POST", "PATCH", "PUT")
 _REMEMBERED, _REMEMBERED_BYTES = 128, 2 << 10
+
+
+class Head(NamedTuple):
+    """What a request begins with: `size` bytes, then a body of `length` bytes."""
+
+    method: str
+    target: str
+    fields: HTTPHeaders
+    size: int
+    length: int
 
 
 class Lane:
@@ -35,14 +50,20 @@ class Lane:
         self.edge = edge
         self._blocks: dict[bytes, HTTPHeaders | None] = {}
 
-    def read(self, head: bytes) -> tuple[str, str, HTTPHeaders] | None:
-        """(method, target, fields) of one whole plain request with nothing behind it; else None."""
-        line = _LINE.match(head)
-        if line is None:
+    def read(self, seen: bytes) -> "Head | None":
+        """The head of one plain request with nothing behind it but its body, of which more may be to come; else None."""
+        line = _LINE.match(seen)
+        stop = seen.find(b"\r\n\r\n") + 4
+        if line is None or stop == 3:
             return None
-        block = head[line.end() :]
+        block = seen[line.end() : stop]
         fields = self._blocks.get(block) or self._learn(block)
-        return None if fields is None else (line[1].decode(), line[2].decode(), fields)
+        if fields is None:
+            return None
+        length = int(fields.get("Content-Length", "0"))
+        if len(seen) - stop > length or (length and line[1].decode() not in _WITH_BODY):
+            return None
+        return Head(line[1].decode(), line[2].decode(), fields, stop, length)
 
     def _learn(self, block: bytes) -> HTTPHeaders | None:
         fields = _plain(block)
@@ -62,7 +83,8 @@ def _plain(block: bytes) -> HTTPHeaders | None:
         check_limits("", fields)
     except RegistryError:
         return None
-    return fields if is_sound("HTTP/1.1", fields) and _OTHERS.isdisjoint(fields) else None
+    plain = is_sound("HTTP/1.1", fields) and _OTHERS.isdisjoint(fields) and _LENGTH.fullmatch(fields.get("Content-Length", "0"))
+    return fields if plain else None
 
 
 class Watch:
@@ -81,35 +103,36 @@ class Watch:
             self._loop.add_reader(self._socket.fileno(), self._ready)
             self._watching = True
 
-    def _stop(self) -> None:
+    def stop(self) -> None:
+        """Look no more until `next`: somebody else waits for the socket."""
         if self._watching:
             self._loop.remove_reader(self._socket.fileno())
             self._watching = False
 
     def leave(self) -> None:
         """Who closes the stream, writes to it or hands it to Tornado calls this first."""
-        self._stop()
+        self.stop()
         self._stream.watch = None
 
     def _ready(self) -> None:
         if self._busy:
-            return self._stop()
+            return self.stop()
         try:
-            head = self._socket.recv(_PEEK, socket.MSG_PEEK)
+            seen = self._socket.recv(_PEEK, socket.MSG_PEEK)
         except BlockingIOError:
             return None
         except OSError:
-            head = b""
-        if not head:
+            seen = b""
+        if not seen:
             self._edge.forget(self._stream)
             return self._stream.close()
-        found = self._lane.read(head)
-        if found is None:
+        head = self._lane.read(seen)
+        if head is None:
             self.leave()
             return self._edge.serve_ordinary(self._stream)
-        self._socket.recv(len(head))
+        self._socket.recv(head.size)
         self._busy = True
-        return LaneExchange(self._edge, self._stream, self).begin(*found)
+        return LaneExchange(self._edge, self._stream, self).begin(head)
 
     def next(self) -> None:
         """The answer is out: wait for another request."""
@@ -123,24 +146,45 @@ class LaneExchange(Exchange):
 
     def __init__(self, edge, stream, watch: Watch):
         super().__init__(edge, stream, None)
-        self._watch = watch
+        self.watch = watch
 
-    def begin(self, method: str, target: str, fields: HTTPHeaders) -> None:
+    def begin(self, head: Head) -> None:
         self.stream.phase = WORK
-        self.open(method, target, "HTTP/1.1", fields)
+        self.open(head.method, head.target, "HTTP/1.1", head.fields)
         try:
             self.find()
         except RegistryError as error:
             self.response = self.render(error)
-            return self._answer()
-        return eager.run(self._handle(), self._answer)
+        if head.length:
+            eager.run(self._with_body(head.length), _nothing)
+        elif self._handler is None:
+            self._answer()
+        else:
+            eager.run(self._handle(), self._answer)
+
+    async def _with_body(self, length: int) -> None:
+        """The handler reads the body as it comes. What it left is taken before the answer goes out, as on the ordinary way."""
+        self.stream.enter(MOVING)
+        body = self.request.body = SmallBody(self, length, self.watch.stop)
+        try:
+            if self._handler is not None:
+                self.response = await self.answer()
+            if self.response.status != 499:
+                while not body.ended:
+                    await body.read()
+                self.stream.enter(WORK)
+                return self._answer()
+        except ConnectionCut:
+            pass
+        self.end(499)
+        return self._close()
 
     def _answer(self) -> None:
         if self.stream.closed():
             self._drop_span()
             return self.end(499)
         if self.response.span is not None:
-            self._watch.leave()
+            self.watch.leave()
             self.stream.detached = True
             return self.edge.spawn(detached.send_blob(self))
         keep = not self.edge.draining
@@ -157,10 +201,10 @@ class LaneExchange(Exchange):
         except OSError:
             sent, keep = len(data), False
         if sent < len(data):
-            self._watch.leave()
+            self.watch.leave()
             return self.edge.spawn(self._write_rest(data[sent:], keep))
         self.end(self.response.status)
-        return self._watch.next() if keep else self._close()
+        return self.watch.next() if keep else self._close()
 
     async def _write_rest(self, rest: bytes, keep: bool) -> None:
         """To a client that does not take the whole at once; Tornado's stream waits for it, within the limits of time."""
@@ -184,3 +228,7 @@ class LaneExchange(Exchange):
         except OSError:
             return self._close()
         return self.edge.serve(fresh)
+
+
+def _nothing() -> None:
+    """What is left to do after an exchange that answers itself."""
