@@ -24,7 +24,7 @@ from .messages import Request
 _log = logging.getLogger("dockboard.edge")
 _SWEEP_SECONDS = 1.0
 _NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
-_REST_SECONDS, _CUT_SECONDS = 0.5, 2.0
+_REST_SECONDS, _CUT_SECONDS, _LOOK_SECONDS = 0.5, 2.0, 0.02
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.A)
 _NO_BODY_LIMIT = 1 << 62
 
@@ -187,9 +187,10 @@ class Edge(HTTPServerConnectionDelegate):
             for stream in [stream for stream in self._connections if stream.phase == IDLE or stream.closed()]:
                 stream.close()
                 self.forget(stream)
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(_LOOK_SECONDS)
         for stream in list(self._connections):
             stream.cut()
-        if self._tasks or eager.running:
-            await asyncio.wait(self._tasks | eager.running, timeout=_CUT_SECONDS)
+        deadline = time.monotonic() + _CUT_SECONDS
+        while (self._tasks or eager.running) and time.monotonic() < deadline:
+            await asyncio.sleep(_LOOK_SECONDS)
         self.senders.shutdown(wait=False)

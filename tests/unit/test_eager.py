@@ -1,4 +1,4 @@
-"""Coroutines that run without a task as long as they need not wait."""
+"""Coroutines that run without a task as long as they wait once at most."""
 
 import asyncio
 import contextvars
@@ -53,6 +53,38 @@ def test_the_rest_goes_on_in_a_task():
     asyncio.run(main())
 
 
+def test_one_wait_needs_no_task():
+    async def main() -> None:
+        log, gate = Log(), asyncio.get_running_loop().create_future()
+
+        async def work() -> None:
+            log.append(await gate)
+
+        eager.run(work(), log.done)
+        assert len(asyncio.all_tasks()) == 1 and len(eager.running) == 1
+        gate.set_result("value")
+        await asyncio.sleep(0)
+        assert log == ["value", "done"] and not eager.running
+
+    asyncio.run(main())
+
+
+def test_an_awaited_future_that_is_cancelled_ends_the_coroutine_and_done_is_called():
+    async def main() -> None:
+        log, gate, said = Log(), asyncio.get_running_loop().create_future(), []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: said.append(context))
+
+        async def work() -> None:
+            await gate
+
+        eager.run(work(), log.done)
+        gate.cancel()
+        await asyncio.sleep(0.01)
+        assert log == ["done"] and not eager.running
+
+    asyncio.run(main())
+
+
 def test_a_future_that_is_done_needs_no_task():
     async def main() -> None:
         log, gate = Log(), asyncio.get_running_loop().create_future()
@@ -91,6 +123,7 @@ def test_a_cancelled_task_ends_the_coroutine_with_its_finally_and_done():
         log, end = Log(), asyncio.Event()
 
         async def work() -> None:
+            await asyncio.sleep(0)
             try:
                 await asyncio.Event().wait()
             finally:
@@ -98,7 +131,7 @@ def test_a_cancelled_task_ends_the_coroutine_with_its_finally_and_done():
 
         eager.run(work(), lambda: (log.done(), end.set()))
         (task,) = asyncio.all_tasks() - {asyncio.current_task()}
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.01)
         task.cancel()
         await end.wait()
         assert log == ["finally", "done"]
@@ -111,6 +144,7 @@ def test_a_coroutine_may_handle_cancellation_and_wait_on():
         log, end = Log(), asyncio.Event()
 
         async def work() -> None:
+            await asyncio.sleep(0)
             try:
                 await asyncio.Event().wait()
             except asyncio.CancelledError:
@@ -119,7 +153,7 @@ def test_a_coroutine_may_handle_cancellation_and_wait_on():
 
         eager.run(work(), lambda: (log.done(), end.set()))
         (task,) = asyncio.all_tasks() - {asyncio.current_task()}
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.01)
         task.cancel()
         await end.wait()
         assert log == ["tidied up", "done"]
