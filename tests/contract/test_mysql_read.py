@@ -193,3 +193,25 @@ async def test_a_connection_that_ends_with_its_last_answer(url):
         await second
     await connected(reader)
     reader.close()
+
+
+@asynchronous
+async def test_what_waits_with_the_same_statement_is_asked_once(url):
+    async def asked() -> int:
+        """Statements that this connection has sent so far, this one included."""
+        count = "SELECT variable_value FROM information_schema.session_status WHERE variable_name = 'QUESTIONS'"
+        return int((await reader.read(lambda tx: tx.one(count)))[0])
+
+    reader = await connected(reader_of(url))
+    before = await asked()
+    first = asyncio.ensure_future(reader.read(lambda tx: tx.one("SELECT SLEEP(0.1)")))
+    await asyncio.sleep(0.02)
+    same = [asyncio.ensure_future(reader.read(lambda tx: tx.one("SELECT word FROM kinds WHERE id = ?", 1))) for _ in range(20)]
+    other = [asyncio.ensure_future(reader.read(lambda tx, id=id: tx.one("SELECT word FROM kinds WHERE id = ?", id))) for id in (3, 5)]
+    await asyncio.sleep(0)
+    assert reader.use() == (1, 1, 1, 22)
+    same.pop().cancel()
+    assert await gathered(first, *same) == [(0,), *[("plain",)] * 19]
+    assert await gathered(*other) == [("",), (ROWS[4][1],)]
+    assert await asked() - before == 5
+    reader.close()
