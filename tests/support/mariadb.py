@@ -119,7 +119,11 @@ class MariaDB:
         return f"mysql://{USER}:{quote(PASSWORD, safe='')}@127.0.0.1:{port or self.port}/{name}"
 
     def pause(self) -> None:
+        """SIGSTOP; returns when every thread has stopped, since those at work go on for a moment."""
         self.process.send_signal(signal.SIGSTOP)
+        threads = Path(f"/proc/{self.process.pid}/task")
+        while any(stat.read_text().rpartition(")")[2].split()[0] != "T" for stat in threads.glob("*/stat")):
+            time.sleep(0.005)
 
     def go_on(self) -> None:
         self.process.send_signal(signal.SIGCONT)
