@@ -190,10 +190,14 @@ def discard(connection: pymysql.Connection) -> None:
 
 
 class MySQLSession:
-    """One thread's connection, made when it is needed and again after every error."""
+    """One thread's connection, made when it is needed and again after every error.
 
-    def __init__(self, url: MySQLUrl, observer: Observer = Observer()):
+    writes: it does nothing else, and is without autocommit, so that a transaction begins with its first statement: a round trip less.
+    """
+
+    def __init__(self, url: MySQLUrl, observer: Observer = Observer(), writes: bool = False):
         self._url = url
+        self._writes = writes
         self._observer = observer
         self._connection: pymysql.Connection | None = None
 
@@ -204,6 +208,8 @@ class MySQLSession:
     def _connected(self) -> pymysql.Connection:
         if self._connection is None:
             self._connection = connect(self._url)
+            if self._writes:
+                self._connection.autocommit(False)
         return self._connection
 
     def close(self) -> None:
@@ -218,7 +224,7 @@ class MySQLSession:
         return self._again(lambda: self._in_transaction(_SNAPSHOT, fn, repeatable=True))
 
     def write(self, fn: Callable[[MySQLTx], T], repeatable: bool) -> T:
-        return self._again(lambda: self._in_transaction(("BEGIN",), fn, repeatable))
+        return self._again(lambda: self._in_transaction(() if self._writes else ("BEGIN",), fn, repeatable))
 
     def _in_transaction(self, begin: tuple[str, ...], fn: Callable[[MySQLTx], T], repeatable: bool) -> T:
         connection = self._connected()
@@ -279,17 +285,17 @@ def _cause(error: pymysql.Error) -> str:
 class MySQLDatabase:
     """`Database` over one server; one instance a process, made after fork. connections: at most so many at once.
 
-    Half of them write; reads and scans have a quarter each, so that pulls find a connection while writers wait for locks.
+    Half of them write; reads have a quarter and one more, scans an eighth, so that pulls find a connection while writers wait for locks.
     A commit is as durable as the server is set up to make it, whatever `durable` says.
     """
 
     def __init__(self, url: MySQLUrl, connections: int = 8, observer: Observer = Observer()):
-        quarter = max(1, connections // 4)
+        quarter, eighth = max(1, connections // 4), max(1, connections // 8)
         self._observer = observer
         self._read_timer, self._scan_timer, self._write_timer = map(observer.timer, KINDS)
         self._reads = Pool("read", 1, lambda: MySQLSession(url, observer))
-        self._scans = Pool("scan", quarter, lambda: MySQLSession(url, observer))
-        self._writes = Pool("write", max(1, connections - 2 * quarter - 1), lambda: MySQLSession(url, observer))
+        self._scans = Pool("scan", eighth, lambda: MySQLSession(url, observer))
+        self._writes = Pool("write", max(1, connections - quarter - eighth - 1), lambda: MySQLSession(url, observer, writes=True))
         # A thread of its own: work that is left to the others does not wait behind a login that nobody answers.
         self._logins = Pool("login", 1, lambda: MySQLSession(url, observer))
         self._reader = LoopReader(quarter, READ_SECONDS, _statement, lambda: self._logins.submit(lambda _: connect(url)))
