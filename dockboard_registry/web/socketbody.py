@@ -79,6 +79,7 @@ class SocketBody(EmptyBody):
         while not self.ended:
             self._turn = patience.Turn()
             if count := self.fill(buffer):
+                self._note_end()
                 return bytes(buffer[:count])
             await self._ready()
         return b""
@@ -99,8 +100,13 @@ class SocketBody(EmptyBody):
             stream.moved += count
             if not count:
                 await self._ready()
-        stream.enter(WORK)
+        self._note_end()
         return received
+
+    def _note_end(self) -> None:
+        """The client has done its part: what follows takes our time, not its own."""
+        if self.ended:
+            self._exchange.stream.enter(WORK)
 
     def fill(self, buffer: memoryview) -> int:
         """Put what has come into the buffer; 0 where nothing came within our patience. Called from one thread at a time."""
@@ -189,6 +195,7 @@ class SmallBody(SocketBody):
         self._cut = not data
         self._remaining -= len(data)
         stream.moved += len(data)
+        self._note_end()
         return data
 
     async def copy_to(self, writer) -> int:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import socket
+import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.protocol import wire
-from tests.support.http import OCTETS, Client
+from tests.support.http import OCI_INDEX, OCTETS, Client
 from tests.support.server import Registry, wait_for
 
 pytestmark = pytest.mark.direct
@@ -199,3 +202,18 @@ def test_out_of_descriptors(tmp_path):
         assert time.monotonic() - freed < 3
         assert registry.workers() == workers
         assert share < 0.1, f"{share:.0%} of a core while waiting for descriptors"
+
+
+@pytest.mark.parametrize("size", [300, 300_000])
+def test_who_has_sent_all_is_not_cut_while_the_server_works(tmp_path, size):
+    """A database that another program holds for longer than server.body_timeout: the answer is late, and it comes."""
+    manifest = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [], "annotations": {"filling": "x" * size}}
+    with Registry(tmp_path / "data", workers=1, server_body_timeout=1) as registry, Client(registry.address) as client:
+        client.push_blob("slow/app", b"so that the repository is there")
+        with contextlib.closing(sqlite3.connect(tmp_path / "data" / "registry.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            with ThreadPoolExecutor(1) as pool:
+                answer = pool.submit(client.request, "PUT", "/v2/slow/app/manifests/v1", {"Content-Type": OCI_INDEX}, json.dumps(manifest).encode())
+                time.sleep(4)
+                other.execute("ROLLBACK")
+            assert answer.result().status == 201
