@@ -141,8 +141,9 @@ class Uploads:
         def change(tx: Tx) -> None:
             again = next(runs) > 0
             if not tx.run("DELETE FROM uploads WHERE id = ? AND generation = ?", session.id, session.generation):
-                if again and tx.one("SELECT 1 FROM blobs WHERE storage_key = ?", session.storage_key):
-                    return  # the run before was committed, though its answer was lost
+                # The run before was committed, though its answer was lost; a push since may have given the blob another key.
+                if again and blobs.renew(tx, repositories.find(tx, session.repository), digest, now()):
+                    return
                 raise UploadUnknown("the upload was cancelled meanwhile, or has expired")
             blobs.store(tx, digest, session.storage_key, size)
             blobs.link(tx, repositories.ensure(tx, session.repository), digest)

@@ -8,11 +8,12 @@ import stat
 
 import pytest
 
+from dockboard_registry.domain.uploads import Uploads
 from dockboard_registry.errors import BlobUnknown, DigestInvalid, TooManyRequests, UploadRange, UploadUnknown
 from dockboard_registry.names import digest_of
 from dockboard_registry.storage import StorageFull
 from tests.contract.aio import asynchronous, gathered
-from tests.contract.domain.world import sha256
+from tests.contract.domain.world import Unanswered, sha256
 from tests.contract.drivers import child
 
 ROW = "SELECT size, digest, epoch, generation FROM uploads WHERE id = ?"
@@ -341,3 +342,25 @@ async def test_large_bodies_are_poured_and_hashed(process):
         pass
     assert await writer.finish(sha256(b"head" + data)) == 4 + len(data)
     assert await process.pull(sha256(b"head" + data)) == b"head" + data
+
+
+async def recorded_twice(process, meanwhile) -> None:
+    """An upload whose last transaction is committed and run again."""
+    session = await process.begun(b"bytes")
+    uploads = Uploads(Unanswered(process.db, meanwhile), process.storage, "this start", 10)
+    await uploads.record(session, 5, sha256(b"bytes"))
+
+
+@asynchronous
+async def test_a_push_that_was_committed_is_acknowledged_whoever_pushed_the_blob_since(world, process):
+    """The other push has given the blob its own key."""
+    await recorded_twice(process, lambda: world.process().push(b"bytes", "other"))
+    assert await process.pull(sha256(b"bytes")) == b"bytes"
+    assert (await process.check()).problems == []
+
+
+@asynchronous
+async def test_a_push_whose_blob_was_deleted_before_it_was_acknowledged(world, process):
+    with pytest.raises(UploadUnknown):
+        await recorded_twice(process, lambda: world.process().blobs.delete("app", sha256(b"bytes")))
+    assert (await process.check()).problems == []

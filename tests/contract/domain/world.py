@@ -150,6 +150,22 @@ class Between:
         self._db.close()
 
 
+class Unanswered:
+    """A Database whose next write is committed, its answer lost; what else happened until it is run again is `meanwhile`."""
+
+    def __init__(self, db: Any, meanwhile: Callable[[], Awaitable[Any]]):
+        self._db, self._meanwhile = db, meanwhile
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._db, name)
+
+    async def write(self, fn: Callable, durable: bool = True, repeatable: bool = False) -> Any:
+        assert repeatable
+        await self._db.write(fn, durable)
+        await self._meanwhile()
+        return await self._db.write(fn, durable)
+
+
 class World:
     """One registry; `process` gives as many of its worker processes as a test wants."""
 
