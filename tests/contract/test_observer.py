@@ -98,7 +98,7 @@ async def test_waiting_counts_as_time(place, metrics):
         (b"COMMIT", 1213, "conflict"),
         (b"INSERT", 1205, "conflict"),
         (b"INSERT", "before", "lost_connection"),
-        (b"BEGIN", "after", "lost_connection"),
+        (b"INSERT", "after", "lost_connection"),
         (b"SET NAMES", 1040, "too_many_connections"),
     ],
 )

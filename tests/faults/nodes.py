@@ -67,4 +67,5 @@ def threads(nodes: Sequence[Registry]) -> int:
 def must_be_sound(crew: Crew, figures: Figures, what: str) -> None:
     """After a fault, during which errors were to be expected: nothing lost, nothing wrong, what got no answer can be sent again."""
     crew.forget_errors()
-    assert after_fault(crew, figures) == [], what
+    found = after_fault(crew, figures)
+    assert not found, f"{what}: {found}"
