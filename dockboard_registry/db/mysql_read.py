@@ -15,6 +15,7 @@ import pymysql
 
 from . import DatabaseFailed, Row, T
 from .mysql_wire import Answer, Layout, Unreadable, command
+from .pool import settle
 
 _AT_ONCE = 256 << 10
 _LEAVE_SECONDS = 1.0
@@ -114,7 +115,7 @@ class LoopReader:
         if not self._links:
             queue, self._queue = self._queue, {}
             for query in queue.values():
-                query.fail(error if isinstance(error, DatabaseFailed) else Elsewhere())
+                query.settle(None, error if isinstance(error, DatabaseFailed) else Elsewhere())
 
     def use(self) -> tuple[int, int, int, int]:
         """Connections: how many there may be, are, and are busy; how many reads wait for one."""
@@ -134,15 +135,9 @@ class _Query(NamedTuple):
     statement: bytes
     readers: list[asyncio.Future]
 
-    def answer(self, rows: list[Row]) -> None:
+    def settle(self, rows: list[Row] | None, error: Exception | None = None) -> None:
         for reader in self.readers:
-            if not reader.done():
-                reader.set_result(rows)
-
-    def fail(self, error: Exception) -> None:
-        for reader in self.readers:
-            if not reader.done():
-                reader.set_exception(error)
+            settle(reader, rows, error)
 
 
 class _Link:
@@ -196,7 +191,7 @@ class _Link:
         query, answer = self._query, self._answer
         self._query = self._answer = None
         self._layouts[query.sql] = answer.layout
-        query.answer(answer.rows)
+        query.settle(answer.rows)
         self._free(self)
 
     def _look(self) -> None:
@@ -220,4 +215,4 @@ class _Link:
         query, self._query, self._answer = self._query, None, None
         self._lost(self, error)
         if query is not None:
-            query.fail(error)
+            query.settle(None, error)

@@ -80,7 +80,7 @@ class Pool:
     @staticmethod
     def _answer(work: _Work, result: Any, error: BaseException | None) -> None:
         try:
-            work.loop.call_soon_threadsafe(_resolve, work.future, result, error)
+            work.loop.call_soon_threadsafe(settle, work.future, result, error)
         except RuntimeError:
             pass  # the loop is closed: nobody waits any more
 
@@ -98,7 +98,8 @@ class Pool:
             thread.join()
 
 
-def _resolve(future: asyncio.Future, result: Any, error: BaseException | None) -> None:
+def settle(future: asyncio.Future, result: Any, error: BaseException | None) -> None:
+    """Give the future its outcome, unless whoever waited has gone."""
     if future.done():
         return
     if error is None:

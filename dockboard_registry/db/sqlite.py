@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 from . import DatabaseBusy, DatabaseFailed, DatabaseFull, Row, T
 from .observer import KINDS, Observer, PoolUse, timed
+from .pool import settle
 
 _BATCH = 64
 _TRUST, _DISTRUST = b"0", b"1"
@@ -353,9 +354,4 @@ class _Writer(threading.Thread):
 
 def _resolve(answers: list) -> None:
     for future, (result, error) in answers:
-        if future.done():
-            continue
-        if error is None:
-            future.set_result(result)
-        else:
-            future.set_exception(error)
+        settle(future, result, error)

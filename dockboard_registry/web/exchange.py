@@ -25,7 +25,7 @@ _log = logging.getLogger("dockboard.http")
 _HEADER_BYTES, _HEADER_FIELDS, _URL_BYTES = 16 << 10, 100, 8 << 10
 _DRAIN_QUIETLY, _DRAIN_AT_MOST = 1 << 20, 64 << 20
 _UNKNOWN = 1 << 62
-_WITH_BODY = ("POST", "PATCH", "PUT")
+WITH_BODY = ("POST", "PATCH", "PUT")
 _DETACH, _TAKE_OVER = 64 << 10, 256 << 10
 _PIECE = 1 << 20
 
@@ -89,7 +89,7 @@ class Exchange(HTTPMessageDelegate):
         """Begin the handler; the future ends when it wants the body, or has answered without."""
         length = self.request.content_length()
         large = length is None or length >= _TAKE_OVER
-        if large and self.request.method in _WITH_BODY and self.response is None and self._endpoint.streams and self._may_detach():
+        if large and self.request.method in WITH_BODY and self.response is None and self._endpoint.streams and self._may_detach():
             return self._leave(detached.take_body(self, length))
         if length is None or length > LARGE_READ // 4:
             self.stream.read_chunk_size = LARGE_READ

@@ -17,9 +17,9 @@ from tornado.iostream import StreamClosedError
 from ..errors import RegistryError
 from . import detached, eager
 from .connection import IDLE, MOVING, WORK
-from .exchange import Exchange, check_limits
+from .exchange import WITH_BODY, Exchange, check_limits
 from .framing import is_sound
-from .messages import ConnectionCut
+from .messages import ConnectionCut, Response
 from .socketbody import SmallBody
 
 _PEEK = 8 << 10
@@ -29,7 +29,6 @@ _FIELDS = re.compile(rb"(?:[A-Za-z][A-Za-z0-9-]*: ?[!-~](?:[ -~]*[!-~])?\r\n)+\r
 # What changes how a message is read, or how the connection goes on, is Tornado's.
 _OTHERS = frozenset({"Transfer-Encoding", "Expect", "Connection", "Upgrade", "Te", "Trailer", "Http2-Settings", "Content-Encoding"})
 _LENGTH = re.compile(r"0|[1-9][0-9]{0,4}", re.A)
-_WITH_BODY = ("POST", "PATCH", "PUT")
 _REMEMBERED, _REMEMBERED_BYTES = 128, 2 << 10
 
 
@@ -60,10 +59,10 @@ class Lane:
         fields = self._blocks.get(block) or self._learn(block)
         if fields is None:
             return None
-        length = int(fields.get("Content-Length", "0"))
-        if len(seen) - stop > length or (length and line[1].decode() not in _WITH_BODY):
+        method, length = line[1].decode(), int(fields.get("Content-Length", "0"))
+        if len(seen) - stop > length or (length and method not in WITH_BODY):
             return None
-        return Head(line[1].decode(), line[2].decode(), fields, stop, length)
+        return Head(method, line[2].decode(), fields, stop, length)
 
     def _learn(self, block: bytes) -> HTTPHeaders | None:
         fields = _plain(block)
@@ -156,7 +155,7 @@ class LaneExchange(Exchange):
         except RegistryError as error:
             self.response = self.render(error)
         if head.length:
-            eager.run(self._with_body(head.length), _nothing)
+            eager.run(self._with_body(head.length), self._answer)
         elif self._handler is None:
             self._answer()
         else:
@@ -166,23 +165,19 @@ class LaneExchange(Exchange):
         """The handler reads the body as it comes. What it left is taken before the answer goes out, as on the ordinary way."""
         self.stream.enter(MOVING)
         body = self.request.body = SmallBody(self, length, self.watch.stop)
+        if self._handler is not None:
+            self.response = await self.answer()
         try:
-            if self._handler is not None:
-                self.response = await self.answer()
-            if self.response.status != 499:
-                while not body.ended:
-                    await body.read()
-                self.stream.enter(WORK)
-                return self._answer()
+            while not body.ended:
+                await body.read()
         except ConnectionCut:
-            pass
-        self.end(499)
-        return self._close()
+            self.response = Response(499)
 
     def _answer(self) -> None:
-        if self.stream.closed():
+        if self.stream.closed() or self.response.status == 499:
             self._drop_span()
-            return self.end(499)
+            self.end(499)
+            return self._close()
         if self.response.span is not None:
             self.watch.leave()
             self.stream.detached = True
@@ -228,7 +223,3 @@ class LaneExchange(Exchange):
         except OSError:
             return self._close()
         return self.edge.serve(fresh)
-
-
-def _nothing() -> None:
-    """What is left to do after an exchange that answers itself."""
