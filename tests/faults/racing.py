@@ -11,7 +11,7 @@ from tests.support.http import OCI_MANIFEST, OCTETS, Client, Response, digest_of
 
 REPOSITORIES = ("left", "right")
 TAGS = ("one", "two", "three")
-SIZES = (100, 5_000, 20_000, 70_000, 300_000)
+SIZES = (100, 700, 5_000, 9_000, 20_000, 40_000, 70_000, 300_000)
 """Of the blobs that all push. The larger ones go in and out by other ways than the small ones."""
 CHUNKS = 3
 CHUNK = 700
@@ -258,18 +258,18 @@ class Racer(threading.Thread):
 
 
 WEIGHTS = {
-    Racer.put: 16,
-    Racer.put_again: 5,
-    Racer.get_tag: 14,
-    Racer.get_digest: 5,
-    Racer.list_tags: 5,
-    Racer.untag: 6,
-    Racer.delete: 14,
-    Racer.push: 13,
-    Racer.mount: 6,
-    Racer.head: 8,
-    Racer.pull: 8,
-    Racer.drop: 6,
+    Racer.put: 13,
+    Racer.put_again: 3,
+    Racer.get_tag: 12,
+    Racer.get_digest: 4,
+    Racer.list_tags: 4,
+    Racer.untag: 5,
+    Racer.delete: 15,
+    Racer.push: 11,
+    Racer.mount: 7,
+    Racer.head: 9,
+    Racer.pull: 9,
+    Racer.drop: 10,
     Racer.feed_together: 14,
 }
 """How often each is chosen; manifests go about as fast as they come, so that blobs are free to be collected."""
