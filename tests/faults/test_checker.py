@@ -98,14 +98,14 @@ LIES = {
 
 @pytest.mark.parametrize("name", SOUND)
 def test_what_may_be_is_accepted(name):
-    unanswered = sum(operation[1] is None for operation in SOUND[name])
-    assert [violation.invariant for violation in told(*SOUND[name]).violations()] == ["I8"] * unanswered
+    assert told(*SOUND[name]).violations(faults=True) == []
 
 
 @pytest.mark.parametrize("name", LIES)
 def test_a_lie_is_found(name):
     invariant, operations = LIES[name]
-    assert {violation.invariant for violation in told(*operations).violations()} == {invariant}
+    found = told(*operations).violations(faults=invariant != "I8")
+    assert {violation.invariant for violation in found} == {invariant}
 
 
 @pytest.mark.parametrize("seed", range(20))
