@@ -112,6 +112,8 @@ class History:
         for operation in self.operations:
             if operation.kind in kinds and operation.status in (0, *EXPECTED[operation.kind]) and operation.status not in (400, 416):
                 objects[key(operation)].append(operation)
+        if kinds is IN_REPOSITORY:
+            objects = {name: _without_needless(operations) for name, operations in objects.items()}
         found = []
         for name, operations in objects.items():
             impossible = Search(operations, start, step).first_impossible()
@@ -133,6 +135,15 @@ class History:
                 for part in bodies.get(op.name, ()):
                     blobs[op.repository, part].note_manifest(op, part)
         return blobs
+
+
+def _without_needless(operations: list[Operation]) -> list[Operation]:
+    """Without pushes that got no answer and whose manifest nobody saw: where nothing is deleted or listed, none of them explains anything,
+    and each would double the places to search."""
+    if any(op.kind in ("untag", "delete", "list") for op in operations):
+        return operations
+    seen = {op.seen for op in operations if op.kind == "get"}
+    return [op for op in operations if op.status or op.kind != "put" or op.name in seen]
 
 
 def _before(operation: Operation, among: Iterable[Operation], count: int = 25) -> str:

@@ -3,6 +3,7 @@
 import json
 import random
 import threading
+import time
 from collections.abc import Sequence
 
 from tests.faults.history import History, Operation
@@ -43,6 +44,7 @@ class Board:
         self.manifests: dict[str, dict[str, bytes]] = {name: {} for name in self.repositories}
         self.uploads: list[Upload] = []
         self.lock = threading.Lock()
+        self.over = threading.Event()
 
     def manifest_of(self, repository: str, chance: random.Random) -> str | None:
         """The digest of a manifest that may be there."""
@@ -52,27 +54,30 @@ class Board:
 
 
 class Racer(threading.Thread):
-    """Does `count` random operations, each at a random node. What went wrong with the test itself is in `errors`."""
+    """Does `count` random operations or, when the board says that it is over, fewer; each at a random one of the addresses.
 
-    def __init__(self, number: int, addresses: Sequence[str], board: Board, count: int):
+    What went wrong otherwise than by its answer is in `errors`. `weights` says how often each way is chosen, WEIGHTS where it is not given.
+    """
+
+    def __init__(self, number: int, addresses: Sequence[str], board: Board, count: int, weights: dict | None = None):
         super().__init__()
         self.clients = [Client(address) for address in addresses]
         self.board, self.history, self.count = board, board.history, count
+        self.weights = weights or WEIGHTS
         self.random = random.Random(board.seed * 1000 + number)
         self.name = f"racer{number}"
         self.made = 0
         self.errors: list[str] = []
 
     def run(self) -> None:
-        ways = list(WEIGHTS)
+        ways, weights = list(self.weights), list(self.weights.values())
         for _ in range(self.count):
-            way = self.random.choices(ways, list(WEIGHTS.values()))[0]
+            if self.board.over.is_set():
+                break
             try:
-                way(self, self.random.choice(self.board.repositories))
-            except NO_ANSWER:
-                continue
-            except Unexpected:
-                continue
+                self.random.choices(ways, weights)[0](self, self.random.choice(self.board.repositories))
+            except (Unexpected, *NO_ANSWER):
+                self.board.over.wait(0.02)
             except Exception as error:
                 self.errors.append(repr(error))
         for client in self.clients:
@@ -256,6 +261,10 @@ class Racer(threading.Thread):
         if operation.status == 404:
             self._forget(upload, operation)
 
+    def pause(self, repository: str) -> None:
+        """Do nothing for a moment."""
+        time.sleep(0.01)
+
 
 WEIGHTS = {
     Racer.put: 13,
@@ -275,10 +284,11 @@ WEIGHTS = {
 """How often each is chosen; manifests go about as fast as they come, so that blobs are free to be collected."""
 
 
-def look_at_all(racer: Racer) -> None:
+def look_at_all(racer: Racer, lists: bool = True) -> None:
     """Once more everything, when nobody writes any more."""
     for repository in racer.board.repositories:
-        racer.list_tags(repository)
+        if lists:
+            racer.list_tags(repository)
         for tag in TAGS:
             racer.get(repository, tag)
         for data in racer.board.blobs:

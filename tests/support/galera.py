@@ -55,7 +55,7 @@ class Node(MariaDB):
             "base_port": self.group,
             "gmcast.listen_addr": f"tcp://127.0.0.1:{self.group}",
             "ist.recv_addr": f"127.0.0.1:{self._ist}",
-            "gcache.size": "32M",
+            "gcache.size": "64M",
             "evs.suspect_timeout": f"PT{SUSPECT_SECONDS}S",
             "evs.inactive_timeout": f"PT{2 * SUSPECT_SECONDS}S",
         }
@@ -95,6 +95,18 @@ class Node(MariaDB):
             return (self.execute(f"SHOW STATUS LIKE 'wsrep_{name}'") or [("", "")])[0][1]
         except pymysql.Error:
             return ""
+
+    def cut_off(self) -> None:
+        """The other nodes hear nothing from this one any more, nor it from them; its clients reach it."""
+        self.execute("SET GLOBAL wsrep_provider_options = 'gmcast.isolate=1'")
+
+    def reconnect(self) -> None:
+        """The end of cut_off; harmless without it."""
+        self.execute("SET GLOBAL wsrep_provider_options = 'gmcast.isolate=0'")
+
+    def wait_until_refusing(self) -> None:
+        """Until it knows that it is not with the majority."""
+        wait_for(lambda: self.status("cluster_status") == "non-Primary", JOIN_SECONDS, f"node {self.name} to know that it is alone")
 
     def wait_until_synced(self) -> None:
         wait_for(lambda: self.status("local_state_comment") == "Synced" and self.status("ready") == "ON", JOIN_SECONDS, f"the sync of node {self.name}")
@@ -148,10 +160,13 @@ class Galera:
         return [node.url(name) for node in self.nodes]
 
     def mend(self) -> None:
-        """Bring every node back that a test has killed or stopped."""
+        """Bring every node back that a test has killed, stopped or cut off."""
         for node in self.nodes:
             if node.process is not None:
                 node.go_on()
+        for node in self.nodes:
+            if node.process is not None:
+                node.reconnect()
         for node in self.nodes:
             if node.process is None:
                 node.join()
