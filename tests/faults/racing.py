@@ -66,7 +66,7 @@ class Racer(threading.Thread):
         self.weights = weights or WEIGHTS
         self.random = random.Random(board.seed * 1000 + number)
         self.name = f"racer{number}"
-        self.made = 0
+        self.made = self.unanswered = 0
         self.errors: list[str] = []
 
     def run(self) -> None:
@@ -77,6 +77,7 @@ class Racer(threading.Thread):
             try:
                 self.random.choices(ways, weights)[0](self, self.random.choice(self.board.repositories))
             except (Unexpected, *NO_ANSWER):
+                self.unanswered += 1
                 self.board.over.wait(0.02)
             except Exception as error:
                 self.errors.append(repr(error))

@@ -39,7 +39,8 @@ def test_every_answer_of_a_race_is_possible(tmp_path, database, lease, rounds, f
         collector.start()
         try:
             for seed in range(rounds(1, 10)):
-                race([registry.address for registry in registries], Board(seed, lease), rounds(500, 10_000), figures)
+                board = Board(seed + 100 * lease, lease)
+                race([registry.address for registry in registries], board, rounds(500, 10_000), figures)
         finally:
             stop.set()
             collector.join()

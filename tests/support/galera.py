@@ -166,12 +166,20 @@ class Galera:
                 node.go_on()
         for node in self.nodes:
             if node.process is not None:
-                node.reconnect()
+                self._reconnect(node)
         for node in self.nodes:
             if node.process is None:
                 node.join()
             node.wait_until_synced()
         self.wait_for_size(NODES)
+
+    @staticmethod
+    def _reconnect(node: Node) -> None:
+        """A node that has missed more than the others' caches hold gives up; then it starts again."""
+        try:
+            node.reconnect()
+        except pymysql.Error:
+            node.kill()
 
     def close(self) -> None:
         for node in self.nodes:
