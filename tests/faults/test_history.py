@@ -14,7 +14,7 @@ from tests.support import mariadb
 from tests.support.http import digest_of
 
 CLIENTS = 6
-LEASE = 3
+LEASE = 1
 """Seconds; long enough for most questions to be asked within it, short enough for content to be collected."""
 
 
@@ -40,7 +40,7 @@ def test_every_answer_of_a_race_is_possible(tmp_path, database, lease, rounds, f
         try:
             for seed in range(rounds(1, 10)):
                 board = Board(seed + 100 * lease, lease)
-                race([registry.address for registry in registries], board, rounds(500, 10_000), figures)
+                race([registry.address for registry in registries], board, rounds(1_000, 10_000), figures)
         finally:
             stop.set()
             collector.join()
