@@ -4,6 +4,7 @@ import json
 import random
 import threading
 import time
+from collections import deque
 from collections.abc import Sequence
 
 from tests.faults.history import History, Operation
@@ -34,7 +35,10 @@ class Upload:
 
 
 class Board:
-    """What the clients of one seed tell each other. None of it decides what is right; it only makes them meet."""
+    """What the clients of one seed tell each other. None of it decides what is right; it only makes them meet.
+
+    quiet: repository and digest of blobs that are only asked for once they are there, so that a lease ends now and then.
+    """
 
     def __init__(self, seed: int, lease: float):
         self.history = History(lease)
@@ -43,6 +47,7 @@ class Board:
         self.repositories = [f"race{seed}/{name}" for name in REPOSITORIES]
         self.manifests: dict[str, dict[str, bytes]] = {name: {} for name in self.repositories}
         self.uploads: list[Upload] = []
+        self.quiet: deque[tuple[str, str]] = deque(maxlen=20)
         self.lock = threading.Lock()
         self.over = threading.Event()
 
@@ -169,6 +174,19 @@ class Racer(threading.Thread):
         with self.history.operation("push", repository, digest) as operation:
             self.ask(operation, method, with_query(location, digest=digest), {"Content-Type": OCTETS}, rest)
 
+    def push_quiet(self, repository: str) -> None:
+        data = self.random.randbytes(self.random.choice(SIZES[:3]))
+        digest = digest_of(data)
+        with self.history.operation("push", repository, digest) as operation:
+            path = with_query(f"/v2/{repository}/blobs/uploads/", digest=digest)
+            self.ask(operation, "POST", path, {"Content-Type": OCTETS}, data)
+        self.board.quiet.append((repository, digest))
+
+    def visit_quiet(self, _: str) -> None:
+        if self.board.quiet:
+            repository, digest = self.random.choice(self.board.quiet)
+            self.head_blob(repository, digest) if self.random.random() < 0.3 else self.pull_blob(repository, digest)
+
     def begin(self, repository: str) -> str:
         return self._unrecorded("POST", f"/v2/{repository}/blobs/uploads/", {}, b"").location
 
@@ -190,7 +208,9 @@ class Racer(threading.Thread):
             self.ask(operation, "POST", path)
 
     def head(self, repository: str) -> None:
-        digest = digest_of(self.random.choice(self.board.blobs))
+        self.head_blob(repository, digest_of(self.random.choice(self.board.blobs)))
+
+    def head_blob(self, repository: str, digest: str) -> None:
         with self.history.operation("head", repository, digest) as operation:
             self.ask(operation, "HEAD", f"/v2/{repository}/blobs/{digest}")
 
@@ -280,6 +300,8 @@ WEIGHTS = {
     Racer.head: 9,
     Racer.pull: 9,
     Racer.drop: 10,
+    Racer.push_quiet: 2,
+    Racer.visit_quiet: 9,
     Racer.feed_together: 14,
 }
 """How often each is chosen; manifests go about as fast as they come, so that blobs are free to be collected."""
