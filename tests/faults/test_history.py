@@ -1,17 +1,14 @@
 """Clients at several nodes race for few tags, blobs and uploads while collectors run; the history of all answers must be possible."""
 
 import threading
-import time
 
 import pytest
 
-from tests.faults.history import History, Operation
 from tests.faults.nodes import serving
 from tests.faults.racing import Board, Racer, look_at_all
 from tests.faults.test_collection_race import Gc
 from tests.faults.verifier import own_check, residue
-from tests.support import mariadb
-from tests.support.http import digest_of
+from tests.support import galera, mariadb
 
 CLIENTS = 6
 LEASE = 1
@@ -19,28 +16,30 @@ LEASE = 1
 
 
 def urls(database: str, nodes: int) -> list[str]:
-    """Where each node has its database: an SQLite file in its root, or one new database on the session's MariaDB."""
+    """Where each node has its database: an SQLite file in its root, one new database on the session's MariaDB, or at the three Galera nodes."""
     if database == "sqlite":
-        return [""] * nodes
+        return [""]
+    if database == "galera":
+        return galera.shared().urls(galera.shared().make())
     server = mariadb.shared()
     return [server.url(server.make())] * nodes
 
 
 @pytest.mark.parametrize("lease", [0, LEASE], ids=["no lease", "lease"])
-@pytest.mark.parametrize("database", ["sqlite", "mysql"])
+@pytest.mark.parametrize("database", ["sqlite", "mysql", pytest.param("galera", marks=pytest.mark.galera)])
 def test_every_answer_of_a_race_is_possible(tmp_path, database, lease, rounds, figures):
-    """SQLite: one node of 2 or 4 processes; MariaDB: 2 or 4 nodes."""
+    """SQLite: one node of 2 or 4 processes; MariaDB: 2 or 4 nodes; Galera: 3 nodes."""
     size = 2 if lease else 4
-    nodes, workers = (1, size) if database == "sqlite" else (size, 1)
-    settings = {"gc_lease": lease, "gc_grace": 0, "gc_interval": 1, "server_workers": workers}
-    with serving(tmp_path / "data", urls(database, nodes), **settings) as registries:
+    operations = rounds(400 if database == "galera" else 1_000, 10_000)
+    settings = {"gc_lease": lease, "gc_grace": 0, "gc_interval": 1, "server_workers": size if database == "sqlite" else 1}
+    with serving(tmp_path / "data", urls(database, size), **settings) as registries:
         stop = threading.Event()
         collector = Gc(registries[0], stop)
         collector.start()
         try:
             for seed in range(rounds(1, 10)):
                 board = Board(seed + 100 * lease, lease)
-                race([registry.address for registry in registries], board, rounds(1_000, 10_000), figures)
+                race([registry.address for registry in registries], board, operations, figures)
         finally:
             stop.set()
             collector.join()

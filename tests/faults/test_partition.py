@@ -99,7 +99,7 @@ def judge(board: Board, racers: list[Racer], nodes: list[Registry], figures) -> 
     for node in nodes:
         look_at_all(Racer(len(racers), [node.address], board, 0), lists=False)
     assert [error for racer in racers for error in racer.errors] == []
-    assert {operation.seen[:4] for operation in board.history.operations if not operation.status} == {"503 "}
+    assert {str(operation.seen)[:4] for operation in board.history.operations if not operation.status} == {"503 "}
     found = board.history.violations(faults=True)
     assert not found, f"seed {board.seed}: {len(found)} violations\n" + "\n".join(map(str, found[:5]))
     statuses = [operation.status for operation in board.history.operations]
