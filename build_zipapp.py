@@ -36,6 +36,10 @@ import sys
 if sys.version_info < (3, 11):
     sys.exit("registry.pyz needs Python 3.11 or later; this is Python %d.%d (%s)" % (sys.version_info[:2] + (sys.executable,)))
 
+from dockboard_registry.archive import compile_once
+
+compile_once()
+
 from dockboard_registry.__main__ import main
 
 sys.exit(main())

@@ -198,6 +198,33 @@ def test_every_current_python_serves_from_the_file_alone(version, tmp_path):
     assert "Traceback" not in registry.log.read_text()
 
 
+# Counts what is compiled out of the archive while a command runs and the server's modules are imported.
+COUNTED = """
+import collections, runpy, sys
+compiled = collections.Counter()
+sys.addaudithook(lambda event, arguments: event == "compile" and compiled.update([str(arguments[1])]))
+sys.argv[:] = [sys.argv[1], "version"]
+try:
+    runpy.run_path(sys.argv[0], run_name="__main__")
+except SystemExit as end:
+    assert not end.code, end.code
+sys.path.insert(0, sys.argv[0])
+import dockboard_registry.server
+print(*(f"{count} {name}" for name, count in compiled.items() if name.startswith(sys.argv[0])), sep="\\n")
+"""
+
+
+@pytest.mark.parametrize("version", CURRENT)
+def test_a_start_compiles_each_module_once(version):
+    """Python's own way from an archive is to compile twice; only what comes before that is mended is still on it."""
+    command = [PYTHONS[version][0], "-I", "-c", COUNTED, str(registry_pyz())]
+    lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[1:]
+    counts = {name.removeprefix(f"{registry_pyz()}{os.sep}"): int(count) for count, name in (line.split(" ", 1) for line in lines)}
+    early = {"__main__.py", "dockboard_registry/__init__.py", "dockboard_registry/archive.py"}
+    assert {"tornado/iostream.py", "dockboard_registry/worker.py", "dockboard_registry/db/__init__.py"} <= set(counts)
+    assert {name for name, count in counts.items() if count > 1} <= early, counts
+
+
 @pytest.mark.skipif(not OUTDATED, reason="this machine has no Python before 3.11")
 @pytest.mark.parametrize("version", OUTDATED)
 def test_an_outdated_python_is_refused_in_words(version, checkout):
