@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import case_growth, case_large, case_memory, case_mysql, case_push, case_small, report
+from tests.bench import case_growth, case_large, case_memory, case_mysql, case_push, case_slow, case_small, report
 from tests.bench.bench import Bench
 from tests.bench.client import BadAnswer
 from tests.bench.results import missed, save, table, text_table
@@ -23,11 +23,12 @@ CASES = {
     "idle": case_memory.idle,
     "upload-memory": case_memory.uploads,
     "pulls": case_memory.pulls,
+    "slow": case_slow.run,
     "growth": case_growth.run,
     "mysql": case_mysql.run,
 }
 # These measure nothing but ours.
-ALONE = ("growth", "mysql")
+ALONE = ("slow", "growth", "mysql")
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 
 

@@ -42,6 +42,11 @@ def cpu_seconds(pids: list[int]) -> float:
     return sum(time.clock_gettime((~pid << 3) | 2) for pid in pids)
 
 
+def threads(pids: list[int]) -> int:
+    """How many threads the processes have now."""
+    return sum(len(list((PROC / str(pid) / "task").iterdir())) for pid in pids)
+
+
 def pss(pids: list[int]) -> float:
     """MiB of the processes, where a page that n processes share counts 1/n for each of them."""
     return sum(_rollup(pid) for pid in pids) / MIB
