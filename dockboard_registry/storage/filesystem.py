@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import errno
 import fcntl
+import mmap
 import os
 import re
 import secrets
@@ -83,9 +84,12 @@ _local = threading.local()
 
 
 def _thread_buffers() -> tuple[memoryview, memoryview]:
-    """The thread's own pair of buffers, large enough that handing one over costs little beside filling it."""
+    """The thread's own pair of buffers, large enough that handing one over costs little beside filling it.
+
+    Mapped, so that of a buffer which is never filled only the beginning takes memory.
+    """
     if not hasattr(_local, "buffers"):
-        _local.buffers = memoryview(bytearray(_BUFFER)), memoryview(bytearray(_BUFFER))
+        _local.buffers = tuple(memoryview(mmap.mmap(-1, _BUFFER, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)) for _ in range(2))
     return _local.buffers
 
 

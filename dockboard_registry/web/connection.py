@@ -35,6 +35,7 @@ class _Limited:
     moved = 0
     paused_at = 0.0
     detached = False
+    read_by_tornado = False
     watch = None
 
     def start(self) -> None:

@@ -101,6 +101,7 @@ class Edge(HTTPServerConnectionDelegate):
     def serve_ordinary(self, stream) -> None:
         """Let Tornado read requests from the stream, from the first or after a detached answer."""
         self._connections.add(stream)
+        stream.read_by_tornado = True
         HTTP1ServerConnection(stream, self._parameters, stream.remote).start_serving(self)
 
     def start_request(self, server_conn, request_conn) -> Exchange:

@@ -35,7 +35,7 @@ class Exchange(HTTPMessageDelegate):
 
     def __init__(self, edge, stream, connection):
         self.edge = edge
-        self.stream = self._read_by_tornado = stream
+        self.stream = stream
         self._connection = connection
         self.request: Request | None = None
         self._handler = None
@@ -110,6 +110,7 @@ class Exchange(HTTPMessageDelegate):
 
     def _leave(self, work: Coroutine) -> None:
         self._connection.detach()
+        self._connection = None  # a transfer may take hours: let nothing live on that only Tornado needed
         self.stream.detached = True
         self.edge.spawn(work)
 
@@ -265,7 +266,7 @@ class Exchange(HTTPMessageDelegate):
 
     def go_on(self, stream) -> None:
         """After a detached answer: serve the connection's next request. A stream of its own has nothing buffered."""
-        if stream is self._read_by_tornado:
+        if stream.read_by_tornado:
             self.edge.serve_ordinary(stream)
         else:
             self.edge.serve(self.edge.renew(stream))

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-_MILLISECONDS = 20
+SECONDS = 0.02
 _TURN_SECONDS = 0.5
 _AT_ONCE = 3
 _ENOUGH = 8 << 20
@@ -55,6 +55,6 @@ def turn() -> Iterator[Turn]:
     global _transfers
     _transfers += 1
     try:
-        yield Turn(0 if _crowded() else _MILLISECONDS)
+        yield Turn(0 if _crowded() else round(SECONDS * 1000))
     finally:
         _transfers -= 1

@@ -21,6 +21,8 @@ _BUFFER = 256 << 10
 _DISCARD_SECONDS = 10.0
 _BUFFERED_AT_MOST = 1 << 30
 _SHORT = 1 << 20
+# So little is written and hashed in 50 microseconds, without a thread (see FilesystemUpload.write).
+_SIP = 16 << 10
 
 
 def _grammar(before: bytes) -> tuple[re.Pattern, re.Pattern]:
@@ -88,20 +90,37 @@ class SocketBody(EmptyBody):
         return await read_limited(self, self._length, limit)
 
     async def copy_to(self, writer) -> int:
-        """Give all bytes to an upload's writer, which fills its buffers from the socket in a thread. Raises ConnectionCut, UploadInvalid."""
+        """Give all bytes to an upload's writer. Raises ConnectionCut, UploadInvalid.
+
+        The writer fills its buffers from the socket in a thread, but where the client is slow, and a few bytes come at a time, they
+        are taken in the loop: a way through a thread would cost more than the work, and the thread's patience is of no use.
+        """
         await self._begin()
-        received, stream = 0, self._exchange.stream
+        received, stream, slow = 0, self._exchange.stream, True
         while not self.ended:
             stream.pause()
-            with patience.turn() as self._turn:
-                count = await writer.pour(self.fill)
+            count = await (self._sip(writer) if slow else self._pour(writer))
             received += count
             stream.resume()
             stream.moved += count
-            if not count:
-                await self._ready()
+            if not count or slow and count < _SIP:
+                slow = await self._ready() > patience.SECONDS
+            else:
+                slow = False
         self._note_end()
         return received
+
+    async def _pour(self, writer) -> int:
+        with patience.turn() as self._turn:
+            return await writer.pour(self.fill)
+
+    async def _sip(self, writer) -> int:
+        self._turn = patience.Turn()
+        buffer = memoryview(bytearray(_SIP))
+        count = self.fill(buffer)
+        if count:
+            await writer.write(bytes(buffer[:count]))
+        return count
 
     def _note_end(self) -> None:
         """The client has done its part: what follows takes our time, not its own."""
@@ -125,7 +144,7 @@ class SocketBody(EmptyBody):
         if self._backlog:
             count = min(len(buffer), len(self._backlog))
             buffer[:count] = self._backlog[:count]
-            self._backlog = self._backlog[count:]
+            self._backlog = self._backlog[count:] or memoryview(b"")  # an empty view would keep all of it
             return count
         if self._cut or not len(buffer):
             return 0
@@ -139,19 +158,20 @@ class SocketBody(EmptyBody):
         self._cut = not count
         return count
 
-    async def _ready(self) -> None:
-        """Wait until there is more. Raises ConnectionCut."""
+    async def _ready(self) -> float:
+        """Wait until there is more; returns the seconds that took. Raises ConnectionCut."""
         if self._cut or self._exchange.stream.closed():
             raise ConnectionCut
         if self.ended or self._backlog:
-            return
-        loop, descriptor = asyncio.get_running_loop(), self._exchange.stream.socket.fileno()
+            return 0.0
+        loop, descriptor, begun = asyncio.get_running_loop(), self._exchange.stream.socket.fileno(), time.monotonic()
         arrival = loop.create_future()
         loop.add_reader(descriptor, lambda: arrival.done() or arrival.set_result(None))
         try:
             await arrival
         finally:
             loop.remove_reader(descriptor)
+        return time.monotonic() - begun
 
     @property
     def rest_is_short(self) -> bool:
@@ -274,7 +294,7 @@ class ChunkedBody(SocketBody):
         self._over = not self._left
         return start + used
 
-    async def _ready(self) -> None:
+    async def _ready(self) -> float:
         if self._malformed:
             raise UploadInvalid("the chunked body is malformed")
-        await super()._ready()
+        return await super()._ready()
