@@ -62,10 +62,10 @@ class SlowUpload(SlowClient):
 
 
 class SlowDownload(SlowClient):
-    """GET of a blob that reads at most `piece` bytes a turn through a small buffer; `digest` is of what came."""
+    """GET of a blob of this size that reads at most `piece` bytes a turn through a buffer of `buffer`; `digest` is of what came."""
 
-    def __init__(self, address: tuple[str, int], target: str, size: int, piece: int):
-        super().__init__(address, receive_buffer=4096)
+    def __init__(self, address: tuple[str, int], target: str, size: int, piece: int, buffer: int = 4096):
+        super().__init__(address, buffer)
         self._left, self._piece = size, piece
         self._hash = hashlib.sha256()
         self.socket.send(HEAD.format(method="GET", target=target, fields="").encode())
