@@ -17,6 +17,7 @@ from tests.bench.client import Connection
 from tests.bench.content import Reservoir
 from tests.bench.results import Results
 from tests.bench.servers import ALL, OursMySQL, Server
+from tests.bench.servers_other import OTHERS
 
 MIB = 1 << 20
 MEMORY_DISK = Path("/dev/shm")
@@ -24,10 +25,12 @@ MEMORY_DISK = Path("/dev/shm")
 
 @dataclass
 class Bench:
-    """One run. `quick` makes the data small and the rounds few; the figures are then for a first look only."""
+    """One run. `names` are the registries, `files` what sends plain files beside them. `quick` makes the data small and the rounds
+    few; the figures are then for a first look only."""
 
     directory: Path
     names: list[str]
+    files: list[str]
     rounds: int
     quick: bool
     results: Results = field(default_factory=Results)
@@ -39,7 +42,7 @@ class Bench:
         started: list[Server] = []
         try:
             for name in names or self.names:
-                server = {**ALL, OursMySQL.name: OursMySQL}[name](place / f"{len(started)}-{name}")
+                server = {**ALL, OursMySQL.name: OursMySQL, **OTHERS}[name](place / f"{len(started)}-{name}")
                 started.append(server)
                 server.start()
             yield started
@@ -105,4 +108,4 @@ def memory_disk(room: int) -> Path | None:
 
 
 def connect(server: Server) -> Connection:
-    return Connection(server.address)
+    return Connection(server.address, server.context)

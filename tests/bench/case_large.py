@@ -11,6 +11,7 @@ from tests.bench.bench import MIB, Bench, Cost, connect, memory_disk
 from tests.bench.client import BadAnswer, Connection, pull
 from tests.bench.content import Blob, Reservoir
 from tests.bench.servers import Server
+from tests.bench.servers_other import Nginx
 
 SIZE = 500 * MIB
 REPOSITORY = "bench/large"
@@ -18,11 +19,15 @@ Form = Callable[[Connection, str, Blob], None]
 
 
 def downloads(bench: Bench) -> None:
-    with bench.reservoir(SIZE) as source, bench.servers() as servers:
+    """nginx sends the file of the first registry."""
+    with bench.reservoir(SIZE) as source, bench.servers(names=[*bench.names, *bench.files]) as servers:
         blob = source.blob()
         for server in servers:
-            with connect(server) as connection:
-                push.streamed(connection, REPOSITORY, blob)
+            if isinstance(server, Nginx):
+                server.publish(_stored(servers[0]), _target(blob))
+            else:
+                with connect(server) as connection:
+                    push.streamed(connection, REPOSITORY, blob)
             _pull(server, blob, 1)
         os.sync()
         bench.say("blob GET, 500 MiB")
@@ -41,9 +46,18 @@ def _download(bench: Bench, server: Server, blob: Blob, work: str, count: int, r
 
 
 def _pull(server: Server, blob: Blob, count: int) -> None:
-    result = pull(server.address, f"/v2/{REPOSITORY}/blobs/{blob.digest}", count, blob.size)
+    result = pull(server.address, _target(blob), count, blob.size)
     if result.errors:
         raise BadAnswer(f"{server.label}: {result.problems}")
+
+
+def _target(blob: Blob) -> str:
+    return f"/v2/{REPOSITORY}/blobs/{blob.digest}"
+
+
+def _stored(server: Server) -> Path:
+    """The file of the one large blob."""
+    return next(path for path in server.data.rglob("*") if path.is_file() and path.stat().st_size >= SIZE)
 
 
 def uploads(bench: Bench) -> None:
@@ -68,14 +82,14 @@ def _uploads(bench: Bench, source: Reservoir, place: Path, work: str, form: Form
             form(connection, REPOSITORY, blob)
         bench.add(work, "MB/s", server, blob.size / cost.seconds / 1e6)
         bench.add(work, "CPU s", server, cost.cpu)
-        _forget(server)
+        forget(server)
 
     bench.say(work)
     with bench.servers(place) as servers:
         bench.interleave(servers, measure)
 
 
-def _forget(server: Server) -> None:
+def forget(server: Server) -> None:
     """Give the space back: the stored bytes of this blob are never asked for again, so the file is emptied in place."""
     for path in server.data.rglob("*"):
         if path.is_file() and path.stat().st_size >= SIZE:

@@ -8,6 +8,7 @@ import time
 from contextlib import contextmanager
 
 from tests.bench import procs, push
+from tests.bench.bars import CROWD
 from tests.bench.bench import MIB, Bench, Cost, connect
 from tests.bench.client import Connection
 from tests.bench.content import IMAGE, Blob, frame, image
@@ -15,7 +16,6 @@ from tests.bench.servers import Server
 from tests.support.slow import SlowClient, SlowDownload, SlowUpload, drive
 
 REPOSITORY = "bench/slow"
-WORK = "1,000 slow uploads and 1,000 slow downloads"
 EACH = 1_000
 BLOB, BODY = 16 * MIB, 1 * MIB
 # 8 KiB in 5 s are a little more than the 1 KiB/s below which a transfer is cut; no transfer comes to its end here.
@@ -30,7 +30,7 @@ def run(bench: Bench) -> None:
     with bench.reservoir(BLOB) as source:
         for _ in range(bench.rounds):
             with bench.one("ours") as server:
-                bench.say(WORK)
+                bench.say(CROWD)
                 _round(bench, server, source.blob(), seconds)
 
 
@@ -47,13 +47,13 @@ def _round(bench: Bench, server: Server, blob: Blob, seconds: int) -> None:
         added = (procs.pss(tree) - memory) * MIB / 1024 / (2 * EACH)
         with Cost(server) as cost:
             beside = p99(server, seconds)
-        bench.add(WORK, "threads before", "ours", threads)
-        bench.add(WORK, "threads", "ours", procs.threads(tree))
-    bench.add(WORK, "KiB per connection", "ours", added)
-    bench.add(WORK, "CPU, share of a core", "ours", cost.cpu / cost.seconds)
-    bench.add(WORK, "p99 ms of others, alone", "ours", alone * 1000)
-    bench.add(WORK, "p99 ms of others, beside", "ours", beside * 1000)
-    bench.add(WORK, "p99 ratio", "ours", beside / alone)
+        bench.add(CROWD, "threads before", "ours", threads)
+        bench.add(CROWD, "threads", "ours", procs.threads(tree))
+    bench.add(CROWD, "KiB per connection", "ours", added)
+    bench.add(CROWD, "CPU, share of a core", "ours", cost.cpu / cost.seconds)
+    bench.add(CROWD, "p99 ms of others, alone", "ours", alone * 1000)
+    bench.add(CROWD, "p99 ms of others, beside", "ours", beside * 1000)
+    bench.add(CROWD, "p99 ratio", "ours", beside / alone)
 
 
 def p99(server: Server, seconds: int) -> float:

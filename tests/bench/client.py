@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import select
 import socket
+import ssl
 import struct
 import time
 from collections.abc import Callable
@@ -39,8 +40,10 @@ def request_bytes(method: str, target: str, headers: dict[str, str] | None = Non
 class Connection:
     """One keep-alive connection with blocking calls."""
 
-    def __init__(self, address: tuple[str, int]):
+    def __init__(self, address: tuple[str, int], context: ssl.SSLContext | None = None):
         self.socket = connect(address)
+        if context:
+            self.socket = context.wrap_socket(self.socket, server_hostname=address[0])
         self._buffer = b""
 
     def __enter__(self) -> Connection:
@@ -63,6 +66,19 @@ class Connection:
         if expect is not None and status != expect:
             raise BadAnswer(f"{method}: {status} instead of {expect}: {body[:500]!r}")
         return Answer(status, headers, body)
+
+    def fetch(self, target: str, size: int) -> None:
+        """GET that throws the body away; BadAnswer when it is anything but 200 and size bytes."""
+        self.socket.sendall(request_bytes("GET", target))
+        status, headers = parse_head(self._until(b"\r\n\r\n"))
+        if status != 200 or int(headers["content-length"]) != size:
+            raise BadAnswer(f"{target}: status {status}, length {headers.get('content-length')}")
+        left, self._buffer, scratch = size - len(self._buffer), b"", bytearray(MIB)
+        while left:
+            got = self.socket.recv_into(scratch, min(left, MIB))
+            if not got:
+                raise BadAnswer(f"{left} bytes are missing")
+            left -= got
 
     def _body(self, headers: dict[str, str]) -> bytes:
         if headers.get("transfer-encoding") != "chunked":

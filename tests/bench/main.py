@@ -9,16 +9,18 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import case_growth, case_large, case_memory, case_mysql, case_push, case_slow, case_small, report
+from tests.bench import case_growth, case_large, case_memory, case_mysql, case_push, case_slow, case_small, case_tls, report
 from tests.bench.bench import Bench
 from tests.bench.client import BadAnswer
 from tests.bench.results import missed, save, table, text_table
 from tests.bench.servers import ALL, MissingTool, Ours
+from tests.bench.servers_other import Nginx
 
 CASES = {
     "small": case_small.run,
     "get": case_large.downloads,
     "put": case_large.uploads,
+    "tls": case_tls.run,
     "push": case_push.run,
     "idle": case_memory.idle,
     "upload-memory": case_memory.uploads,
@@ -27,6 +29,7 @@ CASES = {
     "growth": case_growth.run,
     "mysql": case_mysql.run,
 }
+SERVERS = [*ALL, Nginx.name]
 # These measure nothing but ours.
 ALONE = ("slow", "growth", "mysql")
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
@@ -36,7 +39,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="tests/bench/run", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="little data and few rounds: a first look, not a result")
     parser.add_argument("--only", nargs="+", choices=CASES, metavar="NAME", help=f"some of: {' '.join(CASES)}")
-    parser.add_argument("--servers", nargs="+", choices=ALL, default=list(ALL), metavar="NAME", help=f"some of: {' '.join(ALL)}")
+    parser.add_argument("--servers", nargs="+", choices=SERVERS, default=SERVERS, metavar="NAME", help=f"some of: {' '.join(SERVERS)}")
     parser.add_argument("--rounds", type=int, help="interleaved rounds (default 5; 3 with --quick)")
     parser.add_argument("--json", type=Path, default=CACHE / "dockboard-registry" / "bench.json", metavar="FILE", help="default: %(default)s")
     parser.add_argument("--last", action="store_true", help="measure nothing: read the JSON file of the last run")
@@ -48,7 +51,8 @@ def arguments() -> argparse.Namespace:
 
 def measure(options: argparse.Namespace) -> dict:
     rounds = options.rounds or (3 if options.quick else 5)
-    bench = Bench(options.directory, options.servers, rounds, options.quick)
+    registries = [name for name in options.servers if name in ALL]
+    bench = Bench(options.directory, registries, [name for name in options.servers if name not in ALL], rounds, options.quick)
     wanted = [name for name in CASES if name in (options.only or CASES) and (name not in ALONE or Ours.name in options.servers)]
     if "mysql" in wanted:
         case_mysql.require()

@@ -6,6 +6,7 @@ import http.client
 import os
 import shutil
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -42,6 +43,7 @@ class Server:
 
     name = ""
     label = ""
+    context: ssl.SSLContext | None = None  # of its clients, where it speaks TLS
 
     def __init__(self, root: Path):
         self.root = root
@@ -76,7 +78,7 @@ class Server:
     def wait(self, path: str, headers: dict[str, str] | None = None) -> None:
         """Returns at the first 200 for the path; raises RuntimeError with the log's end when the server does not come up."""
         give_up = time.monotonic() + START_SECONDS
-        while not answers(self.address, path, headers or {}):
+        while not answers(self, path, headers or {}):
             if self.process.poll() is not None or time.monotonic() > give_up:
                 raise RuntimeError(f"{self.label} did not start: {self.log.read_text()[-800:]}")
             time.sleep(0.002)
@@ -181,9 +183,9 @@ class Debian(Distribution):
         return found
 
 
-# What tests/bench compares; OursMySQL is compared with Ours only.
+# What tests/bench compares; OursMySQL is compared with Ours only, and servers_other.py has those for a few measurements.
 ALL = {kind.name: kind for kind in (Ours, Distribution, Debian)}
-LABELS = {name: kind.label for name, kind in ALL.items()}
+LABELS = {**{name: kind.label for name, kind in ALL.items()}, "nginx": "nginx"}
 
 
 def find_tool(name: str, package: str) -> str:
@@ -207,8 +209,10 @@ def free_port() -> int:
         return listener.getsockname()[1]
 
 
-def answers(address: tuple[str, int], path: str, headers: dict[str, str]) -> bool:
-    connection = http.client.HTTPConnection(*address, timeout=5)
+def answers(server: Server, path: str, headers: dict[str, str]) -> bool:
+    connection = http.client.HTTPConnection(*server.address, timeout=5)
+    if server.context:
+        connection = http.client.HTTPSConnection(*server.address, timeout=5, context=server.context)
     try:
         connection.request("GET", path, headers=headers)
         return connection.getresponse().status == 200
