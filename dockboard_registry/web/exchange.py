@@ -92,7 +92,7 @@ class Exchange(HTTPMessageDelegate):
         if large and self.request.method in WITH_BODY and self.response is None and self._endpoint.streams and self._may_detach():
             return self._leave(detached.take_body(self, length))
         if length is None or length > LARGE_READ // 4:
-            self.stream.read_chunk_size = LARGE_READ
+            self.stream.read_chunk_size = self.stream.large_read
         self.stream.enter(MOVING)
         self._unread = length if length is not None else _UNKNOWN
         self._body = self.request.body = Body(length)
