@@ -1,5 +1,6 @@
 """Log lines on standard error: one record is one line, in text or JSON, whatever a client put into it."""
 
+import functools
 import json
 import logging
 import os
@@ -31,6 +32,10 @@ def quoted(text: str) -> str:
     if '"' in text or "\\" in text:
         text = text.replace("\\", "\\\\").replace('"', '\\"')
     return escaped(text)
+
+
+# Addresses, methods and programs: there are few, and they come again with each request.
+_again = functools.lru_cache(64)(quoted)
 
 
 def shortened(text: str, limit: int) -> str:
@@ -116,8 +121,8 @@ class AccessLog:
 
     def _text(self, remote, method, path, status, size, seconds, request_id, agent) -> str:
         return (
-            f'{self._time()} {quoted(remote)} "{quoted(method)} {quoted(path)}" {status} {size}B {seconds * 1000:.1f}ms '
-            f'{quoted(request_id)} "{quoted(agent)}"'
+            f'{self._time()} {_again(remote)} "{_again(method)} {quoted(path)}" {status} {size}B {seconds * 1000:.1f}ms '
+            f'{quoted(request_id)} "{_again(agent)}"'
         )
 
     def _json(self, remote, method, path, status, size, seconds, request_id, agent) -> str:

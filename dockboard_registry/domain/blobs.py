@@ -15,6 +15,7 @@ from ..db import Database, Tx, now
 from ..errors import BlobUnknown, InUse
 from ..storage import KeyMissing, Source, Storage, StorageFailed
 from . import repositories
+from .small_blobs import SmallBlobs
 
 _FIND = (
     "SELECT blobs.storage_key, blobs.size, repository_blobs.leased_at, repositories.id FROM repositories"
@@ -73,6 +74,7 @@ class Blobs:
         self._db = db
         self._storage = storage
         self._renew_after = int(lease * 100)
+        self._small = SmallBlobs()
 
     async def find(self, repository: str, digest: str) -> Blob:
         """Raises BlobUnknown, for an unknown repository too."""
@@ -100,20 +102,25 @@ class Blobs:
         """
         blob = await self.find(repository, digest)
         try:
-            return await self._open(blob)
+            return await self._open(blob, digest)
         except KeyMissing:
             again = await self.find(repository, digest)
             if again.storage_key == blob.storage_key:
                 raise
-            return await self._open(again)
+            return await self._open(again, digest)
 
-    async def _open(self, blob: Blob) -> Source:
+    async def _open(self, blob: Blob, digest: str) -> Source:
         """A file of another size than was pushed is damaged, and no part of it goes out."""
+        if held := self._small.get(blob.storage_key):
+            return held
         source = await self._storage.open(blob.storage_key)
-        if source.size != blob.size:
+        try:
+            if source.size != blob.size:
+                raise StorageFailed("the store has another number of bytes than were pushed")
+            return self._small.keep(blob.storage_key, digest, source)
+        except BaseException:
             source.close()
-            raise StorageFailed("the store has another number of bytes than were pushed")
-        return source
+            raise
 
     async def mount(self, repository: str, digest: str, source: str | None) -> bool:
         """Link a blob that `source` has, or any repository when source is None; False where there is none.

@@ -69,7 +69,9 @@ def head(exchange, keep: bool) -> bytes:
     if not keep:
         fields["Connection"] = "close"
     status = exchange.response.status
-    lines = [f"HTTP/1.1 {status} {responses.get(status, 'Unknown')}", *(f"{name}: {value}" for name, value in fields.get_all())]
+    lines = [f"HTTP/1.1 {status} {responses.get(status, 'Unknown')}"]
+    for name, value in fields.items():
+        lines += [f"{name}: {each}" for each in value] if type(value) is list else (f"{name}: {value}",)
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin1")
 
 

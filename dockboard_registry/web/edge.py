@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import functools
 import ipaddress
 import logging
 import re
@@ -27,6 +28,7 @@ _NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _REST_SECONDS, _CUT_SECONDS, _LOOK_SECONDS = 0.5, 2.0, 0.02
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.A)
 _NO_BODY_LIMIT = 1 << 62
+_ROUTES = 256
 
 
 class Edge(HTTPServerConnectionDelegate):
@@ -34,6 +36,7 @@ class Edge(HTTPServerConnectionDelegate):
 
     def __init__(self, routes, config, access_log, metrics, id_prefix: str, tls: ssl.SSLContext | None = None):
         self._routes = routes
+        self._routed = functools.lru_cache(_ROUTES)(self._route)
         self._config = config
         self._tls = tls
         self.unknown = routes.unknown
@@ -161,9 +164,12 @@ class Edge(HTTPServerConnectionDelegate):
         return any(found in network for network in self._proxies)
 
     def route(self, request: Request):
-        """(endpoint, handler of this request). Raises NotFound, Unsupported."""
-        endpoint, arguments = self._routes.find(request.path)
-        verb = endpoint.verb(request.method)
+        """(endpoint, handler of such a request). Raises NotFound, Unsupported."""
+        return self._routed(request.method, request.path)
+
+    def _route(self, method: str, path: str):
+        endpoint, arguments = self._routes.find(path)
+        verb = endpoint.verb(method)
         return endpoint, lambda request: verb(request, *arguments)
 
     def _sweep(self) -> None:

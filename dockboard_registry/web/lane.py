@@ -33,47 +33,58 @@ _REMEMBERED, _REMEMBERED_BYTES = 128, 2 << 10
 
 
 class Head(NamedTuple):
-    """What a request begins with: `size` bytes, then a body of `length` bytes."""
+    """What a request begins with: `size` bytes, then a body of `length` bytes. fields: by their names in canonical case."""
 
     method: str
     target: str
-    fields: HTTPHeaders
+    fields: dict[str, str]
     size: int
     length: int
 
 
 class Lane:
-    """One worker's: what the fields were in blocks that came before, since a client repeats its own with each request."""
+    """One worker's, with what it read before: a client repeats its fields with each request, and many clients ask for the same."""
 
     def __init__(self, edge):
         self.edge = edge
-        self._blocks: dict[bytes, HTTPHeaders | None] = {}
+        self._blocks: dict[bytes, dict[str, str]] = {}
+        self._heads: dict[bytes, Head] = {}
 
-    def read(self, seen: bytes) -> "Head | None":
+    def read(self, seen: bytes) -> Head | None:
         """The head of one plain request with nothing behind it but its body, of which more may be to come; else None."""
+        head = self._heads.get(seen)
+        if head is None:
+            head = self._read(seen)
+            if head is not None and head.size == len(seen):
+                _remember(self._heads, seen, head)
+        return head
+
+    def _read(self, seen: bytes) -> Head | None:
         line = _LINE.match(seen)
         stop = seen.find(b"\r\n\r\n") + 4
         if line is None or stop == 3:
             return None
         block = seen[line.end() : stop]
-        fields = self._blocks.get(block) or self._learn(block)
+        fields = self._blocks.get(block)
         if fields is None:
-            return None
+            fields = _plain(block)
+            if fields is None:
+                return None
+            _remember(self._blocks, block, fields)
         method, length = line[1].decode(), int(fields.get("Content-Length", "0"))
         if len(seen) - stop > length or (length and method not in WITH_BODY):
             return None
         return Head(method, line[2].decode(), fields, stop, length)
 
-    def _learn(self, block: bytes) -> HTTPHeaders | None:
-        fields = _plain(block)
-        if fields is not None and len(block) <= _REMEMBERED_BYTES:
-            if len(self._blocks) >= _REMEMBERED:
-                self._blocks.clear()
-            self._blocks[block] = fields
-        return fields
+
+def _remember(memory: dict, key: bytes, value: object) -> None:
+    if len(key) <= _REMEMBERED_BYTES:
+        if len(memory) >= _REMEMBERED:
+            memory.clear()
+        memory[key] = value
 
 
-def _plain(block: bytes) -> HTTPHeaders | None:
+def _plain(block: bytes) -> dict[str, str] | None:
     """The fields where they are plain; soundness and limits are asked as on the ordinary way."""
     if _FIELDS.fullmatch(block) is None:
         return None
@@ -83,7 +94,7 @@ def _plain(block: bytes) -> HTTPHeaders | None:
     except RegistryError:
         return None
     plain = is_sound("HTTP/1.1", fields) and _OTHERS.isdisjoint(fields) and _LENGTH.fullmatch(fields.get("Content-Length", "0"))
-    return fields if plain else None
+    return dict(fields) if plain else None
 
 
 class Watch:

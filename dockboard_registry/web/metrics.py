@@ -4,6 +4,7 @@ The board is an array of doubles: one heartbeat a slot, then one row of cells a 
 """
 
 import time
+from bisect import bisect_left
 
 from . import database_metrics
 from .exposition import head, histogram, sample
@@ -58,10 +59,9 @@ class Metrics:
         cells[base + _REQUESTS + number * len(_CLASSES) + status // 100 - 1] += 1
         row = base + _SECONDS + number * (len(_BUCKETS) + 1)
         cells[row] += seconds
-        for at, edge in enumerate(_BUCKETS, 1):
-            if seconds <= edge:
-                cells[row + at] += 1
-                break
+        at = bisect_left(_BUCKETS, seconds)
+        if at < len(_BUCKETS):
+            cells[row + 1 + at] += 1
 
     def _sum(self, cell: int) -> float:
         return sum(self._cells[SLOTS + slot * _ROW + cell] for slot in range(SLOTS))
