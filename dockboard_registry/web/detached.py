@@ -10,7 +10,6 @@ from tornado.iostream import StreamClosedError
 
 from ..errors import RegistryError
 from ..storage import StorageFailed
-from . import sendfile
 from .connection import MOVING
 from .messages import ConnectionCut
 from .socketbody import ChunkedBody, SocketBody
@@ -26,7 +25,7 @@ async def send_blob(exchange) -> None:
     try:
         stream.enter(MOVING)
         await stream.write(head(exchange, keep))
-        sent = await sendfile.send(stream, source.fileno(), start, stop, exchange.edge.senders)
+        sent = await exchange.edge.sender.send(stream, source.fileno(), start, stop)
         if sent != stop - start:
             raise StorageFailed("the stored bytes end early")
     except Exception as error:

@@ -10,7 +10,6 @@ import socket
 import ssl
 import time
 from collections.abc import Coroutine
-from concurrent.futures import ThreadPoolExecutor
 
 import tornado.platform.asyncio  # noqa: F401  IOLoop would import it at the first connection, in each worker
 from tornado.http1connection import HTTP1ConnectionParameters, HTTP1ServerConnection
@@ -43,7 +42,7 @@ class Edge(HTTPServerConnectionDelegate):
         self.access_log = access_log
         self.metrics = metrics
         self.date = Clock()
-        self.senders = ThreadPoolExecutor(sendfile.THREADS, "send")
+        self.sender = sendfile.Sender()
         self._tasks: set[asyncio.Task] = set()
         self.draining = False
         self._connections: set = set()
@@ -200,4 +199,3 @@ class Edge(HTTPServerConnectionDelegate):
         deadline = time.monotonic() + _CUT_SECONDS
         while (self._tasks or eager.running) and time.monotonic() < deadline:
             await asyncio.sleep(_LOOK_SECONDS)
-        self.senders.shutdown(wait=False)

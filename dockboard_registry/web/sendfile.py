@@ -1,50 +1,91 @@
-"""Sending part of a file to a socket by sendfile(2): no copy in Python, no thread held by a slow reader.
+"""Sending parts of files to sockets by sendfile(2): no copy in Python, and no thread held by a slow reader.
 
-A burst runs in a small pool of threads until the socket takes no more (a read from a cold disk may block, and the loop must not).
-A client that keeps up is waited for in the thread (see patience.py), a slow one in the event loop, on a duplicate descriptor beside
-Tornado's own.
+One thread waits for all sockets that a worker sends to, and gives every one that is ready a piece in turn: downloads share fairly, a client
+that keeps up costs two system calls a piece, and the event loop never waits for a cold disk. (Several threads took more of the
+processor for the same bytes: 0.117 and 0.135 s for 500 MiB with two and four of them, 0.100 s with one.)
 """
 
 import asyncio
+import contextlib
 import os
 import select
 import socket
 import sys
-from concurrent.futures import Executor
-
-from . import patience
+import threading
 
 # Bytes that wait in the kernel unsent: little enough to stay in the processor's cache, and for a reader who does not read.
 _UNSENT = 256 << 10
-_AT_ONCE = 8 << 20
+_PIECE = 1 << 20
 # Of struct tcp_info (linux/tcp.h): the shortest round trip seen, in microseconds; the average has delayed acknowledgements in it.
 _RTT = slice(148, 152)
 _NEAR_MICROSECONDS, _NEAR_BUFFER = 250, 256 << 10
-THREADS = 4
 
 
-async def send(stream, file: int, start: int, stop: int, pool: Executor) -> int:
-    """Send bytes start to stop (exclusive) to the stream's socket; returns how many went out before end of file or stop.
+class _Transfer:
+    """Bytes `offset` to `stop` of a file on their way to a stream's socket; `ended` gets None after the last of them, or the error."""
 
-    Raises OSError when the connection or the file fails.
-    """
-    loop = asyncio.get_running_loop()
-    _fit_buffer(stream.socket)
-    out = os.dup(stream.socket.fileno())
-    offset = start
-    try:
-        while offset < stop:
-            with patience.turn() as turn:
-                blocked = await loop.run_in_executor(pool, _burst, out, file, offset, stop - offset, turn)
-            offset += turn.moved
-            stream.moved += turn.moved
-            if blocked:
-                await _writable(loop, out)
-            elif not turn.moved:
-                break
-        return offset - start
-    finally:
-        os.close(out)
+    def __init__(self, stream, file: int, offset: int, stop: int):
+        self.stream, self.socket = stream, stream.socket.fileno()
+        self.file, self.offset, self.stop = file, offset, stop
+        self.ended = asyncio.get_running_loop().create_future()
+
+    def step(self) -> bool:
+        """Send a piece; False at the end of the file or the part. Raises OSError when the connection or the file fails."""
+        try:
+            sent = os.sendfile(self.socket, self.file, self.offset, min(_PIECE, self.stop - self.offset))
+        except BlockingIOError:
+            return True
+        self.offset += sent
+        self.stream.moved += sent
+        return sent > 0 and self.offset < self.stop
+
+    def end(self, error: Exception | None) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            self.ended.get_loop().call_soon_threadsafe(lambda: self.ended.done() or self.ended.set_result(error))
+
+
+class Sender:
+    """One worker's thread for downloads, begun at the first. It ends with the process; a drain waits for those who wait for it."""
+
+    def __init__(self):
+        self._transfers: dict[int, _Transfer] = {}
+        self._epoll: select.epoll | None = None
+
+    async def send(self, stream, file: int, start: int, stop: int) -> int:
+        """Send bytes start to stop (exclusive) to the stream's socket; returns how many went out before end of file or stop.
+
+        Raises OSError when the connection or the file fails.
+        """
+        _fit_buffer(stream.socket)
+        transfer = _Transfer(stream, file, start, stop)
+        self._transfers[transfer.socket] = transfer
+        self._begin()
+        self._epoll.register(transfer.socket, select.EPOLLOUT)
+        if error := await transfer.ended:
+            raise error
+        return transfer.offset - start
+
+    def _begin(self) -> None:
+        if self._epoll is None:
+            self._epoll = select.epoll()
+            threading.Thread(target=self._run, name="send", daemon=True).start()
+
+    def _run(self) -> None:
+        while True:
+            for descriptor, _ in self._epoll.poll():
+                self._serve(self._transfers[descriptor])
+
+    def _serve(self, transfer: _Transfer) -> None:
+        failed = None
+        try:
+            if transfer.step():
+                return
+        except Exception as error:
+            failed = error
+        # Forgotten before its end is told: from then on the descriptor may be another connection's.
+        self._epoll.unregister(transfer.socket)
+        del self._transfers[transfer.socket]
+        transfer.end(failed)
 
 
 def _fit_buffer(sock: socket.socket) -> None:
@@ -53,26 +94,3 @@ def _fit_buffer(sock: socket.socket) -> None:
     rtt = int.from_bytes(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _RTT.stop)[_RTT], sys.byteorder)
     if 0 < rtt < _NEAR_MICROSECONDS:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _NEAR_BUFFER)
-
-
-def _burst(out: int, file: int, offset: int, count: int, turn: patience.Turn) -> bool:
-    """Send at most count bytes in one turn; whether the socket took no more."""
-    while turn.moved < count and not turn.over():
-        try:
-            sent = turn.retry(
-                lambda: os.sendfile(out, file, offset + turn.moved, min(_AT_ONCE, count - turn.moved)), out, select.POLLOUT)
-        except BlockingIOError:
-            return True
-        if not sent:
-            break
-        turn.moved += sent
-    return False
-
-
-async def _writable(loop: asyncio.AbstractEventLoop, descriptor: int) -> None:
-    ready = loop.create_future()
-    loop.add_writer(descriptor, lambda: ready.done() or ready.set_result(None))
-    try:
-        await ready
-    finally:
-        loop.remove_writer(descriptor)
