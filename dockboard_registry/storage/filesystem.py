@@ -4,7 +4,7 @@
     <root>/blobs/<2 hex>/<key>      256 directories, made and synced before the first use
 
 An upload is written to its final name from the first byte: no row of the blobs table names it before commit, so it is as
-invisible as a temporary file, and commit needs no rename. Durable means fdatasync of the file, then fsync of its directory.
+invisible as a temporary file, and commit needs no rename. Durable means fdatasync of the file and fsync of its directory.
 """
 
 import asyncio
@@ -131,6 +131,7 @@ class FilesystemStorage:
         self._reserve = reserve
         self.pool = ThreadPoolExecutor(threads, "storage")
         self.hashers = ThreadPoolExecutor(2, "hash")
+        self.syncers = ThreadPoolExecutor(threads, "sync")
 
     def path(self, key: str) -> str:
         return f"{self._blobs}{key[:2]}/{key}"
@@ -204,6 +205,7 @@ class FilesystemStorage:
     def close(self) -> None:
         self.pool.shutdown()
         self.hashers.shutdown()
+        self.syncers.shutdown()
 
 
 class FilesystemUpload:
@@ -313,9 +315,11 @@ class FilesystemUpload:
         await self._guarded(self._commit)
 
     def _commit(self) -> None:
+        """File and directory at the same time: the file system writes its journal once for both, and the disk empties its cache once."""
         self._trim()
+        entry = self._storage.syncers.submit(sync_directory, os.path.dirname(self._path))
         os.fdatasync(self._descriptor)
-        sync_directory(os.path.dirname(self._path))
+        entry.result()
 
     async def abort(self) -> None:
         await self._guarded(self._abort)
