@@ -32,7 +32,7 @@ class Turn:
             return False
         return self.moved >= _ENOUGH and _crowded() or time.monotonic() >= self._end
 
-    def retry(self, step: Callable[[], int], file, event: int) -> int:
+    def retry(self, step: Callable[[], int], file) -> int:
         """step(), and once more when the socket became ready in time. Raises BlockingIOError where it did not, and what step raises."""
         try:
             return step()
@@ -40,7 +40,7 @@ class Turn:
             if not self.milliseconds:
                 raise
         poll = select.poll()
-        poll.register(file, event)
+        poll.register(file, select.POLLIN)
         poll.poll(self.milliseconds)
         return step()
 

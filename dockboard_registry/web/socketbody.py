@@ -150,7 +150,7 @@ class SocketBody(EmptyBody):
             return 0
         try:
             sock = self._exchange.stream.socket
-            count = self._turn.retry(lambda: sock.recv_into(buffer), sock, select.POLLIN)
+            count = self._turn.retry(lambda: sock.recv_into(buffer), sock)
         except BlockingIOError:
             return 0
         except (OSError, AttributeError):
