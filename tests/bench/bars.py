@@ -40,8 +40,8 @@ UPLOADS = ("one PUT", "parts of 64 MiB", "one PATCH, chunked encoding")
 GROWTH = ("manifest by tag", "tag page, first", "tag page, middle", "catalog page, first", "catalog page, middle")
 CROWD = "1,000 slow uploads and 1,000 slow downloads"
 STARTS = ("start", "start with much data")
-# Two workers with all pools of 19 threads in all, and the supervisor.
-MOST_THREADS = 39
+# Two workers with all pools of 24 threads in all, and the supervisor.
+MOST_THREADS = 49
 
 BARS = [
     Bar("manifest GET by tag", "CPU us/request", "<=", 0.2, "distribution"),
