@@ -17,7 +17,7 @@ from ..errors import HeadersTooLarge
 
 IDLE, HEADER, MOVING, WORK = range(4)
 HEADER_LIMIT = 64 << 10
-SMALL_READ, LARGE_READ, _TLS_READ = 16 << 10, 1 << 20, 256 << 10
+SMALL_READ, LARGE_READ = 16 << 10, 1 << 20
 _RATE = 1024
 _TLS_HANDSHAKE = 0x16
 _NOT_TLS = b"HTTP/1.0 400 Bad Request\r\nConnection: close\r\n\r\nThis port speaks http, and the client sent https.\n"
@@ -42,6 +42,13 @@ class _Limited:
         self.phase_at = time.monotonic()
         self.mark = 0
         IOStream.set_nodelay(self, True)
+
+    def passed_on(self, fresh):
+        """The new stream of the same connection, in the same phase."""
+        fresh.start()
+        fresh.remote, fresh.detached, fresh.moved = self.remote, self.detached, self.moved
+        fresh.enter(self.phase)
+        return fresh
 
     def set_nodelay(self, value: bool) -> None:
         """Nagle's algorithm stays off for the connection's life; Tornado would switch it twice for each request."""
@@ -103,7 +110,8 @@ class _Limited:
         """End the connection at once. One that is detached is only shut down: its task hears of that from the socket, and closes it."""
         if self.socket is not None:
             try:
-                self.socket.shutdown(socket.SHUT_RDWR)
+                # SSLSocket.shutdown would turn it into a plain one, under a thread that reads.
+                socket.socket.shutdown(self.socket, socket.SHUT_RDWR)
             except OSError:
                 pass
         if not self.detached:
@@ -123,37 +131,45 @@ class Connection(_Limited, IOStream):
     """A plain TCP connection."""
 
     tls = False
-    large_read = LARGE_READ
 
     def duplicate(self) -> "Connection":
         """A stream of its own over the same TCP connection, in the same phase."""
         sock = self.socket.dup()
         sock.setblocking(False)
-        fresh = Connection(sock, read_chunk_size=SMALL_READ)
-        fresh.start()
-        fresh.remote = self.remote
-        fresh.detached = self.detached
-        fresh.enter(self.phase)
-        return fresh
+        return self.passed_on(Connection(sock, read_chunk_size=SMALL_READ))
+
+    def receive(self, buffer: memoryview) -> int:
+        """Bytes that have come; 0 at their end. Raises BlockingIOError where there are none, OSError."""
+        return self.socket.recv_into(buffer)
 
 
 class TlsConnection(_Limited, SSLIOStream):
     """A TLS connection; handshake and first header together have the header's time."""
 
     tls = True
-    large_read = _TLS_READ
+    borrowed = False
 
-    def read_from_fd(self, buf):
-        """Into a large buffer all records that have come: one read of OpenSSL gives one, of 16 KiB at most, and a way through
-        Tornado for each would cost more than what is done with the bytes."""
-        count = total = super().read_from_fd(buf)
-        while count and SMALL_READ <= len(buf) - total:
-            try:
-                count = super().read_from_fd(memoryview(buf)[total:])
-            except OSError:
-                break  # the next read tells, behind what came before
-            total += count or 0
-        return total
+    def borrow(self) -> None:
+        """Somebody else reads from the socket until `give_back`: Tornado forgets it."""
+        self.io_loop.remove_handler(self.socket)
+        self.borrowed = True
+
+    def give_back(self) -> "TlsConnection":
+        """A stream that Tornado watches again, over the same session: its handshake finds nothing to do."""
+        fresh = TlsConnection(self.socket, read_chunk_size=SMALL_READ)
+        self.socket = None
+        return self.passed_on(fresh)
+
+    def receive(self, buffer: memoryview) -> int:
+        """As Connection.receive, of all records that have come: one read of OpenSSL gives one, of 16 KiB at most."""
+        count = 0
+        try:
+            while count < len(buffer) and (more := self.socket.recv_into(buffer[count:])):
+                count += more
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            if not count:
+                raise BlockingIOError from None
+        return count
 
 
 def accept(sock: socket.socket, context: ssl.SSLContext | None) -> Connection | TlsConnection:

@@ -46,6 +46,7 @@ async def take_body(exchange, length: int | None) -> None:
         if response.status == 499:
             raise ConnectionCut
         keep = _keeps_alive(exchange) and not body.uninvited and body.rest_is_short and await body.discard(_REST_QUIETLY)
+        exchange.stream = exchange.edge.give_back(exchange.stream)
         exchange.stream.enter(MOVING)
         await exchange.stream.write(head(exchange, keep) + response.body)
         exchange.end(response.status)

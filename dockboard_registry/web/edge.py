@@ -122,6 +122,22 @@ class Edge(HTTPServerConnectionDelegate):
         self._connections.add(fresh)
         return fresh
 
+    def borrow(self, stream):
+        """A stream that the event loop does not watch, for the caller to read from its socket until `give_back`."""
+        if not stream.tls:
+            return self.renew(stream)
+        stream.borrow()
+        return stream
+
+    def give_back(self, stream):
+        """The stream to write the answer to, for Tornado to write and read."""
+        if not (stream.tls and stream.borrowed) or stream.closed():
+            return stream
+        fresh = stream.give_back()
+        self.forget(stream)
+        self._connections.add(fresh)
+        return fresh
+
     def spawn(self, work: Coroutine) -> None:
         """Run a coroutine beside its connection; only the drain waits for it."""
         task = asyncio.ensure_future(work)

@@ -92,7 +92,7 @@ class Exchange(HTTPMessageDelegate):
         if large and self.request.method in WITH_BODY and self.response is None and self._endpoint.streams and self._may_detach():
             return self._leave(detached.take_body(self, length))
         if length is None or length > LARGE_READ // 4:
-            self.stream.read_chunk_size = self.stream.large_read
+            self.stream.read_chunk_size = LARGE_READ
         self.stream.enter(MOVING)
         self._unread = length if length is not None else _UNKNOWN
         self._body = self.request.body = Body(length)
@@ -105,7 +105,7 @@ class Exchange(HTTPMessageDelegate):
     async def _open_source(self) -> None:
         """Run a handler that may answer with a large blob; if it does, leave Tornado and send the blob by sendfile."""
         await self._handle()
-        if self.response.span and self.response.length > _DETACH and self._may_detach():
+        if self.response.span and self.response.length > _DETACH and self._may_detach() and not self.stream.tls:
             self._leave(detached.send_blob(self))
 
     def _leave(self, work: Coroutine) -> None:
@@ -115,7 +115,7 @@ class Exchange(HTTPMessageDelegate):
         self.edge.spawn(work)
 
     def _may_detach(self) -> bool:
-        return self.edge.fast_paths and not self.stream.tls and self.request.version == "HTTP/1.1"
+        return self.edge.fast_paths and self.request.version == "HTTP/1.1"
 
     def data_received(self, chunk: bytes):
         if self._body is None:
@@ -266,7 +266,7 @@ class Exchange(HTTPMessageDelegate):
 
     def go_on(self, stream) -> None:
         """After a detached answer: serve the connection's next request. A stream of its own has nothing buffered."""
-        if stream.read_by_tornado:
+        if stream.tls or stream.read_by_tornado:
             self.edge.serve_ordinary(stream)
         else:
             self.edge.serve(self.edge.renew(stream))

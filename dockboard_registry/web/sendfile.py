@@ -25,7 +25,8 @@ class _Transfer:
     """Bytes `offset` to `stop` of a file on their way to a stream's socket; `ended` gets None after the last of them, or the error."""
 
     def __init__(self, stream, file: int, offset: int, stop: int):
-        self.stream, self.socket = stream, stream.socket.fileno()
+        # Of its own, for Tornado may close the stream's when it hears that the client is gone.
+        self.stream, self.socket = stream, os.dup(stream.socket.fileno())
         self.file, self.offset, self.stop = file, offset, stop
         self.ended = asyncio.get_running_loop().create_future()
 
@@ -40,6 +41,7 @@ class _Transfer:
         return sent > 0 and self.offset < self.stop
 
     def end(self, error: Exception | None) -> None:
+        os.close(self.socket)
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
             self.ended.get_loop().call_soon_threadsafe(lambda: self.ended.done() or self.ended.set_result(error))
 
@@ -82,7 +84,6 @@ class Sender:
                 return
         except Exception as error:
             failed = error
-        # Forgotten before its end is told: from then on the descriptor may be another connection's.
         self._epoll.unregister(transfer.socket)
         del self._transfers[transfer.socket]
         transfer.end(failed)

@@ -61,10 +61,12 @@ class SocketBody(EmptyBody):
 
     async def _begin(self) -> None:
         """Let the client send, and take what is buffered. Raises ConnectionCut."""
+        stream = self._exchange.stream
         if self._begun:
+            if stream.tls and not stream.borrowed:
+                stream.borrow()  # it was given back for the answer
             return
         self._begun = True
-        stream = self._exchange.stream
         try:
             if self._exchange.request.expects_continue():
                 await stream.write(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -72,7 +74,7 @@ class SocketBody(EmptyBody):
         except StreamClosedError as error:
             raise ConnectionCut from error
         if len(self._backlog) != self._remaining:
-            self._exchange.stream = self._exchange.edge.renew(stream)
+            self._exchange.stream = self._exchange.edge.borrow(stream)
 
     async def read(self) -> bytes:
         """The next piece, empty at the end. Raises ConnectionCut, UploadInvalid."""
@@ -149,8 +151,8 @@ class SocketBody(EmptyBody):
         if self._cut or not len(buffer):
             return 0
         try:
-            sock = self._exchange.stream.socket
-            count = self._turn.retry(lambda: sock.recv_into(buffer), sock)
+            stream = self._exchange.stream
+            count = self._turn.retry(lambda: stream.receive(buffer), stream.socket)
         except BlockingIOError:
             return 0
         except (OSError, AttributeError):
@@ -275,7 +277,7 @@ class ChunkedBody(SocketBody):
                 start, stop, self._left = start + taken, stop + taken, self._left - taken
             else:
                 start = self._read_framing(buffer, start, count)
-        self._surplus = self._surplus or start < count or len(self._backlog) > 0
+        self._surplus = self._over and (start < count or len(self._backlog) > 0)
         return stop
 
     def _read_framing(self, buffer: memoryview, start: int, count: int) -> int:
