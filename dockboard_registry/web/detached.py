@@ -10,9 +10,10 @@ from tornado.iostream import StreamClosedError
 
 from ..errors import RegistryError
 from ..storage import StorageFailed
+from .chunkedbody import ChunkedBody
 from .connection import MOVING
 from .messages import ConnectionCut
-from .socketbody import ChunkedBody, SocketBody
+from .socketbody import SocketBody
 
 _REST_QUIETLY, _REST_AT_MOST = 1 << 20, 64 << 20
 

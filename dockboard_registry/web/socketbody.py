@@ -1,18 +1,15 @@
 """Bodies read from a detached connection's socket itself, into the buffers of whoever wants the bytes.
 
 What Tornado has buffered comes first, through the stream; then the stream is replaced by one over a duplicate of the socket, which
-no event loop reads from, so that the bytes are ours alone.
+no event loop reads from, or over TLS Tornado is made to forget it: the bytes are ours alone.
 """
 
 import asyncio
-import re
-import select
 import time
 from collections.abc import Callable
 
 from tornado.iostream import StreamClosedError
 
-from ..errors import UploadInvalid
 from . import patience
 from .connection import WORK
 from .messages import ConnectionCut, EmptyBody, read_limited
@@ -23,18 +20,6 @@ _BUFFERED_AT_MOST = 1 << 30
 _SHORT = 1 << 20
 # So little is written and hashed in 50 microseconds, without a thread (see FilesystemUpload.write).
 _SIP = 16 << 10
-
-
-def _grammar(before: bytes) -> tuple[re.Pattern, re.Pattern]:
-    """Framing up to the next chunk's data, or to the end of the body, and a part of it; `before` is the line end of the chunk before."""
-    whole = before + rb"(?:0{1,15}\r\n\r\n|(?!0+\r)(?P<size>[0-9A-Fa-f]{1,15})\r\n)"
-    part = rb"(?:[0-9A-Fa-f]{1,15}(?:\r(?:\n\r?)?)?)?"
-    return re.compile(whole), re.compile(rb"\r?|\r\n" + part if before else part)
-
-
-# Longer than the longest framing, so that one piece of it decides.
-_FRAMING_BYTES = 40
-_FIRST, _LATER = _grammar(b""), _grammar(rb"\r\n")
 
 
 class SocketBody(EmptyBody):
@@ -228,75 +213,3 @@ class SmallBody(SocketBody):
             await writer.write(data)
             stream.resume()
         return received
-
-
-class ChunkedBody(SocketBody):
-    """A body in the chunked transfer coding (RFC 9112 section 7.1), decoded in place; no extensions, no trailers.
-
-    Whatever else comes is a malformed body. Reading may go beyond its end: what lies there is never taken for a request, and
-    the connection is closed after the answer.
-    """
-
-    def __init__(self, exchange):
-        super().__init__(exchange, None)
-        self._framing = b""
-        self._grammar = _FIRST
-        self._left = 0
-        self._over = False
-        self._malformed = False
-        self._surplus = False
-
-    @property
-    def ended(self) -> bool:
-        return self._over
-
-    @property
-    def rest_is_short(self) -> bool:
-        return self._over
-
-    async def discard(self, limit: int) -> bool:
-        return not self._malformed and await super().discard(limit) and not self._surplus
-
-    def fill(self, buffer: memoryview) -> int:
-        """Decode what has come: the data of the chunks moves together over the framing between them."""
-        while not (self._over or self._malformed):
-            count = self._receive(buffer)
-            if not count:
-                return 0
-            if decoded := self._decode(buffer, count):
-                return decoded
-        return 0
-
-    def _decode(self, buffer: memoryview, count: int) -> int:
-        """Decode buffer[:count] in place; returns how many bytes of data it has now."""
-        start = stop = 0
-        while start < count and not (self._over or self._malformed):
-            if self._left:
-                taken = min(self._left, count - start)
-                buffer[stop : stop + taken] = buffer[start : start + taken]
-                start, stop, self._left = start + taken, stop + taken, self._left - taken
-            else:
-                start = self._read_framing(buffer, start, count)
-        self._surplus = self._over and (start < count or len(self._backlog) > 0)
-        return stop
-
-    def _read_framing(self, buffer: memoryview, start: int, count: int) -> int:
-        """Read what stands between two pieces of data; returns where the data goes on. A part is kept until the rest has come."""
-        piece = bytes(buffer[start : min(count, start + _FRAMING_BYTES)])
-        whole, part = self._grammar
-        framing = self._framing + piece
-        found = whole.match(framing)
-        if found is None:
-            self._framing = framing
-            self._malformed = part.fullmatch(framing) is None
-            return start + len(piece)
-        used = found.end() - len(self._framing)
-        self._framing, self._grammar = b"", _LATER
-        self._left = int(found["size"] or b"0", 16)
-        self._over = not self._left
-        return start + used
-
-    async def _ready(self) -> float:
-        if self._malformed:
-            raise UploadInvalid("the chunked body is malformed")
-        return await super()._ready()
