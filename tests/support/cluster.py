@@ -7,12 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.support.nginx import Nginx
-from tests.support.server import Registry
+from tests.support.server import Registry, Running
 
 NODES = 2
 
 
-class Cluster:
+class Cluster(Running):
     """What Registry is for one server, for NODES of them: `address` is nginx's, which gives each request to the next node.
 
     Each node has one worker unless told otherwise; the settings are those of all. `log` is of all nodes together. What only one process has
@@ -94,16 +94,3 @@ class Cluster:
     def pss(self) -> int:
         """Bytes of memory of all nodes, without nginx and the database."""
         return sum(node.pss() for node in self.nodes)
-
-    def tail(self, size: int = 8192) -> str:
-        """The end of the log."""
-        return self.nodes[0].tail(size)
-
-    def __enter__(self) -> Cluster:
-        return self.start()
-
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        if kind is None:
-            self.stop()
-        else:
-            self.kill()

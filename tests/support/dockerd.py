@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.support.tools import missing, need, tool
+from tests.support.tools import ended, missing, need, tool
 
 START_SECONDS = 60
 STOP_SECONDS = 30
@@ -83,12 +83,7 @@ class Dockerd:
             return
         process, self._process = self._process, None
         containerd = self._containerd_pid()
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        ended(process, STOP_SECONDS)
         if containerd and _is_containerd(containerd):
             os.kill(containerd, signal.SIGKILL)
         self._remove()

@@ -19,7 +19,7 @@ from urllib.parse import quote, unquote, urlsplit
 import pymysql
 
 from tests.support.server import free_port
-from tests.support.tools import tool
+from tests.support.tools import ended, tool
 
 # Memory, where there is enough to write to (containers often have 64 MiB): the suites make a database for each test.
 ENOUGH = 1 << 30
@@ -139,13 +139,8 @@ class MariaDB:
         """SIGTERM and wait."""
         if self.process is not None:
             process, self.process = self.process, None
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-                raise AssertionError(f"MariaDB did not stop:\n{self.log.read_text()[-4000:]}") from None
+            if not ended(process, STOP_SECONDS):
+                raise AssertionError(f"MariaDB did not stop:\n{self.log.read_text()[-4000:]}")
 
     def close(self) -> None:
         """Kill it and remove its socket's directory; the data goes with the test's directory."""

@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Self
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 START_SECONDS = 30
@@ -55,7 +56,26 @@ def setting_text(value: object) -> str:
     return str(value)
 
 
-class Registry:
+class Running:
+    """What a server under test is for `with` and for messages: it starts, and stops as it should unless the block failed."""
+
+    log: Path
+
+    def tail(self, size: int = 8192) -> str:
+        """The end of the log."""
+        return self.log.read_bytes()[-size:].decode(errors="replace") if self.log.exists() else ""
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        if kind is None:
+            self.stop()
+        else:
+            self.kill()
+
+
+class Registry(Running):
     """One registry over the data directory `root`; it may be started, killed and started again.
 
     The first start takes a free port, later ones keep it, so that clients can go on. Settings are keyword
@@ -200,19 +220,6 @@ class Registry:
     def pss(self) -> int:
         """Bytes of memory of the whole process tree, shared pages divided by their users."""
         return sum(pss(pid) for pid in [self.pid, *self.workers()])
-
-    def tail(self, size: int = 8192) -> str:
-        """The end of the log."""
-        return self.log.read_bytes()[-size:].decode(errors="replace") if self.log.exists() else ""
-
-    def __enter__(self) -> Registry:
-        return self.start()
-
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        if kind is None:
-            self.stop()
-        else:
-            self.kill()
 
 
 def children(pid: int) -> list[int]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from pathlib import Path
 from typing import NoReturn
 
@@ -49,3 +50,15 @@ def missing(what: str) -> NoReturn:
     if os.environ.get("DOCKBOARD_TESTS_REQUIRED") == "1":
         pytest.fail(f"{what} is missing: tests/run says why it could not be installed", pytrace=False)
     pytest.skip(f"{what} is missing")
+
+
+def ended(process: subprocess.Popen, seconds: float) -> bool:
+    """SIGTERM, and SIGKILL where that does not end it in time; whether it did."""
+    process.terminate()
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        return False
+    return True
