@@ -192,7 +192,7 @@ def discard(connection: pymysql.Connection) -> None:
 class MySQLSession:
     """One thread's connection, made when it is needed and again after every error.
 
-    writes: it does nothing else, and is without autocommit, so that a transaction begins with its first statement: a round trip less.
+    writes: it does nothing else than `write`, without autocommit, so that a transaction begins with its first statement: a round trip less.
     """
 
     def __init__(self, url: MySQLUrl, observer: Observer = Observer(), writes: bool = False):
@@ -224,7 +224,7 @@ class MySQLSession:
         return self._again(lambda: self._in_transaction(_SNAPSHOT, fn, repeatable=True))
 
     def write(self, fn: Callable[[MySQLTx], T], repeatable: bool) -> T:
-        return self._again(lambda: self._in_transaction(() if self._writes else ("BEGIN",), fn, repeatable))
+        return self._again(lambda: self._in_transaction((), fn, repeatable))
 
     def _in_transaction(self, begin: tuple[str, ...], fn: Callable[[MySQLTx], T], repeatable: bool) -> T:
         connection = self._connected()
@@ -340,7 +340,7 @@ class MySQLDatabase:
 
 def transact(url: MySQLUrl, fn: Callable[[MySQLTx], T]) -> T:
     """One write transaction at start-up, before there is an event loop; fn must be repeatable."""
-    session = MySQLSession(url)
+    session = MySQLSession(url, writes=True)
     try:
         return session.write(fn, repeatable=True)
     finally:

@@ -42,7 +42,7 @@ def url():
     made = database_place(server.url(server.make()))
     migrate(made)
     with connect(made) as connection:
-        session = MySQLSession(made)
+        session = MySQLSession(made, writes=True)
         connection.cursor().execute(_TABLE)
         for row in ROWS:
             session.write(lambda tx, row=row: tx.run(_INSERT, *row), repeatable=False)
