@@ -18,10 +18,10 @@ _transfers = 0
 
 
 class Turn:
-    """A transfer's stay in a thread. `moved` counts its bytes; what waits for the socket waits `milliseconds` at most."""
+    """A transfer's stay in a thread. `moved` counts its bytes; what waits for the socket waits `seconds` at most."""
 
-    def __init__(self, milliseconds: int = 0):
-        self.milliseconds = milliseconds
+    def __init__(self, seconds: float = 0.0):
+        self.seconds = seconds
         self.moved = 0
         self._end = 0.0
 
@@ -37,11 +37,11 @@ class Turn:
         try:
             return step()
         except BlockingIOError:
-            if not self.milliseconds:
+            if not self.seconds:
                 raise
         poll = select.poll()
         poll.register(file, select.POLLIN)
-        poll.poll(self.milliseconds)
+        poll.poll(self.seconds * 1000)
         return step()
 
 
@@ -55,6 +55,6 @@ def turn() -> Iterator[Turn]:
     global _transfers
     _transfers += 1
     try:
-        yield Turn(0 if _crowded() else round(SECONDS * 1000))
+        yield Turn(0.0 if _crowded() else SECONDS)
     finally:
         _transfers -= 1
