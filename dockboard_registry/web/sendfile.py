@@ -84,7 +84,8 @@ class Sender:
                 return
         except Exception as error:
             failed = error
-        self._epoll.unregister(transfer.socket)
+        with contextlib.suppress(OSError):  # nothing may end this thread: all downloads of the worker would wait for ever
+            self._epoll.unregister(transfer.socket)
         del self._transfers[transfer.socket]
         transfer.end(failed)
 

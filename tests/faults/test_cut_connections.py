@@ -1,9 +1,12 @@
 """Clients that vanish in the middle of an upload or download: the offset told is true, and nothing stays behind."""
 
+import contextlib
 import json
+import os
 import re
 import socket
 import struct
+from pathlib import Path
 
 import pytest
 
@@ -80,19 +83,31 @@ def resumes(client: Journalled, location: str, data: bytes, most: int) -> bool:
     return True
 
 
+def open_blobs(registry: Registry) -> int:
+    """How many stored files the workers hold open."""
+    count = 0
+    for link in [link for pid in registry.workers() for link in Path(f"/proc/{pid}/fd").iterdir()]:
+        with contextlib.suppress(FileNotFoundError):  # closed since
+            count += "/blobs/" in os.readlink(link)
+    return count
+
+
+@pytest.mark.parametrize("field", ["", "Connection: keep-alive\r\n"], ids=["the short way", "through Tornado"])
 @pytest.mark.parametrize("tenth", range(10))
-def test_reset_during_a_download(registry, tmp_path, tenth):
-    """The worker goes on, and the next reader gets all bytes."""
+def test_reset_during_a_download(registry, tmp_path, tenth, field):
+    """The worker goes on, the next reader gets all bytes, and nothing of the download stays open."""
     client = Journalled(registry.address, Journal(tmp_path / f"journal-{tenth}"))
     digest, data = client.journal.new_content(5_000_000)
     client.upload(REPOSITORY, data)
+    before = open_blobs(registry)
     host, _, port = registry.address.rpartition(":")
     with socket.create_connection((host, int(port))) as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        connection.sendall(f"GET /v2/{REPOSITORY}/blobs/{digest} HTTP/1.1\r\nHost: {registry.address}\r\n\r\n".encode())
+        connection.sendall(f"GET /v2/{REPOSITORY}/blobs/{digest} HTTP/1.1\r\nHost: {registry.address}\r\n{field}\r\n".encode())
         left = len(data) * tenth // 10
         while left > 0:
             left -= len(connection.recv(min(left, 65536)))
+    wait_for(lambda: open_blobs(registry) == before, 10, "the end of the download")
     assert verify(registry, client.journal) == []
 
 
