@@ -37,6 +37,11 @@ class RegistryError(Exception):
         return json.dumps({"errors": [error]}).encode()
 
 
+class AccountUnknown(RegistryError):
+    code, status, message = "NAME_UNKNOWN", 404, "there is nothing of that name here"
+    next = "check the name in the list of what there is"
+
+
 class BadRequest(RegistryError):
     code, status, message = "UNSUPPORTED", 400, "the request can't be understood"
     next = "correct the request"
@@ -108,9 +113,24 @@ class Denied(RegistryError):
     next = "ask the operator of this registry for access"
 
 
+class ChangeRefused(RegistryError):
+    code, status, message = "DENIED", 409, "the change does not fit what is there"
+    next = "change what it depends on first"
+
+
+class FieldInvalid(RegistryError):
+    code, status, message = "UNSUPPORTED", 400, "a value is not valid"
+    next = "use 2 to 64 lower-case letters and digits, with single . _ - between them"
+
+
 class InUse(RegistryError):
     code, status, message = "DENIED", 409, "the content is in use"
     next = "delete what refers to it first"
+
+
+class Unauthorized(RegistryError):
+    code, status, message = "UNAUTHORIZED", 401, "authentication is required"
+    next = "log in with a name and its password, or with an access token as the password"
 
 
 class Unsupported(RegistryError):

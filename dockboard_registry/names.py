@@ -7,15 +7,25 @@ import hashlib
 import re
 from typing import NamedTuple
 
-from .errors import DigestInvalid, ManifestInvalid, NameInvalid, TagInvalid
+from .errors import DigestInvalid, FieldInvalid, ManifestInvalid, NameInvalid, TagInvalid
 
 _NAME = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*", re.A)
+_ACCOUNT = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*", re.A)
 _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}", re.A)
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}", re.A)
 _MEDIA_TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}", re.A)
 
 ALGORITHMS = ("sha256", "sha512")
 NAME_LIMIT = 255
+SHORTEST_ACCOUNT, LONGEST_ACCOUNT = 2, 64
+# Repositories of one segment are in this namespace, which belongs to the administrators.
+LIBRARY = "library"
+# What stands, or may come to stand, for something else where a name of an account is expected: in a URL, or in a command.
+RESERVED = frozenset(
+    "_catalog about account accounts administrator anonymous api audit catalog console everyone explore healthz help login logout"
+    " library me metrics nobody organization organizations public readyz registry repositories robot robots root search settings"
+    " setup static system team teams token tokens ui user users v1 v2".split()
+)
 
 
 def repository_name(text: str) -> str:
@@ -23,6 +33,26 @@ def repository_name(text: str) -> str:
     if len(text) > NAME_LIMIT or not _NAME.fullmatch(text):
         raise NameInvalid("the repository name has characters, an order of them or a length that is not allowed")
     return text
+
+
+def namespace_of(repository: str) -> str:
+    """The namespace that a repository belongs to: its first segment, or library where it has only one."""
+    first, slash, _ = repository.partition("/")
+    return first if slash else LIBRARY
+
+
+def account_name(text: str) -> str:
+    """A name for a user, an organization, a team or a robot account; raises FieldInvalid."""
+    if not SHORTEST_ACCOUNT <= len(text) <= LONGEST_ACCOUNT or not _ACCOUNT.fullmatch(text):
+        raise FieldInvalid("the name has characters, an order of them or a length that is not allowed")
+    return text
+
+
+def namespace_name(text: str) -> str:
+    """An account's name that may also name a namespace; raises FieldInvalid."""
+    if text in RESERVED:
+        raise FieldInvalid("the name is reserved for the registry itself", "choose another name")
+    return account_name(text)
 
 
 def tag(text: str) -> str:

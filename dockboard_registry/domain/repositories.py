@@ -1,10 +1,16 @@
-"""Repositories: a name becomes a row with the first blob or manifest that stays in it."""
+"""Repositories: a name becomes a row with the first blob or manifest that stays in it. Where a row has no visibility, that of
+its namespace counts (see principals.py)."""
 
 import secrets
 
 from ..db import Database, Tx, now
+from ..names import namespace_of
 
 _RANDOM_BITS = 20
+_INSERT = (
+    "INSERT INTO repositories (id, name, created_at, visibility)"
+    " VALUES (?, ?, ?, (SELECT default_visibility FROM namespaces WHERE name = ?))"
+)
 
 
 def new_id() -> int:
@@ -23,7 +29,7 @@ def ensure(tx: Tx, name: str) -> int:
     if found is not None:
         return found
     made = new_id()
-    if tx.insert("INSERT INTO repositories (id, name, created_at) VALUES (?, ?, ?)", made, name, now()):
+    if tx.insert(_INSERT, made, name, now(), namespace_of(name)):
         return made
     return find(tx, name)
 

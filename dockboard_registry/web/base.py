@@ -2,7 +2,7 @@
 
 from urllib.parse import urlencode
 
-from ..domain.access import decide
+from ..domain import access
 from ..errors import Denied, PageInvalid, Unsupported
 from ..names import repository_name
 from .messages import Request, Response
@@ -33,11 +33,11 @@ class Endpoint:
 
     def repository(self, request: Request, name: str, action: str) -> str:
         """The repository's name once it is well formed and the action permitted. Raises NameInvalid, Denied."""
-        self.authorise(request, action, repository_name(name))
+        self.authorise(request, action, access.repository(repository_name(name)))
         return name
 
-    def authorise(self, request: Request, action: str, object: str) -> None:
-        decision = decide(self.services.anonymous, action, object)
+    def authorise(self, request: Request, action: str, object: access.Object) -> None:
+        decision = access.decide(self.services.anonymous, action, object)
         if not decision.allowed:
             raise Denied(decision.reason)
 

@@ -16,6 +16,10 @@ from tests.support import mariadb
 from tests.support.mysql_proxy import MySQLProxy
 
 TABLES = ("repositories", "blobs", "repository_blobs", "manifests", "manifest_blobs", "manifest_children", "tags", "uploads", "garbage", "jobs", "settings")
+# Of these any row will do.
+ACCOUNTS = ("generations", "namespaces", "users", "organizations", "members", "teams", "team_members", "robots", "grants", "access_tokens", "signing_keys",
+            "one_time_tokens", "failures", "audit")  # fmt: skip
+TABLES += ACCOUNTS
 
 
 def quiet(done: int, total: int) -> None:
@@ -29,6 +33,7 @@ def source(request, tmp_path):
     world = World(driver, FilesystemDriver(tmp_path / "storage"))
     asyncio.run(fill(world.process()))
     world.close()
+    fill_accounts(engine(database_place(url_of(driver))))
     return url_of(driver)
 
 
@@ -48,6 +53,14 @@ async def fill(process) -> None:
     await process.db.write(lambda tx: [tx.run(garbage, f"key{number}", number) for number in range(1100)])
     await process.db.write(lambda tx: tx.run("INSERT INTO jobs (name, due_at, claimed_by) VALUES ('job', 1, NULL)"))
     await process.db.write(lambda tx: tx.run("INSERT INTO settings (name, value) VALUES ('store_id', 'x')"))
+
+
+def fill_accounts(database) -> None:
+    """A row of ones in each table."""
+    for table in database.layout():
+        if table.name in ACCOUNTS:
+            insert = f"INSERT INTO {table.name} ({', '.join(table.columns)}) VALUES ({', '.join('1' * len(table.columns))})"
+            database.transact(lambda tx: tx.run(insert))  # noqa: B023
 
 
 @pytest.fixture(params=["sqlite", "mysql"])

@@ -2,7 +2,7 @@
 
 import json
 
-from ...domain.access import CATALOG, PULL
+from ...domain.access import CATALOG, PULL, REGISTRY
 from ...domain.documents import OCI_INDEX
 from ...names import digest as parse_digest
 from ..base import Endpoint, document, next_page, page_size
@@ -26,7 +26,7 @@ class Catalog(Endpoint):
     name = "catalog"
 
     async def get(self, request: Request) -> Response:
-        self.authorise(request, CATALOG, "*")
+        self.authorise(request, CATALOG, REGISTRY)
         size = page_size(request)
         names = await self.services.repositories.catalog(request.query("last") or "", size + 1) if size else []
         return _page(request, "repositories", names, size, {})

@@ -8,7 +8,7 @@ from ...errors import DigestInvalid, RegistryError, UploadInvalid, UploadRange
 from ...names import algorithm as parse_algorithm
 from ...names import algorithm_of
 from ...names import digest as parse_digest
-from ...names import is_digest, repository_name
+from ...names import is_digest
 from ...storage import StorageError
 from ..base import Endpoint
 from ..messages import ConnectionCut, Request, Response
@@ -39,7 +39,7 @@ class Uploads(Endpoint):
         if not is_digest(digest):
             raise DigestInvalid("the digest to mount is not a digest that the registry knows")
         if source is not None:
-            self.authorise(request, PULL, repository_name(source))
+            self.repository(request, source, PULL)
         return await self.services.blobs.mount(repository, digest, source)
 
 

@@ -1,0 +1,166 @@
+"""The permission rule: a table of everyone, every state and every action against an oracle of its own, and what always holds."""
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dockboard_registry.domain import access, patterns
+from dockboard_registry.domain.access import ACTIONS, Entry, Grant, Object, Principal, decide, explain
+
+LEVELS = ("none", "pull", "push")
+
+
+def granted(right: str, pattern: str, via: str) -> dict:
+    return {"acme": (Grant(patterns.parse(pattern), right, via),)}
+
+
+def everything(*actions: str) -> tuple[Entry, ...]:
+    return (Entry(None, frozenset(actions)),)
+
+
+# By the words that the oracle understands.
+PEOPLE = {
+    "anonymous": Principal(),
+    "stranger": Principal(1, access.USER, "stranger"),
+    "member": Principal(2, access.USER, "member", memberships={"acme": access.MEMBER}),
+    "owner": Principal(3, access.USER, "owner", memberships={"acme": access.OWNER}),
+    "acme": Principal(4, access.USER, "acme"),
+    "reader": Principal(5, access.USER, "reader", grants=granted("read", "acme/app", "user:reader")),
+    "writer": Principal(6, access.USER, "writer", grants=granted("write", "acme/a*", "team:acme/dev"), teams=("acme/dev",)),
+    "admin of it": Principal(7, access.USER, "admin-of-it", grants=granted("admin", "acme/**", "user:admin-of-it")),
+    "owner elsewhere": Principal(8, access.USER, "elsewhere", memberships={"other": access.OWNER}),
+    "robot": Principal(9, access.ROBOT, "acme/ci", grants=granted("write", "acme/app", "robot:acme/ci")),
+    "robot without grants": Principal(10, access.ROBOT, "acme/idle"),
+    "site administrator": Principal(11, access.USER, "root-user", administrator=True),
+    "disabled owner": Principal(12, access.USER, "gone", state=access.DISABLED, memberships={"acme": access.OWNER}),
+    "disabled administrator": Principal(13, access.USER, "gone-too", state=access.DISABLED, administrator=True),
+    "owner with a token to pull": Principal(14, access.USER, "owner", memberships={"acme": access.OWNER}, scopes=(everything("pull"),)),
+    "owner with a token for another": Principal(
+        15, access.USER, "owner", memberships={"acme": access.OWNER}, scopes=((Entry(patterns.parse("acme/other"), frozenset(ACTIONS)),),)
+    ),
+    "administrator with a token to push": Principal(16, access.USER, "root-user", administrator=True, scopes=(everything("push", "create"),)),
+}
+STATES = {
+    "public": access.repository("acme/app", visibility="public"),
+    "private": access.repository("acme/app"),
+    "missing": access.repository("acme/app", exists=False),
+    "missing, by default public": access.repository("acme/app", exists=False, visibility="public"),
+    "nobody's": access.repository("wild/app", visibility="public", held=False),
+    "nobody's, private": access.repository("wild/app", held=False),
+    "nobody's, missing": access.repository("wild/app", exists=False, held=False),
+    "library": access.repository("app", visibility="public", held=False),
+    "namespace": access.namespace("acme"),
+    "registry": access.REGISTRY,
+}
+
+ALL = set(ACTIONS)
+WRITES = {"pull", "push", "overwrite", "create"}
+OWNS = ALL - {"catalog"}
+IN_ACME = {"public", "private", "missing", "missing, by default public"}
+
+
+def base(who: str, state: str) -> set[str]:
+    """What the person has by who they are, in words of the requirements; anonymous access and tokens come on top."""
+    if who.startswith(("site administrator", "administrator with")):
+        return ALL
+    if state in IN_ACME:
+        pulls = {"pull"} if state == "public" and who != "anonymous" else set()
+        return pulls | {"member": {"pull"}, "owner": OWNS, "owner with a token to pull": OWNS, "acme": OWNS, "reader": {"pull"}, "writer": WRITES,
+                        "admin of it": OWNS, "robot": WRITES}.get(who, set())  # fmt: skip
+    if state == "namespace":
+        return OWNS if who in ("owner", "owner with a token to pull", "acme") else set()
+    return {"pull"} if state in ("nobody's", "library") and who != "anonymous" else set()
+
+
+def oracle(who: str, state: str, level: str, action: str) -> bool:
+    if who.startswith("disabled") or who == "owner with a token for another":
+        return False
+    rights = base(who, state)
+    if level != "none" and state in ("public", "nobody's", "library"):
+        rights = rights | {"pull"}
+    if level == "push" and state in ("nobody's", "nobody's, missing"):
+        rights = rights | WRITES
+    if who == "owner with a token to pull":
+        rights = rights & {"pull"}
+    if who == "administrator with a token to push":
+        rights = rights & {"push", "create"}
+    if action == "push" and "missing" in state:
+        return "create" in rights
+    return action in rights
+
+
+@pytest.mark.parametrize("who", PEOPLE)
+def test_everyone_may_do_what_the_requirements_say(who):
+    cells = itertools.product(STATES, LEVELS, ACTIONS)
+    wrong = [
+        (state, level, action)
+        for state, level, action in cells
+        if decide(PEOPLE[who]._replace(everyone=level), action, STATES[state]).allowed != oracle(who, state, level, action)
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("level", [*LEVELS, "all"])
+def test_without_accounts_the_setting_is_the_rule(level):
+    allowed = {"none": set(), "pull": {"pull", "catalog"}, "push": ALL - {"admin"}, "all": ALL}[level]
+    for object in STATES.values():
+        assert {action for action in ACTIONS if decide(access.anonymous(level), action, object).allowed} == allowed
+
+
+names = st.sampled_from(["acme/app", "acme/api", "acme/a/b", "other/app", "app", "library/app", "acme"])
+rights = st.sampled_from(["read", "write", "admin"])
+entries = st.builds(
+    Entry, st.none() | st.sampled_from(["acme/app", "acme/**", "app", "library/*"]).map(patterns.parse), st.frozensets(st.sampled_from(ACTIONS))
+)
+grants = st.dictionaries(
+    st.sampled_from(["acme", "other", "library"]),
+    st.lists(st.builds(Grant, st.sampled_from(["acme/a*", "acme/**", "library/app", "other/app"]).map(patterns.parse), rights, st.just("user:x"))).map(tuple),
+)
+people = st.builds(
+    Principal,
+    id=st.integers(0, 3),
+    kind=st.sampled_from(["anonymous", "user", "robot"]),
+    name=st.sampled_from(["", "acme", "bob"]),
+    administrator=st.booleans(),
+    state=st.sampled_from(["active", "active", "disabled"]),
+    memberships=st.dictionaries(st.sampled_from(["acme", "other"]), st.sampled_from(["owner", "member"])),
+    grants=grants,
+    scopes=st.lists(st.lists(entries, max_size=2).map(tuple), max_size=2).map(tuple),
+    everyone=st.sampled_from(LEVELS),
+    open=st.sampled_from([False, False, True]),
+)
+objects = st.builds(access.repository, names, st.booleans(), st.sampled_from(["public", "private"]), st.booleans()) | st.sampled_from(
+    [access.REGISTRY, access.namespace("acme"), Object("app", "library")]
+)
+
+
+@given(people, st.sampled_from(ACTIONS), objects)
+def test_the_explanation_and_the_decision_agree(principal, action, object):
+    explained = explain(principal, action, object)
+    assert explained.decision == decide(principal, action, object)
+    assert explained.steps[-1] == explained.decision.reason
+    assert len(explained.steps) >= 2
+
+
+@given(people, st.lists(entries, max_size=3).map(tuple), st.sampled_from(ACTIONS), objects)
+def test_a_scope_only_narrows(principal, scope, action, object):
+    if decide(access.narrowed(principal, scope), action, object).allowed:
+        assert decide(principal, action, object).allowed
+
+
+@given(people, st.sampled_from(["none", "pull"]), st.sampled_from(ACTIONS), objects)
+def test_more_anonymous_access_takes_nothing_away(principal, level, action, object):
+    more = {"none": "pull", "pull": "push"}[level]
+    if decide(principal._replace(everyone=level), action, object).allowed:
+        assert decide(principal._replace(everyone=more), action, object).allowed
+
+
+@given(people, st.sampled_from(ACTIONS), names, st.booleans())
+def test_what_may_not_be_seen_is_as_if_it_did_not_exist(principal, action, name, held):
+    """The same decision for a private repository and for none, but that the first push needs the right to create."""
+    private = decide(principal, action, access.repository(name, True, "private", True))
+    missing = decide(principal, action, access.repository(name, False, "private", True))
+    if action != "push":
+        assert private == missing
