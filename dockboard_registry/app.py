@@ -12,13 +12,26 @@ from .db.copy import Copy, CopyReport, shared_tables
 from .db.engines import Engine, engine
 from .db.observer import Observer
 from .domain import access, settings
+from .domain.access_tokens import AccessTokens
+from .domain.accounts import Accounts
+from .domain.audit import Audit
 from .domain.blobs import Blobs
 from .domain.check import Checker, CheckReport
 from .domain.collect import Collector, GcReport
+from .domain.grants import Grants
+from .domain.logins import Logins
 from .domain.manifests import Manifests
+from .domain.one_time import OneTimeTokens
+from .domain.organizations import Organizations
+from .domain.passwords import Passwords
+from .domain.principals import Principals
 from .domain.referrers import Referrers
 from .domain.repositories import Repositories
+from .domain.repository_settings import RepositorySettings
+from .domain.robots import Robots
 from .domain.tags import Tags
+from .domain.teams import Teams
+from .domain.throttle import Throttle
 from .domain.uploads import Uploads
 from .errors import StartError
 from .storage import StorageError
@@ -48,10 +61,30 @@ class Services:
         self.uploads = Uploads(self.db, self.storage, epoch, config.server.open_uploads)
         self.collector = Collector(self.db, self.storage, gc.grace, gc.lease, gc.upload_expiry, gc.interval)
         self.checker = Checker(self.db, self.storage)
+        self._people(config)
+
+    def _people(self, config: Config) -> None:
+        """Accounts and what belongs to them."""
+        quarantine = config.auth.quarantine
+        self.passwords = Passwords()
+        self.principals = Principals(self.db, config.auth.anonymous or "none")
+        self.accounts = Accounts(self.db, self.passwords, quarantine)
+        self.one_time = OneTimeTokens(self.db, self.passwords)
+        self.organizations, self.teams = Organizations(self.db, quarantine), Teams(self.db)
+        self.grants, self.robots, self.tokens = Grants(self.db), Robots(self.db), AccessTokens(self.db)
+        self.logins = Logins(self.db, self.passwords, Throttle(self.db))
+        self.repository_settings = RepositorySettings(self.db)
+        self.audit = Audit(self.db)
+
+    async def prepare(self) -> None:
+        """Load the code that passwords need, where there are accounts: later the file that it is in may be another one."""
+        if await self.principals.value():
+            await self.passwords.prepare()
 
     def close(self) -> None:
         """Wait for what was begun, then close database and store."""
         self.manifests.close()
+        self.passwords.close()
         self.db.close()
         self.storage.close()
 

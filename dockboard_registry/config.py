@@ -76,6 +76,7 @@ class AuthConfig:
         kinds.Choice(("", "none", "pull", "push")),
         "what everyone may do: none, pull or push; empty = push, and only loopback addresses are served",
     )
+    quarantine: float = option(2592000, kinds.seconds(), "seconds until the name of a deleted user or organization is free again")
 
 
 @dataclass(frozen=True)

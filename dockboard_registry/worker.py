@@ -56,7 +56,7 @@ class Worker:
         loop.add_reader(self._context.parent_alive, os._exit, 1)
         self._services = Services(self._config, self._context.epoch, self._metrics)
         edges = self._edges = self._listen()
-        jobs = asyncio.ensure_future(self._jobs())
+        jobs = asyncio.gather(self._prepare(), self._jobs())
         self._beat()
         self._flush()
         self._context.ready()
@@ -100,6 +100,13 @@ class Worker:
             return
         for edge in self._edges:
             edge.renew_tls(tls)
+
+    async def _prepare(self) -> None:
+        """Beside the first requests; where it fails the first login does it."""
+        try:
+            await self._services.prepare()
+        except (DatabaseBusy, DatabaseFull, DatabaseFailed) as error:
+            _log.debug("logins are not prepared: %s", error)
 
     async def _jobs(self) -> None:
         """Take this worker's turn at collecting garbage whenever a round is due and no other worker took it."""

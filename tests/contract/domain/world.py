@@ -5,19 +5,36 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from dockboard_registry.domain.access import Decision, decide
+from dockboard_registry.domain.access_tokens import AccessTokens
+from dockboard_registry.domain.accounts import Accounts
+from dockboard_registry.domain.audit import Actor, Audit
 from dockboard_registry.domain.blobs import Blobs
 from dockboard_registry.domain.check import Checker, CheckReport
 from dockboard_registry.domain.collect import Collector, GcReport
 from dockboard_registry.domain.documents import OCI_INDEX, OCI_MANIFEST
+from dockboard_registry.domain.grants import Grants
+from dockboard_registry.domain.logins import Logins
 from dockboard_registry.domain.manifests import Manifests
+from dockboard_registry.domain.one_time import OneTimeTokens
+from dockboard_registry.domain.organizations import Organizations
+from dockboard_registry.domain.passwords import Passwords
+from dockboard_registry.domain.principals import Principals
 from dockboard_registry.domain.referrers import Referrers
 from dockboard_registry.domain.repositories import Repositories
+from dockboard_registry.domain.repository_settings import RepositorySettings
+from dockboard_registry.domain.robots import Robots
 from dockboard_registry.domain.tags import Tags
+from dockboard_registry.domain.teams import Teams
+from dockboard_registry.domain.throttle import Throttle
 from dockboard_registry.domain.uploads import Session, Uploads, Writer
 from dockboard_registry.names import Reference
 
 OCI_CONFIG = "application/vnd.oci.image.config.v1+json"
 OCI_LAYER = "application/vnd.oci.image.layer.v1.tar"
+OPERATOR = Actor("console", "local")
+# Of the password "correct horse": made in no time, unlike what the registry makes itself.
+QUICK_HASH = "{SHA}L55TUjtiq8FBorTWAZ0jy6g129A="
 KEY_OF = "SELECT storage_key FROM blobs WHERE digest = ?"
 # A day: nothing expires while a test runs.
 LONG = 86400.0
@@ -54,8 +71,37 @@ class Process:
         self.tags, self.referrers, self.repositories = Tags(self.db), Referrers(self.db), Repositories(self.db)
         self.collector = Collector(self.db, self.storage, grace, lease, expiry, LONG)
         self.checker = Checker(self.db, self.storage)
+        self._people(LONG)
+
+    def _people(self, quarantine: float) -> None:
+        self.passwords = Passwords()
+        self.accounts = Accounts(self.db, self.passwords, quarantine)
+        self.organizations, self.teams, self.robots = Organizations(self.db, quarantine), Teams(self.db), Robots(self.db)
+        self.grants, self.tokens, self.repository_settings = Grants(self.db), AccessTokens(self.db), RepositorySettings(self.db)
+        self.one_time = OneTimeTokens(self.db, self.passwords)
+        self.throttle = Throttle(self.db)
+        self.logins = Logins(self.db, self.passwords, self.throttle)
+        self.principals, self.audit = Principals(self.db, "none"), Audit(self.db)
+
+    async def people(self, *names: str) -> None:
+        """Active accounts with the password "correct horse"."""
+        imported = await self.accounts.import_htpasswd(OPERATOR, "".join(f"{name}:{QUICK_HASH}\n" for name in names))
+        assert imported.refused == []
+
+    async def asked(self, who: str, action: str, repository: str) -> Decision:
+        """The decision as a request comes to it; who: user:NAME, robot:ORGANIZATION/NAME, anonymous."""
+        facts = await self.principals.facts(repository)
+        if who == "anonymous":
+            return decide(self.principals.anonymous(facts.value), action, facts.object)
+        found = await self.principals.named(who)
+        known = await self.principals.get(found.principal.kind, found.principal.id, facts.value)
+        return decide(known.principal, action, facts.object)
+
+    async def may(self, who: str, action: str, repository: str) -> bool:
+        return (await self.asked(who, action, repository)).allowed
 
     def close(self) -> None:
+        self.passwords.close()
         self.manifests.close()
         self.db.close()
         self.storage.close()

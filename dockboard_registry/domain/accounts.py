@@ -1,0 +1,251 @@
+"""People: their accounts, states, passwords and profiles. A user's name is also the name of a namespace, which the user owns."""
+
+import hashlib
+import re
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from ..db import Database, Tx, now
+from ..errors import AccountUnknown, ChangeRefused, FieldInvalid
+from ..names import namespace_name
+from . import audit, namespaces, passwords
+from .access import ACTIVE, DISABLED, OWNER, USER
+from .audit import Actor
+from .changes import access_changed
+from .passwords import Passwords
+from .repositories import new_id
+
+INVITED = "invited"
+# What the console tells of who logs in: nothing of it is secret.
+_PERSON = "SELECT id, name, email, state, administrator, created_at, last_seen_at FROM users"
+_BY_NAME = f"{_PERSON} WHERE name = ?"
+_LAST_OWNED = (
+    "SELECT organizations.name FROM members JOIN organizations ON organizations.id = members.organization_id"
+    " WHERE members.user_id = ? AND members.role = ? AND NOT EXISTS (SELECT 1 FROM members others"
+    " WHERE others.organization_id = members.organization_id AND others.role = members.role AND others.user_id <> members.user_id)"
+    " ORDER BY organizations.name LIMIT 1"
+)
+_EMAIL = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){0,8}", re.A)
+_SHOWN = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]{0,255}")
+
+
+class Person(NamedTuple):
+    """A user; times in milliseconds since 1970."""
+
+    id: int
+    name: str
+    email: str | None
+    state: str
+    administrator: bool
+    created_at: int
+    last_seen_at: int | None
+
+
+class Profile(NamedTuple):
+    """What users say about themselves; all of it may be missing."""
+
+    email: str | None = None
+    full_name: str | None = None
+    company: str | None = None
+    location: str | None = None
+    url: str | None = None
+
+    def checked(self) -> "Profile":
+        """Raises FieldInvalid."""
+        for text in (self.full_name, self.company, self.location):
+            if text and not _SHOWN.fullmatch(text):
+                raise FieldInvalid("a field of the profile is too long, or has characters that can't be shown", "use at most 255 characters of text")
+        if self.email and (len(self.email) > 254 or not _EMAIL.fullmatch(self.email)):
+            raise FieldInvalid("this is not an e-mail address", "write it as name@example.org")
+        if self.url and (urlsplit(self.url).scheme not in ("http", "https") or len(self.url) > 1000 or not _SHOWN.fullmatch(self.url[:255])):
+            raise FieldInvalid("this is not the address of a web page", "begin it with https://")
+        return Profile(*(text or None for text in self))
+
+
+class Imported(NamedTuple):
+    """added: names; refused: (line number, name, why)."""
+
+    added: list[str]
+    refused: list[tuple[int, str, str]]
+
+
+class Accounts:
+    """quarantine: seconds until a name that was given up is free again."""
+
+    def __init__(self, db: Database, passwords: Passwords, quarantine: float):
+        self._db = db
+        self._passwords = passwords
+        self._quarantine = quarantine
+
+    async def add(
+        self, actor: Actor, name: str, password: str | None, profile: Profile = Profile(), administrator: bool = False, adopt: bool = False
+    ) -> None:
+        """Make an account; without a password it is only invited. adopt: with the repositories that are below its name already.
+
+        Raises FieldInvalid, ChangeRefused where the name is taken.
+        """
+        namespace_name(name)
+        profile = profile.checked()
+        stored = await self._hash(password, name, profile.email) if password is not None else None
+        await self._db.write(lambda tx: self._add(tx, actor, name, stored, profile, administrator, adopt))
+
+    def _add(self, tx: Tx, actor: Actor, name: str, stored: str | None, profile: Profile, administrator: bool, adopt: bool) -> None:
+        access_changed(tx)
+        made = new_id()
+        namespaces.claim(tx, name, USER, made, self._quarantine, adopt)
+        tx.run(
+            "INSERT INTO users (id, name, password, state, administrator, credential_generation, created_at, email, full_name, company, location,"
+            " url, avatar_hash) VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?)",
+            *(made, name, stored, ACTIVE if stored else INVITED, int(administrator), now(), *profile, avatar_hash(profile.email)),
+        )
+        audit.note(tx, actor, "user.add", f"user {name}", administrator=administrator)
+
+    async def list(self, after: str = "", limit: int = 1000) -> list[Person]:
+        """Users with names greater than `after` in byte order."""
+        rows = await self._db.scan(lambda tx: tx.all(f"{_PERSON} WHERE name > ? ORDER BY name LIMIT ?", after, limit))
+        return [_person(row) for row in rows]
+
+    async def get(self, name: str) -> Person:
+        """Raises AccountUnknown."""
+        return await self._db.scan(lambda tx: find(tx, name))
+
+    async def set_state(self, actor: Actor, name: str, active: bool) -> None:
+        """Let the account be used, or not. Raises AccountUnknown, ChangeRefused for the last administrator and for who has no password."""
+
+        def change(tx: Tx) -> None:
+            access_changed(tx)
+            person = find(tx, name)
+            if active and tx.one("SELECT password FROM users WHERE id = ?", person.id)[0] is None:
+                raise ChangeRefused("the account has no password yet", "set one first")
+            if not active:
+                _require_another_administrator(tx, person)
+            state = ACTIVE if active else DISABLED
+            tx.run("UPDATE users SET state = ?, credential_generation = credential_generation + 1 WHERE id = ?", state, person.id)
+            audit.note(tx, actor, "user.enable" if active else "user.disable", f"user {name}")
+
+        await self._db.write(change)
+
+    async def set_administrator(self, actor: Actor, name: str, administrator: bool) -> None:
+        """Raises AccountUnknown, ChangeRefused for the last administrator."""
+
+        def change(tx: Tx) -> None:
+            access_changed(tx)
+            person = find(tx, name)
+            if not administrator:
+                _require_another_administrator(tx, person)
+            tx.run("UPDATE users SET administrator = ? WHERE id = ?", int(administrator), person.id)
+            audit.note(tx, actor, "user.administrator", f"user {name}", administrator=administrator)
+
+        await self._db.write(change)
+
+    async def set_password(self, actor: Actor, name: str, password: str) -> None:
+        """Another password: tokens of the registry that were made from the old one, and one-time tokens, count no more. Raises FieldInvalid."""
+        person = await self.get(name)
+        stored = await self._hash(password, name, person.email)
+
+        def change(tx: Tx) -> None:
+            access_changed(tx)
+            replace_password(tx, find(tx, name), stored)
+            audit.note(tx, actor, "user.password", f"user {name}")
+
+        await self._db.write(change)
+
+    async def set_profile(self, actor: Actor, name: str, profile: Profile) -> None:
+        """Raises AccountUnknown, FieldInvalid."""
+        new = profile.checked()
+
+        def change(tx: Tx) -> None:
+            person = find(tx, name)
+            tx.run(
+                "UPDATE users SET email = ?, full_name = ?, company = ?, location = ?, url = ?, avatar_hash = ? WHERE id = ?",
+                *(*new, avatar_hash(new.email), person.id),
+            )
+            audit.note(tx, actor, "user.profile", f"user {name}")
+
+        await self._db.write(change)
+
+    async def delete(self, actor: Actor, name: str) -> None:
+        """The account with its grants and tokens; its repositories stay, for the administrators and for whoever has a grant.
+
+        Raises AccountUnknown; ChangeRefused for the last administrator, and for the last owner of an organization.
+        """
+
+        def change(tx: Tx) -> None:
+            access_changed(tx)
+            person = find(tx, name)
+            _require_another_administrator(tx, person)
+            if owned := tx.one(_LAST_OWNED, person.id, OWNER):
+                raise ChangeRefused(f"{name} is the last owner of organization {owned[0]}", "make another member its owner first, or delete it")
+            for table_rows in _OF_A_USER:
+                tx.run(table_rows, person.id)
+            namespaces.release(tx, name)
+            audit.note(tx, actor, "user.delete", f"user {name}")
+
+        await self._db.write(change)
+
+    async def import_htpasswd(self, actor: Actor, text: str) -> Imported:
+        """Accounts from lines `name:hash`, each in a transaction of its own; what can't be taken over is told, and the rest goes on."""
+        added, refused = [], []
+        for number, line in enumerate(text.splitlines(), 1):
+            name, colon, stored = line.strip().partition(":")
+            if not name or name.startswith("#"):
+                continue
+            try:
+                if why := passwords.importable(stored) if colon else "there is no hash":
+                    raise FieldInvalid(why)
+                namespace_name(name)
+                await self._db.write(lambda tx: self._add(tx, actor, name, stored, Profile(), False, True))  # noqa: B023
+                added.append(name)
+            except (FieldInvalid, ChangeRefused) as error:
+                refused.append((number, name, error.cause))
+        return Imported(added, refused)
+
+    async def _hash(self, password: str, *names: str | None) -> str:
+        passwords.check_choice(password, *(part for name in names if name for part in (name, name.partition("@")[0])))
+        async with self._passwords.turn():
+            return await self._passwords.hash(password)
+
+
+_OF_A_USER = (
+    "DELETE FROM members WHERE user_id = ?",
+    "DELETE FROM team_members WHERE user_id = ?",
+    "DELETE FROM grants WHERE holder_kind = 'user' AND holder_id = ?",
+    "DELETE FROM access_tokens WHERE holder_kind = 'user' AND holder_id = ?",
+    "DELETE FROM one_time_tokens WHERE user_id = ?",
+    "DELETE FROM users WHERE id = ?",
+)
+
+
+def find(tx: Tx, name: str) -> Person:
+    """Raises AccountUnknown."""
+    row = tx.one(_BY_NAME, name)
+    if row is None:
+        raise AccountUnknown(f"there is no user {name}")
+    return _person(row)
+
+
+def replace_password(tx: Tx, person: Person, stored: str) -> None:
+    """The new hash, and the end of all that the old one was good for. An invitation has been answered then."""
+    state = ACTIVE if person.state == INVITED else person.state
+    tx.run(
+        "UPDATE users SET password = ?, state = ?, credential_generation = credential_generation + 1 WHERE id = ?", stored, state, person.id
+    )
+    tx.run("DELETE FROM one_time_tokens WHERE user_id = ?", person.id)
+
+
+def avatar_hash(email: str | None) -> str | None:
+    """What avatar services know an e-mail address by."""
+    return hashlib.sha256(email.strip().lower().encode()).hexdigest() if email else None
+
+
+def _person(row: tuple) -> Person:
+    person = Person(*row)
+    return person._replace(administrator=bool(person.administrator))
+
+
+def _require_another_administrator(tx: Tx, person: Person) -> None:
+    """Raise ChangeRefused where nobody would be left to administer the registry."""
+    if not (person.administrator and person.state == ACTIVE):
+        return
+    if not tx.one("SELECT 1 FROM users WHERE administrator = 1 AND state = ? AND id <> ? LIMIT 1", ACTIVE, person.id):
+        raise ChangeRefused(f"{person.name} is the last administrator", "make another user an administrator first")

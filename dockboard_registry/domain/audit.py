@@ -1,0 +1,56 @@
+"""Who did what to which object, from where, and when: written in the transaction of the change itself, so that neither is without the other."""
+
+import json
+from typing import Any, NamedTuple
+
+from ..db import Database, Tx, now
+from .repositories import new_id
+
+_MOST_DETAIL, _MOST_OBJECT = 4000, 400
+_LIST = (
+    "SELECT id, happened_at, actor, address, action, object, detail FROM audit"
+    " WHERE id < ? AND happened_at >= ? AND (? = '' OR actor = ?) AND (? = '' OR action = ?) AND (? = '' OR object = ?)"
+    " ORDER BY id DESC LIMIT ?"
+)
+NEWEST = (1 << 63) - 1
+
+
+class Actor(NamedTuple):
+    """Who makes a change: a principal in words (user bob), and the address that the request came from."""
+
+    name: str
+    address: str
+
+
+class Event(NamedTuple):
+    """happened_at in milliseconds since 1970; detail holds no secret."""
+
+    id: int
+    happened_at: int
+    actor: str
+    address: str
+    action: str
+    object: str
+    detail: dict[str, Any]
+
+
+def note(tx: Tx, actor: Actor, action: str, object: str, **detail: Any) -> None:
+    """Write down what this transaction does. Never give it a secret, nor anything made from one."""
+    text = json.dumps(detail, ensure_ascii=False)
+    if len(text) > _MOST_DETAIL:
+        text = json.dumps({"omitted": len(text)})
+    tx.run(
+        "INSERT INTO audit (id, happened_at, actor, address, action, object, detail) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        *(new_id(), now(), actor.name[:160], actor.address[:64], action, object[:_MOST_OBJECT], text),
+    )
+
+
+class Audit:
+    def __init__(self, db: Database):
+        self._db = db
+
+    async def list(self, actor: str = "", action: str = "", object: str = "", since: int = 0, before: int = NEWEST, limit: int = 100) -> list[Event]:
+        """The newest events first, those with an id below `before`; empty words filter nothing, since is a time in milliseconds."""
+        given = (before, since, actor, actor, action, action, object, object, limit)
+        rows = await self._db.scan(lambda tx: tx.all(_LIST, *given))
+        return [Event(*row[:6], json.loads(row[6])) for row in rows]

@@ -1,0 +1,23 @@
+"""The counter under which rights are remembered: every transaction that changes who may do what begins with `access_changed`.
+
+Whoever remembers rights does so for one value of the counter and asks for it with every request, so a change counts with the next
+request at every worker and node. As all these transactions change one row, and before they read anything, each of them sees
+all that the others did; so what they decide needs no further locks.
+"""
+
+from ..db import Tx
+
+# The part of a statement that reads the counter; 0: there has never been an account.
+VALUE = "COALESCE((SELECT value FROM generations WHERE name = 'access'), 0)"
+_ADD = "UPDATE generations SET value = value + 1 WHERE name = 'access'"
+
+
+def access_changed(tx: Tx) -> None:
+    """Add one to the counter, and wait for every other transaction that has done so."""
+    if not tx.run(_ADD) and not tx.insert("INSERT INTO generations (name, value) VALUES ('access', 1)"):
+        tx.run(_ADD)
+
+
+def value(tx: Tx) -> int:
+    """The counter as this transaction sees it."""
+    return tx.one(f"SELECT {VALUE}")[0]

@@ -1,0 +1,100 @@
+"""Grants: a right on the repositories that a pattern names, for a user, a team or a robot account."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from ..db import Database, Tx, now
+from ..errors import AccountUnknown, FieldInvalid
+from . import accounts, audit, namespaces, patterns, robots, teams
+from .access import RIGHTS, ROBOT, USER, Grant
+from .audit import Actor
+from .changes import access_changed
+from .repositories import new_id
+
+TEAM = "team"
+_NEXT = "write user:NAME, team:ORGANIZATION/TEAM or robot:ORGANIZATION/NAME"
+_LIST = (
+    "SELECT grants.pattern, grants.permission, grants.holder_kind, COALESCE(users.name, organizations.name),"
+    " COALESCE(teams.name, robots.name), grants.created_at FROM grants"
+    " LEFT JOIN users ON grants.holder_kind = 'user' AND users.id = grants.holder_id"
+    " LEFT JOIN teams ON grants.holder_kind = 'team' AND teams.id = grants.holder_id"
+    " LEFT JOIN robots ON grants.holder_kind = 'robot' AND robots.id = grants.holder_id"
+    " LEFT JOIN organizations ON organizations.id = COALESCE(teams.organization_id, robots.organization_id)"
+    " WHERE ? = '' OR grants.namespace = ? ORDER BY grants.pattern, grants.holder_kind, grants.id"
+)
+
+
+class Given(NamedTuple):
+    """A grant as lists show it; holder as in `grant add --to`, created_at in milliseconds since 1970."""
+
+    pattern: str
+    right: str
+    holder: str
+    created_at: int
+
+
+class Grants:
+    def __init__(self, db: Database):
+        self._db = db
+
+    async def add(self, actor: Actor, pattern: str, holder: str, right: str) -> None:
+        """Give the right; another one on the same pattern is replaced. Raises FieldInvalid, AccountUnknown."""
+        parsed = patterns.parse(pattern)
+        if right not in RIGHTS:
+            raise FieldInvalid("the right is not one of read, write and admin", "say read, write or admin")
+
+        def change(tx: Tx) -> None:
+            access_changed(tx)
+            kind, id = find_holder(tx, holder)
+            namespaces.require_held(tx, parsed.namespace)
+            tx.run(_REMOVE, kind, id, pattern)
+            tx.run(
+                "INSERT INTO grants (id, holder_kind, holder_id, pattern, namespace, permission, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                *(new_id(), kind, id, pattern, parsed.namespace, right, now()),
+            )
+            audit.note(tx, actor, "grant.add", f"repository {pattern}", to=holder, right=right)
+
+        await self._db.write(change)
+
+    async def remove(self, actor: Actor, pattern: str, holder: str) -> None:
+        """Raises FieldInvalid, AccountUnknown."""
+
+        def change(tx: Tx) -> None:
+            access_changed(tx)
+            if not tx.run(_REMOVE, *find_holder(tx, holder), pattern):
+                raise AccountUnknown(f"{holder} has no grant on {pattern}")
+            audit.note(tx, actor, "grant.remove", f"repository {pattern}", to=holder)
+
+        await self._db.write(change)
+
+    async def list(self, namespace: str = "") -> list[Given]:
+        """All grants, or those in one namespace."""
+        rows = await self._db.scan(lambda tx: tx.all(_LIST, namespace, namespace))
+        return [Given(pattern, right, _words(kind, first, second), created_at) for pattern, right, kind, first, second, created_at in rows]
+
+
+_REMOVE = "DELETE FROM grants WHERE holder_kind = ? AND holder_id = ? AND pattern = ?"
+
+
+def _words(kind: str, first: str, second: str | None) -> str:
+    return f"{kind}:{first}/{second}" if second else f"{kind}:{first}"
+
+
+_FIND: dict[str, Callable[[Tx, str], accounts.Person | teams.Team | robots.Robot]] = {USER: accounts.find, TEAM: teams.find, ROBOT: robots.find}
+
+
+def find_holder(tx: Tx, text: str) -> tuple[str, int]:
+    """(kind, id) of user:NAME, team:ORGANIZATION/TEAM, robot:ORGANIZATION/NAME. Raises FieldInvalid, AccountUnknown."""
+    kind, _, name = text.partition(":")
+    if kind not in _FIND:
+        raise FieldInvalid("the holder of a grant is not written as it has to be", _NEXT)
+    return kind, _FIND[kind](tx, name).id
+
+
+def compiled(rows: list[tuple[str, str, str]]) -> dict[str, tuple[Grant, ...]]:
+    """Rows (pattern, right, holder in words) as the rule of access.py takes them: by namespace."""
+    found: dict[str, list[Grant]] = {}
+    for text, right, via in rows:
+        pattern = patterns.parse(text)
+        found.setdefault(pattern.namespace, []).append(Grant(pattern, right, via))
+    return {namespace: tuple(each) for namespace, each in found.items()}

@@ -1,0 +1,38 @@
+"""Logging in with name and password: throttled, as slow for unknown users as for known ones, and with one answer for all that fails."""
+
+from ..db import Database, now
+from ..errors import Unauthorized
+from .access import ACTIVE
+from .passwords import Passwords
+from .throttle import Throttle
+
+_FIND = "SELECT id, password, state, last_seen_at FROM users WHERE name = ?"
+_SEEN_MS = 3600_000
+_MOST_NAME = 256
+
+
+class Logins:
+    def __init__(self, db: Database, passwords: Passwords, throttle: Throttle):
+        self._db = db
+        self._passwords = passwords
+        self._throttle = throttle
+
+    async def check(self, name: str, password: str, address: str) -> int:
+        """The id of the user whose password this is. Raises Unauthorized, TooManyRequests."""
+        await self._throttle.check(name, address)
+        async with self._passwords.turn():
+            # Once more, after waiting: of many guesses at once only as many get further as there are threads.
+            await self._throttle.check(name, address)
+            row = await self._db.read(lambda tx: tx.one(_FIND, name[:_MOST_NAME]))
+            id, stored, state, seen = row or (0, None, "", None)
+            verdict = await self._passwords.verify(password, stored)
+            if not verdict.right or state != ACTIVE:
+                await self._throttle.failed(name, address)
+                raise Unauthorized("name or password is wrong")
+        await self._throttle.succeeded(name)
+        if verdict.better:
+            # Not where the password was changed meanwhile. Credentials stay the same, so nothing that was made from them ends.
+            await self._db.write(lambda tx: tx.run("UPDATE users SET password = ? WHERE id = ? AND password = ?", verdict.better, id, stored))
+        if seen is None or now() - seen > _SEEN_MS:
+            await self._db.write(lambda tx: tx.run("UPDATE users SET last_seen_at = ? WHERE id = ?", now(), id), durable=False)
+        return id

@@ -1,0 +1,181 @@
+"""Passwords: which may be chosen, how they are kept, and a few threads that do the slow work for a bounded queue.
+
+New hashes are scrypt with N = 2^15, r = 8, p = 3 (245 ms and 32 MiB at a time; OWASP's password storage cheat sheet names it among the equivalent
+ones). Hashes of htpasswd files count too and are replaced at the next login. passlib is loaded by the first use, or by `prepare`.
+"""
+
+import asyncio
+import hashlib
+import re
+import string
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from typing import Any, NamedTuple
+
+from ..errors import FieldInvalid, TooManyRequests
+
+SHORTEST, MOST_BYTES = 12, 1024
+_THREADS, _QUEUE, _RETRY_SECONDS = 3, 64, 2
+# bcrypt looks at no more: two passwords that differ behind it would be the same one.
+_BCRYPT_BYTES = 72
+_MOST_ROUNDS = {"sha512": 1_000_000, "bcrypt": 14}
+# Characters that a password has besides names, common words and sequences.
+_OWN_CHARACTERS = 6
+_WORDS = re.compile(
+    "password|passwort|passwd|passphrase|secret|welcome|letmein|changeme|default|administrator|admin|root|login|guest|master|access|docker|registry|container"
+    "|qwertyuiop|qwertzuiop|qwerty|qwertz|azerty|asdfghjkl|asdf|zxcvbnm|yxcvbnm|1q2w3e4r5t|1q2w3e4r|1qaz2wsx|iloveyou|dragon|monkey|football|baseball|sunshine"
+    "|princess|superman|batman|shadow|michael|jordan|summer|winter|spring|autumn|hello|freedom|whatever|trustno|starwars|computer|internet|test|user|pass|love"
+    "|abcdefghijklm|abcdefgh|abcdef|abcd|abc|the"
+)
+_PLAIN = str.maketrans("013457@$!", "oleastasi")
+_COUNTING = "0123456789" * 103 + "9876543210" * 103
+
+
+class Kind(NamedTuple):
+    """A kind of hash: how it begins, and which of passlib's it is."""
+
+    name: str
+    prefix: tuple[str, ...]
+
+
+KINDS = (
+    Kind("scrypt", ("$scrypt$",)),
+    Kind("bcrypt", ("$2a$", "$2b$", "$2y$")),
+    Kind("sha512_crypt", ("$6$",)),
+    Kind("apr_md5_crypt", ("$apr1$",)),
+    Kind("ldap_sha1", ("{SHA}",)),
+)
+
+
+class Verdict(NamedTuple):
+    """better: a hash to keep instead, where the stored one is not of the kind that new ones are."""
+
+    right: bool
+    better: str | None = None
+
+
+def check_choice(password: str, *names: str) -> str:
+    """The password, if it may be chosen by whoever has these names. Raises FieldInvalid."""
+    data = password.encode("utf-8", "surrogatepass")
+    if len(password) < SHORTEST:
+        raise FieldInvalid("the password is too short", f"use {SHORTEST} characters or more; several words are easy to remember")
+    if len(data) > MOST_BYTES:
+        raise FieldInvalid("the password is too long", f"use at most {MOST_BYTES} bytes")
+    if "\0" in password or data != password.encode("utf-8", "replace"):
+        raise FieldInvalid("the password has characters that are not text", "leave them out")
+    if _own_characters(password, names) < _OWN_CHARACTERS or len(set(password)) < 5:
+        raise FieldInvalid("the password is one of those that are guessed first", "use several words that have nothing to do with each other")
+    return password
+
+
+def _own_characters(password: str, names: tuple[str, ...]) -> int:
+    """How many characters are left without names, common words, and figures and marks at the ends. Figures alone count, but for a sequence."""
+    figures = re.sub("[^0-9]", "", password)
+    if not re.search("[^0-9]", password):
+        return 0 if figures in _COUNTING else len(figures)
+    known = [name.casefold() for name in names if len(name) > 2]
+    texts = password.casefold(), password.casefold().translate(_PLAIN)
+    return min(len(_without(text, known)) for text in texts)
+
+
+def _without(text: str, known: list[str]) -> str:
+    for name in known:
+        text = text.replace(name, "")
+    return _WORDS.sub("", text).strip(string.digits + string.punctuation + " ")
+
+
+def fingerprint(stored: str | None) -> str:
+    """What a one-time token is bound to: it changes with the password's hash, and says nothing about it."""
+    return hashlib.sha256(f"password {stored}".encode()).hexdigest()
+
+
+def importable(stored: str) -> str | None:
+    """Why this hash of an htpasswd file can't be taken over; None where it can."""
+    kind = kind_of(stored)
+    if kind is None or kind == "scrypt":
+        return "it is none of bcrypt, sha512-crypt, apr1 and SHA1"
+    try:
+        handler = _handlers()[kind]
+        parsed = handler.from_string(stored)
+    except (ValueError, TypeError):
+        return "it is damaged"
+    except KeyError:
+        return "bcrypt hashes need the Python package bcrypt, which is not installed"
+    rounds = getattr(parsed, "rounds", 0)
+    if rounds > _MOST_ROUNDS.get(kind.partition("_")[0], rounds):
+        return "to compute it would take too long"
+    return None
+
+
+def kind_of(stored: str) -> str | None:
+    return next((kind.name for kind in KINDS if stored.startswith(kind.prefix)), None)
+
+
+def _handlers() -> dict[str, Any]:
+    """passlib's classes by name; importing them takes 40 ms and more."""
+    from passlib.hash import apr_md5_crypt, bcrypt, ldap_sha1, scrypt, sha512_crypt
+
+    ours = scrypt.using(rounds=15, block_size=8, parallelism=3, salt_size=16)
+    found = {"scrypt": ours, "sha512_crypt": sha512_crypt, "apr_md5_crypt": apr_md5_crypt, "ldap_sha1": ldap_sha1}
+    return {**found, "bcrypt": bcrypt} if bcrypt.has_backend() else found
+
+
+class Passwords:
+    """The threads that compute hashes, for one process."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(_THREADS, "password")
+        self._slots = asyncio.Semaphore(_THREADS)
+        self._waiting = 0
+        self._dummy = ""
+
+    @asynccontextmanager
+    async def turn(self):
+        """A place among those whose passwords are computed now. Raises TooManyRequests where too many wait."""
+        if self._waiting >= _QUEUE:
+            raise TooManyRequests("too many logins at once", headers={"Retry-After": str(_RETRY_SECONDS)})
+        self._waiting += 1
+        try:
+            await self._slots.acquire()
+        finally:
+            self._waiting -= 1
+        try:
+            yield
+        finally:
+            self._slots.release()
+
+    async def prepare(self) -> None:
+        """Load what is needed and compute the hash that unknown users are compared with, so that no login is slower for it."""
+        await self._run(self._prepared)
+
+    async def hash(self, password: str) -> str:
+        """The hash to store of a password that may be chosen."""
+        return await self._run(lambda: _handlers()["scrypt"].hash(password))
+
+    async def verify(self, password: str, stored: str | None) -> Verdict:
+        """Whether this is the password; within `turn`. Without a stored hash it takes as long, and is wrong."""
+        return await self._run(lambda: self._verify(password, stored))
+
+    def _verify(self, password: str, stored: str | None) -> Verdict:
+        data = password.encode("utf-8", "replace")
+        usable = b"\0" not in data and len(data) <= MOST_BYTES and stored is not None
+        kind = kind_of(stored or "")
+        handler = _handlers().get(kind or "")
+        if not usable or handler is None or (kind == "bcrypt" and len(data) > _BCRYPT_BYTES):
+            _handlers()["scrypt"].verify("", self._prepared())
+            return Verdict(False)
+        right = handler.verify(data, stored)
+        if right and (kind != "scrypt" or handler.needs_update(stored)):
+            return Verdict(True, _handlers()["scrypt"].hash(data))
+        return Verdict(right)
+
+    def _prepared(self) -> str:
+        if not self._dummy:
+            self._dummy = _handlers()["scrypt"].hash("nobody has this password")
+        return self._dummy
+
+    async def _run(self, work):
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    def close(self) -> None:
+        self._threads.shutdown()

@@ -1,0 +1,123 @@
+"""Principals as the rule of access.py takes them: put together from their rows once, and remembered until anything changes.
+
+One statement a request reads the counter of changes and the facts of the repository. What is remembered counts only for the value of
+the counter that it was read under, so every change is effective with the next request at every worker and node.
+"""
+
+from collections import OrderedDict
+from typing import NamedTuple
+
+from ..db import Database, Tx
+from ..names import namespace_of
+from . import access, grants
+from .access import PRIVATE, PUBLIC, ROBOT, USER, Object, Principal
+from .changes import VALUE, value
+
+_FACTS = (
+    f"SELECT {VALUE}, repositories.id, repositories.visibility, namespaces.name, namespaces.default_visibility FROM (SELECT 1 AS one) request"
+    " LEFT JOIN repositories ON repositories.name = ? LEFT JOIN namespaces ON namespaces.name = ?"
+)
+_USER = "SELECT id, name, administrator, state, credential_generation FROM users WHERE id = ?"
+_MEMBERSHIPS = (
+    "SELECT organizations.name, members.role FROM members JOIN organizations ON organizations.id = members.organization_id WHERE members.user_id = ?"
+)
+_TEAMS = (
+    "SELECT organizations.name, teams.name, teams.id FROM team_members JOIN teams ON teams.id = team_members.team_id"
+    " JOIN organizations ON organizations.id = teams.organization_id WHERE team_members.user_id = ?"
+)
+_GRANTS = "SELECT pattern, permission FROM grants WHERE holder_kind = ? AND holder_id = ?"
+_TEAM_GRANTS = "SELECT pattern, permission FROM grants WHERE holder_kind = 'team' AND holder_id = ?"
+_ROBOT = (
+    "SELECT robots.id, organizations.name, robots.name, robots.state, robots.credential_generation FROM robots"
+    " JOIN organizations ON organizations.id = robots.organization_id WHERE robots.id = ?"
+)
+_REMEMBERED = 10_000
+
+
+class Facts(NamedTuple):
+    """The counter of changes (0: no account was ever made), and the object of a request."""
+
+    value: int
+    object: Object
+
+
+class Known(NamedTuple):
+    """A principal, and the generation of its credentials: tokens made under another one count no more."""
+
+    principal: Principal
+    generation: int
+
+
+class Principals:
+    """everyone: the setting auth.anonymous, where it is empty none."""
+
+    def __init__(self, db: Database, everyone: str):
+        self._db = db
+        self._everyone = everyone
+        self._known: OrderedDict[tuple[str, int], tuple[int, Known | None]] = OrderedDict()
+
+    async def facts(self, repository: str) -> Facts:
+        """What the rule has to know about a repository, of which there need not be one."""
+        namespace = namespace_of(repository)
+        row = await self._db.read(lambda tx: tx.one(_FACTS, repository, namespace))
+        return _facts(repository, row)
+
+    async def value(self) -> int:
+        """The counter of changes alone, for requests that concern no repository."""
+        return await self._db.read(value)
+
+    def anonymous(self, value: int) -> Principal:
+        """Who shows no credentials, where the counter of changes has this value."""
+        return access.anonymous(self._everyone, open=value == 0)
+
+    async def get(self, kind: str, id: int, value: int) -> Known | None:
+        """The user or robot as of this value of the counter; None where there is no such one."""
+        remembered = self._known.get((kind, id))
+        if remembered is None or remembered[0] != value:
+            remembered = await self._db.scan(lambda tx: self._read(tx, kind, id))
+            self._known[kind, id] = remembered
+            if len(self._known) > _REMEMBERED:
+                self._known.popitem(last=False)
+        return remembered[1]
+
+    async def named(self, text: str) -> Known | None:
+        """By NAME or user:NAME, robot:ORGANIZATION/NAME, anonymous; for people who ask what somebody may do. Raises FieldInvalid, AccountUnknown."""
+        if text == access.ANONYMOUS:
+            return Known(self.anonymous(await self.value()), 0)
+        holder = text if ":" in text else f"{USER}:{text}"
+        kind, id = await self._db.scan(lambda tx: grants.find_holder(tx, holder))
+        return (await self._db.scan(lambda tx: self._read(tx, kind, id)))[1]
+
+    def _read(self, tx: Tx, kind: str, id: int) -> tuple[int, Known | None]:
+        found = _user(tx, id) if kind == USER else _robot(tx, id)
+        return value(tx), found and found._replace(principal=found.principal._replace(everyone=self._everyone))
+
+
+def _facts(repository: str, row: tuple) -> Facts:
+    """What nobody holds is public where nothing else is said: it was pushed when everyone could see everything."""
+    value, id, visibility, held, default = row
+    object = access.repository(repository, id is not None, visibility or default or PUBLIC, held is not None)
+    return Facts(value, object if id is not None else object._replace(visibility=PRIVATE))
+
+
+def _user(tx: Tx, id: int) -> Known | None:
+    row = tx.one(_USER, id)
+    if row is None:
+        return None
+    _, name, administrator, state, generation = row
+    teams = tx.all(_TEAMS, id)
+    rows = [(pattern, right, f"{USER}:{name}") for pattern, right in tx.all(_GRANTS, USER, id)]
+    for organization, team, team_id in teams:
+        rows += [(pattern, right, f"{grants.TEAM}:{organization}/{team}") for pattern, right in tx.all(_TEAM_GRANTS, team_id)]
+    principal = Principal(id, USER, name, bool(administrator), state, dict(tx.all(_MEMBERSHIPS, id)))
+    return Known(principal._replace(teams=tuple(f"{organization}/{team}" for organization, team, _ in teams), grants=grants.compiled(rows)), generation)
+
+
+def _robot(tx: Tx, id: int) -> Known | None:
+    row = tx.one(_ROBOT, id)
+    if row is None:
+        return None
+    _, organization, own, state, generation = row
+    name = f"{organization}/{own}"
+    rows = [(pattern, right, f"{ROBOT}:{name}") for pattern, right in tx.all(_GRANTS, ROBOT, id)]
+    return Known(Principal(id, ROBOT, name, state=state, grants=grants.compiled(rows)), generation)

@@ -1,0 +1,119 @@
+"""Teams: members of an organization who hold grants together. A team is called ORGANIZATION/TEAM."""
+
+from typing import NamedTuple
+
+from ..db import Database, Tx, now
+from ..errors import AccountUnknown, ChangeRefused, FieldInvalid
+from ..names import account_name
+from . import accounts, audit, organizations
+from .audit import Actor
+from .changes import access_changed
+from .repositories import new_id
+
+
+class Team(NamedTuple):
+    id: int
+    organization: str
+    name: str
+    members: int
+
+    def __str__(self) -> str:
+        return f"{self.organization}/{self.name}"
+
+
+_TEAMS = (
+    "SELECT teams.id, organizations.name, teams.name, (SELECT COUNT(*) FROM team_members WHERE team_members.team_id = teams.id)"
+    " FROM teams JOIN organizations ON organizations.id = teams.organization_id"
+)
+
+
+class Teams:
+    def __init__(self, db: Database):
+        self._db = db
+
+    async def add(self, actor: Actor, organization: str, name: str) -> None:
+        """Raises FieldInvalid, AccountUnknown, ChangeRefused where the organization has such a team."""
+        account_name(name)
+
+        def change(tx: Tx) -> None:
+            access_changed(tx)
+            holder = organizations.find(tx, organization)
+            if not tx.insert("INSERT INTO teams (id, organization_id, name, created_at) VALUES (?, ?, ?, ?)", new_id(), holder.id, name, now()):
+                raise ChangeRefused(f"organization {organization} has a team {name} already", "choose another name")
+            audit.note(tx, actor, "team.add", f"team {organization}/{name}")
+
+        await self._db.write(change)
+
+    async def members(self, organization: str, name: str) -> list[str]:
+        """Names of users. Raises AccountUnknown."""
+
+        def query(tx: Tx) -> list[str]:
+            rows = tx.all(
+                "SELECT users.name FROM team_members JOIN users ON users.id = team_members.user_id WHERE team_members.team_id = ? ORDER BY users.name",
+                find(tx, f"{organization}/{name}").id,
+            )
+            return [user for (user,) in rows]
+
+        return await self._db.scan(query)
+
+    async def list(self, organization: str) -> list[Team]:
+        """Raises AccountUnknown."""
+
+        def query(tx: Tx) -> list[Team]:
+            holder = organizations.find(tx, organization)
+            return [Team(*row) for row in tx.all(f"{_TEAMS} WHERE teams.organization_id = ? ORDER BY teams.name", holder.id)]
+
+        return await self._db.scan(query)
+
+    async def add_member(self, actor: Actor, organization: str, name: str, user: str) -> None:
+        """Raises AccountUnknown: a team consists of members of its organization."""
+
+        def change(tx: Tx) -> None:
+            access_changed(tx)
+            team, person = find(tx, f"{organization}/{name}"), accounts.find(tx, user)
+            organizations.require_member(tx, organizations.find(tx, organization), person)
+            tx.insert("INSERT INTO team_members (team_id, user_id) VALUES (?, ?)", team.id, person.id)
+            audit.note(tx, actor, "team.member.add", f"team {team}", user=user)
+
+        await self._db.write(change)
+
+    async def remove_member(self, actor: Actor, organization: str, name: str, user: str) -> None:
+        """Raises AccountUnknown."""
+
+        def change(tx: Tx) -> None:
+            access_changed(tx)
+            team, person = find(tx, f"{organization}/{name}"), accounts.find(tx, user)
+            if not tx.run("DELETE FROM team_members WHERE team_id = ? AND user_id = ?", team.id, person.id):
+                raise AccountUnknown(f"{user} is not in team {team}")
+            audit.note(tx, actor, "team.member.remove", f"team {team}", user=user)
+
+        await self._db.write(change)
+
+    async def delete(self, actor: Actor, organization: str, name: str) -> None:
+        """The team with its grants. Raises AccountUnknown."""
+
+        def change(tx: Tx) -> None:
+            access_changed(tx)
+            team = find(tx, f"{organization}/{name}")
+            tx.run("DELETE FROM grants WHERE holder_kind = 'team' AND holder_id = ?", team.id)
+            tx.run("DELETE FROM team_members WHERE team_id = ?", team.id)
+            tx.run("DELETE FROM teams WHERE id = ?", team.id)
+            audit.note(tx, actor, "team.delete", f"team {team}")
+
+        await self._db.write(change)
+
+
+def split(text: str, what: str) -> tuple[str, str]:
+    """ORGANIZATION/NAME -> both; raises FieldInvalid."""
+    organization, slash, name = text.partition("/")
+    if not (organization and slash and name) or "/" in name:
+        raise FieldInvalid(f"a {what} is called ORGANIZATION/NAME", f"write the organization's name, a slash, and the {what}'s")
+    return organization, name
+
+
+def find(tx: Tx, text: str) -> Team:
+    """By ORGANIZATION/TEAM. Raises FieldInvalid, AccountUnknown."""
+    row = tx.one(f"{_TEAMS} WHERE organizations.name = ? AND teams.name = ?", *split(text, "team"))
+    if row is None:
+        raise AccountUnknown(f"there is no team {text}")
+    return Team(*row)
