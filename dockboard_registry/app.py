@@ -189,6 +189,11 @@ def run_gc(config: Config) -> GcReport:
     return _run(config, lambda services: services.collector.round())
 
 
+def run_with(config: Config, work: Callable[[Services], Awaitable[Any]]) -> Any:
+    """A command that calls the domain, safe beside a running server. Raises StartError, and what the domain raises."""
+    return _run(config, work)
+
+
 def run_copy(source_url: str, target_url: str, on_progress: Callable[[int, int], None]) -> CopyReport:
     """The command `copy-database`: into an empty database, or on from where it was cut short. Raises StartError."""
     source, target = engine(database_place(source_url)), engine(database_place(target_url))

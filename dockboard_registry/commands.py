@@ -7,13 +7,13 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from . import __version__, commit, config, logs
+from . import __version__, account_commands, commit, config, logs
 from .config import Config, ConfigError
-from .errors import StartError
+from .errors import RegistryError, StartError
 
 FOUND = 1
 CANNOT_RUN = 2
@@ -35,6 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ConfigError, StartError) as error:
         for line in str(error).splitlines():
             print(f"registry: {line}", file=sys.stderr)
+    except RegistryError as error:
+        print(f"registry: {error.cause}; {error.next}", file=sys.stderr)
     except BrokenPipeError:
         # Whoever read our output has gone; Python must not try to write the rest of it at its exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -71,7 +73,7 @@ def parser() -> argparse.ArgumentParser:
     _listen_flag(top)
     top.add_argument("--version", action="version", version=version_line())
     top.set_defaults(run=_serve)
-    commands = top.add_subparsers(title="commands", metavar="COMMAND")
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", parser_class=account_commands.Parser)
 
     def command(name: str, run: Callable[[argparse.Namespace], int], help: str) -> argparse.ArgumentParser:
         made = commands.add_parser(name, help=help, description=help[0].upper() + help[1:] + ".", parents=[common])
@@ -88,6 +90,7 @@ def parser() -> argparse.ArgumentParser:
     copied = command("copy-database", _copy_database, "copy the whole database into an empty one, as from SQLite to MySQL; stop the servers first")
     copied.add_argument("--from", dest="source", metavar="URL", required=True, help="database to copy, written as database.url")
     copied.add_argument("--to", dest="target", metavar="URL", required=True, help="empty database; a copy that was cut short is continued")
+    account_commands.declare(commands.add_parser, [common], _on_services)
     command("version", _version, "print version and commit")
     return top
 
@@ -201,6 +204,14 @@ def _copy_database(parsed: argparse.Namespace) -> int:
         raise
     print(f"copied and compared {report.rows:,} rows of {report.tables} tables; put the new URL into database.url")
     return 0
+
+
+def _on_services(parsed: argparse.Namespace, work: Callable[[Any, argparse.Namespace], Awaitable[int | None]]) -> int:
+    """A command on the database itself, beside a running server."""
+    loaded = _with_data(_load_quietly(parsed))
+    from . import app
+
+    return app.run_with(loaded, lambda services: work(services, parsed)) or 0
 
 
 def _version(parsed: argparse.Namespace) -> int:

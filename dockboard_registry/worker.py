@@ -56,7 +56,7 @@ class Worker:
         loop.add_reader(self._context.parent_alive, os._exit, 1)
         self._services = Services(self._config, self._context.epoch, self._metrics)
         edges = self._edges = self._listen()
-        jobs = asyncio.gather(self._prepare(), self._jobs())
+        jobs = asyncio.ensure_future(self._jobs())
         self._beat()
         self._flush()
         self._context.ready()
@@ -110,6 +110,7 @@ class Worker:
 
     async def _jobs(self) -> None:
         """Take this worker's turn at collecting garbage whenever a round is due and no other worker took it."""
+        await self._prepare()
         holder = f"{self._context.epoch}/{self._context.slot}"
         pause = min(max(self._config.gc.interval, 1.0), _JOB_SECONDS)
         while True:

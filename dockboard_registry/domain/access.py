@@ -231,7 +231,7 @@ def _nobodys(principal: Principal, action: str, object: Object) -> Decision | No
 
 
 _RULES = (
-    (_state, "the account is active"),
+    (_state, "nothing is disabled"),
     (_scope, "no scope of a token forbids it"),
     (_no_accounts, "there are accounts, so their rules count"),
     (_administrator, "not an administrator of the registry"),

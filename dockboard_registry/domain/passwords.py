@@ -157,16 +157,17 @@ class Passwords:
         return await self._run(lambda: self._verify(password, stored))
 
     def _verify(self, password: str, stored: str | None) -> Verdict:
+        """One scrypt in every case: who is not there, or has a hash that is computed sooner, must not be found out by the clock."""
         data = password.encode("utf-8", "replace")
         usable = b"\0" not in data and len(data) <= MOST_BYTES and stored is not None
         kind = kind_of(stored or "")
         handler = _handlers().get(kind or "")
-        if not usable or handler is None or (kind == "bcrypt" and len(data) > _BCRYPT_BYTES):
-            _handlers()["scrypt"].verify("", self._prepared())
-            return Verdict(False)
-        right = handler.verify(data, stored)
+        right = usable and handler is not None and (kind != "bcrypt" or len(data) <= _BCRYPT_BYTES) and handler.verify(data, stored)
+        ours = _handlers()["scrypt"]
         if right and (kind != "scrypt" or handler.needs_update(stored)):
-            return Verdict(True, _handlers()["scrypt"].hash(data))
+            return Verdict(True, ours.hash(data))
+        if not usable or kind != "scrypt":
+            ours.verify("", self._prepared())
         return Verdict(right)
 
     def _prepared(self) -> str:

@@ -69,7 +69,7 @@ class Throttle:
 def _count(tx: Tx, key: str) -> None:
     at, row = now(), tx.lock(_FIND, key)
     if row is None:
-        if tx.insert("INSERT INTO failures (name, failed, last_at, blocked_until) VALUES (?, 1, ?, 0)", key, at):
+        if tx.insert("INSERT INTO failures (name, failed, last_at, blocked_until) VALUES (?, 1, ?, ?)", key, at, at):
             return
         row = tx.lock(_FIND, key)  # another process counted its first failure meanwhile
     failed, last_at, _ = row

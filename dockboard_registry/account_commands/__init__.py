@@ -1,0 +1,52 @@
+"""Commands that manage accounts: user, org, team, repository, grant, token, robot, explain, audit. They work on the database, beside a
+running server. What a command tells goes to standard output; secrets come from standard input, or are printed alone and once.
+
+The modules are imported by the command that needs them: reading them would double the time that `version` takes.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from .words import Parser as Parser
+from .words import Run, Word
+
+_WORDS = {
+    "user": "people's accounts: add, invite, import, list, enable, disable, promote, demote, passwd, reset, delete",
+    "org": "organizations, which own a namespace: add, list, member, delete",
+    "team": "teams of organizations, which hold grants together: add, list, member, delete",
+    "repository": "who may see repositories, and what they are: set, default, list",
+    "grant": "rights on repositories, by name or pattern: add, remove, list",
+    "token": "access tokens of users, for machines that act for them: add, list, revoke",
+    "robot": "robot accounts of organizations: add, rotate, list, enable, disable, delete",
+    "explain": "tell whether somebody may do something, and why (exit status 1: no)",
+    "audit": "list the changes that were made to accounts and rights, the newest first",
+}
+
+
+def declare(add_parser: Callable[..., Any], common: list, run: Run) -> None:
+    """Add the commands. add_parser: that of the command line's subparsers; common: parents of all parsers; run: the way to the registry."""
+    for name, help in _WORDS.items():
+        Word(add_parser, name, help, common, run, _grammar)
+
+
+def _grammar(name: str) -> Callable[[Word], None]:
+    """The function that says what may follow the word."""
+    if name == "user":
+        from . import people
+
+        return people.user
+    if name in ("org", "team"):
+        from . import organizations
+
+        return {"org": organizations.org, "team": organizations.team}[name]
+    if name in ("repository", "grant", "explain"):
+        from . import rights
+
+        return {"repository": rights.repository, "grant": rights.grant, "explain": rights.explain}[name]
+    if name == "audit":
+        from . import history
+
+        return history.audit
+    from . import machines
+
+    return {"token": machines.token, "robot": machines.robot}[name]

@@ -1,0 +1,89 @@
+"""`token` and `robot`: keys for machines."""
+
+import argparse
+from typing import Any
+
+from .words import Word, duration, in_future, json_flag, operator, show
+
+
+def token(group: Word) -> None:
+    """What may follow `token`."""
+    added = group.command("add", _add, "make a token and print it, this once and alone on standard output")
+    _user(added)
+    added.add_argument("--name", metavar="N", required=True, help="what to call it in lists")
+    added.add_argument("--repositories", metavar="PATTERN", help="only for these, such as team/app-*,team/tool; without it all that the user may use")
+    added.add_argument("--actions", metavar="LIST", help="only for these of pull, push, delete, admin, catalog, such as pull,push")
+    _expires(added)
+    listed = group.command("list", _list, "list a user's tokens, with their last use")
+    _user(listed)
+    json_flag(listed)
+    revoked = group.command("revoke", _revoke, "let a token count no more, from the next request on")
+    _user(revoked)
+    revoked.add_argument("name", metavar="NAME", help="name of the token")
+
+
+def robot(group: Word) -> None:
+    """What may follow `robot`."""
+    added = group.command("add", _add_robot, "make a robot account and print its secret, this once and alone on standard output")
+    _robot(added)
+    _expires(added)
+    rotated = group.command("rotate", _rotate, "print a new secret; the old ones go on working for a while")
+    _robot(rotated)
+    rotated.add_argument("--overlap", metavar="TIME", default="24h", help="how long old secrets go on working, such as 30m or 0s (default: %(default)s)")
+    _expires(rotated)
+    listed = group.command("list", _list_robots, "list the robot accounts of an organization")
+    listed.add_argument("org", metavar="ORG", help="name of the organization")
+    json_flag(listed)
+    _robot(group.command("enable", _enable, "let a disabled robot account be used again"))
+    _robot(group.command("disable", _disable, "refuse the robot account everything, from the next request on"))
+    _robot(group.command("delete", _delete, "delete the robot account with its grants and secrets"))
+
+
+def _user(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("user", metavar="USER", help="name of the user")
+
+
+def _robot(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", metavar="ORG/NAME", help="organization and name of the robot account, which is also what it logs in as")
+
+
+def _expires(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--expires", metavar="TIME", help="how long it counts, such as 90d or 12h; without it until it is revoked")
+
+
+async def _add(services: Any, parsed: argparse.Namespace) -> None:
+    until = in_future(parsed.expires)
+    print(await services.tokens.add(operator(), parsed.user, parsed.name, parsed.repositories, parsed.actions, until))
+
+
+async def _list(services: Any, parsed: argparse.Namespace) -> None:
+    names = ("name", "state", "hint", "patterns", "actions", "created_at", "expires_at", "last_used_at", "last_used_from")
+    show(parsed, names, [[getattr(token, name) for name in names] for token in await services.tokens.list(parsed.user)])
+
+
+async def _revoke(services: Any, parsed: argparse.Namespace) -> None:
+    await services.tokens.revoke(operator(), parsed.user, parsed.name)
+
+
+async def _add_robot(services: Any, parsed: argparse.Namespace) -> None:
+    print(await services.robots.add(operator(), parsed.name, in_future(parsed.expires)))
+
+
+async def _rotate(services: Any, parsed: argparse.Namespace) -> None:
+    print(await services.robots.rotate(operator(), parsed.name, duration(parsed.overlap), in_future(parsed.expires)))
+
+
+async def _list_robots(services: Any, parsed: argparse.Namespace) -> None:
+    show(parsed, ("name", "state", "created_at"), [(str(robot), robot.state, robot.created_at) for robot in await services.robots.list(parsed.org)])
+
+
+async def _enable(services: Any, parsed: argparse.Namespace) -> None:
+    await services.robots.set_state(operator(), parsed.name, True)
+
+
+async def _disable(services: Any, parsed: argparse.Namespace) -> None:
+    await services.robots.set_state(operator(), parsed.name, False)
+
+
+async def _delete(services: Any, parsed: argparse.Namespace) -> None:
+    await services.robots.delete(operator(), parsed.name)

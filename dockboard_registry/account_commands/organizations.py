@@ -1,0 +1,107 @@
+"""`org` and `team`: who works together."""
+
+import argparse
+from typing import Any
+
+from ..domain.access import MEMBER
+from ..domain.organizations import ROLES
+from .words import Word, json_flag, operator, pages, show
+
+
+def org(group: Word) -> None:
+    """What may follow `org`."""
+    added = group.command("add", _add_org, "make an organization")
+    added.add_argument("name", metavar="NAME", help="name of the organization, which is also its namespace")
+    added.add_argument("--owner", metavar="USER", required=True, help="user who owns it; more owners are added as members")
+    json_flag(group.command("list", _list_orgs, "list all organizations"))
+    _org(group.command("delete", _delete_org, "delete the organization with its teams, robot accounts and grants; repositories stay"))
+    members = group.group("member", "members of an organization: add, remove, list")
+    joined = members.command("add", _add_member, "add a member, or give a member another role")
+    _org(joined)
+    _user(joined)
+    joined.add_argument("--role", choices=ROLES, default=MEMBER, help="owners may do everything in the namespace, members pull from it (default: %(default)s)")
+    removed = members.command("remove", _remove_member, "remove a member, also from the teams, with the user's grants in the namespace")
+    _org(removed)
+    _user(removed)
+    listed = members.command("list", _list_members, "list the members with their roles")
+    _org(listed)
+    json_flag(listed)
+
+
+def team(group: Word) -> None:
+    """What may follow `team`."""
+    _team(group.command("add", _add_team, "make a team"))
+    listed = group.command("list", _list_teams, "list the teams of an organization")
+    _org(listed)
+    json_flag(listed)
+    _team(group.command("delete", _delete_team, "delete the team with its grants"))
+    members = group.group("member", "members of a team: add, remove, list")
+    for name, work, help in (("add", _join_team, "add a member of the organization to the team"), ("remove", _leave_team, "take a user out of the team")):
+        made = members.command(name, work, help)
+        _team(made)
+        _user(made)
+    shown = members.command("list", _list_team, "list the members of a team")
+    _team(shown)
+    json_flag(shown)
+
+
+def _org(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("org", metavar="ORG", help="name of the organization")
+
+
+def _team(parser: argparse.ArgumentParser) -> None:
+    _org(parser)
+    parser.add_argument("team", metavar="TEAM", help="name of the team in it")
+
+
+def _user(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("user", metavar="USER", help="name of the user")
+
+
+async def _add_org(services: Any, parsed: argparse.Namespace) -> None:
+    await services.organizations.add(operator(), parsed.name, parsed.owner, adopt=True)
+
+
+async def _list_orgs(services: Any, parsed: argparse.Namespace) -> None:
+    found = await pages(services.organizations.list)
+    show(parsed, ("name", "created_at"), [(item.name, item.created_at) for item in found])
+
+
+async def _delete_org(services: Any, parsed: argparse.Namespace) -> None:
+    await services.organizations.delete(operator(), parsed.org)
+
+
+async def _add_member(services: Any, parsed: argparse.Namespace) -> None:
+    await services.organizations.set_member(operator(), parsed.org, parsed.user, parsed.role)
+
+
+async def _remove_member(services: Any, parsed: argparse.Namespace) -> None:
+    await services.organizations.remove_member(operator(), parsed.org, parsed.user)
+
+
+async def _list_members(services: Any, parsed: argparse.Namespace) -> None:
+    show(parsed, ("user", "role", "since_at"), await services.organizations.members(parsed.org))
+
+
+async def _add_team(services: Any, parsed: argparse.Namespace) -> None:
+    await services.teams.add(operator(), parsed.org, parsed.team)
+
+
+async def _list_teams(services: Any, parsed: argparse.Namespace) -> None:
+    show(parsed, ("name", "members"), [(str(team), team.members) for team in await services.teams.list(parsed.org)])
+
+
+async def _delete_team(services: Any, parsed: argparse.Namespace) -> None:
+    await services.teams.delete(operator(), parsed.org, parsed.team)
+
+
+async def _join_team(services: Any, parsed: argparse.Namespace) -> None:
+    await services.teams.add_member(operator(), parsed.org, parsed.team, parsed.user)
+
+
+async def _leave_team(services: Any, parsed: argparse.Namespace) -> None:
+    await services.teams.remove_member(operator(), parsed.org, parsed.team, parsed.user)
+
+
+async def _list_team(services: Any, parsed: argparse.Namespace) -> None:
+    show(parsed, ("user",), [(user,) for user in await services.teams.members(parsed.org, parsed.team)])

@@ -1,0 +1,102 @@
+"""`user`: people's accounts."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from ..domain.accounts import INVITED, Profile
+from ..domain.one_time import INVITE, RESET
+from ..errors import AccountUnknown
+from .words import REFUSED, Word, json_flag, operator, pages, password, password_flag, show
+
+
+def user(group: Word) -> None:
+    """What may follow `user`."""
+    added = group.command("add", _add, "make an account")
+    _name(added)
+    _profile_flags(added)
+    password_flag(added)
+    invited = group.command("invite", _invite, "make an account without a password, and print a token with which its owner sets one within an hour")
+    _name(invited)
+    _profile_flags(invited)
+    imported = group.command("import", _import, "make accounts from a file of names and hashes (exit status 1: some were refused)")
+    imported.add_argument("--htpasswd", metavar="FILE", required=True, type=Path, help="file as htpasswd writes it: bcrypt, sha512-crypt, apr1, SHA1")
+    json_flag(group.command("list", _list, "list all accounts"))
+    _name(group.command("enable", _enable, "let a disabled account be used again"))
+    _name(group.command("disable", _disable, "refuse the account everything, from the next request on; nothing is lost"))
+    _name(group.command("promote", _promote, "make the user an administrator of the registry"))
+    _name(group.command("demote", _demote, "let the user be an administrator no more"))
+    changed = group.command("passwd", _passwd, "set another password")
+    _name(changed)
+    password_flag(changed)
+    _name(group.command("reset", _reset, "print a token with which the user sets another password within an hour"))
+    _name(group.command("delete", _delete, "delete the account with its grants and tokens; repositories stay"))
+
+
+def _name(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME", help="name of the account, which is also its namespace")
+
+
+def _profile_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--admin", action="store_true", help="an administrator of the registry, who may do everything")
+    parser.add_argument("--email", metavar="E", help="e-mail address")
+    parser.add_argument("--full-name", metavar="TEXT", help="name as people write it")
+
+
+async def _add(services: Any, parsed: argparse.Namespace) -> None:
+    profile = Profile(parsed.email, parsed.full_name)
+    await services.accounts.add(operator(), parsed.name, password(parsed), profile, parsed.admin, adopt=True)
+
+
+async def _invite(services: Any, parsed: argparse.Namespace) -> None:
+    """Again for somebody who has not answered yet: the token that was printed before counts no more."""
+    try:
+        waiting = (await services.accounts.get(parsed.name)).state == INVITED
+    except AccountUnknown:
+        waiting = False
+    if not waiting:
+        await services.accounts.add(operator(), parsed.name, None, Profile(parsed.email, parsed.full_name), parsed.admin, adopt=True)
+    print(await services.one_time.make(operator(), parsed.name, INVITE))
+
+
+async def _import(services: Any, parsed: argparse.Namespace) -> int:
+    found = await services.accounts.import_htpasswd(operator(), parsed.htpasswd.read_text("utf-8", "replace"))
+    for number, name, why in found.refused:
+        print(f"{parsed.htpasswd}:{number}: {name!a}: {why}", file=sys.stderr)
+    print(f"{len(found.added)} accounts made, {len(found.refused)} refused")
+    return REFUSED if found.refused else 0
+
+
+async def _list(services: Any, parsed: argparse.Namespace) -> None:
+    people = await pages(services.accounts.list)
+    names = ("name", "state", "administrator", "email", "created_at", "last_seen_at")
+    show(parsed, names, [[getattr(person, name) for name in names] for person in people])
+
+
+async def _enable(services: Any, parsed: argparse.Namespace) -> None:
+    await services.accounts.set_state(operator(), parsed.name, True)
+
+
+async def _disable(services: Any, parsed: argparse.Namespace) -> None:
+    await services.accounts.set_state(operator(), parsed.name, False)
+
+
+async def _promote(services: Any, parsed: argparse.Namespace) -> None:
+    await services.accounts.set_administrator(operator(), parsed.name, True)
+
+
+async def _demote(services: Any, parsed: argparse.Namespace) -> None:
+    await services.accounts.set_administrator(operator(), parsed.name, False)
+
+
+async def _passwd(services: Any, parsed: argparse.Namespace) -> None:
+    await services.accounts.set_password(operator(), parsed.name, password(parsed))
+
+
+async def _reset(services: Any, parsed: argparse.Namespace) -> None:
+    print(await services.one_time.make(operator(), parsed.name, RESET))
+
+
+async def _delete(services: Any, parsed: argparse.Namespace) -> None:
+    await services.accounts.delete(operator(), parsed.name)

@@ -1,0 +1,101 @@
+"""`repository`, `grant` and `explain`: who may do what."""
+
+import argparse
+import json
+from typing import Any
+
+from ..domain import access
+from ..domain.access import PRIVATE, PUBLIC
+from ..errors import FieldInvalid
+from ..names import repository_name
+from .words import REFUSED, Word, json_flag, operator, pages, show
+
+
+def explain(word: Word) -> None:
+    """What may follow `explain`."""
+    explained = word.completes(_explain)
+    explained.add_argument("who", metavar="USER", help="name of a user, robot:ORG/NAME, or anonymous")
+    explained.add_argument("action", metavar="ACTION", help=", ".join(access.ACTIONS))
+    explained.add_argument("repository", metavar="REPOSITORY", help="name of a repository, which need not be there yet; * for the registry")
+    json_flag(explained)
+
+
+def repository(group: Word) -> None:
+    """What may follow `repository`."""
+    changed = group.command("set", _set, "say who may see a repository, and what it is")
+    changed.add_argument("name", metavar="NAME", help="name of the repository")
+    _visibility_flags(changed, required=False)
+    changed.add_argument("--description", metavar="TEXT", help="a few words; an empty text removes them")
+    default = group.command("default", _default, "say what repositories are that are pushed to a namespace from now on")
+    default.add_argument("namespace", metavar="NAMESPACE", help="name of a user or an organization, or library")
+    _visibility_flags(default, required=True)
+    json_flag(group.command("list", _list, "list all repositories"))
+
+
+def _visibility_flags(parser: argparse.ArgumentParser, required: bool) -> None:
+    flags = parser.add_mutually_exclusive_group(required=required)
+    flags.add_argument("--public", dest="visibility", action="store_const", const=PUBLIC, help="all users may pull, and whomever auth.anonymous lets in")
+    flags.add_argument("--private", dest="visibility", action="store_const", const=PRIVATE, help="only who has a right to it may pull, or know that it is there")
+
+
+def grant(group: Word) -> None:
+    """What may follow `grant`."""
+    added = group.command("add", _add_grant, "give a right; another one on the same pattern is replaced")
+    _pattern(added)
+    added.add_argument("--to", dest="holder", metavar="HOLDER", required=True, help="user:NAME, team:ORG/TEAM or robot:ORG/NAME")
+    added.add_argument("--right", metavar="RIGHT", required=True, help="read (pull), write (push too), or admin (delete and grant too)")
+    removed = group.command("remove", _remove_grant, "take a right back")
+    _pattern(removed)
+    removed.add_argument("--from", dest="holder", metavar="HOLDER", required=True, help="user:NAME, team:ORG/TEAM or robot:ORG/NAME")
+    listed = group.command("list", _list_grants, "list grants, all or those in one namespace")
+    listed.add_argument("namespace", metavar="NAMESPACE", nargs="?", default="", help="name of a user or an organization, or library")
+    json_flag(listed)
+
+
+def _pattern(parser: argparse.ArgumentParser) -> None:
+    help = "name of a repository, or a pattern such as team/app-* (* stays in its segment) or team/** (any depth)"
+    parser.add_argument("pattern", metavar="PATTERN", help=help)
+
+
+async def _set(services: Any, parsed: argparse.Namespace) -> None:
+    if parsed.visibility is None and parsed.description is None:
+        raise FieldInvalid("there is nothing to change", "say --public, --private or --description TEXT")
+    if parsed.visibility is not None:
+        await services.repository_settings.set_visibility(operator(), parsed.name, parsed.visibility)
+    if parsed.description is not None:
+        await services.repository_settings.set_description(operator(), parsed.name, parsed.description)
+
+
+async def _default(services: Any, parsed: argparse.Namespace) -> None:
+    await services.repository_settings.set_default(operator(), parsed.namespace, parsed.visibility)
+
+
+async def _list(services: Any, parsed: argparse.Namespace) -> None:
+    show(parsed, ("name", "visibility", "description", "created_at"), await pages(services.repository_settings.list))
+
+
+async def _add_grant(services: Any, parsed: argparse.Namespace) -> None:
+    await services.grants.add(operator(), parsed.pattern, parsed.holder, parsed.right)
+
+
+async def _remove_grant(services: Any, parsed: argparse.Namespace) -> None:
+    await services.grants.remove(operator(), parsed.pattern, parsed.holder)
+
+
+async def _list_grants(services: Any, parsed: argparse.Namespace) -> None:
+    show(parsed, ("pattern", "right", "holder", "created_at"), await services.grants.list(parsed.namespace))
+
+
+async def _explain(services: Any, parsed: argparse.Namespace) -> int:
+    action = access.action(parsed.action)
+    known = await services.principals.named(parsed.who)
+    if parsed.repository == access.REGISTRY.name:
+        object = access.REGISTRY
+    else:
+        object = (await services.principals.facts(repository_name(parsed.repository))).object
+    decision, steps = access.explain(known.principal, action, object)
+    if parsed.json:
+        print(json.dumps({"allowed": decision.allowed, "reason": decision.reason, "steps": steps}, indent=2))
+    else:
+        print("\n".join([*steps, "allowed" if decision.allowed else "refused"]))
+    return 0 if decision.allowed else REFUSED

@@ -1,0 +1,143 @@
+"""What these commands share: their grammar, the way to the services, secrets from standard input, durations, lists."""
+
+import argparse
+import json
+import os
+import re
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any
+
+from ..errors import FieldInvalid
+
+# Work on the services (app.Services), with what the command line said; the outcome is the exit status.
+Work = Callable[[Any, argparse.Namespace], Awaitable[int | None]]
+Run = Callable[[argparse.Namespace, Work], int]
+
+REFUSED = 1
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+_DURATION = re.compile(r"([0-9]{1,6})([smhdw])", re.A)
+_MOST_INPUT = 1 << 20
+
+
+class Word:
+    """A word of the command line. What may follow it is said when it is needed: by `grammar(name)`, a function of this object."""
+
+    def __init__(self, add_parser: Callable[..., Any], name: str, help: str, common: list, run: Run, grammar: Callable[[str], Callable[["Word"], None]]):
+        self._common, self._run = common, run
+        self._subparsers: Any = None
+        parents = {"parents": common, "help": help, "description": help[0].upper() + help[1:] + "."}
+        self.parser = add_parser(name, **parents)
+        self.parser.grammar = lambda: grammar(name)(self)
+        self.parser.set_defaults(run=lambda parsed: _incomplete(self.parser))
+
+    def completes(self, work: Work) -> argparse.ArgumentParser:
+        """Nothing but arguments may follow: those that are added to the parser."""
+        self.parser.set_defaults(run=lambda parsed: self._run(parsed, work))
+        return self.parser
+
+    def command(self, name: str, work: Work, help: str) -> argparse.ArgumentParser:
+        """A word that may follow, and completes the command."""
+        return Word(self._add, name, help, self._common, self._run, _nothing).completes(work)
+
+    def group(self, name: str, help: str) -> "Word":
+        """A word that may follow, and after which another one is needed."""
+        return Word(self._add, name, help, self._common, self._run, _nothing)
+
+    def _add(self, name: str, **more: Any) -> Any:
+        if self._subparsers is None:
+            self._subparsers = self.parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=Parser)
+        return self._subparsers.add_parser(name, **more)
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that learns its grammar when it is asked to parse."""
+
+    grammar: Callable[[], None] | None = None
+
+    def parse_known_args(self, args=None, namespace=None):
+        if self.grammar is not None:
+            grammar, self.grammar = self.grammar, None
+            grammar()
+        return super().parse_known_args(args, namespace)
+
+
+def _nothing(name: str) -> Callable[[Word], None]:
+    return lambda word: None
+
+
+def _incomplete(parser: argparse.ArgumentParser) -> int:
+    parser.print_help(sys.stderr)
+    return 2
+
+
+def json_flag(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
+def password_flag(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--password-stdin", action="store_true", help="read the password from standard input; without it the terminal is asked")
+
+
+def operator() -> Any:
+    """The Actor of changes that are made here: whoever may use the database's files and passwords."""
+    from ..domain.audit import Actor
+
+    return Actor("console", f"uid {os.getuid()}")
+
+
+def password(parsed: argparse.Namespace) -> str:
+    """The password: all of standard input but the last line break, or what is typed twice at a terminal. Raises FieldInvalid."""
+    if parsed.password_stdin:
+        text = sys.stdin.buffer.read(_MOST_INPUT).decode("utf-8", "surrogateescape")
+        return text.removesuffix("\n").removesuffix("\r")
+    if not sys.stdin.isatty():
+        raise FieldInvalid("there is no terminal to ask for the password", "give it on standard input with --password-stdin")
+    import getpass
+
+    typed = getpass.getpass("Password: ")
+    if getpass.getpass("The same once more: ") != typed:
+        raise FieldInvalid("the two passwords are not the same", "type them again")
+    return typed
+
+
+def duration(text: str) -> int:
+    """Seconds of 90d, 24h, 30m, 45s or 2w. Raises FieldInvalid."""
+    found = _DURATION.fullmatch(text)
+    if not found:
+        raise FieldInvalid("this is not a duration", "write a whole number and s, m, h, d or w, such as 90d")
+    return int(found[1]) * _SECONDS[found[2]]
+
+
+def in_future(text: str | None) -> int | None:
+    """Milliseconds since 1970 of the time that is so far away; None stays None. Raises FieldInvalid."""
+    return None if text is None else int((time.time() + duration(text)) * 1000)
+
+
+def show(parsed: argparse.Namespace, names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """A list: columns for people, or with --json an array of objects. Names that end in _at are times in milliseconds since 1970."""
+    rows = list(rows)
+    if parsed.json:
+        print(json.dumps([dict(zip(names, row)) for row in rows], indent=2))
+        return
+    lines = [[name.removesuffix("_at") for name in names], *([_cell(name, value) for name, value in zip(names, row)] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines)]
+    for line in lines:
+        print("  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths)).rstrip())
+
+
+def _cell(name: str, value: Any) -> str:
+    if value is None:
+        return "-"
+    if name.endswith("_at"):
+        return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(value / 1000))
+    return ("no", "yes")[value] if isinstance(value, bool) else str(value)
+
+
+async def pages(list_page: Callable[[str, int], Awaitable[list]], size: int = 1000) -> list:
+    """All of a list that is read by the page, in the order of names."""
+    found: list = []
+    while page := await list_page(found[-1].name if found else "", size):
+        found += page
+    return found

@@ -1,0 +1,213 @@
+"""The commands on accounts, as an operator types them: what they print, refuse and leave behind, beside a running server. What the domain
+does and refuses is tested in tests/contract/domain; a command takes half a second, so there is no more of them here than words.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import subprocess
+
+import pytest
+
+from tests.support.http import Client
+from tests.support.server import Registry
+
+PASSWORD = "staple battery horse"
+SECRET = re.compile(r"db[rk]_[0-9A-Za-z]{46}\n")
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory):
+    """A running registry with a repository that everyone pushed to."""
+    root = tmp_path_factory.mktemp("accounts") / "data"
+    with Registry(root, 1) as registry:
+        with Client(registry.address) as client:
+            client.push_image("acme/app", "v1", [b"layer"])
+        said(registry, "user", "add", "ann", "--admin", "--email", "ann@example.org", "--password-stdin", stdin=PASSWORD + "\n")
+        said(registry, "user", "import", "--htpasswd", htpasswd(root.parent, "bob", "cid"))
+        yield registry
+
+
+def htpasswd(directory, *names: str) -> str:
+    (directory / "people").write_text("".join(f"{name}:{{SHA}}W6ph5Mm5Pz8GgiULbPgzG37mj9g=\n" for name in names))
+    return str(directory / "people")
+
+
+def ran(registry: Registry, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess:
+    """One command, with this on its standard input."""
+    return subprocess.run(
+        [*registry._command, *arguments], env=registry.environment(), input=stdin, capture_output=True, text=True, timeout=60
+    )
+
+
+def said(registry: Registry, *arguments: str, stdin: str = "", status: int = 0) -> str:
+    """What a command prints that goes well."""
+    done = ran(registry, *arguments, stdin=stdin)
+    assert (done.returncode, done.stderr) == (status, ""), done
+    return done.stdout
+
+
+def refused(registry: Registry, *arguments: str, stdin: str = "") -> str:
+    """The sentence on standard error of a command that must fail."""
+    done = ran(registry, *arguments, stdin=stdin)
+    assert done.returncode == 2 and done.stdout == "" and "Traceback" not in done.stderr, done
+    return done.stderr
+
+
+def listed(registry: Registry, *arguments: str) -> list[dict]:
+    return json.loads(said(registry, *arguments, "--json"))
+
+
+def test_people(registry):
+    assert [(user["name"], user["state"], user["administrator"], user["email"]) for user in listed(registry, "user", "list")] == [
+        ("ann", "active", True, "ann@example.org"),
+        ("bob", "active", False, None),
+        ("cid", "active", False, None),
+    ]
+    head, first, *_ = said(registry, "user", "list").splitlines()
+    assert head.split() == ["name", "state", "administrator", "email", "created", "last_seen"]
+    assert re.fullmatch(r"ann +active +yes +ann@example.org +\d{4}-\d\d-\d\d \d\d:\d\d:\d\d +-", first)
+    assert said(registry, "user", "disable", "cid") == ""
+    said(registry, "user", "enable", "cid")
+    said(registry, "user", "promote", "cid")
+    said(registry, "user", "demote", "cid")
+    said(registry, "user", "passwd", "cid", "--password-stdin", stdin="another battery horse")
+    said(registry, "user", "delete", "cid")
+    assert "last administrator" in refused(registry, "user", "delete", "ann")
+    assert "there is no user nobody" in refused(registry, "user", "disable", "nobody")
+
+
+@pytest.mark.parametrize(
+    ("name", "password", "words"),
+    [("token", PASSWORD, "reserved"), ("ann", PASSWORD, "taken"), ("dan", "password1234", "guessed")],
+)
+def test_accounts_that_are_refused(registry, name, password, words):
+    answer = refused(registry, "user", "add", name, "--password-stdin", stdin=password)
+    assert words in answer and answer.startswith("registry: ") and answer.count("\n") == 1 and password not in answer
+
+
+def test_a_password_is_never_an_argument_and_never_guessed(registry):
+    assert "--password-stdin" in refused(registry, "user", "add", "dan")
+    assert "unrecognized arguments" in refused(registry, "user", "add", "dan", "--password", PASSWORD)
+
+
+def test_at_a_terminal_the_password_is_asked_twice(registry):
+    main, terminal = pty.openpty()
+    command = [*registry._command, "user", "passwd", "bob"]
+    # In a session of its own there is no /dev/tty: what is asked goes to standard error.
+    process = subprocess.Popen(command, env=registry.environment(), stdin=terminal, stderr=subprocess.PIPE, start_new_session=True)
+    os.close(terminal)
+    for question, answer in ((b"Password: ", PASSWORD), (b"\nThe same once more: ", "another battery horse")):
+        asked = b""
+        while not asked.endswith(question):
+            asked += os.read(process.stderr.fileno(), 1)
+        os.write(main, answer.encode() + b"\n")
+    _, words = process.communicate(timeout=60)
+    os.close(main)
+    assert process.returncode == 2 and b"not the same" in words
+
+
+def test_invitations_and_resets_print_a_token(registry):
+    first = said(registry, "user", "invite", "eve", "--email", "eve@example.org")
+    assert re.fullmatch(r"[A-Za-z0-9_-]{43}\n", first)
+    assert said(registry, "user", "invite", "eve") != first
+    assert "taken" in refused(registry, "user", "invite", "bob")
+    assert re.fullmatch(r"[A-Za-z0-9_-]{43}\n", said(registry, "user", "reset", "bob"))
+
+
+def test_an_import_says_what_it_refused(registry, tmp_path):
+    done = ran(registry, "user", "import", "--htpasswd", htpasswd(tmp_path, "fay", "ann", "G\x1bus"))
+    assert done.returncode == 1 and done.stdout == "1 accounts made, 2 refused\n"
+    assert ":2: 'ann': the name ann is taken" in done.stderr and ":3: 'G\\x1bus':" in done.stderr
+
+
+def test_organizations_teams_and_grants_and_what_they_come_to(registry):
+    said(registry, "org", "add", "acme", "--owner", "ann")
+    said(registry, "org", "member", "add", "acme", "bob")
+    assert [(item["user"], item["role"]) for item in listed(registry, "org", "member", "list", "acme")] == [("ann", "owner"), ("bob", "member")]
+    said(registry, "team", "add", "acme", "dev")
+    said(registry, "team", "member", "add", "acme", "dev", "bob")
+    assert listed(registry, "team", "member", "list", "acme", "dev") == [{"user": "bob"}]
+    said(registry, "grant", "add", "acme/app-*", "--to", "team:acme/dev", "--right", "write")
+    assert "the grant of write on acme/app-* to team:acme/dev" in said(registry, "explain", "user:bob", "push", "acme/app-1")
+    assert [(item["pattern"], item["right"], item["holder"]) for item in listed(registry, "grant", "list", "acme")] == [("acme/app-*", "write", "team:acme/dev")]
+    said(registry, "grant", "remove", "acme/app-*", "--from", "team:acme/dev")
+    said(registry, "team", "member", "remove", "acme", "dev", "bob")
+    assert listed(registry, "team", "list", "acme") == [{"name": "acme/dev", "members": 0}]
+    said(registry, "team", "delete", "acme", "dev")
+    said(registry, "org", "member", "remove", "acme", "bob")
+    assert [item["name"] for item in listed(registry, "org", "list")] == ["acme"]
+
+
+def explained(registry: Registry, *question: str) -> bool:
+    done = ran(registry, "explain", *question, "--json")
+    answer = json.loads(done.stdout)
+    assert done.returncode == (0 if answer["allowed"] else 1) and answer["steps"][-1] == answer["reason"]
+    return answer["allowed"]
+
+
+def test_repositories_are_private_or_public(registry):
+    said(registry, "repository", "set", "acme/app", "--public", "--description", "An app")
+    (found,) = listed(registry, "repository", "list")
+    assert (found["name"], found["visibility"], found["description"]) == ("acme/app", "public", "An app")
+    assert explained(registry, "bob", "pull", "acme/app") is True and explained(registry, "anonymous", "pull", "acme/app") is False
+    said(registry, "repository", "set", "acme/app", "--private")
+    said(registry, "repository", "default", "library", "--private")
+    assert "nothing to change" in refused(registry, "repository", "set", "acme/app")
+
+
+def test_tokens_and_robots_print_their_secret_alone_and_once(registry):
+    secrets = [said(registry, "token", "add", "bob", "--name", "ci", "--repositories", "bob/*", "--actions", "pull,push", "--expires", "90d")]
+    (token,) = listed(registry, "token", "list", "bob")
+    assert (token["name"], token["state"], token["patterns"], token["actions"]) == ("ci", "active", "bob/*", "pull,push")
+    assert 0 < token["expires_at"] - token["created_at"] - 90 * 86400_000 + 60_000 < 120_000
+    said(registry, "token", "revoke", "bob", "ci")
+    assert listed(registry, "token", "list", "bob")[0]["state"] == "revoked"
+    secrets.append(said(registry, "robot", "add", "acme/build"))
+    secrets.append(said(registry, "robot", "rotate", "acme/build", "--overlap", "30m"))
+    said(registry, "robot", "disable", "acme/build")
+    assert [(robot["name"], robot["state"]) for robot in listed(registry, "robot", "list", "acme")] == [("acme/build", "disabled")]
+    said(registry, "robot", "enable", "acme/build")
+    said(registry, "robot", "delete", "acme/build")
+    assert all(map(SECRET.fullmatch, secrets)) and len(set(secrets)) == 3
+    everything = said(registry, "audit", "--limit", "0", "--json") + said(registry, "token", "list", "bob") + registry.log.read_text()
+    for secret in [*secrets, PASSWORD, "another battery horse"]:
+        assert secret.strip() not in everything
+
+
+def test_the_audit_says_who_did_what(registry):
+    said(registry, "org", "add", "audited", "--owner", "ann")
+    said(registry, "org", "delete", "audited")
+    lines = [json.loads(line) for line in said(registry, "audit", "--json", "--object", "org audited").splitlines()]
+    assert [(event["action"], event["actor"], event["address"]) for event in lines] == [
+        ("org.delete", "console", f"uid {os.getuid()}"),
+        ("org.add", "console", f"uid {os.getuid()}"),
+    ]
+    assert len(said(registry, "audit", "--limit", "1", "--since", "1d").splitlines()) == 2
+
+
+def test_a_word_that_is_not_complete_shows_what_may_follow(registry):
+    for words in (["user"], ["org", "member"]):
+        done = ran(registry, *words)
+        assert done.returncode == 2 and done.stderr.startswith(f"usage: registry {' '.join(words)} ") and "list" in done.stderr
+    assert "--right" in said(registry, "grant", "add", "--help")
+
+
+def test_the_server_goes_on_as_before(registry):
+    """Requests are not asked for an account yet."""
+    with Client(registry.address) as client:
+        client.push_image("acme/later", "v1", [b"layer"])
+        assert client.pull_image("acme/later", "v1") == [b"layer"]
+    found = {item["name"]: item["visibility"] for item in listed(registry, "repository", "list")}
+    assert found["acme/later"] == "private"
+
+
+def test_over_mysql_too(tmp_path):
+    with Registry(tmp_path / "data", 1, database="mysql") as registry:
+        said(registry, "user", "import", "--htpasswd", htpasswd(tmp_path, "bob"))
+        said(registry, "org", "add", "acme", "--owner", "bob")
+        assert explained(registry, "bob", "delete", "acme/app") is True
+        assert [event.split()[3] for event in said(registry, "audit").splitlines()[1:]] == ["uid", "uid"]
