@@ -67,7 +67,7 @@ class Services:
         """Accounts and what belongs to them."""
         quarantine = config.auth.quarantine
         self.passwords = Passwords()
-        self.principals = Principals(self.db, config.auth.anonymous or "none")
+        self.principals = Principals(self.db, config.auth.anonymous)
         self.accounts = Accounts(self.db, self.passwords, quarantine)
         self.one_time = OneTimeTokens(self.db, self.passwords)
         self.organizations, self.teams = Organizations(self.db, quarantine), Teams(self.db)

@@ -49,11 +49,12 @@ class Known(NamedTuple):
 
 
 class Principals:
-    """everyone: the setting auth.anonymous, where it is empty none."""
+    """setting: auth.anonymous. Empty, it stands for none, and for a server that only this machine reaches."""
 
-    def __init__(self, db: Database, everyone: str):
+    def __init__(self, db: Database, setting: str):
         self._db = db
-        self._everyone = everyone
+        self._setting = setting
+        self._everyone = setting or "none"
         self._known: OrderedDict[tuple[str, int], tuple[int, Known | None]] = OrderedDict()
 
     async def facts(self, repository: str) -> Facts:
@@ -66,9 +67,9 @@ class Principals:
         """The counter of changes alone, for requests that concern no repository."""
         return await self._db.read(value)
 
-    def anonymous(self, value: int) -> Principal:
-        """Who shows no credentials, where the counter of changes has this value."""
-        return access.anonymous(self._everyone, open=value == 0)
+    def anonymous(self, value: int, local: bool = False) -> Principal:
+        """Who shows no credentials, where the counter of changes has this value. local: from this machine, and through no proxy."""
+        return access.anonymous("all" if local and value == 0 else self._everyone, open=value == 0)
 
     async def get(self, kind: str, id: int, value: int) -> Known | None:
         """The user or robot as of this value of the counter; None where there is no such one."""
@@ -83,7 +84,7 @@ class Principals:
     async def named(self, text: str) -> Known | None:
         """By NAME or user:NAME, robot:ORGANIZATION/NAME, anonymous; for people who ask what somebody may do. Raises FieldInvalid, AccountUnknown."""
         if text == access.ANONYMOUS:
-            return Known(self.anonymous(await self.value()), 0)
+            return Known(self.anonymous(await self.value(), local=not self._setting), 0)
         holder = text if ":" in text else f"{USER}:{text}"
         kind, id = await self._db.scan(lambda tx: grants.find_holder(tx, holder))
         return (await self._db.scan(lambda tx: self._read(tx, kind, id)))[1]

@@ -165,5 +165,14 @@ def test_every_shell_line_of_the_readme_can_be_split():
             assert shlex.split(line, comments=True)
 
 
+def test_every_command_of_the_documents_is_one():
+    """Lines of shell with their redirections left out, and the table of the commands on accounts, a choice of flags taken as the first one."""
+    lines = re.findall(r"^registry\.pyz ([^<>\n]+)", DOCUMENTS["docs/accounts.md"], re.M)
+    cells = re.findall(r"^\| `([^`]+)`", DOCUMENTS["docs/accounts.md"], re.M)
+    assert len(lines) >= 8 and len(cells) >= 15
+    for line in [*lines, *(re.sub(r"\\\|[a-z-]+", "", re.sub(r"\[--[^]]*\]|[][]", "", cell)) for cell in cells)]:
+        assert callable(commands.parser().parse_args(shlex.split(line)).run)
+
+
 def test_importing_the_package_starts_nothing():
     assert importlib.import_module("dockboard_registry").__version__

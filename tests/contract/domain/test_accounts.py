@@ -2,6 +2,7 @@
 
 import pytest
 
+from dockboard_registry.domain import access
 from dockboard_registry.domain.accounts import Accounts, Profile
 from dockboard_registry.domain.organizations import Organizations
 from dockboard_registry.errors import AccountUnknown, ChangeRefused, FieldInvalid, NameUnknown
@@ -27,9 +28,12 @@ async def counter(process) -> int:
 async def test_without_an_account_the_counter_is_zero_and_the_setting_rules(process):
     assert await counter(process) == 0
     assert process.principals.anonymous(0).open
+    assert not await process.may("anonymous", "pull", "app")
+    assert access.decide(process.principals.anonymous(0, local=True), "admin", access.REGISTRY).allowed
     await process.people("bob")
     assert await counter(process) == 1
     assert not process.principals.anonymous(1).open
+    assert not access.decide(process.principals.anonymous(1, local=True), "pull", access.repository("app")).allowed
 
 
 @asynchronous
@@ -347,3 +351,14 @@ async def test_htpasswd_is_taken_over_line_by_line(process):
     assert found.added == ["bob", "eve"]
     assert [(number, name) for number, name, _ in found.refused] == [(4, "Bob"), (5, "ann"), (6, "bob"), (7, "cid"), (8, "dan")]
     assert all(why for _, _, why in found.refused)
+
+
+@asynchronous
+async def test_what_people_ask_about_is_found_by_its_words(process):
+    found = await process.principals.named("anonymous")
+    assert found.principal.open
+    await process.people("bob")
+    assert (await process.principals.named("bob")).principal.name == "bob"
+    for who, kind in (("nobody", AccountUnknown), ("robot:acme", FieldInvalid), ("", AccountUnknown), ("alien:bob", FieldInvalid)):
+        with pytest.raises(kind):
+            await process.principals.named(who)
