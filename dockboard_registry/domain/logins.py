@@ -1,14 +1,14 @@
 """Logging in with name and password: throttled, as slow for unknown users as for known ones, and with one answer for all that fails."""
 
-from ..db import Database, now
-from ..errors import Unauthorized
+from ..db import Database, Row, now
+from ..errors import FieldInvalid, Unauthorized
+from ..names import account_name
 from .access import ACTIVE
 from .passwords import Passwords
 from .throttle import Throttle
 
 _FIND = "SELECT id, password, state, last_seen_at FROM users WHERE name = ?"
 _SEEN_MS = 3600_000
-_MOST_NAME = 256
 
 
 class Logins:
@@ -23,8 +23,7 @@ class Logins:
         async with self._passwords.turn():
             # Once more, after waiting: of many guesses at once only as many get further as there are threads.
             await self._throttle.check(name, address)
-            row = await self._db.read(lambda tx: tx.one(_FIND, name[:_MOST_NAME]))
-            id, stored, state, seen = row or (0, None, "", None)
+            id, stored, state, seen = await self._find(name) or (0, None, "", None)
             verdict = await self._passwords.verify(password, stored)
             if not verdict.right or state != ACTIVE:
                 await self._throttle.failed(name, address)
@@ -36,3 +35,11 @@ class Logins:
         if seen is None or now() - seen > _SEEN_MS:
             await self._db.write(lambda tx: tx.run("UPDATE users SET last_seen_at = ? WHERE id = ?", now(), id), durable=False)
         return id
+
+    async def _find(self, name: str) -> Row | None:
+        """Not every text is compared with names: to MySQL "bob " equals "bob", but its failures would be counted elsewhere."""
+        try:
+            account_name(name)
+        except FieldInvalid:
+            return None
+        return await self._db.read(lambda tx: tx.one(_FIND, name))

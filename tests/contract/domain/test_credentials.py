@@ -60,7 +60,7 @@ async def test_a_password_lets_in_until_it_is_another(process, other):
     with pytest.raises(Unauthorized):
         await other.logins.check("bob", PASSWORD, HERE)
     await process.accounts.set_state(ME, "bob", False)
-    for name, password in (("bob", "another battery horse"), ("bob", ""), ("nobody", PASSWORD), ("", ""), ("x" * 5000, "x\0" * 5000)):
+    for name, password in (("bob", "another battery horse"), ("bob", ""), ("nobody", PASSWORD), ("", ""), ("x" * 5000, "x\0" * 5000), ("b\0b", "\ud800")):
         with pytest.raises(Unauthorized, match="name or password is wrong"):
             await other.logins.check(name, password, f"198.51.100.{len(name) % 200}")
     assert PASSWORD not in await everything(process)
@@ -172,6 +172,15 @@ async def test_guessing_is_slowed_down_for_all_processes_and_tokens_go_on(proces
         assert 1 <= int(refused.value.headers["Retry-After"]) <= 900
     assert (await other.tokens.find(secret))[1] is not None
     assert await guess(process, 2, HERE) == [TooManyRequests] * 2
+
+
+@pytest.mark.parametrize("name", ["bob ", "Bob", "bob\0", "b\u00f6b", "\ud800", "BOB", "%", "b_b"])
+@asynchronous
+async def test_no_other_spelling_of_a_name_logs_in(process, name):
+    """Else each of them could be tried with ten passwords of its own."""
+    await process.people("bob")
+    with pytest.raises(Unauthorized):
+        await process.logins.check(name, "correct horse", HERE)
 
 
 @asynchronous

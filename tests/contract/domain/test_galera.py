@@ -14,19 +14,22 @@ import pytest
 from dockboard_registry.config import database_place
 from dockboard_registry.db import mysql_migrate
 from dockboard_registry.db.mysql import MySQLDatabase
+from dockboard_registry.domain.accounts import Accounts
 from dockboard_registry.domain.blobs import Blobs, renew
 from dockboard_registry.domain.collect import Collector
+from dockboard_registry.domain.grants import Grants
 from dockboard_registry.domain.manifests import Manifests
+from dockboard_registry.domain.organizations import Organizations
 from dockboard_registry.domain.uploads import Uploads
-from dockboard_registry.errors import BlobUnknown, InUse, ManifestBlobUnknown, ManifestUnknown, UploadUnknown
+from dockboard_registry.errors import AccountUnknown, BlobUnknown, ChangeRefused, InUse, ManifestBlobUnknown, ManifestUnknown, UploadUnknown
 from dockboard_registry.names import Reference
 from tests.contract.aio import asynchronous
 from tests.contract.domain.test_overlap import BODY, Open, pushed, put, whole
-from tests.contract.domain.world import LONG, World, image, index, sha256
+from tests.contract.domain.world import LONG, OPERATOR, World, image, index, sha256
 from tests.support import galera
 
 pytestmark = pytest.mark.galera
-HONEST = (BlobUnknown, InUse, ManifestBlobUnknown, ManifestUnknown, UploadUnknown)
+HONEST = (AccountUnknown, ChangeRefused, BlobUnknown, InUse, ManifestBlobUnknown, ManifestUnknown, UploadUnknown)
 
 
 class GaleraDriver:
@@ -140,6 +143,33 @@ async def test_a_tag_moves_and_the_manifest_that_it_named_is_deleted(process, ot
     await whole(process)
     assert refused(outcomes) == []
     assert (await process.manifests.get("app", Reference("v1", None))).body == second
+
+
+@asynchronous
+async def test_the_first_account_is_made_twice(process, other, commits):
+    def add(db: Any) -> Awaitable:
+        return Accounts(db, process.passwords, LONG).add(OPERATOR, "bob", None)
+
+    assert refused(await meeting(commits, process, other, add, add)) == [ChangeRefused]
+    assert await process.principals.value() == await other.principals.value() == 1
+
+
+@asynchronous
+async def test_the_last_two_owners_leave(process, other, commits):
+    await process.people("ann", "bob")
+    await process.organizations.add(OPERATOR, "acme", "ann")
+    await process.organizations.set_member(OPERATOR, "acme", "bob", "owner")
+    leave = [lambda db: Organizations(db, LONG).remove_member(OPERATOR, "acme", "ann"), lambda db: Organizations(db, LONG).remove_member(OPERATOR, "acme", "bob")]
+    assert refused(await meeting(commits, process, other, *leave)) == [ChangeRefused]
+    assert len(await process.organizations.members("acme")) == 1
+
+
+@asynchronous
+async def test_a_user_is_deleted_and_gets_a_grant(process, other, commits):
+    await process.people("ann", "bob")
+    delete = lambda db: Accounts(db, process.passwords, LONG).delete(OPERATOR, "bob")  # noqa: E731
+    await meeting(commits, process, other, delete, lambda db: Grants(db).add(OPERATOR, "ann/app", "user:bob", "read"))
+    assert await process.count("SELECT COUNT(*) FROM grants") == 0
 
 
 @pytest.mark.parametrize("source", ["app", None])
