@@ -211,7 +211,7 @@ def _on_services(parsed: argparse.Namespace, work: Callable[[Any, argparse.Names
     loaded = _with_data(_load_quietly(parsed))
     from . import app
 
-    return app.run_with(loaded, lambda services: work(services, parsed)) or 0
+    return app.run_with(loaded, lambda services: work(services.people, parsed)) or 0
 
 
 def _version(parsed: argparse.Namespace) -> int:

@@ -18,7 +18,7 @@ from .web.metrics import Metrics
 from .web.routes import MetricsRoutes, Routes
 
 _log = logging.getLogger("dockboard.worker")
-_BEAT_SECONDS, _FLUSH_SECONDS, _JOB_SECONDS = 1.0, 0.1, 10.0
+_BEAT_SECONDS, _FLUSH_SECONDS, _JOB_SECONDS, _SETTLE_SECONDS = 1.0, 0.1, 10.0, 0.5
 
 
 def run(config: Config, context: WorkerContext) -> int:
@@ -102,9 +102,10 @@ class Worker:
             edge.renew_tls(tls)
 
     async def _prepare(self) -> None:
-        """Beside the first requests; where it fails the first login does it."""
+        """Read what accounts need, soon after the first answers; where the database does not answer, the first login does the rest."""
+        await asyncio.sleep(_SETTLE_SECONDS)
         try:
-            await self._services.prepare()
+            await self._services.people.prepare()
         except (DatabaseBusy, DatabaseFull, DatabaseFailed) as error:
             _log.debug("logins are not prepared: %s", error)
 

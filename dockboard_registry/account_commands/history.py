@@ -22,10 +22,10 @@ def audit(word: Word) -> None:
     shown.add_argument("--json", action="store_true", help="print one JSON object a line")
 
 
-async def _audit(services: Any, parsed: argparse.Namespace) -> None:
+async def _audit(people: Any, parsed: argparse.Namespace) -> None:
     since = int((time.time() - duration(parsed.since)) * 1000) if parsed.since else 0
     left, before, events = parsed.limit or NEWEST, NEWEST, []
-    while page := await services.audit.list(parsed.actor, parsed.action, parsed.object, since, before, min(left, _PAGE)):
+    while page := await people.audit.list(parsed.actor, parsed.action, parsed.object, since, before, min(left, _PAGE)):
         left, before = left - len(page), page[-1].id
         events += page
         if left <= 0:

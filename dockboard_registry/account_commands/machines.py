@@ -51,39 +51,39 @@ def _expires(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--expires", metavar="TIME", help="how long it counts, such as 90d or 12h; without it until it is revoked")
 
 
-async def _add(services: Any, parsed: argparse.Namespace) -> None:
+async def _add(people: Any, parsed: argparse.Namespace) -> None:
     until = in_future(parsed.expires)
-    print(await services.tokens.add(operator(), parsed.user, parsed.name, parsed.repositories, parsed.actions, until))
+    print(await people.tokens.add(operator(), parsed.user, parsed.name, parsed.repositories, parsed.actions, until))
 
 
-async def _list(services: Any, parsed: argparse.Namespace) -> None:
+async def _list(people: Any, parsed: argparse.Namespace) -> None:
     names = ("name", "state", "hint", "patterns", "actions", "created_at", "expires_at", "last_used_at", "last_used_from")
-    show(parsed, names, [[getattr(token, name) for name in names] for token in await services.tokens.list(parsed.user)])
+    show(parsed, names, [[getattr(token, name) for name in names] for token in await people.tokens.list(parsed.user)])
 
 
-async def _revoke(services: Any, parsed: argparse.Namespace) -> None:
-    await services.tokens.revoke(operator(), parsed.user, parsed.name)
+async def _revoke(people: Any, parsed: argparse.Namespace) -> None:
+    await people.tokens.revoke(operator(), parsed.user, parsed.name)
 
 
-async def _add_robot(services: Any, parsed: argparse.Namespace) -> None:
-    print(await services.robots.add(operator(), parsed.name, in_future(parsed.expires)))
+async def _add_robot(people: Any, parsed: argparse.Namespace) -> None:
+    print(await people.robots.add(operator(), parsed.name, in_future(parsed.expires)))
 
 
-async def _rotate(services: Any, parsed: argparse.Namespace) -> None:
-    print(await services.robots.rotate(operator(), parsed.name, duration(parsed.overlap), in_future(parsed.expires)))
+async def _rotate(people: Any, parsed: argparse.Namespace) -> None:
+    print(await people.robots.rotate(operator(), parsed.name, duration(parsed.overlap), in_future(parsed.expires)))
 
 
-async def _list_robots(services: Any, parsed: argparse.Namespace) -> None:
-    show(parsed, ("name", "state", "created_at"), [(str(robot), robot.state, robot.created_at) for robot in await services.robots.list(parsed.org)])
+async def _list_robots(people: Any, parsed: argparse.Namespace) -> None:
+    show(parsed, ("name", "state", "created_at"), [(str(robot), robot.state, robot.created_at) for robot in await people.robots.list(parsed.org)])
 
 
-async def _enable(services: Any, parsed: argparse.Namespace) -> None:
-    await services.robots.set_state(operator(), parsed.name, True)
+async def _enable(people: Any, parsed: argparse.Namespace) -> None:
+    await people.robots.set_state(operator(), parsed.name, True)
 
 
-async def _disable(services: Any, parsed: argparse.Namespace) -> None:
-    await services.robots.set_state(operator(), parsed.name, False)
+async def _disable(people: Any, parsed: argparse.Namespace) -> None:
+    await people.robots.set_state(operator(), parsed.name, False)
 
 
-async def _delete(services: Any, parsed: argparse.Namespace) -> None:
-    await services.robots.delete(operator(), parsed.name)
+async def _delete(people: Any, parsed: argparse.Namespace) -> None:
+    await people.robots.delete(operator(), parsed.name)

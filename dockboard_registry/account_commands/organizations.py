@@ -58,50 +58,50 @@ def _user(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("user", metavar="USER", help="name of the user")
 
 
-async def _add_org(services: Any, parsed: argparse.Namespace) -> None:
-    await services.organizations.add(operator(), parsed.name, parsed.owner, adopt=True)
+async def _add_org(people: Any, parsed: argparse.Namespace) -> None:
+    await people.organizations.add(operator(), parsed.name, parsed.owner, adopt=True)
 
 
-async def _list_orgs(services: Any, parsed: argparse.Namespace) -> None:
-    found = await pages(services.organizations.list)
+async def _list_orgs(people: Any, parsed: argparse.Namespace) -> None:
+    found = await pages(people.organizations.list)
     show(parsed, ("name", "created_at"), [(item.name, item.created_at) for item in found])
 
 
-async def _delete_org(services: Any, parsed: argparse.Namespace) -> None:
-    await services.organizations.delete(operator(), parsed.org)
+async def _delete_org(people: Any, parsed: argparse.Namespace) -> None:
+    await people.organizations.delete(operator(), parsed.org)
 
 
-async def _add_member(services: Any, parsed: argparse.Namespace) -> None:
-    await services.organizations.set_member(operator(), parsed.org, parsed.user, parsed.role)
+async def _add_member(people: Any, parsed: argparse.Namespace) -> None:
+    await people.organizations.set_member(operator(), parsed.org, parsed.user, parsed.role)
 
 
-async def _remove_member(services: Any, parsed: argparse.Namespace) -> None:
-    await services.organizations.remove_member(operator(), parsed.org, parsed.user)
+async def _remove_member(people: Any, parsed: argparse.Namespace) -> None:
+    await people.organizations.remove_member(operator(), parsed.org, parsed.user)
 
 
-async def _list_members(services: Any, parsed: argparse.Namespace) -> None:
-    show(parsed, ("user", "role", "since_at"), await services.organizations.members(parsed.org))
+async def _list_members(people: Any, parsed: argparse.Namespace) -> None:
+    show(parsed, ("user", "role", "since_at"), await people.organizations.members(parsed.org))
 
 
-async def _add_team(services: Any, parsed: argparse.Namespace) -> None:
-    await services.teams.add(operator(), parsed.org, parsed.team)
+async def _add_team(people: Any, parsed: argparse.Namespace) -> None:
+    await people.teams.add(operator(), parsed.org, parsed.team)
 
 
-async def _list_teams(services: Any, parsed: argparse.Namespace) -> None:
-    show(parsed, ("name", "members"), [(str(team), team.members) for team in await services.teams.list(parsed.org)])
+async def _list_teams(people: Any, parsed: argparse.Namespace) -> None:
+    show(parsed, ("name", "members"), [(str(team), team.members) for team in await people.teams.list(parsed.org)])
 
 
-async def _delete_team(services: Any, parsed: argparse.Namespace) -> None:
-    await services.teams.delete(operator(), parsed.org, parsed.team)
+async def _delete_team(people: Any, parsed: argparse.Namespace) -> None:
+    await people.teams.delete(operator(), parsed.org, parsed.team)
 
 
-async def _join_team(services: Any, parsed: argparse.Namespace) -> None:
-    await services.teams.add_member(operator(), parsed.org, parsed.team, parsed.user)
+async def _join_team(people: Any, parsed: argparse.Namespace) -> None:
+    await people.teams.add_member(operator(), parsed.org, parsed.team, parsed.user)
 
 
-async def _leave_team(services: Any, parsed: argparse.Namespace) -> None:
-    await services.teams.remove_member(operator(), parsed.org, parsed.team, parsed.user)
+async def _leave_team(people: Any, parsed: argparse.Namespace) -> None:
+    await people.teams.remove_member(operator(), parsed.org, parsed.team, parsed.user)
 
 
-async def _list_team(services: Any, parsed: argparse.Namespace) -> None:
-    show(parsed, ("user",), [(user,) for user in await services.teams.members(parsed.org, parsed.team)])
+async def _list_team(people: Any, parsed: argparse.Namespace) -> None:
+    show(parsed, ("user",), [(user,) for user in await people.teams.members(parsed.org, parsed.team)])

@@ -44,59 +44,59 @@ def _profile_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--full-name", metavar="TEXT", help="name as people write it")
 
 
-async def _add(services: Any, parsed: argparse.Namespace) -> None:
+async def _add(people: Any, parsed: argparse.Namespace) -> None:
     profile = Profile(parsed.email, parsed.full_name)
-    await services.accounts.add(operator(), parsed.name, password(parsed), profile, parsed.admin, adopt=True)
+    await people.accounts.add(operator(), parsed.name, password(parsed), profile, parsed.admin, adopt=True)
 
 
-async def _invite(services: Any, parsed: argparse.Namespace) -> None:
+async def _invite(people: Any, parsed: argparse.Namespace) -> None:
     """Again for somebody who has not answered yet: the token that was printed before counts no more."""
     try:
-        waiting = (await services.accounts.get(parsed.name)).state == INVITED
+        waiting = (await people.accounts.get(parsed.name)).state == INVITED
     except AccountUnknown:
         waiting = False
     if not waiting:
-        await services.accounts.add(operator(), parsed.name, None, Profile(parsed.email, parsed.full_name), parsed.admin, adopt=True)
-    print(await services.one_time.make(operator(), parsed.name, INVITE))
+        await people.accounts.add(operator(), parsed.name, None, Profile(parsed.email, parsed.full_name), parsed.admin, adopt=True)
+    print(await people.one_time.make(operator(), parsed.name, INVITE))
 
 
-async def _import(services: Any, parsed: argparse.Namespace) -> int:
-    found = await services.accounts.import_htpasswd(operator(), parsed.htpasswd.read_text("utf-8", "replace"))
+async def _import(people: Any, parsed: argparse.Namespace) -> int:
+    found = await people.accounts.import_htpasswd(operator(), parsed.htpasswd.read_text("utf-8", "replace"))
     for number, name, why in found.refused:
         print(f"{parsed.htpasswd}:{number}: {name!a}: {why}", file=sys.stderr)
     print(f"{len(found.added)} accounts made, {len(found.refused)} refused")
     return REFUSED if found.refused else 0
 
 
-async def _list(services: Any, parsed: argparse.Namespace) -> None:
-    people = await pages(services.accounts.list)
+async def _list(people: Any, parsed: argparse.Namespace) -> None:
+    found = await pages(people.accounts.list)
     names = ("name", "state", "administrator", "email", "created_at", "last_seen_at")
-    show(parsed, names, [[getattr(person, name) for name in names] for person in people])
+    show(parsed, names, [[getattr(person, name) for name in names] for person in found])
 
 
-async def _enable(services: Any, parsed: argparse.Namespace) -> None:
-    await services.accounts.set_state(operator(), parsed.name, True)
+async def _enable(people: Any, parsed: argparse.Namespace) -> None:
+    await people.accounts.set_state(operator(), parsed.name, True)
 
 
-async def _disable(services: Any, parsed: argparse.Namespace) -> None:
-    await services.accounts.set_state(operator(), parsed.name, False)
+async def _disable(people: Any, parsed: argparse.Namespace) -> None:
+    await people.accounts.set_state(operator(), parsed.name, False)
 
 
-async def _promote(services: Any, parsed: argparse.Namespace) -> None:
-    await services.accounts.set_administrator(operator(), parsed.name, True)
+async def _promote(people: Any, parsed: argparse.Namespace) -> None:
+    await people.accounts.set_administrator(operator(), parsed.name, True)
 
 
-async def _demote(services: Any, parsed: argparse.Namespace) -> None:
-    await services.accounts.set_administrator(operator(), parsed.name, False)
+async def _demote(people: Any, parsed: argparse.Namespace) -> None:
+    await people.accounts.set_administrator(operator(), parsed.name, False)
 
 
-async def _passwd(services: Any, parsed: argparse.Namespace) -> None:
-    await services.accounts.set_password(operator(), parsed.name, password(parsed))
+async def _passwd(people: Any, parsed: argparse.Namespace) -> None:
+    await people.accounts.set_password(operator(), parsed.name, password(parsed))
 
 
-async def _reset(services: Any, parsed: argparse.Namespace) -> None:
-    print(await services.one_time.make(operator(), parsed.name, RESET))
+async def _reset(people: Any, parsed: argparse.Namespace) -> None:
+    print(await people.one_time.make(operator(), parsed.name, RESET))
 
 
-async def _delete(services: Any, parsed: argparse.Namespace) -> None:
-    await services.accounts.delete(operator(), parsed.name)
+async def _delete(people: Any, parsed: argparse.Namespace) -> None:
+    await people.accounts.delete(operator(), parsed.name)

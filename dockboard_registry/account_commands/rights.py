@@ -57,42 +57,42 @@ def _pattern(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("pattern", metavar="PATTERN", help=help)
 
 
-async def _set(services: Any, parsed: argparse.Namespace) -> None:
+async def _set(people: Any, parsed: argparse.Namespace) -> None:
     if parsed.visibility is None and parsed.description is None:
         raise FieldInvalid("there is nothing to change", "say --public, --private or --description TEXT")
     if parsed.visibility is not None:
-        await services.repository_settings.set_visibility(operator(), parsed.name, parsed.visibility)
+        await people.repository_settings.set_visibility(operator(), parsed.name, parsed.visibility)
     if parsed.description is not None:
-        await services.repository_settings.set_description(operator(), parsed.name, parsed.description)
+        await people.repository_settings.set_description(operator(), parsed.name, parsed.description)
 
 
-async def _default(services: Any, parsed: argparse.Namespace) -> None:
-    await services.repository_settings.set_default(operator(), parsed.namespace, parsed.visibility)
+async def _default(people: Any, parsed: argparse.Namespace) -> None:
+    await people.repository_settings.set_default(operator(), parsed.namespace, parsed.visibility)
 
 
-async def _list(services: Any, parsed: argparse.Namespace) -> None:
-    show(parsed, ("name", "visibility", "description", "created_at"), await pages(services.repository_settings.list))
+async def _list(people: Any, parsed: argparse.Namespace) -> None:
+    show(parsed, ("name", "visibility", "description", "created_at"), await pages(people.repository_settings.list))
 
 
-async def _add_grant(services: Any, parsed: argparse.Namespace) -> None:
-    await services.grants.add(operator(), parsed.pattern, parsed.holder, parsed.right)
+async def _add_grant(people: Any, parsed: argparse.Namespace) -> None:
+    await people.grants.add(operator(), parsed.pattern, parsed.holder, parsed.right)
 
 
-async def _remove_grant(services: Any, parsed: argparse.Namespace) -> None:
-    await services.grants.remove(operator(), parsed.pattern, parsed.holder)
+async def _remove_grant(people: Any, parsed: argparse.Namespace) -> None:
+    await people.grants.remove(operator(), parsed.pattern, parsed.holder)
 
 
-async def _list_grants(services: Any, parsed: argparse.Namespace) -> None:
-    show(parsed, ("pattern", "right", "holder", "created_at"), await services.grants.list(parsed.namespace))
+async def _list_grants(people: Any, parsed: argparse.Namespace) -> None:
+    show(parsed, ("pattern", "right", "holder", "created_at"), await people.grants.list(parsed.namespace))
 
 
-async def _explain(services: Any, parsed: argparse.Namespace) -> int:
+async def _explain(people: Any, parsed: argparse.Namespace) -> int:
     action = access.action(parsed.action)
-    known = await services.principals.named(parsed.who)
+    known = await people.principals.named(parsed.who)
     if parsed.repository == access.REGISTRY.name:
         object = access.REGISTRY
     else:
-        object = (await services.principals.facts(repository_name(parsed.repository))).object
+        object = (await people.principals.facts(repository_name(parsed.repository))).object
     decision, steps = access.explain(known.principal, action, object)
     if parsed.json:
         print(json.dumps({"allowed": decision.allowed, "reason": decision.reason, "steps": steps}, indent=2))

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..errors import FieldInvalid
 
-# Work on the services (app.Services), with what the command line said; the outcome is the exit status.
+# Work on people.People, with what the command line said; the outcome is the exit status.
 Work = Callable[[Any, argparse.Namespace], Awaitable[int | None]]
 Run = Callable[[argparse.Namespace, Work], int]
 

@@ -1,12 +1,14 @@
 """Who did what to which object, from where, and when: written in the transaction of the change itself, so that neither is without the other."""
 
 import json
+import secrets
+import time
 from typing import Any, NamedTuple
 
 from ..db import Database, Tx, now
-from .repositories import new_id
 
 _MOST_DETAIL, _MOST_OBJECT = 4000, 400
+_RANDOM_BITS = 11
 _LIST = (
     "SELECT id, happened_at, actor, address, action, object, detail FROM audit"
     " WHERE id < ? AND happened_at >= ? AND (? = '' OR actor = ?) AND (? = '' OR action = ?) AND (? = '' OR object = ?)"
@@ -39,10 +41,14 @@ def note(tx: Tx, actor: Actor, action: str, object: str, **detail: Any) -> None:
     text = json.dumps(detail, ensure_ascii=False)
     if len(text) > _MOST_DETAIL:
         text = json.dumps({"omitted": len(text)})
-    tx.run(
-        "INSERT INTO audit (id, happened_at, actor, address, action, object, detail) VALUES (?, ?, ?, ?, ?, ?, ?)",
-        *(new_id(), now(), actor.name[:160], actor.address[:64], action, object[:_MOST_OBJECT], text),
-    )
+    event = now(), actor.name[:160], actor.address[:64], action, object[:_MOST_OBJECT], text
+    while not tx.insert("INSERT INTO audit (id, happened_at, actor, address, action, object, detail) VALUES (?, ?, ?, ?, ?, ?, ?)", _id(), *event):
+        pass  # another process wrote in the same microsecond, and had the same bits
+
+
+def _id() -> int:
+    """Microseconds since 1970, then random bits: the order of ids is that of events."""
+    return time.time_ns() // 1000 << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS)
 
 
 class Audit:
