@@ -12,11 +12,12 @@ from .db import DatabaseBusy, DatabaseFailed, DatabaseFull
 from .db.copy import Copy, CopyReport, shared_tables
 from .db.engines import Engine, engine
 from .db.observer import Observer
-from .domain import access, settings
+from .domain import settings
 from .domain.blobs import Blobs
 from .domain.check import Checker, CheckReport
 from .domain.collect import Collector, GcReport
 from .domain.manifests import Manifests
+from .domain.principals import Principals
 from .domain.referrers import Referrers
 from .domain.repositories import Repositories
 from .domain.tags import Tags
@@ -39,7 +40,7 @@ class Services:
         self.metrics = metrics
         self.db = engine(config.database_place).open(config.database.connections, metrics.database if metrics else Observer())
         self.storage = FilesystemStorage(config.storage.root, config.storage.reserve)
-        self.anonymous = access.anonymous(config.auth.anonymous or "push")
+        self.principals = Principals(self.db, config.auth.anonymous)
         gc = config.gc
         self.repositories = Repositories(self.db)
         self.tags = Tags(self.db)
@@ -49,14 +50,28 @@ class Services:
         self.uploads = Uploads(self.db, self.storage, epoch, config.server.open_uploads)
         self.collector = Collector(self.db, self.storage, gc.grace, gc.lease, gc.upload_expiry, gc.interval)
         self.checker = Checker(self.db, self.storage)
-        self._auth = config.auth
+        self._auth, self._external_url = config.auth, config.server.external_url
+
+    @functools.cached_property
+    def gate(self):
+        """Who asks, and may they (web.gate.Gate); of no use to commands, which have no requests."""
+        from .web.gate import Gate
+
+        return Gate(self, self._external_url, self._auth.anonymous)
 
     @functools.cached_property
     def people(self):
         """Accounts and what belongs to them (people.People). Their modules are read now: a start is quicker without them."""
         from .people import People
 
-        return People(self.db, self._auth)
+        return People(self.db, self._auth, self.principals)
+
+    @functools.cached_property
+    def credentials(self):
+        """Who shows what (web.credentials.Credentials), read as late as accounts are."""
+        from .web.credentials import Credentials
+
+        return Credentials(self.people, self.gate.service)
 
     def close(self) -> None:
         """Wait for what was begun, then close database and store."""

@@ -13,6 +13,7 @@ from .domain.passwords import Passwords
 from .domain.principals import Principals
 from .domain.repository_settings import RepositorySettings
 from .domain.robots import Robots
+from .domain.signing_keys import SigningKeys
 from .domain.teams import Teams
 from .domain.throttle import Throttle
 
@@ -20,16 +21,16 @@ from .domain.throttle import Throttle
 class People:
     """All that concerns who there is and what they may do."""
 
-    def __init__(self, db: Database, config: AuthConfig):
+    def __init__(self, db: Database, config: AuthConfig, principals: Principals):
         self.passwords = Passwords()
-        self.principals = Principals(db, config.anonymous)
+        self.principals = principals
         self.accounts = Accounts(db, self.passwords, config.quarantine)
         self.one_time = OneTimeTokens(db, self.passwords)
         self.organizations, self.teams = Organizations(db, config.quarantine), Teams(db)
         self.grants, self.robots, self.tokens = Grants(db), Robots(db), AccessTokens(db)
         self.logins = Logins(db, self.passwords, Throttle(db))
         self.repository_settings = RepositorySettings(db)
-        self.audit = Audit(db)
+        self.audit, self.signing_keys = Audit(db), SigningKeys(db)
 
     async def prepare(self) -> None:
         """Load the code that passwords need, where there are accounts: later the file that it is in may be another one."""

@@ -147,3 +147,6 @@ CREATE INDEX audit_object ON audit (object, id);
 
 ALTER TABLE repositories ADD COLUMN visibility VARCHAR(16);
 ALTER TABLE repositories ADD COLUMN description VARCHAR(4000);
+
+-- user:ID or robot:ID of whoever began the upload, and nobody else goes on with it; NULL: everyone, without credentials.
+ALTER TABLE uploads ADD COLUMN owner VARCHAR(64);

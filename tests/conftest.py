@@ -23,7 +23,8 @@ def deploy(request):
 @pytest.fixture(scope="module")
 def registry(deploy, tmp_path_factory):
     """A running registry with two workers in all, shared by the tests of one module."""
-    registry = deploy(tmp_path_factory.mktemp("registry") / "data").start()
+    # Said in words, since some tests send what proxies add to a request, and then nobody is local.
+    registry = deploy(tmp_path_factory.mktemp("registry") / "data", auth_anonymous="push").start()
     try:
         yield registry
     finally:

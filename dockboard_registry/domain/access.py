@@ -77,6 +77,11 @@ class Principal(NamedTuple):
     everyone: str = "none"
     open: bool = False
 
+    @property
+    def holder(self) -> str | None:
+        """Whom something belongs to that this principal begins: an id, since names may change hands; None for everyone."""
+        return None if self.kind == ANONYMOUS else f"{self.kind}:{self.id}"
+
     def __str__(self) -> str:
         return f"{self.kind} {self.name}".rstrip()
 

@@ -12,7 +12,7 @@ import string
 import zlib
 from typing import NamedTuple
 
-from ..db import Database, Tx, now
+from ..db import Database, Row, Tx, now
 from ..errors import AccountUnknown, ChangeRefused, FieldInvalid
 from ..names import account_name
 from . import accounts, audit, patterns
@@ -37,9 +37,8 @@ _USE_NOTED_MS = 60_000
 _MOST_TEXT = 4000
 _TOKENS = "SELECT id, name, hint, patterns, actions, created_at, expires_at, last_used_at, last_used_from, revoked_at FROM access_tokens"
 _OF_HOLDER = f"{_TOKENS} WHERE holder_kind = ? AND holder_id = ? ORDER BY id"
-_BY_DIGEST = (
-    f"SELECT {VALUE}, id, holder_kind, holder_id, digest, patterns, actions, expires_at, last_used_at, revoked_at FROM access_tokens WHERE digest = ?"
-)
+_SHOWN = f"SELECT {VALUE}, id, holder_kind, holder_id, digest, patterns, actions, expires_at, last_used_at, revoked_at FROM access_tokens"
+_BY_DIGEST, _BY_ID = f"{_SHOWN} WHERE digest = ?", f"{_SHOWN} WHERE id = ?"
 
 
 class Token(NamedTuple):
@@ -71,6 +70,11 @@ class Shown(NamedTuple):
     holder_id: int
     scope: tuple[Entry, ...] | None
     last_used_at: int | None
+    expires_at: int | None
+
+    @property
+    def expired(self) -> bool:
+        return self.expires_at is not None and self.expires_at <= now()
 
 
 def make_secret(prefix: str) -> str:
@@ -155,12 +159,12 @@ class AccessTokens:
             return 0, None
         wanted = digest(secret)
         row = await self._db.read(lambda tx: tx.one(_BY_DIGEST, wanted))
-        if row is None or not hmac.compare_digest(row[4], wanted):
-            return 0, None
-        value, id, kind, holder_id, _, given_patterns, given_actions, expires_at, last_used_at, revoked_at = row
-        if revoked_at is not None or (expires_at is not None and expires_at <= now()):
-            return value, None
-        return value, Shown(id, kind, holder_id, scope(given_patterns, given_actions), last_used_at)
+        return _shown(row) if row is not None and hmac.compare_digest(row[4], wanted) else (0, None)
+
+    async def get(self, id: int) -> tuple[int, Shown | None]:
+        """The same, of a token whose secret was shown before."""
+        row = await self._db.read(lambda tx: tx.one(_BY_ID, id))
+        return _shown(row) if row is not None else (0, None)
 
     async def used(self, token: Shown, address: str) -> None:
         """Note when and from where, at most once a minute."""
@@ -172,6 +176,12 @@ class AccessTokens:
 
 _GONE = "DELETE FROM access_tokens WHERE holder_kind = ? AND holder_id = ? AND name = ? AND (revoked_at IS NOT NULL OR expires_at <= ?)"
 _REVOKE = "UPDATE access_tokens SET revoked_at = ? WHERE holder_kind = ? AND holder_id = ? AND name = ? AND revoked_at IS NULL"
+
+
+def _shown(row: Row) -> tuple[int, Shown | None]:
+    value, id, kind, holder_id, _, given_patterns, given_actions, expires_at, last_used_at, revoked_at = row
+    token = Shown(id, kind, holder_id, scope(given_patterns, given_actions), last_used_at, expires_at)
+    return value, None if revoked_at is not None or token.expired else token
 
 
 def of_holder(tx: Tx, kind: str, id: int) -> list[Token]:

@@ -1,5 +1,7 @@
 """Logging in with name and password: throttled, as slow for unknown users as for known ones, and with one answer for all that fails."""
 
+from typing import NamedTuple
+
 from ..db import Database, Row, now
 from ..errors import FieldInvalid, Unauthorized
 from ..names import account_name
@@ -7,8 +9,15 @@ from .access import ACTIVE
 from .passwords import Passwords
 from .throttle import Throttle
 
-_FIND = "SELECT id, password, state, last_seen_at FROM users WHERE name = ?"
+_FIND = "SELECT id, password, state, last_seen_at, credential_generation FROM users WHERE name = ?"
 _SEEN_MS = 3600_000
+
+
+class Login(NamedTuple):
+    """A user whose password was right, and the generation of credentials that this password belongs to."""
+
+    id: int
+    generation: int
 
 
 class Logins:
@@ -17,13 +26,13 @@ class Logins:
         self._passwords = passwords
         self._throttle = throttle
 
-    async def check(self, name: str, password: str, address: str) -> int:
-        """The id of the user whose password this is. Raises Unauthorized, TooManyRequests."""
+    async def check(self, name: str, password: str, address: str) -> Login:
+        """The user whose password this is. Raises Unauthorized, TooManyRequests."""
         await self._throttle.check(name, address)
         async with self._passwords.turn():
             # Once more, after waiting: of many guesses at once only as many get further as there are threads.
             await self._throttle.check(name, address)
-            id, stored, state, seen = await self._find(name) or (0, None, "", None)
+            id, stored, state, seen, generation = await self._find(name) or (0, None, "", None, 0)
             verdict = await self._passwords.verify(password, stored)
             if not verdict.right or state != ACTIVE:
                 await self._throttle.failed(name, address)
@@ -34,7 +43,7 @@ class Logins:
             await self._db.write(lambda tx: tx.run("UPDATE users SET password = ? WHERE id = ? AND password = ?", verdict.better, id, stored))
         if seen is None or now() - seen > _SEEN_MS:
             await self._db.write(lambda tx: tx.run("UPDATE users SET last_seen_at = ? WHERE id = ?", now(), id), durable=False)
-        return id
+        return Login(id, generation)
 
     async def _find(self, name: str) -> Row | None:
         """Not every text is compared with names: to MySQL "bob " equals "bob", but its failures would be counted elsewhere."""

@@ -21,17 +21,17 @@ from ..names import algorithm_of
 from ..storage import Storage, StorageError, Upload, UploadBusy, UploadLost, new_key
 from . import blobs, repositories
 
-_FIND = "SELECT id, repository, storage_key, state, size, algorithm, digest, epoch, generation FROM uploads WHERE id = ?"
+_FIND = "SELECT id, repository, storage_key, state, size, algorithm, digest, epoch, generation, owner FROM uploads WHERE id = ?"
 _INSERT = (
-    "INSERT INTO uploads (id, repository, storage_key, state, size, algorithm, digest, epoch, generation, started_at, updated_at)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO uploads (id, repository, storage_key, state, size, algorithm, digest, epoch, generation, owner, started_at,"
+    " updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _REMEMBERED = 1024
 _SAVE_SECONDS = 15
 
 
 class Session(NamedTuple):
-    """One row of uploads: size in bytes, digest of all bytes so far where it is known."""
+    """One row of uploads: size in bytes, digest of all bytes so far where it is known, owner: who may go on with it, None without accounts."""
 
     id: str
     repository: str
@@ -42,6 +42,7 @@ class Session(NamedTuple):
     digest: str | None
     epoch: str | None
     generation: int
+    owner: str | None = None
 
 
 class Uploads:
@@ -54,9 +55,9 @@ class Uploads:
         self._limit = limit
         self._hashers: OrderedDict[str, tuple[int, "hashlib._Hash"]] = OrderedDict()
 
-    async def start(self, repository: str, algorithm: str = "sha256") -> Session:
+    async def start(self, repository: str, algorithm: str = "sha256", owner: str | None = None) -> Session:
         """A new session. Raises TooManyRequests."""
-        session = Session(secrets.token_hex(16), repository, new_key(), "", 0, algorithm, None, None, 0)
+        session = Session(secrets.token_hex(16), repository, new_key(), "", 0, algorithm, None, None, 0, owner)
 
         def insert(tx: Tx) -> None:
             if tx.one("SELECT 1 FROM uploads LIMIT 1 OFFSET ?", self._limit - 1):
@@ -67,10 +68,10 @@ class Uploads:
         await self._db.write(insert, durable=False, repeatable=True)
         return session
 
-    async def find(self, repository: str, id: str) -> Session:
-        """Raises UploadUnknown, for the id of another repository too."""
+    async def find(self, repository: str, id: str, owner: str | None = None) -> Session:
+        """Raises UploadUnknown, for an upload to another repository or by somebody else too."""
         row = await self._db.read(lambda tx: tx.one(_FIND, id))
-        if row is None or row[1] != repository:
+        if row is None or row[1] != repository or row[-1] != owner:
             raise UploadUnknown("there is no such upload in this repository: it was finished, cancelled or has expired")
         return Session(*row)
 
@@ -90,7 +91,7 @@ class Uploads:
         except UploadBusy as error:
             raise UploadRange("another request is writing to this upload") from error
         try:
-            current = await self.find(session.repository, session.id)
+            current = await self.find(session.repository, session.id, session.owner)
             if current.generation != session.generation:
                 raise UploadRange("another request wrote to this upload meanwhile")
         except BaseException:

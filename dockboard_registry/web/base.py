@@ -2,9 +2,7 @@
 
 from urllib.parse import urlencode
 
-from ..domain import access
-from ..errors import Denied, PageInvalid, Unsupported
-from ..names import repository_name
+from ..errors import PageInvalid, Unsupported
 from .messages import Request, Response
 from .metrics import ENDPOINTS
 
@@ -31,15 +29,10 @@ class Endpoint:
             raise Unsupported(f"this resource has no method {method[:16]}", headers={"Allow": allowed})
         return found
 
-    def repository(self, request: Request, name: str, action: str) -> str:
-        """The repository's name once it is well formed and the action permitted. Raises NameInvalid, Denied."""
-        self.authorise(request, action, access.repository(repository_name(name)))
+    async def repository(self, request: Request, name: str, action: str) -> str:
+        """The repository's name once it is well formed and the action permitted. Raises what Gate.admit raises."""
+        await self.services.gate.admit(request, name, action)
         return name
-
-    def authorise(self, request: Request, action: str, object: access.Object) -> None:
-        decision = access.decide(self.services.anonymous, action, object)
-        if not decision.allowed:
-            raise Denied(decision.reason)
 
 
 def page_size(request: Request) -> int:

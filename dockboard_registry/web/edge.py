@@ -148,15 +148,16 @@ class Edge(HTTPServerConnectionDelegate):
         self._connections.discard(stream)
 
     def request(self, method: str, target: str, version: str, headers: HTTPHeaders, stream) -> Request:
-        """The request with its sender and id; X-Forwarded-For and X-Request-Id count only from a configured proxy."""
-        remote = stream.remote
+        """The request with its sender and id; X-Forwarded-For, X-Forwarded-Proto and X-Request-Id count only from a configured proxy."""
+        remote, secure = stream.remote, stream.tls
         self._requests += 1
         id = f"{self._id_prefix}{self._requests:x}"
         if self._proxies and self._trusted(remote):
             remote = self._forwarded_for(headers, remote)
+            secure = secure or headers.get("X-Forwarded-Proto") == "https"
             given = headers.get("X-Request-Id", "")
             id = given if _REQUEST_ID.fullmatch(given) else id
-        return Request(method, target, version, headers, remote, id)
+        return Request(method, target, version, headers, remote, id, secure)
 
     def _forwarded_for(self, headers: HTTPHeaders, remote: str) -> str:
         """The last address in X-Forwarded-For that is not a trusted proxy itself."""

@@ -106,11 +106,11 @@ class EmptyBody:
 
 
 class Request:
-    """One request: raw target (path and query), headers, and who sent it."""
+    """One request: raw target (path and query), headers, and who sent it. secure: by https, as far as this server or a proxy that it trusts knows."""
 
-    __slots__ = ("method", "target", "path", "_query", "_fields", "headers", "remote", "id", "body", "version")
+    __slots__ = ("method", "target", "path", "_query", "_fields", "headers", "remote", "id", "body", "version", "secure")
 
-    def __init__(self, method: str, target: str, version: str, headers: HTTPHeaders, remote: str, id: str):
+    def __init__(self, method: str, target: str, version: str, headers: HTTPHeaders, remote: str, id: str, secure: bool = False):
         self.method = method
         self.target = target
         self.path, _, self._query = target.partition("?")
@@ -119,6 +119,7 @@ class Request:
         self.remote = remote
         self.id = id
         self.version = version
+        self.secure = secure
         self.body: Body | EmptyBody = EmptyBody()
 
     def query_all(self, name: str) -> list[str]:

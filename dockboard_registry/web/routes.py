@@ -4,6 +4,7 @@ from ..errors import NotFound
 from .base import Endpoint
 from .health import Alive, MetricsPage, Ready
 from .messages import decoded
+from .token_server import Token
 from .v2.blobs import Blob
 from .v2.listing import Base, Catalog, ReferrerList, TagList
 from .v2.manifests import Manifest
@@ -18,6 +19,7 @@ class Routes:
         self._fixed = {
             "/healthz": Alive(services),
             "/readyz": Ready(services),
+            "/token": Token(services),
             "/v2": Base(services),
             "/v2/": Base(services),
             "/v2/_catalog": Catalog(services),

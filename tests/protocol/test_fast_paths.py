@@ -30,7 +30,7 @@ CHANGING = re.compile(rb"(?<=\r\nDate: )[^\r]+|(?<=\r\nX-Request-Id: )[^\r]+|(?<
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory):
     """(address with fast paths, address without), with the same content."""
-    settings = {"workers": 1, "server_header_timeout": 2, "server_body_timeout": 2, "server_idle_timeout": 4}
+    settings = {"workers": 1, "auth_anonymous": "push", "server_header_timeout": 2, "server_body_timeout": 2, "server_idle_timeout": 4}
     root = tmp_path_factory.mktemp("pair")
     with Registry(root / "fast", **settings) as fast, Registry(root / "ordinary", server_fast_paths="false", **settings) as ordinary:
         for registry in (fast, ordinary):

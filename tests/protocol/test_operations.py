@@ -29,7 +29,7 @@ NASTY = "/v2/logs/%0d%0aINJECTED%1b[31m%e2%80%a8%c3%a9/tags/list"
 def observed(deploy, tmp_path_factory):
     """A registry with JSON log and metrics, behind which 127.0.0.1 is a trusted proxy."""
     metrics = f"127.0.0.1:{free_port()}"
-    settings = {"log_format": "json", "metrics_listen": metrics, "server_trusted_proxies": ["127.0.0.1/32"]}
+    settings = {"log_format": "json", "metrics_listen": metrics, "server_trusted_proxies": ["127.0.0.1/32"], "auth_anonymous": "push"}
     registry = deploy(tmp_path_factory.mktemp("observed") / "data", **settings)
     registry.metrics = metrics
     with registry:

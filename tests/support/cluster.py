@@ -20,7 +20,8 @@ class Cluster(Running):
     """
 
     def __init__(self, root: Path, workers: int = 1, **settings: object) -> None:
-        first = Registry(root, workers, database="mysql", **settings)
+        # Through nginx nobody is local, so what everyone may do has to be said.
+        first = Registry(root, workers, database="mysql", **{"auth_anonymous": "push", **settings})
         self.nodes = [first, *(first.sibling() for _ in range(NODES - 1))]
         for node in self.nodes:
             node.log = first.log  # each line is appended in one write

@@ -15,7 +15,7 @@ class Blob(Endpoint):
     streams = True
 
     async def get(self, request: Request, name: str, digest: str) -> Response:
-        repository = self.repository(request, name, PULL)
+        repository = await self.repository(request, name, PULL)
         source = await self.services.blobs.open(repository, parse_digest(digest))
         try:
             return await self._answer(request, digest, source)
@@ -43,14 +43,14 @@ class Blob(Endpoint):
         return Response(status, headers, body)
 
     async def head(self, request: Request, name: str, digest: str) -> Response:
-        repository = self.repository(request, name, PULL)
+        repository = await self.repository(request, name, PULL)
         found = await self.services.blobs.promise(repository, parse_digest(digest))
         if not_modified(request, digest):
             return Response(304, _headers(digest))
         return Response(200, _headers(digest), length=found.size)
 
     async def delete(self, request: Request, name: str, digest: str) -> Response:
-        repository = self.repository(request, name, DELETE)
+        repository = await self.repository(request, name, DELETE)
         await self.services.blobs.delete(repository, parse_digest(digest))
         return Response(202)
 

@@ -2,7 +2,7 @@
 
 import json
 
-from ...domain.access import CATALOG, PULL, REGISTRY
+from ...domain.access import CATALOG, PULL
 from ...domain.documents import OCI_INDEX
 from ...names import digest as parse_digest
 from ..base import Endpoint, document, next_page, page_size
@@ -10,11 +10,12 @@ from ..messages import Request, Response
 
 
 class Base(Endpoint):
-    """/v2/: does this registry speak the API?"""
+    """/v2/: does this registry speak the API, and where do clients log in?"""
 
     name = "base"
 
     async def get(self, request: Request) -> Response:
+        await self.services.gate.enter(request)
         return document(200, b"{}")
 
     head = get
@@ -26,7 +27,7 @@ class Catalog(Endpoint):
     name = "catalog"
 
     async def get(self, request: Request) -> Response:
-        self.authorise(request, CATALOG, REGISTRY)
+        await self.services.gate.admit_to_registry(request, CATALOG)
         size = page_size(request)
         names = await self.services.repositories.catalog(request.query("last") or "", size + 1) if size else []
         return _page(request, "repositories", names, size, {})
@@ -40,7 +41,7 @@ class TagList(Endpoint):
     name = "tags"
 
     async def get(self, request: Request, name: str) -> Response:
-        repository = self.repository(request, name, PULL)
+        repository = await self.repository(request, name, PULL)
         size = page_size(request)
         names = await self.services.tags.list(repository, request.query("last") or "", size + 1)
         return _page(request, "tags", names, size, {"name": repository})
@@ -61,7 +62,7 @@ class ReferrerList(Endpoint):
     name = "referrers"
 
     async def get(self, request: Request, name: str, digest: str) -> Response:
-        repository = self.repository(request, name, PULL)
+        repository = await self.repository(request, name, PULL)
         subject = parse_digest(digest)
         artifact_type = request.query("artifactType") or None
         found, after = await self.services.referrers.list(

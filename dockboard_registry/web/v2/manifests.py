@@ -16,7 +16,7 @@ class Manifest(Endpoint):
     name = "manifest"
 
     async def get(self, request: Request, name: str, reference: str) -> Response:
-        repository = self.repository(request, name, PULL)
+        repository = await self.repository(request, name, PULL)
         found = await self.services.manifests.get(repository, Reference.parse(reference))
         headers = {
             "Content-Type": found.media_type,
@@ -30,7 +30,7 @@ class Manifest(Endpoint):
     head = get
 
     async def put(self, request: Request, name: str, reference: str) -> Response:
-        repository = self.repository(request, name, PUSH)
+        repository = await self.repository(request, name, PUSH)
         wanted = Reference.parse(reference)
         tags = [parse_tag(text) for value in request.query_all("tag") for text in value.split(",")]
         if len(tags) > _TAGS:
@@ -46,7 +46,7 @@ class Manifest(Endpoint):
         return Response(201, headers)
 
     async def delete(self, request: Request, name: str, reference: str) -> Response:
-        repository = self.repository(request, name, DELETE)
+        repository = await self.repository(request, name, DELETE)
         wanted = Reference.parse(reference)
         if wanted.tag:
             await self.services.tags.delete(repository, wanted.tag)

@@ -23,23 +23,24 @@ class Uploads(Endpoint):
     streams = True
 
     async def post(self, request: Request, name: str) -> Response:
-        repository = self.repository(request, name, PUSH)
+        principal = await self.services.gate.admit(request, repository := name, PUSH)
         mount, digest = request.query("mount"), request.query("digest")
-        if mount is not None and await self._mount(request, repository, mount):
+        if mount is not None and await self._mount(request, repository, mount, principal.open):
             return _created(repository, mount)
         if digest is None:
             algorithm = parse_algorithm(request.query("digest-algorithm") or "sha256")
             await request.body.read_all(0)
-            return _state(202, await self.services.uploads.start(repository, algorithm))
-        session = await self.services.uploads.start(repository, algorithm_of(parse_digest(digest)))
+            return _state(202, await self.services.uploads.start(repository, algorithm, principal.holder))
+        session = await self.services.uploads.start(repository, algorithm_of(parse_digest(digest)), principal.holder)
         return await _finish(self, request, session, digest, keep=False)
 
-    async def _mount(self, request: Request, repository: str, digest: str) -> bool:
+    async def _mount(self, request: Request, repository: str, digest: str, anywhere: bool) -> bool:
+        """False where there is no such blob, or nothing from which whoever asks may pull it. anywhere: all repositories are everyone's."""
         source = request.query("from")
         if not is_digest(digest):
             raise DigestInvalid("the digest to mount is not a digest that the registry knows")
-        if source is not None:
-            self.repository(request, source, PULL)
+        if not (anywhere if source is None else await self.services.gate.may(request, source, PULL)):
+            return False
         return await self.services.blobs.mount(repository, digest, source)
 
 
@@ -70,7 +71,8 @@ class Upload(Endpoint):
         return Response(204)
 
     async def _session(self, request: Request, name: str, id: str) -> Session:
-        return await self.services.uploads.find(self.repository(request, name, PUSH), id)
+        principal = await self.services.gate.admit(request, name, PUSH)
+        return await self.services.uploads.find(name, id, principal.holder)
 
 
 async def _finish(endpoint: Endpoint, request: Request, session: Session, digest: str, keep: bool) -> Response:
@@ -120,7 +122,7 @@ async def _with_state(endpoint: Endpoint, session: Session, error: Exception) ->
     """The error; where another request was faster, with the state that this one has to go on from. Raises UploadUnknown."""
     if not isinstance(error, UploadRange):
         return error
-    return _out_of_range(await endpoint.services.uploads.find(session.repository, session.id), error.cause)
+    return _out_of_range(await endpoint.services.uploads.find(session.repository, session.id, session.owner), error.cause)
 
 
 async def _receive(endpoint: Endpoint, request: Request, writer: Writer, length: int | None) -> None:

@@ -1,0 +1,203 @@
+"""What a request shows of who it is from: Basic with a password, an access token or a robot's secret, or Bearer with a signed token.
+
+Remembered is what took long to find out: which account a password was right for, which access token a secret is, what a signed token says.
+Whether that still counts is asked with each request, under the counter of changes that the request has read.
+"""
+
+import asyncio
+import base64
+import binascii
+import hmac
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import Hashable
+from typing import Any, NamedTuple
+
+from ..db import DatabaseBusy, DatabaseFailed, DatabaseFull, now
+from ..domain import access_tokens, signed_tokens
+from ..domain.access import ACTIVE, ANONYMOUS, USER, narrowed
+from ..domain.access_tokens import Shown
+from ..domain.signed_tokens import ACCESS, REFRESH, Claims, Holder, Subject
+from ..errors import Unauthorized
+from .gate import Caller
+
+_PASSWORD_SECONDS = 60.0
+_USE_NOTED_MS = 60_000
+_REMEMBERED = 10_000
+_LONGEST = 8 << 10
+
+
+class Memory(OrderedDict):
+    """A bounded dictionary that forgets what was put in first."""
+
+    def keep(self, key: Hashable, value: Any) -> None:
+        self[key] = value
+        if len(self) > _REMEMBERED:
+            self.popitem(last=False)
+
+
+class Login(NamedTuple):
+    """A password that was right for this generation of the user's credentials. until: as time.monotonic."""
+
+    id: int
+    generation: int
+    until: float
+
+
+class Bearer(NamedTuple):
+    """A signed token that was read, and the key that it was signed with."""
+
+    claims: Claims
+    key: bytes
+
+
+class Credentials:
+    """One worker's. audience: what signed tokens have to be for."""
+
+    def __init__(self, people, audience: str):
+        self._people = people
+        self._audience = audience
+        self._process_key = secrets.token_bytes(32)
+        self._logins: Memory = Memory()
+        self._secrets: Memory = Memory()
+        self._tokens: Memory = Memory()
+        self._bearers: Memory = Memory()
+        self._noted: Memory = Memory()
+        self._pending: dict[bytes, asyncio.Future] = {}
+        self._background: set[asyncio.Future] = set()
+
+    async def caller(self, header: str, address: str, value: int) -> Caller | None:
+        """Who shows this Authorization header; None where a password was checked just now: ask again, with fresh facts.
+
+        Raises Unauthorized, TooManyRequests.
+        """
+        scheme, _, shown = header.partition(" ")
+        if scheme.lower() == "bearer":
+            return await self._bearer(shown.strip(), value)
+        holder = await self.shown(header, address, value)
+        return holder and Caller(holder.principal, holder.principal)
+
+    async def shown(self, header: str, address: str, value: int) -> Holder | None:
+        """The same for an Authorization header of the kind Basic only."""
+        scheme, _, text = header.partition(" ")
+        if scheme.lower() != "basic":
+            raise Unauthorized("the Authorization header is of a kind that does not count here")
+        return await self.basic(*decoded(text.strip()), address, value)
+
+    async def basic(self, name: str, password: str, address: str, value: int) -> Holder | None:
+        """The user or robot with this password, access token or secret; None and errors as for `caller`."""
+        key = self._fingerprint(name, password)
+        if access_tokens.is_secret(password):
+            return await self._by_secret(key, password, address, value, name)
+        login = self._logins.get(key)
+        if login is None or login.until < time.monotonic():
+            return await self._log_in(key, name, password, address)
+        holder = await self._holder(Subject(USER, login.id, login.generation), value)
+        if holder is None:
+            del self._logins[key]
+            return await self._log_in(key, name, password, address)
+        return holder
+
+    async def refreshed(self, token: str, address: str, value: int) -> Holder:
+        """Whose refresh token this is: a signed one, or an access token or a secret. Raises Unauthorized."""
+        if access_tokens.is_secret(token):
+            return await self._by_secret(self._fingerprint("", token), token, address, value)
+        claims, _ = signed_tokens.read(token, await self._people.signing_keys.valid(value), self._audience, REFRESH)
+        holder = await self._holder(claims.subject, value)
+        if holder is None:
+            raise Unauthorized("the login has ended", "log in again")
+        return holder
+
+    async def _bearer(self, token: str, value: int) -> Caller:
+        keys = await self._people.signing_keys.valid(value)
+        known = self._bearers.get(token)
+        if known is None or known.key not in keys:
+            known = Bearer(*signed_tokens.read(token, keys, self._audience, ACCESS))
+            self._bearers.keep(token, known)
+        claims = known.claims
+        holder = await self._holder(claims.subject, value) if claims.expires_at > time.time() else None
+        if holder is None:
+            raise Unauthorized("the token has expired, or does not count any more", "ask the token server for a new one")
+        return Caller(narrowed(holder.principal, claims.scope), holder.principal)
+
+    async def _holder(self, subject: Subject, value: int) -> Holder | None:
+        """The account as it is now, if it is active and its credentials are those of that time."""
+        if subject.kind == ANONYMOUS:
+            return Holder(self._people.principals.anonymous(value), subject)
+        known = await self._people.principals.get(subject.kind, subject.id, value)
+        if known is None or known.generation != subject.generation or known.principal.state != ACTIVE:
+            return None
+        if subject.token_id is None:
+            return Holder(known.principal, subject)
+        token = await self._token(subject.token_id, value)
+        if token is None or (token.holder_kind, token.holder_id) != (subject.kind, subject.id):
+            return None
+        return Holder(narrowed(known.principal, token.scope), subject)
+
+    async def _by_secret(self, key: bytes, secret: str, address: str, value: int, name: str | None = None) -> Holder:
+        """The holder of an access token or secret; where a name is given it has to be theirs. Never throttled. Raises Unauthorized."""
+        id = self._secrets.get(key)
+        if id is None:
+            found_at, token = await self._people.tokens.find(secret)
+            if token is None:
+                raise Unauthorized("the access token is not one of this registry, was revoked or has expired")
+            id = token.id
+            self._secrets.keep(key, id)
+            self._tokens.keep(id, (found_at, token))
+        token = await self._token(id, value)
+        known = token and await self._people.principals.get(token.holder_kind, token.holder_id, value)
+        if not known or known.principal.state != ACTIVE or name not in (None, known.principal.name):
+            raise Unauthorized("the access token does not count any more, or is not one of this user")
+        self._note(token, address)
+        subject = Subject(token.holder_kind, token.holder_id, known.generation, token.id)
+        return Holder(narrowed(known.principal, token.scope), subject)
+
+    async def _token(self, id: int, value: int) -> Shown | None:
+        """An access token as of this value of the counter, if it counts."""
+        found_at, token = self._tokens.get(id, (-1, None))
+        if found_at != value:
+            found_at, token = await self._people.tokens.get(id)
+            self._tokens.keep(id, (found_at, token))
+        return None if token is None or token.expired else token
+
+    async def _log_in(self, key: bytes, name: str, password: str, address: str) -> None:
+        """Check a password, and remember that it was right. Of requests that show the same at once one does the work."""
+        if key not in self._pending:
+            work = self._pending[key] = asyncio.ensure_future(self._people.logins.check(name, password, address))
+            work.add_done_callback(lambda _: self._pending.pop(key, None))
+        login = await asyncio.shield(self._pending[key])
+        self._logins.keep(key, Login(login.id, login.generation, time.monotonic() + _PASSWORD_SECONDS))
+
+    def _fingerprint(self, name: str, password: str) -> bytes:
+        """What a pair is remembered by, and nothing that tells it: no two pairs give the same message."""
+        first, second = name.encode("utf-8", "surrogatepass"), password.encode("utf-8", "surrogatepass")
+        return hmac.digest(self._process_key, b"basic %d %d " % (len(first), len(second)) + first + second, "sha256")
+
+    def _note(self, token: Shown, address: str) -> None:
+        """Say when and from where the token was used, at most once a minute, and beside the request: an answer needs no room on the disk."""
+        at = now()
+        if at - self._noted.get(token.id, token.last_used_at or 0) > _USE_NOTED_MS:
+            self._noted.keep(token.id, at)
+            work = asyncio.ensure_future(self._used(token, address))
+            self._background.add(work)
+            work.add_done_callback(self._background.discard)
+
+    async def _used(self, token: Shown, address: str) -> None:
+        try:
+            await self._people.tokens.used(token, address)
+        except (DatabaseBusy, DatabaseFailed, DatabaseFull):
+            self._noted.pop(token.id, None)
+
+
+def decoded(text: str) -> tuple[str, str]:
+    """Name and password of Basic credentials (RFC 7617). Raises Unauthorized."""
+    try:
+        if len(text) > _LONGEST:
+            raise ValueError("too long")
+        name, colon, password = base64.b64decode(text, validate=True).decode().partition(":")
+    except (ValueError, binascii.Error) as error:
+        raise Unauthorized("the Basic credentials can't be read") from error
+    if not colon:
+        raise Unauthorized("the Basic credentials can't be read")
+    return name, password

@@ -1,0 +1,141 @@
+"""Who asks, and may they? Every request that concerns content comes through here; the answer to those who may not is made here too.
+
+The facts about the repository and the counter of changes are read anew with each request, and what is remembered about the one who asks
+counts only under that counter's value: so every change is effective with the next request, at every worker and node.
+"""
+
+import functools
+import re
+from typing import NamedTuple, NoReturn
+from urllib.parse import urlsplit
+
+from ..domain import access
+from ..domain.access import ANONYMOUS, CATALOG, DELETE, PULL, PUSH, REGISTRY, Object, Principal
+from ..errors import BadRequest, Denied, NameUnknown, Unauthorized
+from ..kinds import is_loopback
+from ..names import repository_name
+from .messages import Request
+
+# The audience of tokens where no external_url gives the registry a name.
+_SERVICE = "dockboard-registry"
+# What can be put into a header for clients to go to; framing.py lets more pass.
+_HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?", re.A)
+# What proxies add, besides X-Forwarded-*: such a request is not from this machine, whatever the connection says.
+_PROXIED = frozenset("Forwarded Via X-Real-Ip X-Client-Ip X-Cluster-Client-Ip True-Client-Ip Cf-Connecting-Ip X-Original-Forwarded-For".split())
+_CHALLENGED = {PULL: "pull", PUSH: "pull,push", DELETE: "delete"}
+_is_near = functools.lru_cache(256)(is_loopback)
+
+
+class Caller(NamedTuple):
+    """Who asks. bare: the same without the scope of a token from the token server, which the client may exchange for another one."""
+
+    principal: Principal
+    bare: Principal
+
+
+class Gate:
+    """external_url: where clients reach the registry, or empty; setting: auth.anonymous as it was given."""
+
+    def __init__(self, services, external_url: str, setting: str):
+        self._services = services
+        self._external_url = external_url
+        self._unset = not setting
+        self.service = urlsplit(external_url).netloc or _SERVICE
+        self._everyone = functools.lru_cache(8)(self._anonymous)
+
+    async def admit(self, request: Request, name: str, action: str) -> Principal:
+        """Whoever asks may do this to the repository. Raises NameInvalid, Unauthorized, Denied, NameUnknown, TooManyRequests."""
+        return await self._admit(request, repository_name(name), action)
+
+    async def admit_to_registry(self, request: Request, action: str) -> Principal:
+        """The same for what concerns no single repository."""
+        return await self._admit(request, None, action)
+
+    async def _admit(self, request: Request, name: str | None, action: str) -> Principal:
+        scope = _scope(name, action)
+        caller, object = await self._asked(request, name, scope)
+        if not access.decide(caller.principal, action, object).allowed:
+            self._refuse(request, caller, action, object, scope)
+        return caller.principal
+
+    async def enter(self, request: Request) -> None:
+        """For /v2/: where there are accounts, clients learn here that they are to log in, or to ask for a token as nobody. Raises Unauthorized."""
+        caller, _ = await self._asked(request, None, "")
+        principal = caller.principal
+        if principal.kind == ANONYMOUS and not principal.open:
+            if principal.everyone == "none" or "Authorization" not in request.headers:
+                raise Unauthorized(headers=self._challenge(request, ""))
+
+    async def may(self, request: Request, name: str, action: str) -> bool:
+        """Whether they may, for what then goes another way. Raises NameInvalid, Unauthorized."""
+        caller, object = await self._asked(request, repository_name(name), _scope(name, action))
+        return access.decide(caller.principal, action, object).allowed
+
+    async def _asked(self, request: Request, name: str | None, scope: str) -> tuple[Caller, Object]:
+        """Who asks, and the repository as it is now, or the registry. Raises Unauthorized, TooManyRequests."""
+        shown = request.headers.get("Authorization")
+        while True:
+            if name is None:
+                value, object = await self._services.principals.value(), REGISTRY
+            else:
+                value, object = await self._services.principals.facts(name)
+            if shown is None or value == 0:
+                return self.anonymous(request, value), object
+            try:
+                caller = await self._services.credentials.caller(shown, request.remote, value)
+            except Unauthorized as error:
+                error.headers |= self._challenge(request, scope, "invalid_token")
+                raise
+            # None: a password was checked just now, which took its time, and the facts may have changed meanwhile.
+            if caller is not None:
+                return caller, object
+
+    def anonymous(self, request: Request, value: int) -> Caller:
+        """Who shows nothing, where the counter of changes has this value."""
+        return self._everyone(value == 0, value == 0 and self._unset and is_local(request))
+
+    def _anonymous(self, open: bool, local: bool) -> Caller:
+        principal = self._services.principals.anonymous(0 if open else 1, local)
+        return Caller(principal, principal)
+
+    def _refuse(self, request: Request, caller: Caller, action: str, object: Object, scope: str) -> NoReturn:
+        """Say no, and nothing about what they may not know: a repository that they may not see answers like one that is not there."""
+        bare = caller.bare
+        decision = access.decide(bare, action, object)
+        if bare.open:
+            raise Denied(decision.reason)
+        if decision.allowed:
+            words = "the token is not for this", "ask the token server for one with the scope that the challenge names"
+            raise Unauthorized(*words, headers=self._challenge(request, scope, "insufficient_scope"))
+        if bare.kind == ANONYMOUS:
+            raise Unauthorized(headers=self._challenge(request, scope))
+        if action == CATALOG or access.decide(bare, PULL, object).allowed:
+            raise Denied(decision.reason)
+        if action == PUSH:
+            raise Denied(f"{bare} has no right to push to {object.name}")
+        raise NameUnknown("this registry has no repository of that name")
+
+    def _challenge(self, request: Request, scope: str, error: str = "") -> dict[str, str]:
+        """Where to get a token, and for what (distribution's token authentication specification; RFC 6750 section 3)."""
+        parts = [f'realm="{self.realm(request)}"', f'service="{self.service}"']
+        parts += [f'{name}="{value}"' for name, value in (("scope", scope), ("error", error)) if value]
+        return {"WWW-Authenticate": "Bearer " + ",".join(parts)}
+
+    def realm(self, request: Request) -> str:
+        """The URL of the token server, below the configured address, or else below the one that the client speaks to. Raises BadRequest."""
+        if self._external_url:
+            return f"{self._external_url}/token"
+        host = request.headers.get("Host", "")
+        if not _HOST.fullmatch(host):
+            raise BadRequest("the Host header does not name a host, so there is no place to log in", "ask by the registry's name")
+        return f"{'https' if request.secure else 'http'}://{host}/token"
+
+
+def is_local(request: Request) -> bool:
+    """From this machine, and through no proxy."""
+    return _is_near(request.remote) and not any(name in _PROXIED or name.startswith("X-Forwarded-") for name in request.headers)
+
+
+def _scope(name: str | None, action: str) -> str:
+    """What a token has to be for, in the words of the token protocol."""
+    return "registry:catalog:*" if name is None else f"repository:{name}:{_CHALLENGED[action]}"

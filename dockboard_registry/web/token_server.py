@@ -1,0 +1,134 @@
+"""/token: signed tokens for who shows a password, an access token or a refresh token, or nothing (distribution's "Token Authentication
+Specification" and "OAuth2 Token Authentication").
+
+What a token is for is what was asked for and is allowed now; whether it still is, is decided again with each request that shows it.
+"""
+
+import json
+import time
+from urllib.parse import parse_qs
+
+from ..domain.access import CATALOG, DELETE, PULL, PUSH, REGISTRY, Object, Principal, decide
+from ..domain.signed_tokens import ACCESS, ACCESS_SECONDS, MOST_ENTRIES, REFRESH, Granted, Holder, Subject
+from ..domain.signed_tokens import REGISTRY as THE_REGISTRY
+from ..domain.signed_tokens import REPOSITORY, make
+from ..errors import BadRequest, NameInvalid, Unauthorized
+from ..names import repository_name
+from .base import Endpoint, document
+from .messages import Request, Response
+
+_MOST_BODY, _MOST_FIELDS, _MOST_NAMES = 16 << 10, 100, 5000
+_ACTIONS = {"pull": PULL, "push": PUSH, "delete": DELETE}
+
+Scopes = dict[tuple[str, str], set[str]]
+
+
+class Token(Endpoint):
+    name = "token"
+
+    async def get(self, request: Request) -> Response:
+        """With Basic credentials, or as nobody."""
+        wanted = scopes(request.query_all("scope"))
+        self._require_us(request.query("service"))
+        header, offline = request.headers.get("Authorization"), request.query("offline_token") in ("true", "1")
+
+        async def show(value: int) -> Holder | None:
+            return await self.services.credentials.shown(header, request.remote, value)
+
+        return await self._answer(request, show if header is not None else None, wanted, offline)
+
+    async def post(self, request: Request) -> Response:
+        """OAuth2, with grant_type password or refresh_token."""
+        form = _form(await request.body.read_all(_MOST_BODY))
+        wanted = scopes([form.get("scope", "")])
+        self._require_us(form.get("service"))
+        names = {"password": ("username", "password"), "refresh_token": ("refresh_token",)}.get(form.get("grant_type", ""), ("",))
+        if not all(name in form for name in names):
+            raise BadRequest("the form lacks something", "send grant_type=password with username and password, or grant_type=refresh_token with it")
+        shown = [form[name] for name in names]
+
+        async def show(value: int) -> Holder | None:
+            credentials = self.services.credentials
+            return await (credentials.basic if len(shown) == 2 else credentials.refreshed)(*shown, request.remote, value)
+
+        return await self._answer(request, show, wanted, form.get("access_type") == "offline", form.get("refresh_token", ""))
+
+    def _require_us(self, service: str | None) -> None:
+        """What tokens are for is this registry's setting; a client that means another one is told so. Raises BadRequest."""
+        if service not in (None, "", self.services.gate.service):
+            raise BadRequest("this token server makes no tokens for that service", f"ask for the service {self.services.gate.service}")
+
+    async def _answer(self, request: Request, show, wanted: Scopes, offline: bool, refresh: str = "") -> Response:
+        holder, value = None, 0
+        while holder is None:
+            value = await self.services.principals.value()
+            if show is None or value == 0:
+                holder = Holder(self.services.gate.anonymous(request, value).principal, Subject())
+                break
+            try:
+                holder = await show(value)
+            except Unauthorized as error:
+                error.headers["WWW-Authenticate"] = f'Basic realm="{self.services.gate.realm(request)}"'
+                raise
+        granted = [each for (kind, name), words in wanted.items() if (each := await self._granted(holder.principal, kind, name, words))]
+        key = await self.services.people.signing_keys.newest(value)
+        if offline and holder.subject.id and not refresh:
+            refresh = make(key, self.services.gate.service, REFRESH, holder.subject, [])
+        return _told(make(key, self.services.gate.service, ACCESS, holder.subject, granted), granted, refresh if offline else "")
+
+    async def _granted(self, principal: Principal, kind: str, name: str, words: set[str]) -> Granted | None:
+        """The part of what was asked for that is allowed."""
+        if kind == THE_REGISTRY:
+            allowed = name == "catalog" and "*" in words and _may(principal, CATALOG, REGISTRY)
+            return Granted(kind, name, ("*",)) if allowed else None
+        object = (await self.services.principals.facts(name)).object
+        actions = tuple(word for word, action in _ACTIONS.items() if (word in words or "*" in words) and _may(principal, action, object))
+        return Granted(kind, name, actions) if actions else None
+
+
+def _may(principal: Principal, action: str, object: Object) -> bool:
+    return decide(principal, action, object).allowed
+
+
+def _told(token: str, granted: list[Granted], refresh: str) -> Response:
+    fields = {
+        "token": token,
+        "access_token": token,
+        "expires_in": ACCESS_SECONDS,
+        "issued_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "scope": " ".join(f"{kind}:{name}:{','.join(actions)}" for kind, name, actions in granted),
+    }
+    if refresh:
+        fields["refresh_token"] = refresh
+    return document(200, json.dumps(fields).encode(), {"Cache-Control": "no-store"})
+
+
+def scopes(texts: list[str]) -> Scopes:
+    """What is asked for, by kind and name; what names nothing that could be granted is left out. Raises BadRequest where it is too much."""
+    found: Scopes = {}
+    for text in " ".join(texts).split():
+        kind, _, rest = text.partition(":")
+        name, _, actions = rest.rpartition(":")
+        if kind == THE_REGISTRY or (kind == REPOSITORY and _is_name(name)):
+            found.setdefault((kind, name), set()).update(actions.split(","))
+    if len(found) > MOST_ENTRIES or sum(len(name) for _, name in found) > _MOST_NAMES:
+        raise BadRequest("too many scopes for one token", "ask for fewer repositories at once")
+    return found
+
+
+def _is_name(text: str) -> bool:
+    try:
+        return bool(repository_name(text))
+    except NameInvalid:
+        return False
+
+
+def _form(body: bytes) -> dict[str, str]:
+    """The fields of a form. Raises BadRequest where it can't be read, or has a field twice."""
+    try:
+        fields = parse_qs(body.decode("ascii"), keep_blank_values=True, strict_parsing=bool(body), max_num_fields=_MOST_FIELDS, errors="strict")
+    except ValueError as error:
+        raise BadRequest("the form can't be read", "send application/x-www-form-urlencoded") from error
+    if any(len(values) > 1 for values in fields.values()):
+        raise BadRequest("a field of the form stands twice")
+    return {name: value for name, (value,) in fields.items()}
