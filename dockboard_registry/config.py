@@ -41,9 +41,9 @@ def option(default: Any, kind: Any, help: str) -> Any:
 class ServerConfig:
     listen: str = option("127.0.0.1:5000", kinds.Listen(), "address and port to serve on; port 0 takes a free one")
     workers: int = option(0, kinds.Number(0, 256), f"worker processes; 0 = one per core, at most {MOST_WORKERS}")
-    external_url: str = option("", kinds.BaseUrl(), "how clients reach the registry, for the words at the start")
+    external_url: str = option("", kinds.BaseUrl(), "how clients reach the registry; where they are sent to log in begins with it. Empty = by the name that they asked for")
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = option(
-        [], kinds.Networks(), "proxies (addresses or networks) whose X-Forwarded-For and X-Request-Id are believed"
+        [], kinds.Networks(), "proxies (addresses or networks) whose X-Forwarded-For, X-Forwarded-Proto and X-Request-Id are believed"
     )
     tls_certificate: str = option("", kinds.Text(), "PEM file with the certificate and its chain; serves https")
     tls_key: str = option("", kinds.Text(), "PEM file with the certificate's key, readable by its owner only")
@@ -74,7 +74,7 @@ class AuthConfig:
     anonymous: str = option(
         "",
         kinds.Choice(("", "none", "pull", "push")),
-        "what everyone may do: none, pull or push; empty = push, and only loopback addresses are served",
+        "what everyone may do: none, pull or push; empty = all from this machine until there is an account, and nothing otherwise",
     )
     quarantine: float = option(2592000, kinds.seconds(), "seconds until the name of a deleted user or organization is free again")
 

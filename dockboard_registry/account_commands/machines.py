@@ -20,6 +20,7 @@ def token(group: Word) -> None:
     revoked = group.command("revoke", _revoke, "let a token count no more, from the next request on")
     _user(revoked)
     revoked.add_argument("name", metavar="NAME", help="name of the token")
+    group.command("rotate-key", _rotate_key, "sign what logins get with a new key; the key before the present one counts no more, and logins that it signed end")
 
 
 def robot(group: Word) -> None:
@@ -63,6 +64,10 @@ async def _list(people: Any, parsed: argparse.Namespace) -> None:
 
 async def _revoke(people: Any, parsed: argparse.Namespace) -> None:
     await people.tokens.revoke(operator(), parsed.user, parsed.name)
+
+
+async def _rotate_key(people: Any, parsed: argparse.Namespace) -> None:
+    await people.signing_keys.rotate(operator())
 
 
 async def _add_robot(people: Any, parsed: argparse.Namespace) -> None:

@@ -5,6 +5,7 @@ the counter that it was read under, so every change is effective with the next r
 """
 
 from collections import OrderedDict
+from functools import lru_cache
 from typing import NamedTuple
 
 from ..db import Database, Tx
@@ -14,7 +15,7 @@ from .access import PRIVATE, PUBLIC, ROBOT, USER, Object, Principal
 from .changes import VALUE, value
 
 _FACTS = (
-    f"SELECT {VALUE}, repositories.id, repositories.visibility, namespaces.name, namespaces.default_visibility FROM (SELECT 1 AS one) request"
+    f"SELECT {VALUE}, repositories.id IS NOT NULL, repositories.visibility, namespaces.name, namespaces.default_visibility FROM (SELECT 1 AS one) request"
     " LEFT JOIN repositories ON repositories.name = ? LEFT JOIN namespaces ON namespaces.name = ?"
 )
 _USER = "SELECT id, name, administrator, state, credential_generation FROM users WHERE id = ?"
@@ -60,8 +61,8 @@ class Principals:
     async def facts(self, repository: str) -> Facts:
         """What the rule has to know about a repository, of which there need not be one."""
         namespace = namespace_of(repository)
-        row = await self._db.read(lambda tx: tx.one(_FACTS, repository, namespace))
-        return _facts(repository, row)
+        value, *row = await self._db.read(lambda tx: tx.one(_FACTS, repository, namespace))
+        return Facts(value, _object(repository, *row))
 
     async def value(self) -> int:
         """The counter of changes alone, for requests that concern no repository."""
@@ -96,11 +97,11 @@ class Principals:
         return value(tx), found and found._replace(principal=found.principal._replace(everyone=self._everyone))
 
 
-def _facts(repository: str, row: tuple) -> Facts:
+@lru_cache(maxsize=1024)
+def _object(repository: str, exists: int, visibility: str | None, held: str | None, default: str | None) -> Object:
     """What nobody holds is public where nothing else is said: it was pushed when everyone could see everything."""
-    value, id, visibility, held, default = row
-    object = access.repository(repository, id is not None, visibility or default or PUBLIC, held is not None)
-    return Facts(value, object if id is not None else object._replace(visibility=PRIVATE))
+    shown = visibility or default or PUBLIC if exists else PRIVATE
+    return access.repository(repository, bool(exists), shown, held is not None)
 
 
 def _user(tx: Tx, id: int) -> Known | None:

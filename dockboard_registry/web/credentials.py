@@ -46,10 +46,13 @@ class Login(NamedTuple):
 
 
 class Bearer(NamedTuple):
-    """A signed token that was read, and the key that it was signed with."""
+    """A signed token that was read, the key that signed it, and who it stood for under this value of the counter. until: seconds since 1970."""
 
     claims: Claims
     key: bytes
+    value: int
+    until: float
+    caller: Caller
 
 
 class Credentials:
@@ -72,9 +75,12 @@ class Credentials:
 
         Raises Unauthorized, TooManyRequests.
         """
+        known = self._bearers.get(header)
+        if known is not None and known.value == value and known.until > time.time():
+            return known.caller
         scheme, _, shown = header.partition(" ")
         if scheme.lower() == "bearer":
-            return await self._bearer(shown.strip(), value)
+            return await self._bearer(header, shown.strip(), known, value)
         holder = await self.shown(header, address, value)
         return holder and Caller(holder.principal, holder.principal)
 
@@ -109,17 +115,24 @@ class Credentials:
             raise Unauthorized("the login has ended", "log in again")
         return holder
 
-    async def _bearer(self, token: str, value: int) -> Caller:
+    async def _bearer(self, header: str, token: str, known: Bearer | None, value: int) -> Caller:
         keys = await self._people.signing_keys.valid(value)
-        known = self._bearers.get(token)
-        if known is None or known.key not in keys:
-            known = Bearer(*signed_tokens.read(token, keys, self._audience, ACCESS))
-            self._bearers.keep(token, known)
-        claims = known.claims
+        if known is not None and known.key in keys:
+            claims, key = known.claims, known.key
+        else:
+            claims, key = signed_tokens.read(token, keys, self._audience, ACCESS)
         holder = await self._holder(claims.subject, value) if claims.expires_at > time.time() else None
         if holder is None:
+            self._bearers.pop(header, None)
             raise Unauthorized("the token has expired, or does not count any more", "ask the token server for a new one")
-        return Caller(narrowed(holder.principal, claims.scope), holder.principal)
+        caller = Caller(narrowed(holder.principal, claims.scope), holder.principal)
+        self._bearers.keep(header, Bearer(claims, key, value, self._until(claims), caller))
+        return caller
+
+    def _until(self, claims: Claims) -> float:
+        """When time alone ends what the token is good for."""
+        _, token = self._tokens.get(claims.subject.token_id, (0, None))
+        return claims.expires_at if token is None or token.expires_at is None else min(claims.expires_at, token.expires_at / 1000)
 
     async def _holder(self, subject: Subject, value: int) -> Holder | None:
         """The account as it is now, if it is active and its credentials are those of that time."""

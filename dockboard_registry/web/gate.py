@@ -52,15 +52,14 @@ class Gate:
         return await self._admit(request, None, action)
 
     async def _admit(self, request: Request, name: str | None, action: str) -> Principal:
-        scope = _scope(name, action)
-        caller, object = await self._asked(request, name, scope)
+        caller, object = await self._asked(request, name, action)
         if not access.decide(caller.principal, action, object).allowed:
-            self._refuse(request, caller, action, object, scope)
+            self._refuse(request, caller, action, object)
         return caller.principal
 
     async def enter(self, request: Request) -> None:
         """For /v2/: where there are accounts, clients learn here that they are to log in, or to ask for a token as nobody. Raises Unauthorized."""
-        caller, _ = await self._asked(request, None, "")
+        caller, _ = await self._asked(request, None, None)
         principal = caller.principal
         if principal.kind == ANONYMOUS and not principal.open:
             if principal.everyone == "none" or "Authorization" not in request.headers:
@@ -68,10 +67,10 @@ class Gate:
 
     async def may(self, request: Request, name: str, action: str) -> bool:
         """Whether they may, for what then goes another way. Raises NameInvalid, Unauthorized."""
-        caller, object = await self._asked(request, repository_name(name), _scope(name, action))
+        caller, object = await self._asked(request, repository_name(name), action)
         return access.decide(caller.principal, action, object).allowed
 
-    async def _asked(self, request: Request, name: str | None, scope: str) -> tuple[Caller, Object]:
+    async def _asked(self, request: Request, name: str | None, action: str | None) -> tuple[Caller, Object]:
         """Who asks, and the repository as it is now, or the registry. Raises Unauthorized, TooManyRequests."""
         shown = request.headers.get("Authorization")
         while True:
@@ -84,7 +83,7 @@ class Gate:
             try:
                 caller = await self._services.credentials.caller(shown, request.remote, value)
             except Unauthorized as error:
-                error.headers |= self._challenge(request, scope, "invalid_token")
+                error.headers |= self._challenge(request, _scope(name, action), "invalid_token")
                 raise
             # None: a password was checked just now, which took its time, and the facts may have changed meanwhile.
             if caller is not None:
@@ -98,12 +97,13 @@ class Gate:
         principal = self._services.principals.anonymous(0 if open else 1, local)
         return Caller(principal, principal)
 
-    def _refuse(self, request: Request, caller: Caller, action: str, object: Object, scope: str) -> NoReturn:
+    def _refuse(self, request: Request, caller: Caller, action: str, object: Object) -> NoReturn:
         """Say no, and nothing about what they may not know: a repository that they may not see answers like one that is not there."""
         bare = caller.bare
         decision = access.decide(bare, action, object)
         if bare.open:
             raise Denied(decision.reason)
+        scope = _scope(None if object is REGISTRY else object.name, action)
         if decision.allowed:
             words = "the token is not for this", "ask the token server for one with the scope that the challenge names"
             raise Unauthorized(*words, headers=self._challenge(request, scope, "insufficient_scope"))
@@ -133,9 +133,14 @@ class Gate:
 
 def is_local(request: Request) -> bool:
     """From this machine, and through no proxy."""
-    return _is_near(request.remote) and not any(name in _PROXIED or name.startswith("X-Forwarded-") for name in request.headers)
+    for name in request.headers:
+        if name in _PROXIED or name.startswith("X-Forwarded-"):
+            return False
+    return _is_near(request.remote)
 
 
-def _scope(name: str | None, action: str) -> str:
-    """What a token has to be for, in the words of the token protocol."""
-    return "registry:catalog:*" if name is None else f"repository:{name}:{_CHALLENGED[action]}"
+def _scope(name: str | None, action: str | None) -> str:
+    """What a token has to be for, in the words of the token protocol; nothing for /v2/."""
+    if name is None:
+        return "registry:catalog:*" if action == CATALOG else ""
+    return f"repository:{name}:{_CHALLENGED[action]}"
