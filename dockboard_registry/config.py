@@ -278,9 +278,9 @@ def _check(config: Config) -> None:
 def _listen_problems(config: Config) -> Iterator[str]:
     if not config.auth.anonymous and not kinds.is_loopback(kinds.split_address(config.server.listen)[0]):
         yield (
-            f"server.listen is {config.server.listen}, which other machines may reach, and there are no accounts in this version: "
-            'everyone who reaches it could push and delete. If that is meant, set auth.anonymous = "push" '
-            '(DOCKBOARD_AUTH_ANONYMOUS=push; "pull" lets them pull only); if not, listen on 127.0.0.1'
+            f"server.listen is {config.server.listen}, which other machines may reach: say in auth.anonymous what everyone may do there. "
+            'With "none" only accounts count (add the first one with the command user), "pull" lets everyone pull what is public, and with "push" '
+            "(DOCKBOARD_AUTH_ANONYMOUS=push) everyone may push, and delete too while there is no account; or listen on 127.0.0.1"
         )
 
 
