@@ -5,9 +5,11 @@ ones). Hashes of htpasswd files count too and are replaced at the next login. pa
 """
 
 import asyncio
+import functools
 import hashlib
 import re
 import string
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
@@ -28,6 +30,7 @@ _WORDS = re.compile(
     "|abcdefghijklm|abcdefgh|abcdef|abcd|abc|the"
 )
 _PLAIN = str.maketrans("013457@$!", "oleastasi")
+_loading = threading.Lock()
 _COUNTING = "0123456789" * 103 + "9876543210" * 103
 
 
@@ -112,7 +115,14 @@ def kind_of(stored: str) -> str | None:
 
 
 def _handlers() -> dict[str, Any]:
-    """passlib's classes by name; importing them takes 40 ms and more."""
+    """passlib's classes by name. One thread at a time: passlib loads them by what it imports, and a second thread finds that half done."""
+    with _loading:
+        return _loaded()
+
+
+@functools.cache
+def _loaded() -> dict[str, Any]:
+    """Importing them takes 40 ms and more."""
     from passlib.hash import apr_md5_crypt, bcrypt, ldap_sha1, scrypt, sha512_crypt
 
     ours = scrypt.using(rounds=15, block_size=8, parallelism=3, salt_size=16)

@@ -9,6 +9,7 @@ import json
 import os
 import random
 import re
+import shutil
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.support.http import OCI_INDEX, OCI_MANIFEST, Client, digest_of
+from tests.support.people import People, basic
 from tests.support.server import Registry
 
 CONVERSATIONS = int(os.environ.get("DOCKBOARD_TESTS_FUZZ") or 2000)
@@ -42,11 +44,34 @@ def pair(tmp_path_factory):
         yield fast.address, ordinary.address
 
 
-class Speaker:
-    """Makes conversations; the same seed makes the same ones."""
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory):
+    """(pair of addresses, lines that show credentials): two registries with the same accounts, keys and content, where not everybody may do everything."""
+    root = tmp_path_factory.mktemp("guarded")
+    settings = {"workers": 1, "auth_anonymous": "pull", "server_header_timeout": 2, "server_body_timeout": 2, "server_idle_timeout": 4}
+    with Registry(root / "fast", **settings) as fast:
+        people = People(fast)
+        people.add("ann", "bob")
+        people.command("user", "promote", "ann")
+        with people.as_user("ann") as ann:
+            for name, layer in (("app", SMALL), ("team/deep/app", LARGE)):
+                ann.push_image(name, "v1", layers=[layer])
+        people.command("repository", "set", "app", "--public")
+        shown = [basic(name, people.command("token", "add", name, "--name", "lane")) for name in ("ann", "bob")]
+        shown += [people.bearer(each, "repository:app:pull,push", "repository:team/deep/app:pull") for each in (*shown, {})]
+        fast.stop()
+        shutil.copytree(fast.root, root / "ordinary")
+        fast.start()
+        with Registry(root / "ordinary", server_fast_paths="false", **settings) as ordinary:
+            yield (fast.address, ordinary.address), [f"Authorization: {each['Authorization']}" for each in shown]
 
-    def __init__(self, seed: int):
+
+class Speaker:
+    """Makes conversations; the same seed makes the same ones. shown: lines that most requests have one of."""
+
+    def __init__(self, seed: int, shown: list[str] = []):
         self.random = random.Random(seed)
+        self.shown = shown
 
     def conversation(self) -> bytes:
         requests = [self.request() for _ in range(self.random.choice((1, 1, 1, 2, 3)))]
@@ -71,6 +96,8 @@ class Speaker:
             return self.push()
         method = self.pick("GET GET GET GET HEAD HEAD OPTIONS POST PUT PATCH DELETE get GETX")
         fields = [self.host(), *(self.field() for _ in range(self.random.choice((0, 1, 2, 2, 3))))]
+        if self.shown and self.random.random() < 0.9:
+            fields.append(self.random.choice(self.shown))
         body = b""
         if method in ("POST", "PUT", "PATCH") or self.random.random() < 0.05:
             body = self.random.choice((b"", b"x", b"{}", b"y" * 3000))
@@ -155,9 +182,9 @@ def spoken(address: str, pieces: list[bytes], pause: float) -> bytes:
     return CHANGING.sub(b"*", received).replace(b"100 (Continue)", b"100 Continue")  # Tornado's words and ours
 
 
-def compare(pair: tuple[str, str], seed: int) -> str:
+def compare(pair: tuple[str, str], seed: int, shown: list[str] = []) -> str:
     """What differs between the two registries' answers to one conversation; empty if nothing does."""
-    speaker = Speaker(seed)
+    speaker = Speaker(seed, shown)
     data = speaker.conversation()
     pieces = speaker.pieces(data)
     fast, ordinary = (spoken(address, pieces, 0.002) for address in pair)
@@ -176,6 +203,12 @@ def test_both_ways_answer_alike(pair):
     differences = list(filter(None, (compare(pair, seed) for seed in range(CONVERSATIONS))))
     assert differences == [], f"{len(differences)} differences, the first:\n" + "\n".join(differences[:3])
     assert content(pair[0]) == content(pair[1])
+
+
+def test_both_ways_know_the_same_people(guarded):
+    pair, shown = guarded
+    differences = list(filter(None, (compare(pair, seed, shown) for seed in range(CONVERSATIONS // 4))))
+    assert differences == [], f"{len(differences)} differences, the first:\n" + "\n".join(differences[:3])
 
 
 def content(address: str) -> list:
