@@ -13,6 +13,7 @@ import subprocess
 import pytest
 
 from tests.support.http import Client
+from tests.support.people import As, basic
 from tests.support.server import Registry
 
 PASSWORD = "staple battery horse"
@@ -196,11 +197,14 @@ def test_a_word_that_is_not_complete_shows_what_may_follow(registry):
     assert "--right" in said(registry, "grant", "add", "--help")
 
 
-def test_the_server_goes_on_as_before(registry):
-    """Requests are not asked for an account yet."""
+def test_the_running_server_asks_for_an_account_from_now_on(registry):
     with Client(registry.address) as client:
-        client.push_image("acme/later", "v1", [b"layer"])
-        assert client.pull_image("acme/later", "v1") == [b"layer"]
+        client.request("POST", "/v2/acme/later/blobs/uploads/").expect(401)
+    secret = said(registry, "token", "add", "ann", "--name", "pusher").strip()
+    with As(registry.address, basic("ann", secret)) as ann:
+        ann.push_image("acme/later", "v1", [b"layer"])
+        assert ann.pull_image("acme/later", "v1") == [b"layer"]
+    said(registry, "token", "rotate-key")
     found = {item["name"]: item["visibility"] for item in listed(registry, "repository", "list")}
     assert found["acme/later"] == "private"
 
