@@ -105,7 +105,7 @@ class Worker:
         """Read what accounts need, soon after the first answers; where the database does not answer, the first login does the rest."""
         await asyncio.sleep(_SETTLE_SECONDS)
         try:
-            await self._services.people.prepare()
+            await self._services.credentials.prepare()
         except (DatabaseBusy, DatabaseFull, DatabaseFailed) as error:
             _log.debug("logins are not prepared: %s", error)
 

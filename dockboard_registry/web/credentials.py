@@ -70,6 +70,10 @@ class Credentials:
         self._pending: dict[bytes, asyncio.Future] = {}
         self._background: set[asyncio.Future] = set()
 
+    async def prepare(self) -> None:
+        """Whatever else the first login would have to wait for."""
+        await self._people.prepare()
+
     async def caller(self, header: str, address: str, value: int) -> Caller | None:
         """Who shows this Authorization header; None where a password was checked just now: ask again, with fresh facts.
 
