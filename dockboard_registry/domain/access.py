@@ -174,8 +174,9 @@ def _scope(principal: Principal, action: str, object: Object) -> Decision | None
 
 
 def _covers(scope: tuple[Entry, ...], action: str, object: Object) -> bool:
-    name = full(object.name)
-    return any(action in entry.actions and (entry.pattern is None or entry.pattern.matches(name)) for entry in scope)
+    """Patterns name repositories: neither a namespace nor the whole registry is one, though library/* would match how these are written."""
+    name = full(object.name) if object.name and object.namespace else None
+    return any(action in entry.actions and (entry.pattern is None or (name is not None and entry.pattern.matches(name))) for entry in scope)
 
 
 def _no_accounts(principal: Principal, action: str, object: Object) -> Decision | None:

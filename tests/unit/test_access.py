@@ -150,6 +150,15 @@ def test_a_scope_only_narrows(principal, scope, action, object):
         assert decide(principal, action, object).allowed
 
 
+@pytest.mark.parametrize("pattern", ["library/*", "library/**", "library/*-*"])
+@pytest.mark.parametrize("object", [access.REGISTRY, access.namespace("acme"), access.namespace("library")])
+def test_patterns_of_a_token_name_repositories_alone(pattern, object):
+    """As text `*` would match library/*, and so would a namespace, whose repository name is empty."""
+    narrow = access.narrowed(PEOPLE["site administrator"], (Entry(patterns.parse(pattern), frozenset(ACTIONS)),))
+    assert not any(decide(narrow, action, object).allowed for action in ACTIONS)
+    assert decide(narrow, "admin", access.repository("a-b")).allowed
+
+
 @given(people, st.sampled_from(["none", "pull"]), st.sampled_from(ACTIONS), objects)
 def test_more_anonymous_access_takes_nothing_away(principal, level, action, object):
     more = {"none": "pull", "pull": "push"}[level]
