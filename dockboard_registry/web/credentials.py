@@ -26,6 +26,8 @@ _PASSWORD_SECONDS = 60.0
 _USE_NOTED_MS = 60_000
 _REMEMBERED = 10_000
 _LONGEST = 8 << 10
+# Characters of all Authorization headers that are remembered; what is kept for each, in bytes, is ten times as much.
+_HEADERS = 4 << 20
 
 
 class Memory(OrderedDict):
@@ -35,6 +37,25 @@ class Memory(OrderedDict):
         self[key] = value
         if len(self) > _REMEMBERED:
             self.popitem(last=False)
+
+
+class Bearers(OrderedDict):
+    """What signed tokens said, by the header that showed them. Bounded by their lengths: a token for a hundred repositories takes 100 KiB here."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._room = _HEADERS
+
+    def keep(self, header: str, bearer: "Bearer") -> None:
+        self.forget(header)
+        self[header] = bearer
+        self._room -= len(header)
+        while self._room < 0 or len(self) > _REMEMBERED:
+            self.forget(next(iter(self)))
+
+    def forget(self, header: str) -> None:
+        if self.pop(header, None) is not None:
+            self._room += len(header)
 
 
 class Login(NamedTuple):
@@ -65,7 +86,7 @@ class Credentials:
         self._logins: Memory = Memory()
         self._secrets: Memory = Memory()
         self._tokens: Memory = Memory()
-        self._bearers: Memory = Memory()
+        self._bearers = Bearers()
         self._noted: Memory = Memory()
         self._pending: dict[bytes, asyncio.Future] = {}
         self._background: set[asyncio.Future] = set()
@@ -105,7 +126,8 @@ class Credentials:
             return await self._log_in(key, name, password, address)
         holder = await self._holder(Subject(USER, login.id, login.generation), value)
         if holder is None:
-            del self._logins[key]
+            # Others that showed the same may have found out meanwhile too.
+            self._logins.pop(key, None)
             return await self._log_in(key, name, password, address)
         return holder
 
@@ -127,7 +149,7 @@ class Credentials:
             claims, key = signed_tokens.read(token, keys, self._audience, ACCESS)
         holder = await self._holder(claims.subject, value) if claims.expires_at > time.time() else None
         if holder is None:
-            self._bearers.pop(header, None)
+            self._bearers.forget(header)
             raise Unauthorized("the token has expired, or does not count any more", "ask the token server for a new one")
         caller = Caller(narrowed(holder.principal, claims.scope), holder.principal)
         self._bearers.keep(header, Bearer(claims, key, value, self._until(claims), caller))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import secrets
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv6Address
 
 import pytest
@@ -75,6 +78,24 @@ def test_a_host_that_others_name_is_nowhere_to_log_in(registry, client):
     """security A9"""
     answer = client.get(MANIFEST, {"X-Forwarded-Host": "evil.example", "Forwarded": "host=evil.example"}).expect(401)
     assert "evil" not in answer.headers["WWW-Authenticate"]
+
+
+@pytest.mark.edge
+def test_many_requests_find_out_at_once_that_a_login_has_ended(registry, people):
+    """They show one password, whose remembered login ended with the account's generation of credentials."""
+    people.add("gus")
+    with contextlib.ExitStack() as stack, ThreadPoolExecutor(16) as threads:
+        clients = [stack.enter_context(people.as_user("gus")) for _ in range(16)]
+        assert {client.get("/v2/gus/app/tags/list").status for client in clients} == {404}
+        people.command("user", "disable", "gus")
+        people.command("user", "enable", "gus")
+        begin = threading.Barrier(len(clients))
+
+        def ask(client: As) -> int:
+            begin.wait(30)
+            return client.get("/v2/gus/app/tags/list").status
+
+        assert set(threads.map(ask, clients)) == {404}
 
 
 @pytest.mark.edge

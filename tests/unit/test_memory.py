@@ -1,0 +1,47 @@
+"""What a worker remembers of requests is bounded, and no password stays in it."""
+
+import base64
+
+import pytest
+
+from dockboard_registry.web.credentials import Bearers
+from dockboard_registry.web.lane import Lane
+
+CREDENTIALS = base64.b64encode(b"bob:correct horse").decode()
+
+
+def request(authorization: str) -> bytes:
+    return f"GET /v2/bob/app/tags/list HTTP/1.1\r\nHost: hub.example\r\nAuthorization: {authorization}\r\n\r\n".encode()
+
+
+@pytest.mark.parametrize("scheme", ["Basic", "basic", "BASIC", "Bearerr"])
+def test_the_lane_remembers_no_password(scheme):
+    lane = Lane(None)
+    for _ in range(2):
+        assert lane.read(request(f"{scheme} {CREDENTIALS}")).fields["Authorization"] == f"{scheme} {CREDENTIALS}"
+        assert CREDENTIALS not in repr(vars(lane))
+
+
+def test_the_lane_remembers_other_heads():
+    lane = Lane(None)
+    assert lane.read(request("Bearer a.b.c")) is lane.read(request("Bearer a.b.c"))
+
+
+def test_long_tokens_are_few_and_the_newest_stay():
+    bearers = Bearers()
+    headers = [f"{number:010000d}" for number in range(2000)]
+    for header in headers:
+        bearers.keep(header, header)
+        bearers.keep(header, header)
+    assert list(bearers) == headers[-len(bearers):]
+    assert 1 << 20 < sum(map(len, bearers)) <= 8 << 20
+
+
+def test_what_is_forgotten_makes_room():
+    bearers = Bearers()
+    for number in range(2000):
+        bearers.keep(f"{number:010000d}", number)
+        bearers.forget(f"{number:010000d}")
+        bearers.forget("what never was there")
+    bearers.keep("short", 1)
+    assert list(bearers) == ["short"]
