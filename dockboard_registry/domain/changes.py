@@ -6,6 +6,7 @@ all that the others did; so what they decide needs no further locks.
 """
 
 from ..db import Tx
+from ..errors import ChangeRefused
 
 # The part of a statement that reads the counter; 0: there has never been an account.
 VALUE = "COALESCE((SELECT value FROM generations WHERE name = 'access'), 0)"
@@ -16,6 +17,12 @@ def access_changed(tx: Tx) -> None:
     """Add one to the counter, and wait for every other transaction that has done so."""
     if not tx.run(_ADD) and not tx.insert("INSERT INTO generations (name, value) VALUES ('access', 1)"):
         tx.run(_ADD)
+
+
+def require_accounts(tx: Tx) -> None:
+    """After access_changed: raise ChangeRefused where that was the first change ever. To count it would end what everyone may do while nobody could log in."""
+    if value(tx) == 1:
+        raise ChangeRefused("there are no accounts yet", "add a user first")
 
 
 def value(tx: Tx) -> int:

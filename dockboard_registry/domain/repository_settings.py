@@ -8,7 +8,7 @@ from ..names import repository_name
 from . import audit, namespaces
 from .access import PUBLIC
 from .audit import Actor
-from .changes import access_changed
+from .changes import access_changed, require_accounts
 
 _MOST_DESCRIPTION = 4000
 _LIST = (
@@ -33,11 +33,12 @@ class RepositorySettings:
         self._db = db
 
     async def set_visibility(self, actor: Actor, name: str, visibility: str) -> None:
-        """Raises NameInvalid, NameUnknown, FieldInvalid."""
+        """Raises NameInvalid, NameUnknown, FieldInvalid, ChangeRefused where there are no accounts."""
         namespaces.visibility(visibility)
 
         def change(tx: Tx) -> None:
             access_changed(tx)
+            require_accounts(tx)
             _change(tx, "UPDATE repositories SET visibility = ? WHERE name = ?", visibility, repository_name(name))
             audit.note(tx, actor, "repository.visibility", f"repository {name}", visibility=visibility)
 
@@ -55,11 +56,12 @@ class RepositorySettings:
         await self._db.write(change)
 
     async def set_default(self, actor: Actor, namespace: str, visibility: str) -> None:
-        """The visibility of repositories that are pushed to the namespace from now on. Raises AccountUnknown, FieldInvalid."""
+        """The visibility of repositories that are pushed to the namespace from now on. Raises AccountUnknown, FieldInvalid, ChangeRefused where there are no accounts."""
         namespaces.visibility(visibility)
 
         def change(tx: Tx) -> None:
             access_changed(tx)
+            require_accounts(tx)
             namespaces.set_default(tx, namespace, visibility)
             audit.note(tx, actor, "namespace.default", f"namespace {namespace}", visibility=visibility)
 

@@ -304,7 +304,17 @@ async def test_the_first_push_makes_a_repository_as_its_namespace_wants_it(proce
 
 
 @asynchronous
+async def test_without_accounts_nobody_shuts_out_everyone_by_a_setting(process):
+    await process.push(b"one", "bob/app")
+    for change in (process.repository_settings.set_visibility(ME, "bob/app", "private"), process.repository_settings.set_default(ME, "library", "private")):
+        with pytest.raises(ChangeRefused, match="no accounts"):
+            await change
+    assert (await process.principals.facts("bob/app")).value == 0
+
+
+@asynchronous
 async def test_repositories_are_described(process):
+    await process.people("bob")
     await process.push(b"one", "bob/app")
     await process.repository_settings.set_description(ME, "bob/app", "What it is: ä")
     assert (await process.repository_settings.list())[0].description == "What it is: ä"
