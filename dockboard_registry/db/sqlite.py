@@ -25,6 +25,7 @@ from .pool import settle
 _BATCH = 64
 _TRUST, _DISTRUST = b"0", b"1"
 _BUSY_MS = 4_000
+_BUSY_PAUSE = 0.01
 
 
 class SQLiteTx:
@@ -68,7 +69,7 @@ def connect(path: Path) -> sqlite3.Connection:
     except sqlite3.Error as error:
         raise translate(error) from error
     try:
-        connection.execute("PRAGMA journal_mode=WAL")
+        _use_wal(connection)
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA journal_size_limit=67108864")
         connection.execute("PRAGMA temp_store=MEMORY")
@@ -76,6 +77,19 @@ def connect(path: Path) -> sqlite3.Connection:
         connection.close()
         raise translate(error) from error
     return connection
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """While another process makes or removes the file's log SQLite answers "busy" here at once, without the time to wait that it was given."""
+    deadline = time.monotonic() + _BUSY_MS / 1000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+        time.sleep(_BUSY_PAUSE)
 
 
 def translate(error: sqlite3.Error) -> Exception:

@@ -168,7 +168,7 @@ def _state(principal: Principal, action: str, object: Object) -> Decision | None
 
 
 def _scope(principal: Principal, action: str, object: Object) -> Decision | None:
-    if all(_covers(scope, action, object) for scope in principal.scopes):
+    if not principal.scopes or all(_covers(scope, action, object) for scope in principal.scopes):
         return None
     return Decision(False, f"the token's scope does not include {action} on {object}")
 

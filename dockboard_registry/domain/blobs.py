@@ -14,14 +14,14 @@ from typing import NamedTuple
 from ..db import Database, Tx, now
 from ..errors import BlobUnknown, InUse
 from ..storage import KeyMissing, Source, Storage, StorageFailed
-from . import repositories
+from . import facts, repositories
+from .facts import Facts, Question
 from .small_blobs import SmallBlobs
 
 _FIND = (
-    "SELECT blobs.storage_key, blobs.size, repository_blobs.leased_at, repositories.id FROM repositories"
-    " JOIN repository_blobs ON repository_blobs.repository_id = repositories.id"
-    " JOIN blobs ON blobs.digest = repository_blobs.digest"
-    " WHERE repositories.name = ? AND repository_blobs.digest = ?"
+    f"{facts.COLUMNS}, blobs.storage_key, blobs.size, repository_blobs.leased_at, repositories.id {facts.TABLES}"
+    " LEFT JOIN repository_blobs ON repository_blobs.repository_id = repositories.id AND repository_blobs.digest = ?"
+    " LEFT JOIN blobs ON blobs.digest = repository_blobs.digest"
 )
 _KEY = "SELECT storage_key FROM blobs WHERE digest = ?"
 _LINK = "SELECT leased_at FROM repository_blobs WHERE repository_id = ? AND digest = ?"
@@ -35,6 +35,18 @@ class Blob(NamedTuple):
     size: int
     leased_at: int
     repository_id: int
+
+
+def question(digest: str) -> Question:
+    """What to ask for a blob; `found` reads the answer."""
+    return Question(_FIND, (digest,))
+
+
+def found(digest: str, told: Facts) -> Blob:
+    """Raises BlobUnknown, for an unknown repository too."""
+    if told.content[0] is None:
+        raise BlobUnknown("this repository has no blob of that digest", digest=digest)
+    return Blob(*told.content)
 
 
 def link(tx: Tx, repository_id: int, digest: str) -> None:
@@ -76,35 +88,25 @@ class Blobs:
         self._renew_after = int(lease * 100)
         self._small = SmallBlobs()
 
-    async def find(self, repository: str, digest: str) -> Blob:
-        """Raises BlobUnknown, for an unknown repository too."""
-        row = await self._db.read(lambda tx: tx.one(_FIND, repository, digest))
-        if row is None:
-            raise BlobUnknown("this repository has no blob of that digest", digest=digest)
-        return Blob(*row)
-
-    async def promise(self, repository: str, digest: str) -> Blob:
-        """find, and make sure that the blob stays for the lease: a client that hears "exists" will not push it.
+    async def promise(self, blob: Blob, digest: str) -> None:
+        """Make sure that the blob stays for the lease: a client that hears "exists" will not push it. Raises BlobUnknown.
 
         The lease is written when a tenth of it has passed, so that repeated questions cost a read.
         """
-        blob = await self.find(repository, digest)
         at = now()
         if at - blob.leased_at > self._renew_after:
             if not await self._db.write(lambda tx: renew(tx, blob.repository_id, digest, at), durable=False, repeatable=True):
                 raise BlobUnknown("this repository has no blob of that digest", digest=digest)
-        return blob
 
-    async def open(self, repository: str, digest: str) -> Source:
+    async def open(self, repository: str, digest: str, blob: Blob) -> Source:
         """The bytes. A new push may have moved them between the question and the opening: then once more.
 
         Raises BlobUnknown, StorageError.
         """
-        blob = await self.find(repository, digest)
         try:
             return await self._open(blob, digest)
         except KeyMissing:
-            again = await self.find(repository, digest)
+            again = found(digest, await facts.ask(self._db, repository, question(digest)))
             if again.storage_key == blob.storage_key:
                 raise
             return await self._open(again, digest)

@@ -8,20 +8,16 @@ from typing import NamedTuple
 from ..db import Database, Tx, now
 from ..errors import DigestInvalid, InUse, ManifestBlobUnknown, ManifestInvalid, ManifestUnknown, NameUnknown
 from ..names import Reference, algorithm_of, digest_of
-from . import blobs, documents, repositories, tags
+from . import blobs, documents, facts, repositories, tags
 from .documents import Descriptor, Document
+from .facts import Facts, Question
 
+_COLUMNS = f"{facts.COLUMNS}, manifests.digest, manifests.media_type, manifests.body {facts.TABLES}"
 _BY_TAG = (
-    "SELECT manifests.digest, manifests.media_type, manifests.body FROM repositories"
-    " JOIN tags ON tags.repository_id = repositories.id"
-    " JOIN manifests ON manifests.repository_id = tags.repository_id AND manifests.digest = tags.digest"
-    " WHERE repositories.name = ? AND tags.name = ?"
+    f"{_COLUMNS} LEFT JOIN tags ON tags.repository_id = repositories.id AND tags.name = ?"
+    " LEFT JOIN manifests ON manifests.repository_id = tags.repository_id AND manifests.digest = tags.digest"
 )
-_BY_DIGEST = (
-    "SELECT manifests.digest, manifests.media_type, manifests.body FROM repositories"
-    " JOIN manifests ON manifests.repository_id = repositories.id"
-    " WHERE repositories.name = ? AND manifests.digest = ?"
-)
+_BY_DIGEST = f"{_COLUMNS} LEFT JOIN manifests ON manifests.repository_id = repositories.id AND manifests.digest = ?"
 _TYPE = "SELECT media_type FROM manifests WHERE repository_id = ? AND digest = ?"
 # Moves the time by a millisecond, back and forth: the row has to change.
 _TOUCH = "UPDATE manifests SET pushed_at = pushed_at + 1 - 2 * (pushed_at % 2) WHERE repository_id = ? AND digest = ?"
@@ -33,6 +29,20 @@ class Manifest(NamedTuple):
     digest: str
     media_type: str
     body: bytes
+
+
+def question(reference: Reference) -> Question:
+    """What to ask for a manifest; `found` reads the answer."""
+    return Question(_BY_DIGEST, (reference.digest,)) if reference.digest else Question(_BY_TAG, (reference.tag,))
+
+
+def found(reference: Reference, told: Facts) -> Manifest:
+    """Raises NameUnknown, ManifestUnknown."""
+    if told.content[0] is not None:
+        return Manifest(*told.content)
+    if not told.object.exists:
+        raise NameUnknown("this registry has no repository of that name")
+    raise ManifestUnknown("this repository has no manifest of that tag or digest", reference=reference.digest or reference.tag)
 
 
 class Stored(NamedTuple):
@@ -47,19 +57,6 @@ class Manifests:
     def __init__(self, db: Database):
         self._db = db
         self._parsers = ThreadPoolExecutor(2, "parse")
-
-    async def get(self, repository: str, reference: Reference) -> Manifest:
-        """Raises NameUnknown, ManifestUnknown."""
-        sql, wanted = (_BY_DIGEST, reference.digest) if reference.digest else (_BY_TAG, reference.tag)
-        row = await self._db.read(lambda tx: tx.one(sql, repository, wanted))
-        if row is None:
-            raise await self._why_missing(repository, wanted)
-        return Manifest(*row)
-
-    async def _why_missing(self, repository: str, wanted: str) -> Exception:
-        if await self._db.read(lambda tx: repositories.find(tx, repository)) is None:
-            return NameUnknown("this registry has no repository of that name")
-        return ManifestUnknown("this repository has no manifest of that tag or digest", reference=wanted)
 
     async def put(self, repository: str, reference: Reference, body: bytes, content_type: str, more_tags: list[str]) -> Stored:
         """Store the bytes and point the tags to them, all or nothing.

@@ -1,23 +1,18 @@
 """Principals as the rule of access.py takes them: put together from their rows once, and remembered until anything changes.
 
-One statement a request reads the counter of changes and the facts of the repository. What is remembered counts only for the value of
-the counter that it was read under, so every change is effective with the next request at every worker and node.
+What is remembered counts only for the value of the counter of changes that it was read under. Each request reads that value (see
+facts.py), so every change is effective with the next request at every worker and node.
 """
 
 from collections import OrderedDict
-from functools import lru_cache
 from typing import NamedTuple
 
 from ..db import Database, Tx
-from ..names import namespace_of
-from . import access
-from .access import PRIVATE, PUBLIC, ROBOT, USER, Object, Principal
-from .changes import VALUE, value
+from . import access, facts
+from .access import ROBOT, USER, Principal
+from .changes import value
+from .facts import Facts
 
-_FACTS = (
-    f"SELECT {VALUE}, repositories.id IS NOT NULL, repositories.visibility, namespaces.name, namespaces.default_visibility FROM (SELECT 1 AS one) request"
-    " LEFT JOIN repositories ON repositories.name = ? LEFT JOIN namespaces ON namespaces.name = ?"
-)
 _USER = "SELECT id, name, administrator, state, credential_generation FROM users WHERE id = ?"
 _MEMBERSHIPS = (
     "SELECT organizations.name, members.role FROM members JOIN organizations ON organizations.id = members.organization_id WHERE members.user_id = ?"
@@ -33,13 +28,6 @@ _ROBOT = (
     " JOIN organizations ON organizations.id = robots.organization_id WHERE robots.id = ?"
 )
 _REMEMBERED = 10_000
-
-
-class Facts(NamedTuple):
-    """The counter of changes (0: no account was ever made), and the object of a request."""
-
-    value: int
-    object: Object
 
 
 class Known(NamedTuple):
@@ -60,9 +48,7 @@ class Principals:
 
     async def facts(self, repository: str) -> Facts:
         """What the rule has to know about a repository, of which there need not be one."""
-        namespace = namespace_of(repository)
-        value, *row = await self._db.read(lambda tx: tx.one(_FACTS, repository, namespace))
-        return Facts(value, _object(repository, *row))
+        return await facts.ask(self._db, repository)
 
     async def value(self) -> int:
         """The counter of changes alone, for requests that concern no repository."""
@@ -95,13 +81,6 @@ class Principals:
     def _read(self, tx: Tx, kind: str, id: int) -> tuple[int, Known | None]:
         found = _user(tx, id) if kind == USER else _robot(tx, id)
         return value(tx), found and found._replace(principal=found.principal._replace(everyone=self._everyone))
-
-
-@lru_cache(maxsize=1024)
-def _object(repository: str, exists: int, visibility: str | None, held: str | None, default: str | None) -> Object:
-    """What nobody holds is public where nothing else is said: it was pushed when everyone could see everything."""
-    shown = visibility or default or PUBLIC if exists else PRIVATE
-    return access.repository(repository, bool(exists), shown, held is not None)
 
 
 def _user(tx: Tx, id: int) -> Known | None:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from ..domain import access
 from ..domain.access import ANONYMOUS, CATALOG, DELETE, PULL, PUSH, REGISTRY, Object, Principal
+from ..domain.facts import ALONE, Facts, Question, ask
 from ..errors import BadRequest, Denied, NameUnknown, Unauthorized
 from ..kinds import is_loopback
 from ..names import repository_name
@@ -45,21 +46,28 @@ class Gate:
 
     async def admit(self, request: Request, name: str, action: str) -> Principal:
         """Whoever asks may do this to the repository. Raises NameInvalid, Unauthorized, Denied, NameUnknown, TooManyRequests."""
-        return await self._admit(request, repository_name(name), action)
+        caller, facts = await self._asked(request, repository_name(name), action, ALONE)
+        return self._permit(request, caller, action, facts.object)
+
+    async def ask(self, request: Request, name: str, action: str, question: Question) -> Facts:
+        """The same, and what the question asks of the repository, as of the moment of the decision."""
+        caller, facts = await self._asked(request, repository_name(name), action, question)
+        self._permit(request, caller, action, facts.object)
+        return facts
 
     async def admit_to_registry(self, request: Request, action: str) -> Principal:
         """The same for what concerns no single repository."""
-        return await self._admit(request, None, action)
+        caller, _ = await self._asked(request, None, action, ALONE)
+        return self._permit(request, caller, action, REGISTRY)
 
-    async def _admit(self, request: Request, name: str | None, action: str) -> Principal:
-        caller, object = await self._asked(request, name, action)
+    def _permit(self, request: Request, caller: Caller, action: str, object: Object) -> Principal:
         if not access.decide(caller.principal, action, object).allowed:
             self._refuse(request, caller, action, object)
         return caller.principal
 
     async def enter(self, request: Request) -> None:
         """For /v2/: where there are accounts, clients learn here that they are to log in, or to ask for a token as nobody. Raises Unauthorized."""
-        caller, _ = await self._asked(request, None, None)
+        caller, _ = await self._asked(request, None, None, ALONE)
         principal = caller.principal
         if principal.kind == ANONYMOUS and not principal.open:
             if principal.everyone == "none" or "Authorization" not in request.headers:
@@ -67,27 +75,27 @@ class Gate:
 
     async def may(self, request: Request, name: str, action: str) -> bool:
         """Whether they may, for what then goes another way. Raises NameInvalid, Unauthorized."""
-        caller, object = await self._asked(request, repository_name(name), action)
-        return access.decide(caller.principal, action, object).allowed
+        caller, facts = await self._asked(request, repository_name(name), action, ALONE)
+        return access.decide(caller.principal, action, facts.object).allowed
 
-    async def _asked(self, request: Request, name: str | None, action: str | None) -> tuple[Caller, Object]:
+    async def _asked(self, request: Request, name: str | None, action: str | None, question: Question) -> tuple[Caller, Facts]:
         """Who asks, and the repository as it is now, or the registry. Raises Unauthorized, TooManyRequests."""
         shown = request.headers.get("Authorization")
         while True:
             if name is None:
-                value, object = await self._services.principals.value(), REGISTRY
+                facts = Facts(await self._services.principals.value(), REGISTRY, ())
             else:
-                value, object = await self._services.principals.facts(name)
-            if shown is None or value == 0:
-                return self.anonymous(request, value), object
+                facts = await ask(self._services.db, name, question)
+            if shown is None or facts.value == 0:
+                return self.anonymous(request, facts.value), facts
             try:
-                caller = await self._services.credentials.caller(shown, request.remote, value)
+                caller = await self._services.credentials.caller(shown, request.remote, facts.value)
             except Unauthorized as error:
                 error.headers |= self._challenge(request, _scope(name, action), "invalid_token")
                 raise
             # None: a password was checked just now, which took its time, and the facts may have changed meanwhile.
             if caller is not None:
-                return caller, object
+                return caller, facts
 
     def anonymous(self, request: Request, value: int) -> Caller:
         """Who shows nothing, where the counter of changes has this value."""

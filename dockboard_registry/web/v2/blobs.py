@@ -1,5 +1,6 @@
 """/v2/<name>/blobs/<digest>: content by digest."""
 
+from ...domain import blobs
 from ...domain.access import DELETE, PULL
 from ...names import digest as parse_digest
 from ..base import Endpoint
@@ -15,8 +16,8 @@ class Blob(Endpoint):
     streams = True
 
     async def get(self, request: Request, name: str, digest: str) -> Response:
-        repository = await self.repository(request, name, PULL)
-        source = await self.services.blobs.open(repository, parse_digest(digest))
+        blob = await self._find(request, name, digest)
+        source = await self.services.blobs.open(name, digest, blob)
         try:
             return await self._answer(request, digest, source)
         except BaseException:
@@ -43,11 +44,15 @@ class Blob(Endpoint):
         return Response(status, headers, body)
 
     async def head(self, request: Request, name: str, digest: str) -> Response:
-        repository = await self.repository(request, name, PULL)
-        found = await self.services.blobs.promise(repository, parse_digest(digest))
+        blob = await self._find(request, name, digest)
+        await self.services.blobs.promise(blob, digest)
         if not_modified(request, digest):
             return Response(304, _headers(digest))
-        return Response(200, _headers(digest), length=found.size)
+        return Response(200, _headers(digest), length=blob.size)
+
+    async def _find(self, request: Request, name: str, digest: str) -> blobs.Blob:
+        question = blobs.question(parse_digest(digest))
+        return blobs.found(digest, await self.services.gate.ask(request, name, PULL, question))
 
     async def delete(self, request: Request, name: str, digest: str) -> Response:
         repository = await self.repository(request, name, DELETE)

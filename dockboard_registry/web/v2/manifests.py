@@ -1,5 +1,6 @@
 """/v2/<name>/manifests/<reference>: manifests and indexes, by tag or digest."""
 
+from ...domain import manifests
 from ...domain.access import DELETE, PULL, PUSH
 from ...domain.documents import SIZE_LIMIT
 from ...errors import BadRequest
@@ -16,8 +17,8 @@ class Manifest(Endpoint):
     name = "manifest"
 
     async def get(self, request: Request, name: str, reference: str) -> Response:
-        repository = await self.repository(request, name, PULL)
-        found = await self.services.manifests.get(repository, Reference.parse(reference))
+        wanted = Reference.parse(reference)
+        found = manifests.found(wanted, await self.services.gate.ask(request, name, PULL, manifests.question(wanted)))
         headers = {
             "Content-Type": found.media_type,
             "Docker-Content-Digest": found.digest,

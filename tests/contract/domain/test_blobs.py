@@ -21,12 +21,12 @@ async def leased_at(process, digest: str) -> int:
 @asynchronous
 async def test_a_blob_is_known_where_it_was_pushed_only(process):
     digest = await process.push(b"data")
-    assert (await process.blobs.find("app", digest)).size == 4
+    assert (await process.blob("app", digest)).size == 4
     for repository, wanted in (("other", digest), ("app", sha256(b"other")), ("none", sha256(b"other"))):
         with pytest.raises(BlobUnknown):
-            await process.blobs.find(repository, wanted)
+            await process.blob(repository, wanted)
         with pytest.raises(BlobUnknown):
-            await process.blobs.open(repository, wanted)
+            await process.open_blob(repository, wanted)
 
 
 @asynchronous
@@ -37,7 +37,7 @@ async def test_head_renews_the_lease_only_when_a_tenth_has_passed(world):
         fresh = await leased_at(process, digest)
         await process.db.write(lambda tx: tx.run(AGE, age, digest))
         before = now()
-        assert (await process.blobs.promise("app", digest)).size == 4
+        assert (await process.promise("app", digest)).size == 4
         found = await leased_at(process, digest)
         assert found >= before if renewed else found == fresh - age
         await process.db.write(lambda tx: tx.run("UPDATE repository_blobs SET leased_at = ?", now()))
@@ -50,7 +50,7 @@ async def test_a_get_renews_nothing(world):
     await process.db.write(lambda tx: tx.run(AGE, 9_000, digest))
     before = await leased_at(process, digest)
     await process.pull(digest)
-    await process.blobs.find("app", digest)
+    await process.blob("app", digest)
     assert await leased_at(process, digest) == before
 
 
@@ -59,13 +59,13 @@ async def test_what_was_promised_stays_for_the_lease(world):
     process = world.process(lease=10, grace=0)
     digest = await process.push(b"data")
     await process.db.write(lambda tx: tx.run(AGE, 9_000, digest))
-    await process.blobs.promise("app", digest)
+    await process.promise("app", digest)
     await process.db.write(lambda tx: tx.run(AGE, 9_000, digest))
     assert (await process.collect()).links == 0
     await process.db.write(lambda tx: tx.run(AGE, 1_100, digest))
     assert (await process.collect()).links == 1
     with pytest.raises(BlobUnknown):
-        await process.blobs.promise("app", digest)
+        await process.promise("app", digest)
 
 
 @asynchronous
@@ -94,7 +94,7 @@ async def test_a_mount_from_where_the_blob_is_not(process):
     assert not await process.blobs.mount("to", sha256(b"other"), "from")
     assert not await process.blobs.mount("to", sha256(b"other"), None)
     with pytest.raises(BlobUnknown):
-        await process.blobs.find("to", digest)
+        await process.blob("to", digest)
     assert await process.count("SELECT COUNT(*) FROM repositories") == 1
     assert await process.blobs.mount("to", digest, None)
 
@@ -150,7 +150,7 @@ async def test_a_deleted_blob_leaves_its_repository_only(process):
     digest = await process.push(b"data")
     await process.blobs.mount("other", digest, "app")
     await process.blobs.delete("app", digest)
-    for attempt in (process.blobs.find("app", digest), process.blobs.delete("app", digest), process.blobs.delete("none", digest)):
+    for attempt in (process.blob("app", digest), process.blobs.delete("app", digest), process.blobs.delete("none", digest)):
         with pytest.raises(BlobUnknown):
             await attempt
     assert await process.pull(digest, "other") == b"data"

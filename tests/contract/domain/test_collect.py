@@ -32,7 +32,7 @@ async def test_a_blob_that_no_manifest_needs_goes_step_by_step(world):
     report = await world.process(lease=0).collect()
     assert (report.links, report.blobs, report.keys, report.bytes) == (1, 1, 0, 0)
     with pytest.raises(BlobUnknown):
-        await first.blobs.find("app", sha256(b"unused"))
+        await first.blob("app", sha256(b"unused"))
     assert len(await first.keys()) == 1
     report = await world.process(grace=0).collect()
     assert (report.keys, report.bytes, report.strays) == (1, 6, 0)
@@ -50,7 +50,7 @@ async def test_a_blob_goes_from_the_repositories_that_do_not_need_it(process, ha
     assert (report.links, report.blobs) == (2, 0)
     assert await process.pull(sha256(b"layer")) == b"layer"
     with pytest.raises(BlobUnknown):
-        await process.blobs.find("other", sha256(b"layer"))
+        await process.blob("other", sha256(b"layer"))
 
 
 @asynchronous
@@ -64,7 +64,7 @@ async def test_deleting_a_manifest_begins_the_lease_of_its_blobs(world, process)
     assert (await world.process(lease=100).collect()).links == 0
     assert (await world.process(lease=0).collect()).links == 1
     with pytest.raises(BlobUnknown):
-        await process.blobs.find("app", sha256(b"layer"))
+        await process.blob("app", sha256(b"layer"))
     assert (await process.check()).problems == []
 
 
@@ -81,7 +81,7 @@ async def test_a_pushed_blob_survives_the_late_deletion_of_its_former_bytes(worl
 @asynchronous
 async def test_a_reader_keeps_what_is_deleted(process, hasty):
     await process.push(b"being read")
-    source = await process.blobs.open("app", sha256(b"being read"))
+    source = await process.open_blob("app", sha256(b"being read"))
     assert (await hasty.collect()).keys == 1
     assert await source.read(0, 100) == b"being read"
     source.close()
@@ -127,7 +127,7 @@ async def test_an_upload_that_expires_while_it_is_written_brings_nothing_back(pr
     with pytest.raises(RegistryError):
         await writer.finish(sha256(b"begun on"))
     with pytest.raises(BlobUnknown):
-        await process.blobs.find("app", sha256(b"begun on"))
+        await process.blob("app", sha256(b"begun on"))
     await hasty.collect()
     assert await process.keys() == []
 
@@ -189,7 +189,7 @@ async def test_pushes_and_collectors_in_several_processes(world):
     await workers[0].collect()
     assert acknowledged
     for body in acknowledged:
-        assert (await workers[2].manifests.get("app", Reference(None, sha256(body)))).body == body
+        assert (await workers[2].manifest("app", Reference(None, sha256(body)))).body == body
     assert (await workers[0].check()).problems == []
     assert len(await workers[0].keys()) == await workers[0].count("SELECT COUNT(*) FROM blobs")
 

@@ -142,7 +142,7 @@ async def test_a_tag_moves_and_the_manifest_that_it_named_is_deleted(process, ot
     outcomes = await meeting(commits, process, other, put(second, "v1"), lambda db: Manifests(db).delete("app", digest))
     await whole(process)
     assert refused(outcomes) == []
-    assert (await process.manifests.get("app", Reference("v1", None))).body == second
+    assert (await process.manifest("app", Reference("v1", None))).body == second
 
 
 @asynchronous

@@ -55,7 +55,7 @@ class Histories(RuleBasedStateMachine):
     @rule(worker=WORKERS, repository=REPOSITORIES, data=DATA)
     def ask_for_blob(self, worker, repository, data):
         try:
-            assert self.run(self.workers[worker].blobs.promise(repository, sha256(data))).size == len(data)
+            assert self.run(self.workers[worker].promise(repository, sha256(data))).size == len(data)
         except BlobUnknown:
             assert not self.needed(repository, data)
 
@@ -180,9 +180,9 @@ class Histories(RuleBasedStateMachine):
             worker = self.workers[1]
             assert (await worker.check()).problems == []
             for (repository, digest), body in self.manifests.items():
-                assert (await worker.manifests.get(repository, Reference(None, digest))).body == body
+                assert (await worker.manifest(repository, Reference(None, digest))).body == body
             for (repository, tag), digest in self.tags.items():
-                assert (await worker.manifests.get(repository, Reference(tag, None))).digest == digest
+                assert (await worker.manifest(repository, Reference(tag, None))).digest == digest
             found = await worker.count("SELECT COUNT(*) FROM manifests"), await worker.count("SELECT COUNT(*) FROM tags")
             assert found == (len(self.manifests), len(self.tags))
 

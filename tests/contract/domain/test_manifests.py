@@ -43,7 +43,7 @@ async def test_a_manifest_comes_back_byte_for_byte(process):
     body = b"  " + image(b"config").replace(b",", b" ,\n") + b"\n"
     await process.put(body, "v1", "latest", media_type="application/vnd.oci.image.manifest.v1+json; charset=utf-8")
     for reference in ("v1", "latest", sha256(body)):
-        found = await process.manifests.get("app", Reference.parse(reference))
+        found = await process.manifest("app", Reference.parse(reference))
         assert (found.body, found.digest) == (body, sha256(body))
         assert found.media_type == "application/vnd.oci.image.manifest.v1+json"
 
@@ -99,7 +99,7 @@ async def test_a_digest_that_is_not_the_bodys_is_refused(process):
     assert refused.value.facts["digest"] == sha256(body)
     sha512 = digest_of("sha512", body)
     assert (await process.manifests.put("app", Reference(None, sha512), body, "", [])).digest == sha512
-    assert (await process.manifests.get("app", Reference(None, sha512))).body == body
+    assert (await process.manifest("app", Reference(None, sha512))).body == body
 
 
 @asynchronous
@@ -109,7 +109,7 @@ async def test_pushing_again_changes_nothing_but_the_tags(process):
     await process.put(body, "a", "b")
     assert await rows(process) == {**before, "tags": 2}
     other = await pushed(process, b"other layer", tag="b")
-    assert (await process.manifests.get("app", Reference("b", None))).body == other
+    assert (await process.manifest("app", Reference("b", None))).body == other
     assert await process.tags.list("app", "", 10) == ["a", "b"]
 
 
@@ -142,7 +142,7 @@ async def test_an_index_needs_its_manifests(process):
         await process.put(index(first, image(b"config", b"3"), second), "v1")
     assert refused.value.facts["digests"] == [sha256(image(b"config", b"3"))]
     whole = await process.put(index(first, second), "v1")
-    assert (await process.manifests.get("app", Reference("v1", None))).digest == whole
+    assert (await process.manifest("app", Reference("v1", None))).digest == whole
     nested = await process.put(index(index(first, second)), "v2")
     assert nested != whole
     assert (await process.check()).problems == []
@@ -169,10 +169,10 @@ async def test_deleting_a_manifest_takes_all_its_tags_and_no_others(process):
     await pushed(process, b"2", tag="d")
     await process.manifests.delete("app", sha256(body))
     assert await process.tags.list("app", "", 10) == ["d"]
-    for attempt in (process.manifests.delete("app", sha256(body)), process.manifests.get("app", Reference("a", None))):
+    for attempt in (process.manifests.delete("app", sha256(body)), process.manifest("app", Reference("a", None))):
         with pytest.raises(ManifestUnknown):
             await attempt
-    for attempt in (process.manifests.delete("none", sha256(body)), process.manifests.get("none", Reference("a", None))):
+    for attempt in (process.manifests.delete("none", sha256(body)), process.manifest("none", Reference("a", None))):
         with pytest.raises(NameUnknown):
             await attempt
 
@@ -183,7 +183,7 @@ async def test_deleting_a_tag_leaves_the_manifest_and_its_other_tags(process):
     await process.put(body, "b")
     await process.tags.delete("app", "a")
     assert await process.tags.list("app", "", 10) == ["b"]
-    assert (await process.manifests.get("app", Reference(None, sha256(body)))).body == body
+    assert (await process.manifest("app", Reference(None, sha256(body)))).body == body
     with pytest.raises(ManifestUnknown):
         await process.tags.delete("app", "a")
     with pytest.raises(NameUnknown):
@@ -246,7 +246,7 @@ async def test_many_pushes_of_one_tag_at_once_leave_one_whole_manifest(world):
     bodies = [await pushed(workers[0], b"%d" % number) for number in range(6)]
     outcomes = await gathered(*(workers[number % 3].put(body, "latest") for number, body in enumerate(bodies * 3)))
     assert set(outcomes) == set(map(sha256, bodies))
-    assert (await workers[0].manifests.get("app", Reference("latest", None))).body in bodies
+    assert (await workers[0].manifest("app", Reference("latest", None))).body in bodies
     assert await rows(workers[0]) == {"repositories": 1, "manifests": 6, "manifest_blobs": 12, "manifest_children": 0, "tags": 1}
 
 

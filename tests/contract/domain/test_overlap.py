@@ -191,7 +191,7 @@ async def test_a_manifest_is_deleted_while_it_gets_a_tag(process, other):
     outcomes = await overlapping(process.db, put(BODY, "late"), lambda: other.manifests.delete("app", digest))
     assert outcomes[1] is None
     with pytest.raises(ManifestUnknown):
-        await process.manifests.get("app", Reference("late", None))
+        await process.manifest("app", Reference("late", None))
     await whole(process)
 
 
@@ -200,7 +200,7 @@ async def test_a_manifest_gets_a_tag_while_it_is_deleted(process, other):
     await pushed(process)
     digest = await process.put(BODY)
     await overlapping(process.db, lambda db: Manifests(db).delete("app", digest), lambda: other.put(BODY, "again"))
-    assert (await process.manifests.get("app", Reference("again", None))).body == BODY
+    assert (await process.manifest("app", Reference("again", None))).body == BODY
     await whole(process)
 
 
@@ -210,7 +210,7 @@ async def test_the_same_new_tag_is_pushed_twice(process, other):
     await pushed(process)
     second = image(b"config", b"layer", annotations={"a": "b"})
     await overlapping(process.db, put(BODY, "v1"), lambda: other.put(second, "v1"))
-    assert (await process.manifests.get("app", Reference("v1", None))).body == second
+    assert (await process.manifest("app", Reference("v1", None))).body == second
     await whole(process)
 
 
@@ -247,7 +247,7 @@ async def test_a_lease_is_renewed_while_its_link_is_collected(process, world, ot
     digest = await process.push(b"data")
     await asyncio.sleep(0.005)
     _, answer = await overlapping(
-        process.db, lambda db: Collector(db, process.storage, LONG, 0, LONG, LONG).round(), lambda: process.blobs.promise("app", digest)
+        process.db, lambda db: Collector(db, process.storage, LONG, 0, LONG, LONG).round(), lambda: process.promise("app", digest)
     )
     assert isinstance(answer, BlobUnknown)
     await whole(process)

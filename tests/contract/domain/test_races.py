@@ -37,7 +37,7 @@ async def test_a_promise_given_meanwhile(world):
 
     async def promise() -> None:
         await asyncio.sleep(0.005)
-        await process.blobs.promise("app", digest)
+        await process.promise("app", digest)
 
     assert (await collect_during(process, promise)).links == 0
     assert await process.pull(digest) == b"data"
@@ -70,7 +70,7 @@ async def test_a_blob_that_is_in_a_repository_again(process):
     assert report.blobs == 0
     assert await process.pull(digest, "other") == b"data"
     with pytest.raises(BlobUnknown):
-        await process.blobs.find("app", digest)
+        await process.blob("app", digest)
 
 
 @asynchronous

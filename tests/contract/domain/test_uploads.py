@@ -30,7 +30,7 @@ async def test_an_upload_in_pieces_becomes_a_blob(process):
     session = await process.begun(b"one, ", b"two, ", b"three")
     assert (await process.uploads.find("app", session.id)).size == 15
     with pytest.raises(BlobUnknown):
-        await process.blobs.find("app", sha256(b"one, two, three"))
+        await process.blob("app", sha256(b"one, two, three"))
     assert await process.finish(session, sha256(b"one, two, three")) == 15
     assert await process.pull(sha256(b"one, two, three")) == b"one, two, three"
     with pytest.raises(UploadUnknown):
@@ -81,7 +81,7 @@ async def test_a_wrong_digest_drops_the_upload(process):
         await process.uploads.find("app", session.id)
     for digest in (sha256(b"these bytes"), sha256(b"other bytes")):
         with pytest.raises(BlobUnknown):
-            await process.blobs.find("app", digest)
+            await process.blob("app", digest)
     assert await process.keys() == []
     assert open_files() == before
 
@@ -187,7 +187,7 @@ async def test_cancelling_during_a_write_leaves_nothing(world):
         with pytest.raises(UploadUnknown):
             await second.uploads.find("app", session.id)
         with pytest.raises(BlobUnknown):
-            await second.blobs.find("app", sha256(b"begun more"))
+            await second.blob("app", sha256(b"begun more"))
     assert await first.keys() == []
 
 
@@ -273,7 +273,7 @@ async def test_bytes_that_a_power_cut_took_end_the_upload(world):
         with pytest.raises(UploadUnknown):
             await attempt
     with pytest.raises(BlobUnknown):
-        await after.blobs.find("app", sha256(b"these bytes"))
+        await after.blob("app", sha256(b"these bytes"))
     await gathered(after.uploads.cancel(session))
     assert open_files() == before
 

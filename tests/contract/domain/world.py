@@ -5,17 +5,18 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from dockboard_registry.domain import blobs, facts, manifests
 from dockboard_registry.domain.access import Decision, decide
 from dockboard_registry.domain.access_tokens import AccessTokens
 from dockboard_registry.domain.accounts import Accounts
 from dockboard_registry.domain.audit import Actor, Audit
-from dockboard_registry.domain.blobs import Blobs
+from dockboard_registry.domain.blobs import Blob, Blobs
 from dockboard_registry.domain.check import Checker, CheckReport
 from dockboard_registry.domain.collect import Collector, GcReport
 from dockboard_registry.domain.documents import OCI_INDEX, OCI_MANIFEST
 from dockboard_registry.domain.grants import Grants
 from dockboard_registry.domain.logins import Logins
-from dockboard_registry.domain.manifests import Manifests
+from dockboard_registry.domain.manifests import Manifest, Manifests
 from dockboard_registry.domain.one_time import OneTimeTokens
 from dockboard_registry.domain.organizations import Organizations
 from dockboard_registry.domain.passwords import Passwords
@@ -29,6 +30,7 @@ from dockboard_registry.domain.teams import Teams
 from dockboard_registry.domain.throttle import Throttle
 from dockboard_registry.domain.uploads import Session, Uploads, Writer
 from dockboard_registry.names import Reference
+from dockboard_registry.storage import Source
 
 OCI_CONFIG = "application/vnd.oci.image.config.v1+json"
 OCI_LAYER = "application/vnd.oci.image.layer.v1.tar"
@@ -90,12 +92,12 @@ class Process:
 
     async def asked(self, who: str, action: str, repository: str) -> Decision:
         """The decision as a request comes to it; who: user:NAME, robot:ORGANIZATION/NAME, anonymous."""
-        facts = await self.principals.facts(repository)
+        value, object, _ = await self.principals.facts(repository)
         if who == "anonymous":
-            return decide(self.principals.anonymous(facts.value), action, facts.object)
+            return decide(self.principals.anonymous(value), action, object)
         found = await self.principals.named(who)
-        known = await self.principals.get(found.principal.kind, found.principal.id, facts.value)
-        return decide(known.principal, action, facts.object)
+        known = await self.principals.get(found.principal.kind, found.principal.id, value)
+        return decide(known.principal, action, object)
 
     async def may(self, who: str, action: str, repository: str) -> bool:
         return (await self.asked(who, action, repository)).allowed
@@ -142,9 +144,24 @@ class Process:
         """A manifest under its digest and tags; its digest."""
         return (await self.manifests.put(repository, Reference(None, sha256(body)), body, media_type, list(tags))).digest
 
+    async def manifest(self, repository: str, reference: Reference) -> Manifest:
+        return manifests.found(reference, await facts.ask(self.db, repository, manifests.question(reference)))
+
+    async def blob(self, repository: str, digest: str) -> Blob:
+        return blobs.found(digest, await facts.ask(self.db, repository, blobs.question(digest)))
+
+    async def promise(self, repository: str, digest: str) -> Blob:
+        """What HEAD of a blob comes to."""
+        found = await self.blob(repository, digest)
+        await self.blobs.promise(found, digest)
+        return found
+
+    async def open_blob(self, repository: str, digest: str) -> Source:
+        return await self.blobs.open(repository, digest, await self.blob(repository, digest))
+
     async def pull(self, digest: str, repository: str = "app") -> bytes:
         """The bytes of a blob."""
-        source = await self.blobs.open(repository, digest)
+        source = await self.open_blob(repository, digest)
         try:
             return await source.read(0, source.size)
         finally:

@@ -1,0 +1,51 @@
+"""What the rule of access.py has to know about a repository, read anew with each request, and in the same statement what the request is
+about: so the question of rights costs no round trip of its own, and what is answered is what the rule was asked about.
+
+A statement with facts begins with COLUMNS, its tables with TABLES, and its first two parameters are the repository's name and namespace;
+further tables are joined from the left, so that there is one row in any case.
+"""
+
+from functools import lru_cache
+from typing import NamedTuple
+
+from ..db import Database, Row
+from ..names import namespace_of
+from . import access
+from .access import PRIVATE, PUBLIC, Object
+from .changes import VALUE
+
+COLUMNS = f"SELECT {VALUE}, repositories.id IS NOT NULL, repositories.visibility, namespaces.name, namespaces.default_visibility"
+TABLES = "FROM (SELECT 1 AS one) request LEFT JOIN repositories ON repositories.name = ? LEFT JOIN namespaces ON namespaces.name = ?"
+_FACTS = 5
+
+
+class Question(NamedTuple):
+    """A statement with facts, and its third parameter if it has one."""
+
+    sql: str
+    wanted: tuple[str, ...] = ()
+
+
+class Facts(NamedTuple):
+    """The counter of changes (0: no account was ever made), the repository as an object, and what the question has asked for besides."""
+
+    value: int
+    object: Object
+    content: Row
+
+
+ALONE = Question(f"{COLUMNS} {TABLES}")
+
+
+async def ask(db: Database, repository: str, question: Question = ALONE) -> Facts:
+    """The facts of a repository, of which there need not be one, and the question's answer."""
+    parameters = (repository, namespace_of(repository), *question.wanted)
+    row = await db.read(lambda tx: tx.one(question.sql, *parameters))
+    return Facts(row[0], _object(repository, *row[1:_FACTS]), row[_FACTS:])
+
+
+@lru_cache(maxsize=1024)
+def _object(repository: str, exists: int, visibility: str | None, held: str | None, default: str | None) -> Object:
+    """What nobody holds is public where nothing else is said: it was pushed when everyone could see everything."""
+    shown = visibility or default or PUBLIC if exists else PRIVATE
+    return access.repository(repository, bool(exists), shown, held is not None)
