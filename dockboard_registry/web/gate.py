@@ -6,6 +6,7 @@ counts only under that counter's value: so every change is effective with the ne
 
 import functools
 import re
+from collections.abc import Awaitable
 from typing import NamedTuple, NoReturn
 from urllib.parse import urlsplit
 
@@ -43,6 +44,7 @@ class Gate:
         self._unset = not setting
         self.service = urlsplit(external_url).netloc or _SERVICE
         self._everyone = functools.lru_cache(8)(self._anonymous)
+        self._may_all = functools.lru_cache(1024)(self._anonymous_may)
 
     async def admit(self, request: Request, name: str, action: str) -> Principal:
         """Whoever asks may do this to the repository. Raises NameInvalid, Unauthorized, Denied, NameUnknown, TooManyRequests."""
@@ -51,14 +53,23 @@ class Gate:
 
     async def ask(self, request: Request, name: str, action: str, question: Question) -> Facts:
         """The same, and what the question asks of the repository, as of the moment of the decision."""
-        caller, facts = await self._asked(request, repository_name(name), action, question)
-        self._permit(request, caller, action, facts.object)
+        facts = await self._facts(repository_name(name), question)
+        if not self._is_for_all(request, action, facts):
+            caller, facts = await self._identified(request, name, action, question, facts)
+            self._permit(request, caller, action, facts.object)
         return facts
 
     async def admit_to_registry(self, request: Request, action: str) -> Principal:
         """The same for what concerns no single repository."""
         caller, _ = await self._asked(request, None, action, ALONE)
         return self._permit(request, caller, action, REGISTRY)
+
+    def _is_for_all(self, request: Request, action: str, facts: Facts) -> bool:
+        """Whether it takes no rights of one's own, which is what most requests come to."""
+        open = facts.value == 0
+        if not open and "Authorization" in request.headers:
+            return False
+        return self._may_all(open, open and self._unset and is_local(request), action, facts.object)
 
     def _permit(self, request: Request, caller: Caller, action: str, object: Object) -> Principal:
         if not access.decide(caller.principal, action, object).allowed:
@@ -80,22 +91,29 @@ class Gate:
 
     async def _asked(self, request: Request, name: str | None, action: str | None, question: Question) -> tuple[Caller, Facts]:
         """Who asks, and the repository as it is now, or the registry. Raises Unauthorized, TooManyRequests."""
+        return await self._identified(request, name, action, question, await self._facts(name, question))
+
+    async def _identified(
+        self, request: Request, name: str | None, action: str | None, question: Question, facts: Facts
+    ) -> tuple[Caller, Facts]:
+        """The same with the facts as they were just read, which are read anew where a password had to be checked: that took its time."""
         shown = request.headers.get("Authorization")
-        while True:
-            if name is None:
-                facts = Facts(await self._services.principals.value(), REGISTRY, ())
-            else:
-                facts = await ask(self._services.db, name, question)
-            if shown is None or facts.value == 0:
-                return self.anonymous(request, facts.value), facts
+        while shown is not None and facts.value != 0:
             try:
                 caller = await self._services.credentials.caller(shown, request.remote, facts.value)
             except Unauthorized as error:
                 error.headers |= self._challenge(request, _scope(name, action), "invalid_token")
                 raise
-            # None: a password was checked just now, which took its time, and the facts may have changed meanwhile.
             if caller is not None:
                 return caller, facts
+            facts = await self._facts(name, question)
+        return self.anonymous(request, facts.value), facts
+
+    def _facts(self, name: str | None, question: Question) -> Awaitable[Facts]:
+        return self._facts_of_registry() if name is None else ask(self._services.db, name, question)
+
+    async def _facts_of_registry(self) -> Facts:
+        return Facts(await self._services.principals.value(), REGISTRY, ())
 
     def anonymous(self, request: Request, value: int) -> Caller:
         """Who shows nothing, where the counter of changes has this value."""
@@ -104,6 +122,9 @@ class Gate:
     def _anonymous(self, open: bool, local: bool) -> Caller:
         principal = self._services.principals.anonymous(0 if open else 1, local)
         return Caller(principal, principal)
+
+    def _anonymous_may(self, open: bool, local: bool, action: str, object: Object) -> bool:
+        return access.decide(self._everyone(open, local).principal, action, object).allowed
 
     def _refuse(self, request: Request, caller: Caller, action: str, object: Object) -> NoReturn:
         """Say no, and nothing about what they may not know: a repository that they may not see answers like one that is not there."""
@@ -141,10 +162,8 @@ class Gate:
 
 def is_local(request: Request) -> bool:
     """From this machine, and through no proxy."""
-    for name in request.headers:
-        if name in _PROXIED or name.startswith("X-Forwarded-"):
-            return False
-    return _is_near(request.remote)
+    names = request.headers.keys()
+    return _PROXIED.isdisjoint(names) and "X-Forwarded-" not in " ".join(names) and _is_near(request.remote)
 
 
 def _scope(name: str | None, action: str | None) -> str:
