@@ -164,11 +164,13 @@ class TlsConnection(_Limited, SSLIOStream):
         """As Connection.receive, of all records that have come: one read of OpenSSL gives one, of 16 KiB at most."""
         count = 0
         try:
-            while count < len(buffer) and (more := self.socket.recv_into(buffer[count:])):
+            while (room := len(buffer) - count) and (more := self.socket.read(room, buffer[count:])):
                 count += more
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             if not count:
                 raise BlockingIOError from None
+        except ValueError:
+            pass  # closed meanwhile
         return count
 
 

@@ -6,9 +6,10 @@ Large bodies and blobs on plain TCP leave Tornado: see detached.py.
 """
 
 import asyncio
+import contextlib
 import logging
 import time
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from email.utils import formatdate
 from http.client import responses
 
@@ -251,12 +252,12 @@ class Exchange(HTTPMessageDelegate):
         try:
             self.stream.enter(MOVING)
             await self._connection.write_headers(ResponseStartLine("", self.response.status, responses[self.response.status]), self.fields())
-            while offset < stop and not self._closed:
-                piece = await source.read(offset, min(_PIECE, stop - offset))
-                if not piece:
-                    raise StorageError("the stored bytes end early")
-                await self._connection.write(piece)
-                offset += len(piece)
+            async with contextlib.aclosing(_pieces(source, offset, stop)) as pieces:
+                async for piece in pieces:
+                    await self._connection.write(piece)
+                    offset += len(piece)
+                    if self._closed:
+                        break
             self._connection.finish()
         except Exception as error:
             self.give_up(error)
@@ -333,3 +334,20 @@ class Clock:
         if second != self._second:
             self._second, self._text = second, formatdate(second, usegmt=True)
         return self._text
+
+
+async def _pieces(source, start: int, stop: int) -> AsyncIterator[bytes]:
+    """The bytes from start to stop; each piece is read while the one before is encrypted and sent. Raises StorageError."""
+    reading = asyncio.ensure_future(source.read(start, min(_PIECE, stop - start)))
+    try:
+        while piece := await reading:
+            start += len(piece)
+            if start < stop:
+                reading = asyncio.ensure_future(source.read(start, min(_PIECE, stop - start)))
+            yield piece
+            if start >= stop:
+                return
+        raise StorageError("the stored bytes end early")
+    finally:
+        # The source is closed next: nobody may read from it any more.
+        await asyncio.gather(reading, return_exceptions=True)

@@ -169,6 +169,16 @@ def test_the_certificate_is_renewed_under_load(secure, context, pairs, installed
     assert min(served) > 5
 
 
+@pytest.mark.parametrize("order", [("AES128", "AES256"), ("AES256", "AES128")])
+def test_the_client_chooses_the_cipher(secure, pairs, order):
+    context = trusting(*(certificate for certificate, _ in pairs))
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(":".join(f"ECDHE+{name}+AESGCM" for name in order))
+    host, port = secure.address.rsplit(":", 1)
+    with socket.create_connection((host, int(port)), 30) as plain, context.wrap_socket(plain, server_hostname=host) as client:
+        assert order[0] in client.cipher()[0]
+
+
 def test_a_broken_certificate_keeps_the_old_one(secure, context, pairs, installed):
     install(pairs[0], installed)
     os.kill(secure.pid, signal.SIGHUP)
