@@ -217,8 +217,9 @@ class MySQLSession:
             discard(self._connection)
             self._connection = None
 
-    def read(self, fn: Callable[[MySQLTx], T]) -> T:
-        return self._again(lambda: fn(MySQLTx(self._connected())))
+    def read(self, fn: Callable[[MySQLTx], T], asked: float) -> T:
+        """asked: when, as time.monotonic: of many reads that wait for a server which is gone none tries longer than the first."""
+        return self._again(lambda: fn(MySQLTx(self._connected())), asked)
 
     def scan(self, fn: Callable[[MySQLTx], T]) -> T:
         return self._again(lambda: self._in_transaction(_SNAPSHOT, fn, repeatable=True))
@@ -255,9 +256,9 @@ class MySQLSession:
         except pymysql.Error:
             self.close()
 
-    def _again(self, attempt: Callable[[], T]) -> T:
-        """Attempt until it works, fails for good, or has taken too long."""
-        begun, pause = time.monotonic(), _PAUSE
+    def _again(self, attempt: Callable[[], T], begun: float | None = None) -> T:
+        """Attempt until it works, fails for good, or has taken too long since it began: now, where nothing else is said."""
+        begun, pause = begun or time.monotonic(), _PAUSE
         while True:
             try:
                 return attempt()
@@ -316,7 +317,8 @@ class MySQLDatabase:
             if not _may_help(error):
                 raise translate(error) from error
             self._observer.retried(_cause(error))
-        return await self._reads.submit(lambda session: session.read(fn))
+        asked = time.monotonic()
+        return await self._reads.submit(lambda session: session.read(fn, asked))
 
     def scan(self, fn: Callable[[MySQLTx], T]):
         begun = perf_counter()

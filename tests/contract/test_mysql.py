@@ -196,6 +196,22 @@ async def test_errors_of_the_server_by_number(database, number, error):
 
 
 @asynchronous
+async def test_reads_of_a_server_that_is_gone_wait_as_long_together_as_one_alone(server, name):
+    """A crowd of requests hears of it as soon as the first of them."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        nobody = listener.getsockname()[1]
+    gone = MySQLDatabase(database_place(server.url(name, nobody)))
+    try:
+        begun = time.monotonic()
+        outcomes = await gathered(*(names(gone) for _ in range(20)))
+        assert all(isinstance(outcome, (DatabaseFailed, DatabaseBusy)) for outcome in outcomes), outcomes
+        # One alone takes 8 seconds; one after the other took 18.
+        assert time.monotonic() - begun < 14
+    finally:
+        gone.close()
+
+
+@asynchronous
 async def test_a_server_that_became_read_only(database, server):
     await database.write(putting("before"))
     server.execute("SET GLOBAL read_only = ON")
