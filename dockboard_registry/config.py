@@ -76,6 +76,9 @@ class AuthConfig:
         kinds.Choice(("", "none", "pull", "push")),
         "what everyone may do: none, pull or push; empty = all from this machine until there is an account, and nothing otherwise",
     )
+    organizations: str = option(
+        "administrators", kinds.Choice(("administrators", "users")), "who may make organizations by the API: administrators, or all users"
+    )
     quarantine: float = option(2592000, kinds.seconds(), "seconds until the name of a deleted user or organization is free again")
 
 

@@ -9,8 +9,11 @@ from typing import NamedTuple
 
 from .errors import DigestInvalid, FieldInvalid, ManifestInvalid, NameInvalid, TagInvalid
 
-_NAME = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*", re.A)
-_ACCOUNT = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*", re.A)
+# The grammars of names, also for documents that tell others what is accepted.
+REPOSITORY_GRAMMAR = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*"
+ACCOUNT_GRAMMAR = r"[a-z0-9]+(?:[._-][a-z0-9]+)*"
+_NAME = re.compile(REPOSITORY_GRAMMAR, re.A)
+_ACCOUNT = re.compile(ACCOUNT_GRAMMAR, re.A)
 _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}", re.A)
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}", re.A)
 _MEDIA_TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}", re.A)

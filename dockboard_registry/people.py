@@ -31,6 +31,7 @@ class People:
         self.logins = Logins(db, self.passwords, Throttle(db))
         self.repository_settings = RepositorySettings(db)
         self.audit, self.signing_keys = Audit(db), SigningKeys(db)
+        self.users_add_organizations = config.organizations == "users"
 
     async def prepare(self) -> None:
         """Load the code that passwords need, where there are accounts: later the file that it is in may be another one."""

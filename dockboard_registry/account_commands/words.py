@@ -3,12 +3,13 @@
 import argparse
 import json
 import os
-import re
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
+from ..durations import duration as duration
+from ..durations import in_future as in_future
 from ..errors import FieldInvalid
 
 # Work on people.People, with what the command line said; the outcome is the exit status.
@@ -16,8 +17,6 @@ Work = Callable[[Any, argparse.Namespace], Awaitable[int | None]]
 Run = Callable[[argparse.Namespace, Work], int]
 
 REFUSED = 1
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
-_DURATION = re.compile(r"([0-9]{1,6})([smhdw])", re.A)
 _MOST_INPUT = 1 << 20
 
 
@@ -100,19 +99,6 @@ def password(parsed: argparse.Namespace) -> str:
     if getpass.getpass("The same once more: ") != typed:
         raise FieldInvalid("the two passwords are not the same", "type them again")
     return typed
-
-
-def duration(text: str) -> int:
-    """Seconds of 90d, 24h, 30m, 45s or 2w. Raises FieldInvalid."""
-    found = _DURATION.fullmatch(text)
-    if not found:
-        raise FieldInvalid("this is not a duration", "write a whole number and s, m, h, d or w, such as 90d")
-    return int(found[1]) * _SECONDS[found[2]]
-
-
-def in_future(text: str | None) -> int | None:
-    """Milliseconds since 1970 of the time that is so far away; None stays None. Raises FieldInvalid."""
-    return None if text is None else int((time.time() + duration(text)) * 1000)
 
 
 def show(parsed: argparse.Namespace, names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

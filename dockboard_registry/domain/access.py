@@ -109,7 +109,7 @@ def repository(name: str, exists: bool = True, visibility: str = PRIVATE, held: 
 
 
 def namespace(name: str) -> Object:
-    """A namespace: what is administered besides its repositories, such as members, teams and robot accounts."""
+    """A namespace: what is administered besides its repositories, such as members, teams and robot accounts. To pull it is to see these."""
     return Object("", name)
 
 
@@ -215,7 +215,7 @@ def _grants(principal: Principal, action: str, object: Object) -> Decision | Non
 
 
 def _organization_member(principal: Principal, action: str, object: Object) -> Decision | None:
-    if action == PULL and object.name and object.namespace in principal.memberships:
+    if action == PULL and object.namespace in principal.memberships:
         return Decision(True, f"members of {object.namespace} may pull all of its repositories")
     return None
 
@@ -252,7 +252,7 @@ _RULES = (
 
 def _refused(principal: Principal, action: str, object: Object) -> Decision:
     rights = [right for right, actions in RIGHTS.items() if action in actions]
-    if not rights:
+    if not rights or object == REGISTRY:
         return Decision(False, f"{action} is for administrators of the registry")
     if principal.kind == ANONYMOUS:
         return Decision(False, f"anonymous access does not include {action} on {object}")

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -17,7 +18,9 @@ from .repositories import new_id
 
 INVITED = "invited"
 # What the console tells of who logs in: nothing of it is secret.
-_PERSON = "SELECT id, name, email, state, administrator, created_at, last_seen_at FROM users"
+_PERSON = (
+    "SELECT id, name, email, state, administrator, created_at, last_seen_at, full_name, company, location, url, avatar_hash FROM users"
+)
 _BY_NAME = f"{_PERSON} WHERE name = ?"
 _LAST_OWNED = (
     "SELECT organizations.name FROM members JOIN organizations ON organizations.id = members.organization_id"
@@ -25,8 +28,11 @@ _LAST_OWNED = (
     " WHERE others.organization_id = members.organization_id AND others.role = members.role AND others.user_id <> members.user_id)"
     " ORDER BY organizations.name LIMIT 1"
 )
-_EMAIL = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){0,8}", re.A)
-_SHOWN = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]{0,255}")
+EMAIL_GRAMMAR, LONGEST_EMAIL = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){0,8}", 254
+SHOWN_GRAMMAR, LONGEST_SHOWN = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]*", 255
+LONGEST_URL = 1000
+_EMAIL = re.compile(EMAIL_GRAMMAR, re.A)
+_SHOWN = re.compile(SHOWN_GRAMMAR)
 
 
 class Person(NamedTuple):
@@ -39,6 +45,15 @@ class Person(NamedTuple):
     administrator: bool
     created_at: int
     last_seen_at: int | None
+    full_name: str | None
+    company: str | None
+    location: str | None
+    url: str | None
+    avatar_hash: str | None
+
+    @property
+    def profile(self) -> "Profile":
+        return Profile(self.email, self.full_name, self.company, self.location, self.url)
 
 
 class Profile(NamedTuple):
@@ -53,11 +68,11 @@ class Profile(NamedTuple):
     def checked(self) -> "Profile":
         """Raises FieldInvalid."""
         for text in (self.full_name, self.company, self.location):
-            if text and not _SHOWN.fullmatch(text):
+            if text and not (len(text) <= LONGEST_SHOWN and _SHOWN.fullmatch(text)):
                 raise FieldInvalid("a field of the profile is too long, or has characters that can't be shown", "use at most 255 characters of text")
-        if self.email and (len(self.email) > 254 or not _EMAIL.fullmatch(self.email)):
+        if self.email and (len(self.email) > LONGEST_EMAIL or not _EMAIL.fullmatch(self.email)):
             raise FieldInvalid("this is not an e-mail address", "write it as name@example.org")
-        if self.url and (urlsplit(self.url).scheme not in ("http", "https") or len(self.url) > 1000 or not _SHOWN.fullmatch(self.url[:255])):
+        if self.url and not _is_web_page(self.url):
             raise FieldInvalid("this is not the address of a web page", "begin it with https://")
         return Profile(*(text or None for text in self))
 
@@ -112,29 +127,27 @@ class Accounts:
     async def set_state(self, actor: Actor, name: str, active: bool) -> None:
         """Let the account be used, or not. Raises AccountUnknown, ChangeRefused for the last administrator and for who has no password."""
 
-        def change(tx: Tx) -> None:
-            access_changed(tx)
-            person = find(tx, name)
-            if active and tx.one("SELECT password FROM users WHERE id = ?", person.id)[0] is None:
-                raise ChangeRefused("the account has no password yet", "set one first")
-            if not active:
-                _require_another_administrator(tx, person)
-            state = ACTIVE if active else DISABLED
-            tx.run("UPDATE users SET state = ?, credential_generation = credential_generation + 1 WHERE id = ?", state, person.id)
-            audit.note(tx, actor, "user.enable" if active else "user.disable", f"user {name}")
-
-        await self._db.write(change)
+        await self.change(actor, name, {}, active=active)
 
     async def set_administrator(self, actor: Actor, name: str, administrator: bool) -> None:
         """Raises AccountUnknown, ChangeRefused for the last administrator."""
 
+        await self.change(actor, name, {}, administrator=administrator)
+
+    async def change(
+        self, actor: Actor, name: str, profile: Mapping[str, str | None], active: bool | None = None, administrator: bool | None = None
+    ) -> None:
+        """Fields of the profile by name, the state and who administers, all of it or nothing. Raises what the single changes raise."""
+
         def change(tx: Tx) -> None:
             access_changed(tx)
             person = find(tx, name)
-            if not administrator:
-                _require_another_administrator(tx, person)
-            tx.run("UPDATE users SET administrator = ? WHERE id = ?", int(administrator), person.id)
-            audit.note(tx, actor, "user.administrator", f"user {name}", administrator=administrator)
+            if administrator is not None:
+                _set_administrator(tx, actor, person, administrator)
+            if active is not None:
+                _set_state(tx, actor, find(tx, name), active)
+            if profile:
+                _set_profile(tx, actor, person, person.profile._replace(**profile).checked())
 
         await self._db.write(change)
 
@@ -155,12 +168,7 @@ class Accounts:
         new = profile.checked()
 
         def change(tx: Tx) -> None:
-            person = find(tx, name)
-            tx.run(
-                "UPDATE users SET email = ?, full_name = ?, company = ?, location = ?, url = ?, avatar_hash = ? WHERE id = ?",
-                *(*new, avatar_hash(new.email), person.id),
-            )
-            audit.note(tx, actor, "user.profile", f"user {name}")
+            _set_profile(tx, actor, find(tx, name), new)
 
         await self._db.write(change)
 
@@ -222,6 +230,39 @@ def find(tx: Tx, name: str) -> Person:
     if row is None:
         raise AccountUnknown(f"there is no user {name}")
     return _person(row)
+
+
+def _set_state(tx: Tx, actor: Actor, person: Person, active: bool) -> None:
+    if active and tx.one("SELECT password FROM users WHERE id = ?", person.id)[0] is None:
+        raise ChangeRefused("the account has no password yet", "set one first")
+    if not active:
+        _require_another_administrator(tx, person)
+    state = ACTIVE if active else DISABLED
+    tx.run("UPDATE users SET state = ?, credential_generation = credential_generation + 1 WHERE id = ?", state, person.id)
+    audit.note(tx, actor, "user.enable" if active else "user.disable", f"user {person.name}")
+
+
+def _set_administrator(tx: Tx, actor: Actor, person: Person, administrator: bool) -> None:
+    if not administrator:
+        _require_another_administrator(tx, person)
+    tx.run("UPDATE users SET administrator = ? WHERE id = ?", int(administrator), person.id)
+    audit.note(tx, actor, "user.administrator", f"user {person.name}", administrator=administrator)
+
+
+def _set_profile(tx: Tx, actor: Actor, person: Person, new: Profile) -> None:
+    tx.run(
+        "UPDATE users SET email = ?, full_name = ?, company = ?, location = ?, url = ?, avatar_hash = ? WHERE id = ?",
+        *(*new, avatar_hash(new.email), person.id),
+    )
+    audit.note(tx, actor, "user.profile", f"user {person.name}")
+
+
+def _is_web_page(url: str) -> bool:
+    try:
+        scheme = urlsplit(url).scheme
+    except ValueError:
+        return False
+    return scheme in ("http", "https") and len(url) <= LONGEST_URL and _SHOWN.fullmatch(url) is not None
 
 
 def replace_password(tx: Tx, person: Person, stored: str) -> None:

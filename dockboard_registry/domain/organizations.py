@@ -1,5 +1,6 @@
 """Organizations: they hold a namespace, and have members, of whom at least one is an owner."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..db import Database, Tx, now
@@ -12,6 +13,7 @@ from .changes import access_changed
 from .repositories import new_id
 
 ROLES = (OWNER, MEMBER)
+_FIND = "SELECT id, name, created_at FROM organizations WHERE name = ?"
 _ROLE = "SELECT role FROM members WHERE organization_id = ? AND user_id = ?"
 _ANOTHER_OWNER = "SELECT 1 FROM members WHERE organization_id = ? AND role = ? AND user_id <> ? LIMIT 1"
 
@@ -72,6 +74,15 @@ class Organizations:
             lambda tx: tx.all("SELECT id, name, created_at FROM organizations WHERE name > ? ORDER BY name LIMIT ?", after, limit)
         )
         return [Organization(*row) for row in rows]
+
+    async def named(self, names: Sequence[str]) -> Sequence[Organization]:
+        """Those of these names that are there, in their order."""
+        rows = await self._db.scan(lambda tx: [tx.one(_FIND, name) for name in names])
+        return [Organization(*row) for row in rows if row is not None]
+
+    async def get(self, name: str) -> Organization:
+        """Raises AccountUnknown."""
+        return await self._db.scan(lambda tx: find(tx, name))
 
     async def set_member(self, actor: Actor, name: str, user: str, role: str) -> None:
         """Let the user be a member with this role, whatever it was. Raises AccountUnknown, FieldInvalid, ChangeRefused for the last owner."""
@@ -137,7 +148,7 @@ _OF_AN_ORGANIZATION = (
 
 def find(tx: Tx, name: str) -> Organization:
     """Raises AccountUnknown."""
-    row = tx.one("SELECT id, name, created_at FROM organizations WHERE name = ?", name)
+    row = tx.one(_FIND, name)
     if row is None:
         raise AccountUnknown(f"there is no organization {name}")
     return Organization(*row)

@@ -124,14 +124,16 @@ class Request:
 
     def query_all(self, name: str) -> list[str]:
         """Every value of a query field. Raises BadRequest."""
-        if not self._query:
-            return []
+        return self.query_fields().get(name, [])
+
+    def query_fields(self) -> dict[str, list[str]]:
+        """The values of all query fields by name. Raises BadRequest."""
         if self._fields is None:
             try:
-                self._fields = parse_qs(self._query, keep_blank_values=True, max_num_fields=_QUERY_FIELDS, errors="strict")
+                self._fields = parse_qs(self._query, keep_blank_values=True, max_num_fields=_QUERY_FIELDS, errors="strict") if self._query else {}
             except ValueError as error:
                 raise BadRequest("the query can't be read") from error
-        return self._fields.get(name, [])
+        return self._fields
 
     def query(self, name: str) -> str | None:
         """The one value of a query field, or None. Raises BadRequest where there are several."""

@@ -11,7 +11,7 @@ from .exposition import head, histogram, sample
 
 SLOTS = 256
 _BUCKETS = (0.001, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0)
-ENDPOINTS = ("base", "catalog", "tags", "manifest", "blob", "uploads", "upload", "referrers", "health", "token", "unknown")
+ENDPOINTS = ("base", "catalog", "tags", "manifest", "blob", "uploads", "upload", "referrers", "health", "token", "api", "unknown")
 _CLASSES = ("1xx", "2xx", "3xx", "4xx", "5xx")
 _SINGLE = (
     ("in_flight", "gauge", "Requests being answered."),

@@ -2,6 +2,7 @@
 
 from ..errors import NotFound
 from . import gate as gate  # read with the routes: by the first request the file that its code is in may be another one
+from .api.entry import Api
 from .base import Endpoint
 from .health import Alive, MetricsPage, Ready
 from .messages import decoded
@@ -17,6 +18,7 @@ class Routes:
 
     def __init__(self, services):
         self.unknown = Endpoint(services)
+        self._api = Api(services)
         self._fixed = {
             "/healthz": Alive(services),
             "/readyz": Ready(services),
@@ -34,6 +36,8 @@ class Routes:
         fixed = self._fixed.get(raw_path)
         if fixed is not None:
             return fixed, ()
+        if raw_path.startswith("/api/"):
+            return self._api, ()
         path = decoded(raw_path)
         if path is not None and path.startswith("/v2/"):
             head, _, last = path[4:].rpartition("/")

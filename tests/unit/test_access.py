@@ -70,7 +70,8 @@ def base(who: str, state: str) -> set[str]:
         return pulls | {"member": {"pull"}, "owner": OWNS, "owner with a token to pull": OWNS, "acme": OWNS, "reader": {"pull"}, "writer": WRITES,
                         "admin of it": OWNS, "robot": WRITES}.get(who, set())  # fmt: skip
     if state == "namespace":
-        return OWNS if who in ("owner", "owner with a token to pull", "acme") else set()
+        # To pull a namespace is to see its members and teams.
+        return OWNS if who in ("owner", "owner with a token to pull", "acme") else {"pull"} if who == "member" else set()
     return {"pull"} if state in ("nobody's", "library") and who != "anonymous" else set()
 
 

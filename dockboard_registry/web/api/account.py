@@ -1,0 +1,77 @@
+"""/account: whoever asks, their profile, password and access tokens."""
+
+from ...domain import access
+from ...errors import Denied, Unauthorized
+from . import tokens
+from .kinds import Choice, ListOf, Record, Switch, Text
+from .operations import NAME, PAGE, Answer, Call, Operation, paged
+from .people import NEW_TOKEN, PASSWORD, PROFILE, TOKEN, TOKEN_WANTED, USER, shown
+from .permissions import LOGGED_IN, ONESELF, OWN_CREDENTIALS
+
+_MEMBERSHIP = Record("", False, "Membership", {"organization": NAME, "role": Choice("", False, (access.OWNER, access.MEMBER))})
+_ACCOUNT = Record(
+    "who asks; user is null for robot accounts, and for tokens that may not administer",
+    *(False, "Account"),
+    {
+        "kind": Choice("", False, (access.USER, access.ROBOT)),
+        "name": Text("of a robot account: ORG/NAME", False, 130),
+        "administrator": Switch("may do everything"),
+        "organizations": ListOf("", False, _MEMBERSHIP),
+        "teams": ListOf("", False, Text("ORG/TEAM", False, 130)),
+        "user": Record("", True, "", USER.fields),
+    },
+)
+
+
+async def _get(call: Call) -> Answer:
+    who = call.principal
+    may_all = access.decide(who, access.ADMIN, access.namespace(who.name)).allowed and who.kind == access.USER
+    content = {
+        "kind": who.kind,
+        "name": who.name,
+        "administrator": who.administrator,
+        "organizations": [{"organization": name, "role": role} for name, role in sorted(who.memberships.items())],
+        "teams": sorted(who.teams),
+        "user": shown(await call.people.accounts.get(who.name)) if may_all else None,
+    }
+    return Answer(200, content)
+
+
+async def _change(call: Call) -> Answer:
+    await call.people.accounts.change(call.actor, call.principal.name, call.body)
+    return Answer(200, shown(await call.people.accounts.get(call.principal.name)))
+
+
+async def _set_password(call: Call) -> Answer:
+    """Whoever found a login open must not keep it: the present password is asked for, and guesses count."""
+    name = call.principal.name
+    try:
+        await call.people.logins.check(name, call.body["current"], call.request.remote)
+    except Unauthorized:
+        raise Denied("the present password is wrong", "send the present password as current, or ask an administrator for another one") from None
+    await call.people.accounts.set_password(call.actor, name, call.body["password"])
+    return Answer(204)
+
+
+async def _tokens(call: Call) -> Answer:
+    return await tokens.listed(call, call.principal.name)
+
+
+async def _add_token(call: Call) -> Answer:
+    return await tokens.added(call, call.principal.name, "account")
+
+
+async def _revoke_token(call: Call) -> Answer:
+    return await tokens.revoked(call, call.principal.name)
+
+
+_NEW_PROFILE = Record("fields to change; null empties one", False, "ProfileChange", PROFILE, tuple(PROFILE), 1)
+_NEW_PASSWORD = Record("", False, "OwnPassword", {"current": Text("the present password", False, 1024), "password": PASSWORD})
+OPERATIONS = (
+    Operation("GET", "/account", "getAccount", "Who am I", LOGGED_IN, _get, answer=_ACCOUNT),
+    Operation("PATCH", "/account", "changeAccount", "Change the own profile", ONESELF, _change, answer=USER, body=_NEW_PROFILE),
+    Operation("PUT", "/account/password", "setOwnPassword", "Set another password", OWN_CREDENTIALS, _set_password, 204, body=_NEW_PASSWORD),
+    Operation("GET", "/account/tokens", "listOwnTokens", "List the own access tokens", ONESELF, _tokens, answer=paged(TOKEN), query=PAGE),
+    Operation("POST", "/account/tokens", "addOwnToken", "Make an access token", OWN_CREDENTIALS, _add_token, 201, NEW_TOKEN, TOKEN_WANTED, conflicts=True),
+    Operation("DELETE", "/account/tokens/{token}", "revokeOwnToken", "Let an access token count no more", ONESELF, _revoke_token, 204),
+)

@@ -1,0 +1,18 @@
+"""/api/: the endpoint that reads the rest of the API when the first request comes."""
+
+from ..base import Endpoint
+from ..messages import Request, Response
+
+
+class Api(Endpoint):
+    """All paths below /api/. Which methods they have, serve.py knows."""
+
+    name = "api"
+
+    def verb(self, method: str):
+        return self._answer
+
+    async def _answer(self, request: Request) -> Response:
+        from . import serve
+
+        return await serve.answer(self.services, request)

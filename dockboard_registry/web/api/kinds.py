@@ -1,0 +1,175 @@
+"""Kinds of values in requests and answers: each checks what was sent, and says in JSON Schema what it accepts, so that the two agree."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+
+class Wrong(Exception):
+    """A value is not of its kind; the text goes on from the name of the field."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """help: what the value is. nullable: null may stand for it."""
+
+    help: str = ""
+    nullable: bool = False
+
+    def or_null(self) -> Self:
+        return replace(self, nullable=True)
+
+    def said(self, help: str) -> Self:
+        """The same kind with other words."""
+        return replace(self, help=help)
+
+    def check(self, value: Any) -> Any:
+        """The value. Raises Wrong."""
+        return None if value is None and self.nullable else self.checked(value)
+
+    def checked(self, value: Any) -> Any:
+        return value
+
+    def of_text(self, text: str) -> Any:
+        """The value that a query writes so. Raises Wrong."""
+        return self.check(text)
+
+    def schema(self) -> dict[str, Any]:
+        found = self.described()
+        if self.nullable:
+            found["type"] = [found["type"], "null"]
+            if "enum" in found:
+                found["enum"] = [*found["enum"], None]
+        if self.help:
+            found["description"] = self.help
+        return found
+
+    def described(self) -> dict[str, Any]:
+        return {}
+
+
+@dataclass(frozen=True)
+class Text(Kind):
+    """grammar: a regular expression for the whole of it, without NUL where there is none."""
+
+    longest: int = 255
+    shortest: int = 0
+    grammar: str = r"[^\x00]*"
+    example: str | None = None
+
+    def checked(self, value: Any) -> str:
+        if not isinstance(value, str):
+            raise Wrong("has to be a text")
+        if not self.shortest <= len(value) <= self.longest:
+            raise Wrong(f"has to have {self.shortest} to {self.longest} characters")
+        if not re.fullmatch(self.grammar, value):
+            raise Wrong("has characters, or an order of them, that are not allowed")
+        return value
+
+    def described(self) -> dict[str, Any]:
+        found = {"type": "string", "minLength": self.shortest, "maxLength": self.longest, "pattern": f"^(?:{self.grammar})$"}
+        return found | ({"examples": [self.example]} if self.example else {})
+
+
+@dataclass(frozen=True)
+class Choice(Kind):
+    """One of some words."""
+
+    words: tuple[str, ...] = ()
+    default: str | None = None
+
+    def checked(self, value: Any) -> str:
+        if not isinstance(value, str) or value not in self.words:
+            raise Wrong(f"has to be one of {', '.join(self.words)}")
+        return value
+
+    def described(self) -> dict[str, Any]:
+        return {"type": "string", "enum": list(self.words)} | ({"default": self.default} if self.default else {})
+
+
+@dataclass(frozen=True)
+class Whole(Kind):
+    """A whole number."""
+
+    least: int = 0
+    most: int = 2**53 - 1
+    default: int | None = None
+
+    def checked(self, value: Any) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or not self.least <= value <= self.most:
+            raise Wrong(f"has to be a whole number from {self.least} to {self.most}")
+        return value
+
+    def of_text(self, text: str) -> int:
+        return self.check(int(text) if text.isascii() and text.isdigit() and len(text) <= 16 else None)
+
+    def described(self) -> dict[str, Any]:
+        found = {"type": "integer", "minimum": self.least, "maximum": self.most}
+        return found | ({"default": self.default} if self.default is not None else {})
+
+
+@dataclass(frozen=True)
+class Switch(Kind):
+    """true or false."""
+
+    def checked(self, value: Any) -> bool:
+        if not isinstance(value, bool):
+            raise Wrong("has to be true or false")
+        return value
+
+    def described(self) -> dict[str, Any]:
+        return {"type": "boolean"}
+
+
+@dataclass(frozen=True)
+class ListOf(Kind):
+    """kind: of each item."""
+
+    kind: Kind = Kind()
+
+    def described(self) -> dict[str, Any]:
+        return {"type": "array", "items": self.kind.schema()}
+
+
+@dataclass(frozen=True)
+class Anything(Kind):
+    """An object of no fixed fields, in answers only."""
+
+    def described(self) -> dict[str, Any]:
+        return {"type": "object"}
+
+
+@dataclass(frozen=True)
+class Record(Kind):
+    """An object; fields whose names are not in `optional` have to be there, and at least `fewest` in all. name: in the document."""
+
+    name: str = ""
+    fields: Mapping[str, Kind] = ()  # type: ignore[assignment]
+    optional: tuple[str, ...] = ()
+    fewest: int = 0
+
+    def checked(self, value: Any) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise Wrong("has to be an object")
+        for name in value:
+            if name not in self.fields:
+                raise Wrong(f"has a field {name[:64]!a} that is not known here; the fields are {', '.join(self.fields)}")
+        for name in self.fields:
+            if name not in value and name not in self.optional:
+                raise Wrong(f"lacks the field {name}")
+        if len(value) < self.fewest:
+            raise Wrong(f"has to have at least one of {', '.join(self.fields)}")
+        return {name: self._field(name, given) for name, given in value.items()}
+
+    def _field(self, name: str, given: Any) -> Any:
+        try:
+            return self.fields[name].check(given)
+        except Wrong as error:
+            raise Wrong(f"has a field {name} that {error}") from None
+
+    def described(self) -> dict[str, Any]:
+        required = [name for name in self.fields if name not in self.optional]
+        found: dict[str, Any] = {"type": "object", "additionalProperties": False}
+        found["properties"] = {name: kind.schema() for name, kind in self.fields.items()}
+        return found | ({"required": required} if required else {}) | ({"minProperties": self.fewest} if self.fewest else {})

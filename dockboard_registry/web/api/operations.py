@@ -1,0 +1,120 @@
+"""What an operation of the API is: declared once, and routed, checked and described by that."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+from ...domain.access import Principal
+from ...domain.audit import Actor
+from ...durations import DURATION_GRAMMAR
+from ...names import ACCOUNT_GRAMMAR, LONGEST_ACCOUNT, NAME_LIMIT, REPOSITORY_GRAMMAR, SHORTEST_ACCOUNT
+from ..messages import Request
+from .kinds import Kind, ListOf, Record, Text, Whole
+
+PREFIX = "/api/v1"
+JSON = "application/json"
+
+NAME = Text("a name: lower-case letters and digits, with single . _ - between them", False, LONGEST_ACCOUNT, SHORTEST_ACCOUNT, ACCOUNT_GRAMMAR)
+REPOSITORY = Text("the name of a repository", False, NAME_LIMIT, 1, REPOSITORY_GRAMMAR)
+PATTERN = Text("the name of a repository, or a pattern such as acme/app-* or acme/**", False, NAME_LIMIT, 1, r"[a-z0-9._*-]+(?:/[a-z0-9._*-]+)*")
+HOLDER = Text(
+    "who holds a right: user:NAME, team:ORG/TEAM or robot:ORG/NAME",
+    *(False, 160, 7, f"user:{ACCOUNT_GRAMMAR}|(?:team|robot):{ACCOUNT_GRAMMAR}/{ACCOUNT_GRAMMAR}"),
+)
+DURATION = Text("how long from now: a whole number and s, m, h, d or w, such as 90d", False, 7, 2, DURATION_GRAMMAR, "90d")
+MOMENT = Whole("milliseconds since 1970")
+# The parts of paths in braces. A name of a repository and a pattern are one segment each, with %2F for their slashes.
+PATH: Mapping[str, Text] = {
+    **dict.fromkeys(("user", "organization", "team", "robot", "token", "namespace"), NAME),
+    "repository": REPOSITORY, "pattern": PATTERN, "holder": HOLDER,
+}  # fmt: skip
+PAGE: Mapping[str, Kind] = {
+    "after": Text("only items whose key is greater than this one: the key of the last item that was seen", False, 600),
+    "limit": Whole("at most so many items", False, 1, 100, 50),
+}
+
+
+class Call:
+    """One request on its way to the domain: who asks, and what was sent, checked by the operation's declaration."""
+
+    def __init__(self, services: Any, request: Request, operation: "Operation", path: Mapping[str, str]):
+        self.services, self.request, self.operation = services, request, operation
+        self.path, self.query, self.body = path, {}, {}
+        self.principal: Principal = Principal()
+
+    @property
+    def people(self) -> Any:
+        return self.services.people
+
+    @property
+    def actor(self) -> Actor:
+        """Who the audit says it was."""
+        return Actor(str(self.principal), self.request.remote)
+
+
+class Answer(NamedTuple):
+    """status, a document to be written as JSON, or bytes of the operation's media type; None is no body."""
+
+    status: int
+    content: Any = None
+    headers: Mapping[str, str] = {}
+
+
+class Permission(NamedTuple):
+    """check raises what those hear who may not. words: who may, for the document; hides: whoever may not see it hears that it is not there."""
+
+    check: Callable[[Call], Awaitable[None]] | None
+    words: str
+    hides: bool = False
+
+
+class Operation(NamedTuple):
+    """path: below PREFIX, with names of PATH in braces. answer: the kind of what status 200 or 201 brings. must: what of the query has to be there.
+
+    Which answers there may be besides those that follow from the rest: conflicts 409, refuses 422, unknown 404.
+    """
+
+    method: str
+    path: str
+    id: str
+    summary: str
+    permission: Permission
+    work: Callable[[Call], Awaitable[Answer]]
+    status: int = 200
+    answer: Kind | None = None
+    body: Record | None = None
+    query: Mapping[str, Kind] = {}
+    must: tuple[str, ...] = ()
+    conflicts: bool = False
+    refuses: bool = False
+    unknown: bool = False
+    media: str = JSON
+
+    @property
+    def group(self) -> str:
+        return self.path.split("/")[1]
+
+    @property
+    def segments(self) -> list[str]:
+        return self.path.split("/")[1:]
+
+    @property
+    def names(self) -> list[str]:
+        """The names of its path."""
+        return [segment[1:-1] for segment in self.segments if segment.startswith("{")]
+
+
+def created(content: Any, *segments: str) -> Answer:
+    """201 with the place of what was made."""
+    return Answer(201, content, {"Location": place(*segments)})
+
+
+def place(*segments: str) -> str:
+    """The path of something in the API."""
+    return "/".join([PREFIX, *(quote(segment, safe="") for segment in segments)])
+
+
+def paged(kind: Record) -> Record:
+    """The kind of a page of a list."""
+    fields = {"items": ListOf("", False, kind), "next": Text("path and query of the next page, where there is one", False, 8000)}
+    return Record("a page of a list", False, f"{kind.name}Page", fields, ("next",))

@@ -1,0 +1,116 @@
+"""Who may call an operation: asked of the one rule of domain/access.py, and answered so that what is hidden looks like what is not there."""
+
+from ...domain import access, patterns
+from ...domain.access import ADMIN, ANONYMOUS, PULL, REGISTRY, USER, Object
+from ...errors import AccountUnknown, Denied, NameUnknown, RegistryError, Unauthorized
+from .operations import Call, Permission
+
+# Browsers and curl ask for name and password then; the words are fixed, so that no Host header gets into them.
+CHALLENGE = {"WWW-Authenticate": 'Basic realm="Dockboard Registry", charset="UTF-8"'}
+
+
+def require(call: Call, action: str, object: Object, hidden: RegistryError | None = None, sees: Object | None = None) -> None:
+    """Raise Unauthorized, Denied with the reason, or `hidden` where they may not even see it. sees: what it takes the right to pull for that."""
+    decision = access.decide(call.principal, action, object)
+    if decision.allowed:
+        return
+    if call.principal.open:
+        raise Denied("there are no accounts yet, and only this machine itself may add the first user", "add a user on the server's machine")
+    if call.principal.kind == ANONYMOUS:
+        raise Unauthorized(headers=dict(CHALLENGE))
+    if hidden is None or access.decide(call.principal, PULL, sees or object).allowed:
+        raise Denied(decision.reason)
+    raise hidden
+
+
+async def _administrator(call: Call) -> None:
+    require(call, ADMIN, REGISTRY)
+
+
+async def _logged_in(call: Call) -> None:
+    if call.principal.kind == ANONYMOUS:
+        require(call, ADMIN, access.namespace("nobody"))
+        raise Denied("there are no accounts yet, so nobody has one", "add a user first")
+
+
+async def _oneself(call: Call) -> None:
+    await _logged_in(call)
+    if call.principal.kind != USER:
+        raise Denied("robot accounts are managed in their organization", "use an account of a user")
+    require(call, ADMIN, access.namespace(call.principal.name))
+
+
+async def _own_credentials(call: Call) -> None:
+    await _oneself(call)
+    require_whole(call)
+
+
+async def _credentials(call: Call) -> None:
+    await _administrator(call)
+    require_whole(call)
+
+
+def require_whole(call: Call) -> None:
+    """A token that is good for less than its owner must not make what is good for more. Raises Denied."""
+    if call.principal.scopes:
+        raise Denied("a token with a scope makes and changes no credentials of users", "use a password, or a token without a scope")
+
+
+async def _organization(call: Call) -> None:
+    _require_organization(call, PULL)
+
+
+async def _organization_owner(call: Call) -> None:
+    _require_organization(call, ADMIN)
+
+
+def _require_organization(call: Call, action: str) -> None:
+    name = call.path["organization"]
+    require(call, action, access.namespace(name), AccountUnknown(f"there is no organization {name}"))
+
+
+async def _namespace_owner(call: Call) -> None:
+    name = call.path["namespace"]
+    require(call, ADMIN, access.namespace(name), nobodys(name))
+
+
+def nobodys(namespace: str) -> AccountUnknown:
+    """The words of the domain for a namespace that is not there."""
+    return AccountUnknown(f"nobody holds the namespace {namespace}", "make the user or the organization of that name first")
+
+
+async def _sees_repository(call: Call) -> None:
+    await require_repository(call, PULL, call.path["repository"])
+
+
+async def _repository_admin(call: Call) -> None:
+    await require_repository(call, ADMIN, call.path["repository"])
+
+
+async def require_repository(call: Call, action: str, name: str) -> None:
+    object = (await call.services.principals.facts(name)).object
+    require(call, action, object, NameUnknown("this registry has no repository of that name"))
+
+
+async def _pattern_admin(call: Call) -> None:
+    """A pattern without wildcards is one repository; any other concerns the namespace as a whole."""
+    pattern = patterns.parse(call.path["pattern"])
+    if "*" in pattern.text:
+        object = access.namespace(pattern.namespace)
+    else:
+        object = (await call.services.principals.facts(pattern.text)).object
+    require(call, ADMIN, object, nobodys(pattern.namespace))
+
+
+EVERYONE = Permission(None, "everyone")
+LOGGED_IN = Permission(_logged_in, "whoever is logged in")
+ONESELF = Permission(_oneself, "users, for themselves")
+OWN_CREDENTIALS = Permission(_own_credentials, "users, for themselves, with a password or a token without a scope")
+ADMINISTRATOR = Permission(_administrator, "administrators of the registry")
+CREDENTIALS = Permission(_credentials, "administrators of the registry, with a password or a token without a scope")
+ORGANIZATION = Permission(_organization, "members of the organization", True)
+ORGANIZATION_OWNER = Permission(_organization_owner, "owners of the organization", True)
+NAMESPACE_OWNER = Permission(_namespace_owner, "whose the namespace is", True)
+SEES_REPOSITORY = Permission(_sees_repository, "whoever may pull the repository", True)
+REPOSITORY_ADMIN = Permission(_repository_admin, "whoever has the right admin on the repository", True)
+PATTERN_ADMIN = Permission(_pattern_admin, "whoever has the right admin on the repository; for patterns with *, whose the namespace is", True)

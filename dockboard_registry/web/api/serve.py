@@ -1,0 +1,168 @@
+"""One request of the API: find the operation, who asks, whether they may; check what was sent; call; write."""
+
+import functools
+import json
+from collections.abc import Mapping
+from urllib.parse import unquote_to_bytes, urlsplit
+
+from ...domain import documents
+from ...domain.access import Principal
+from ...domain.access_tokens import is_secret
+from ...errors import BadRequest, Denied, FieldInvalid, ManifestInvalid, MediaUnsupported, NotFound, RegistryError, Unauthorized, Unsupported
+from ...kinds import is_loopback
+from ..messages import Request, Response
+from . import table
+from .kinds import Kind, Wrong
+from .operations import JSON, PATH, PREFIX, Answer, Call, Operation
+from .permissions import CHALLENGE
+
+MOST_BODY = 64 << 10
+_SAFE = ("GET", "HEAD")
+# Answers tell who there is and what they may do, and some tell secrets: nobody keeps them.
+_PRIVATE = {"Cache-Control": "no-store"}
+
+
+async def answer(services, request: Request) -> Response:
+    """The response. Raises RegistryError, with headers that forbid to keep it."""
+    try:
+        operation, path = find(request)
+        _refuse_other_sites(request)
+        call = Call(services, request, operation, path)
+        if operation.permission.check is not None:
+            call.principal = await principal(services, request)
+            _refuse_foreign_names(call)
+            await operation.permission.check(call)
+        await _read(call)
+        return _response(operation, await operation.work(call))
+    except RegistryError as error:
+        error.headers = {**_PRIVATE, **error.headers}
+        if isinstance(error, FieldInvalid):
+            # What the declaration allows, and the domain does not: 400 is for what is not of the declared form.
+            error.status = 422
+        raise
+
+
+def find(request: Request) -> tuple[Operation, Mapping[str, str]]:
+    """The operation and the names in its path. Raises NotFound, Unsupported, which names the methods that there are."""
+    methods, path = _route(request.path)
+    method = "GET" if request.method == "HEAD" else request.method
+    if method not in methods:
+        allowed = [*methods, *(["HEAD"] if "GET" in methods else [])]
+        raise Unsupported(f"this resource has no method {request.method[:16]!a}", headers={"Allow": ", ".join(allowed)})
+    return methods[method], path
+
+
+@functools.lru_cache(256)
+def _route(raw_path: str) -> tuple[Mapping[str, Operation], Mapping[str, str]]:
+    nowhere = NotFound("there is nothing of the API at this path", f"see {PREFIX}/openapi.json for what there is")
+    if not raw_path.startswith(PREFIX + "/"):
+        raise nowhere
+    node, path = table.tree(), {}
+    try:
+        for segment in (unquote_to_bytes(part).decode() for part in raw_path[len(PREFIX) + 1 :].split("/")):
+            if segment in node.fixed:
+                node = node.fixed[segment]
+            elif node.named is not None:
+                path[node.name] = PATH[node.name].check(segment)
+                node = node.named
+            else:
+                raise nowhere
+    except (UnicodeDecodeError, Wrong):
+        raise nowhere from None
+    if not node.methods:
+        raise nowhere
+    return node.methods, path
+
+
+def _refuse_other_sites(request: Request) -> None:
+    """Browsers send credentials that they remember along with what other sites make them send. Raises Denied."""
+    if request.method in _SAFE:
+        return
+    site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
+    if site not in (None, "same-origin", "none") or (site is None and origin is not None and urlsplit(origin).netloc != request.headers.get("Host")):
+        raise Denied("a page of another site made the browser send this", "send it from a page of this registry, or from a program")
+
+
+async def principal(services, request: Request) -> Principal:
+    """Who asks. Raises Unauthorized, TooManyRequests."""
+    shown = request.headers.get("Authorization")
+    while True:
+        value = await services.principals.value()
+        if shown is None or value == 0:
+            return services.gate.anonymous(request, value).principal
+        try:
+            holder = await _holder(services.credentials, shown, request.remote, value)
+        except Unauthorized as error:
+            error.headers |= CHALLENGE
+            raise
+        # None: a password was checked just now, which took its time, and much may have changed meanwhile.
+        if holder is not None:
+            return holder.principal
+
+
+async def _holder(credentials, shown: str, address: str, value: int):
+    """Basic as everywhere, or an access token or a robot's secret as Bearer; what /token signs is for images alone."""
+    scheme, _, text = shown.partition(" ")
+    if scheme.lower() != "bearer":
+        return await credentials.shown(shown, address, value)
+    if not is_secret(text.strip()):
+        raise Unauthorized("this is no access token; what the token server signs is for images alone", "show an access token, or name and password")
+    return await credentials.refreshed(text.strip(), address, value)
+
+
+def _refuse_foreign_names(call: Call) -> None:
+    """Before there are accounts this machine is trusted, but not the web page in its browser whose name leads here. Raises Denied."""
+    if call.principal.open and call.principal.everyone == "all":
+        host = urlsplit("//" + call.request.headers.get("Host", "")).hostname or ""
+        if not is_loopback(host):
+            raise Denied("before there are accounts only this machine counts, by its own name", "ask for 127.0.0.1 or localhost, or use the command user add")
+
+
+async def _read(call: Call) -> None:
+    """Query and body, checked. Raises BadRequest, MediaUnsupported, SizeInvalid."""
+    operation, request = call.operation, call.request
+    for name in request.query_fields():
+        if name not in operation.query:
+            raise BadRequest(f"the query has a field {name[:64]!a} that is not known here", "see the document of the API for what there is")
+    for name, kind in operation.query.items():
+        _read_field(call, name, kind, request.query(name))
+    if operation.body is None:
+        if await request.body.read_all(MOST_BODY):
+            raise BadRequest("this operation takes no body", "send none")
+        return
+    if request.headers.get("Content-Type", "").partition(";")[0].strip().lower() != JSON:
+        raise MediaUnsupported("the body is not said to be JSON", "send Content-Type: application/json")
+    try:
+        call.body = operation.body.check(_document(await request.body.read_all(MOST_BODY)))
+    except Wrong as error:
+        raise BadRequest(f"the body {error}", "correct it; the document of the API says what it may be") from None
+
+
+def _read_field(call: Call, name: str, kind: Kind, text: str | None) -> None:
+    if text is None:
+        default = getattr(kind, "default", None)
+        if default is not None:
+            call.query[name] = default
+        elif name in call.operation.must:
+            raise BadRequest(f"the query lacks {name}", "see the document of the API for what it has to have")
+        return
+    try:
+        call.query[name] = kind.of_text(text)
+    except Wrong as error:
+        raise BadRequest(f"the query has a field {name} that {error}", "correct it") from None
+
+
+def _document(body: bytes) -> object:
+    """JSON that has one meaning. Raises BadRequest."""
+    try:
+        return documents.load(body)
+    except ManifestInvalid as error:
+        raise BadRequest(error.cause, "send one JSON object in UTF-8") from None
+
+
+def _response(operation: Operation, found: Answer) -> Response:
+    headers = {**_PRIVATE, **found.headers}
+    if found.content is None:
+        return Response(found.status, headers)
+    headers["Content-Type"] = operation.media
+    return Response(found.status, headers, found.content if isinstance(found.content, bytes) else json.dumps(found.content).encode())
