@@ -69,11 +69,16 @@ class Grants:
 
     async def list(self, namespace: str = "") -> list[Given]:
         """All grants, or those in one namespace."""
-        rows = await self._db.scan(lambda tx: tx.all(_LIST, namespace, namespace))
-        return [Given(pattern, right, _words(kind, first, second), created_at) for pattern, right, kind, first, second, created_at in rows]
+        return await self._db.scan(lambda tx: in_namespace(tx, namespace))
 
 
 _REMOVE = "DELETE FROM grants WHERE holder_kind = ? AND holder_id = ? AND pattern = ?"
+
+
+def in_namespace(tx: Tx, namespace: str) -> list[Given]:
+    """The grants of one namespace; of all for an empty name."""
+    rows = tx.all(_LIST, namespace, namespace)
+    return [Given(pattern, right, _words(kind, first, second), created_at) for pattern, right, kind, first, second, created_at in rows]
 
 
 def _words(kind: str, first: str, second: str | None) -> str:

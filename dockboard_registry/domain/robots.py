@@ -69,6 +69,10 @@ class Robots:
         await self._db.write(change)
         return secret
 
+    async def get(self, name: str) -> Robot:
+        """By ORGANIZATION/NAME. Raises FieldInvalid, AccountUnknown."""
+        return await self._db.scan(lambda tx: find(tx, name))
+
     async def list(self, organization: str) -> list[Robot]:
         """Raises AccountUnknown."""
 

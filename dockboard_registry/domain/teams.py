@@ -56,6 +56,10 @@ class Teams:
 
         return await self._db.scan(query)
 
+    async def get(self, organization: str, name: str) -> Team:
+        """Raises AccountUnknown."""
+        return await self._db.scan(lambda tx: find(tx, f"{organization}/{name}"))
+
     async def list(self, organization: str) -> list[Team]:
         """Raises AccountUnknown."""
 

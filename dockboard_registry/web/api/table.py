@@ -3,7 +3,7 @@
 import functools
 from typing import Self
 
-from . import account, document, organizations, users
+from . import account, document, grants, organizations, oversight, repositories, robots, teams, users
 from .operations import Operation
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -11,6 +11,11 @@ OPERATIONS: tuple[Operation, ...] = (
     *account.OPERATIONS,
     *users.OPERATIONS,
     *organizations.OPERATIONS,
+    *teams.OPERATIONS,
+    *robots.OPERATIONS,
+    *repositories.OPERATIONS,
+    *grants.OPERATIONS,
+    *oversight.OPERATIONS,
 )
 
 
