@@ -25,6 +25,8 @@ ROWS = {
     "Alive": [("/healthz", {"GET": "", "HEAD": ""})],
     "Ready": [("/readyz", {"GET": "", "HEAD": ""})],
     "Base": [("/v2/", {"GET": "enter", "HEAD": "enter"}), ("/v2", {"GET": "enter", "HEAD": "enter"})],
+    # test_matrix_api.py has the operations of the API.
+    "Api": [("/api/v1/openapi.json", {"GET": "", "HEAD": ""})],
     "Token": [("/token", {"GET": "log in", "POST": "form"})],
     "Catalog": [("/v2/_catalog", {"GET": "catalog", "HEAD": "catalog"})],
     "TagList": [("/v2/{}/tags/list", {"GET": "pull", "HEAD": "pull"})],

@@ -31,7 +31,7 @@ def missing(path: str) -> bool:
 
 @pytest.mark.parametrize(
     ("path", "name"),
-    [("/v2/", "base"), ("/v2", "base"), ("/v2/_catalog", "catalog"), ("/healthz", "health"), ("/readyz", "health")],
+    [("/v2/", "base"), ("/v2", "base"), ("/v2/_catalog", "catalog"), ("/healthz", "health"), ("/readyz", "health"), ("/api/v1/users", "api"), ("/api/", "api")],
 )
 def test_fixed_paths(path, name):
     assert found(path) == (name, ())

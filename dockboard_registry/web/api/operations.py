@@ -71,7 +71,7 @@ class Permission(NamedTuple):
 class Operation(NamedTuple):
     """path: below PREFIX, with names of PATH in braces. answer: the kind of what status 200 or 201 brings. must: what of the query has to be there.
 
-    Which answers there may be besides those that follow from the rest: conflicts 409, refuses 422, unknown 404.
+    Which answers there may be besides those that follow from the rest: conflicts 409, refuses 422, unknown 404. first: it may be what is done first of all.
     """
 
     method: str
@@ -88,6 +88,7 @@ class Operation(NamedTuple):
     conflicts: bool = False
     refuses: bool = False
     unknown: bool = False
+    first: bool = False
     media: str = JSON
 
     @property

@@ -9,28 +9,37 @@ from .operations import Call, Permission
 CHALLENGE = {"WWW-Authenticate": 'Basic realm="Dockboard Registry", charset="UTF-8"'}
 
 
-def require(call: Call, action: str, object: Object, hidden: RegistryError | None = None, sees: Object | None = None) -> None:
-    """Raise Unauthorized, Denied with the reason, or `hidden` where they may not even see it. sees: what it takes the right to pull for that."""
+def require(call: Call, action: str, object: Object, hidden: RegistryError | None = None) -> None:
+    """Raise Unauthorized, Denied with the reason, or `hidden` where they may not even see it, for which it takes the right to pull, or admin."""
     decision = access.decide(call.principal, action, object)
     if decision.allowed:
         return
-    if call.principal.open:
-        raise Denied("there are no accounts yet, and only this machine itself may add the first user", "add a user on the server's machine")
-    if call.principal.kind == ANONYMOUS:
-        raise Unauthorized(headers=dict(CHALLENGE))
-    if hidden is None or access.decide(call.principal, PULL, sees or object).allowed:
+    require_login(call)
+    sees = any(access.decide(call.principal, each, object).allowed for each in (PULL, ADMIN))
+    if sees and action == PULL:
+        return
+    if sees or hidden is None:
         raise Denied(decision.reason)
     raise hidden
 
 
+def require_login(call: Call) -> None:
+    """Before there are accounts the only thing to be done is to add the first user, on this machine. Raises Unauthorized, Denied."""
+    if call.principal.open and not access.decide(call.principal, ADMIN, REGISTRY).allowed:
+        raise Denied("there are no accounts yet, and only this machine itself may add the first user", "add a user on the server's machine")
+    if call.principal.open and not call.operation.first:
+        raise Denied("there are no accounts yet", "add a user first")
+    if call.principal.kind == ANONYMOUS and not call.principal.open:
+        raise Unauthorized(headers=dict(CHALLENGE))
+
+
 async def _administrator(call: Call) -> None:
+    require_login(call)
     require(call, ADMIN, REGISTRY)
 
 
 async def _logged_in(call: Call) -> None:
-    if call.principal.kind == ANONYMOUS:
-        require(call, ADMIN, access.namespace("nobody"))
-        raise Denied("there are no accounts yet, so nobody has one", "add a user first")
+    require_login(call)
 
 
 async def _oneself(call: Call) -> None:
@@ -65,11 +74,13 @@ async def _organization_owner(call: Call) -> None:
 
 
 def _require_organization(call: Call, action: str) -> None:
+    require_login(call)
     name = call.path["organization"]
     require(call, action, access.namespace(name), AccountUnknown(f"there is no organization {name}"))
 
 
 async def _namespace_owner(call: Call) -> None:
+    require_login(call)
     name = call.path["namespace"]
     require(call, ADMIN, access.namespace(name), nobodys(name))
 
@@ -88,12 +99,14 @@ async def _repository_admin(call: Call) -> None:
 
 
 async def require_repository(call: Call, action: str, name: str) -> None:
+    require_login(call)
     object = (await call.services.principals.facts(name)).object
     require(call, action, object, NameUnknown("this registry has no repository of that name"))
 
 
 async def _pattern_admin(call: Call) -> None:
     """A pattern without wildcards is one repository; any other concerns the namespace as a whole."""
+    require_login(call)
     pattern = patterns.parse(call.path["pattern"])
     if "*" in pattern.text:
         object = access.namespace(pattern.namespace)

@@ -84,7 +84,7 @@ async def _revoke_token(call: Call) -> Answer:
 _ONE = "/users/{user}"
 OPERATIONS = (
     Operation("GET", "/users", "listUsers", "List users", ADMINISTRATOR, _list, answer=paged(USER), query=PAGE),
-    Operation("POST", "/users", "addUser", "Make or invite a user", CREDENTIALS, _add, 201, _MADE, _WANTED, conflicts=True),
+    Operation("POST", "/users", "addUser", "Make or invite a user", CREDENTIALS, _add, 201, _MADE, _WANTED, conflicts=True, first=True),
     Operation("GET", _ONE, "getUser", "Show a user", ADMINISTRATOR, _get, answer=USER),
     Operation("PATCH", _ONE, "changeUser", "Change profile, state, or who administers", ADMINISTRATOR, _change, answer=USER, body=_CHANGE, conflicts=True),
     Operation("DELETE", _ONE, "deleteUser", "Delete a user; repositories stay", ADMINISTRATOR, _delete, 204, conflicts=True),
