@@ -118,7 +118,7 @@ def test_a_token_with_a_scope_administers_no_people(registry):
 
 def test_other_sites_change_nothing(registry, ann):
     """security X3, X5"""
-    for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"Origin": "https://evil.example"}, {"Origin": "null"}):
+    for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"Origin": "https://evil.example"}, {"Origin": "null"}, {"Origin": "http://["}):
         assert "another site" in ann.call("POST", "/users", DOCUMENT, headers).expect(403).json()["errors"][0]["message"]
         ann.call("DELETE", "/users/eve", None, headers).expect(403)
         assert ann.call("GET", "/users", None, headers).expect(200).headers["Access-Control-Allow-Origin"] is None

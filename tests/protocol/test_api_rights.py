@@ -160,6 +160,9 @@ def test_repositories_are_listed_for_those_who_may_pull_them(registry, ann, bob,
     secret = as_user["bob"].call("POST", "/account/tokens", {"name": "narrow", "repositories": "acme/b/**"}).expect(201).json()["secret"]
     with Api(registry.address, bearer(secret)) as narrow:
         assert [item["name"] for item in narrow.all("/repositories")] == ["acme/b/c"]
+    secret = ann.call("POST", "/account/tokens", {"name": "narrow", "repositories": "acme/b/**,ann/*"}).expect(201).json()["secret"]
+    with Api(registry.address, bearer(secret)) as narrow:
+        assert [item["name"] for item in narrow.all("/repositories", 1)] == ["acme/b/c", "ann/own"]
     bob.call("DELETE", "/grants/acme%2F*%2Fc/user:eve").expect(204)
 
 
@@ -257,7 +260,7 @@ def test_users_make_organizations_where_the_setting_says_so(tmp_path):
 def test_before_there_are_accounts_this_machine_adds_the_first_user_and_nobody_else_anything(tmp_path, level):
     first = {"name": "ann", "password": LONG, "administrator": True}
     with Registry(tmp_path / "data", 1, auth_anonymous=level) as registry, Api(registry.address, {}) as client:
-        for headers in ({"X-Forwarded-For": "192.0.2.1"}, {"Host": "evil.example"}, {"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}):
+        for headers in ({"X-Forwarded-For": "192.0.2.1"}, {"Host": "evil.example"}, {"Host": "[:::]"}, {"Host": "127.0.0.1.evil.example"}, {"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}):
             client.call("POST", "/users", first, headers).expect(403)
         for method, path in (("GET", "/users"), ("GET", "/account"), ("GET", "/repositories"), ("GET", "/audit"), ("POST", "/signing-keys/rotate"), ("DELETE", "/users/ann")):
             client.call(method, path).expect(403)

@@ -1,6 +1,5 @@
 """One request of the API: find the operation, who asks, whether they may; check what was sent; call; write."""
 
-import functools
 import json
 from collections.abc import Mapping
 from urllib.parse import unquote_to_bytes, urlsplit
@@ -52,7 +51,6 @@ def find(request: Request) -> tuple[Operation, Mapping[str, str]]:
     return methods[method], path
 
 
-@functools.lru_cache(256)
 def _route(raw_path: str) -> tuple[Mapping[str, Operation], Mapping[str, str]]:
     nowhere = NotFound("there is nothing of the API at this path", f"see {PREFIX}/openapi.json for what there is")
     if not raw_path.startswith(PREFIX + "/"):
@@ -79,7 +77,8 @@ def _refuse_other_sites(request: Request) -> None:
     if request.method in _SAFE:
         return
     site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
-    if site not in (None, "same-origin", "none") or (site is None and origin is not None and urlsplit(origin).netloc != request.headers.get("Host")):
+    elsewhere = origin is not None and origin.partition("://")[2] != request.headers.get("Host")
+    if site not in (None, "same-origin", "none") or (site is None and elsewhere):
         raise Denied("a page of another site made the browser send this", "send it from a page of this registry, or from a program")
 
 
@@ -113,9 +112,16 @@ async def _holder(credentials, shown: str, address: str, value: int):
 def _refuse_foreign_names(call: Call) -> None:
     """Before there are accounts this machine is trusted, but not the web page in its browser whose name leads here. Raises Denied."""
     if call.principal.open and call.principal.everyone == "all":
-        host = urlsplit("//" + call.request.headers.get("Host", "")).hostname or ""
-        if not is_loopback(host):
+        if not is_loopback(_host(call.request)):
             raise Denied("before there are accounts only this machine counts, by its own name", "ask for 127.0.0.1 or localhost, or use the command user add")
+
+
+def _host(request: Request) -> str:
+    """The host that was asked for, without port and brackets; nothing where there is none."""
+    try:
+        return urlsplit("//" + request.headers.get("Host", "")).hostname or ""
+    except ValueError:
+        return ""
 
 
 async def _read(call: Call) -> None:
