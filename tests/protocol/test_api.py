@@ -30,11 +30,17 @@ def registry(deploy, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def as_user(registry):
-    """A client for each by name, with an access token, and as bearers."""
+def shown(registry):
+    """What each shows by name: an access token, since passwords take their time."""
     with Api(registry.address, basic("ann")) as ann:
         tokens = {name: ann.call("POST", f"/users/{name}/tokens", {"name": "api"}).expect(201).json()["secret"] for name in ("ann", "bob", "cid", "eve")}
-    made = {name: Api(registry.address, bearer(secret)) for name, secret in tokens.items()}
+    return {name: basic(name, secret) for name, secret in tokens.items()}
+
+
+@pytest.fixture(scope="module")
+def as_user(registry, shown):
+    """A client for each by name."""
+    made = {name: Api(registry.address, header) for name, header in shown.items()}
     yield made
     for client in made.values():
         client.close()
@@ -89,6 +95,7 @@ def test_what_does_not_count_is_challenged(registry):
         assert answer.code() == "UNAUTHORIZED" and answer.headers["Cache-Control"] == "no-store"
 
 
+@pytest.mark.edge
 def test_guesses_are_throttled_here_as_everywhere(registry, ann):
     ann.call("POST", "/users", {"name": "gil", "password": LONG}).expect(201)
     with Api(registry.address, {**basic("gil", "wrong horse"), "X-Forwarded-For": "192.0.2.9"}) as client:
@@ -264,6 +271,7 @@ def test_ones_own_account(registry, as_user):
         cid.call("GET", path).expect(403)
 
 
+@pytest.mark.edge
 def test_ones_own_password_takes_the_present_one(registry, ann):
     ann.call("POST", "/users", {"name": "hal", "password": LONG}).expect(201)
     with Api(registry.address, basic("hal", LONG)) as hal:

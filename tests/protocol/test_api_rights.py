@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.protocol.test_api import LONG, MANIFEST, ann, as_user, bob, both, registry, status  # noqa: F401  fixtures, and what they share
+from tests.protocol.test_api import LONG, ann, as_user, bob, both, registry, shown, status  # noqa: F401  fixtures, and what they share
 from tests.support.api import ROOT, Api
 from tests.support.http import Client
 from tests.support.people import People, basic, bearer
@@ -40,50 +40,50 @@ def test_organizations(registry, ann, bob, as_user):
     ann.call("POST", "/organizations", {"name": "zeta"}).expect(409)
 
 
-def test_members_come_and_go(registry, bob, as_user):
-    shown = basic("eve")
-    assert both(registry, shown) == {404}
+def test_members_come_and_go(registry, bob, as_user, shown):
+    eve = shown["eve"]
+    assert both(registry, eve) == {404}
     bob.call("PUT", "/organizations/acme/members/eve", {"role": "member"}).expect(204)
     bob.call("PUT", "/organizations/acme/members/eve", {"role": "member"}).expect(204)
-    assert both(registry, shown) == {200} and pushes(registry, shown) == {403}
+    assert both(registry, eve) == {200} and pushes(registry, eve) == {403}
     assert [(item["user"], item["role"]) for item in as_user["eve"].all("/organizations/acme/members", 1)] == [("bob", "owner"), ("cid", "member"), ("eve", "member")]
     as_user["eve"].call("PUT", "/organizations/acme/members/eve", {"role": "owner"}).expect(403)
     bob.call("PUT", "/organizations/acme/members/eve", {"role": "owner"}).expect(204)
-    assert pushes(registry, shown) == {202}
+    assert pushes(registry, eve) == {202}
     bob.call("DELETE", "/organizations/acme/members/eve").expect(204)
-    assert both(registry, shown) == {404}
+    assert both(registry, eve) == {404}
     assert "last owner" in bob.call("DELETE", "/organizations/acme/members/bob").expect(409).json()["errors"][0]["message"]
     bob.call("PUT", "/organizations/acme/members/bob", {"role": "member"}).expect(409)
     bob.call("PUT", "/organizations/acme/members/nobody", {"role": "member"}).expect(404)
     bob.call("DELETE", "/organizations/acme/members/eve").expect(404)
 
 
-def test_teams_hold_grants_together(registry, bob, as_user):
-    shown = basic("cid")
+def test_teams_hold_grants_together(registry, bob, as_user, shown):
+    cid = shown["cid"]
     assert bob.call("POST", "/organizations/acme/teams", {"name": "dev"}).expect(201).location == f"{ROOT}/organizations/acme/teams/dev"
     bob.call("POST", "/organizations/acme/teams", {"name": "dev"}).expect(409)
     bob.call("PUT", "/grants/acme%2Fapp*/team:acme%2Fdev", {"right": "write"}).expect(204)
-    assert pushes(registry, shown) == {403}
+    assert pushes(registry, cid) == {403}
     bob.call("PUT", "/organizations/acme/teams/dev/members/cid").expect(204)
-    assert pushes(registry, shown) == {202}
+    assert pushes(registry, cid) == {202}
     assert bob.all("/organizations/acme/teams") == [{"name": "dev", "members": 1}]
     assert as_user["cid"].all("/organizations/acme/teams/dev/members") == [{"user": "cid"}]
     bob.call("PUT", "/organizations/acme/teams/dev/members/eve").expect(404)
     bob.call("DELETE", "/organizations/acme/teams/dev/members/cid").expect(204)
-    assert pushes(registry, shown) == {403}
+    assert pushes(registry, cid) == {403}
     bob.call("DELETE", "/organizations/acme/teams/dev").expect(204)
     assert bob.call("GET", "/namespaces/acme/grants").json() == {"items": []}
 
 
-def test_grants_come_and_go(registry, bob, ann):
-    shown = basic("eve")
+def test_grants_come_and_go(registry, bob, ann, shown):
+    eve = shown["eve"]
     for right, pulls, may_push in (("read", {200}, {403}), ("write", {200}, {202}), ("admin", {200}, {202})):
         bob.call("PUT", "/grants/acme%2Fapp/user:eve", {"right": right}).expect(204)
-        assert (both(registry, shown), pushes(registry, shown)) == (pulls, may_push)
+        assert (both(registry, eve), pushes(registry, eve)) == (pulls, may_push)
     (grant,) = ann.all("/grants")
     assert (grant["pattern"], grant["holder"], grant["right"]) == ("acme/app", "user:eve", "admin")
     bob.call("DELETE", "/grants/acme%2Fapp/user:eve").expect(204)
-    assert both(registry, shown) == {404}
+    assert both(registry, eve) == {404}
     bob.call("DELETE", "/grants/acme%2Fapp/user:eve").expect(404)
     for pattern, found in (("acme%2F**%2F**", 422), ("acme%2F" + "x" * 260, 404), ("*%2Fapp", 422), ("eve%2Fapp", 404), ("none%2Fapp", 404)):
         bob.call("PUT", f"/grants/{pattern}/user:eve", {"right": "read"}).expect(found)

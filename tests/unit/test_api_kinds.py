@@ -26,7 +26,7 @@ def accepts(kind: Kind, value: object) -> bool:
 
 
 @pytest.mark.parametrize("id", BODIES)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(data=st.data())
 def test_bodies(id, data):
     kind = BODIES[id]
@@ -39,7 +39,7 @@ FIELDS = {f"{operation.id} {name}": kind for operation in OPERATIONS for name, k
 
 
 @pytest.mark.parametrize("kind", {repr(kind): kind for kind in [*FIELDS.values(), *PATH.values()]}.values(), ids=lambda kind: kind.help[:20] or type(kind).__name__)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(value=VALUES)
 def test_fields(kind, value):
     if isinstance(value, float) and value.is_integer():
