@@ -1,6 +1,7 @@
 """The one place where objects are put together: configuration to services, for the server and for commands."""
 
 import asyncio
+import contextlib
 import functools
 import secrets
 import time
@@ -14,6 +15,7 @@ from .db.engines import Engine, engine
 from .db.observer import Observer
 from .domain import settings
 from .domain.blobs import Blobs
+from .domain.changes import value
 from .domain.check import Checker, CheckReport
 from .domain.collect import Collector, GcReport
 from .domain.manifests import Manifests
@@ -139,6 +141,32 @@ def prepare(config: Config) -> None:
         raise StartError(f"can't use the data directory {root}: {error.strerror}. Check that it is mounted and writable") from error
     except (DatabaseBusy, DatabaseFull, DatabaseFailed) as error:
         raise StartError(f"the database {engine(config.database_place)} can't be used: {error}") from error
+
+
+def first_password(config: Config) -> str | None:
+    """The password of the account that was made now, once in the life of a registry that needs one; None: it is not the first start.
+
+    Empty where an earlier start made it, and ended before it could tell. Raises StartError.
+    """
+    database = engine(config.database_place)
+    try:
+        if database.transact(value) and not database.transact(settings.first_account_untold):
+            return None
+        from .domain import first_account
+
+        if not database.transact(value):
+            chosen = first_account.choose()
+            if database.transact(lambda tx: first_account.make(tx, chosen.stored)):
+                return chosen.password
+        return "" if database.transact(first_account.untold) else None
+    except (DatabaseBusy, DatabaseFull, DatabaseFailed) as error:
+        raise StartError(f"the database {database} can't be used: {error}") from error
+
+
+def first_password_told(config: Config) -> None:
+    """It was printed. Where the database does not answer now, the next start says how to set another one."""
+    with contextlib.suppress(DatabaseBusy, DatabaseFull, DatabaseFailed):
+        engine(config.database_place).transact(settings.first_account_is_told)
 
 
 def _mark(config: Config) -> None:

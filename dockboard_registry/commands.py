@@ -23,7 +23,10 @@ BAR_WIDTH = 40
 
 EPILOG = """\
 Every key of the configuration file is also a name in the environment: server.workers is DOCKBOARD_SERVER_WORKERS.
-The file is overruled by the environment, and that by flags. `config show` prints all keys with their values."""
+The file is overruled by the environment, and that by flags. `config show` prints all keys with their values.
+
+Where other machines reach the server, its first start makes an account `admin` and prints its password once on standard
+output; not where there are accounts, or DOCKBOARD_AUTH_ANONYMOUS is pull or push. `user passwd admin` sets another one."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -74,7 +74,8 @@ class AuthConfig:
     anonymous: str = option(
         "",
         kinds.Choice(("", "none", "pull", "push")),
-        "what everyone may do: none, pull or push; empty = all from this machine until there is an account, and nothing otherwise",
+        "what everyone may do: none, pull or push; empty = all from this machine until there is an account, and nothing otherwise. Where others reach "
+        "server.listen, the first start with none or nothing makes the account admin and prints its password once",
     )
     organizations: str = option(
         "administrators", kinds.Choice(("administrators", "users")), "who may make organizations by the API: administrators, or all users"
@@ -126,6 +127,11 @@ class Config:
     def database_place(self) -> Path | MySQLUrl:
         """The SQLite file, absolute, or where the MySQL database is."""
         return database_place(self.database.url) or self.storage.root / "registry.db"
+
+    @property
+    def needs_account(self) -> bool:
+        """Whether nobody could do anything without an account: others reach the server, and not everyone may pull or push."""
+        return self.auth.anonymous in ("", "none") and not kinds.is_loopback(kinds.split_address(self.server.listen)[0])
 
     @property
     def scheme(self) -> str:
@@ -273,18 +279,9 @@ def _nearest(word: str, known: Mapping[str, Any]) -> str:
 
 def _check(config: Config) -> None:
     """What concerns several options, and the files that they name."""
-    problems = [*_listen_problems(config), *_tls_problems(config.server), *_database_problems(config.database_place)]
+    problems = [*_tls_problems(config.server), *_database_problems(config.database_place)]
     if problems:
         raise ConfigError(*problems)
-
-
-def _listen_problems(config: Config) -> Iterator[str]:
-    if not config.auth.anonymous and not kinds.is_loopback(kinds.split_address(config.server.listen)[0]):
-        yield (
-            f"server.listen is {config.server.listen}, which other machines may reach: say in auth.anonymous what everyone may do there. "
-            'With "none" only accounts count (add the first one with the command user), "pull" lets everyone pull what is public, and with "push" '
-            "(DOCKBOARD_AUTH_ANONYMOUS=push) everyone may push, and delete too while there is no account; or listen on 127.0.0.1"
-        )
 
 
 def _tls_problems(server: ServerConfig) -> Iterator[str]:

@@ -38,6 +38,18 @@ Try it:
     docker push {host}/hello-world
 """
 
+FIRST_ACCOUNT = """\
+Others reach this address, so there is an account now, an administrator of the registry:
+    name      admin
+    password  {password}
+The password is shown this once. Another one: registry.pyz user passwd admin
+"""
+
+FIRST_ACCOUNT_UNTOLD = """\
+There is an account admin, an administrator, whose password an earlier start made and could not show.
+Set one with the same configuration: registry.pyz user passwd admin
+"""
+
 
 def serve(config: Config) -> int:
     """Serve until told to stop; the exit status. Raises StartError with words when it can't start."""
@@ -50,6 +62,8 @@ def serve(config: Config) -> int:
         listeners = bind("server.listen", config.server.listen)
         metrics = bind("metrics.listen", config.metrics.listen) if config.metrics.listen else []
         app.prepare(config)
+        if config.needs_account:
+            tell_first_password(config)
         for warning in app.warnings(config):
             log.warning("database: %s", warning)
         listen("server.listen", config.server.listen, listeners)
@@ -128,6 +142,22 @@ def check_tls(config: Config) -> None:
             f"can't use server.tls_certificate {config.server.tls_certificate} with server.tls_key {config.server.tls_key}: "
             f"{getattr(error, 'strerror', None) or error}; both must be PEM, belong together, and the key must have no password"
         ) from None
+
+
+def tell_first_password(config: Config) -> None:
+    """Print it on standard output, where no log line ever goes; only what could be printed counts as told."""
+    password = app.first_password(config)
+    if password is None:
+        return
+    text = FIRST_ACCOUNT.format(password=password) if password else FIRST_ACCOUNT_UNTOLD
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except OSError:
+        log.warning("standard output takes nothing: set the password of the account admin with registry.pyz user passwd admin")
+        return
+    if password:
+        app.first_password_told(config)
 
 
 def announce(config: Config, listener: socket.socket) -> None:

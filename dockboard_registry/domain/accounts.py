@@ -106,14 +106,7 @@ class Accounts:
 
     def _add(self, tx: Tx, actor: Actor, name: str, stored: str | None, profile: Profile, administrator: bool, adopt: bool) -> None:
         access_changed(tx)
-        made = new_id()
-        namespaces.claim(tx, name, USER, made, self._quarantine, adopt)
-        tx.run(
-            "INSERT INTO users (id, name, password, state, administrator, credential_generation, created_at, email, full_name, company, location,"
-            " url, avatar_hash) VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?)",
-            *(made, name, stored, ACTIVE if stored else INVITED, int(administrator), now(), *profile, avatar_hash(profile.email)),
-        )
-        audit.note(tx, actor, "user.add", f"user {name}", administrator=administrator)
+        insert(tx, actor, name, stored, profile, administrator, adopt, self._quarantine)
 
     async def list(self, after: str = "", limit: int = 1000) -> list[Person]:
         """Users with names greater than `after` in byte order."""
@@ -222,6 +215,24 @@ _OF_A_USER = (
     "DELETE FROM one_time_tokens WHERE user_id = ?",
     "DELETE FROM users WHERE id = ?",
 )
+
+
+def insert(
+    tx: Tx, actor: Actor, name: str, stored: str | None, profile: Profile, administrator: bool = False, adopt: bool = False, quarantine: float = 0
+) -> int:
+    """The row of an account and its namespace; its id. quarantine in seconds. Raises ChangeRefused where the name is taken.
+
+    The caller's transaction began with access_changed.
+    """
+    made = new_id()
+    namespaces.claim(tx, name, USER, made, quarantine, adopt)
+    tx.run(
+        "INSERT INTO users (id, name, password, state, administrator, credential_generation, created_at, email, full_name, company, location,"
+        " url, avatar_hash) VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?)",
+        *(made, name, stored, ACTIVE if stored else INVITED, int(administrator), now(), *profile, avatar_hash(profile.email)),
+    )
+    audit.note(tx, actor, "user.add", f"user {name}", administrator=administrator)
+    return made
 
 
 def find(tx: Tx, name: str) -> Person:

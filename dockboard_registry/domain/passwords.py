@@ -130,6 +130,11 @@ def _loaded() -> dict[str, Any]:
     return {**found, "bcrypt": bcrypt} if bcrypt.has_backend() else found
 
 
+def hash_now(password: str) -> str:
+    """The hash to store, computed here and now: for where there is no event loop."""
+    return _handlers()["scrypt"].hash(password)
+
+
 class Passwords:
     """The threads that compute hashes, for one process."""
 
@@ -160,7 +165,7 @@ class Passwords:
 
     async def hash(self, password: str) -> str:
         """The hash to store of a password that may be chosen."""
-        return await self._run(lambda: _handlers()["scrypt"].hash(password))
+        return await self._run(lambda: hash_now(password))
 
     async def verify(self, password: str, stored: str | None) -> Verdict:
         """Whether this is the password; within `turn`. Without a stored hash it takes as long, and is wrong."""

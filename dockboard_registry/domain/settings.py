@@ -27,6 +27,19 @@ def store_is_marked(tx: Tx) -> None:
         tx.insert("INSERT INTO settings (name, value) VALUES ('store_marked', 'yes')")
 
 
+def first_account_is_untold(tx: Tx) -> None:
+    """The account of the first start is made in this transaction, its password not shown yet."""
+    tx.insert("INSERT INTO settings (name, value) VALUES ('first_account', 'untold')")
+
+
+def first_account_is_told(tx: Tx) -> None:
+    tx.run("DELETE FROM settings WHERE name = 'first_account'")
+
+
+def first_account_untold(tx: Tx) -> bool:
+    return _value(tx, "first_account") is not None
+
+
 def _value(tx: Tx, name: str) -> str | None:
     row = tx.one("SELECT value FROM settings WHERE name = ?", name)
     return row[0] if row else None

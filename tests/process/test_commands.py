@@ -188,14 +188,6 @@ def test_config_check(filled, tmp_path):
     ]
 
 
-@pytest.mark.parametrize("address", ["0.0.0.0:0", "[::]:0"])
-def test_an_open_listener_needs_anonymous_access_spelled_out(tmp_path, address):
-    words = refused(Registry(tmp_path / "data"), "serve", "--listen", address)
-    assert words.startswith(f"registry: server.listen is {address}, which other machines may reach")
-    assert "auth.anonymous" in words
-    assert not (tmp_path / "data").exists()
-
-
 def test_an_unknown_setting_in_the_environment_stops_every_command(tmp_path):
     registry = Registry(tmp_path / "data", server_worker=3)
     for command in (["serve"], ["check"], ["gc"], ["migrate"], ["config", "show"]):
