@@ -52,21 +52,21 @@ class Services:
         self.uploads = Uploads(self.db, self.storage, epoch, config.server.open_uploads)
         self.collector = Collector(self.db, self.storage, gc.grace, gc.lease, gc.upload_expiry, gc.interval)
         self.checker = Checker(self.db, self.storage)
-        self._auth, self._external_url = config.auth, config.server.external_url
+        self._config = config
 
     @functools.cached_property
     def gate(self):
         """Who asks, and may they (web.gate.Gate); of no use to commands, which have no requests."""
         from .web.gate import Gate
 
-        return Gate(self, self._external_url, self._auth.anonymous)
+        return Gate(self, self._config.server.external_url, self._config.auth.anonymous)
 
     @functools.cached_property
     def people(self):
         """Accounts and what belongs to them (people.People). Their modules are read now: a start is quicker without them."""
         from .people import People
 
-        return People(self.db, self._auth, self.principals)
+        return People(self.db, self._config, self.principals)
 
     @functools.cached_property
     def credentials(self):

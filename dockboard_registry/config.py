@@ -81,6 +81,21 @@ class AuthConfig:
         "administrators", kinds.Choice(("administrators", "users")), "who may make organizations by the API: administrators, or all users"
     )
     quarantine: float = option(2592000, kinds.seconds(), "seconds until the name of a deleted user or organization is free again")
+    registration: str = option(
+        "off",
+        kinds.Choice(("off", "open", "approval", "invitation")),
+        "who may make an account: nobody but administrators, everyone, everyone whom an administrator then approves, or who has an invitation",
+    )
+
+
+@dataclass(frozen=True)
+class MailConfig:
+    host: str = option("", kinds.Text(), "server that takes mail, for people who forgot their password; empty = no mail is sent")
+    port: int = option(587, kinds.Number(1, 65535), "its port")
+    tls: str = option("starttls", kinds.Choice(("starttls", "tls", "none")), "starttls, tls from the first byte, or none; the server's certificate is verified")
+    user: str = option("", kinds.Text(), "name to log in with; empty = without logging in")
+    password_file: str = option("", kinds.Text(), "file with the password for it, readable by its owner only")
+    sender: str = option("", kinds.MailAddress(), "e-mail address that mails are from")
 
 
 @dataclass(frozen=True)
@@ -111,6 +126,7 @@ class Config:
     database: DatabaseConfig = DatabaseConfig()
     storage: StorageConfig = StorageConfig()
     auth: AuthConfig = AuthConfig()
+    mail: MailConfig = MailConfig()
     gc: GcConfig = GcConfig()
     log: LogConfig = LogConfig()
     metrics: MetricsConfig = MetricsConfig()
@@ -279,7 +295,7 @@ def _nearest(word: str, known: Mapping[str, Any]) -> str:
 
 def _check(config: Config) -> None:
     """What concerns several options, and the files that they name."""
-    problems = [*_tls_problems(config.server), *_database_problems(config.database_place)]
+    problems = [*_tls_problems(config.server), *_mail_problems(config.mail), *_database_problems(config.database_place)]
     if problems:
         raise ConfigError(*problems)
 
@@ -292,6 +308,19 @@ def _tls_problems(server: ServerConfig) -> Iterator[str]:
     for key, name in (("tls_certificate", server.tls_certificate), ("tls_key", server.tls_key)):
         if name:
             yield from _file_problems(f"server.{key}", name, secret=key == "tls_key")
+
+
+def _mail_problems(mail: MailConfig) -> Iterator[str]:
+    if not mail.host:
+        return
+    if not mail.sender:
+        yield "mail.host is set without mail.sender: say which address mails are from"
+    if bool(mail.user) != bool(mail.password_file):
+        yield "mail.user and mail.password_file need each other: set both, or neither"
+    if mail.password_file:
+        yield from _file_problems("mail.password_file", mail.password_file, secret=True)
+    if mail.user and mail.tls == "none" and not kinds.is_loopback(mail.host):
+        yield 'mail.tls is "none": the password of mail.user would go over the network for all to read; use starttls or tls'
 
 
 def _database_problems(place: Path | MySQLUrl) -> Iterator[str]:

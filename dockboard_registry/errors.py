@@ -178,6 +178,11 @@ class InsufficientStorage(RegistryError):
     next = "free space or let the operator add some, then push again; pulling and deleting still work"
 
 
+class MailFailed(RegistryError):
+    code, status, message = "UNAVAILABLE", 503, "the mail could not be sent"
+    next = "check the settings of mail, or let the token be printed"
+
+
 class Unavailable(RegistryError):
     code, status, message = "UNAVAILABLE", 503, "the registry can't serve this now"
     next = "try again in a moment"

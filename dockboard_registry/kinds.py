@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from .database_url import masked, parse_mysql
 
 HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
+MAIL_ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){0,8}", re.A)
 WHOLE_NUMBER = re.compile(r"-?[0-9]{1,18}")
 DECIMAL_NUMBER = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,9})?")
 
@@ -124,6 +125,16 @@ class BaseUrl(Text):
         if not right or parts.path not in ("", "/") or parts.query or parts.fragment or "@" in parts.netloc:
             raise ValueError(f"must be http:// or https:// with a host, without path, such as https://hub.example, not {described(value)}")
         return f"{parts.scheme}://{parts.netloc}"
+
+
+@dataclass(frozen=True)
+class MailAddress(Text):
+    """Empty, or user@host."""
+
+    def parse(self, value: str) -> str:
+        if value and not MAIL_ADDRESS.fullmatch(value):
+            raise ValueError(f"must be an e-mail address such as registry@example.org, not {described(value)}")
+        return value
 
 
 @dataclass(frozen=True)

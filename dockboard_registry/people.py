@@ -1,17 +1,20 @@
 """Accounts and what belongs to them, put together: beside app.Services, because these modules are read only when they are needed."""
 
-from .config import AuthConfig
+from .config import Config, MailConfig
 from .db import Database
 from .domain.access_tokens import AccessTokens
 from .domain.accounts import Accounts
 from .domain.audit import Audit
 from .domain.grants import Grants
+from .domain.invitations import Invitations
 from .domain.logins import Logins
 from .domain.one_time import OneTimeTokens
 from .domain.organizations import Organizations
 from .domain.passwords import Passwords
 from .domain.principals import Principals
+from .domain.registration import Registrations
 from .domain.repository_settings import RepositorySettings
+from .domain.resets import PasswordResets
 from .domain.robots import Robots
 from .domain.signing_keys import SigningKeys
 from .domain.teams import Teams
@@ -21,15 +24,21 @@ from .domain.throttle import Throttle
 class People:
     """All that concerns who there is and what they may do."""
 
-    def __init__(self, db: Database, config: AuthConfig, principals: Principals):
+    def __init__(self, db: Database, config: Config, principals: Principals):
         self.passwords = Passwords()
         self.principals = principals
-        self.accounts = Accounts(db, self.passwords, config.quarantine)
+        quarantine = config.auth.quarantine
+        self.throttle = Throttle(db)
+        self.accounts = Accounts(db, self.passwords, quarantine)
         self.one_time = OneTimeTokens(db, self.passwords)
-        self.organizations, self.teams = Organizations(db, config.quarantine), Teams(db)
+        self.organizations, self.teams = Organizations(db, quarantine), Teams(db)
         self.grants, self.robots, self.tokens = Grants(db), Robots(db), AccessTokens(db)
-        self.logins = Logins(db, self.passwords, Throttle(db))
+        self.logins = Logins(db, self.passwords, self.throttle)
         self.repository_settings = RepositorySettings(db)
+        self.invitations = Invitations(db)
+        self.registrations = Registrations(db, self.passwords, self.throttle, config.auth.registration, quarantine)
+        self._mailer = _mailer(config.mail)
+        self.resets = PasswordResets(db, self.one_time, self.throttle, self._mailer, config.server.external_url)
         self.audit, self.signing_keys = Audit(db), SigningKeys(db)
         self.users_add_organizations = config.organizations == "users"
 
@@ -41,3 +50,14 @@ class People:
     def close(self) -> None:
         """Wait for the passwords that are being computed."""
         self.passwords.close()
+        if self._mailer:
+            self._mailer.close()
+
+
+def _mailer(config: MailConfig):
+    """Who sends mail (mail.Mailer); None where nobody does. What it imports is read only where it is needed."""
+    if not config.host:
+        return None
+    from .mail import Mailer
+
+    return Mailer(config)

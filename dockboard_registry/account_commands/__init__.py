@@ -11,7 +11,8 @@ from .words import Parser as Parser
 from .words import Run, Word
 
 _WORDS = {
-    "user": "people's accounts: add, invite, import, list, enable, disable, promote, demote, passwd, reset, delete",
+    "user": "people's accounts: add, invite, approve, reject, import, list, enable, disable, promote, demote, passwd, reset, unlock, delete",
+    "invitation": "codes with which people make accounts themselves: add, list, revoke",
     "org": "organizations, which own a namespace: add, list, member, delete",
     "team": "teams of organizations, which hold grants together: add, list, member, delete",
     "repository": "who may see repositories, and what they are: set, default, list",
@@ -43,6 +44,10 @@ def _grammar(name: str) -> Callable[[Word], None]:
         from . import rights
 
         return {"repository": rights.repository, "grant": rights.grant, "explain": rights.explain}[name]
+    if name == "invitation":
+        from . import invitations
+
+        return invitations.invitation
     if name == "audit":
         from . import history
 

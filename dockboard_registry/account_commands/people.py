@@ -20,6 +20,9 @@ def user(group: Word) -> None:
     invited = group.command("invite", _invite, "make an account without a password, and print a token with which its owner sets one within an hour")
     _name(invited)
     _profile_flags(invited)
+    _mail_flag(invited)
+    _name(group.command("approve", _approve, "let an account count that somebody made and that waits for approval"))
+    _name(group.command("reject", _reject, "delete an account that waits for approval; its name is free at once"))
     imported = group.command("import", _import, "make accounts from a file of names and hashes (exit status 1: some were refused)")
     imported.add_argument("--htpasswd", metavar="FILE", required=True, type=Path, help="file as htpasswd writes it: bcrypt, sha512-crypt, apr1, SHA1")
     json_flag(group.command("list", _list, "list all accounts"))
@@ -30,12 +33,19 @@ def user(group: Word) -> None:
     changed = group.command("passwd", _passwd, "set another password")
     _name(changed)
     password_flag(changed)
-    _name(group.command("reset", _reset, "print a token with which the user sets another password within an hour"))
+    _name(group.command("unlock", _unlock, "forget wrong passwords, so that the user can log in from everywhere again"))
+    reset = group.command("reset", _reset, "print a token with which the user sets another password within an hour")
+    _name(reset)
+    _mail_flag(reset)
     _name(group.command("delete", _delete, "delete the account with its grants and tokens; repositories stay"))
 
 
 def _name(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME", help="name of the account, which is also its namespace")
+
+
+def _mail_flag(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--mail", action="store_true", help="send the token to the account's e-mail address (see mail.host) instead of printing it")
 
 
 def _profile_flags(parser: argparse.ArgumentParser) -> None:
@@ -57,7 +67,27 @@ async def _invite(people: Any, parsed: argparse.Namespace) -> None:
         waiting = False
     if not waiting:
         await people.accounts.add(operator(), parsed.name, None, Profile(parsed.email, parsed.full_name), parsed.admin, adopt=True)
-    print(await people.one_time.make(operator(), parsed.name, INVITE))
+    await _tell(people, parsed, INVITE)
+
+
+async def _tell(people: Any, parsed: argparse.Namespace, purpose: str) -> None:
+    """Print a one-time token, or send it."""
+    if parsed.mail:
+        await people.resets.send(operator(), parsed.name, purpose)
+    else:
+        print(await people.one_time.make(operator(), parsed.name, purpose))
+
+
+async def _approve(people: Any, parsed: argparse.Namespace) -> None:
+    await people.registrations.approve(operator(), parsed.name)
+
+
+async def _reject(people: Any, parsed: argparse.Namespace) -> None:
+    await people.registrations.reject(operator(), parsed.name)
+
+
+async def _unlock(people: Any, parsed: argparse.Namespace) -> None:
+    await people.accounts.unlock(operator(), parsed.name)
 
 
 async def _import(people: Any, parsed: argparse.Namespace) -> int:
@@ -95,7 +125,7 @@ async def _passwd(people: Any, parsed: argparse.Namespace) -> None:
 
 
 async def _reset(people: Any, parsed: argparse.Namespace) -> None:
-    print(await people.one_time.make(operator(), parsed.name, RESET))
+    await _tell(people, parsed, RESET)
 
 
 async def _delete(people: Any, parsed: argparse.Namespace) -> None:

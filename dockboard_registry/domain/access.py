@@ -14,7 +14,7 @@ from .patterns import Pattern, full
 PULL, PUSH, OVERWRITE, DELETE, ADMIN, CREATE, CATALOG = "pull", "push", "overwrite", "delete", "admin", "create", "catalog"
 ACTIONS = (PULL, PUSH, OVERWRITE, DELETE, ADMIN, CREATE, CATALOG)
 ANONYMOUS, USER, ROBOT = "anonymous", "user", "robot"
-ACTIVE, DISABLED = "active", "disabled"
+ACTIVE, DISABLED, PENDING = "active", "disabled", "pending"
 PUBLIC, PRIVATE = "public", "private"
 OWNER, MEMBER = "owner", "member"
 READ, WRITE = "read", "write"
@@ -160,11 +160,15 @@ def _needed(action: str, object: Object) -> str:
     return CREATE if action == PUSH and not object.exists else action
 
 
+_STATES = {PENDING: "pending: an administrator has to approve the account first"}
+
 # Each rule decides, or leaves it to those that follow. The order counts: first what takes away, then what gives.
 
 
 def _state(principal: Principal, action: str, object: Object) -> Decision | None:
-    return None if principal.state == ACTIVE else Decision(False, f"{principal} is {principal.state}")
+    if principal.state == ACTIVE:
+        return None
+    return Decision(False, f"{principal} is {_STATES.get(principal.state, principal.state)}")
 
 
 def _scope(principal: Principal, action: str, object: Object) -> Decision | None:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from ..db import Database, Tx, now
 from ..errors import AccountUnknown, ChangeRefused, FieldInvalid
 from ..names import namespace_name
-from . import audit, namespaces, passwords
+from . import audit, namespaces, passwords, throttle
 from .access import ACTIVE, DISABLED, OWNER, USER
 from .audit import Actor
 from .changes import access_changed
@@ -70,7 +70,7 @@ class Profile(NamedTuple):
         for text in (self.full_name, self.company, self.location):
             if text and not (len(text) <= LONGEST_SHOWN and _SHOWN.fullmatch(text)):
                 raise FieldInvalid("a field of the profile is too long, or has characters that can't be shown", "use at most 255 characters of text")
-        if self.email and (len(self.email) > LONGEST_EMAIL or not _EMAIL.fullmatch(self.email)):
+        if self.email and not is_email(self.email):
             raise FieldInvalid("this is not an e-mail address", "write it as name@example.org")
         if self.url and not _is_web_page(self.url):
             raise FieldInvalid("this is not the address of a web page", "begin it with https://")
@@ -106,7 +106,8 @@ class Accounts:
 
     def _add(self, tx: Tx, actor: Actor, name: str, stored: str | None, profile: Profile, administrator: bool, adopt: bool) -> None:
         access_changed(tx)
-        insert(tx, actor, name, stored, profile, administrator, adopt, self._quarantine)
+        insert(tx, name, stored, profile, administrator, adopt, self._quarantine)
+        audit.note(tx, actor, "user.add", f"user {name}", administrator=administrator)
 
     async def list(self, after: str = "", limit: int = 1000) -> list[Person]:
         """Users with names greater than `after` in byte order."""
@@ -165,6 +166,15 @@ class Accounts:
 
         await self._db.write(change)
 
+    async def unlock(self, actor: Actor, name: str) -> None:
+        """Forget wrong passwords, so that the account can be logged in to from everywhere. Raises AccountUnknown."""
+
+        def change(tx: Tx) -> None:
+            throttle.forget(tx, find(tx, name).id, name)
+            audit.note(tx, actor, "user.unlock", f"user {name}")
+
+        await self._db.write(change)
+
     async def delete(self, actor: Actor, name: str) -> None:
         """The account with its grants and tokens; its repositories stay, for the administrators and for whoever has a grant.
 
@@ -177,8 +187,7 @@ class Accounts:
             _require_another_administrator(tx, person)
             if owned := tx.one(_LAST_OWNED, person.id, OWNER):
                 raise ChangeRefused(f"{name} is the last owner of organization {owned[0]}", "make another member its owner first, or delete it")
-            for table_rows in _OF_A_USER:
-                tx.run(table_rows, person.id)
+            remove(tx, person)
             namespaces.release(tx, name)
             audit.note(tx, actor, "user.delete", f"user {name}")
 
@@ -213,14 +222,22 @@ _OF_A_USER = (
     "DELETE FROM grants WHERE holder_kind = 'user' AND holder_id = ?",
     "DELETE FROM access_tokens WHERE holder_kind = 'user' AND holder_id = ?",
     "DELETE FROM one_time_tokens WHERE user_id = ?",
+    "DELETE FROM known_networks WHERE user_id = ?",
     "DELETE FROM users WHERE id = ?",
 )
 
 
 def insert(
-    tx: Tx, actor: Actor, name: str, stored: str | None, profile: Profile, administrator: bool = False, adopt: bool = False, quarantine: float = 0
+    tx: Tx,
+    name: str,
+    stored: str | None,
+    profile: Profile,
+    administrator: bool = False,
+    adopt: bool = False,
+    quarantine: float = 0,
+    state: str = "",
 ) -> int:
-    """The row of an account and its namespace; its id. quarantine in seconds. Raises ChangeRefused where the name is taken.
+    """The row of an account and its namespace; its id. quarantine in seconds; state: where it is not active, or invited without a password. Raises ChangeRefused where the name is taken.
 
     The caller's transaction began with access_changed.
     """
@@ -229,10 +246,16 @@ def insert(
     tx.run(
         "INSERT INTO users (id, name, password, state, administrator, credential_generation, created_at, email, full_name, company, location,"
         " url, avatar_hash) VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?)",
-        *(made, name, stored, ACTIVE if stored else INVITED, int(administrator), now(), *profile, avatar_hash(profile.email)),
+        *(made, name, stored, state or (ACTIVE if stored else INVITED), int(administrator), now(), *profile, avatar_hash(profile.email)),
     )
-    audit.note(tx, actor, "user.add", f"user {name}", administrator=administrator)
     return made
+
+
+def remove(tx: Tx, person: Person) -> None:
+    """The rows of an account; its namespace is another matter."""
+    for table_rows in _OF_A_USER:
+        tx.run(table_rows, person.id)
+    throttle.forget(tx, person.id, person.name)
 
 
 def find(tx: Tx, name: str) -> Person:
@@ -283,6 +306,11 @@ def replace_password(tx: Tx, person: Person, stored: str) -> None:
         "UPDATE users SET password = ?, state = ?, credential_generation = credential_generation + 1 WHERE id = ?", stored, state, person.id
     )
     tx.run("DELETE FROM one_time_tokens WHERE user_id = ?", person.id)
+    throttle.forget(tx, person.id, person.name)
+
+
+def is_email(text: str) -> bool:
+    return len(text) <= LONGEST_EMAIL and _EMAIL.fullmatch(text) is not None
 
 
 def avatar_hash(email: str | None) -> str | None:

@@ -8,7 +8,7 @@ import secrets
 from typing import NamedTuple
 
 from ..db import Tx
-from . import passwords, settings
+from . import audit, passwords, settings
 from .accounts import Profile, insert
 from .audit import Actor
 from .changes import access_changed, value
@@ -39,7 +39,8 @@ def make(tx: Tx, stored: str) -> bool:
     access_changed(tx)
     if value(tx) != 1:  # another node was first
         return False
-    insert(tx, Actor("console", "first start"), NAME, stored, Profile(), administrator=True, adopt=True)
+    insert(tx, NAME, stored, Profile(), administrator=True, adopt=True)
+    audit.note(tx, Actor("console", "first start"), "user.add", f"user {NAME}", administrator=True)
     settings.first_account_is_untold(tx)
     return True
 

@@ -5,12 +5,14 @@ from typing import NamedTuple
 from ..db import Database, Row, now
 from ..errors import FieldInvalid, Unauthorized
 from ..names import account_name
-from .access import ACTIVE
+from .access import ACTIVE, PENDING
 from .passwords import Passwords
 from .throttle import Throttle
 
 _FIND = "SELECT id, password, state, last_seen_at, credential_generation FROM users WHERE name = ?"
-_SEEN_MS = 3600_000
+SEEN_MS = 5 * 60_000
+
+_SEEN = "UPDATE users SET last_seen_at = ? WHERE id = ? AND (last_seen_at IS NULL OR last_seen_at < ?)"
 
 
 class Login(NamedTuple):
@@ -34,16 +36,23 @@ class Logins:
             await self._throttle.check(name, address)
             id, stored, state, seen, generation = await self._find(name) or (0, None, "", None, 0)
             verdict = await self._passwords.verify(password, stored)
+            if verdict.right and state == PENDING:
+                raise Unauthorized("an administrator has to approve the account first", "wait for that; the password is right")
             if not verdict.right or state != ACTIVE:
                 await self._throttle.failed(name, address)
                 raise Unauthorized("name or password is wrong")
-        await self._throttle.succeeded(name)
+        await self._throttle.succeeded(id, name, address)
         if verdict.better:
             # Not where the password was changed meanwhile. Credentials stay the same, so nothing that was made from them ends.
             await self._db.write(lambda tx: tx.run("UPDATE users SET password = ? WHERE id = ? AND password = ?", verdict.better, id, stored))
-        if seen is None or now() - seen > _SEEN_MS:
-            await self._db.write(lambda tx: tx.run("UPDATE users SET last_seen_at = ? WHERE id = ?", now(), id), durable=False)
+        if seen is None or now() - seen > SEEN_MS:
+            await self.seen(id)
         return Login(id, generation)
+
+    async def seen(self, id: int) -> None:
+        """Note that the user was here, at most once in five minutes for all workers together."""
+        at = now()
+        await self._db.write(lambda tx: tx.run(_SEEN, at, id, at - SEEN_MS), durable=False, repeatable=True)
 
     async def _find(self, name: str) -> Row | None:
         """Not every text is compared with names: to MySQL "bob " equals "bob", but its failures would be counted elsewhere."""

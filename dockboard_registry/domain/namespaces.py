@@ -61,6 +61,11 @@ def claim(tx: Tx, name: str, kind: str, holder_id: int, quarantine: float, adopt
     tx.run(_SETTLE, PRIVATE, *_bounds(name))
 
 
+def drop(tx: Tx, name: str) -> None:
+    """Free the name at once: nobody ever used it."""
+    tx.run("DELETE FROM namespaces WHERE name = ?", name)
+
+
 def release(tx: Tx, name: str) -> None:
     """Give the name up, and with it all grants on what it holds."""
     tx.run("UPDATE namespaces SET released_at = ? WHERE name = ?", now(), name)

@@ -20,7 +20,7 @@ LIFE_MS = 3600_000
 _FIND = (
     "SELECT users.name, users.email, users.state, users.password, one_time_tokens.bound FROM one_time_tokens"
     " JOIN users ON users.id = one_time_tokens.user_id"
-    " WHERE one_time_tokens.digest = ? AND one_time_tokens.purpose = ? AND one_time_tokens.expires_at > ?"
+    " WHERE one_time_tokens.digest = ? AND one_time_tokens.purpose IN (?, ?) AND one_time_tokens.expires_at > ?"
 )
 
 
@@ -52,8 +52,8 @@ class OneTimeTokens:
         await self._db.write(change)
         return secret
 
-    async def redeem(self, address: str, secret: str, purpose: str, password: str) -> str:
-        """Set the password; the user's name. Raises Unauthorized where the token does not count, FieldInvalid for the password."""
+    async def redeem(self, address: str, secret: str, purpose: str | None, password: str) -> str:
+        """Set the password; the user's name. Without a purpose a token for either counts. Raises Unauthorized where the token does not count, FieldInvalid for the password."""
         name, email = await self._db.scan(lambda tx: _holder(tx, secret, purpose))
         passwords.check_choice(password, name, *filter(None, [(email or "").partition("@")[0]]))
         async with self._passwords.turn():
@@ -62,16 +62,18 @@ class OneTimeTokens:
         def change(tx: Tx) -> None:
             access_changed(tx)
             _holder(tx, secret, purpose)  # once more: of two that show the same token one comes first
-            accounts.replace_password(tx, accounts.find(tx, name), stored)
-            audit.note(tx, Actor(f"user {name}", address), f"user.{purpose}.redeem", f"user {name}")
+            person = accounts.find(tx, name)
+            accounts.replace_password(tx, person, stored)
+            shown = INVITE if person.state == INVITED else RESET
+            audit.note(tx, Actor(f"user {name}", address), f"user.{shown}.redeem", f"user {name}")
 
         await self._db.write(change)
         return name
 
 
-def _holder(tx: Tx, secret: str, purpose: str) -> tuple[str, str | None]:
+def _holder(tx: Tx, secret: str, purpose: str | None) -> tuple[str, str | None]:
     """(name, e-mail) of whose token it is. Raises Unauthorized."""
-    row = tx.one(_FIND, digest(secret), purpose, now())
+    row = tx.one(_FIND, digest(secret), purpose or INVITE, purpose or RESET, now())
     if row is None or row[2] == DISABLED or row[4] != fingerprint(row[3]):
         raise Unauthorized("the token is used up, has expired, or was never one", "ask for a new one")
     return row[0], row[1]

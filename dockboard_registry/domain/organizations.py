@@ -50,7 +50,7 @@ class Organizations:
             made = new_id()
             namespaces.claim(tx, name, "organization", made, self._quarantine, adopt)
             tx.run("INSERT INTO organizations (id, name, created_at) VALUES (?, ?, ?)", made, name, now())
-            _join(tx, made, person.id, OWNER)
+            join(tx, made, person.id, OWNER)
             audit.note(tx, actor, "org.add", f"org {name}", owner=owner)
 
         await self._db.write(change)
@@ -86,8 +86,7 @@ class Organizations:
 
     async def set_member(self, actor: Actor, name: str, user: str, role: str) -> None:
         """Let the user be a member with this role, whatever it was. Raises AccountUnknown, FieldInvalid, ChangeRefused for the last owner."""
-        if role not in ROLES:
-            raise FieldInvalid("the role is not one of owner and member", "say owner or member")
+        role_name(role)
 
         def change(tx: Tx) -> None:
             access_changed(tx)
@@ -95,7 +94,7 @@ class Organizations:
             if role != OWNER:
                 _require_another_owner(tx, organization, person)
             tx.run("DELETE FROM members WHERE organization_id = ? AND user_id = ?", organization.id, person.id)
-            _join(tx, organization.id, person.id, role)
+            join(tx, organization.id, person.id, role)
             audit.note(tx, actor, "org.member.add", f"org {name}", user=user, role=role)
 
         await self._db.write(change)
@@ -142,8 +141,16 @@ _OF_AN_ORGANIZATION = (
     "DELETE FROM teams WHERE organization_id = ?",
     "DELETE FROM robots WHERE organization_id = ?",
     "DELETE FROM members WHERE organization_id = ?",
+    "DELETE FROM invitations WHERE organization_id = ?",
     "DELETE FROM organizations WHERE id = ?",
 )
+
+
+def role_name(text: str) -> str:
+    """Raises FieldInvalid."""
+    if text not in ROLES:
+        raise FieldInvalid("the role is not one of owner and member", "say owner or member")
+    return text
 
 
 def find(tx: Tx, name: str) -> Organization:
@@ -160,7 +167,7 @@ def require_member(tx: Tx, organization: Organization, person: accounts.Person) 
         raise AccountUnknown(f"{person.name} is no member of organization {organization.name}", "add the user to the organization first")
 
 
-def _join(tx: Tx, organization_id: int, user_id: int, role: str) -> None:
+def join(tx: Tx, organization_id: int, user_id: int, role: str) -> None:
     tx.run("INSERT INTO members (organization_id, user_id, role, created_at) VALUES (?, ?, ?, ?)", organization_id, user_id, role, now())
 
 

@@ -119,6 +119,22 @@ def test_invitations_and_resets_print_a_token(registry):
     assert re.fullmatch(r"[A-Za-z0-9_-]{43}\n", said(registry, "user", "reset", "bob"))
 
 
+def test_invitations_are_for_accounts_that_people_make_themselves(registry):
+    assert re.fullmatch(r"[A-Za-z0-9_-]{43}\n", said(registry, "invitation", "add", "--email", "fay@example.org", "--expires", "2d"))
+    (found,) = listed(registry, "invitation", "list")
+    assert (found["state"], found["email"], found["made_by"]) == ("open", "fay@example.org", "console")
+    assert 0 < found["expires_at"] - found["created_at"] - 2 * 86400_000 + 60_000 < 120_000
+    said(registry, "invitation", "revoke", str(found["id"]))
+    assert listed(registry, "invitation", "list") == []
+    for word in ("approve", "reject"):
+        assert "no account bob waits for approval" in refused(registry, "user", word, "bob")
+    said(registry, "user", "unlock", "bob")
+
+
+def test_without_a_mail_server_no_token_is_sent(registry):
+    assert "mail.host" in refused(registry, "user", "reset", "bob", "--mail")
+
+
 def test_an_import_says_what_it_refused(registry, tmp_path):
     done = ran(registry, "user", "import", "--htpasswd", htpasswd(tmp_path, "fay", "ann", "G\x1bus"))
     assert done.returncode == 1 and done.stdout == "1 accounts made, 2 refused\n"

@@ -128,6 +128,8 @@ async def test_many_guesses_at_once_get_no_further_than_the_threads(process):
 
 @asynchronous
 async def test_the_wait_doubles_up_to_a_quarter_of_an_hour_and_success_ends_it(process):
+    await process.people("bob")
+
     async def row() -> tuple:
         return await process.db.read(lambda tx: tx.one("SELECT failed, blocked_until - last_at FROM failures WHERE name = ?", account_key("bob")))
 
@@ -137,7 +139,7 @@ async def test_the_wait_doubles_up_to_a_quarter_of_an_hour_and_success_ends_it(p
         waits.append((await row())[1])
     assert waits[: FREE - 1] == [0] * (FREE - 1)
     assert waits[FREE - 1 : FREE + 3] == [1000, 2000, 4000, 8000] and waits[-1] == 900_000
-    await process.throttle.succeeded("bob")
+    await process.throttle.succeeded((await process.accounts.get("bob")).id, "bob", "192.0.2.8")
     assert await row() is None
     with pytest.raises(TooManyRequests):
         await process.throttle.check("ann", HERE)

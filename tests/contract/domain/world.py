@@ -15,6 +15,7 @@ from dockboard_registry.domain.check import Checker, CheckReport
 from dockboard_registry.domain.collect import Collector, GcReport
 from dockboard_registry.domain.documents import OCI_INDEX, OCI_MANIFEST
 from dockboard_registry.domain.grants import Grants
+from dockboard_registry.domain.invitations import Invitations
 from dockboard_registry.domain.logins import Logins
 from dockboard_registry.domain.manifests import Manifest, Manifests
 from dockboard_registry.domain.one_time import OneTimeTokens
@@ -22,6 +23,7 @@ from dockboard_registry.domain.organizations import Organizations
 from dockboard_registry.domain.passwords import Passwords
 from dockboard_registry.domain.principals import Principals
 from dockboard_registry.domain.referrers import Referrers
+from dockboard_registry.domain.registration import Registrations
 from dockboard_registry.domain.repositories import Repositories
 from dockboard_registry.domain.repository_settings import RepositorySettings
 from dockboard_registry.domain.robots import Robots
@@ -84,6 +86,11 @@ class Process:
         self.throttle = Throttle(self.db)
         self.logins = Logins(self.db, self.passwords, self.throttle)
         self.principals, self.audit = Principals(self.db, "none"), Audit(self.db)
+        self.invitations = Invitations(self.db)
+
+    def registrations(self, mode: str, quarantine: float = LONG) -> Registrations:
+        """Those of a registry with this setting."""
+        return Registrations(self.db, self.passwords, self.throttle, mode, quarantine)
 
     async def people(self, *names: str) -> None:
         """Active accounts with the password "correct horse"."""

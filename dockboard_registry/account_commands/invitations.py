@@ -1,0 +1,36 @@
+"""`invitation`: codes with which people make accounts themselves."""
+
+import argparse
+from typing import Any
+
+from ..domain.organizations import ROLES
+from .words import Word, in_future, json_flag, operator, show
+
+
+def invitation(group: Word) -> None:
+    """What may follow `invitation`."""
+    added = group.command("add", _add, "make a code for one account, and print it, this once and alone on standard output")
+    added.add_argument("--email", metavar="E", help="only for who gives this address")
+    added.add_argument("--expires", metavar="TIME", default="7d", help="how long it counts (default: %(default)s)")
+    added.add_argument("--organization", metavar="ORG", help="make the account a member of this organization")
+    added.add_argument("--role", choices=ROLES, default="member", help="as what (default: %(default)s)")
+    json_flag(group.command("list", _list, "list invitations with what became of them"))
+    revoked = group.command("revoke", _revoke, "let a code count no more")
+    revoked.add_argument("id", metavar="ID", type=int, help="as the list shows it")
+
+
+async def _add(people: Any, parsed: argparse.Namespace) -> None:
+    made = await people.invitations.add(operator(), parsed.email, in_future(parsed.expires), parsed.organization, parsed.role)
+    print(made.code)
+
+
+async def _list(people: Any, parsed: argparse.Namespace) -> None:
+    names = ("id", "state", "email", "organization", "role", "made_by", "created_at", "expires_at", "used_at", "used_by")
+    found: list = []
+    while page := await people.invitations.list(found[-1].id if found else 0):
+        found += page
+    show(parsed, names, [[getattr(item, name) for name in names] for item in found])
+
+
+async def _revoke(people: Any, parsed: argparse.Namespace) -> None:
+    await people.invitations.revoke(operator(), parsed.id)

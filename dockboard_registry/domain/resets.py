@@ -1,0 +1,103 @@
+"""Forgotten passwords: a token for another one by mail, and nothing that tells whether there is such an account."""
+
+import asyncio
+import hashlib
+from typing import Protocol
+
+from ..db import Database, DatabaseBusy, DatabaseFailed, DatabaseFull, Tx
+from ..errors import ChangeRefused, FieldInvalid, RegistryError, TooManyRequests, Unavailable
+from ..names import account_name
+from . import accounts
+from .audit import Actor
+from .one_time import INVITE, RESET, OneTimeTokens
+from .throttle import Throttle, network_of
+
+# In an hour: what one network may ask for, and what is asked for under one name or address.
+FROM_NETWORK, FOR_ACCOUNT, SECONDS = 10, 3, 3600
+# Mails that wait to be sent by this process; and accounts with one address that are told of in one go.
+_QUEUE, _MOST_ACCOUNTS = 100, 5
+_LONGEST = 254
+# Where tokens are taken.
+_PATH = "/api/v1/password-resets/confirm"
+_BY_NAME = "SELECT name, email FROM users WHERE state = 'active' AND email IS NOT NULL AND name = ?"
+_BY_EMAIL = "SELECT name, email FROM users WHERE state = 'active' AND email IS NOT NULL AND LOWER(email) = ? ORDER BY name LIMIT ?"
+_TEXT = """\
+Hello {name},
+
+{why}
+This token sets a password for the account {name}, once, within an hour:
+
+    {token}
+
+{how}
+{otherwise}
+"""
+_WHY = {RESET: "somebody, probably you, asked for another password at {place}.", INVITE: "there is an account for you at {place}."}
+_OTHERWISE = {RESET: "If it was not you, do nothing: the password stays as it is.", INVITE: "If you do not know why, do nothing."}
+
+
+class Mailer(Protocol):
+    async def send(self, to: str, subject: str, text: str) -> None: ...
+
+
+class PasswordResets:
+    """mailer: None where no mail is sent; external_url: where the registry is reached, or empty."""
+
+    def __init__(self, db: Database, one_time: OneTimeTokens, throttle: Throttle, mailer: Mailer | None, external_url: str):
+        self._db = db
+        self._one_time = one_time
+        self._throttle = throttle
+        self._mailer = mailer
+        self._external_url = external_url
+        self._background: set[asyncio.Future] = set()
+
+    async def ask(self, address: str, who: str) -> None:
+        """Somebody at this address wants a token for the account of this name or e-mail address: sent later, if there is one.
+
+        It returns the same after the same work whether or not there is. Raises Unavailable where no mail is sent, FieldInvalid, TooManyRequests.
+        """
+        if self._mailer is None:
+            raise Unavailable("this registry sends no mail", "ask an administrator of the registry for a token that sets a password")
+        if not 0 < len(who) <= _LONGEST:
+            raise FieldInvalid("this is neither a name nor an e-mail address", "give the one that the account has")
+        await self._throttle.spend(f"reset {network_of(address)}", FROM_NETWORK, SECONDS)
+        await self._throttle.spend(f"reset {hashlib.sha256(who.lower().encode('utf-8', 'replace')).hexdigest()}", FOR_ACCOUNT, SECONDS)
+        if len(self._background) >= _QUEUE:
+            raise TooManyRequests("too many mails wait to be sent", headers={"Retry-After": "60"})
+        work = asyncio.ensure_future(self._answer(Actor("mail", address), who))
+        self._background.add(work)
+        work.add_done_callback(self._background.discard)
+
+    async def _answer(self, actor: Actor, who: str) -> None:
+        """What goes wrong here nobody is told: the mailer has written down why, and the one who waits asks again."""
+        try:
+            for name, email in await self._db.scan(lambda tx: _found(tx, who)):
+                await self._mail(actor, name, email, RESET)
+        except (RegistryError, DatabaseBusy, DatabaseFull, DatabaseFailed):
+            return
+
+    async def send(self, actor: Actor, name: str, purpose: str) -> None:
+        """A token by mail, for an administrator who waits for it to be sent. Raises AccountUnknown, ChangeRefused, Unavailable, MailFailed."""
+        if self._mailer is None:
+            raise Unavailable("no mail server is configured", "set mail.host, or let the token be printed")
+        person = await self._db.scan(lambda tx: accounts.find(tx, name))
+        if not person.email:
+            raise ChangeRefused(f"{name} has no e-mail address", "set one first, or let the token be printed")
+        await self._mail(actor, name, person.email, purpose)
+
+    async def _mail(self, actor: Actor, name: str, email: str, purpose: str) -> None:
+        token = await self._one_time.make(actor, name, purpose)
+        place = self._external_url or "the container registry"
+        how = f"Send it, and the password, to {self._external_url}{_PATH}"
+        text = _TEXT.format(name=name, why=_WHY[purpose].format(place=place), token=token, how=how, otherwise=_OTHERWISE[purpose])
+        await self._mailer.send(email, "Your password for the registry", text)
+
+
+def _found(tx: Tx, who: str) -> list[tuple[str, str]]:
+    """(name, address) of the accounts that may be meant."""
+    if "@" in who:
+        return tx.all(_BY_EMAIL, who.lower(), _MOST_ACCOUNTS) if accounts.is_email(who) else []
+    try:
+        return tx.all(_BY_NAME, account_name(who))
+    except FieldInvalid:
+        return []
