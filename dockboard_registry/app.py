@@ -75,6 +75,11 @@ class Services:
 
         return Credentials(self.people, self.gate.service)
 
+    async def settle(self, seconds: float) -> None:
+        """Wait for what goes on behind answers that were given."""
+        if "people" in self.__dict__:
+            await self.people.resets.settled(seconds)
+
     def close(self) -> None:
         """Wait for what was begun, then close database and store."""
         self.manifests.close()

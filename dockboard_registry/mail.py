@@ -65,7 +65,7 @@ def composed(sender: str, to: str, subject: str, text: str) -> EmailMessage:
     message["Date"], message["Message-ID"] = formatdate(), make_msgid(domain=sender.rpartition("@")[2])
     # RFC 3834: nobody answers that they are on holiday.
     message["Auto-Submitted"] = "auto-generated"
-    message.set_content(text, charset="utf-8")
+    message.set_content(text, charset="utf-8", cte="quoted-printable")
     return message
 
 

@@ -67,6 +67,7 @@ class Worker:
         await self._stopping.wait()
         jobs.cancel()
         await asyncio.gather(*(edge.drain(self._config.server.drain) for edge in edges))
+        await self._services.settle(self._config.server.drain)
         self._services.close()
         self._access_log.flush()
         return 0

@@ -68,6 +68,11 @@ class PasswordResets:
         self._background.add(work)
         work.add_done_callback(self._background.discard)
 
+    async def settled(self, seconds: float) -> None:
+        """Wait until the mails that were asked for are sent or given up, but no longer than this."""
+        if self._background:
+            await asyncio.wait(set(self._background), timeout=seconds)
+
     async def _answer(self, actor: Actor, who: str) -> None:
         """What goes wrong here nobody is told: the mailer has written down why, and the one who waits asks again."""
         try:

@@ -95,12 +95,13 @@ class Throttle:
 
     async def check(self, name: str, address: str) -> None:
         """Raise TooManyRequests while the account or the network has to wait."""
-        until = (await self._state(name, address)).until
+        until = (await self.state(name, address)).until
         if until > now():
             next = "wait as long as Retry-After says, or log in from where you did lately; access tokens go on working, and a reset password is free of this"
             raise TooManyRequests("too many failed logins", next, _retry_after(until - now()))
 
-    async def _state(self, name: str, address: str) -> State:
+    async def state(self, name: str, address: str) -> State:
+        """What is counted now."""
         given = network_key(address), account_key(name), _name(name), network_of(address), now() - KNOWN_MS
         return State(*await self._db.read(lambda tx: tx.one(_STATE, *given)))
 
@@ -123,7 +124,7 @@ class Throttle:
         From a network that was known before, the waits of strangers stay: else each login of the owner would give them ten guesses more.
         The network's own failures stay too, or one right password would buy it any number of guesses.
         """
-        state, at = await self._state(name, address), now()
+        state, at = await self.state(name, address), now()
         if state.known and not state.known_failed and not state.in_a_row and at - (state.known_at or 0) < _DAY_MS:
             return
 

@@ -46,7 +46,7 @@ async def guessed(process, address, times: int = 1000) -> int:
     taken = 0
     for number in range(times):
         while not await may(process, address(number)):
-            state = await process.throttle._state("bob", address(number))
+            state = await process.throttle.state("bob", address(number))
             if not state.known and (state.in_a_row or 0) >= STRANGERS:
                 return taken
             await time_passes(process, 15 * 60_000)
