@@ -40,7 +40,7 @@ class People:
         self._mailer = _mailer(config.mail)
         self.resets = PasswordResets(db, self.one_time, self.throttle, self._mailer, config.server.external_url)
         self.audit, self.signing_keys = Audit(db), SigningKeys(db)
-        self.users_add_organizations = config.organizations == "users"
+        self.users_add_organizations = config.auth.organizations == "users"
 
     async def prepare(self) -> None:
         """Load the code that passwords need, where there are accounts: later the file that it is in may be another one."""

@@ -34,6 +34,9 @@ ROWS = {
     "listRepositories": ("logged in", [""]), "getRepository": ("sees", REPOSITORIES), "changeRepository": ("admin", REPOSITORIES), "listRights": ("admin", REPOSITORIES),
     "getNamespace": ("owner", ACME), "changeNamespace": ("owner", ACME), "listNamespaceGrants": ("owner", ACME), "listGrants": ("administrator", [""]),
     "setGrant": ("pattern", PATTERNS), "removeGrant": ("pattern", PATTERNS), "explain": ("administrator", [""]), "listAudit": ("administrator", [""]),
+    "register": ("everyone", [""]), "forgetPassword": ("everyone", [""]), "confirmPassword": ("everyone", [""]),
+    "listRegistrations": ("administrator", [""]), "listInvitations": ("administrator", [""]), "addInvitation": ("secrets", [""]),
+    **dict.fromkeys(("approveRegistration", "rejectRegistration", "unlockUser"), ("administrator", ["eve", "none"])), "revokeInvitation": ("administrator", ["1"]),
     "exportAudit": ("administrator", [""]), "rotateSigningKey": ("administrator", [""]),
 }  # fmt: skip
 # The names that follow the first one of a path.

@@ -59,7 +59,7 @@ def made() -> dict[str, Any]:
 
 def statuses(operation: Operation) -> list[int]:
     """Every status that its answers may have."""
-    found = {operation.status, 400, 503}
+    found = {operation.status, 400, 503, *operation.others}
     if operation.permission.check is not None:
         found |= {401, 403, 429}
     if operation.names or operation.unknown:

@@ -26,7 +26,7 @@ MOMENT = Whole("milliseconds since 1970")
 # The parts of paths in braces. A name of a repository and a pattern are one segment each, with %2F for their slashes.
 PATH: Mapping[str, Text] = {
     **dict.fromkeys(("user", "organization", "team", "robot", "token", "namespace"), NAME),
-    "repository": REPOSITORY, "pattern": PATTERN, "holder": HOLDER,
+    "invitation": Text("id of an invitation", False, 19, 1, "[0-9]{1,19}"), "repository": REPOSITORY, "pattern": PATTERN, "holder": HOLDER,
 }  # fmt: skip
 PAGE: Mapping[str, Kind] = {
     "after": Text("only items whose key is greater than this one: the key of the last item that was seen", False, 600),
@@ -71,7 +71,7 @@ class Permission(NamedTuple):
 class Operation(NamedTuple):
     """path: below PREFIX, with names of PATH in braces. answer: the kind of what status 200 or 201 brings. must: what of the query has to be there.
 
-    Which answers there may be besides those that follow from the rest: conflicts 409, refuses 422, unknown 404. first: it may be what is done first of all.
+    Which answers there may be besides those that follow from the rest: conflicts 409, refuses 422, unknown 404, and `others`. first: it may be what is done first of all.
     """
 
     method: str
@@ -89,6 +89,7 @@ class Operation(NamedTuple):
     refuses: bool = False
     unknown: bool = False
     first: bool = False
+    others: tuple[int, ...] = ()
     media: str = JSON
 
     @property

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ...domain.access import ACTIVE, DISABLED
+from ...domain.access import ACTIVE, DISABLED, PENDING
 from ...domain.access_tokens import ACTIONS, Token
 from ...domain.accounts import EMAIL_GRAMMAR, INVITED, LONGEST_EMAIL, LONGEST_SHOWN, LONGEST_URL, SHOWN_GRAMMAR, Person
 from ...domain.passwords import MOST_BYTES, SHORTEST
@@ -23,7 +23,7 @@ USER = Record(
     *(False, "User"),
     {
         "name": NAME,
-        "state": Choice("", False, (ACTIVE, DISABLED, INVITED)),
+        "state": Choice("", False, (ACTIVE, DISABLED, INVITED, PENDING)),
         "administrator": Switch("may do everything"),
         **PROFILE,
         "avatar_hash": Text("SHA-256 of the e-mail address", True, 64),

@@ -3,13 +3,14 @@
 import functools
 from typing import Self
 
-from . import account, document, grants, organizations, oversight, repositories, robots, teams, users
+from . import account, document, grants, organizations, oversight, registration, repositories, robots, teams, users
 from .operations import Operation
 
 OPERATIONS: tuple[Operation, ...] = (
     *document.OPERATIONS,
     *account.OPERATIONS,
     *users.OPERATIONS,
+    *registration.OPERATIONS,
     *organizations.OPERATIONS,
     *teams.OPERATIONS,
     *robots.OPERATIONS,
