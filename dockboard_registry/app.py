@@ -75,6 +75,11 @@ class Services:
 
         return Credentials(self.people, self.gate.service)
 
+    async def tidy(self) -> None:
+        """What is due from time to time besides the collector's round; nothing where there are no accounts."""
+        if await self.principals.value():
+            await self.people.tidy()
+
     async def settle(self, seconds: float) -> None:
         """Wait for what goes on behind answers that were given."""
         if "people" in self.__dict__:
@@ -212,7 +217,12 @@ def run_check(config: Config, on_progress: Callable[[int, int], None]) -> CheckR
 
 def run_gc(config: Config) -> GcReport:
     """The command `gc`: one round, safe beside a running server. Raises StartError."""
-    return _run(config, lambda services: services.collector.round())
+    return _run(config, _round)
+
+
+async def _round(services: Services) -> GcReport:
+    await services.tidy()
+    return await services.collector.round()
 
 
 def run_with(config: Config, work: Callable[[Services], Awaitable[Any]]) -> Any:

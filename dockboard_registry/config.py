@@ -88,6 +88,12 @@ class AuthConfig:
     )
 
 
+    key_rotation: float = option(
+        7776000, kinds.seconds(), "seconds after which /token signs with a new key; what the last but one signed ends then. 0 = only by command"
+    )
+    audit_days: int = option(0, kinds.Number(0, 36500), "days that the list of changes (audit) goes back; 0 = for ever")
+
+
 @dataclass(frozen=True)
 class MailConfig:
     host: str = option("", kinds.Text(), "server that takes mail, for people who forgot their password; empty = no mail is sent")

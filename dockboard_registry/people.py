@@ -27,7 +27,7 @@ class People:
     def __init__(self, db: Database, config: Config, principals: Principals):
         self.passwords = Passwords()
         self.principals = principals
-        quarantine = config.auth.quarantine
+        self._auth, quarantine = config.auth, config.auth.quarantine
         self.throttle = Throttle(db)
         self.accounts = Accounts(db, self.passwords, quarantine)
         self.one_time = OneTimeTokens(db, self.passwords)
@@ -46,6 +46,13 @@ class People:
         """Load the code that passwords need, where there are accounts: later the file that it is in may be another one."""
         if await self.principals.value():
             await self.passwords.prepare()
+
+    async def tidy(self) -> None:
+        """A new signing key where the newest is old, and the end of what is kept for a time only. Many processes may do so at once."""
+        if self._auth.key_rotation:
+            await self.signing_keys.rotate_old(self._auth.key_rotation)
+        await self.audit.forget(self._auth.audit_days)
+        await self.throttle.tidy()
 
     def close(self) -> None:
         """Wait for the passwords that are being computed."""

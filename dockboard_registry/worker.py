@@ -132,6 +132,7 @@ class Worker:
                 _log.exception("collecting garbage failed; the next round tries again")
 
     async def _collect(self) -> None:
+        await self._services.tidy()
         report = await self._services.collector.round()
         self._metrics.add("gc_rounds_total", 1)
         self._metrics.add("gc_keys_total", report.keys + report.strays)

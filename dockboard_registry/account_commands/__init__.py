@@ -11,7 +11,7 @@ from .words import Parser as Parser
 from .words import Run, Word
 
 _WORDS = {
-    "user": "people's accounts: add, invite, approve, reject, import, list, enable, disable, promote, demote, passwd, reset, unlock, delete",
+    "user": "people's accounts: add, invite, approve, reject, import, set, list, enable, disable, promote, demote, passwd, reset, unlock, delete",
     "invitation": "codes with which people make accounts themselves: add, list, revoke",
     "org": "organizations, which own a namespace: add, list, member, delete",
     "team": "teams of organizations, which hold grants together: add, list, member, delete",

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..domain.accounts import INVITED, Profile
 from ..domain.one_time import INVITE, RESET
-from ..errors import AccountUnknown
+from ..errors import AccountUnknown, FieldInvalid
 from .words import REFUSED, Word, json_flag, operator, pages, password, password_flag, show
 
 
@@ -23,6 +23,10 @@ def user(group: Word) -> None:
     _mail_flag(invited)
     _name(group.command("approve", _approve, "let an account count that somebody made and that waits for approval"))
     _name(group.command("reject", _reject, "delete an account that waits for approval; its name is free at once"))
+    changed = group.command("set", _set, "change the profile; an empty text removes what there is")
+    _name(changed)
+    for field, (metavar, help) in _PROFILE.items():
+        changed.add_argument("--" + field.replace("_", "-"), dest=field, metavar=metavar, help=help)
     imported = group.command("import", _import, "make accounts from a file of names and hashes (exit status 1: some were refused)")
     imported.add_argument("--htpasswd", metavar="FILE", required=True, type=Path, help="file as htpasswd writes it: bcrypt, sha512-crypt, apr1, SHA1")
     json_flag(group.command("list", _list, "list all accounts"))
@@ -38,6 +42,16 @@ def user(group: Word) -> None:
     _name(reset)
     _mail_flag(reset)
     _name(group.command("delete", _delete, "delete the account with its grants and tokens; repositories stay"))
+
+
+_PROFILE = {
+    "email": ("E", "e-mail address"),
+    "full_name": ("TEXT", "name as people write it"),
+    "company": ("TEXT", "company"),
+    "location": ("TEXT", "place"),
+    "url": ("URL", "address of a web page, http or https"),
+    "avatar_hash": ("HEX", "what avatar services know the user by, where it is not the hash of the e-mail address"),
+}
 
 
 def _name(parser: argparse.ArgumentParser) -> None:
@@ -88,6 +102,13 @@ async def _reject(people: Any, parsed: argparse.Namespace) -> None:
 
 async def _unlock(people: Any, parsed: argparse.Namespace) -> None:
     await people.accounts.unlock(operator(), parsed.name)
+
+
+async def _set(people: Any, parsed: argparse.Namespace) -> None:
+    given = {field: getattr(parsed, field) for field in _PROFILE if getattr(parsed, field) is not None}
+    if not given:
+        raise FieldInvalid("there is nothing to change", "name a field, such as --company")
+    await people.accounts.change(operator(), parsed.name, given)
 
 
 async def _import(people: Any, parsed: argparse.Namespace) -> int:

@@ -33,6 +33,7 @@ SHOWN_GRAMMAR, LONGEST_SHOWN = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u
 LONGEST_URL = 1000
 _EMAIL = re.compile(EMAIL_GRAMMAR, re.A)
 _SHOWN = re.compile(SHOWN_GRAMMAR)
+_AVATAR = re.compile(r"[0-9a-f]{32}|[0-9a-f]{64}", re.A)
 
 
 class Person(NamedTuple):
@@ -131,7 +132,12 @@ class Accounts:
     async def change(
         self, actor: Actor, name: str, profile: Mapping[str, str | None], active: bool | None = None, administrator: bool | None = None
     ) -> None:
-        """Fields of the profile by name, the state and who administers, all of it or nothing. Raises what the single changes raise."""
+        """Fields of the profile by name, the state and who administers, all of it or nothing. Raises what the single changes raise.
+
+        The hash that avatar services know somebody by, avatar_hash, is that of the e-mail address, or another one that is given here.
+        """
+        given = dict(profile)
+        avatar = given.pop("avatar_hash", None)
 
         def change(tx: Tx) -> None:
             access_changed(tx)
@@ -141,7 +147,7 @@ class Accounts:
             if active is not None:
                 _set_state(tx, actor, find(tx, name), active)
             if profile:
-                _set_profile(tx, actor, person, person.profile._replace(**profile).checked())
+                _set_profile(tx, actor, person, person.profile._replace(**given).checked(), avatar)
 
         await self._db.write(change)
 
@@ -283,20 +289,26 @@ def _set_administrator(tx: Tx, actor: Actor, person: Person, administrator: bool
     audit.note(tx, actor, "user.administrator", f"user {person.name}", administrator=administrator)
 
 
-def _set_profile(tx: Tx, actor: Actor, person: Person, new: Profile) -> None:
+def _set_profile(tx: Tx, actor: Actor, person: Person, new: Profile, avatar: str | None = None) -> None:
+    """avatar: another hash than that of the address; empty for the address's again, None for as it is until the address changes."""
+    if avatar and not _AVATAR.fullmatch(avatar):
+        raise FieldInvalid("this is not the hash of an address", "give 32 or 64 lower-case hexadecimal digits (MD5 or SHA-256)")
+    if avatar is None and new.email == person.email:
+        avatar = person.avatar_hash
     tx.run(
         "UPDATE users SET email = ?, full_name = ?, company = ?, location = ?, url = ?, avatar_hash = ? WHERE id = ?",
-        *(*new, avatar_hash(new.email), person.id),
+        *(*new, avatar or avatar_hash(new.email), person.id),
     )
     audit.note(tx, actor, "user.profile", f"user {person.name}")
 
 
 def _is_web_page(url: str) -> bool:
     try:
-        scheme = urlsplit(url).scheme
+        parts = urlsplit(url)
+        right = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
     except ValueError:
         return False
-    return scheme in ("http", "https") and len(url) <= LONGEST_URL and _SHOWN.fullmatch(url) is not None
+    return right and len(url) <= LONGEST_URL and _SHOWN.fullmatch(url) is not None and not re.search(r"[\s\\]", url)
 
 
 def replace_password(tx: Tx, person: Person, stored: str) -> None:

@@ -9,6 +9,7 @@ from ..db import Database, Tx, now
 
 _MOST_DETAIL, _MOST_OBJECT = 4000, 400
 _RANDOM_BITS = 11
+_PIECE = 1000
 _LIST = (
     "SELECT id, happened_at, actor, address, action, object, detail FROM audit"
     " WHERE id < ? AND happened_at >= ? AND (? = '' OR actor = ?) AND (? = '' OR action = ?) AND (? = '' OR object = ?)"
@@ -46,6 +47,12 @@ def note(tx: Tx, actor: Actor, action: str, object: str, **detail: Any) -> None:
         pass  # another process wrote in the same microsecond, and had the same bits
 
 
+def _forget(tx: Tx, oldest: int) -> int:
+    """Ids are in the order of time, so the oldest rows are the first."""
+    rows = tx.all("SELECT id FROM audit WHERE id < ? ORDER BY id LIMIT ?", oldest * 1000 << _RANDOM_BITS, _PIECE)
+    return tx.run("DELETE FROM audit WHERE id <= ?", rows[-1][0]) if rows else 0
+
+
 def _id() -> int:
     """Microseconds since 1970, then random bits: the order of ids is that of events."""
     return time.time_ns() // 1000 << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS)
@@ -54,6 +61,17 @@ def _id() -> int:
 class Audit:
     def __init__(self, db: Database):
         self._db = db
+
+    async def forget(self, days: int) -> int:
+        """Delete what is older than so many days, a piece at a time; how much that was. 0 days: nothing."""
+        deleted = 0
+        oldest = now() - days * 86400_000
+        while days:
+            piece = await self._db.write(lambda tx: _forget(tx, oldest), durable=False)
+            deleted += piece
+            if piece < _PIECE:
+                break
+        return deleted
 
     async def list(self, actor: str = "", action: str = "", object: str = "", since: int = 0, before: int = NEWEST, limit: int = 100) -> list[Event]:
         """The newest events first, those with an id below `before`; empty words filter nothing, since is a time in milliseconds."""

@@ -9,7 +9,7 @@ from .access import ACTIVE, PENDING
 from .passwords import Passwords
 from .throttle import Throttle
 
-_FIND = "SELECT id, password, state, last_seen_at, credential_generation FROM users WHERE name = ?"
+_FIND = "SELECT id, password, state, credential_generation FROM users WHERE name = ?"
 SEEN_MS = 5 * 60_000
 
 _SEEN = "UPDATE users SET last_seen_at = ? WHERE id = ? AND (last_seen_at IS NULL OR last_seen_at < ?)"
@@ -34,7 +34,7 @@ class Logins:
         async with self._passwords.turn():
             # Once more, after waiting: of many guesses at once only as many get further as there are threads.
             await self._throttle.check(name, address)
-            id, stored, state, seen, generation = await self._find(name) or (0, None, "", None, 0)
+            id, stored, state, generation = await self._find(name) or (0, None, "", 0)
             verdict = await self._passwords.verify(password, stored)
             if verdict.right and state == PENDING:
                 raise Unauthorized("an administrator has to approve the account first", "wait for that; the password is right")
@@ -45,8 +45,6 @@ class Logins:
         if verdict.better:
             # Not where the password was changed meanwhile. Credentials stay the same, so nothing that was made from them ends.
             await self._db.write(lambda tx: tx.run("UPDATE users SET password = ? WHERE id = ? AND password = ?", verdict.better, id, stored))
-        if seen is None or now() - seen > SEEN_MS:
-            await self.seen(id)
         return Login(id, generation)
 
     async def seen(self, id: int) -> None:

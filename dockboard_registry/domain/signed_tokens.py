@@ -23,7 +23,7 @@ ACCESS_SECONDS, REFRESH_SECONDS = 300, 90 * 86400
 MOST_ENTRIES = 100
 REPOSITORY, REGISTRY = "repository", "registry"
 _ISSUER = "dockboard-registry"
-_SKEW = 60
+SKEW = 60
 _LONGEST = 15 << 10
 _LIFE = {ACCESS: ACCESS_SECONDS, REFRESH: REFRESH_SECONDS}
 # What the words of the token protocol stand for.
@@ -119,7 +119,7 @@ def _checked(claims: dict, audience: str, use: str) -> Claims:
     issued, begins, ends, generation = (_number(claims[name]) for name in ("iat", "nbf", "exp", "gen"))
     if (claims["iss"], claims["aud"], claims["use"]) != (_ISSUER, audience, use):
         raise ValueError("the token was made for something else")
-    if ends <= at or begins > at + _SKEW or issued > at + _SKEW or ends - issued > _LIFE[use]:
+    if ends <= at or begins > at + SKEW or issued > at + SKEW or ends - issued > _LIFE[use]:
         raise ValueError("the token does not count now")
     if not isinstance(claims["sub"], str) or not _SUBJECT.fullmatch(claims["sub"]):
         raise ValueError("the subject is none")

@@ -7,10 +7,15 @@ from ..errors import ChangeRefused
 from . import audit
 from .audit import Actor
 from .changes import access_changed, value
+from .signed_tokens import ACCESS_SECONDS, SKEW
 
 _VALID = 2
 _KEY_BYTES = 32
 _NEWEST = "SELECT id, secret FROM signing_keys ORDER BY id DESC LIMIT ?"
+
+_AGE = "SELECT created_at, id FROM signing_keys ORDER BY id DESC LIMIT 1"
+# Twice as long as the tokens that live for minutes, with the difference of clocks that is allowed.
+_SOONEST_SECONDS = 2 * (ACCESS_SECONDS + SKEW)
 
 
 class SigningKeys:
@@ -39,13 +44,36 @@ class SigningKeys:
             if not value(tx):
                 raise ChangeRefused("there are no accounts yet, so nothing is signed", "add a user first")
             access_changed(tx)
-            found = [int(id) for id, _ in tx.all(_NEWEST, _VALID)]
-            _insert(tx, found[0] + 1 if found else 1)
-            for id in found[_VALID - 1 :]:
-                tx.run("DELETE FROM signing_keys WHERE id <= ?", _name(id))
-            audit.note(tx, actor, "key.rotate", "signing keys")
+            _rotate(tx, actor)
 
         await self._db.write(change)
+
+    async def rotate_old(self, seconds: float) -> bool:
+        """The same where the newest key has signed for so long: true for the one process, of all that ask, that did it.
+
+        Never so soon that a token of a few minutes could end by it.
+        """
+        period = int(max(seconds, _SOONEST_SECONDS) * 1000)
+        age = await self._db.read(lambda tx: tx.one(_AGE))
+        if age is None or now() - age[0] < period:
+            return False
+
+        def change(tx: Tx) -> bool:
+            access_changed(tx)
+            if tx.one(_AGE) != age:
+                return False
+            _rotate(tx, Actor("registry", "key_rotation"))
+            return True
+
+        return await self._db.write(change)
+
+
+def _rotate(tx: Tx, actor: Actor) -> None:
+    found = [int(id) for id, _ in tx.all(_NEWEST, _VALID)]
+    _insert(tx, found[0] + 1 if found else 1)
+    for id in found[_VALID - 1 :]:
+        tx.run("DELETE FROM signing_keys WHERE id <= ?", _name(id))
+    audit.note(tx, actor, "key.rotate", "signing keys")
 
 
 def _read(tx: Tx) -> tuple[int, tuple[bytes, ...]]:

@@ -11,19 +11,21 @@ import hmac
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Coroutine, Hashable
 from typing import Any, NamedTuple
 
 from ..db import DatabaseBusy, DatabaseFailed, DatabaseFull, now
 from ..domain import access_tokens, signed_tokens
 from ..domain.access import ACTIVE, ANONYMOUS, USER, narrowed
 from ..domain.access_tokens import Shown
+from ..domain.logins import SEEN_MS
 from ..domain.signed_tokens import ACCESS, REFRESH, Claims, Holder, Subject
 from ..errors import Unauthorized
 from .gate import Caller
 
 _PASSWORD_SECONDS = 60.0
 _USE_NOTED_MS = 60_000
+_SEEN_SECONDS = SEEN_MS / 1000
 _REMEMBERED = 10_000
 _LONGEST = 8 << 10
 # Characters of all Authorization headers that are remembered; what is kept for each, in bytes, is ten times as much.
@@ -88,6 +90,7 @@ class Credentials:
         self._tokens: Memory = Memory()
         self._bearers = Bearers()
         self._noted: Memory = Memory()
+        self._seen: Memory = Memory()
         self._pending: dict[bytes, asyncio.Future] = {}
         self._background: set[asyncio.Future] = set()
 
@@ -104,6 +107,7 @@ class Credentials:
         """
         known = self._bearers.get(header)
         if known is not None and known.value == value and known.until > time.time():
+            self._saw(known.claims.subject)
             return known.caller
         scheme, _, shown = header.partition(" ")
         if scheme.lower() == "bearer":
@@ -169,6 +173,7 @@ class Credentials:
         known = await self._people.principals.get(subject.kind, subject.id, value)
         if known is None or known.generation != subject.generation or known.principal.state != ACTIVE:
             return None
+        self._saw(subject)
         if subject.token_id is None:
             return Holder(known.principal, subject)
         token = await self._token(subject.token_id, value)
@@ -191,6 +196,7 @@ class Credentials:
         if not known or known.principal.state != ACTIVE or name not in (None, known.principal.name):
             raise Unauthorized("the access token does not count any more, or is not one of this user")
         self._note(token, address)
+        self._saw(Subject(token.holder_kind, token.holder_id))
         subject = Subject(token.holder_kind, token.holder_id, known.generation, token.id)
         return Holder(narrowed(known.principal, token.scope), subject)
 
@@ -220,9 +226,27 @@ class Credentials:
         at = now()
         if at - self._noted.get(token.id, token.last_used_at or 0) > _USE_NOTED_MS:
             self._noted.keep(token.id, at)
-            work = asyncio.ensure_future(self._used(token, address))
-            self._background.add(work)
-            work.add_done_callback(self._background.discard)
+            self._beside(self._used(token, address))
+
+    def _saw(self, subject: Subject) -> None:
+        """The user was here: written down at most once in five minutes, and beside the request."""
+        if subject.kind != USER:
+            return
+        at = time.monotonic()
+        if at - self._seen.get(subject.id, -_SEEN_SECONDS) >= _SEEN_SECONDS:
+            self._seen.keep(subject.id, at)
+            self._beside(self._write_seen(subject.id))
+
+    def _beside(self, coroutine: Coroutine) -> None:
+        work = asyncio.ensure_future(coroutine)
+        self._background.add(work)
+        work.add_done_callback(self._background.discard)
+
+    async def _write_seen(self, id: int) -> None:
+        try:
+            await self._people.logins.seen(id)
+        except (DatabaseBusy, DatabaseFailed, DatabaseFull):
+            self._seen.pop(id, None)
 
     async def _used(self, token: Shown, address: str) -> None:
         try:

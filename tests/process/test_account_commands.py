@@ -131,6 +131,15 @@ def test_invitations_are_for_accounts_that_people_make_themselves(registry):
     said(registry, "user", "unlock", "bob")
 
 
+def test_a_profile(registry):
+    said(registry, "user", "set", "bob", "--company", "Acme", "--full-name", "Bob B.", "--url", "https://example.org", "--avatar-hash", "0" * 64)
+    assert "web page" in refused(registry, "user", "set", "bob", "--url", "javascript:alert(1)")
+    assert "nothing to change" in refused(registry, "user", "set", "bob")
+    with As(registry.address, basic("ann", said(registry, "token", "add", "ann", "--name", "reader").strip())) as ann:
+        found = ann.get("/api/v1/users/bob").expect(200).json()
+    assert (found["company"], found["full_name"], found["url"], found["location"], found["avatar_hash"]) == ("Acme", "Bob B.", "https://example.org", None, "0" * 64)
+
+
 def test_without_a_mail_server_no_token_is_sent(registry):
     assert "mail.host" in refused(registry, "user", "reset", "bob", "--mail")
 

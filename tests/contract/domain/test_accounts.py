@@ -329,12 +329,34 @@ async def test_repositories_are_described(process):
 
 @pytest.mark.parametrize(
     "profile",
-    [Profile(email="nobody"), Profile(email="a@b\n"), Profile(full_name="a\u202eb"), Profile(company="\x1b[1m"), Profile(url="javascript:alert(1)"), Profile(location="x" * 256)],
-)
+    [*(Profile(url=url) for url in ("http:", "https://", "ftp://example.org", "https://a b", "//example.org", "https://[", "https://x:y", "https:\\\\x", "https://x/\n", "https://" + "x" * 1000)),
+     Profile(email="nobody"), Profile(email="a@b\n"), Profile(full_name="a\u202eb"), Profile(company="\x1b[1m"), Profile(url="javascript:alert(1)"), Profile(location="x" * 256)],
+)  # fmt: skip
 @asynchronous
 async def test_what_a_profile_may_not_say(process, profile):
     with pytest.raises(FieldInvalid):
         await process.accounts.add(ME, "bob", None, profile)
+
+
+@asynchronous
+async def test_a_profile_is_changed_field_by_field(process):
+    await process.people("bob")
+
+    async def changed(**fields) -> tuple:
+        await process.accounts.change(ME, "bob", fields)
+        person = await process.accounts.get("bob")
+        return person.email, person.full_name, person.company, person.location, person.url, person.avatar_hash
+
+    of_bob = "686b5e4cf4f963adf8f51468a48028ef8d15bd02fa335f821279a3d1678c9615"  # SHA-256 of bob@example.org
+    whole = await changed(email="Bob@example.org", full_name="Bob Ä", company="Acme", location="Here", url="https://example.org/~bob?x=1")
+    assert whole == ("Bob@example.org", "Bob Ä", "Acme", "Here", "https://example.org/~bob?x=1", of_bob)
+    assert (await changed(avatar_hash="0" * 32, company=""))[2::3] == (None, "0" * 32)
+    assert (await changed(location=None))[3::2] == (None, "0" * 32)
+    assert (await changed(avatar_hash=""))[-1] == of_bob
+    assert (await changed(email=""))[::5] == (None, None)
+    for wrong in ("0" * 31, "F" * 64, "<script>"):
+        with pytest.raises(FieldInvalid):
+            await changed(avatar_hash=wrong)
 
 
 @asynchronous
