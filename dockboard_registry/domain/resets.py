@@ -5,7 +5,7 @@ import hashlib
 from typing import Protocol
 
 from ..db import Database, DatabaseBusy, DatabaseFailed, DatabaseFull, Tx
-from ..errors import ChangeRefused, FieldInvalid, RegistryError, TooManyRequests, Unavailable
+from ..errors import ChangeRefused, Denied, FieldInvalid, RegistryError, TooManyRequests
 from ..names import account_name
 from . import accounts
 from .audit import Actor
@@ -54,10 +54,10 @@ class PasswordResets:
     async def ask(self, address: str, who: str) -> None:
         """Somebody at this address wants a token for the account of this name or e-mail address: sent later, if there is one.
 
-        It returns the same after the same work whether or not there is. Raises Unavailable where no mail is sent, FieldInvalid, TooManyRequests.
+        It returns the same after the same work whether or not there is. Raises Denied where no mail is sent, FieldInvalid, TooManyRequests.
         """
         if self._mailer is None:
-            raise Unavailable("this registry sends no mail", "ask an administrator of the registry for a token that sets a password")
+            raise Denied("this registry sends no mail", "ask an administrator of the registry for a token that sets a password")
         if not 0 < len(who) <= _LONGEST:
             raise FieldInvalid("this is neither a name nor an e-mail address", "give the one that the account has")
         await self._throttle.spend(f"reset {network_of(address)}", FROM_NETWORK, SECONDS)
@@ -82,9 +82,9 @@ class PasswordResets:
             return
 
     async def send(self, actor: Actor, name: str, purpose: str) -> None:
-        """A token by mail, for an administrator who waits for it to be sent. Raises AccountUnknown, ChangeRefused, Unavailable, MailFailed."""
+        """A token by mail, for an administrator who waits for it to be sent. Raises AccountUnknown, ChangeRefused, MailFailed."""
         if self._mailer is None:
-            raise Unavailable("no mail server is configured", "set mail.host, or let the token be printed")
+            raise ChangeRefused("no mail server is configured", "set mail.host, or let the token be printed")
         person = await self._db.scan(lambda tx: accounts.find(tx, name))
         if not person.email:
             raise ChangeRefused(f"{name} has no e-mail address", "set one first, or let the token be printed")

@@ -8,7 +8,7 @@ from dockboard_registry.config import MailConfig
 from dockboard_registry.domain.accounts import Profile
 from dockboard_registry.domain.resets import FOR_ACCOUNT, FROM_NETWORK, PasswordResets
 from dockboard_registry.domain.throttle import Throttle
-from dockboard_registry.errors import AccountUnknown, ChangeRefused, FieldInvalid, MailFailed, TooManyRequests, Unauthorized, Unavailable
+from dockboard_registry.errors import AccountUnknown, ChangeRefused, Denied, FieldInvalid, MailFailed, TooManyRequests, Unauthorized
 from dockboard_registry.mail import Mailer
 from tests.contract.aio import asynchronous
 from tests.contract.domain.test_credentials import everything
@@ -138,9 +138,9 @@ async def test_administrators_send_tokens_and_hear_what_fails(process, server):
 async def test_without_a_mail_server_everyone_is_told_so(process):
     made = resets(process, None)
     for who in ("bob", ""):
-        with pytest.raises(Unavailable):
+        with pytest.raises(Denied):
             await made.ask(HERE, who)
-    with pytest.raises(Unavailable):
+    with pytest.raises(ChangeRefused):
         await made.send(ME, "bob", "reset")
 
 
