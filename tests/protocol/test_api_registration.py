@@ -69,7 +69,9 @@ def test_an_account_waits_until_it_is_approved(registry, ann, anyone):
         assert [waiting["name"] for waiting in ann.get(page["next"]).expect(200).json()["items"]] == ["cid"]
         assert send(ann, "GET", "/users/bob").expect(200).json()["state"] == "pending"
         send(ann, "POST", "/registrations/bob/approve").expect(204)
+        send(anyone, "POST", "/registrations", {"name": "dan", "password": PASSWORD}, "192.0.2.1").expect(201)
         send(ann, "DELETE", "/registrations/cid").expect(204)
+        People(registry).command("user", "reject", "dan")
         send(ann, "DELETE", "/registrations/bob").expect(404)
         bob.push_image("bob/app", "v1", [b"layer"])
     assert send(ann, "GET", "/registrations").expect(200).json() == {"items": []}
@@ -131,6 +133,10 @@ def test_a_forgotten_password_is_set_with_a_token_from_a_mail(registry, mails, a
         hal.get("/api/v1/account").expect(401)
     with As(registry.address, basic("hal", OTHER)) as hal:
         hal.get("/api/v1/account").expect(200)
+    count = len(mails.mails)
+    assert People(registry).command("user", "reset", "hal", "--mail") == ""
+    (printed,) = TOKEN.findall(mails.wait(count + 1)[-1].text)
+    send(anyone, "POST", "/password-resets/confirm", {"token": printed, "password": PASSWORD}).expect(204)
     assert token not in registry.log.read_text()
 
 
