@@ -5,6 +5,7 @@ import logging
 import os
 import signal
 import ssl
+import time
 
 from . import logs
 from .app import Services
@@ -66,8 +67,9 @@ class Worker:
         self._context.ready()
         await self._stopping.wait()
         jobs.cancel()
+        end = time.monotonic() + self._config.server.drain
         await asyncio.gather(*(edge.drain(self._config.server.drain) for edge in edges))
-        await self._services.settle(self._config.server.drain)
+        await self._services.settle(max(end - time.monotonic(), 0.1))
         self._services.close()
         self._access_log.flush()
         return 0

@@ -177,3 +177,30 @@ def test_where_nobody_makes_accounts_or_sends_mail_everyone_hears_so(tmp_path, m
         send(client, "POST", "/registrations", {"name": "bob", "password": PASSWORD}).expect(403)
         for account in ("ann", "nobody"):
             send(client, "POST", "/password-resets", {"account": account}).expect(403)
+
+
+def test_a_mail_that_was_asked_for_is_sent_before_the_server_stops(tmp_path):
+    with MailServer() as server:
+        settings = {"mail_host": "127.0.0.1", "mail_port": server.port, "mail_tls": "none", "mail_sender": "registry@example.com"}
+        with Registry(tmp_path / "data", 1, **settings) as registry:
+            People(registry).add("ann")
+            People(registry).command("user", "set", "ann", "--email", "ann@example.org")
+            with Client(registry.address) as client:
+                send(client, "POST", "/password-resets", {"account": "ann"}).expect(202)
+        assert [mail.recipients for mail in server.mails] == [["ann@example.org"]]
+
+
+def test_a_mail_server_that_says_nothing_holds_nobody_up(tmp_path):
+    with MailServer(silent=True) as server:
+        settings = {"mail_host": "127.0.0.1", "mail_port": server.port, "mail_tls": "none", "mail_sender": "registry@example.com", "server_drain": 1}
+        with Registry(tmp_path / "data", 1, **settings) as registry:
+            People(registry).add("ann", "bob")
+            for name in ("ann", "bob"):
+                People(registry).command("user", "set", name, "--email", f"{name}@example.org")
+            with Client(registry.address) as client:
+                for _ in range(3):
+                    began = time.monotonic()
+                    for name in ("ann", "bob"):
+                        send(client, "POST", "/password-resets", {"account": name}).expect(202)
+                    assert client.get("/healthz").status == 200
+                    assert time.monotonic() - began < 8
