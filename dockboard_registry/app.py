@@ -153,6 +153,15 @@ def prepare(config: Config) -> None:
         raise StartError(f"the database {engine(config.database_place)} can't be used: {error}") from error
 
 
+def has_accounts(config: Config) -> bool:
+    """Whether people log in here: there has been an account. Raises StartError."""
+    database = engine(config.database_place)
+    try:
+        return database.transact(value) > 0
+    except (DatabaseBusy, DatabaseFull, DatabaseFailed) as error:
+        raise StartError(f"the database {database} can't be used: {error}") from error
+
+
 def first_password(config: Config) -> str | None:
     """The password of the account that was made now, once in the life of a registry that needs one; None: it is not the first start.
 

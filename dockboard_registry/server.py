@@ -35,8 +35,9 @@ Data in {root}
 Try it:
     docker pull hello-world
     docker tag hello-world {host}/hello-world
-    docker push {host}/hello-world
+{login}    docker push {host}/hello-world
 """
+LOGIN = "    docker login {host}\n"
 
 FIRST_ACCOUNT = """\
 Others reach this address, so there is an account now, an administrator of the registry:
@@ -165,7 +166,9 @@ def announce(config: Config, listener: socket.socket) -> None:
     host, port = split_address(config.server.listen)
     port = listener.getsockname()[1]
     url = f"{config.scheme}://{'[' + host + ']' if ':' in host else host}:{port}"
-    text = BANNER.format(version=__version__, url=url, root=config.storage.root, host=_docker_host(config, url, port))
+    reached = _docker_host(config, url, port)
+    login = LOGIN.format(host=reached) if app.has_accounts(config) and config.auth.anonymous != "push" else ""
+    text = BANNER.format(version=__version__, url=url, root=config.storage.root, host=reached, login=login)
     with contextlib.suppress(OSError):
         sys.stdout.write(text)
         sys.stdout.flush()

@@ -31,6 +31,7 @@ def test_the_first_start_tells_a_password_once(tmp_path):
     registry = first(tmp_path / "data", log_format="json", log_level="debug")
     with registry:
         (password,) = TOLD.findall(registry.output.read_text())
+        assert "    docker login " in registry.output.read_text()
         with Client(registry.address) as client:
             client.request("POST", "/v2/app/blobs/uploads/").expect(401)
         with As(registry.address, basic("admin", password)) as admin:
@@ -47,7 +48,7 @@ def test_the_first_start_tells_a_password_once(tmp_path):
 def test_no_account_is_made_where_everyone_has_a_right_or_nobody_else_comes(tmp_path, listen, anonymous):
     with Registry(tmp_path / "data", 1, server_listen=listen, auth_anonymous=anonymous) as registry:
         assert names(registry) == []
-        assert "password" not in registry.output.read_text()
+        assert "password" not in registry.output.read_text() and "docker login" not in registry.output.read_text()
 
 
 def test_none_for_everyone_needs_an_account_too(tmp_path):
