@@ -53,6 +53,7 @@ class Services:
         self.collector = Collector(self.db, self.storage, gc.grace, gc.lease, gc.upload_expiry, gc.interval)
         self.checker = Checker(self.db, self.storage)
         self._config = config
+        self._prepared = False
 
     @functools.cached_property
     def gate(self):
@@ -74,6 +75,12 @@ class Services:
         from .web.credentials import Credentials
 
         return Credentials(self.people, self.gate.service)
+
+    async def prepare(self) -> None:
+        """Where there are accounts, read what they need before somebody waits for it, and before the file that it is in is another one."""
+        if not self._prepared and await self.principals.value():
+            await self.credentials.prepare()
+            self._prepared = True
 
     async def tidy(self) -> None:
         """What is due from time to time besides the collector's round; nothing where there are no accounts."""

@@ -43,9 +43,8 @@ class People:
         self.users_add_organizations = config.auth.organizations == "users"
 
     async def prepare(self) -> None:
-        """Load the code that passwords need, where there are accounts: later the file that it is in may be another one."""
-        if await self.principals.value():
-            await self.passwords.prepare()
+        """Load the code that passwords need: later the file that it is in may be another one."""
+        await self.passwords.prepare()
 
     async def tidy(self) -> None:
         """A new signing key where the newest is old, and the end of what is kept for a time only. Many processes may do so at once."""

@@ -109,20 +109,21 @@ class Worker:
             edge.renew_tls(tls)
 
     async def _prepare(self) -> None:
-        """Read what accounts need, soon after the first answers; where the database does not answer, the first login does the rest."""
-        await asyncio.sleep(_SETTLE_SECONDS)
+        """Be ready for logins; where the database does not answer, the first of them does the rest."""
         try:
-            await self._services.credentials.prepare()
+            await self._services.prepare()
         except (DatabaseBusy, DatabaseFull, DatabaseFailed) as error:
             _log.debug("logins are not prepared: %s", error)
 
     async def _jobs(self) -> None:
         """Take this worker's turn at collecting garbage whenever a round is due and no other worker took it."""
+        await asyncio.sleep(_SETTLE_SECONDS)
         await self._prepare()
         holder = f"{self._context.epoch}/{self._context.slot}"
         pause = min(max(self._config.gc.interval, 1.0), _JOB_SECONDS)
         while True:
             await asyncio.sleep(pause)
+            await self._prepare()
             try:
                 if await self._services.collector.claim(holder):
                     await self._collect()

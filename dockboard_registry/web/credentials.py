@@ -95,10 +95,10 @@ class Credentials:
         self._background: set[asyncio.Future] = set()
 
     async def prepare(self) -> None:
-        """Whatever else the first login would have to wait for; and where there are accounts, the code that manages them."""
+        """Whatever else the first login would have to wait for, and the code that manages accounts."""
+        from .api import serve  # noqa: F401  later the file that it is in may be another one
+
         await self._people.prepare()
-        if await self._people.principals.value():
-            from .api import serve  # noqa: F401  later the file that it is in may be another one
 
     async def caller(self, header: str, address: str, value: int) -> Caller | None:
         """Who shows this Authorization header; None where a password was checked just now: ask again, with fresh facts.
