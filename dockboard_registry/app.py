@@ -20,6 +20,7 @@ from .domain.check import Checker, CheckReport
 from .domain.collect import Collector, GcReport
 from .domain.manifests import Manifests
 from .domain.principals import Principals
+from .domain.quotas import Quotas
 from .domain.referrers import Referrers
 from .domain.repositories import Repositories
 from .domain.tags import Tags
@@ -46,10 +47,11 @@ class Services:
         gc = config.gc
         self.repositories = Repositories(self.db)
         self.tags = Tags(self.db)
-        self.manifests = Manifests(self.db)
+        self.quotas = Quotas(config.auth.quota_repositories, config.auth.quota_bytes)
+        self.manifests = Manifests(self.db, self.quotas)
         self.referrers = Referrers(self.db)
-        self.blobs = Blobs(self.db, self.storage, gc.lease)
-        self.uploads = Uploads(self.db, self.storage, epoch, config.server.open_uploads)
+        self.blobs = Blobs(self.db, self.storage, gc.lease, self.quotas)
+        self.uploads = Uploads(self.db, self.storage, epoch, config.server.open_uploads, self.quotas)
         self.collector = Collector(self.db, self.storage, gc.grace, gc.lease, gc.upload_expiry, gc.interval)
         self.checker = Checker(self.db, self.storage)
         self._config = config
@@ -67,7 +69,7 @@ class Services:
         """Accounts and what belongs to them (people.People). Their modules are read now: a start is quicker without them."""
         from .people import People
 
-        return People(self.db, self._config, self.principals)
+        return People(self.db, self._config, self.principals, self.quotas)
 
     @functools.cached_property
     def credentials(self):

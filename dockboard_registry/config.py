@@ -81,6 +81,8 @@ class AuthConfig:
         "administrators", kinds.Choice(("administrators", "users")), "who may make organizations by the API: administrators, or all users"
     )
     quarantine: float = option(2592000, kinds.seconds(), "seconds until the name of a deleted user or organization is free again")
+    quota_repositories: int = option(0, kinds.Number(0), "repositories that a user's or an organization's namespace may have where nothing else was set; 0 = no limit")
+    quota_bytes: int = option(0, kinds.Number(0), "bytes that such a namespace may hold; 0 = no limit")
     registration: str = option(
         "off",
         kinds.Choice(("off", "open", "approval", "invitation")),

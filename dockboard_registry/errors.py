@@ -113,6 +113,11 @@ class Denied(RegistryError):
     next = "ask the operator of this registry for access"
 
 
+class QuotaExceeded(Denied):
+    message = "the namespace holds as much as it may"
+    next = "delete what is not needed any more, or ask the operator of this registry for a larger quota"
+
+
 class ChangeRefused(RegistryError):
     code, status, message = "DENIED", 409, "the change does not fit what is there"
     next = "change what it depends on first"

@@ -12,6 +12,8 @@ from .domain.one_time import OneTimeTokens
 from .domain.organizations import Organizations
 from .domain.passwords import Passwords
 from .domain.principals import Principals
+from .domain.quota_settings import QuotaSettings
+from .domain.quotas import Quotas
 from .domain.registration import Registrations
 from .domain.repository_settings import RepositorySettings
 from .domain.resets import PasswordResets
@@ -24,7 +26,7 @@ from .domain.throttle import Throttle
 class People:
     """All that concerns who there is and what they may do."""
 
-    def __init__(self, db: Database, config: Config, principals: Principals):
+    def __init__(self, db: Database, config: Config, principals: Principals, quotas: Quotas):
         self.passwords = Passwords()
         self.principals = principals
         self._auth, quarantine = config.auth, config.auth.quarantine
@@ -34,7 +36,7 @@ class People:
         self.organizations, self.teams = Organizations(db, quarantine), Teams(db)
         self.grants, self.robots, self.tokens = Grants(db), Robots(db), AccessTokens(db)
         self.logins = Logins(db, self.passwords, self.throttle)
-        self.repository_settings = RepositorySettings(db)
+        self.repository_settings, self.quotas = RepositorySettings(db), QuotaSettings(db, quotas)
         self.invitations = Invitations(db)
         self.registrations = Registrations(db, self.passwords, self.throttle, config.auth.registration, quarantine)
         self._mailer = _mailer(config.mail)

@@ -5,6 +5,7 @@ from typing import Any
 
 from ..domain.access import MEMBER
 from ..domain.organizations import ROLES
+from .quotas import quota
 from .words import Word, json_flag, operator, pages, show
 
 
@@ -15,6 +16,7 @@ def org(group: Word) -> None:
     added.add_argument("--owner", metavar="USER", required=True, help="user who owns it; more owners are added as members")
     json_flag(group.command("list", _list_orgs, "list all organizations"))
     _org(group.command("delete", _delete_org, "delete the organization with its teams, robot accounts and grants; repositories stay"))
+    quota(group, "organization")
     members = group.group("member", "members of an organization: add, remove, list")
     joined = members.command("add", _add_member, "add a member, or give a member another role")
     _org(joined)

@@ -8,6 +8,7 @@ from typing import Any
 from ..domain.accounts import INVITED, Profile
 from ..domain.one_time import INVITE, RESET
 from ..errors import AccountUnknown, FieldInvalid
+from .quotas import quota
 from .words import REFUSED, Word, json_flag, operator, pages, password, password_flag, show
 
 
@@ -41,6 +42,7 @@ def user(group: Word) -> None:
     reset = group.command("reset", _reset, "print a token with which the user sets another password within an hour")
     _name(reset)
     _mail_flag(reset)
+    quota(group, "user")
     _name(group.command("delete", _delete, "delete the account with its grants and tokens; repositories stay"))
 
 

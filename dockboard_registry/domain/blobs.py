@@ -16,6 +16,7 @@ from ..errors import BlobUnknown, InUse
 from ..storage import KeyMissing, Source, Storage, StorageFailed
 from . import facts, repositories
 from .facts import Facts, Question
+from .quotas import Quotas
 from .small_blobs import SmallBlobs
 
 _FIND = (
@@ -49,11 +50,15 @@ def found(digest: str, told: Facts) -> Blob:
     return Blob(*told.content)
 
 
-def link(tx: Tx, repository_id: int, digest: str) -> None:
-    """Make the blob readable in the repository and begin its lease anew. The caller has written the blob's row or renewed another link."""
+def link(tx: Tx, repository_id: int, digest: str) -> bool:
+    """Make the blob readable in the repository and begin its lease anew; False where it was so before.
+
+    The caller has written the blob's row or renewed another link.
+    """
     at = now()
-    if not renew(tx, repository_id, digest, at):
-        tx.insert("INSERT INTO repository_blobs (repository_id, digest, leased_at) VALUES (?, ?, ?)", repository_id, digest, at)
+    if renew(tx, repository_id, digest, at):
+        return False
+    return tx.insert("INSERT INTO repository_blobs (repository_id, digest, leased_at) VALUES (?, ?, ?)", repository_id, digest, at)
 
 
 def renew(tx: Tx, repository_id: int, digest: str, at: int) -> bool:
@@ -82,8 +87,9 @@ def condemn(tx: Tx, key: str) -> None:
 class Blobs:
     """lease: seconds that an unreferenced blob stays in its repository."""
 
-    def __init__(self, db: Database, storage: Storage, lease: float):
+    def __init__(self, db: Database, storage: Storage, lease: float, quotas: Quotas = Quotas()):
         self._db = db
+        self._quotas = quotas
         self._storage = storage
         self._renew_after = int(lease * 100)
         self._small = SmallBlobs()
@@ -127,7 +133,7 @@ class Blobs:
     async def mount(self, repository: str, digest: str, source: str | None) -> bool:
         """Link a blob that `source` has, or any repository when source is None; False where there is none.
 
-        The source's link is renewed: while it is there, the blob's row stays.
+        The source's link is renewed: while it is there, the blob's row stays. Raises QuotaExceeded.
         """
 
         def change(tx: Tx) -> bool:
@@ -137,9 +143,9 @@ class Blobs:
                 (found,) = tx.one("SELECT repository_id FROM repository_blobs WHERE digest = ? LIMIT 1", digest) or (None,)
             if not renew(tx, found, digest, now()):
                 return False
-            target = repositories.ensure(tx, repository)
-            if target != found:
-                link(tx, target, digest)
+            target = self._quotas.enter(tx, repository)
+            if target.repository_id != found and link(tx, target.repository_id, digest) and target.limits:
+                target.charge(tx, *tx.one("SELECT size FROM blobs WHERE digest = ?", digest))
             return True
 
         return await self._db.write(change, repeatable=True)

@@ -11,6 +11,7 @@ from ..names import Reference, algorithm_of, digest_of
 from . import blobs, documents, facts, repositories, tags
 from .documents import Descriptor, Document
 from .facts import Facts, Question
+from .quotas import Quotas
 
 _COLUMNS = f"{facts.COLUMNS}, manifests.digest, manifests.media_type, manifests.body {facts.TABLES}"
 _BY_TAG = (
@@ -54,14 +55,15 @@ class Stored(NamedTuple):
 
 
 class Manifests:
-    def __init__(self, db: Database):
+    def __init__(self, db: Database, quotas: Quotas = Quotas()):
         self._db = db
+        self._quotas = quotas
         self._parsers = ThreadPoolExecutor(2, "parse")
 
     async def put(self, repository: str, reference: Reference, body: bytes, content_type: str, more_tags: list[str]) -> Stored:
         """Store the bytes and point the tags to them, all or nothing.
 
-        Raises ManifestInvalid, DigestInvalid, ManifestBlobUnknown.
+        Raises ManifestInvalid, DigestInvalid, ManifestBlobUnknown, QuotaExceeded.
         """
         document, digest = await self._read(body, content_type, algorithm_of(reference.digest or "sha256"))
         if reference.digest and reference.digest != digest:
@@ -69,10 +71,11 @@ class Manifests:
         names = ([reference.tag] if reference.tag else []) + more_tags
 
         def change(tx: Tx) -> None:
-            repository_id = repositories.ensure(tx, repository)
-            _store(tx, repository_id, digest, document, body)
+            place = self._quotas.enter(tx, repository)
+            new = _store(tx, place.repository_id, digest, document, body)
             for name in names:
-                tags.point(tx, repository_id, name, digest)
+                tags.point(tx, place.repository_id, name, digest)
+            place.charge(tx, len(body) if new else None)
 
         await self._db.write(change, repeatable=True)
         return Stored(digest, document.subject, names)
@@ -104,8 +107,8 @@ class Manifests:
         self._parsers.shutdown()
 
 
-def _store(tx: Tx, repository_id: int, digest: str, document: Document, body: bytes) -> None:
-    """Rows are changed in one order, kind by kind and by digest, so that pushes wait for each other and seldom have to start again."""
+def _store(tx: Tx, repository_id: int, digest: str, document: Document, body: bytes) -> bool:
+    """False where the manifest was there before. Rows are changed in one order, kind by kind and by digest, so that pushes wait for each other and seldom have to start again."""
     known = _guard(tx, repository_id, digest)
     children = {entry.digest for entry in _ordered(document.children) if _guard(tx, repository_id, entry.digest)}
     others = document.blobs + [entry for entry in document.children if entry.digest not in children]
@@ -122,6 +125,7 @@ def _store(tx: Tx, repository_id: int, digest: str, document: Document, body: by
         tx.insert("INSERT INTO manifest_blobs (repository_id, manifest_digest, blob_digest) VALUES (?, ?, ?)", repository_id, digest, blob)
     for child in sorted(children):
         tx.insert("INSERT INTO manifest_children (repository_id, parent_digest, child_digest) VALUES (?, ?, ?)", repository_id, digest, child)
+    return not known
 
 
 def _guard(tx: Tx, repository_id: int, digest: str) -> bool:

@@ -12,6 +12,7 @@ from ..names import LIBRARY
 from .access import PRIVATE, PUBLIC
 
 VISIBILITIES = (PUBLIC, PRIVATE)
+SYSTEM = "system"
 _FIND = "SELECT name, kind, holder_id, default_visibility, released_at FROM namespaces WHERE name = ?"
 # Of the names that begin with NAMESPACE/ the last one is less than NAMESPACE0: 0 comes after the slash.
 _FILLED = (
@@ -52,13 +53,13 @@ def claim(tx: Tx, name: str, kind: str, holder_id: int, quarantine: float, adopt
         raise ChangeRefused(f"the name {name} is taken", "choose another name")
     if found is not None and now() < found.released_at + int(quarantine * 1000):
         raise ChangeRefused(f"the name {name} was given up lately and is not free yet", "choose another name, or wait (auth.quarantine)")
-    if not adopt and tx.one(_FILLED, *_bounds(name)):
+    if not adopt and tx.one(_FILLED, *bounds(name)):
         raise ChangeRefused(f"there are repositories in the namespace {name} already", "choose another name")
     tx.run("DELETE FROM namespaces WHERE name = ?", name)
     tx.run(
         "INSERT INTO namespaces (name, kind, holder_id, default_visibility, released_at) VALUES (?, ?, ?, ?, NULL)", name, kind, holder_id, PRIVATE
     )
-    tx.run(_SETTLE, PRIVATE, *_bounds(name))
+    tx.run(_SETTLE, PRIVATE, *bounds(name))
 
 
 def drop(tx: Tx, name: str) -> None:
@@ -67,16 +68,17 @@ def drop(tx: Tx, name: str) -> None:
 
 
 def release(tx: Tx, name: str) -> None:
-    """Give the name up, and with it all grants on what it holds."""
+    """Give the name up, and with it all grants on what it holds, and its quota."""
     tx.run("UPDATE namespaces SET released_at = ? WHERE name = ?", now(), name)
     tx.run("DELETE FROM grants WHERE namespace = ?", name)
+    tx.run("DELETE FROM quotas WHERE namespace = ?", name)
 
 
 def set_default(tx: Tx, name: str, visibility: str) -> None:
     """What repositories are that are pushed from now on."""
     require_held(tx, name)
     if name == LIBRARY and find(tx, name) is None:
-        tx.insert("INSERT INTO namespaces (name, kind, holder_id, default_visibility, released_at) VALUES (?, 'system', 0, ?, NULL)", name, visibility)
+        tx.insert("INSERT INTO namespaces (name, kind, holder_id, default_visibility, released_at) VALUES (?, ?, 0, ?, NULL)", name, SYSTEM, visibility)
     tx.run("UPDATE namespaces SET default_visibility = ? WHERE name = ?", visibility, name)
 
 
@@ -87,5 +89,6 @@ def visibility(text: str) -> str:
     return text
 
 
-def _bounds(name: str) -> tuple[str, str]:
+def bounds(name: str) -> tuple[str, str]:
+    """Names of repositories below it are greater than the first of these and less than the second."""
     return f"{name}/", f"{name}0"

@@ -15,13 +15,20 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
-from ..db import Database, T, Tx, now
-from ..errors import DigestInvalid, TooManyRequests, UploadRange, UploadUnknown
-from ..names import algorithm_of
+from ..db import Database, Row, T, Tx, now
+from ..errors import DigestInvalid, QuotaExceeded, TooManyRequests, UploadRange, UploadUnknown
+from ..names import algorithm_of, namespace_of
 from ..storage import Storage, StorageError, Upload, UploadBusy, UploadLost, new_key
 from . import blobs, repositories
+from .quotas import QUOTA_COLUMNS, QUOTA_JOIN, Limits, Quotas
 
 _FIND = "SELECT id, repository, storage_key, state, size, algorithm, digest, epoch, generation, owner FROM uploads WHERE id = ?"
+_COLUMNS = 10
+_FIND_WITH_QUOTA = (
+    "SELECT id, repository, storage_key, state, size, algorithm, digest, epoch, generation, owner,"
+    f" {QUOTA_COLUMNS} FROM uploads {QUOTA_JOIN} WHERE uploads.id = ?"
+)
+_FULL_WITH_QUOTA = f"SELECT (SELECT 1 FROM uploads LIMIT 1 OFFSET ?), {QUOTA_COLUMNS} FROM (SELECT 1 AS one) request {QUOTA_JOIN}"
 _INSERT = (
     "INSERT INTO uploads (id, repository, storage_key, state, size, algorithm, digest, epoch, generation, owner, started_at,"
     " updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -48,32 +55,53 @@ class Session(NamedTuple):
 class Uploads:
     """limit: open sessions of the whole registry at most."""
 
-    def __init__(self, db: Database, storage: Storage, epoch: str, limit: int):
+    def __init__(self, db: Database, storage: Storage, epoch: str, limit: int, quotas: Quotas = Quotas()):
+        self._quotas = quotas
         self._db = db
         self._storage = storage
         self._epoch = epoch
         self._limit = limit
         self._hashers: OrderedDict[str, tuple[int, "hashlib._Hash"]] = OrderedDict()
 
-    async def start(self, repository: str, algorithm: str = "sha256", owner: str | None = None) -> Session:
-        """A new session. Raises TooManyRequests."""
+    async def start(self, repository: str, algorithm: str = "sha256", owner: str | None = None, wanted: int = 1) -> Session:
+        """A new session, into which at least `wanted` bytes are going to be sent. Raises TooManyRequests, QuotaExceeded."""
+        namespace = namespace_of(repository)
         session = Session(secrets.token_hex(16), repository, new_key(), "", 0, algorithm, None, None, 0, owner)
 
-        def insert(tx: Tx) -> None:
-            if tx.one("SELECT 1 FROM uploads LIMIT 1 OFFSET ?", self._limit - 1):
+        def insert(tx: Tx) -> Limits:
+            full, *row = tx.one(_FULL_WITH_QUOTA, self._limit - 1, namespace, namespace)
+            if full:
                 raise TooManyRequests("too many uploads are open", headers={"Retry-After": "60"})
             at = now()
             tx.insert(_INSERT, *session, at, at)  # False where a run before was committed: nobody else has this id
+            return self._quotas.limits(namespace, *row)
 
-        await self._db.write(insert, durable=False, repeatable=True)
+        limits = await self._db.write(insert, durable=False, repeatable=True)
+        if limits:
+            await self._require_room(limits, session, wanted)
         return session
+
+    async def _require_room(self, limits: Limits, session: Session, wanted: int) -> None:
+        """Raises QuotaExceeded, and then the session is gone: no other request can bring it to a good end."""
+        try:
+            await self._quotas.require_room(self._db, limits, session.repository, session.size + wanted)
+        except QuotaExceeded:
+            await self.cancel(session)
+            raise
 
     async def find(self, repository: str, id: str, owner: str | None = None) -> Session:
         """Raises UploadUnknown, for an upload to another repository or by somebody else too."""
-        row = await self._db.read(lambda tx: tx.one(_FIND, id))
-        if row is None or row[1] != repository or row[-1] != owner:
-            raise UploadUnknown("there is no such upload in this repository: it was finished, cancelled or has expired")
-        return Session(*row)
+        return _owned(await self._db.read(lambda tx: tx.one(_FIND, id)), repository, owner)
+
+    async def enter(self, repository: str, id: str, owner: str | None, wanted: int) -> Session:
+        """`find`, for a request that brings so many bytes. Raises QuotaExceeded where they would not fit, and then the session is gone."""
+        namespace = namespace_of(repository)
+        row = await self._db.read(lambda tx: tx.one(_FIND_WITH_QUOTA, namespace, namespace, id))
+        session = _owned(row and row[:_COLUMNS], repository, owner)
+        limits = self._quotas.limits(namespace, *row[_COLUMNS:])
+        if limits and (session.size or wanted):
+            await self._require_room(limits, session, wanted)
+        return session
 
     def writer(self, session: Session) -> "Writer":
         """A writer that appends to the session's bytes."""
@@ -136,7 +164,7 @@ class Uploads:
             self._hashers.popitem(last=False)
 
     async def record(self, session: Session, size: int, digest: str) -> None:
-        """The one transaction that makes durable bytes a blob of the repository."""
+        """The one transaction that makes durable bytes a blob of the repository. Raises UploadUnknown, QuotaExceeded."""
         runs = itertools.count()
 
         def change(tx: Tx) -> None:
@@ -147,12 +175,19 @@ class Uploads:
                     return
                 raise UploadUnknown("the upload was cancelled meanwhile, or has expired")
             blobs.store(tx, digest, session.storage_key, size)
-            blobs.link(tx, repositories.ensure(tx, session.repository), digest)
+            place = self._quotas.enter(tx, session.repository)
+            place.charge(tx, size if blobs.link(tx, place.repository_id, digest) else None)
 
         await self._db.write(change, repeatable=True)
 
     def trusted_digest(self, session: Session) -> str | None:
         return session.digest if session.epoch == self._epoch else None
+
+
+def _owned(row: Row | None, repository: str, owner: str | None) -> Session:
+    if row is None or row[1] != repository or row[-1] != owner:
+        raise UploadUnknown("there is no such upload in this repository: it was finished, cancelled or has expired")
+    return Session(*row)
 
 
 class Writer:
@@ -239,7 +274,7 @@ class Writer:
     async def finish(self, digest: str) -> int:
         """Make the bytes a blob and return its size.
 
-        Raises DigestInvalid and StorageError (the upload is dropped), UploadRange, UploadUnknown.
+        Raises DigestInvalid, QuotaExceeded and StorageError (the upload is dropped), UploadRange, UploadUnknown.
         """
         await self._hold()
         try:
@@ -248,7 +283,7 @@ class Writer:
                 raise DigestInvalid("the content received has another digest; the upload was dropped", "push the content again", digest=digest)
             await self._guarded(self._upload.commit())
             await self._uploads.record(self.session, self.size, digest)
-        except (DigestInvalid, StorageError):
+        except (DigestInvalid, QuotaExceeded, StorageError):
             await self.discard()
             raise
         except BaseException:

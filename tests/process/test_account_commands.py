@@ -185,6 +185,16 @@ def test_repositories_are_private_or_public(registry):
     assert "nothing to change" in refused(registry, "repository", "set", "acme/app")
 
 
+def test_quotas_are_set_in_words_and_shown_with_what_is_used(registry):
+    assert said(registry, "user", "quota", "bob", "--repositories", "3", "--bytes", "10GiB") == ""
+    head, first, second = said(registry, "user", "quota", "bob").splitlines()
+    assert (head.split(), first.split(), second.split()) == (["quota", "at", "most", "used"], ["repositories", "3", "0"], ["bytes", "10.0", "GiB", "0", "bytes"])
+    said(registry, "user", "quota", "bob", "--bytes", "none")
+    assert listed(registry, "user", "quota", "bob")[0] == {"namespace": "bob", "most_repositories": 3, "repositories": 0, "most_bytes": None, "bytes": 0}
+    assert "write a number" in refused(registry, "user", "quota", "bob", "--bytes", "10 GB")
+    assert "there is no organization bob" in refused(registry, "org", "quota", "bob", "--bytes", "1")
+
+
 def test_tokens_and_robots_print_their_secret_alone_and_once(registry):
     secrets = [said(registry, "token", "add", "bob", "--name", "ci", "--repositories", "bob/*", "--actions", "pull,push", "--expires", "90d")]
     (token,) = listed(registry, "token", "list", "bob")

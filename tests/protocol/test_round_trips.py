@@ -7,6 +7,7 @@ import pytest
 from tests.support import mariadb
 from tests.support.http import OCTETS, Client, digest_of, with_query
 from tests.support.mysql_proxy import MySQLProxy
+from tests.support.people import As, People, basic
 from tests.support.server import Registry
 
 pytestmark = pytest.mark.nodes
@@ -63,3 +64,25 @@ def test_what_a_push_takes(client, statements):
     manifest = {**client.get("/v2/trips/app/manifests/v1").json(), "annotations": {"another": "one"}}
     _, taken["manifest"] = statements(lambda: client.push_manifest("trips/app", "v2", manifest))
     assert {name: len(asked) for name, asked in taken.items()} == {"HEAD": 1, "POST": 4, "PATCH": 5, "PUT": 10, "manifest": 13}, taken
+
+
+def test_only_a_namespace_with_a_quota_pays_for_it(proxy, statements, tmp_path):
+    """bob's pushes take what everyone's take until there is a quota: then two statements more, and a count of all now and then."""
+    server = mariadb.shared()
+    with Registry(tmp_path / "data", workers=1, database_url=server.url(server.make(), proxy.port), gc_interval=86400) as registry:
+        people = People(registry)
+        people.add("bob")
+        secret = people.command("token", "add", "bob", "--name", "ci")
+        with As(registry.address, basic("bob", secret)) as bob:
+            bob.push_image("bob/app", "v1", [b"layer"])
+            taken = {}
+            for name in ("without", "first", "second"):
+                data = name.encode()
+                location, post = statements(lambda: bob.start_upload("bob/app"))
+                end = with_query(location, digest=digest_of(data))
+                _, put = statements(lambda: bob.request("PUT", end, {"Content-Type": OCTETS}, data).expect(201))  # noqa: B023
+                taken[name] = len(post), len(put)
+                if name == "without":
+                    people.command("user", "quota", "bob", "--bytes", "1MiB")
+                    bob.get("/v2/").expect(200)
+    assert (taken["without"], taken["second"]) == ((4, 10), (4, 12))

@@ -31,7 +31,7 @@ class Uploads(Endpoint):
             algorithm = parse_algorithm(request.query("digest-algorithm") or "sha256")
             await request.body.read_all(0)
             return _state(202, await self.services.uploads.start(repository, algorithm, principal.holder))
-        session = await self.services.uploads.start(repository, algorithm_of(parse_digest(digest)), principal.holder)
+        session = await self.services.uploads.start(repository, algorithm_of(parse_digest(digest)), principal.holder, request.content_length() or 0)
         return await _finish(self, request, session, digest, keep=False)
 
     async def _mount(self, request: Request, repository: str, digest: str, anywhere: bool) -> bool:
@@ -56,10 +56,10 @@ class Upload(Endpoint):
     head = get
 
     async def patch(self, request: Request, name: str, id: str) -> Response:
-        return _state(202, await _append(self, request, await self._session(request, name, id)))
+        return _state(202, await _append(self, request, await self._entered(request, name, id)))
 
     async def put(self, request: Request, name: str, id: str) -> Response:
-        session = await self._session(request, name, id)
+        session = await self._entered(request, name, id)
         digest = request.query("digest")
         if digest is None:
             raise DigestInvalid("the query lacks digest", "finish the upload with PUT ?digest=<digest of all bytes>")
@@ -73,6 +73,11 @@ class Upload(Endpoint):
     async def _session(self, request: Request, name: str, id: str) -> Session:
         principal = await self.services.gate.admit(request, name, PUSH)
         return await self.services.uploads.find(name, id, principal.holder)
+
+    async def _entered(self, request: Request, name: str, id: str) -> Session:
+        """The same for a request with bytes, which the namespace has to have room for."""
+        principal = await self.services.gate.admit(request, name, PUSH)
+        return await self.services.uploads.enter(name, id, principal.holder, request.content_length() or 0)
 
 
 async def _finish(endpoint: Endpoint, request: Request, session: Session, digest: str, keep: bool) -> Response:

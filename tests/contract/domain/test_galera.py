@@ -20,8 +20,19 @@ from dockboard_registry.domain.collect import Collector
 from dockboard_registry.domain.grants import Grants
 from dockboard_registry.domain.manifests import Manifests
 from dockboard_registry.domain.organizations import Organizations
+from dockboard_registry.domain.quota_settings import QuotaSettings
+from dockboard_registry.domain.quotas import Quotas
 from dockboard_registry.domain.uploads import Uploads
-from dockboard_registry.errors import AccountUnknown, BlobUnknown, ChangeRefused, InUse, ManifestBlobUnknown, ManifestUnknown, UploadUnknown
+from dockboard_registry.errors import (
+    AccountUnknown,
+    BlobUnknown,
+    ChangeRefused,
+    InUse,
+    ManifestBlobUnknown,
+    ManifestUnknown,
+    QuotaExceeded,
+    UploadUnknown,
+)
 from dockboard_registry.names import Reference
 from tests.contract.aio import asynchronous
 from tests.contract.domain.test_overlap import BODY, Open, pushed, put, whole
@@ -29,7 +40,7 @@ from tests.contract.domain.world import LONG, OPERATOR, World, image, index, sha
 from tests.support import galera
 
 pytestmark = pytest.mark.galera
-HONEST = (AccountUnknown, ChangeRefused, BlobUnknown, InUse, ManifestBlobUnknown, ManifestUnknown, UploadUnknown)
+HONEST = (AccountUnknown, ChangeRefused, BlobUnknown, InUse, ManifestBlobUnknown, ManifestUnknown, QuotaExceeded, UploadUnknown)
 
 
 class GaleraDriver:
@@ -272,6 +283,19 @@ async def test_a_new_blob_repository_and_tag_begin_twice(process, other, commits
     assert await process.count("SELECT COUNT(*) FROM tags") == 1
     assert await process.pull(sha256(b"data"), "new") == b"data"
     await whole(process)
+
+
+@asynchronous
+async def test_two_pushes_of_which_the_quota_has_room_for_one(process, other, commits):
+    await process.people("bob")
+    for piece in (b"0", b"1", b"2"):
+        await process.push(piece * 1000, "elsewhere/app")
+    await QuotaSettings(process.db, Quotas()).set(OPERATOR, "user", "bob", bytes=2500)
+    await process.blobs.mount("bob/kept", sha256(b"0" * 1000), "elsewhere/app")
+    mount = lambda piece: lambda db: Blobs(db, process.storage, LONG).mount("bob/app", sha256(piece * 1000), "elsewhere/app")  # noqa: E731
+    outcomes = await meeting(commits, process, other, mount(b"1"), mount(b"2"))
+    assert refused(outcomes) == [QuotaExceeded]
+    assert (await QuotaSettings(process.db, Quotas()).show("user", "bob")).bytes == 2000
 
 
 @asynchronous

@@ -1,0 +1,209 @@
+"""Quotas: what counts, what is refused and when, and that no pushes at once go over together."""
+
+import asyncio
+
+import pytest
+
+from dockboard_registry.domain.blobs import Blobs
+from dockboard_registry.domain.collect import Collector
+from dockboard_registry.domain.manifests import Manifests
+from dockboard_registry.domain.quota_settings import QuotaSettings, Use
+from dockboard_registry.domain.quotas import UNLIMITED, Quotas
+from dockboard_registry.domain.uploads import Uploads
+from dockboard_registry.errors import AccountUnknown, FieldInvalid, QuotaExceeded
+from tests.contract.aio import asynchronous
+from tests.contract.domain.world import LONG, OPERATOR, image, index, sha256
+
+PARALLEL, PIECE = 12, 1000
+
+
+def limited(process, quotas: Quotas = Quotas()):
+    """The process under these settings of the registry, with its side of administrators as `quotas`."""
+    db, storage = process.db, process.storage
+    process.uploads = Uploads(db, storage, "this start", 1000, quotas)
+    process.blobs, process.manifests = Blobs(db, storage, LONG, quotas), Manifests(db, quotas)
+    process.quotas = QuotaSettings(db, quotas)
+    return process
+
+
+@pytest.fixture
+def process(world):
+    return limited(world.process())
+
+
+async def used(process, name: str = "bob", kind: str = "user") -> Use:
+    return await process.quotas.show(kind, name)
+
+
+async def allow(process, bytes: int | None = None, repositories: int | None = None, name: str = "bob") -> None:
+    given = {"bytes": bytes, "repositories": repositories}
+    await process.quotas.set(OPERATOR, "user", name, **{key: value for key, value in given.items() if value is not None})
+
+
+@asynchronous
+async def test_what_counts_is_each_blob_once_and_each_manifest(process):
+    await process.people("bob", "bobby")
+    for repository in ("bob/one", "bob/two"):
+        for data in (b"c" * 100, b"layer" * 100):
+            await process.push(data, repository)
+    body = image(b"c" * 100, b"layer" * 100)
+    for repository in ("bob/one", "bob/two"):
+        await process.put(body, repository=repository)
+    await process.push(b"not his" * 999, "bobby/app")
+    await process.push(b"nor this" * 999, "bob")
+    assert await used(process) == Use("bob", None, 2, None, 600 + 2 * len(body))
+
+
+@asynchronous
+async def test_a_push_that_goes_over_says_quota_used_and_wanted(process):
+    await process.people("bob")
+    await allow(process, bytes=3000)
+    await process.push(b"x" * 2000, "bob/app")
+    with pytest.raises(QuotaExceeded) as refused:
+        await process.push(b"y" * 1001, "bob/app")
+    assert refused.value.facts == {"quota": 3000, "used": 2000, "wanted": 1001}
+    assert str(refused.value) == "the quota of namespace bob is 2.9 KiB: 2.0 KiB are used, and this push wants 1001 bytes more"
+    assert (refused.value.status, refused.value.code) == (403, "DENIED")
+    # Nothing of it stays: neither row nor bytes.
+    assert len(await process.keys()) == await process.count("SELECT COUNT(*) FROM blobs") == 1
+    assert await process.count("SELECT COUNT(*) FROM uploads") == 0
+    await process.push(b"z" * 1000, "bob/app")
+    assert (await used(process)).bytes == 3000
+    # What is there already adds nothing, neither here nor elsewhere in the namespace.
+    assert await process.blobs.mount("bob/other", sha256(b"z" * 1000), "bob/app")
+    with pytest.raises(QuotaExceeded):
+        await process.put(index(), repository="bob/app")
+
+
+@asynchronous
+async def test_before_bytes_are_sent_their_number_is_enough(process):
+    await process.people("bob")
+    await allow(process, bytes=3000)
+    session = await process.uploads.start("bob/app", wanted=3000)
+    with pytest.raises(QuotaExceeded):
+        await process.uploads.start("bob/app", wanted=3001)
+    session = await process.sent(session, b"x" * 2000)
+    assert (await process.uploads.enter("bob/app", session.id, None, 1000)).size == 2000
+    with pytest.raises(QuotaExceeded):
+        await process.uploads.enter("bob/app", session.id, None, 1001)
+    assert await process.count("SELECT COUNT(*) FROM uploads") == 0 and await process.keys() == []
+
+
+@asynchronous
+async def test_what_is_deleted_and_collected_makes_room(process):
+    await process.people("bob")
+    await allow(process, bytes=3000)
+    for data in (b"a" * 1000, b"b" * 1000, b"c" * 1000):
+        await process.push(data, "bob/app")
+    with pytest.raises(QuotaExceeded):
+        await process.push(b"d" * 1000, "bob/app")
+    await process.blobs.delete("bob/app", sha256(b"a" * 1000))
+    await process.push(b"d" * 1000, "bob/app")
+    with pytest.raises(QuotaExceeded):
+        await process.push(b"e", "bob/app")
+    await asyncio.sleep(0.01)
+    await Collector(process.db, process.storage, 0, 0, LONG, LONG).round()
+    assert (await used(process)).bytes == 0
+    await process.push(b"e" * 3000, "bob/app")
+
+
+@asynchronous
+async def test_mounting_counts_as_pushing(process):
+    await process.people("bob")
+    await allow(process, bytes=3000)
+    await process.push(b"x" * 3001, "elsewhere/app")
+    with pytest.raises(QuotaExceeded):
+        await process.blobs.mount("bob/app", sha256(b"x" * 3001), "elsewhere/app")
+    await process.push(b"y" * 3000, "elsewhere/app")
+    assert await process.blobs.mount("bob/app", sha256(b"y" * 3000), "elsewhere/app")
+    assert await process.blobs.mount("bob/app", sha256(b"y" * 3000), "elsewhere/app")
+
+
+@asynchronous
+async def test_repositories_that_hold_something_count(process):
+    await process.people("bob")
+    await allow(process, repositories=2)
+    await process.push(b"one", "bob/one")
+    await process.put(index(), repository="bob/two")
+    for push in (process.push(b"three", "bob/three"), process.put(index(), repository="bob/three"), process.blobs.mount("bob/three", sha256(b"one"), "bob/one")):
+        with pytest.raises(QuotaExceeded, match="2 repositories: 2 are used"):
+            await push
+    with pytest.raises(QuotaExceeded):
+        await process.uploads.start("bob/three")
+    await process.push(b"more", "bob/one")
+    await process.blobs.delete("bob/one", sha256(b"one"))
+    await process.blobs.delete("bob/one", sha256(b"more"))
+    await process.push(b"three", "bob/three")
+    # The first one is empty now, so to fill it again is one more.
+    with pytest.raises(QuotaExceeded):
+        await process.push(b"one", "bob/one")
+    assert (await used(process)).repositories == 2
+
+
+@asynchronous
+async def test_the_settings_count_where_nothing_else_was_said(world):
+    process = limited(world.process(), Quotas(1, 3000))
+    await process.people("bob", "ann")
+    await process.push(b"x" * 3000, "bob/app")
+    for data, repository in ((b"y", "bob/app"), (b"z" * 3001, "ann/app")):
+        with pytest.raises(QuotaExceeded):
+            await process.push(data, repository)
+    # What nobody holds, and what is the administrators', is not limited.
+    for repository in ("free/app", "app", "library/app"):
+        await process.push(b"x" * 3001, repository)
+    await allow(process, bytes=UNLIMITED, repositories=2)
+    await process.push(b"y" * 9000, "bob/app")
+    assert await used(process) == Use("bob", 2, 1, None, 12000)
+    await process.quotas.set(OPERATOR, "user", "bob", bytes=None)
+    with pytest.raises(QuotaExceeded):
+        await process.push(b"z", "bob/app")
+
+
+@asynchronous
+async def test_who_is_deleted_leaves_no_quota(process):
+    await process.people("bob")
+    await allow(process, bytes=1)
+    await process.accounts.delete(OPERATOR, "bob")
+    await process.push(b"more than that", "bob/app")
+    with pytest.raises(AccountUnknown):
+        await used(process)
+    assert await process.count("SELECT COUNT(*) FROM quotas") == 0
+
+
+@asynchronous
+async def test_quotas_are_of_those_who_are_there(process):
+    await process.people("bob")
+    await process.organizations.add(OPERATOR, "acme", "bob")
+    for kind, name in (("organization", "bob"), ("user", "acme"), ("user", "nobody"), ("organization", "library")):
+        with pytest.raises(AccountUnknown):
+            await process.quotas.set(OPERATOR, kind, name, bytes=1)
+    for wrong in (-2, 2**53 + 1):
+        with pytest.raises(FieldInvalid):
+            await process.quotas.set(OPERATOR, "user", "bob", bytes=wrong)
+    await process.quotas.set(OPERATOR, "organization", "acme", bytes=0)
+    with pytest.raises(QuotaExceeded):
+        await process.push(b"x", "acme/app")
+    assert (await process.audit.list(action="org.quota"))[0].object == "org acme"
+
+
+async def pushers(processes: list, count: int) -> int:
+    """How many of so many pushes at once, each of PIECE bytes to a repository of its own, were taken."""
+
+    async def one(number: int) -> bool:
+        try:
+            await processes[number % len(processes)].push(b"%04d" % number * (PIECE // 4), f"bob/app{number}")
+        except QuotaExceeded:
+            return False
+        return True
+
+    return sum(await asyncio.gather(*(one(number) for number in range(count))))
+
+
+@pytest.mark.parametrize("most", [{"bytes": 5 * PIECE + 1}, {"repositories": 5}], ids=["bytes", "repositories"])
+@asynchronous
+async def test_pushes_at_once_fill_the_quota_and_no_more(world, process, most):
+    processes = [process, *(limited(world.process()) for _ in range(2))]
+    await process.people("bob")
+    await allow(process, **most)
+    assert await pushers(processes, PARALLEL) == 5
+    assert (await used(process)).bytes == 5 * PIECE and (await used(process)).repositories == 5
