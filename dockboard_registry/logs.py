@@ -4,6 +4,7 @@ import functools
 import json
 import logging
 import os
+import re
 import sys
 import time
 from datetime import datetime, timezone
@@ -12,6 +13,9 @@ from .config import LogConfig
 
 # PIPE_BUF: a write of at most that many bytes is one piece in a pipe that several workers write to.
 LINE_LIMIT = 4096
+_KNOWN_FIELDS = frozenset("n last digest digest-algorithm mount from artifactType tag ns".split())
+_SCOPES = ("repository:", "repository%3A", "repository%3a", "registry:", "registry%3A", "registry%3a")
+_USER = re.compile(r"^((?:[^/@]*//)?)[^/]*@")
 STANDARD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
@@ -32,6 +36,21 @@ def quoted(text: str) -> str:
     if '"' in text or "\\" in text:
         text = text.replace("\\", "\\\\").replace('"', '\\"')
     return escaped(text)
+
+
+def without_secrets(target: str) -> str:
+    """A request's target as the log has it: people put passwords and tokens into queries, and before the host. Of a query only the
+    values of fields that the registry reads and that are no secrets are kept."""
+    path, mark, query = target.partition("?")
+    if not path.startswith("/"):
+        path = _USER.sub(r"\1", path)
+    if not mark:
+        return path
+    return path + mark + "&".join(field if _is_known(*field.partition("=")) else "..." for field in query.split("&"))
+
+
+def _is_known(name: str, _: str, value: str) -> bool:
+    return name in _KNOWN_FIELDS or (name == "scope" and value.startswith(_SCOPES))
 
 
 # Addresses, methods and programs: there are few, and they come again with each request.
@@ -108,6 +127,8 @@ class AccessLog:
         self, remote: str, method: str, path: str, status: int, size: int, seconds: float, request_id: str, agent: str
     ) -> None:
         """Note a request that was answered with `size` bytes of body, `seconds` after it came."""
+        if "?" in path or not path.startswith("/"):
+            path = without_secrets(path)
         line = self._line(remote, method, path, status, size, seconds, request_id, agent)
         self._lines.append(line if len(line) < LINE_LIMIT else shortened(line, LINE_LIMIT - 1))
 

@@ -1,4 +1,4 @@
-"""Signed tokens that somebody else made, or that were made for something else, are refused (security A6, A8, S3, S23); secrets stay secret (S12)."""
+"""Signed tokens that somebody else made, or that were made for something else, are refused (security A6, A8, S3, S23)."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ import time
 
 import pytest
 
-from tests.security.state import rows
 from tests.support.http import Client
 from tests.support.people import People, basic, bearer
-from tests.support.server import Registry, free_port
+from tests.support.server import Registry
 
 MANIFEST = "/v2/bob/app/manifests/v1"
 SCOPE = "repository:bob/app:pull,push"
@@ -25,9 +24,7 @@ KEY, ACCESS = "the key", [{"type": "repository", "name": "bob/app", "actions": [
 
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory):
-    metrics = f"127.0.0.1:{free_port()}"
-    with Registry(tmp_path_factory.mktemp("tokens") / "data", 1, log_level="debug", metrics_listen=metrics, auth_anonymous="pull") as registry:
-        registry.metrics = metrics
+    with Registry(tmp_path_factory.mktemp("tokens") / "data", 1, auth_anonymous="pull") as registry:
         people = People(registry)
         people.add("ann", "bob")
         with people.as_user("bob") as bob:
@@ -154,40 +151,3 @@ def test_a_token_opens_its_repository_alone(registry, key, claims):
 def test_many_scopes_at_once(registry, count):
     answer = People(registry).token(basic("bob"), " ".join(f"repository:bob/r{number}:pull" for number in range(min(count, 180))))
     assert answer.status == (200 if count <= 100 else 400)
-
-
-CANARIES = [f"{mark}-canary-{number}" for number, mark in enumerate(("dbr_xyz", "pass%77ord", "back`tick", "new\\nline", "qu'ote", 'dou"ble', "\u00fcmlaut", "$(id)", "a:b:c", "{{7}}", "<b>", "%s%n"))]
-
-
-@pytest.mark.parametrize("secret", CANARIES, ids=range(len(CANARIES)))
-def test_what_is_shown_stands_nowhere(registry, secret):
-    """security S12: five places for each secret; log, metrics, answers and every row of the database."""
-    people = People(registry)
-    encoded = base64.b64encode(f"x{secret}:y".encode()).decode()
-    with Client(registry.address) as client:
-        told = [
-            client.get(MANIFEST, basic("Bad Name", secret)),
-            client.get("/token", {"Authorization": f"Basic {encoded}"}),
-            people.form(grant_type="refresh_token", refresh_token=secret),
-            people.form(grant_type="password", username=f"{secret} ", password=secret),
-            client.get(MANIFEST, {"Authorization": f"Bearer {base64.b64encode(secret.encode()).decode()}"}),
-        ]
-        metrics = Client(registry.metrics).get("/metrics").expect(200).body
-    assert {answer.status for answer in told} <= {401, 429}
-    time.sleep(0.3)
-    found = [registry.log.read_bytes(), metrics, repr(rows(registry)).encode(), *(answer.body + str(answer.headers).encode() for answer in told)]
-    shapes = {secret.encode(), base64.b64encode(secret.encode()), encoded.encode(), repr(secret).encode()}
-    assert not [shape for shape in shapes for text in found if shape in text]
-
-
-def test_good_secrets_stand_nowhere_either(registry):
-    people = People(registry)
-    secret = people.command("token", "add", "bob", "--name", "canary")
-    told = people.token(basic("bob", secret), SCOPE, offline_token="1").expect(200).json()
-    with Client(registry.address) as client:
-        client.get(MANIFEST, bearer(told["token"])).expect(200)
-        client.get(MANIFEST, basic("bob", secret)).expect(200)
-        metrics = Client(registry.metrics).get("/metrics").body
-    time.sleep(0.3)
-    for text in (registry.log.read_text(), metrics.decode(), repr(rows(registry))):
-        assert secret not in text and told["token"] not in text and told["refresh_token"] not in text and "correct horse" not in text
