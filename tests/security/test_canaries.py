@@ -8,7 +8,6 @@ import base64
 import json
 import secrets
 import socket
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -219,7 +218,7 @@ def test_what_is_shown_in_requests_stands_nowhere(registry):
 def test_good_secrets_stand_nowhere_either(registry):
     """A password, an access token, a robot's secret, signed tokens and one for a password: each used well."""
     people, password = People(registry), f"staple {secrets.token_hex(8)} horse"
-    before = people_said(registry, password, "user", "add", "cid", "--password-stdin")
+    before = people.told(password, "user", "add", "cid", "--password-stdin")
     once = people.command("user", "invite", "dan"), people.command("user", "reset", "bob")
     people.command("org", "add", "acme", "--owner", "cid")
     access, robot = people.command("token", "add", "cid", "--name", "canary"), people.command("robot", "add", "acme/ci")
@@ -237,11 +236,5 @@ def test_good_secrets_stand_nowhere_either(registry):
 def test_commands_do_not_repeat_what_standard_input_says(registry):
     """Passwords that are refused, too: too short, a name's, not text."""
     for secret in ("k" + secrets.token_hex(4), "password" + secrets.token_hex(2)[:3], "\0" + secrets.token_hex(12)):
-        said = people_said(registry, secret, "user", "passwd", "bob", "--password-stdin", status=2)
+        said = People(registry).told(secret, "user", "passwd", "bob", "--password-stdin", status=2)
         assert standing(secret, sinks(registry) | {"command": said}) == []
-
-
-def people_said(registry, stdin: str, *words: str, status: int = 0) -> bytes:
-    done = subprocess.run([*registry._command, *words], env=registry.environment(), input=stdin.encode(), capture_output=True, timeout=60)
-    assert done.returncode == status, done
-    return done.stdout + done.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import secrets
+import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import urlencode
 
@@ -53,6 +54,16 @@ class People:
         file = self.registry.root.parent / f"people-{secrets.token_hex(4)}"
         file.write_text("".join(f"{name}:{QUICK_HASH}\n" for name in names))
         self.command("user", "import", "--htpasswd", str(file))
+
+    def set_password(self, name: str, password: str) -> None:
+        self.told(password, "user", "passwd", name, "--password-stdin")
+
+    def told(self, text: str, *words: str, status: int = 0) -> bytes:
+        """All that a command says that gets this on its standard input."""
+        command = [*self.registry._command, *words]
+        done = subprocess.run(command, env=self.registry.environment(), input=text.encode(), capture_output=True, timeout=60)
+        assert done.returncode == status, f"{words}: {done.stdout!r}{done.stderr!r}"
+        return done.stdout + done.stderr
 
     def as_user(self, name: str, password: str = PASSWORD) -> As:
         return As(self.registry.address, basic(name, password))

@@ -1,0 +1,103 @@
+"""Very many logins at once: little memory, no server error, and pulls go on beside them (security, passwords: 1,000 parallel logins)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections import Counter
+
+import pytest
+
+from tests.bench.procs import PeakMemory
+from tests.faults.report import LONG
+from tests.support.people import People, basic
+from tests.support.server import REPOSITORY, Registry
+
+LOGINS = 1000 if LONG else 200
+CONNECTIONS = 8
+MANIFEST = "/v2/bob/app/manifests/v1"
+# Another process, so that what the crowd's clients compute does not count: latencies of pulls with a token, and of a request that asks no
+# database, which wait for nothing but the loop. Connections are asked in turn, and reach every worker.
+WATCH = """
+import json, sys, time
+from tests.support.people import As
+address, headers, paths, seconds = json.loads(sys.stdin.readline())
+clients = [As(address, headers) for _ in range(%d)]
+[client.get("/v2/").expect(200) for client in clients]
+print("ready", flush=True)
+found, end = {path: [] for path in paths}, time.monotonic() + seconds
+while time.monotonic() < end:
+    for client in clients:
+        for path in paths:
+            begun = time.perf_counter()
+            client.get(path).expect(200)
+            found[path].append(time.perf_counter() - begun)
+        time.sleep(0.005)
+print(json.dumps(found))
+""" % CONNECTIONS
+
+
+class Watch:
+    """Times that requests take for so many seconds, in milliseconds by path."""
+
+    def __init__(self, registry, headers: dict, seconds: float) -> None:
+        self._process = subprocess.Popen([sys.executable, "-c", WATCH], cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._process.stdin.write(json.dumps([registry.address, headers, [MANIFEST, "/healthz"], seconds]) + "\n")
+        self._process.stdin.flush()
+        assert self._process.stdout.readline() == "ready\n"
+
+    def times(self) -> dict[str, list[float]]:
+        out, _ = self._process.communicate(timeout=120)
+        assert self._process.returncode == 0
+        return {path: sorted(seconds * 1000 for seconds in found) for path, found in json.loads(out).items()}
+
+
+def told(times: list[float]) -> str:
+    return f"median {statistics.median(times):.1f}, p99 {times[len(times) * 99 // 100]:.1f}, most {times[-1]:.1f} ms of {len(times)}"
+
+
+async def crowd(registry, names: list[str]) -> list[tuple[int, dict[str, str], float]]:
+    """(status, headers, seconds) of one login for each name, all asked at the same moment on a connection of its own."""
+    host, _, port = registry.address.rpartition(":")
+    opened = [await asyncio.open_connection(host, int(port)) for _ in names]
+
+    async def log_in(name: str, reader, writer) -> tuple[int, dict[str, str], float]:
+        begun = time.monotonic()
+        (shown,) = basic(name).values()
+        writer.write(f"GET /token HTTP/1.1\r\nHost: x\r\nAuthorization: {shown}\r\nConnection: close\r\n\r\n".encode())
+        lines = (await asyncio.wait_for(reader.read(), 120)).partition(b"\r\n\r\n")[0].decode().split("\r\n")
+        writer.close()
+        return int(lines[0].split()[1]), dict(line.split(": ", 1) for line in lines[1:]), time.monotonic() - begun
+
+    return await asyncio.gather(*(log_in(name, *streams) for name, streams in zip(names, opened)))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory of processes is read from Linux's /proc")
+def test_a_thousand_logins_cost_little_and_disturb_nobody(tmp_path):
+    """1,000 in the long form, which also holds the figures against their bars; fewer by default."""
+    names = [f"u{number}" for number in range(LOGINS)]
+    with Registry(tmp_path / "data", workers=2, log_access="false") as registry:
+        people = People(registry)
+        people.add("bob", *names)
+        with people.as_user("bob") as bob:
+            bob.push_image("bob/app", "v1")
+        token = people.bearer(basic("bob"), "repository:bob/app:pull")
+        alone = Watch(registry, token, 3).times()
+        with PeakMemory(registry.pid) as memory:
+            watch = Watch(registry, token, 60 if LONG else 8)
+            answers = asyncio.run(crowd(registry, names))
+            beside = watch.times()
+        statuses = Counter(status for status, _, _ in answers)
+        print(f"{LOGINS} logins: {dict(statuses)}, the last after {max(seconds for _, _, seconds in answers):.1f} s; {memory.added:.0f} MiB more")
+        for path in alone:
+            print(f"{path}: alone {told(alone[path])}; beside logins {told(beside[path])}")
+        # Two workers with three threads each and 64 who wait for these; all others are told when to come again.
+        assert set(statuses) == {200, 429} and statuses[200] >= 64
+        assert all(int(headers["Retry-After"]) >= 1 for status, headers, _ in answers if status == 429)
+        assert memory.added < 200
+        if LONG:
+            assert beside["/healthz"][-1] < 50
