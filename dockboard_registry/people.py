@@ -27,7 +27,8 @@ class People:
     """All that concerns who there is and what they may do."""
 
     def __init__(self, db: Database, config: Config, principals: Principals, quotas: Quotas):
-        self.passwords = Passwords()
+        # Of each worker; what one computes takes 32 MiB at a time.
+        self.passwords = Passwords(1 if config.workers > 2 else 2)
         self.principals = principals
         self._auth, quarantine = config.auth, config.auth.quarantine
         self.throttle = Throttle(db)

@@ -7,8 +7,10 @@ ones). Hashes of htpasswd files count too and are replaced at the next login. pa
 import asyncio
 import functools
 import hashlib
+import os
 import re
 import string
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -17,7 +19,9 @@ from typing import Any, NamedTuple
 from ..errors import FieldInvalid, TooManyRequests
 
 SHORTEST, MOST_BYTES = 12, 1024
-_THREADS, _QUEUE, _RETRY_SECONDS = 3, 64, 2
+_QUEUE, _RETRY_SECONDS = 64, 2
+# How much the threads give way to whoever serves requests (nice of setpriority(2), which on Linux is a thread's own).
+_GIVE_WAY = 10
 # bcrypt looks at no more: two passwords that differ behind it would be the same one.
 _BCRYPT_BYTES = 72
 _MOST_ROUNDS = {"sha512": 1_000_000, "bcrypt": 14}
@@ -135,20 +139,30 @@ def hash_now(password: str) -> str:
     return _handlers()["scrypt"].hash(password)
 
 
-class Passwords:
-    """The threads that compute hashes, for one process."""
+def _give_way() -> None:
+    """Many logins are work for seconds, and pulls beside them should not notice."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _GIVE_WAY)
 
-    def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(_THREADS, "password")
-        self._slots = asyncio.Semaphore(_THREADS)
+
+class Passwords:
+    """The threads that compute hashes, for one process. Each takes 32 MiB while it does."""
+
+    def __init__(self, threads: int = 2) -> None:
+        self._threads = ThreadPoolExecutor(threads, "password", _give_way)
+        self._slots = asyncio.Semaphore(threads)
         self._waiting = 0
         self._dummy = ""
+
+    def require_room(self) -> None:
+        """Raise TooManyRequests where too many wait already: asked before anything else is done for a login, so that a refusal costs little."""
+        if self._waiting >= _QUEUE:
+            raise TooManyRequests("too many logins at once", headers={"Retry-After": str(_RETRY_SECONDS)})
 
     @asynccontextmanager
     async def turn(self):
         """A place among those whose passwords are computed now. Raises TooManyRequests where too many wait."""
-        if self._waiting >= _QUEUE:
-            raise TooManyRequests("too many logins at once", headers={"Retry-After": str(_RETRY_SECONDS)})
+        self.require_room()
         self._waiting += 1
         try:
             await self._slots.acquire()

@@ -211,6 +211,7 @@ class Credentials:
     async def _log_in(self, key: bytes, name: str, password: str, address: str) -> None:
         """Check a password, and remember that it was right. Of requests that show the same at once one does the work."""
         if key not in self._pending:
+            self._people.passwords.require_room()
             work = self._pending[key] = asyncio.ensure_future(self._people.logins.check(name, password, address))
             work.add_done_callback(lambda _: self._pending.pop(key, None))
         login = await asyncio.shield(self._pending[key])

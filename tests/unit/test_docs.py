@@ -32,6 +32,12 @@ def test_the_readme_has_the_table_of_options():
     assert config.table() in README, "put into README.md what this prints:\n" + config.table()
 
 
+def test_every_test_that_the_security_page_names_exists():
+    named = set(re.findall(r"`(test_\w+)`", DOCUMENTS["docs/security.md"]))
+    there = {name for path in (ROOT / "tests").rglob("test_*.py") for name in re.findall(r"^(?:async )?def (test_\w+)", path.read_text(), re.M)}
+    assert len(named) > 50 and named <= there, named - there
+
+
 def commands_of_the_readme() -> set[str]:
     """What stands behind `registry.pyz` in the table of commands, optional parts and flags left out."""
     found = set()

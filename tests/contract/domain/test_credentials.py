@@ -79,7 +79,7 @@ async def test_more_logins_than_may_wait_are_told_so_and_the_others_get_their_an
         async with process.passwords.turn():
             await release.wait()
 
-    holders = [asyncio.ensure_future(hold()) for _ in range(3 + 64)]
+    holders = [asyncio.ensure_future(hold()) for _ in range(2 + 64)]
     await asyncio.sleep(0.05)
     with pytest.raises(TooManyRequests) as refused:
         await process.logins.check("bob", PASSWORD, HERE)
