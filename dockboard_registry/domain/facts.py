@@ -8,7 +8,7 @@ further tables are joined from the left, so that there is one row in any case.
 from functools import lru_cache
 from typing import NamedTuple
 
-from ..db import Database, Row
+from ..db import Database, Row, Tx
 from ..names import namespace_of
 from . import access
 from .access import PRIVATE, PUBLIC, Object
@@ -17,6 +17,10 @@ from .changes import VALUE
 COLUMNS = f"SELECT {VALUE}, repositories.id IS NOT NULL, repositories.visibility, namespaces.name, namespaces.default_visibility"
 TABLES = "FROM (SELECT 1 AS one) request LEFT JOIN repositories ON repositories.name = ? LEFT JOIN namespaces ON namespaces.name = ?"
 _FACTS = 5
+MOST = 100
+_MARKS = ", ".join("?" * MOST)
+_REPOSITORIES = f"SELECT name, visibility FROM repositories WHERE name IN ({_MARKS})"
+_NAMESPACES = f"SELECT name, default_visibility FROM namespaces WHERE name IN ({_MARKS})"
 
 
 class Question(NamedTuple):
@@ -42,6 +46,24 @@ async def ask(db: Database, repository: str, question: Question = ALONE) -> Fact
     parameters = (repository, namespace_of(repository), *question.wanted)
     row = await db.read(lambda tx: tx.one(question.sql, *parameters))
     return Facts(row[0], _object(repository, *row[1:_FACTS]), row[_FACTS:])
+
+
+async def objects(db: Database, names: list[str]) -> dict[str, Object]:
+    """The repositories of these names, at most MOST, as objects of the rule: in two statements, of one moment."""
+    namespaces = sorted({namespace_of(name) for name in names})
+
+    def query(tx: Tx) -> dict[str, Object]:
+        found = dict(tx.all(_REPOSITORIES, *_padded(names)))
+        defaults = dict(tx.all(_NAMESPACES, *_padded(namespaces)))
+        known = ((name, namespace_of(name)) for name in names)
+        return {name: _object(name, name in found, found.get(name), space if space in defaults else None, defaults.get(space)) for name, space in known}
+
+    return await db.scan(query)
+
+
+def _padded(values: list[str]) -> list[str]:
+    """No name is empty, so the rest finds nothing."""
+    return values + [""] * (MOST - len(values))
 
 
 @lru_cache(maxsize=1024)

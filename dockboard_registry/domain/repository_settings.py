@@ -3,8 +3,8 @@
 from typing import NamedTuple
 
 from ..db import Database, Row, Tx
-from ..errors import FieldInvalid, NameUnknown
-from ..names import LIBRARY, repository_name
+from ..errors import ChangeRefused, FieldInvalid, NameUnknown
+from ..names import LIBRARY, namespace_of, repository_name
 from . import access, audit, namespaces
 from .access import PUBLIC, PULL, USER, Principal, decide
 from .audit import Actor
@@ -43,7 +43,7 @@ class RepositorySettings:
         self._db = db
 
     async def set_visibility(self, actor: Actor, name: str, visibility: str) -> None:
-        """Raises NameInvalid, NameUnknown, FieldInvalid, ChangeRefused where there are no accounts."""
+        """Raises NameInvalid, NameUnknown, FieldInvalid; ChangeRefused where there are no accounts, or it would be private and nobody's."""
         await self.set(actor, name, visibility=visibility)
 
     async def set_description(self, actor: Actor, name: str, description: str) -> None:
@@ -62,6 +62,8 @@ class RepositorySettings:
             if visibility is not None:
                 access_changed(tx)
                 require_accounts(tx)
+                if visibility != PUBLIC:
+                    _require_holder(tx, name)
                 _change(tx, "UPDATE repositories SET visibility = ? WHERE name = ?", visibility, name)
                 audit.note(tx, actor, "repository.visibility", f"repository {name}", visibility=visibility)
             if description is not None:
@@ -141,3 +143,10 @@ def _pulled(tx: Tx, principal: Principal, sql: str, bounds: tuple[str, ...], aft
 def _change(tx: Tx, sql: str, setting: str | None, name: str) -> None:
     if not tx.run(sql, setting, name):
         raise NameUnknown("this registry has no repository of that name")
+
+
+def _require_holder(tx: Tx, name: str) -> None:
+    """Where everyone may push to what nobody holds, something private there would be told from what is not there."""
+    namespace = namespace_of(name)
+    if not namespaces.is_held(tx, namespace):
+        raise ChangeRefused(f"nobody holds the namespace {namespace}, so nobody could see the repository", "make the user or the organization of that name first")

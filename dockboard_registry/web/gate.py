@@ -6,6 +6,7 @@ counts only under that counter's value: so every change is effective with the ne
 
 import functools
 import re
+from ipaddress import ip_address
 from collections.abc import Awaitable
 from typing import NamedTuple, NoReturn
 from urllib.parse import urlsplit
@@ -24,7 +25,10 @@ _SERVICE = "dockboard-registry"
 _HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?", re.A)
 # What proxies add, besides X-Forwarded-*: such a request is not from this machine, whatever the connection says.
 _PROXIED = frozenset("Forwarded Via X-Real-Ip X-Client-Ip X-Cluster-Client-Ip True-Client-Ip Cf-Connecting-Ip X-Original-Forwarded-For".split())
+_UNSET = "ask from this machine as localhost and through no proxy, or let the operator add accounts, or say in auth.anonymous what everyone may do"
 _CHALLENGED = {PULL: "pull", PUSH: "pull,push", DELETE: "delete"}
+# Names that no public name server answers for: RFC 6761, RFC 6762, RFC 9476 and ICANN's resolution on .internal. Docker Desktop has host.docker.internal.
+_PRIVATE_NAMES = (".localhost", ".local", ".internal", ".test", ".home.arpa")
 _is_near = functools.lru_cache(256)(is_loopback)
 
 
@@ -69,7 +73,7 @@ class Gate:
         open = facts.value == 0
         if not open and "Authorization" in request.headers:
             return False
-        return self._may_all(open, open and self._unset and is_local(request), action, facts.object)
+        return self._may_all(open, open and self._unset and self._is_local(request), action, facts.object)
 
     def _permit(self, request: Request, caller: Caller, action: str, object: Object) -> Principal:
         if not access.decide(caller.principal, action, object).allowed:
@@ -117,7 +121,7 @@ class Gate:
 
     def anonymous(self, request: Request, value: int) -> Caller:
         """Who shows nothing, where the counter of changes has this value."""
-        return self._everyone(value == 0, value == 0 and self._unset and is_local(request))
+        return self._everyone(value == 0, value == 0 and self._unset and self._is_local(request))
 
     def _anonymous(self, open: bool, local: bool) -> Caller:
         principal = self._services.principals.anonymous(0 if open else 1, local)
@@ -131,7 +135,7 @@ class Gate:
         bare = caller.bare
         decision = access.decide(bare, action, object)
         if bare.open:
-            raise Denied(decision.reason)
+            raise Denied(decision.reason, _UNSET if self._unset else "")
         scope = _scope(None if object is REGISTRY else object.name, action)
         if decision.allowed:
             words = "the token is not for this", "ask the token server for one with the scope that the challenge names"
@@ -160,10 +164,29 @@ class Gate:
         return f"{'https' if request.secure else 'http'}://{host}/token"
 
 
-def is_local(request: Request) -> bool:
-    """From this machine, and through no proxy."""
-    names = request.headers.keys()
-    return _PROXIED.isdisjoint(names) and "X-Forwarded-" not in " ".join(names) and _is_near(request.remote)
+    def _is_local(self, request: Request) -> bool:
+        """From this machine, through no proxy, and by no web page from elsewhere."""
+        headers = request.headers
+        names = headers.keys()
+        if not _PROXIED.isdisjoint(names) or "X-Forwarded-" in " ".join(names) or not _is_near(request.remote):
+            return False
+        host = headers.get("Host", "")
+        return (_is_ours(host) or host == self.service) and ("Origin" not in names or headers["Origin"].partition("://")[2] == host)
+
+
+@functools.lru_cache(256)
+def _is_ours(host: str) -> bool:
+    """Whether this Host header names an address, or what only this machine or its network can give a meaning to.
+
+    A page of evil.example may let that name point to 127.0.0.1, and its browser then sends it along (DNS rebinding).
+    """
+    name = (urlsplit(f"//{host}").hostname or "") if _HOST.fullmatch(host) else host
+    if "." not in name or name.endswith(_PRIVATE_NAMES):
+        return True
+    try:
+        return bool(ip_address(name))
+    except ValueError:
+        return False
 
 
 def _scope(name: str | None, action: str | None) -> str:

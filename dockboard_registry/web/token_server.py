@@ -9,6 +9,7 @@ import time
 from urllib.parse import parse_qs
 
 from ..domain.access import CATALOG, DELETE, PULL, PUSH, REGISTRY, Object, Principal, decide
+from ..domain.facts import ask, objects
 from ..domain.signed_tokens import ACCESS, ACCESS_SECONDS, MOST_ENTRIES, REFRESH, Granted, Holder, Subject
 from ..domain.signed_tokens import REGISTRY as THE_REGISTRY
 from ..domain.signed_tokens import REPOSITORY, make
@@ -70,20 +71,26 @@ class Token(Endpoint):
             except Unauthorized as error:
                 error.headers["WWW-Authenticate"] = f'Basic realm="{self.services.gate.realm(request)}"'
                 raise
-        granted = [each for (kind, name), words in wanted.items() if (each := await self._granted(holder.principal, kind, name, words))]
+        granted = await self._granted(holder.principal, wanted)
         key = await self.services.people.signing_keys.newest(value)
         if offline and holder.subject.id and not refresh:
             refresh = make(key, self.services.gate.service, REFRESH, holder.subject, [])
         return _told(make(key, self.services.gate.service, ACCESS, holder.subject, granted), granted, refresh if offline else "")
 
-    async def _granted(self, principal: Principal, kind: str, name: str, words: set[str]) -> Granted | None:
+    async def _granted(self, principal: Principal, wanted: Scopes) -> list[Granted]:
         """The part of what was asked for that is allowed."""
-        if kind == THE_REGISTRY:
-            allowed = name == "catalog" and "*" in words and _may(principal, CATALOG, REGISTRY)
-            return Granted(kind, name, ("*",)) if allowed else None
-        object = (await self.services.principals.facts(name)).object
-        actions = tuple(word for word, action in _ACTIONS.items() if (word in words or "*" in words) and _may(principal, action, object))
-        return Granted(kind, name, actions) if actions else None
+        names = [name for kind, name in wanted if kind == REPOSITORY]
+        known = await objects(self.services.db, names) if len(names) > 1 else {name: (await ask(self.services.db, name)).object for name in names}
+        granted = []
+        for (kind, name), words in wanted.items():
+            if kind == THE_REGISTRY:
+                actions = ("*",) if name == "catalog" and "*" in words and _may(principal, CATALOG, REGISTRY) else ()
+            else:
+                allowed = (word for word, action in _ACTIONS.items() if _may(principal, action, known[name]))
+                actions = tuple(word for word in allowed if word in words or "*" in words)
+            if actions:
+                granted.append(Granted(kind, name, actions))
+        return granted
 
 
 def _may(principal: Principal, action: str, object: Object) -> bool:

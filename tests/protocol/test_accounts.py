@@ -340,6 +340,40 @@ def test_without_accounts_this_machine_may_do_everything_but_through_no_proxy(tm
         assert re.fullmatch(r"Bearer realm=\"[^\"]+\",service=\"[^\"]+\"", client.get("/v2/").expect(401).headers["WWW-Authenticate"])
 
 
+OURS = ("localhost:5000", "127.0.0.1:5000", "127.0.0.1", "[::1]:5000", "10.1.2.3", "registry:5000", "host.docker.internal:5000", "kind.local", "x.localhost", "hub.example")
+STRANGE = ("evil.example", "evil.example:5000", "localhost.evil.example", "127.0.0.1.evil.example", "127.0.0.1.nip.io:5000", "evil.localhost.example", "1.2.3")
+
+
+@pytest.mark.edge
+def test_without_accounts_no_web_page_from_elsewhere_is_let_in(tmp_path):
+    """Its browser may be made to ask this machine by the page's own name (DNS rebinding), and tells where a page is from that asks another."""
+    with Registry(tmp_path / "data", 1, server_external_url="https://hub.example") as registry, Client(registry.address) as client:
+        client.push_image("app", "v1")
+        for host in OURS:
+            client.get("/v2/app/manifests/v1", {"Host": host}).expect(200)
+            client.request("POST", "/v2/app/blobs/uploads/", {"Host": host}).expect(202)
+        for headers in (*({"Host": host} for host in STRANGE), {"Origin": "https://evil.example"}, {"Origin": "null"}, {"Origin": "http://localhost:3000"}):
+            for method, path in (("GET", "/v2/app/manifests/v1"), ("POST", "/v2/app/blobs/uploads/"), ("DELETE", "/v2/app/manifests/v1"), ("GET", "/v2/_catalog")):
+                answer = client.request(method, path, headers).expect(403)
+                assert answer.code() == "DENIED" and "localhost" in answer.json()["errors"][0]["message"]
+        client.get("/v2/app/manifests/v1", {"Origin": f"http://{registry.address}"}).expect(200)
+
+
+@pytest.mark.edge
+def test_what_is_private_belongs_to_somebody(tmp_path):
+    """Where everyone may push, a private repository of nobody's would answer otherwise than one that is not there."""
+    with Registry(tmp_path / "data", 1, auth_anonymous="push") as registry, Client(registry.address) as client:
+        client.push_image("wild/app", "v1")
+        people = People(registry)
+        people.add("ann")
+        done = registry.run("repository", "set", "wild/app", "--private")
+        assert done.returncode == 2 and "nobody holds the namespace wild" in done.stderr
+        client.get("/v2/wild/app/manifests/v1", people.bearer({}, "repository:wild/app:pull")).expect(200)
+        people.command("org", "add", "wild", "--owner", "ann")
+        client.get("/v2/wild/app/manifests/v1").expect(401)
+        client.get("/v2/wild/none/manifests/v1").expect(401)
+
+
 @pytest.mark.parametrize("shown", ["Basic", "Basic x", "Basic !!!!", "Basic Og", "Basic //8=", "Bearer", "Bearer x", "Digest x", "x", " ", "Basic Og==", "Negotiate a=b"])
 def test_what_can_not_be_read_is_refused(client, shown):
     for path in (MANIFEST, "/v2/", "/v2/acme/public/manifests/v1"):

@@ -86,3 +86,11 @@ def test_only_a_namespace_with_a_quota_pays_for_it(proxy, statements, tmp_path):
                     people.command("user", "quota", "bob", "--bytes", "1MiB")
                     bob.get("/v2/").expect(200)
     assert (taken["without"], taken["second"]) == ((4, 10), (4, 12))
+
+
+def test_a_token_for_many_repositories_asks_for_all_of_them_at_once(client, statements):
+    scopes = "&".join(f"scope=repository:trips/app{number}:pull" for number in range(99))
+    client.get("/token").expect(200)
+    told, asked = statements(lambda: client.get(f"/token?{scopes}&scope=repository:trips/app:pull").expect(200))
+    assert told.json()["scope"].count("pull") == 100
+    assert len(asked) <= 8, asked
