@@ -67,6 +67,7 @@ BARS = [
     Bar(CROWD, "p99 ratio", "<=", 2),
     *(Bar(f"growth: {page}", "ratio", "<=", 2) for page in GROWTH),
     *(Bar(start, figure, "<=", 0.5) for start in STARTS for figure in ("s to /healthz", "s to a manifest")),
+    Bar("accounts: manifest GET by tag, Bearer token", "ratio", "<=", 1.25),
     Bar("MySQL: manifest GET by tag", "ratio", "<=", 2),
     Bar("MySQL: image push, 8 at once", "p99 ratio", "<=", 2),
     *(Bar(f"MySQL growth: {page}", "ratio", "<=", 2) for page in GROWTH[:3]),

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import case_growth, case_large, case_memory, case_mysql, case_push, case_slow, case_small, case_tls, report
+from tests.bench import case_accounts, case_growth, case_large, case_memory, case_mysql, case_push, case_slow, case_small, case_tls, report
 from tests.bench.bench import Bench
 from tests.bench.client import BadAnswer
 from tests.bench.results import missed, save, table, text_table
@@ -28,10 +28,11 @@ CASES = {
     "slow": case_slow.run,
     "growth": case_growth.run,
     "mysql": case_mysql.run,
+    "accounts": case_accounts.run,
 }
 SERVERS = [*ALL, Nginx.name]
 # These measure nothing but ours.
-ALONE = ("slow", "growth", "mysql")
+ALONE = ("slow", "growth", "mysql", "accounts")
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 
 
