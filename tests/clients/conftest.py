@@ -100,6 +100,11 @@ def regctl(environment, registry):
 
 
 @pytest.fixture
+def helm(environment):
+    return Program("helm", environment)
+
+
+@pytest.fixture
 def oras(environment):
     return Program("oras", environment)
 

@@ -14,6 +14,9 @@ from tests.support.people import PASSWORD, People
 
 INSECURE, PLAIN = "--tls-verify=false", "--plain-http"
 WORDS = "needs the right write on acme/public"
+ROBOT = "acme/ci"
+# What is answered is the same over every database; the clients are what differs here.
+pytestmark = pytest.mark.edge
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +35,9 @@ def registry(deploy, tmp_path_factory):
             for name in ("acme/public", "acme/app"):
                 upload(bob, layout, name, "v1", image)
         people.command("repository", "set", "acme/public", "--public")
-        registry.layout = layout
+        registry.layout, registry.robot = layout, people.command("robot", "add", ROBOT)
+        people.command("grant", "add", "acme/app*", "--to", f"robot:{ROBOT}", "--right", "write")
+        people.command("grant", "add", "acme/charts/*", "--to", f"robot:{ROBOT}", "--right", "write")
         yield registry
 
 
@@ -67,6 +72,10 @@ def test_docker(docker, registry, public, private, tmp_path):
     assert has(registry, "app-by-docker")
     docker("pull", f"{public}:v1")
     docker("logout", registry.address)
+    docker("login", "--username", ROBOT, "--password-stdin", registry.address, input=registry.robot.encode())
+    docker("tag", f"{private}-by-docker:v1", f"{private}-by-dockers-robot:v1")
+    docker("push", f"{private}-by-dockers-robot:v1")
+    docker("logout", registry.address)
     docker("login", "--username", "eve", "--password-stdin", registry.address, input=PASSWORD.encode())
     docker("tag", f"{private}-by-docker:v1", f"{public}:v2")
     assert WORDS in docker.refused("push", f"{public}:v2")
@@ -95,6 +104,10 @@ def test_podman(podman, registry, public, private, people):
     podman("push", INSECURE, f"{private}:v1", f"{private}-by-podman:v1")
     assert has(registry, "app-by-podman")
     podman("logout", registry.address)
+    podman("login", INSECURE, "--username", ROBOT, "--password-stdin", registry.address, input=registry.robot.encode())
+    podman("push", INSECURE, f"{private}:v1", f"{private}-by-podmans-robot:v1")
+    assert WORDS in podman.refused("push", INSECURE, f"{private}:v1", f"{public}:v2")
+    podman("logout", registry.address)
     assert "invalid username/password" in podman.refused("login", INSECURE, "--username", "bob", "--password-stdin", registry.address, input=b"wrong horse")
     podman("pull", INSECURE, f"{public}:v1")
 
@@ -108,6 +121,11 @@ def test_skopeo(skopeo, registry, public, private, people, tmp_path):
     assert "the token's scope does not include push on acme/app" in refused
     skopeo("copy", "--dest-tls-verify=false", "--dest-creds", f"bob:{PASSWORD}", f"oci:{tmp_path}/pulled:v1", f"docker://{private}-by-skopeo:v1")
     assert has(registry, "app-by-skopeo")
+    skopeo("login", INSECURE, "--username", ROBOT, "--password-stdin", registry.address, input=registry.robot.encode())
+    skopeo("copy", "--src-tls-verify=false", "--dest-tls-verify=false", f"docker://{private}:v1", f"docker://{private}-by-skopeos-robot:v1")
+    assert WORDS in skopeo.refused("copy", "--dest-tls-verify=false", f"oci:{tmp_path}/pulled:v1", f"docker://{public}:v2")
+    skopeo("logout", registry.address)
+    skopeo("inspect", INSECURE, f"docker://{public}:v1")
 
 
 def test_crane(crane, registry, public, private, people, tmp_path):
@@ -130,6 +148,10 @@ def test_regctl(regctl, registry, public, private, tmp_path):
     regctl("image", "copy", f"{private}:v1", f"{private}-by-regctl:v1")
     assert has(registry, "app-by-regctl")
     regctl("registry", "logout", registry.address)
+    regctl("registry", "login", registry.address, "--user", ROBOT, "--pass-stdin", input=registry.robot.encode())
+    regctl("image", "copy", f"{private}:v1", f"{private}-by-regctls-robot:v1")
+    assert WORDS in regctl.refused("image", "copy", f"{private}:v1", f"{public}:v2")
+    regctl("registry", "logout", registry.address)
     regctl("manifest", "get", f"{public}:v1")
 
 
@@ -139,6 +161,9 @@ def test_oras(oras, registry, public, private, tmp_path):
     oras("login", PLAIN, "--username", "bob", "--password-stdin", registry.address, input=PASSWORD.encode())
     oras("cp", "--from-plain-http", "--to-plain-http", f"{private}:v1", f"{private}-by-oras:v1")
     assert has(registry, "app-by-oras")
+    oras("logout", registry.address)
+    oras("login", PLAIN, "--username", ROBOT, "--password-stdin", registry.address, input=registry.robot.encode())
+    oras("cp", "--from-plain-http", "--to-plain-http", f"{private}:v1", f"{private}-by-oras-robot:v1")
     oras("logout", registry.address)
     oras("login", PLAIN, "--username", "eve", "--password-stdin", registry.address, input=PASSWORD.encode())
     assert WORDS in oras.refused("cp", "--from-plain-http", "--to-plain-http", f"{public}:v1", f"{public}:v2")
@@ -154,3 +179,33 @@ def test_containerd(ctr, registry, public, private, people):
     ctr("images", "tag", f"{private}:v1", f"{private}-by-ctr:v1")
     ctr("images", "push", PLAIN, "--user", f"bob:{PASSWORD}", f"{private}-by-ctr:v1")
     assert has(registry, "app-by-ctr")
+    ctr("images", "tag", f"{private}:v1", f"{private}-by-ctrs-robot:v1")
+    ctr("images", "push", PLAIN, "--user", f"{ROBOT}:{registry.robot}", f"{private}-by-ctrs-robot:v1")
+    ctr("images", "tag", f"{private}:v1", f"{public}:v2")
+    assert "403" in ctr.refused("images", "push", PLAIN, "--user", f"{ROBOT}:{registry.robot}", f"{public}:v2")
+    ctr(*pull, f"{public}:v1")
+
+
+def test_helm(helm, registry, tmp_path, people):
+    """Charts are artifacts like others; helm asks for them by the token server as docker does."""
+    charts = f"oci://{registry.address}/acme/charts"
+    helm("create", tmp_path / "app")
+    helm("package", tmp_path / "app", "--version", "1.0.0", "--destination", tmp_path)
+    chart = tmp_path / "app-1.0.0.tgz"
+    for name in ("private", "public"):
+        (tmp_path / name).mkdir()
+    # It begins with a HEAD, whose answer has no words.
+    assert "401: Unauthorized" in helm.refused("push", PLAIN, chart, charts)
+    helm("registry", "login", PLAIN, "--username", ROBOT, "--password-stdin", registry.address, input=registry.robot.encode())
+    assert "Digest: sha256:" in helm.printed("push", PLAIN, chart, charts)
+    helm("pull", PLAIN, f"{charts}/app", "--version", "1.0.0", "--destination", tmp_path / "private")
+    assert (tmp_path / "private" / chart.name).read_bytes() == chart.read_bytes()
+    helm("registry", "logout", registry.address)
+    assert "authentication is required" in helm.refused("pull", PLAIN, f"{charts}/app", "--version", "1.0.0")
+    people.command("repository", "set", "acme/charts/app", "--public")
+    helm("pull", PLAIN, f"{charts}/app", "--version", "1.0.0", "--destination", tmp_path / "public")
+    helm("registry", "login", PLAIN, "--username", "eve", "--password-stdin", registry.address, input=PASSWORD.encode())
+    helm("package", tmp_path / "app", "--version", "2.0.0", "--destination", tmp_path)
+    chart = tmp_path / "app-2.0.0.tgz"
+    assert "user eve needs the right write on acme/charts/app" in helm.refused("push", PLAIN, chart, charts)
+    helm("registry", "logout", registry.address)
