@@ -67,7 +67,7 @@ def test_who_is_not_there_costs_what_a_wrong_password_costs(registry, people):
     kinds = {
         "known": lambda: basic(f"u{next(known)}", "wrong password"),
         "unknown": lambda: basic(f"nobody{secrets.token_hex(4)}", "wrong password"),
-        "no name": lambda: basic("No Name", "wrong password"),
+        "no name": lambda: basic(f"No Name {secrets.token_hex(4)}", "wrong password"),
     }
     taken, used = {kind: [] for kind in kinds}, dict.fromkeys(kinds, 0.0)
     with Client(registry.address) as client:
