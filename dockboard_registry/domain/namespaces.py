@@ -36,14 +36,10 @@ def find(tx: Tx, name: str) -> Namespace | None:
     return Namespace(*row) if row else None
 
 
-def is_held(tx: Tx, name: str) -> bool:
-    found = find(tx, name)
-    return name == LIBRARY or (found is not None and found.released_at is None)
-
-
 def require_held(tx: Tx, name: str) -> None:
     """Raise AccountUnknown where nobody holds the namespace."""
-    if not is_held(tx, name):
+    found = find(tx, name)
+    if name != LIBRARY and (found is None or found.released_at is not None):
         raise AccountUnknown(f"nobody holds the namespace {name}", "make the user or the organization of that name first")
 
 

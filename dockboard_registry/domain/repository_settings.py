@@ -148,5 +148,5 @@ def _change(tx: Tx, sql: str, setting: str | None, name: str) -> None:
 def _require_holder(tx: Tx, name: str) -> None:
     """Where everyone may push to what nobody holds, something private there would be told from what is not there."""
     namespace = namespace_of(name)
-    if not namespaces.is_held(tx, namespace):
+    if namespace != LIBRARY and namespaces.find(tx, namespace) is None:
         raise ChangeRefused(f"nobody holds the namespace {namespace}, so nobody could see the repository", "make the user or the organization of that name first")

@@ -18,7 +18,7 @@ from tests.support.mysql_proxy import MySQLProxy
 TABLES = ("repositories", "blobs", "repository_blobs", "manifests", "manifest_blobs", "manifest_children", "tags", "uploads", "garbage", "jobs", "settings")
 # Of these any row will do.
 ACCOUNTS = ("generations", "namespaces", "users", "organizations", "members", "teams", "team_members", "robots", "grants", "access_tokens", "signing_keys",
-            "one_time_tokens", "failures", "audit", "invitations", "known_networks")  # fmt: skip
+            "one_time_tokens", "failures", "audit", "invitations", "known_networks", "quotas")  # fmt: skip
 TABLES += ACCOUNTS
 
 
