@@ -57,6 +57,7 @@ def processor(registry) -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
+@pytest.mark.timeout(900)
 def test_who_is_not_there_costs_what_a_wrong_password_costs(registry, people):
     """security A2. By default the processor time of a few, which a busy machine does not change much; the long form compares medians of 200."""
     # Known users are asked for nine times at most, before anybody has to wait; every second one has logged in and so has a hash of ours.
