@@ -180,11 +180,11 @@ def _is_ours(host: str) -> bool:
 
     A page of evil.example may let that name point to 127.0.0.1, and its browser then sends it along (DNS rebinding).
     """
-    name = (urlsplit(f"//{host}").hostname or "") if _HOST.fullmatch(host) else host
-    if "." not in name or name.endswith(_PRIVATE_NAMES):
-        return True
+    if not host:
+        return True  # HTTP/1.0; a browser always sends one
     try:
-        return bool(ip_address(name))
+        name = (urlsplit(f"//{host}").hostname or "") if _HOST.fullmatch(host) else ""
+        return bool(name) and ("." not in name or name.endswith(_PRIVATE_NAMES) or bool(ip_address(name)))
     except ValueError:
         return False
 

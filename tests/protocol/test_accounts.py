@@ -341,7 +341,7 @@ def test_without_accounts_this_machine_may_do_everything_but_through_no_proxy(tm
 
 
 OURS = ("localhost:5000", "127.0.0.1:5000", "127.0.0.1", "[::1]:5000", "10.1.2.3", "registry:5000", "host.docker.internal:5000", "kind.local", "x.localhost", "hub.example")
-STRANGE = ("evil.example", "evil.example:5000", "localhost.evil.example", "127.0.0.1.evil.example", "127.0.0.1.nip.io:5000", "evil.localhost.example", "1.2.3")
+STRANGE = ("evil.example", "evil.example:5000", "localhost.evil.example", "127.0.0.1.evil.example", "127.0.0.1.nip.io:5000", "evil.localhost.example", "1.2.3", "[:::]")
 
 
 @pytest.mark.edge
