@@ -29,8 +29,6 @@ CREATE TABLE users (
     avatar_hash VARCHAR(64),
     state VARCHAR(16) NOT NULL,
     administrator BIGINT NOT NULL,
-    quota_repositories BIGINT,
-    quota_bytes BIGINT,
     credential_generation BIGINT NOT NULL,
     created_at BIGINT NOT NULL,
     last_seen_at BIGINT

@@ -1,4 +1,4 @@
--- How much a namespace may hold, users' and organizations' (the columns of users for that were never read). NULL is the setting of the registry, -1 no limit; a namespace without a row has the setting too.
+-- How much a namespace may hold, users' and organizations'. NULL is the setting of the registry, -1 no limit; a namespace without a row has the setting too.
 -- used_bytes: at least what is there, as long as each push that sees the quota adds to it; exact when counted_at was now; NULL: to be counted.
 -- charges changes with each push, so that of two pushes at different nodes only one is committed without seeing the other.
 CREATE TABLE quotas (
