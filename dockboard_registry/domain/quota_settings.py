@@ -30,26 +30,26 @@ class QuotaSettings:
         self._db = db
         self._quotas = quotas
 
-    async def set(self, actor: Actor, kind: str, name: str, **most: int | None) -> None:
+    async def set(self, actor: Actor, kind: str | None, name: str, **most: int | None) -> None:
         """repositories, bytes: how many; -1: no limit; None: as the registry's settings say. What is not named stays as it is.
 
-        kind: of the holder, `user` or `organization`. Raises AccountUnknown, FieldInvalid.
+        kind: of the holder, `user` or `organization`; None for either. Raises AccountUnknown, FieldInvalid.
         """
         if not all(limit is None or UNLIMITED <= limit <= MOST for limit in most.values()):
             raise FieldInvalid("the quota is not a number that can be kept", f"give a number from 0 to {MOST}, or none for no limit")
 
         def change(tx: Tx) -> None:
             access_changed(tx)
-            _require_holder(tx, kind, name)
+            kind_found = _require_holder(tx, kind, name)
             own = dict(zip(("repositories", "bytes"), tx.one(_OWN, name) or (None, None))) | most
             if not tx.run(_SET, *own.values(), name) and not tx.insert(quotas.INSERT, name, *own.values()):
                 tx.run(_SET, *own.values(), name)
-            word = "user" if kind == "user" else "org"
+            word = "user" if kind_found == "user" else "org"
             audit.note(tx, actor, f"{word}.quota", f"{word} {name}", **own)
 
         await self._db.write(change)
 
-    async def show(self, kind: str, name: str) -> Use:
+    async def show(self, kind: str | None, name: str) -> Use:
         """What the holder's namespace may hold and holds, counted now. Raises AccountUnknown."""
 
         def query(tx: Tx) -> Use:
@@ -60,7 +60,9 @@ class QuotaSettings:
         return await self._db.scan(query)
 
 
-def _require_holder(tx: Tx, kind: str, name: str) -> None:
+def _require_holder(tx: Tx, kind: str | None, name: str) -> str:
+    """The holder's kind."""
     found = namespaces.find(tx, name)
-    if found is None or found.released_at is not None or found.kind != kind:
-        raise AccountUnknown(f"there is no {kind} {name}")
+    if found is None or found.released_at is not None or found.kind != (kind or found.kind) or found.kind == namespaces.SYSTEM:
+        raise AccountUnknown(f"there is no {kind or 'user or organization'} {name}")
+    return found.kind

@@ -94,3 +94,24 @@ def test_parallel_pushers_fill_the_quota_and_no_more(people):
         assert sorted(threads.map(one, range(PUSHERS))) == [201] * 3 + [403] * (PUSHERS - 3)
     shown = json.loads(people.command("user", "quota", "dan", "--json"))
     assert shown == [{"namespace": "dan", "most_repositories": None, "repositories": 3, "most_bytes": 3 * PIECE, "bytes": 3 * PIECE}]
+
+
+def test_the_api_sets_and_shows_quotas(registry, people):
+    people.command("user", "promote", "ann")
+    people.command("org", "add", "acme", "--owner", "cid")
+    place = "/api/v1/namespaces/acme/quota"
+    json_type = {"Content-Type": "application/json"}
+    with people.as_user("ann") as ann, people.as_user("cid") as cid:
+        cid.push_image("acme/app", "v1", [b"layer"])
+        shown = ann.request("PATCH", place, json_type, b'{"repositories": 1, "bytes": 5000000}').expect(200).json()
+        assert shown == cid.get(place).expect(200).json()
+        assert (shown["most_repositories"], shown["repositories"], shown["most_bytes"]) == (1, 1, 5_000_000) and shown["bytes"] > 0
+        assert push(cid, "acme/other", b"one too many") == 403
+        ann.request("PATCH", place, json_type, b'{"repositories": null, "bytes": -1}').expect(200)
+        assert push(cid, "acme/other", b"one more") == 201
+        cid.request("PATCH", place, json_type, b'{"repositories": -1}').expect(403)
+        ann.request("PATCH", place, json_type, b'{"repositories": -2}').expect(400)
+        ann.request("PATCH", place, json_type, b"{}").expect(400)
+        ann.get("/api/v1/namespaces/library/quota").expect(404)
+        actions = [entry["action"] for entry in ann.get("/api/v1/audit?object=org%20acme").expect(200).json()["items"]]
+    assert actions.count("org.quota") == 2

@@ -33,6 +33,7 @@ ROWS = {
     **dict.fromkeys(("listRobots", "addRobot", "getRobot", "changeRobot", "deleteRobot", "rotateRobot"), ("owner", ACME)),
     "listRepositories": ("logged in", [""]), "getRepository": ("sees", REPOSITORIES), "changeRepository": ("admin", REPOSITORIES), "listRights": ("admin", REPOSITORIES),
     "getNamespace": ("owner", ACME), "changeNamespace": ("owner", ACME), "listNamespaceGrants": ("owner", ACME), "listGrants": ("administrator", [""]),
+    "getQuota": ("owner", ACME), "changeQuota": ("administrator", ["bob", "none"]),
     "setGrant": ("pattern", PATTERNS), "removeGrant": ("pattern", PATTERNS), "explain": ("administrator", [""]), "listAudit": ("administrator", [""]),
     "register": ("everyone", [""]), "forgetPassword": ("everyone", [""]), "confirmPassword": ("everyone", [""]),
     "listRegistrations": ("administrator", [""]), "listInvitations": ("administrator", [""]), "addInvitation": ("secrets", [""]),

@@ -3,7 +3,7 @@
 import functools
 from typing import Self
 
-from . import account, document, grants, organizations, oversight, registration, repositories, robots, teams, users
+from . import account, document, grants, organizations, oversight, quotas, registration, repositories, robots, teams, users
 from .operations import Operation
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -15,6 +15,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *teams.OPERATIONS,
     *robots.OPERATIONS,
     *repositories.OPERATIONS,
+    *quotas.OPERATIONS,
     *grants.OPERATIONS,
     *oversight.OPERATIONS,
 )
