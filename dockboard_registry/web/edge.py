@@ -45,6 +45,7 @@ class Edge(HTTPServerConnectionDelegate):
         self.sender = sendfile.Sender()
         self._tasks: set[asyncio.Task] = set()
         self.draining = False
+        self.spans = 0  # stored blobs on their ordinary way out
         self._connections: set = set()
         self.fast_paths = config.fast_paths
         self._lane = Lane(self)

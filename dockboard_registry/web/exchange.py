@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from email.utils import formatdate
 from http.client import responses
 
@@ -28,7 +28,8 @@ _DRAIN_QUIETLY, _DRAIN_AT_MOST = 1 << 20, 64 << 20
 _UNKNOWN = 1 << 62
 WITH_BODY = ("POST", "PATCH", "PUT")
 _DETACH, _TAKE_OVER = 64 << 10, 256 << 10
-_PIECE = 1 << 20
+# Of an ordinary answer: the first where few are on their way in a worker, the second where many are, since a client that stops to read keeps its piece.
+_PIECE, _SMALL_PIECE, _FEW = 1 << 20, 128 << 10, 16
 
 
 class Exchange(HTTPMessageDelegate):
@@ -249,10 +250,11 @@ class Exchange(HTTPMessageDelegate):
     async def _send_span(self) -> None:
         """The ordinary way out for TLS, HTTP/1.0 and small pieces."""
         source, offset, stop = self.response.span
+        self.edge.spans += 1
         try:
             self.stream.enter(MOVING)
             await self._connection.write_headers(ResponseStartLine("", self.response.status, responses[self.response.status]), self.fields())
-            async with contextlib.aclosing(_pieces(source, offset, stop)) as pieces:
+            async with contextlib.aclosing(_pieces(source, offset, stop, lambda: self.edge.spans <= _FEW)) as pieces:
                 async for piece in pieces:
                     await self._connection.write(piece)
                     offset += len(piece)
@@ -262,6 +264,7 @@ class Exchange(HTTPMessageDelegate):
         except Exception as error:
             self.give_up(error)
         finally:
+            self.edge.spans -= 1
             source.close()
             self.end(self.response.status if offset >= stop else 499, offset - self.response.span.start)
 
@@ -336,17 +339,24 @@ class Clock:
         return self._text
 
 
-async def _pieces(source, start: int, stop: int) -> AsyncIterator[bytes]:
-    """The bytes from start to stop; each piece is read while the one before is encrypted and sent. Raises StorageError."""
-    reading = asyncio.ensure_future(source.read(start, min(_PIECE, stop - start)))
+async def _pieces(source, start: int, stop: int, few: Callable[[], bool]) -> AsyncIterator[bytes]:
+    """The bytes from start to stop; while there are few such answers, each piece is read while the one before is encrypted and sent. Raises StorageError."""
+
+    def read() -> asyncio.Future:
+        return asyncio.ensure_future(source.read(start, min(_PIECE if few() else _SMALL_PIECE, stop - start)))
+
+    reading = read()
     try:
         while piece := await reading:
             start += len(piece)
-            if start < stop:
-                reading = asyncio.ensure_future(source.read(start, min(_PIECE, stop - start)))
+            ahead = start < stop and few()
+            if ahead:
+                reading = read()
             yield piece
             if start >= stop:
                 return
+            if not ahead:
+                reading = read()
         raise StorageError("the stored bytes end early")
     finally:
         # The source is closed next: nobody may read from it any more.
