@@ -114,6 +114,7 @@ class SQLiteEngine:
         migrate.require_current(str(self), self.tables, self.transact)
 
     def migrate(self) -> list[str]:
+        sqlite.keep_private(self._path)
         return migrate.migrate(self._path)
 
     def transact(self, fn: Callable[[Tx], T]) -> T:

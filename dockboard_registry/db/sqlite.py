@@ -79,6 +79,19 @@ def connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def keep_private(path: Path) -> None:
+    """Let no other account of the machine read the file, which holds hashes of passwords and the keys of tokens, nor its log: a new one
+    is its owner's alone, and SQLite gives the log the same mode; one that is there keeps what its group may."""
+    # One that is there must not be opened here: to close it would end the locks that SQLite has on it in this process.
+    with contextlib.suppress(OSError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    for each in (path, f"{path}-wal", f"{path}-shm"):
+        with contextlib.suppress(OSError):
+            mode = os.stat(each).st_mode
+            if mode & 0o007:
+                os.chmod(each, mode & 0o770)
+
+
 def _use_wal(connection: sqlite3.Connection) -> None:
     """While another process makes or removes the file's log SQLite answers "busy" here at once, without the time to wait that it was given."""
     deadline = time.monotonic() + _BUSY_MS / 1000

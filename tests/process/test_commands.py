@@ -9,6 +9,7 @@ import pty
 import re
 import signal
 import sqlite3
+import stat
 import subprocess
 import sys
 import tomllib
@@ -202,6 +203,25 @@ def test_migrate_is_done_once(tmp_path):
     assert first.returncode == 0
     assert first.stdout.startswith("applied 0001")
     assert registry.run("migrate").stdout == "the database is up to date\n"
+
+
+def test_no_other_account_reads_the_database(tmp_path):
+    """In a directory that others may enter: an operator made it, or the database was made by a version before."""
+    registry = Registry(tmp_path / "data")
+    registry.root.mkdir(mode=0o755)
+    with registry, Client(registry.address) as client:
+        client.push_blob("a/b", b"so that there is a log")
+        modes = database_modes(registry)
+        assert len(modes) == 3 and not any(mode & 0o077 for mode in modes.values()), modes
+    database = registry.root / "registry.db"
+    database.chmod(0o644)
+    with registry:
+        assert not any(mode & 0o007 for mode in database_modes(registry).values())
+        assert database_modes(registry)[database.name] == 0o640
+
+
+def database_modes(registry: Registry) -> dict[str, int]:
+    return {path.name: stat.S_IMODE(path.stat().st_mode) for path in registry.root.glob("registry.db*") if path.suffix != ".lock"}
 
 
 def test_a_reader_that_goes_away_is_no_error_of_ours(filled):
