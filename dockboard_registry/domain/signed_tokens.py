@@ -24,7 +24,8 @@ MOST_ENTRIES = 100
 REPOSITORY, REGISTRY = "repository", "registry"
 _ISSUER = "dockboard-registry"
 SKEW = 60
-_LONGEST = 15 << 10
+# Characters of a token that is still read: all fields of a request together may have 16 KiB.
+LONGEST = 15 << 10
 _LIFE = {ACCESS: ACCESS_SECONDS, REFRESH: REFRESH_SECONDS}
 # What the words of the token protocol stand for.
 ACTIONS = {"pull": (PULL,), "push": (PUSH, CREATE, OVERWRITE), "delete": (DELETE,)}
@@ -88,7 +89,7 @@ def _signature(key: bytes, signed: bytes) -> bytes:
 def read(token: str, keys: tuple[bytes, ...], audience: str, use: str) -> tuple[Claims, bytes]:
     """(what the token says, the key that signed it). Raises Unauthorized."""
     data = token.encode("ascii", "replace")
-    if len(data) > _LONGEST or not _FORM.fullmatch(data):
+    if len(data) > LONGEST or not _FORM.fullmatch(data):
         raise _refused()
     signed, _, signature = data.rpartition(b".")
     header, _, payload = signed.partition(b".")

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs
 
 from ..domain.access import CATALOG, DELETE, PULL, PUSH, REGISTRY, Object, Principal, decide
 from ..domain.facts import ask, objects
-from ..domain.signed_tokens import ACCESS, ACCESS_SECONDS, MOST_ENTRIES, REFRESH, Granted, Holder, Subject
+from ..domain.signed_tokens import ACCESS, ACCESS_SECONDS, LONGEST, MOST_ENTRIES, REFRESH, Granted, Holder, Subject
 from ..domain.signed_tokens import REGISTRY as THE_REGISTRY
 from ..domain.signed_tokens import REPOSITORY, make
 from ..errors import BadRequest, NameInvalid, Unauthorized
@@ -75,7 +75,10 @@ class Token(Endpoint):
         key = await self.services.people.signing_keys.newest(value)
         if offline and holder.subject.id and not refresh:
             refresh = make(key, self.services.gate.service, REFRESH, holder.subject, [])
-        return _told(make(key, self.services.gate.service, ACCESS, holder.subject, granted), granted, refresh if offline else "")
+        token = make(key, self.services.gate.service, ACCESS, holder.subject, granted)
+        if len(token) > LONGEST:
+            raise _too_much()
+        return _told(token, granted, refresh if offline else "")
 
     async def _granted(self, principal: Principal, wanted: Scopes) -> list[Granted]:
         """The part of what was asked for that is allowed."""
@@ -119,8 +122,12 @@ def scopes(texts: list[str]) -> Scopes:
         if kind == THE_REGISTRY or (kind == REPOSITORY and _is_name(name)):
             found.setdefault((kind, name), set()).update(actions.split(","))
     if len(found) > MOST_ENTRIES or sum(len(name) for _, name in found) > _MOST_NAMES:
-        raise BadRequest("too many scopes for one token", "ask for fewer repositories at once")
+        raise _too_much()
     return found
+
+
+def _too_much() -> BadRequest:
+    return BadRequest("too many scopes for one token", "ask for fewer repositories at once")
 
 
 def _is_name(text: str) -> bool:

@@ -13,7 +13,7 @@ import time
 import pytest
 
 from tests.support.http import Client
-from tests.support.people import People, basic, bearer
+from tests.support.people import PASSWORD, People, basic, bearer
 from tests.support.server import Registry
 
 MANIFEST = "/v2/bob/app/manifests/v1"
@@ -151,3 +151,14 @@ def test_a_token_opens_its_repository_alone(registry, key, claims):
 def test_many_scopes_at_once(registry, count):
     answer = People(registry).token(basic("bob"), " ".join(f"repository:bob/r{number}:pull" for number in range(min(count, 180))))
     assert answer.status == (200 if count <= 100 else 400)
+
+
+@pytest.mark.parametrize("length", [35, 41, 46, 49])
+def test_a_token_that_is_given_is_read(registry, length):
+    """However long the names are: what no request could show is refused where it is asked for."""
+    names = [f"bob/{number:02d}".ljust(length, "a") for number in range(100)]
+    answer = People(registry).form(
+        grant_type="password", username="bob", password=PASSWORD, scope=" ".join(f"repository:{name}:pull,push,delete" for name in names)
+    )
+    if answer.expect(200, 400).status == 200:
+        assert status(registry, answer.json()["token"], f"/v2/{names[0]}/tags/list") == 404
