@@ -13,12 +13,19 @@ from .documents import Descriptor, Document
 from .facts import Facts, Question
 from .quotas import Quotas
 
-_COLUMNS = f"{facts.COLUMNS}, manifests.digest, manifests.media_type, manifests.body {facts.TABLES}"
+# Long bodies wait for the decision: how long they take to read would tell of what one may not see, and anybody could have them read.
+_COLUMNS = (
+    f"{facts.COLUMNS}, manifests.digest, manifests.media_type, manifests.size, CASE WHEN manifests.size <= 16384 THEN manifests.body END {facts.TABLES}"
+)
 _BY_TAG = (
     f"{_COLUMNS} LEFT JOIN tags ON tags.repository_id = repositories.id AND tags.name = ?"
     " LEFT JOIN manifests ON manifests.repository_id = tags.repository_id AND manifests.digest = tags.digest"
 )
 _BY_DIGEST = f"{_COLUMNS} LEFT JOIN manifests ON manifests.repository_id = repositories.id AND manifests.digest = ?"
+_BODY = (
+    "SELECT manifests.body FROM manifests JOIN repositories ON repositories.id = manifests.repository_id"
+    " WHERE repositories.name = ? AND manifests.digest = ?"
+)
 _TYPE = "SELECT media_type FROM manifests WHERE repository_id = ? AND digest = ?"
 # Moves the time by a millisecond, back and forth: the row has to change.
 _TOUCH = "UPDATE manifests SET pushed_at = pushed_at + 1 - 2 * (pushed_at % 2) WHERE repository_id = ? AND digest = ?"
@@ -27,9 +34,12 @@ _NAMED = 100
 
 
 class Manifest(NamedTuple):
+    """size in bytes; body: None where it is long, and Manifests.body has it."""
+
     digest: str
     media_type: str
-    body: bytes
+    size: int
+    body: bytes | None
 
 
 def question(reference: Reference) -> Question:
@@ -59,6 +69,15 @@ class Manifests:
         self._db = db
         self._quotas = quotas
         self._parsers = ThreadPoolExecutor(2, "parse")
+
+    async def body(self, repository: str, manifest: Manifest) -> bytes:
+        """For whoever may have it. Raises ManifestUnknown where it was deleted meanwhile."""
+        if manifest.body is not None:
+            return manifest.body
+        row = await self._db.read(lambda tx: tx.one(_BODY, repository, manifest.digest))
+        if row is None:
+            raise ManifestUnknown("this repository has no manifest of that tag or digest", reference=manifest.digest)
+        return row[0]
 
     async def put(self, repository: str, reference: Reference, body: bytes, content_type: str, more_tags: list[str]) -> Stored:
         """Store the bytes and point the tags to them, all or nothing.

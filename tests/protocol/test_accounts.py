@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import secrets
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv6Address
 
@@ -136,6 +138,27 @@ def test_what_one_may_not_see_answers_like_what_is_not_there(people):
             there, missing = (bare(eve.request(method, f"/v2/acme/{name}/{rest}")) for name in ("app", "not"))
             assert there == missing, (method, rest)
             assert there[0] in (403, 404)
+
+
+@pytest.mark.edge
+def test_a_long_manifest_that_one_may_not_see_is_not_read(people):
+    """Else anybody could have megabytes read, and know from the time whether it is there."""
+    with people.as_user("bob") as bob, people.as_user("eve") as eve:
+        small = bob.get(MANIFEST).expect(200)
+        document = {**small.json(), "annotations": {f"key{number}": "x" * 1000 for number in range(3000)}}
+        body = json.dumps(document).encode()
+        long = "/v2/acme/app/manifests/long"
+        bob.request("PUT", long, {"Content-Type": small.headers["Content-Type"]}, body).expect(201)
+        assert bob.get(long).expect(200).body == body
+        assert int(bob.request("HEAD", long).expect(200).headers["Content-Length"]) == len(body)
+        spent = {path: [] for path in (long, "/v2/acme/not/manifests/long")}
+        for _ in range(50):
+            for path, seconds in spent.items():
+                begun = time.perf_counter()
+                eve.get(path).expect(404)
+                seconds.append(time.perf_counter() - begun)
+    there, missing = map(min, spent.values())
+    assert there < 3 * missing, (there, missing)
 
 
 def test_who_may_pull_and_not_push_hears_why(people):

@@ -26,7 +26,9 @@ class Manifest(Endpoint):
         }
         if not_modified(request, found.digest):
             return Response(304, headers)
-        return Response(200, headers, found.body)
+        if request.method == "HEAD":
+            return Response(200, headers, length=found.size)
+        return Response(200, headers, await self.services.manifests.body(name, found))
 
     head = get
 

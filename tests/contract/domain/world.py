@@ -152,7 +152,8 @@ class Process:
         return (await self.manifests.put(repository, Reference(None, sha256(body)), body, media_type, list(tags))).digest
 
     async def manifest(self, repository: str, reference: Reference) -> Manifest:
-        return manifests.found(reference, await facts.ask(self.db, repository, manifests.question(reference)))
+        found = manifests.found(reference, await facts.ask(self.db, repository, manifests.question(reference)))
+        return found._replace(body=await self.manifests.body(repository, found))
 
     async def blob(self, repository: str, digest: str) -> Blob:
         return blobs.found(digest, await facts.ask(self.db, repository, blobs.question(digest)))
