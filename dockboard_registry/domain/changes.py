@@ -10,6 +10,7 @@ from ..errors import ChangeRefused
 
 # The part of a statement that reads the counter; 0: there has never been an account.
 VALUE = "COALESCE((SELECT value FROM generations WHERE name = 'access'), 0)"
+_ALONE = f"SELECT {VALUE}"
 _ADD = "UPDATE generations SET value = value + 1 WHERE name = 'access'"
 
 
@@ -27,4 +28,4 @@ def require_accounts(tx: Tx) -> None:
 
 def value(tx: Tx) -> int:
     """The counter as this transaction sees it."""
-    return tx.one(f"SELECT {VALUE}")[0]
+    return tx.one(_ALONE)[0]

@@ -51,6 +51,11 @@ def test_a_pull_is_one_question_a_request(client, statements):
         assert statements(lambda: client.request(method, f"/v2/trips/app/{target}").expect(200))[1] == ["SELECT"], method
 
 
+def test_what_concerns_no_repository_is_one_question_too(client, statements):
+    client.get("/v2/").expect(200)
+    assert statements(lambda: client.get("/v2/").expect(200))[1] == ["SELECT"]
+
+
 def test_what_a_push_takes(client, statements):
     """The numbers that docs/databases.md tells: a small blob in four requests, then a manifest that refers to three things."""
     data = b"small, and new"
