@@ -14,6 +14,7 @@ from ipaddress import IPv6Address
 import pytest
 
 from tests.support.http import OCTETS, Client, digest_of, with_query
+from tests.support.nginx import Nginx
 from tests.support.people import PASSWORD, As, People, basic, bearer
 from tests.support.server import Registry, wait_for
 
@@ -138,6 +139,22 @@ def test_what_one_may_not_see_answers_like_what_is_not_there(people):
             there, missing = (bare(eve.request(method, f"/v2/acme/{name}/{rest}")) for name in ("app", "not"))
             assert there == missing, (method, rest)
             assert there[0] in (403, 404)
+
+
+@pytest.mark.edge
+def test_a_proxy_that_caches_gives_no_private_blob_away(registry, people, tmp_path):
+    """Proxies look at Cache-Control; nginx keeps answers to requests with Authorization too where nothing forbids it."""
+    with Nginx(tmp_path / "nginx", registry.address, cache=True) as nginx, Client(nginx.address) as nobody:
+        blob = f"/v2/acme/app/blobs/{digest_of(LAYER)}"
+        for method in ("GET", "HEAD"):
+            told = As(nginx.address, basic("bob")).request(method, blob).expect(200)
+            assert "private" in told.headers["Cache-Control"]
+            nobody.request(method, blob).expect(401)
+            As(nginx.address, basic("eve")).request(method, blob).expect(404)
+        public = f"/v2/acme/public/blobs/{digest_of(b'for all')}"
+        assert nobody.get(public).expect(200).headers["Cache-Control"] == "max-age=31536000, immutable"
+        nobody.get(public).expect(200)
+    assert [line for line in nginx.forwarded() if public in line] == [f"GET {public} HTTP/1.1"], "what is public may be cached"
 
 
 @pytest.mark.edge

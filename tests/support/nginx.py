@@ -25,6 +25,7 @@ http {{
     uwsgi_temp_path {root}/uwsgi;
     scgi_temp_path {root}/scgi;
     client_max_body_size 0;
+    {cache}
     upstream registry {{
         {servers}
         keepalive 16;
@@ -36,7 +37,7 @@ http {{
             proxy_next_upstream off;
             proxy_http_version 1.1;
             proxy_request_buffering {buffering};
-            proxy_buffering off;
+            {buffers}
             proxy_set_header Host $http_host;
             proxy_set_header Connection "";
             proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
@@ -51,10 +52,11 @@ class Nginx:
     """nginx on a free port of 127.0.0.1, handing requests to the `upstreams` ("127.0.0.1:PORT") in turn, over connections that it keeps.
 
     No client stays with one upstream. What an upstream fails to answer is answered 502 and counts for nothing later: nothing is
-    sent twice, and none is left out, so that no failure is smoothed over. `buffering` lets it take in a whole body first.
+    sent twice, and none is left out, so that no failure is smoothed over. `buffering` lets it take in a whole body first, `cache` keep
+    answers as long as they say.
     """
 
-    def __init__(self, root: Path, *upstreams: str, buffering: bool = False) -> None:
+    def __init__(self, root: Path, *upstreams: str, buffering: bool = False, cache: bool = False) -> None:
         self.root = root
         self.port = free_port()
         self.address = f"127.0.0.1:{self.port}"
@@ -64,6 +66,8 @@ class Nginx:
         user = "user root;" if os.geteuid() == 0 else ""
         servers = "\n        ".join(f"server {upstream} max_fails=0;" for upstream in upstreams)
         values = {"root": root, "port": self.port, "servers": servers, "user": user, "buffering": "on" if buffering else "off"}
+        values["cache"] = f"proxy_cache_path {root}/cache keys_zone=answers:1m;" if cache else ""
+        values["buffers"] = "proxy_cache answers;" if cache else "proxy_buffering off;"
         (root / "nginx.conf").write_text(CONFIGURATION.format(**values))
 
     def start(self) -> Nginx:

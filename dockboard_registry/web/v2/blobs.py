@@ -9,6 +9,8 @@ from ..messages import Request, Response, Span
 
 _SMALL = 64 << 10
 _FOR_EVER = "max-age=31536000, immutable"
+# What somebody in particular may have: caches of proxies keep it for nobody else. Not all of them look at Authorization by themselves.
+_FOR_ONE = f"private, {_FOR_EVER}"
 
 
 class Blob(Endpoint):
@@ -25,7 +27,7 @@ class Blob(Endpoint):
             raise
 
     async def _answer(self, request: Request, digest: str, source) -> Response:
-        headers = _headers(digest)
+        headers = _headers(request, digest)
         if not_modified(request, digest):
             source.close()
             return Response(304, headers)
@@ -47,8 +49,8 @@ class Blob(Endpoint):
         blob = await self._find(request, name, digest)
         await self.services.blobs.promise(blob, digest)
         if not_modified(request, digest):
-            return Response(304, _headers(digest))
-        return Response(200, _headers(digest), length=blob.size)
+            return Response(304, _headers(request, digest))
+        return Response(200, _headers(request, digest), length=blob.size)
 
     async def _find(self, request: Request, name: str, digest: str) -> blobs.Blob:
         question = blobs.question(parse_digest(digest))
@@ -60,11 +62,11 @@ class Blob(Endpoint):
         return Response(202)
 
 
-def _headers(digest: str) -> dict:
+def _headers(request: Request, digest: str) -> dict:
     return {
         "Content-Type": "application/octet-stream",
         "Docker-Content-Digest": digest,
         "Etag": f'"{digest}"',
         "Accept-Ranges": "bytes",
-        "Cache-Control": _FOR_EVER,
+        "Cache-Control": _FOR_ONE if "Authorization" in request.headers else _FOR_EVER,
     }
