@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from ..db import Database, Tx, now
 from ..errors import AccountUnknown, FieldInvalid
+from ..names import LIBRARY
 from . import accounts, audit, namespaces, patterns, robots, teams
 from .access import RIGHTS, ROBOT, USER, Grant
 from .audit import Actor
@@ -39,7 +40,7 @@ class Grants:
 
     async def add(self, actor: Actor, pattern: str, holder: str, right: str) -> None:
         """Give the right; another one on the same pattern is replaced. Raises FieldInvalid, AccountUnknown."""
-        parsed = patterns.parse(pattern)
+        parsed, same = patterns.parse(pattern), _spellings(pattern)
         if right not in RIGHTS:
             raise FieldInvalid("the right is not one of read, write and admin", "say read, write or admin")
 
@@ -47,7 +48,7 @@ class Grants:
             access_changed(tx)
             kind, id = find_holder(tx, holder)
             namespaces.require_held(tx, parsed.namespace)
-            tx.run(_REMOVE, kind, id, pattern)
+            tx.run(_REMOVE, kind, id, *same)
             tx.run(
                 "INSERT INTO grants (id, holder_kind, holder_id, pattern, namespace, permission, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
                 *(new_id(), kind, id, pattern, parsed.namespace, right, now()),
@@ -61,7 +62,7 @@ class Grants:
 
         def change(tx: Tx) -> None:
             access_changed(tx)
-            if not tx.run(_REMOVE, *find_holder(tx, holder), pattern):
+            if not tx.run(_REMOVE, *find_holder(tx, holder), *_spellings(pattern)):
                 raise AccountUnknown(f"{holder} has no grant on {pattern}")
             audit.note(tx, actor, "grant.remove", f"repository {pattern}", to=holder)
 
@@ -72,7 +73,14 @@ class Grants:
         return await self._db.scan(lambda tx: in_namespace(tx, namespace))
 
 
-_REMOVE = "DELETE FROM grants WHERE holder_kind = ? AND holder_id = ? AND pattern = ?"
+_REMOVE = "DELETE FROM grants WHERE holder_kind = ? AND holder_id = ? AND pattern IN (?, ?)"
+
+
+def _spellings(pattern: str) -> tuple[str, str]:
+    """Both ways to write a pattern: app and library/app are the same one."""
+    spelled = patterns.full(pattern)
+    short = spelled.removeprefix(f"{LIBRARY}/")
+    return spelled, spelled if "/" in short or "*" in short else short
 
 
 def in_namespace(tx: Tx, namespace: str) -> list[Given]:

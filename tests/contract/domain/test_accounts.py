@@ -275,6 +275,22 @@ async def test_grants_are_listed_as_they_were_given(process):
 
 
 @asynchronous
+async def test_both_spellings_of_a_pattern_are_one_grant(process):
+    """What was given on app is replaced and taken back as library/app, or somebody would keep a right that is thought to be gone."""
+    await process.people("bob")
+    for first, second in (("app", "library/app"), ("library/app", "app")):
+        await process.grants.add(ME, first, "user:bob", "admin")
+        await process.grants.add(ME, second, "user:bob", "read")
+        assert [(grant.pattern, grant.right) for grant in await process.grants.list()] == [(second, "read")]
+        await process.grants.remove(ME, first, "user:bob")
+        assert await process.grants.list() == []
+    for near in ("library/bob/app", "library/*"):
+        await process.grants.add(ME, near, "user:bob", "read")
+    await process.grants.add(ME, "bob/app", "user:bob", "write")
+    assert len(await process.grants.list()) == 3
+
+
+@asynchronous
 async def test_an_organization_goes_with_all_that_is_its_own(process, other):
     await process.people("bob", "ann")
     await process.organizations.add(ME, "acme", "ann")
