@@ -142,6 +142,25 @@ def test_what_one_may_not_see_answers_like_what_is_not_there(people):
 
 
 @pytest.mark.edge
+def test_a_manifest_that_comes_slowly_does_not_outlive_the_right_to_push_it(people):
+    """Its body takes as long as its sender likes; what was decided when it began is no longer true at its end."""
+    people.add("hal")
+    people.command("grant", "add", "acme/app", "--to", "user:hal", "--right", "write")
+
+    def pieces(body: bytes):
+        yield body[:10]
+        people.command("grant", "remove", "acme/app", "--from", "user:hal")
+        time.sleep(1.5)
+        yield body[10:]
+
+    with people.as_user("hal") as hal:
+        image = hal.get(MANIFEST).expect(200)
+        hal.request("PUT", "/v2/acme/app/manifests/slow", {"Content-Type": image.headers["Content-Type"]}, pieces(image.body)).expect(403)
+    with people.as_user("bob") as bob:
+        bob.get("/v2/acme/app/manifests/slow").expect(404)
+
+
+@pytest.mark.edge
 def test_a_proxy_that_caches_gives_no_private_blob_away(registry, people, tmp_path):
     """Proxies look at Cache-Control; nginx keeps answers to requests with Authorization too where nothing forbids it."""
     with Nginx(tmp_path / "nginx", registry.address, cache=True) as nginx, Client(nginx.address) as nobody:

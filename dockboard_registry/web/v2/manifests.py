@@ -1,5 +1,7 @@
 """/v2/<name>/manifests/<reference>: manifests and indexes, by tag or digest."""
 
+import time
+
 from ...domain import manifests
 from ...domain.access import DELETE, PULL, PUSH
 from ...domain.documents import SIZE_LIMIT
@@ -11,6 +13,8 @@ from ..conditions import not_modified
 from ..messages import Request, Response
 
 _TAGS = 100
+# After a body that took longer it is asked again whether they may.
+_LONG_SECONDS = 1.0
 
 
 class Manifest(Endpoint):
@@ -38,7 +42,11 @@ class Manifest(Endpoint):
         tags = [parse_tag(text) for value in request.query_all("tag") for text in value.split(",")]
         if len(tags) > _TAGS:
             raise BadRequest(f"more than {_TAGS} tags in one request")
+        begun = time.monotonic()
         body = await request.body.read_all(SIZE_LIMIT)
+        if time.monotonic() - begun > _LONG_SECONDS:
+            # Who is slow enough could keep requests open for an hour, and use a right that has ended since.
+            await self.repository(request, name, PUSH)
         stored = await self.services.manifests.put(repository, wanted, body, request.headers.get("Content-Type", ""), tags)
         self.services.metrics.add("uploaded_bytes_total", len(body))
         headers = {"Location": f"/v2/{repository}/manifests/{stored.digest}", "Docker-Content-Digest": stored.digest}
