@@ -118,7 +118,12 @@ def _cell(name: str, value: Any) -> str:
         return "-"
     if name.endswith("_at"):
         return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(value / 1000))
-    return ("no", "yes")[value] if isinstance(value, bool) else str(value)
+    return ("no", "yes")[value] if isinstance(value, bool) else _printable(str(value))
+
+
+def _printable(text: str) -> str:
+    """What others wrote, on one line, and nothing in it that a terminal obeys."""
+    return text if text.isprintable() else "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
 
 
 async def pages(list_page: Callable[[str, int], Awaitable[list]], size: int = 1000) -> list:

@@ -123,6 +123,8 @@ class AccessTokens:
         """Make a token for the user; it is told this once. Raises FieldInvalid, AccountUnknown, ChangeRefused where one has that name."""
         account_name(name)
         scope(given_patterns, given_actions)
+        if given_actions is not None:
+            given_actions = ",".join(dict.fromkeys(given_actions.split(",")))  # what stands twice would not fit into the column
         if len(given_patterns or "") > _MOST_TEXT:
             raise FieldInvalid("the scope names too many patterns", "use fewer, with wildcards")
         secret = make_secret(USER_PREFIX)

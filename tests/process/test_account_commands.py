@@ -195,6 +195,14 @@ def test_quotas_are_set_in_words_and_shown_with_what_is_used(registry):
     assert "there is no organization bob" in refused(registry, "org", "quota", "bob", "--bytes", "1")
 
 
+def test_what_others_wrote_does_nothing_to_the_terminal(registry):
+    """Whoever administers a repository says what it is; who lists all of them may be root."""
+    said(registry, "repository", "set", "acme/app", "--description", "An \x1b]0;app\x07\u202e\nsecond line \u00e4")
+    shown = said(registry, "repository", "list")
+    assert r"An \x1b]0;app\x07\u202e\nsecond line" in shown and "\u00e4" in shown
+    assert all(line.isprintable() for line in shown.splitlines())
+
+
 def test_tokens_and_robots_print_their_secret_alone_and_once(registry):
     secrets = [said(registry, "token", "add", "bob", "--name", "ci", "--repositories", "bob/*", "--actions", "pull,push", "--expires", "90d")]
     (token,) = listed(registry, "token", "list", "bob")

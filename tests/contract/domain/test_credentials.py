@@ -179,6 +179,14 @@ async def test_a_token_counts_until_it_is_revoked_or_expires(process, other):
 
 
 @asynchronous
+async def test_actions_that_stand_many_times_are_kept_once(process):
+    """A list is as long as who gives it likes, and the column is not."""
+    await process.people("bob")
+    await process.tokens.add(ME, "bob", "ci", None, ",".join(["push", "pull"] * 100))
+    assert [token.actions for token in await process.tokens.list("bob")] == ["push,pull"]
+
+
+@asynchronous
 async def test_a_token_does_what_its_scope_and_its_holder_may(process):
     await process.people("bob")
     _, shown = await process.tokens.find(await process.tokens.add(ME, "bob", "ci", "bob/app-*", "push"))
