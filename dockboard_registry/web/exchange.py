@@ -243,6 +243,9 @@ class Exchange(HTTPMessageDelegate):
         fields["Docker-Distribution-Api-Version"] = "registry/2.0"
         fields["X-Request-Id"] = self.request.id
         fields["X-Content-Type-Options"] = "nosniff"
+        if self.request.version == "HTTP/1.0":
+            # Tornado closes and says so in HTTP/1.1 only; nginx sent its next request into the closing connection. It overrules this where keep-alive was asked for.
+            fields["Connection"] = "close"
         if response.status not in (204, 304):
             fields["Content-Length"] = str(response.length)
         return fields
