@@ -165,10 +165,11 @@ class Gate:
 
 
     def _is_local(self, request: Request) -> bool:
-        """From this machine, through no proxy, and by no web page from elsewhere."""
+        """From this machine, through no proxy (nginx speaks HTTP/1.0 and adds no header where nobody told it otherwise), and by no web page from elsewhere."""
         headers = request.headers
         names = headers.keys()
-        if not _PROXIED.isdisjoint(names) or "X-Forwarded-" in " ".join(names) or not _is_near(request.remote):
+        direct = request.version == "HTTP/1.1" and _PROXIED.isdisjoint(names) and "X-Forwarded-" not in " ".join(names)
+        if not direct or not _is_near(request.remote):
             return False
         host = headers.get("Host", "")
         return (_is_ours(host) or host == self.service) and ("Origin" not in names or headers["Origin"].partition("://")[2] == host)
@@ -180,8 +181,6 @@ def _is_ours(host: str) -> bool:
 
     A page of evil.example may let that name point to 127.0.0.1, and its browser then sends it along (DNS rebinding).
     """
-    if not host:
-        return True  # HTTP/1.0; a browser always sends one
     try:
         name = (urlsplit(f"//{host}").hostname or "") if _HOST.fullmatch(host) else ""
         return bool(name) and ("." not in name or name.endswith(_PRIVATE_NAMES) or bool(ip_address(name)))

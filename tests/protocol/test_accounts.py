@@ -392,7 +392,13 @@ def test_without_accounts_this_machine_may_do_everything_but_through_no_proxy(tm
         for name in ("X-Forwarded-For", "X-Forwarded-Whatever", "Forwarded", "Via", "X-Real-IP", "x-forwarded-host"):
             answer = client.get("/v2/app/manifests/v1", {name: "127.0.0.1"}).expect(403)
             assert answer.code() == "DENIED" and answer.headers["WWW-Authenticate"] is None
+        for headers in ({"Origin": "https://evil.example"}, {"Origin": "http://evil.example", "Host": "evil.example"}, {"Origin": "null"}):
+            client.request("POST", "/v2/app/blobs/uploads/", headers).expect(403)
+        client.request("POST", "/v2/app/blobs/uploads/", {"Origin": registry.url}).expect(202)
         client.get("/v2/app/manifests/v1", basic("nobody", "nothing")).expect(200)
+        with Nginx(tmp_path / "nginx", registry.address, told=False) as nginx, Client(nginx.address) as far:
+            far.request("POST", "/v2/app/blobs/uploads/").expect(403)
+            far.get("/v2/app/manifests/v1").expect(403)
         People(registry).add("ann")
         client.get("/v2/app/manifests/v1").expect(401)
         assert client.get("/v2/", basic("nobody", "nothing")).expect(401).code() == "UNAUTHORIZED"

@@ -35,16 +35,20 @@ http {{
         location / {{
             proxy_pass http://registry;
             proxy_next_upstream off;
-            proxy_http_version 1.1;
             proxy_request_buffering {buffering};
             {buffers}
+            {told}
+        }}
+    }}
+}}
+"""
+
+TOLD = """
+            proxy_http_version 1.1;
             proxy_set_header Host $http_host;
             proxy_set_header Connection "";
             proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
             proxy_set_header X-Forwarded-Proto $scheme;
-        }}
-    }}
-}}
 """
 
 
@@ -53,10 +57,10 @@ class Nginx:
 
     No client stays with one upstream. What an upstream fails to answer is answered 502 and counts for nothing later: nothing is
     sent twice, and none is left out, so that no failure is smoothed over. `buffering` lets it take in a whole body first, `cache` keep
-    answers as long as they say.
+    answers as long as they say. Without `told` it speaks to the upstreams as it does by itself.
     """
 
-    def __init__(self, root: Path, *upstreams: str, buffering: bool = False, cache: bool = False) -> None:
+    def __init__(self, root: Path, *upstreams: str, buffering: bool = False, cache: bool = False, told: bool = True) -> None:
         self.root = root
         self.port = free_port()
         self.address = f"127.0.0.1:{self.port}"
@@ -66,6 +70,7 @@ class Nginx:
         user = "user root;" if os.geteuid() == 0 else ""
         servers = "\n        ".join(f"server {upstream} max_fails=0;" for upstream in upstreams)
         values = {"root": root, "port": self.port, "servers": servers, "user": user, "buffering": "on" if buffering else "off"}
+        values["told"] = TOLD if told else ""
         values["cache"] = f"proxy_cache_path {root}/cache keys_zone=answers:1m;" if cache else ""
         values["buffers"] = "proxy_cache answers;" if cache else "proxy_buffering off;"
         (root / "nginx.conf").write_text(CONFIGURATION.format(**values))
