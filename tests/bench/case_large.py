@@ -11,7 +11,7 @@ from tests.bench.bench import MIB, Bench, Cost, connect, memory_disk
 from tests.bench.client import BadAnswer, Connection, pull
 from tests.bench.content import Blob, Reservoir
 from tests.bench.servers import Server
-from tests.bench.servers_other import Nginx
+from tests.bench.servers_other import Floor, Nginx
 
 SIZE = 500 * MIB
 REPOSITORY = "bench/large"
@@ -65,7 +65,7 @@ def uploads(bench: Bench) -> None:
     with bench.reservoir(SIZE) as source:
         place = memory_disk(8 * SIZE)
         if place:
-            _uploads(bench, source, place, "blob PUT, 500 MiB", push.streamed)
+            _uploads(bench, source, place, "blob PUT, 500 MiB", push.streamed, [*bench.names, Floor.name])
             _uploads(bench, source, place, "blob PUT, 500 MiB, chunked encoding", push.streamed_chunked)
             _uploads(bench, source, bench.directory, "blob PUT, 500 MiB, on disk", push.streamed)
         else:
@@ -74,7 +74,7 @@ def uploads(bench: Bench) -> None:
             _uploads(bench, source, bench.directory, "blob PUT, 500 MiB, chunked encoding", push.streamed_chunked)
 
 
-def _uploads(bench: Bench, source: Reservoir, place: Path, work: str, form: Form) -> None:
+def _uploads(bench: Bench, source: Reservoir, place: Path, work: str, form: Form, names: list[str] | None = None) -> None:
     def measure(server: Server) -> None:
         blob = source.blob()
         os.sync()
@@ -85,7 +85,7 @@ def _uploads(bench: Bench, source: Reservoir, place: Path, work: str, form: Form
         forget(server)
 
     bench.say(work)
-    with bench.servers(place) as servers:
+    with bench.servers(place, names) as servers:
         bench.interleave(servers, measure)
 
 

@@ -185,7 +185,7 @@ class Debian(Distribution):
 
 # What tests/bench compares; OursMySQL is compared with Ours only, and servers_other.py has those for a few measurements.
 ALL = {kind.name: kind for kind in (Ours, Distribution, Debian)}
-LABELS = {**{name: kind.label for name, kind in ALL.items()}, "nginx": "nginx"}
+LABELS = {**{name: kind.label for name, kind in ALL.items()}, "nginx": "nginx", "floor": "receive, hash, write"}
 
 
 def find_tool(name: str, package: str) -> str:

@@ -1,9 +1,10 @@
-"""Servers for single measurements: registries over TLS, and nginx, which sends plain files."""
+"""Servers for single measurements: registries over TLS, nginx, which sends plain files, and a program that only receives."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import sys
 from pathlib import Path
 
 from tests.bench.servers import WORKERS, Distribution, MissingTool, Ours, Server
@@ -86,4 +87,18 @@ class Nginx(Server):
         path.symlink_to(file)
 
 
-OTHERS = {kind.name: kind for kind in (OursTls, DistributionTls, Nginx)}
+class Floor(Server):
+    """No registry: what it takes to receive, hash and write, see floor.py."""
+
+    name = "floor"
+    label = "receive, hash, write"
+
+    def spawn(self) -> None:
+        self.data.mkdir(parents=True)
+        super().spawn()
+
+    def command(self) -> list[str]:
+        return [sys.executable, str(Path(__file__).with_name("floor.py")), str(self.port), str(self.data)]
+
+
+OTHERS = {kind.name: kind for kind in (OursTls, DistributionTls, Nginx, Floor)}
