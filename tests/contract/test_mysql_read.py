@@ -1,6 +1,7 @@
 """Reads in the event loop answer as PyMySQL answers, whatever the rows are, and leave to the threads what is not theirs."""
 
 import asyncio
+import time
 
 import pymysql
 import pytest
@@ -75,7 +76,7 @@ async def connected(reader: LoopReader) -> LoopReader:
 async def test_the_rows_are_those_of_pymysql(url):
     reader, session = await connected(reader_of(url)), MySQLSession(url)
     for sql, parameters in ASKED:
-        expected = session.read(lambda tx: tx.all(sql, *parameters))
+        expected = session.read(lambda tx: tx.all(sql, *parameters), time.monotonic())
         assert await reader.read(lambda tx: tx.all(sql, *parameters)) == expected
         assert await reader.read(lambda tx: tx.one(sql, *parameters)) == (expected[0] if expected else None)
     reader.close()
