@@ -15,7 +15,7 @@ _WORDS = {
     "invitation": "codes with which people make accounts themselves: add, list, revoke",
     "org": "organizations, which own a namespace: add, list, member, quota, delete",
     "team": "teams of organizations, which hold grants together: add, list, member, delete",
-    "repository": "who may see repositories, and what they are: set, default, list",
+    "repository": "who may see repositories, and what they are: set, default, list, rights",
     "grant": "rights on repositories, by name or pattern: add, remove, list",
     "token": "access tokens of users, for machines that act for them: add, list, revoke; and the key that signs logins: rotate-key",
     "robot": "robot accounts of organizations: add, rotate, list, enable, disable, delete",

@@ -30,6 +30,9 @@ def repository(group: Word) -> None:
     default.add_argument("namespace", metavar="NAMESPACE", help="name of a user or an organization, or library")
     _visibility_flags(default, required=True)
     json_flag(group.command("list", _list, "list all repositories"))
+    told = group.command("rights", _rights, "list who can do what with a repository, and by what")
+    told.add_argument("name", metavar="NAME", help="name of the repository")
+    json_flag(told)
 
 
 def _visibility_flags(parser: argparse.ArgumentParser, required: bool) -> None:
@@ -72,6 +75,10 @@ async def _default(people: Any, parsed: argparse.Namespace) -> None:
 
 async def _list(people: Any, parsed: argparse.Namespace) -> None:
     show(parsed, ("name", "visibility", "description", "created_at"), await pages(people.repository_settings.list))
+
+
+async def _rights(people: Any, parsed: argparse.Namespace) -> None:
+    show(parsed, ("holder", "right", "via"), await people.repository_settings.rights(parsed.name))
 
 
 async def _add_grant(people: Any, parsed: argparse.Namespace) -> None:

@@ -5,10 +5,11 @@ from typing import NamedTuple
 from ..db import Database, Row, Tx
 from ..errors import ChangeRefused, FieldInvalid, NameUnknown
 from ..names import LIBRARY, namespace_of, repository_name
-from . import access, audit, namespaces
+from . import access, audit, holders, namespaces
 from .access import PUBLIC, PULL, USER, Principal, decide
 from .audit import Actor
 from .changes import access_changed, require_accounts
+from .holders import Held
 
 MOST_DESCRIPTION = 4000
 # Rows that are read at a time where not all of them are shown.
@@ -71,6 +72,11 @@ class RepositorySettings:
                 audit.note(tx, actor, "repository.description", f"repository {name}")
 
         await self._db.write(change)
+
+    async def rights(self, name: str) -> list[Held]:
+        """Who can do what with the repository, as administrators see it. Raises NameUnknown."""
+        found = await self.get(name)
+        return await holders.of_repository(self._db, found.name, found.visibility, administrators=True)
 
     async def set_default(self, actor: Actor, namespace: str, visibility: str) -> None:
         """The visibility of repositories that are pushed to the namespace from now on. Raises AccountUnknown, FieldInvalid, ChangeRefused where there are no accounts."""

@@ -180,6 +180,9 @@ def test_repositories_are_private_or_public(registry):
     (found,) = listed(registry, "repository", "list")
     assert (found["name"], found["visibility"], found["description"]) == ("acme/app", "public", "An app")
     assert explained(registry, "bob", "pull", "acme/app") is True and explained(registry, "anonymous", "pull", "acme/app") is False
+    rights = {(held["holder"], held["right"]) for held in listed(registry, "repository", "rights", "acme/app")}
+    assert {("user:ann", "admin"), ("everyone", "read")} <= rights
+    assert "no repository of that name" in refused(registry, "repository", "rights", "acme/none")
     said(registry, "repository", "set", "acme/app", "--private")
     said(registry, "repository", "default", "library", "--private")
     assert "nothing to change" in refused(registry, "repository", "set", "acme/app")
