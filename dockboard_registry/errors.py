@@ -123,6 +123,11 @@ class ChangeRefused(RegistryError):
     next = "change what it depends on first"
 
 
+class RightsChanged(RegistryError):
+    code, status, message = "DENIED", 403, "the rights that this was asked with have changed meanwhile"
+    next = "send it again"
+
+
 class FieldInvalid(RegistryError):
     code, status, message = "UNSUPPORTED", 400, "a value is not valid"
     next = "use 2 to 64 lower-case letters and digits, with single . _ - between them"

@@ -130,7 +130,7 @@ class AccessTokens:
         secret = make_secret(USER_PREFIX)
 
         def change(tx: Tx) -> None:
-            access_changed(tx)
+            access_changed(tx, actor)
             holder = accounts.find(tx, user)
             tx.run(_GONE, USER, holder.id, name, now())
             if not _insert(tx, USER, holder.id, name, secret, given_patterns, given_actions, expires_at):
@@ -148,7 +148,7 @@ class AccessTokens:
         """From the next request on it counts no more. Raises AccountUnknown."""
 
         def change(tx: Tx) -> None:
-            access_changed(tx)
+            access_changed(tx, actor)
             if not tx.run(_REVOKE, now(), USER, accounts.find(tx, user).id, name):
                 raise AccountUnknown(f"{user} has no token {name} that still counts")
             audit.note(tx, actor, "token.revoke", f"user {user}", token=name)
@@ -184,6 +184,12 @@ def _shown(row: Row) -> tuple[int, Shown | None]:
     value, id, kind, holder_id, _, given_patterns, given_actions, expires_at, last_used_at, revoked_at = row
     token = Shown(id, kind, holder_id, scope(given_patterns, given_actions), last_used_at, expires_at)
     return value, None if revoked_at is not None or token.expired else token
+
+
+def counts(tx: Tx, id: int) -> bool:
+    """Whether the token is one that counts, as this transaction sees it."""
+    row = tx.one(_BY_ID, id)
+    return row is not None and _shown(row)[1] is not None
 
 
 def of_holder(tx: Tx, kind: str, id: int) -> list[Token]:

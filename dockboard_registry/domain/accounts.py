@@ -12,7 +12,7 @@ from ..names import namespace_name
 from . import audit, namespaces, passwords, throttle
 from .access import ACTIVE, DISABLED, OWNER, USER
 from .audit import Actor
-from .changes import access_changed
+from .changes import access_changed, require_standing
 from .passwords import Passwords
 from .repositories import new_id
 
@@ -106,7 +106,7 @@ class Accounts:
         await self._db.write(lambda tx: self._add(tx, actor, name, stored, profile, administrator, adopt))
 
     def _add(self, tx: Tx, actor: Actor, name: str, stored: str | None, profile: Profile, administrator: bool, adopt: bool) -> None:
-        access_changed(tx)
+        access_changed(tx, actor)
         insert(tx, name, stored, profile, administrator, adopt, self._quarantine)
         audit.note(tx, actor, "user.add", f"user {name}", administrator=administrator)
 
@@ -140,7 +140,7 @@ class Accounts:
         avatar = given.pop("avatar_hash", None)
 
         def change(tx: Tx) -> None:
-            access_changed(tx)
+            access_changed(tx, actor)
             person = find(tx, name)
             if administrator is not None:
                 _set_administrator(tx, actor, person, administrator)
@@ -157,7 +157,7 @@ class Accounts:
         stored = await self._hash(password, name, person.email)
 
         def change(tx: Tx) -> None:
-            access_changed(tx)
+            access_changed(tx, actor)
             replace_password(tx, find(tx, name), stored)
             audit.note(tx, actor, "user.password", f"user {name}")
 
@@ -168,6 +168,7 @@ class Accounts:
         new = profile.checked()
 
         def change(tx: Tx) -> None:
+            require_standing(tx, actor)
             _set_profile(tx, actor, find(tx, name), new)
 
         await self._db.write(change)
@@ -176,6 +177,7 @@ class Accounts:
         """Forget wrong passwords, so that the account can be logged in to from everywhere. Raises AccountUnknown."""
 
         def change(tx: Tx) -> None:
+            require_standing(tx, actor)
             throttle.forget(tx, find(tx, name).id, name)
             audit.note(tx, actor, "user.unlock", f"user {name}")
 
@@ -188,7 +190,7 @@ class Accounts:
         """
 
         def change(tx: Tx) -> None:
-            access_changed(tx)
+            access_changed(tx, actor)
             person = find(tx, name)
             _require_another_administrator(tx, person)
             if owned := tx.one(_LAST_OWNED, person.id, OWNER):

@@ -3,6 +3,7 @@
 import json
 import secrets
 import time
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ..db import Database, Tx, now
@@ -19,10 +20,14 @@ NEWEST = (1 << 63) - 1
 
 
 class Actor(NamedTuple):
-    """Who makes a change: a principal in words (user bob), and the address that the request came from."""
+    """Who makes a change: a principal in words (user bob), and the address that the request came from.
+
+    standing: by what right, where that was asked before the change (see changes.py); None: by that of the machine, or of a secret.
+    """
 
     name: str
     address: str
+    standing: Callable[[Tx, int], None] | None = None
 
 
 class Event(NamedTuple):

@@ -5,8 +5,13 @@ request at every worker and node. As all these transactions change one row, and 
 all that the others did; so what they decide needs no further locks.
 """
 
+from typing import TYPE_CHECKING
+
 from ..db import Tx
 from ..errors import ChangeRefused
+
+if TYPE_CHECKING:  # a start is quicker without
+    from .audit import Actor
 
 # The part of a statement that reads the counter; 0: there has never been an account.
 VALUE = "COALESCE((SELECT value FROM generations WHERE name = 'access'), 0)"
@@ -14,10 +19,20 @@ _ALONE = f"SELECT {VALUE}"
 _ADD = "UPDATE generations SET value = value + 1 WHERE name = 'access'"
 
 
-def access_changed(tx: Tx) -> None:
-    """Add one to the counter, and wait for every other transaction that has done so."""
+def access_changed(tx: Tx, actor: "Actor | None" = None) -> None:
+    """Add one to the counter, and wait for every other transaction that has done so. actor: who must still have the right to make the change.
+
+    Raises RightsChanged.
+    """
     if not tx.run(_ADD) and not tx.insert("INSERT INTO generations (name, value) VALUES ('access', 1)"):
         tx.run(_ADD)
+    require_standing(tx, actor, 1)
+
+
+def require_standing(tx: Tx, actor: "Actor | None", added: int = 0) -> None:
+    """Raise RightsChanged where the actor may have lost the right to this change since it was asked for. added: to the counter, by this transaction."""
+    if actor is not None and actor.standing is not None:
+        actor.standing(tx, value(tx) - added)
 
 
 def require_accounts(tx: Tx) -> None:

@@ -45,7 +45,7 @@ class Grants:
             raise FieldInvalid("the right is not one of read, write and admin", "say read, write or admin")
 
         def change(tx: Tx) -> None:
-            access_changed(tx)
+            access_changed(tx, actor)
             kind, id = find_holder(tx, holder)
             namespaces.require_held(tx, parsed.namespace)
             tx.run(_REMOVE, kind, id, *same)
@@ -61,7 +61,7 @@ class Grants:
         """Raises FieldInvalid, AccountUnknown."""
 
         def change(tx: Tx) -> None:
-            access_changed(tx)
+            access_changed(tx, actor)
             if not tx.run(_REMOVE, *find_holder(tx, holder), *_spellings(pattern)):
                 raise AccountUnknown(f"{holder} has no grant on {pattern}")
             audit.note(tx, actor, "grant.remove", f"repository {pattern}", to=holder)

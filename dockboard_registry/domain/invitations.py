@@ -80,7 +80,7 @@ class Invitations:
             raise FieldInvalid("the invitation would expire at once, or after more than a year", "say a time such as 7d")
 
         def change(tx: Tx) -> None:
-            access_changed(tx)
+            access_changed(tx, actor)
             require_accounts(tx)
             joined = organizations.find(tx, organization).id if organization else None
             tx.run("DELETE FROM invitations WHERE expires_at < ?", at - _SHOWN_MS)
@@ -101,7 +101,7 @@ class Invitations:
         """Raises AccountUnknown where there is no such open invitation."""
 
         def change(tx: Tx) -> None:
-            access_changed(tx)
+            access_changed(tx, actor)
             if not tx.run("DELETE FROM invitations WHERE id = ? AND used_at IS NULL", id):
                 raise AccountUnknown(f"there is no open invitation {id}")
             audit.note(tx, actor, "invitation.revoke", f"invitation {id}")

@@ -34,7 +34,7 @@ class OneTimeTokens:
         secret = secrets.token_urlsafe(32)
 
         def change(tx: Tx) -> None:
-            access_changed(tx)
+            access_changed(tx, actor)
             person = accounts.find(tx, user)
             if person.state == DISABLED:
                 raise ChangeRefused(f"{user} is disabled", "enable the account first")

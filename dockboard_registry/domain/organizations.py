@@ -45,7 +45,7 @@ class Organizations:
         namespace_name(name)
 
         def change(tx: Tx) -> None:
-            access_changed(tx)
+            access_changed(tx, actor)
             person = accounts.find(tx, owner)
             made = new_id()
             namespaces.claim(tx, name, "organization", made, self._quarantine, adopt)
@@ -89,7 +89,7 @@ class Organizations:
         role_name(role)
 
         def change(tx: Tx) -> None:
-            access_changed(tx)
+            access_changed(tx, actor)
             organization, person = find(tx, name), accounts.find(tx, user)
             if role != OWNER:
                 _require_another_owner(tx, organization, person)
@@ -106,7 +106,7 @@ class Organizations:
         """
 
         def change(tx: Tx) -> None:
-            access_changed(tx)
+            access_changed(tx, actor)
             organization, person = find(tx, name), accounts.find(tx, user)
             require_member(tx, organization, person)
             _require_another_owner(tx, organization, person)
@@ -123,7 +123,7 @@ class Organizations:
         """The organization with its teams, robot accounts and all grants in its namespace; repositories stay. Raises AccountUnknown."""
 
         def change(tx: Tx) -> None:
-            access_changed(tx)
+            access_changed(tx, actor)
             organization = find(tx, name)
             for statement in _OF_AN_ORGANIZATION:
                 tx.run(statement, organization.id)

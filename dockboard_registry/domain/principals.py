@@ -78,6 +78,10 @@ class Principals:
         kind, id = await self._db.scan(lambda tx: grants.find_holder(tx, holder))
         return (await self._db.scan(lambda tx: self._read(tx, kind, id)))[1]
 
+    def fresh(self, tx: Tx, kind: str, id: int) -> Known | None:
+        """The user or robot as this transaction sees them."""
+        return self._read(tx, kind, id)[1]
+
     def _read(self, tx: Tx, kind: str, id: int) -> tuple[int, Known | None]:
         found = _user(tx, id) if kind == USER else _robot(tx, id)
         return value(tx), found and found._replace(principal=found.principal._replace(everyone=self._everyone))

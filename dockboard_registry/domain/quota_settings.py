@@ -39,7 +39,7 @@ class QuotaSettings:
             raise FieldInvalid("the quota is not a number that can be kept", f"give a number from 0 to {MOST}, or none for no limit")
 
         def change(tx: Tx) -> None:
-            access_changed(tx)
+            access_changed(tx, actor)
             kind_found = _require_holder(tx, kind, name)
             own = dict(zip(("repositories", "bytes"), tx.one(_OWN, name) or (None, None))) | most
             if not tx.run(_SET, *own.values(), name) and not tx.insert(quotas.INSERT, name, *own.values()):

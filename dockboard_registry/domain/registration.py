@@ -96,7 +96,7 @@ class Registrations:
         """From now on the account counts. Raises AccountUnknown where none of that name waits."""
 
         def change(tx: Tx) -> None:
-            access_changed(tx)
+            access_changed(tx, actor)
             person = _waiting(tx, name)
             tx.run("UPDATE users SET state = ? WHERE id = ?", ACTIVE, person.id)
             audit.note(tx, actor, "user.approve", f"user {name}")
@@ -107,7 +107,7 @@ class Registrations:
         """Delete the account; its name is free at once. Raises AccountUnknown where none of that name waits."""
 
         def change(tx: Tx) -> None:
-            access_changed(tx)
+            access_changed(tx, actor)
             accounts.remove(tx, _waiting(tx, name))
             namespaces.drop(tx, name)
             audit.note(tx, actor, "user.reject", f"user {name}")

@@ -8,7 +8,7 @@ from ..names import LIBRARY, namespace_of, repository_name
 from . import access, audit, holders, namespaces
 from .access import PUBLIC, PULL, USER, Principal, decide
 from .audit import Actor
-from .changes import access_changed, require_accounts
+from .changes import access_changed, require_accounts, require_standing
 from .holders import Held
 
 MOST_DESCRIPTION = 4000
@@ -60,8 +60,10 @@ class RepositorySettings:
         repository_name(name)
 
         def change(tx: Tx) -> None:
-            if visibility is not None:
-                access_changed(tx)
+            if visibility is None:
+                require_standing(tx, actor)
+            else:
+                access_changed(tx, actor)
                 require_accounts(tx)
                 if visibility != PUBLIC:
                     _require_holder(tx, name)
@@ -83,7 +85,7 @@ class RepositorySettings:
         namespaces.visibility(visibility)
 
         def change(tx: Tx) -> None:
-            access_changed(tx)
+            access_changed(tx, actor)
             require_accounts(tx)
             namespaces.set_default(tx, namespace, visibility)
             audit.note(tx, actor, "namespace.default", f"namespace {namespace}", visibility=visibility)

@@ -42,7 +42,7 @@ class Robots:
         secret = access_tokens.make_secret(access_tokens.ROBOT_PREFIX)
 
         def change(tx: Tx) -> None:
-            access_changed(tx)
+            access_changed(tx, actor)
             holder, made = organizations.find(tx, organization), new_id()
             if not tx.insert(
                 "INSERT INTO robots (id, organization_id, name, state, credential_generation, created_at) VALUES (?, ?, ?, ?, 0, ?)",
@@ -60,7 +60,7 @@ class Robots:
         secret = access_tokens.make_secret(access_tokens.ROBOT_PREFIX)
 
         def change(tx: Tx) -> None:
-            access_changed(tx)
+            access_changed(tx, actor)
             robot = find(tx, name)
             access_tokens.shorten(tx, ROBOT, robot.id, now() + int(overlap * 1000))
             access_tokens.store_robot_secret(tx, robot.id, secret, expires_at)
@@ -86,7 +86,7 @@ class Robots:
         """Raises AccountUnknown."""
 
         def change(tx: Tx) -> None:
-            access_changed(tx)
+            access_changed(tx, actor)
             state = ACTIVE if active else DISABLED
             tx.run("UPDATE robots SET state = ?, credential_generation = credential_generation + 1 WHERE id = ?", state, find(tx, name).id)
             audit.note(tx, actor, "robot.enable" if active else "robot.disable", f"robot {name}")
@@ -97,7 +97,7 @@ class Robots:
         """The robot with its grants and secrets. Raises AccountUnknown."""
 
         def change(tx: Tx) -> None:
-            access_changed(tx)
+            access_changed(tx, actor)
             robot = find(tx, name)
             tx.run("DELETE FROM grants WHERE holder_kind = 'robot' AND holder_id = ?", robot.id)
             tx.run("DELETE FROM access_tokens WHERE holder_kind = 'robot' AND holder_id = ?", robot.id)

@@ -43,7 +43,7 @@ class SigningKeys:
         def change(tx: Tx) -> None:
             if not value(tx):
                 raise ChangeRefused("there are no accounts yet, so nothing is signed", "add a user first")
-            access_changed(tx)
+            access_changed(tx, actor)
             _rotate(tx, actor)
 
         await self._db.write(change)

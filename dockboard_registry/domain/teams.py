@@ -36,7 +36,7 @@ class Teams:
         account_name(name)
 
         def change(tx: Tx) -> None:
-            access_changed(tx)
+            access_changed(tx, actor)
             holder = organizations.find(tx, organization)
             if not tx.insert("INSERT INTO teams (id, organization_id, name, created_at) VALUES (?, ?, ?, ?)", new_id(), holder.id, name, now()):
                 raise ChangeRefused(f"organization {organization} has a team {name} already", "choose another name")
@@ -73,7 +73,7 @@ class Teams:
         """Raises AccountUnknown: a team consists of members of its organization."""
 
         def change(tx: Tx) -> None:
-            access_changed(tx)
+            access_changed(tx, actor)
             team, person = find(tx, f"{organization}/{name}"), accounts.find(tx, user)
             organizations.require_member(tx, organizations.find(tx, organization), person)
             tx.insert("INSERT INTO team_members (team_id, user_id) VALUES (?, ?)", team.id, person.id)
@@ -85,7 +85,7 @@ class Teams:
         """Raises AccountUnknown."""
 
         def change(tx: Tx) -> None:
-            access_changed(tx)
+            access_changed(tx, actor)
             team, person = find(tx, f"{organization}/{name}"), accounts.find(tx, user)
             if not tx.run("DELETE FROM team_members WHERE team_id = ? AND user_id = ?", team.id, person.id):
                 raise AccountUnknown(f"{user} is not in team {team}")
@@ -97,7 +97,7 @@ class Teams:
         """The team with its grants. Raises AccountUnknown."""
 
         def change(tx: Tx) -> None:
-            access_changed(tx)
+            access_changed(tx, actor)
             team = find(tx, f"{organization}/{name}")
             tx.run("DELETE FROM grants WHERE holder_kind = 'team' AND holder_id = ?", team.id)
             tx.run("DELETE FROM team_members WHERE team_id = ?", team.id)

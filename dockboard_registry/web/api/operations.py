@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 from ...domain.access import Principal
 from ...domain.audit import Actor
+from ...domain.standing import Standing
 from ...durations import DURATION_GRAMMAR
 from ...names import ACCOUNT_GRAMMAR, LONGEST_ACCOUNT, NAME_LIMIT, REPOSITORY_GRAMMAR, SHORTEST_ACCOUNT
 from ..messages import Request
@@ -41,6 +42,7 @@ class Call:
         self.services, self.request, self.operation = services, request, operation
         self.path, self.query, self.body = path, {}, {}
         self.principal: Principal = Principal()
+        self.standing: Standing | None = None
 
     @property
     def people(self) -> Any:
@@ -48,8 +50,8 @@ class Call:
 
     @property
     def actor(self) -> Actor:
-        """Who the audit says it was."""
-        return Actor(str(self.principal), self.request.remote)
+        """Who the audit says it was, and by what right."""
+        return Actor(str(self.principal), self.request.remote, self.standing)
 
 
 class Answer(NamedTuple):

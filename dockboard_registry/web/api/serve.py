@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from ...domain import documents
-from ...domain.access import Principal
 from ...domain.access_tokens import is_secret
+from ...domain.signed_tokens import Holder, Subject
+from ...domain.standing import Standing
 from ...errors import BadRequest, Denied, FieldInvalid, ManifestInvalid, MediaUnsupported, NotFound, RegistryError, Unauthorized, Unsupported
 from ...kinds import is_loopback
 from ..messages import Request, Response
@@ -28,7 +29,8 @@ async def answer(services, request: Request) -> Response:
         _refuse_other_sites(request)
         call = Call(services, request, operation, path)
         if operation.permission.check is not None:
-            call.principal = await principal(services, request)
+            call.standing = await standing(services, request)
+            call.principal = call.standing.holder.principal
             _refuse_foreign_names(call)
             await operation.permission.check(call)
         await _read(call)
@@ -82,13 +84,13 @@ def _refuse_other_sites(request: Request) -> None:
         raise Denied("a page of another site made the browser send this", "send it from a page of this registry, or from a program")
 
 
-async def principal(services, request: Request) -> Principal:
-    """Who asks. Raises Unauthorized, TooManyRequests."""
+async def standing(services, request: Request) -> Standing:
+    """Who asks, and when that was found out. Raises Unauthorized, TooManyRequests."""
     shown = request.headers.get("Authorization")
     while True:
         value = await services.principals.value()
         if shown is None or value == 0:
-            return services.gate.anonymous(request, value).principal
+            return Standing(services.principals, Holder(services.gate.anonymous(request, value).principal, Subject()), value)
         try:
             holder = await _holder(services.credentials, shown, request.remote, value)
         except Unauthorized as error:
@@ -96,7 +98,7 @@ async def principal(services, request: Request) -> Principal:
             raise
         # None: a password was checked just now, which took its time, and much may have changed meanwhile.
         if holder is not None:
-            return holder.principal
+            return Standing(services.principals, holder, value)
 
 
 async def _holder(credentials, shown: str, address: str, value: int):

@@ -36,7 +36,8 @@ async def _add(call: Call) -> Answer:
     await accounts.add(call.actor, name, body.get("password"), profile, body.get("administrator", False), adopt=True)
     content = shown(await accounts.get(name))
     if "password" not in body:
-        content["token"] = await call.people.one_time.make(call.actor, name, INVITE)
+        # By the same right as the account itself, which may just have been the first one.
+        content["token"] = await call.people.one_time.make(call.actor._replace(standing=None), name, INVITE)
     return created(content, "users", name)
 
 
