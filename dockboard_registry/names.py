@@ -29,6 +29,11 @@ RESERVED = frozenset(
     " library me metrics nobody organization organizations public readyz registry repositories robot robots root search settings"
     " setup static system team teams token tokens ui user users v1 v2".split()
 )
+# What strangers would take for the people who run the registry: only these give such names to somebody.
+OFFICIAL = frozenset(
+    "abuse admin admins administrators dockboard host hostmaster info mail mod moderator moderators noc noreply no-reply official operator operators"
+    " owner owners postmaster security staff superuser support sysadmin sysop verified webmaster".split()
+)
 
 
 def repository_name(text: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from ..db import Database, Tx, now
-from ..errors import AccountUnknown, FieldInvalid
+from ..errors import AccountUnknown, ChangeRefused, FieldInvalid
 from ..names import LIBRARY
 from . import accounts, audit, namespaces, patterns, robots, teams
 from .access import RIGHTS, ROBOT, USER, Grant
@@ -13,6 +13,9 @@ from .changes import access_changed
 from .repositories import new_id
 
 TEAM = "team"
+# Of one holder in one namespace. All are read whenever the holder's rights are, and the holder is not asked before somebody gives one.
+MOST = 1000
+_COUNT = "SELECT COUNT(*) FROM grants WHERE namespace = ? AND holder_kind = ? AND holder_id = ?"
 _NEXT = "write user:NAME, team:ORGANIZATION/TEAM or robot:ORGANIZATION/NAME"
 _LIST = (
     "SELECT grants.pattern, grants.permission, grants.holder_kind, COALESCE(users.name, organizations.name),"
@@ -39,7 +42,7 @@ class Grants:
         self._db = db
 
     async def add(self, actor: Actor, pattern: str, holder: str, right: str) -> None:
-        """Give the right; another one on the same pattern is replaced. Raises FieldInvalid, AccountUnknown."""
+        """Give the right; another one on the same pattern is replaced. Raises FieldInvalid, AccountUnknown, ChangeRefused for too many."""
         parsed, same = patterns.parse(pattern), _spellings(pattern)
         if right not in RIGHTS:
             raise FieldInvalid("the right is not one of read, write and admin", "say read, write or admin")
@@ -49,6 +52,8 @@ class Grants:
             kind, id = find_holder(tx, holder)
             namespaces.require_held(tx, parsed.namespace)
             tx.run(_REMOVE, kind, id, *same)
+            if tx.one(_COUNT, parsed.namespace, kind, id)[0] >= MOST:
+                raise ChangeRefused(f"{holder} has {MOST} grants in the namespace {parsed.namespace} already", "use fewer, with wildcards")
             tx.run(
                 "INSERT INTO grants (id, holder_kind, holder_id, pattern, namespace, permission, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
                 *(new_id(), kind, id, pattern, parsed.namespace, right, now()),
@@ -62,7 +67,7 @@ class Grants:
 
         def change(tx: Tx) -> None:
             access_changed(tx, actor)
-            if not tx.run(_REMOVE, *find_holder(tx, holder), *_spellings(pattern)):
+            if not _remove(tx, pattern, holder):
                 raise AccountUnknown(f"{holder} has no grant on {pattern}")
             audit.note(tx, actor, "grant.remove", f"repository {pattern}", to=holder)
 
@@ -71,6 +76,15 @@ class Grants:
     async def list(self, namespace: str = "") -> list[Given]:
         """All grants, or those in one namespace."""
         return await self._db.scan(lambda tx: in_namespace(tx, namespace))
+
+
+def _remove(tx: Tx, pattern: str, holder: str) -> int:
+    """How many grants that was. Whoever is not there has none, like everybody else: nothing tells them apart."""
+    try:
+        kind, id = find_holder(tx, holder)
+    except AccountUnknown:
+        return 0
+    return tx.run(_REMOVE, kind, id, *_spellings(pattern))
 
 
 _REMOVE = "DELETE FROM grants WHERE holder_kind = ? AND holder_id = ? AND pattern IN (?, ?)"

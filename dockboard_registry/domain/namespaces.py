@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ..db import Tx, now
 from ..errors import AccountUnknown, ChangeRefused, FieldInvalid
-from ..names import LIBRARY
+from ..names import LIBRARY, OFFICIAL
 from .access import PRIVATE, PUBLIC
 
 VISIBILITIES = (PUBLIC, PRIVATE)
@@ -44,10 +44,12 @@ def require_held(tx: Tx, name: str) -> None:
 
 
 def claim(tx: Tx, name: str, kind: str, holder_id: int, quarantine: float, adopt: bool = False) -> None:
-    """Make the name the holder's; quarantine in seconds. adopt: together with what is stored under it. Raises ChangeRefused.
+    """Make the name the holder's; quarantine in seconds. adopt: together with what is stored under it, and any name: administrators do so. Raises ChangeRefused.
 
     The caller's transaction began with access_changed.
     """
+    if not adopt and name in OFFICIAL:
+        raise ChangeRefused(f"the name {name} is for those who run the registry", "choose another name")
     found = find(tx, name)
     if found is not None and found.released_at is None:
         raise ChangeRefused(f"the name {name} is taken", "choose another name")
@@ -63,8 +65,9 @@ def claim(tx: Tx, name: str, kind: str, holder_id: int, quarantine: float, adopt
 
 
 def drop(tx: Tx, name: str) -> None:
-    """Free the name at once: nobody ever used it."""
+    """Free the name at once, and end what others were given there: its holder never used it."""
     tx.run("DELETE FROM namespaces WHERE name = ?", name)
+    tx.run("DELETE FROM grants WHERE namespace = ?", name)
 
 
 def release(tx: Tx, name: str) -> None:

@@ -12,8 +12,8 @@ from .audit import Actor
 from .one_time import INVITE, RESET, OneTimeTokens
 from .throttle import Throttle, network_of
 
-# In an hour: what one network may ask for, and what is asked for under one name or address.
-FROM_NETWORK, FOR_ACCOUNT, SECONDS = 10, 3, 3600
+# In an hour: what one network may ask for, what is asked for under one name or address, and mails to one address, which anybody may have given.
+FROM_NETWORK, FOR_ACCOUNT, TO_ADDRESS, SECONDS = 10, 3, 10, 3600
 # Mails that wait to be sent by this process; and accounts with one address that are told of in one go.
 _QUEUE, _MOST_ACCOUNTS = 100, 5
 _LONGEST = 254
@@ -61,7 +61,7 @@ class PasswordResets:
         if not 0 < len(who) <= _LONGEST:
             raise FieldInvalid("this is neither a name nor an e-mail address", "give the one that the account has")
         await self._throttle.spend(f"reset {network_of(address)}", FROM_NETWORK, SECONDS)
-        await self._throttle.spend(f"reset {hashlib.sha256(who.lower().encode('utf-8', 'replace')).hexdigest()}", FOR_ACCOUNT, SECONDS)
+        await self._throttle.spend(f"reset {_hashed(who)}", FOR_ACCOUNT, SECONDS)
         if len(self._background) >= _QUEUE:
             raise TooManyRequests("too many mails wait to be sent", headers={"Retry-After": "60"})
         work = asyncio.ensure_future(self._answer(Actor("mail", address), who))
@@ -77,6 +77,7 @@ class PasswordResets:
         """What goes wrong here nobody is told: the mailer has written down why, and the one who waits asks again."""
         try:
             for name, email in await self._db.scan(lambda tx: _found(tx, who)):
+                await self._throttle.spend(f"mail {_hashed(email)}", TO_ADDRESS, SECONDS)
                 await self._mail(actor, name, email, RESET)
         except (RegistryError, DatabaseBusy, DatabaseFull, DatabaseFailed):
             return
@@ -96,6 +97,10 @@ class PasswordResets:
         how = f"Send it, and the password, to {self._external_url}{_PATH}"
         text = _TEXT.format(name=name, why=_WHY[purpose].format(place=place), token=token, how=how, otherwise=_OTHERWISE[purpose])
         await self._mailer.send(email, "Your password for the registry", text)
+
+
+def _hashed(who: str) -> str:
+    return hashlib.sha256(who.lower().encode("utf-8", "replace")).hexdigest()
 
 
 def _found(tx: Tx, who: str) -> list[tuple[str, str]]:

@@ -38,6 +38,9 @@ async def _get(call: Call) -> Answer:
 
 
 async def _change(call: Call) -> Answer:
+    """Tokens for another password are sent to the e-mail address: to change it is to have the password, which no access token is."""
+    if "email" in call.body and call.standing.holder.subject.token_id is not None:
+        raise Denied("an access token does not change the e-mail address, to which tokens for a password are sent", "log in with the password")
     await call.people.accounts.change(call.actor, call.principal.name, call.body)
     return Answer(200, shown(await call.people.accounts.get(call.principal.name)))
 

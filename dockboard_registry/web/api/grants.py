@@ -55,6 +55,6 @@ _ONE = "/grants/{pattern}/{holder}"
 OPERATIONS = (
     Operation("GET", "/grants", "listGrants", "List all grants; keys are `PATTERN HOLDER`", ADMINISTRATOR, _list, answer=paged(_GRANT), query=PAGE),
     Operation("GET", "/namespaces/{namespace}/grants", "listNamespaceGrants", "List grants", NAMESPACE_OWNER, _list_namespace, answer=paged(_GRANT), query=PAGE),
-    Operation("PUT", _ONE, "setGrant", "Give a right; another one on the same pattern is replaced", PATTERN_ADMIN, _put, 204, body=_WANTED),
+    Operation("PUT", _ONE, "setGrant", "Give a right; another one on the same pattern is replaced", PATTERN_ADMIN, _put, 204, body=_WANTED, conflicts=True),
     Operation("DELETE", _ONE, "removeGrant", "Take a right back", PATTERN_ADMIN, _delete, 204),
 )

@@ -5,7 +5,7 @@ from typing import Any
 from ...domain import access
 from ...domain.access import ADMIN, PULL, REGISTRY
 from ...domain.organizations import ROLES, Member, Organization
-from ...errors import Denied
+from ...errors import ChangeRefused, Denied
 from .kinds import Choice, Record
 from .operations import MOMENT, NAME, PAGE, Answer, Call, Operation, created, paged
 from .pages import after, cut, page, size
@@ -52,7 +52,13 @@ async def _add(call: Call) -> Answer:
         require(call, ADMIN, access.namespace(call.principal.name))
         if call.principal.kind != access.USER or owner != call.principal.name:
             raise Denied("who makes an organization is its owner", "leave out the owner, or name yourself")
-    await call.people.organizations.add(call.actor, name, owner, adopt=administrator)
+    try:
+        await call.people.organizations.add(call.actor, name, owner, adopt=administrator)
+    except ChangeRefused:
+        if administrator:
+            raise
+        # Taken, given up lately, or repositories lie there that they may not see: no more than that they can't have it.
+        raise ChangeRefused(f"the name {name} is not free", "choose another name") from None
     return created(_shown(await call.people.organizations.get(name)), "organizations", name)
 
 

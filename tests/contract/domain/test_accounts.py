@@ -4,6 +4,7 @@ import pytest
 
 from dockboard_registry.domain import access
 from dockboard_registry.domain.accounts import Accounts, Profile
+from dockboard_registry.domain.grants import MOST
 from dockboard_registry.domain.organizations import Organizations
 from dockboard_registry.errors import AccountUnknown, ChangeRefused, FieldInvalid, NameUnknown
 from dockboard_registry.names import RESERVED
@@ -410,3 +411,21 @@ async def test_what_people_ask_about_is_found_by_its_words(process):
     for who, kind in (("nobody", AccountUnknown), ("robot:acme", FieldInvalid), ("", AccountUnknown), ("alien:bob", FieldInvalid)):
         with pytest.raises(kind):
             await process.principals.named(who)
+
+
+@asynchronous
+async def test_nobody_is_given_more_grants_than_their_rights_are_quickly_read_with(process):
+    await process.people("bob", "eve")
+    await process.grants.add(OPERATOR, "eve/app", "user:bob", "read")
+    row = "INSERT INTO grants (id, holder_kind, holder_id, pattern, namespace, permission, created_at) SELECT ?, holder_kind, holder_id, ?, namespace, permission, 1 FROM grants"
+
+    def fill(tx) -> None:
+        for number in range(1, MOST):
+            tx.run(f"{row} WHERE pattern = 'eve/app'", number, f"eve/app{number}")
+
+    await process.db.write(fill)
+    with pytest.raises(ChangeRefused, match="1000 grants"):
+        await process.grants.add(OPERATOR, "eve/more", "user:bob", "read")
+    await process.grants.add(OPERATOR, "eve/app", "user:bob", "write")
+    await process.grants.add(OPERATOR, "bob/app", "user:bob", "read")
+    await process.grants.add(OPERATOR, "eve/more", "user:eve", "read")
