@@ -88,7 +88,7 @@ class Invitations:
                 "INSERT INTO invitations (id, digest, email, organization_id, role, made_by, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 *(made, digest(code), email, joined, role if joined else None, actor.name[:160], at, until),
             )
-            audit.note(tx, actor, "invitation.add", f"invitation {made}", email=email, organization=organization, expires_at=until)
+            audit.note(tx, actor, "invitation.add", f"invitation {made}", email=email, organization=organization, role=role if joined else None, expires_at=until)
 
         await self._db.write(change)
         return Made(made, code)

@@ -252,7 +252,7 @@ def test_users_make_organizations_where_the_setting_says_so(tmp_path):
             bob.call("POST", "/organizations", {"name": "mine"}).expect(201)
             assert bob.call("GET", "/account").json()["organizations"] == [{"organization": "mine", "role": "owner"}]
             # What others pushed is not had by taking its name.
-            assert "repositories" in bob.call("POST", "/organizations", {"name": "wild"}).expect(409).json()["errors"][0]["message"]
+            assert "not free" in bob.call("POST", "/organizations", {"name": "wild"}).expect(409).json()["errors"][0]["message"]
 
 
 @pytest.mark.edge

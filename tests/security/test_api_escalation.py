@@ -94,6 +94,18 @@ def test_taking_back_what_was_never_given_tells_nothing_about_who_there_is(eve):
         assert answer(there) == answer(missing)
 
 
+def test_explanations_tell_only_administrators_who_administers_and_who_is_disabled(registry, ann, eve, anyone):
+    People(registry).add("dis")
+    ann.call("PATCH", "/users/dis", {"state": "disabled"}).expect(200)
+    anyone.call("POST", "/registrations", {"name": "pen", "password": LONG}, network(3)).expect(201)
+
+    def explained(client: Api, who: str) -> bytes:
+        return client.call("GET", f"/explain?who={who}&action=delete&repository=eve/app").expect(200).body.replace(who.encode(), b"WHO")
+
+    assert len({explained(eve, who) for who in ("ann", "bob", "dis", "pen")}) == 1
+    assert len({explained(ann, who) for who in ("ann", "bob", "dis", "pen")}) == 4
+
+
 def test_nobody_makes_themselves_a_name_of_those_who_run_the_registry(ann, eve, anyone):
     for name in ("admin", "support"):
         anyone.call("POST", "/registrations", {"name": name, "password": LONG}, network(1)).expect(409)
