@@ -67,12 +67,16 @@ def claim(tx: Tx, name: str, kind: str, holder_id: int, quarantine: float, adopt
 def drop(tx: Tx, name: str) -> None:
     """Free the name at once, and end what others were given there: its holder never used it."""
     tx.run("DELETE FROM namespaces WHERE name = ?", name)
-    tx.run("DELETE FROM grants WHERE namespace = ?", name)
+    _end(tx, name)
 
 
 def release(tx: Tx, name: str) -> None:
     """Give the name up, and with it all grants on what it holds, and its quota."""
     tx.run("UPDATE namespaces SET released_at = ? WHERE name = ?", now(), name)
+    _end(tx, name)
+
+
+def _end(tx: Tx, name: str) -> None:
     tx.run("DELETE FROM grants WHERE namespace = ?", name)
     tx.run("DELETE FROM quotas WHERE namespace = ?", name)
 

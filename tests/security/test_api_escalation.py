@@ -100,7 +100,7 @@ def test_explanations_tell_only_administrators_who_administers_and_who_is_disabl
     anyone.call("POST", "/registrations", {"name": "pen", "password": LONG}, network(3)).expect(201)
 
     def explained(client: Api, who: str) -> bytes:
-        return client.call("GET", f"/explain?who={who}&action=delete&repository=eve/app").expect(200).body.replace(who.encode(), b"WHO")
+        return client.call("GET", f"/explain?who={who}&action=delete&repository=eve/app").expect(200).body.replace(f"user {who} ".encode(), b"user WHO ")
 
     assert len({explained(eve, who) for who in ("ann", "bob", "dis", "pen")}) == 1
     assert len({explained(ann, who) for who in ("ann", "bob", "dis", "pen")}) == 4
@@ -125,10 +125,12 @@ def test_a_name_that_can_not_be_had_is_not_free_whatever_the_reason(ann, eve):
 def test_what_others_were_given_ends_with_a_registration_that_is_refused(ann, bob, anyone):
     anyone.call("POST", "/registrations", {"name": "mal", "password": LONG}, network(2)).expect(201)
     ann.call("PUT", "/grants/mal%2F**/user:bob", {"right": "admin"}).expect(204)
+    ann.call("PATCH", "/namespaces/mal/quota", {"bytes": 5}).expect(200)
     ann.call("DELETE", "/registrations/mal").expect(204)
     anyone.call("POST", "/registrations", {"name": "mal", "password": LONG}, network(2)).expect(201)
     ann.call("POST", "/registrations/mal/approve").expect(204)
     assert ann.call("GET", "/namespaces/mal/grants").json() == {"items": []}
+    assert ann.call("GET", "/namespaces/mal/quota").json()["most_bytes"] is None
     bob.request("POST", "/v2/mal/app/blobs/uploads/").expect(403)
 
 
