@@ -75,9 +75,9 @@ def slow_reader(registry: Registry, digest: str, number: int) -> float:
     with socket.socket() as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         sock.connect(("127.0.0.1", registry.port))
-        sock.sendall(f"GET /v2/slow/app/blobs/{digest}?reader={number} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        sock.sendall(f"GET /v2/slow/app/blobs/{digest}?n={number} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         began = time.monotonic()
-        while time.monotonic() - began < 15 and f"?reader={number} " not in registry.log.read_text().replace('"', " "):
+        while time.monotonic() - began < 15 and f"?n={number} " not in registry.log.read_text().replace('"', " "):
             time.sleep(0.25)
         return time.monotonic() - began
 
