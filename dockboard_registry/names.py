@@ -3,12 +3,15 @@
 Grammar: OCI distribution specification 1.1, "Pulling manifests"; image specification 1.1, "Digests" and "Media types".
 """
 
+import functools
 import hashlib
 import re
 from typing import NamedTuple
 
 from .errors import DigestInvalid, FieldInvalid, ManifestInvalid, NameInvalid, TagInvalid
 
+# Clients ask for the same few again and again: what was well formed is remembered.
+_AGAIN = 1024
 # The grammars of names, also for documents that tell others what is accepted.
 REPOSITORY_GRAMMAR = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*"
 ACCOUNT_GRAMMAR = r"[a-z0-9]+(?:[._-][a-z0-9]+)*"
@@ -36,6 +39,7 @@ OFFICIAL = frozenset(
 )
 
 
+@functools.lru_cache(_AGAIN)
 def repository_name(text: str) -> str:
     """A repository name of any depth; raises NameInvalid."""
     if len(text) > NAME_LIMIT or not _NAME.fullmatch(text):
@@ -43,6 +47,7 @@ def repository_name(text: str) -> str:
     return text
 
 
+@functools.lru_cache(_AGAIN)
 def namespace_of(repository: str) -> str:
     """The namespace that a repository belongs to: its first segment, or library where it has only one."""
     first, slash, _ = repository.partition("/")
@@ -70,6 +75,7 @@ def tag(text: str) -> str:
     return text
 
 
+@functools.lru_cache(_AGAIN)
 def digest(text: str) -> str:
     """A sha256 or sha512 digest in lower-case hex; raises DigestInvalid."""
     if not _DIGEST.fullmatch(text):
@@ -110,6 +116,7 @@ class Reference(NamedTuple):
     digest: str | None
 
     @classmethod
+    @functools.lru_cache(_AGAIN)
     def parse(cls, text: str) -> "Reference":
         """Raises DigestInvalid where the text has a colon, else TagInvalid."""
         if ":" in text:

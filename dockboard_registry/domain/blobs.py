@@ -9,6 +9,7 @@ the need, and who would take the link away locks that row before it looks for ne
 nodes of a Galera cluster, which notices only that two transactions changed the same row.
 """
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from ..db import Database, Tx, now
@@ -38,6 +39,7 @@ class Blob(NamedTuple):
     repository_id: int
 
 
+@lru_cache(1024)
 def question(digest: str) -> Question:
     """What to ask for a blob; `found` reads the answer."""
     return Question(_FIND, (digest,))

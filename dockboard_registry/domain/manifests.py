@@ -3,6 +3,7 @@
 import asyncio
 import json
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from typing import NamedTuple
 
 from ..db import Database, Tx, now
@@ -42,6 +43,7 @@ class Manifest(NamedTuple):
     body: bytes | None
 
 
+@lru_cache(1024)
 def question(reference: Reference) -> Question:
     """What to ask for a manifest; `found` reads the answer."""
     return Question(_BY_DIGEST, (reference.digest,)) if reference.digest else Question(_BY_TAG, (reference.tag,))
@@ -71,9 +73,7 @@ class Manifests:
         self._parsers = ThreadPoolExecutor(2, "parse")
 
     async def body(self, repository: str, manifest: Manifest) -> bytes:
-        """For whoever may have it. Raises ManifestUnknown where it was deleted meanwhile."""
-        if manifest.body is not None:
-            return manifest.body
+        """A long one, for whoever may have it. Raises ManifestUnknown where it was deleted meanwhile."""
         row = await self._db.read(lambda tx: tx.one(_BODY, repository, manifest.digest))
         if row is None:
             raise ManifestUnknown("this repository has no manifest of that tag or digest", reference=manifest.digest)

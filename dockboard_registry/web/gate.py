@@ -6,8 +6,8 @@ counts only under that counter's value: so every change is effective with the ne
 
 import functools
 import re
-from ipaddress import ip_address
 from collections.abc import Awaitable
+from ipaddress import ip_address
 from typing import NamedTuple, NoReturn
 from urllib.parse import urlsplit
 
@@ -57,23 +57,19 @@ class Gate:
 
     async def ask(self, request: Request, name: str, action: str, question: Question) -> Facts:
         """The same, and what the question asks of the repository, as of the moment of the decision."""
-        facts = await self._facts(repository_name(name), question)
-        if not self._is_for_all(request, action, facts):
-            caller, facts = await self._identified(request, name, action, question, facts)
-            self._permit(request, caller, action, facts.object)
+        facts = await ask(self._services.db, repository_name(name), question)
+        # Most requests take no rights of one's own.
+        open = facts.value == 0
+        if (open or "Authorization" not in request.headers) and self._may_all(open, open and self._unset and self._is_local(request), action, facts.object):
+            return facts
+        caller, facts = await self._identified(request, name, action, question, facts)
+        self._permit(request, caller, action, facts.object)
         return facts
 
     async def admit_to_registry(self, request: Request, action: str) -> Principal:
         """The same for what concerns no single repository."""
         caller, _ = await self._asked(request, None, action, ALONE)
         return self._permit(request, caller, action, REGISTRY)
-
-    def _is_for_all(self, request: Request, action: str, facts: Facts) -> bool:
-        """Whether it takes no rights of one's own, which is what most requests come to."""
-        open = facts.value == 0
-        if not open and "Authorization" in request.headers:
-            return False
-        return self._may_all(open, open and self._unset and self._is_local(request), action, facts.object)
 
     def _permit(self, request: Request, caller: Caller, action: str, object: Object) -> Principal:
         if not access.decide(caller.principal, action, object).allowed:

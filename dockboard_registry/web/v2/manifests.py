@@ -32,7 +32,8 @@ class Manifest(Endpoint):
             return Response(304, headers)
         if request.method == "HEAD":
             return Response(200, headers, length=found.size)
-        return Response(200, headers, await self.services.manifests.body(name, found))
+        body = found.body if found.body is not None else await self.services.manifests.body(name, found)
+        return Response(200, headers, body)
 
     head = get
 
