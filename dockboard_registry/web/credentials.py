@@ -157,7 +157,7 @@ class Credentials:
         if holder is None:
             self._bearers.forget(header)
             raise Unauthorized("the token has expired, or does not count any more", "ask the token server for a new one")
-        caller = Caller(narrowed(holder.principal, claims.scope), holder.principal)
+        caller = Caller(narrowed(holder.principal, claims.scope), holder.principal, set())
         self._bearers.keep(header, Bearer(claims, key, value, self._until(claims), caller))
         return caller
 

@@ -29,14 +29,20 @@ _UNSET = "ask from this machine as localhost and through no proxy, or let the op
 _CHALLENGED = {PULL: "pull", PUSH: "pull,push", DELETE: "delete"}
 # Names that no public name server answers for: RFC 6761, RFC 6762, RFC 9476 and ICANN's resolution on .internal. Docker Desktop has host.docker.internal.
 _PRIVATE_NAMES = (".localhost", ".local", ".internal", ".test", ".home.arpa")
+# What is remembered to be allowed to one caller: a client asks for few repositories with one token.
+_ALLOWED = 16
 _is_near = functools.lru_cache(256)(is_loopback)
 
 
 class Caller(NamedTuple):
-    """Who asks. bare: the same without the scope of a token from the token server, which the client may exchange for another one."""
+    """Who asks. bare: the same without the scope of a token from the token server, which the client may exchange for another one.
+
+    allowed: (action, object) that were found to be allowed, for a caller who is remembered; a few.
+    """
 
     principal: Principal
     bare: Principal
+    allowed: set[tuple[str, Object]] | None = None
 
 
 class Gate:
@@ -72,8 +78,13 @@ class Gate:
         return self._permit(request, caller, action, REGISTRY)
 
     def _permit(self, request: Request, caller: Caller, action: str, object: Object) -> Principal:
+        allowed = caller.allowed
+        if allowed is not None and (action, object) in allowed:
+            return caller.principal
         if not access.decide(caller.principal, action, object).allowed:
             self._refuse(request, caller, action, object)
+        if allowed is not None and len(allowed) < _ALLOWED:
+            allowed.add((action, object))
         return caller.principal
 
     async def enter(self, request: Request) -> None:
