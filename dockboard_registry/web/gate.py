@@ -170,7 +170,6 @@ class Gate:
             raise BadRequest("the Host header does not name a host, so there is no place to log in", "ask by the registry's name")
         return f"{'https' if request.secure else 'http'}://{host}/token"
 
-
     def _is_local(self, request: Request) -> bool:
         """From this machine, through no proxy (nginx speaks HTTP/1.0 and adds no header where nobody told it otherwise), and by no web page from elsewhere."""
         headers = request.headers

@@ -2,14 +2,13 @@
 
 import json
 from collections.abc import Mapping
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import unquote_to_bytes
 
 from ...domain import documents
 from ...domain.access_tokens import is_secret
 from ...domain.signed_tokens import Holder, Subject
 from ...domain.standing import Standing
 from ...errors import BadRequest, Denied, FieldInvalid, ManifestInvalid, MediaUnsupported, NotFound, RegistryError, Unauthorized, Unsupported
-from ...kinds import is_loopback
 from ..messages import Request, Response
 from . import table
 from .kinds import Kind, Wrong
@@ -31,7 +30,6 @@ async def answer(services, request: Request) -> Response:
         if operation.permission.check is not None:
             call.standing = await standing(services, request)
             call.principal = call.standing.holder.principal
-            _refuse_foreign_names(call)
             await operation.permission.check(call)
         await _read(call)
         return _response(operation, await operation.work(call))
@@ -109,21 +107,6 @@ async def _holder(credentials, shown: str, address: str, value: int):
     if not is_secret(text.strip()):
         raise Unauthorized("this is no access token; what the token server signs is for images alone", "show an access token, or name and password")
     return await credentials.refreshed(text.strip(), address, value)
-
-
-def _refuse_foreign_names(call: Call) -> None:
-    """Before there are accounts this machine is trusted, but not the web page in its browser whose name leads here. Raises Denied."""
-    if call.principal.open and call.principal.everyone == "all":
-        if not is_loopback(_host(call.request)):
-            raise Denied("before there are accounts only this machine counts, by its own name", "ask for 127.0.0.1 or localhost, or use the command user add")
-
-
-def _host(request: Request) -> str:
-    """The host that was asked for, without port and brackets; nothing where there is none."""
-    try:
-        return urlsplit("//" + request.headers.get("Host", "")).hostname or ""
-    except ValueError:
-        return ""
 
 
 async def _read(call: Call) -> None:
