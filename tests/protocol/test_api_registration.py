@@ -29,7 +29,7 @@ def mails():
 def registry(tmp_path_factory, mails):
     """With an administrator ann; whoever makes an account waits for her."""
     root = tmp_path_factory.mktemp("registration") / "data"
-    settings = {"auth_registration": "approval", "mail_host": "127.0.0.1", "mail_port": mails.port, "mail_tls": "none", "mail_sender": "registry@example.com"}
+    settings = {"auth_registration": "approval", **mails.settings}
     # Each test is a network of its own.
     with Registry(root, 2, server_trusted_proxies=["127.0.0.1"], **settings) as registry:
         People(registry).add("ann")
@@ -181,7 +181,7 @@ def test_where_nobody_makes_accounts_or_sends_mail_everyone_hears_so(tmp_path, m
 
 def test_a_mail_that_was_asked_for_is_sent_before_the_server_stops(tmp_path):
     with MailServer() as server:
-        settings = {"mail_host": "127.0.0.1", "mail_port": server.port, "mail_tls": "none", "mail_sender": "registry@example.com"}
+        settings = server.settings
         with Registry(tmp_path / "data", 1, **settings) as registry:
             People(registry).add("ann")
             People(registry).command("user", "set", "ann", "--email", "ann@example.org")
@@ -192,7 +192,7 @@ def test_a_mail_that_was_asked_for_is_sent_before_the_server_stops(tmp_path):
 
 def test_a_mail_server_that_says_nothing_holds_nobody_up(tmp_path):
     with MailServer(silent=True) as server:
-        settings = {"mail_host": "127.0.0.1", "mail_port": server.port, "mail_tls": "none", "mail_sender": "registry@example.com", "server_drain": 1}
+        settings = {**server.settings, "server_drain": 1}
         with Registry(tmp_path / "data", 1, **settings) as registry:
             People(registry).add("ann", "bob")
             for name in ("ann", "bob"):

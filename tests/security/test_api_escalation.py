@@ -21,10 +21,9 @@ def mails():
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory, mails):
     """ann administers and owns acme with a team, a robot account and a private repository; bob and eve have nothing."""
-    settings = {"mail_host": "127.0.0.1", "mail_port": mails.port, "mail_tls": "none", "mail_sender": "registry@example.com"}
     root = tmp_path_factory.mktemp("escalation") / "data"
     # Each test is a network of its own.
-    with Registry(root, 2, auth_registration="approval", auth_organizations="users", server_trusted_proxies=["127.0.0.1"], **settings) as registry:
+    with Registry(root, 2, auth_registration="approval", auth_organizations="users", server_trusted_proxies=["127.0.0.1"], **mails.settings) as registry:
         people = People(registry)
         people.add("ann", "bob", "eve")
         people.command("user", "promote", "ann")

@@ -61,6 +61,11 @@ class MailServer:
     def port(self) -> int:
         return self._server.server_address[1]
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What a registry has to be told to send by this server, without TLS."""
+        return {"mail_host": "127.0.0.1", "mail_port": self.port, "mail_tls": "none", "mail_sender": "registry@example.com"}
+
     def wait(self, count: int, seconds: float = 30) -> list[Mail]:
         """The mails when so many have come."""
         wait_for(lambda: len(self.mails) >= count, seconds, f"mail {count}")

@@ -19,6 +19,12 @@ def process(world):
 
 
 @pytest.fixture
+def other(world):
+    """A second worker process, with connections of its own."""
+    return world.process()
+
+
+@pytest.fixture
 def hasty(world):
     """A worker that collects at once whatever is not needed."""
     return world.process(lease=0, grace=0, expiry=0)

@@ -15,12 +15,6 @@ from tests.contract.domain.world import LONG, OPERATOR, QUICK_HASH, image
 ME = OPERATOR
 
 
-@pytest.fixture
-def other(world):
-    """A second worker process, with connections of its own."""
-    return world.process()
-
-
 async def counter(process) -> int:
     return await process.principals.value()
 

@@ -19,12 +19,6 @@ PASSWORD = "staple battery horse"
 HERE = "192.0.2.7"
 
 
-@pytest.fixture
-def other(world):
-    """A second worker process, with connections of its own."""
-    return world.process()
-
-
 async def stored(process, name: str) -> str | None:
     return (await process.db.read(lambda tx: tx.one("SELECT password FROM users WHERE name = ?", name)))[0]
 

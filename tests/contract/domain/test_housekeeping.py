@@ -18,12 +18,6 @@ DAY = 86400
 PERIOD = 90 * DAY
 
 
-@pytest.fixture
-def other(world):
-    """A second worker process, with connections of its own."""
-    return world.process()
-
-
 async def age(process, seconds: float) -> None:
     """Keys have been there for so much longer."""
     await process.db.write(lambda tx: tx.run("UPDATE signing_keys SET created_at = created_at - ?", int(seconds * 1000)))

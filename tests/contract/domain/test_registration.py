@@ -15,12 +15,6 @@ PASSWORD = "staple battery horse"
 HERE = "192.0.2.7"
 
 
-@pytest.fixture
-def other(world):
-    """A second worker process, with connections of its own."""
-    return world.process()
-
-
 @asynchronous
 async def test_by_default_nobody_makes_an_account_and_never_the_first_one(process):
     for mode, kind in (("off", Denied), ("open", ChangeRefused), ("approval", ChangeRefused), ("invitation", Denied)):

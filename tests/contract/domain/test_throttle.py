@@ -10,12 +10,6 @@ from tests.contract.domain.world import OPERATOR
 HOME, CAFE = "192.0.2.7", "203.0.113.9"
 
 
-@pytest.fixture
-def other(world):
-    """A second worker process, with connections of its own."""
-    return world.process()
-
-
 def stranger(number: int) -> str:
     return f"198.51.100.{number % 256}"
 
