@@ -79,8 +79,12 @@ class Services:
         return Credentials(self.people, self.gate.service)
 
     async def prepare(self) -> None:
-        """Where there are accounts, read what they need before somebody waits for it, and before the file that it is in is another one."""
+        """Where there are accounts, read what they need before somebody waits for it, and before the file that it is in is another one.
+
+        In a thread: it takes 100 ms, and others should not wait.
+        """
         if not self._prepared and await self.principals.value():
+            await asyncio.to_thread(_read_account_code)
             await self.credentials.prepare()
             self._prepared = True
 
@@ -101,6 +105,12 @@ class Services:
             self.people.close()
         self.db.close()
         self.storage.close()
+
+
+def _read_account_code() -> None:
+    from . import people  # noqa: F401
+    from .web import credentials  # noqa: F401
+    from .web.api import serve  # noqa: F401
 
 
 def verify(config: Config) -> None:

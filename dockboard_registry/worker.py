@@ -13,6 +13,7 @@ from .config import Config, ConfigError
 from .context import WorkerContext
 from .db import DatabaseBusy, DatabaseFailed, DatabaseFull
 from .storage import StorageError
+from .web import turns
 from .web.edge import Edge
 from .web.metrics import BOARD_SIZE as BOARD_SIZE
 from .web.metrics import Metrics
@@ -25,7 +26,9 @@ _BEAT_SECONDS, _FLUSH_SECONDS, _JOB_SECONDS, _SETTLE_SECONDS = 1.0, 0.1, 10.0, 0
 def run(config: Config, context: WorkerContext) -> int:
     """Serve until SIGTERM; returns the exit status."""
     logs.configure(config.log)
-    return asyncio.run(Worker(config, context).main())
+    worker = Worker(config, context)
+    with asyncio.Runner(loop_factory=lambda: turns.new_loop(worker.long_turn)) as runner:
+        return runner.run(worker.main())
 
 
 def tls_context(config: Config) -> ssl.SSLContext | None:
@@ -92,6 +95,10 @@ class Worker:
         self._metrics.beat()
         self._metrics.database.pools(self._services.db.pools())
         asyncio.get_running_loop().call_later(_BEAT_SECONDS, self._beat)
+
+    def long_turn(self) -> None:
+        """Whoever asked in this turn of the loop has waited for all that was done in it."""
+        self._metrics.add("long_turns_total", 1)
 
     def _flush(self) -> None:
         self._access_log.flush()

@@ -151,13 +151,14 @@ class _Link:
         self._seconds, self._free, self._lost = seconds, free, lost
         self._socket = connection._sock
         self._socket.setblocking(False)
+        self._descriptor = self._socket.fileno()
         self._loop = asyncio.get_running_loop()
         self._query: _Query | None = None
         self._answer: Answer | None = None
         self._layouts: dict[str, Layout] = {}
         self._deadline = 0.0
         self._timer: asyncio.TimerHandle | None = None
-        self._loop.add_reader(self._socket, self._readable)
+        self._loop.add_reader(self._descriptor, self._readable)
 
     def ask(self, query: _Query) -> None:
         self._query, self._answer = query, Answer(self._layouts.get(query.sql))
@@ -204,13 +205,13 @@ class _Link:
 
     def leave(self) -> None:
         if not self._loop.is_closed():
-            self._loop.remove_reader(self._socket)
+            self._loop.remove_reader(self._descriptor)
         self._socket.settimeout(_LEAVE_SECONDS)
         self.connection.close()
 
     def close(self, error: Exception) -> None:
         """End the connection; a statement under way fails with the error."""
-        self._loop.remove_reader(self._socket)
+        self._loop.remove_reader(self._descriptor)
         self.connection._force_close()
         query, self._query, self._answer = self._query, None, None
         self._lost(self, error)

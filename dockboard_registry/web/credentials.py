@@ -95,9 +95,7 @@ class Credentials:
         self._background: set[asyncio.Future] = set()
 
     async def prepare(self) -> None:
-        """Whatever else the first login would have to wait for, and the code that manages accounts."""
-        from .api import serve  # noqa: F401  later the file that it is in may be another one
-
+        """Whatever else the first login would have to wait for."""
         await self._people.prepare()
 
     async def caller(self, header: str, address: str, value: int) -> Caller | None:

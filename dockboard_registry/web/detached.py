@@ -22,7 +22,7 @@ async def send_blob(exchange) -> None:
     """Send the response whose span is part of a stored file."""
     response, stream = exchange.response, exchange.stream
     source, start, stop = response.span
-    keep, sent = _keeps_alive(exchange), 0
+    keep, sent = keeps_alive(exchange), 0
     try:
         stream.enter(MOVING)
         await stream.write(head(exchange, keep))
@@ -46,7 +46,7 @@ async def take_body(exchange, length: int | None) -> None:
     try:
         if response.status == 499:
             raise ConnectionCut
-        keep = _keeps_alive(exchange) and not body.uninvited and body.rest_is_short and await body.discard(_REST_QUIETLY)
+        keep = keeps_alive(exchange) and not body.uninvited and body.rest_is_short and await body.discard(_REST_QUIETLY)
         exchange.stream = exchange.edge.give_back(exchange.stream)
         exchange.stream.enter(MOVING)
         await exchange.stream.write(head(exchange, keep) + response.body)
@@ -60,7 +60,8 @@ async def take_body(exchange, length: int | None) -> None:
         _go_on(exchange, exchange.stream, keep)
 
 
-def _keeps_alive(exchange) -> bool:
+def keeps_alive(exchange) -> bool:
+    """Whether the connection is for further requests; HTTP/1.1 only."""
     return exchange.request.headers.get("Connection", "").lower() != "close" and not exchange.edge.draining
 
 

@@ -27,7 +27,8 @@ _PEEK = 8 << 10
 _LINE = re.compile(rb"(GET|HEAD|POST|PATCH|PUT|DELETE) (/[A-Za-z0-9._~:/?=&%+,-]*) HTTP/1\.1\r\n", re.A)
 _FIELDS = re.compile(rb"(?:[A-Za-z][A-Za-z0-9-]*: ?[!-~](?:[ -~]*[!-~])?\r\n)+\r\n", re.A)
 # What changes how a message is read, or how the connection goes on, is Tornado's.
-_OTHERS = frozenset({"Transfer-Encoding", "Expect", "Connection", "Upgrade", "Te", "Trailer", "Http2-Settings", "Content-Encoding"})
+_OTHERS = frozenset({"Transfer-Encoding", "Expect", "Upgrade", "Te", "Trailer", "Http2-Settings", "Content-Encoding"})
+_CONNECTION = ("", "close", "keep-alive")
 _LENGTH = re.compile(r"0|[1-9][0-9]{0,4}", re.A)
 _REMEMBERED, _REMEMBERED_BYTES = 128, 2 << 10
 
@@ -99,8 +100,8 @@ def _plain(block: bytes) -> dict[str, str] | None:
         check_limits("", fields)
     except RegistryError:
         return None
-    plain = is_sound("HTTP/1.1", fields) and _OTHERS.isdisjoint(fields) and _LENGTH.fullmatch(fields.get("Content-Length", "0"))
-    return dict(fields) if plain else None
+    plain = _OTHERS.isdisjoint(fields) and fields.get("Connection", "").lower() in _CONNECTION and _LENGTH.fullmatch(fields.get("Content-Length", "0"))
+    return dict(fields) if plain and is_sound("HTTP/1.1", fields) else None
 
 
 class Watch:
@@ -199,7 +200,7 @@ class LaneExchange(Exchange):
             self.watch.leave()
             self.stream.detached = True
             return self.edge.spawn(detached.send_blob(self))
-        keep = not self.edge.draining
+        keep = detached.keeps_alive(self)
         data = detached.head(self, keep)
         if self.request.method != "HEAD":
             data += self.response.body

@@ -20,6 +20,7 @@ _SINGLE = (
     ("gc_rounds_total", "counter", "Rounds of garbage collection finished."),
     ("gc_failures_total", "counter", "Rounds of garbage collection that failed."),
     ("gc_keys_total", "counter", "Stored keys deleted by garbage collection."),
+    ("long_turns_total", "counter", "Turns of the event loop of more than 50 ms, in which all other requests of the worker waited."),
 )
 _REQUESTS = len(_SINGLE)
 _SECONDS = _REQUESTS + len(ENDPOINTS) * len(_CLASSES)

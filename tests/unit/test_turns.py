@@ -1,0 +1,108 @@
+"""Short turns of the event loop: few sockets at once, all of them in the end, and long turns counted."""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+import socket
+import sys
+import time
+
+import pytest
+
+from dockboard_registry.web import turns
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="epoll is Linux's")
+MANY = 100
+
+
+@pytest.fixture
+def selector():
+    made = turns.Few(lambda: None)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def pairs():
+    made = [socket.socketpair() for _ in range(MANY)]
+    yield made
+    for pair in made:
+        for end in pair:
+            end.close()
+
+
+def told(selector) -> list[int]:
+    return [key.fd for key, _ in selector.select(0)]
+
+
+def test_few_are_told_at_once_and_all_in_the_end(selector, pairs):
+    for ours, theirs in pairs:
+        selector.register(ours.fileno(), selectors.EVENT_READ, "data")
+        theirs.send(b"x")
+    rounds = [told(selector) for _ in range(MANY // turns._AT_ONCE + 1)]
+    assert max(map(len, rounds)) == turns._AT_ONCE
+    assert {number for each in rounds for number in each} == {ours.fileno() for ours, _ in pairs}
+
+
+def test_reading_writing_both_and_neither(selector, pairs):
+    ours, theirs = pairs[0]
+    number = ours.fileno()
+    selector.register(number, selectors.EVENT_READ)
+    assert told(selector) == []
+    selector.modify(number, selectors.EVENT_READ | selectors.EVENT_WRITE, "data")
+    ((key, events),) = selector.select(0)
+    assert (key.fileobj, key.data, events) == (number, "data", selectors.EVENT_WRITE)
+    theirs.send(b"x")
+    assert [events for _, events in selector.select(0)] == [selectors.EVENT_READ | selectors.EVENT_WRITE]
+    assert selector.get_key(number).data == "data"
+    selector.unregister(number)
+    assert told(selector) == [] and number not in selector.get_map()
+    with pytest.raises(KeyError):
+        selector.unregister(number)
+
+
+def test_a_hang_up_is_told_to_whoever_reads_or_writes(selector, pairs):
+    ours, theirs = pairs[0]
+    selector.register(ours.fileno(), selectors.EVENT_WRITE)
+    theirs.close()
+    assert [events for _, events in selector.select(0)] == [selectors.EVENT_WRITE]
+
+
+def test_a_descriptor_that_was_closed_can_be_taken_out(selector, pairs):
+    ours, _ = pairs[0]
+    number = ours.fileno()
+    selector.register(number, selectors.EVENT_READ)
+    ours.close()
+    selector.unregister(number)
+    assert not selector.get_map()
+
+
+def test_only_numbers_are_taken_and_each_once(selector, pairs):
+    ours, _ = pairs[0]
+    with pytest.raises(KeyError):
+        selector.register(ours, selectors.EVENT_READ)
+    selector.register(ours.fileno(), selectors.EVENT_READ)
+    with pytest.raises(KeyError):
+        selector.register(ours.fileno(), selectors.EVENT_READ)
+
+
+def test_a_wait_ends_at_its_time(selector):
+    begun = time.monotonic()
+    assert selector.select(0.02) == []
+    assert time.monotonic() - begun >= 0.02
+
+
+def test_a_loop_whose_turn_was_long_says_so_and_one_that_waited_does_not():
+    long = []
+    with asyncio.Runner(loop_factory=lambda: turns.new_loop(lambda: long.append(1))) as runner:
+
+        async def main() -> int:
+            await asyncio.sleep(turns.LONG_SECONDS * 1.5)
+            waited = len(long)
+            time.sleep(turns.LONG_SECONDS * 1.5)
+            await asyncio.sleep(0)
+            return waited
+
+        assert runner.run(main()) == 0
+    assert len(long) == 1
