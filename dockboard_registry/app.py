@@ -51,7 +51,7 @@ class Services:
         self.manifests = Manifests(self.db, self.quotas)
         self.referrers = Referrers(self.db)
         self.blobs = Blobs(self.db, self.storage, gc.lease, self.quotas)
-        self.uploads = Uploads(self.db, self.storage, epoch, config.server.open_uploads, self.quotas)
+        self.uploads = Uploads(self.db, self.storage, epoch, config.server.open_uploads, self.quotas, config.database.small_blobs)
         self.collector = Collector(self.db, self.storage, gc.grace, gc.lease, gc.upload_expiry, gc.interval)
         self.checker = Checker(self.db, self.storage)
         self._config = config

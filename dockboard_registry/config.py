@@ -59,6 +59,7 @@ class ServerConfig:
 class DatabaseConfig:
     url: str = option("", kinds.DatabaseUrl(), "sqlite:FILE or mysql://USER:PASSWORD@HOST:PORT/NAME; empty = registry.db in storage.root")
     connections: int = option(8, kinds.Number(4, 256), "connections to MySQL that one worker may have")
+    small_blobs: int = option(32768, kinds.Number(0, 32768), "bytes that a blob may have to be kept in the database; longer ones, and with 0 all, are files")
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from ..db import Database, Tx, now
 from ..errors import BlobUnknown, InUse
 from ..storage import KeyMissing, Source, Storage, StorageFailed
-from . import facts, repositories
+from . import facts, repositories, small_blobs
 from .facts import Facts, Question
 from .quotas import Quotas
 from .small_blobs import SmallBlobs
@@ -123,7 +123,7 @@ class Blobs:
         """A file of another size than was pushed is damaged, and no part of it goes out."""
         if held := self._small.get(blob.storage_key):
             return held
-        source = await self._storage.open(blob.storage_key)
+        source = await small_blobs.open_source(self._db, self._storage, blob.storage_key, blob.size)
         try:
             if source.size != blob.size:
                 raise StorageFailed("the store has another number of bytes than were pushed")

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from ..db import Database, Tx
 from ..names import algorithm_of, digest_of
 from ..storage import KeyMissing, Storage, StorageError
+from .small_blobs import open_source
 
 _READ = 1 << 20
 _AT_ONCE = 4
@@ -99,7 +100,7 @@ class Checker:
 
     async def _examine(self, digest: str, key: str, size: int) -> Problem | None:
         try:
-            source = await self._storage.open(key)
+            source = await open_source(self._db, self._storage, key, size)
         except KeyMissing:
             return Problem("blob without bytes", digest, "the store has nothing under its key")
         except StorageError as error:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from ..db import Database, Tx, now
 from ..storage import Storage
-from . import blobs
+from . import blobs, small_blobs
 
 _BATCH = 200
 _JOB = "collect"
@@ -103,11 +103,12 @@ class Collector:
         return await self._each(rows, _drop)
 
     async def _sweep(self) -> tuple[int, int]:
-        """Delete the bytes first, then the row: a crash between leaves a row whose deletion is repeated, never a stray."""
+        """Delete the stored bytes first, then the row: a crash between leaves a row whose deletion is repeated, never a stray."""
         cutoff, freed = now() - self._grace, 0
         rows = await self._db.scan(lambda tx: tx.all("SELECT storage_key FROM garbage WHERE condemned_at <= ?", cutoff))
         for batch in _batches(rows):
-            freed += await self._storage.delete([key for (key,) in batch])
+            keys = [key for (key,) in batch]
+            freed += await self._storage.delete(keys) + await self._db.write(lambda tx: sum(small_blobs.drop(tx, key) for key in keys))  # noqa: B023
         return await self._each(rows, lambda tx, key: tx.run("DELETE FROM garbage WHERE storage_key = ?", key)), freed
 
     async def _sweep_strays(self) -> tuple[int, int]:

@@ -1,25 +1,24 @@
-"""Upload sessions: a row that any worker continues, and a writer that holds the bytes while one request feeds it.
+"""Upload sessions: a row that any worker continues. upload_writer.py feeds one with the bytes of a request.
 
-A writer holds the bytes in the store, and the row is saved by compare-and-set on its generation, so of two writers one wins. A
+The row is saved by compare-and-set on its generation, so of two writers one wins. Few bytes lie in the database (small_blobs.py) and change together with
+the row. As soon as there are more they are in the store, where a writer holds them from the first on. A
 running hash lives only in the process that wrote all bytes so far; its digest is saved with the row, which spares the re-reading
 when another worker finishes the upload. It counts only under the epoch (start of the server) that wrote it: after a power cut the
 bytes may be older than the row.
 """
 
-import asyncio
 import hashlib
 import itertools
 import secrets
-import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, NoReturn
 
-from ..db import Database, Row, T, Tx, now
-from ..errors import DigestInvalid, QuotaExceeded, TooManyRequests, UploadRange, UploadUnknown
-from ..names import algorithm_of, namespace_of
-from ..storage import Storage, StorageError, Upload, UploadBusy, UploadLost, new_key
-from . import blobs, repositories
+from ..db import Database, Row, Tx, now
+from ..errors import QuotaExceeded, TooManyRequests, UploadRange, UploadUnknown
+from ..names import namespace_of
+from ..storage import Storage, Upload, UploadBusy, new_key
+from . import blobs, repositories, small_blobs
 from .quotas import QUOTA_COLUMNS, QUOTA_JOIN, Limits, Quotas
 
 _FIND = "SELECT id, repository, storage_key, state, size, algorithm, digest, epoch, generation, owner FROM uploads WHERE id = ?"
@@ -33,12 +32,17 @@ _INSERT = (
     "INSERT INTO uploads (id, repository, storage_key, state, size, algorithm, digest, epoch, generation, owner, started_at,"
     " updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
+_SAVE = "UPDATE uploads SET size = ?, state = ?, digest = ?, epoch = ?, generation = ?, updated_at = ? WHERE id = ? AND generation = ?"
 _REMEMBERED = 1024
-_SAVE_SECONDS = 15
+# What a session's state says of where its bytes are; nothing yet, or in the store since a version before this one: "".
+_HERE, _STORED = "here", "stored:"
 
 
 class Session(NamedTuple):
-    """One row of uploads: size in bytes, digest of all bytes so far where it is known, owner: who may go on with it, None without accounts."""
+    """One row of uploads: size in bytes, digest of all bytes so far where it is known, owner: who may go on with it, None without accounts.
+
+    state: where the bytes are, and the storage driver's own words on that.
+    """
 
     id: str
     repository: str
@@ -51,11 +55,22 @@ class Session(NamedTuple):
     generation: int
     owner: str | None = None
 
+    @property
+    def is_here(self) -> bool:
+        """Are the bytes in the database?"""
+        return self.state == _HERE
+
+    @property
+    def is_stored(self) -> bool:
+        """Are they in the store, or may be?"""
+        return self.state.startswith(_STORED) or (self.size > 0 and not self.is_here)
+
 
 class Uploads:
-    """limit: open sessions of the whole registry at most."""
+    """limit: open sessions of the whole registry at most; small: bytes that a blob may have to lie in the database."""
 
-    def __init__(self, db: Database, storage: Storage, epoch: str, limit: int, quotas: Quotas = Quotas()):
+    def __init__(self, db: Database, storage: Storage, epoch: str, limit: int, quotas: Quotas = Quotas(), small: int = small_blobs.LIMIT):
+        self.small = small
         self._quotas = quotas
         self._db = db
         self._storage = storage
@@ -103,13 +118,24 @@ class Uploads:
             await self._require_room(limits, session, wanted)
         return session
 
-    def writer(self, session: Session) -> "Writer":
-        """A writer that appends to the session's bytes."""
-        upload = self._storage.resume(session.storage_key, session.state, session.size)
-        return Writer(self, session, upload)
+    def upload(self, session: Session) -> Upload:
+        """The session's bytes in the store; those that are not there yet have to be written first."""
+        size = session.size if session.is_stored else 0
+        return self._storage.resume(session.storage_key, session.state.removeprefix(_STORED) if session.is_stored else "", size)
 
-    async def hold(self, upload: Upload, session: Session) -> None:
-        """Shut out other writers from a session that still is as it was read. Raises UploadRange, UploadUnknown.
+    async def bytes_here(self, session: Session) -> bytes:
+        """All bytes of a session that is not stored. Raises UploadRange where it is another by now, UploadUnknown."""
+        data = await small_blobs.find(self._db, session.storage_key) if session.is_here else b""
+        if data is None or len(data) != session.size:
+            _refuse(await self._db.read(lambda tx: tx.one(_FIND, session.id)))
+        return data
+
+    def refuse_when_full(self) -> None:
+        """Before bytes go into the database: where the disk is full for the store, it is full for them too. Raises StorageError."""
+        self._storage.refuse_when_full()
+
+    async def hold(self, upload: Upload, session: Session) -> Session:
+        """Shut out other writers from a session that still is as it was read; its bytes are in the store from now on. Raises UploadRange, UploadUnknown.
 
         The session was read before: whoever held the upload meanwhile may have finished it, and then its bytes are a blob that
         nothing may touch.
@@ -119,9 +145,12 @@ class Uploads:
         except UploadBusy as error:
             raise UploadRange("another request is writing to this upload") from error
         try:
+            if not session.is_stored:
+                return await self._save(session._replace(state=_STORED), session, lambda tx: small_blobs.drop(tx, session.storage_key))
             current = await self.find(session.repository, session.id, session.owner)
             if current.generation != session.generation:
                 raise UploadRange("another request wrote to this upload meanwhile")
+            return session
         except BaseException:
             await upload.release()
             raise
@@ -137,24 +166,39 @@ class Uploads:
 
     async def cancel(self, session: Session) -> None:
         """Forget the session and its bytes. Raises UploadUnknown."""
-        if not await self._db.write(lambda tx: tx.run("DELETE FROM uploads WHERE id = ?", session.id), durable=False):
+
+        def change(tx: Tx) -> bool:
+            if not tx.run("DELETE FROM uploads WHERE id = ?", session.id):
+                return False  # the bytes may be a blob's by now
+            small_blobs.drop(tx, session.storage_key)
+            return True
+
+        if not await self._db.write(change, durable=False):
             raise UploadUnknown("there is no such upload in this repository: it was finished, cancelled or has expired")
         await self._storage.delete([session.storage_key])
 
     async def save(self, session: Session, size: int, state: str, digest: str | None) -> Session:
-        """The session with what was written; raises UploadUnknown where it was cancelled meanwhile."""
-        saved = session._replace(size=size, state=state, digest=digest, epoch=self._epoch, generation=session.generation + 1)
+        """The session with what was written to the store. Raises UploadUnknown where it was cancelled meanwhile."""
+        return await self._save(session._replace(size=size, state=_STORED + state, digest=digest), session)
 
-        def update(tx: Tx) -> bool:
-            changed = tx.run(
-                "UPDATE uploads SET size = ?, state = ?, digest = ?, epoch = ?, generation = ?, updated_at = ? WHERE id = ? AND generation = ?",
-                *(size, state, digest, self._epoch, saved.generation, now(), session.id, session.generation),
-            )
-            # A run before may have been committed; the generation is raised only by who holds the bytes.
-            return changed > 0 or tx.one(_FIND, session.id) == tuple(saved)
+    async def save_here(self, session: Session, data: bytes, digest: str) -> Session:
+        """The session with all its bytes in the database. Raises UploadRange where another request was faster, UploadUnknown."""
+        saved = session._replace(size=len(data), state=_HERE, digest=digest)
+        return await self._save(saved, session, lambda tx: small_blobs.put(tx, session.storage_key, data))
 
-        if not await self._db.write(update, durable=False, repeatable=True):
-            raise UploadUnknown("the upload was cancelled meanwhile, or has expired")
+    async def _save(self, wanted: Session, session: Session, more: Callable[[Tx], object] | None = None) -> Session:
+        """The session as it is wanted, in the place of what it was; `more` is done in the same transaction."""
+        saved = wanted._replace(epoch=self._epoch, generation=session.generation + 1)
+
+        def update(tx: Tx) -> None:
+            values = saved.size, saved.state, saved.digest, saved.epoch, saved.generation
+            if tx.run(_SAVE, *values, now(), session.id, session.generation):
+                return more(tx) if more else None
+            found = tx.one(_FIND, session.id)
+            # A run before may have been committed; then all of it is as it is wanted.
+            return None if found == tuple(saved) else _refuse(found)
+
+        await self._db.write(update, durable=False, repeatable=True)
         return saved
 
     def remember(self, id: str, size: int, hasher) -> None:
@@ -163,8 +207,11 @@ class Uploads:
         if len(self._hashers) > _REMEMBERED:
             self._hashers.popitem(last=False)
 
-    async def record(self, session: Session, size: int, digest: str) -> None:
-        """The one transaction that makes durable bytes a blob of the repository. Raises UploadUnknown, QuotaExceeded."""
+    async def record(self, session: Session, size: int, digest: str, data: bytes | None = None) -> None:
+        """The one transaction that makes the bytes a blob of the repository: data, or those that are durable under the key already.
+
+        Raises UploadRange, UploadUnknown, QuotaExceeded.
+        """
         runs = itertools.count()
 
         def change(tx: Tx) -> None:
@@ -173,148 +220,28 @@ class Uploads:
                 # The run before was committed, though its answer was lost; a push since may have given the blob another key.
                 if again and blobs.renew(tx, repositories.find(tx, session.repository), digest, now()):
                     return
-                raise UploadUnknown("the upload was cancelled meanwhile, or has expired")
+                _refuse(tx.one(_FIND, session.id))
+            if data is not None:
+                small_blobs.put(tx, session.storage_key, data)
             blobs.store(tx, digest, session.storage_key, size)
             place = self._quotas.enter(tx, session.repository)
             place.charge(tx, size if blobs.link(tx, place.repository_id, digest) else None)
 
         await self._db.write(change, repeatable=True)
 
-    def trusted_digest(self, session: Session) -> str | None:
+    def known_digest(self, session: Session) -> str | None:
+        """The digest of all bytes where it was saved since this start of the server."""
         return session.digest if session.epoch == self._epoch else None
+
+
+def _refuse(found: Row | None) -> NoReturn:
+    """What a writer is told whose session is not any more as it was read."""
+    if found is None:
+        raise UploadUnknown("the upload was cancelled meanwhile, or has expired")
+    raise UploadRange("another request wrote to this upload meanwhile")
 
 
 def _owned(row: Row | None, repository: str, owner: str | None) -> Session:
     if row is None or row[1] != repository or row[-1] != owner:
         raise UploadUnknown("there is no such upload in this repository: it was finished, cancelled or has expired")
     return Session(*row)
-
-
-class Writer:
-    """Feeds one request's body to one session, which it holds from the first byte. One of save, leave, finish and discard ends it."""
-
-    def __init__(self, uploads: Uploads, session: Session, upload: Upload):
-        self._uploads = uploads
-        self.session = session
-        self._upload = upload
-        self._held = False
-        self._hasher = None
-        self.size = session.size
-        self._pending: asyncio.Future | None = None
-        self._saved = time.monotonic()
-
-    async def _hold(self) -> None:
-        if not self._held:
-            await self._uploads.hold(self._upload, self.session)
-            self._held = True
-            self._hasher = self._uploads.running_hasher(self.session)
-
-    async def write(self, data: bytes) -> None:
-        """Append. One piece is hashed and written while the next is received. Raises StorageError, UploadRange, UploadUnknown."""
-        await self._hold()
-        await self._drain()
-        self._pending = asyncio.ensure_future(self._upload.write(data, self._hasher))
-        self.size += len(data)
-        await self._save_sometimes()
-
-    async def pour(self, fill: Callable[[memoryview], int]) -> int:
-        """Append what fill(buffer) gives, called in a thread until it returns 0; the number of bytes. Raises as write does."""
-        await self._hold()
-        await self._drain()
-        count = await self._guarded(self._upload.pour(fill, self._hasher))
-        self.size += count
-        await self._save_sometimes()
-        return count
-
-    async def _save_sometimes(self) -> None:
-        """Note the progress of a long upload, so that it does not expire and little is lost with this process."""
-        if time.monotonic() - self._saved > _SAVE_SECONDS:
-            await self._drain()
-            self.session = await self._uploads.save(self.session, self.size, self.session.state, None)
-            self._saved = time.monotonic()
-
-    async def _drain(self) -> None:
-        if self._pending is None:
-            return
-        pending, self._pending = self._pending, None
-        await self._guarded(pending)
-
-    async def _guarded(self, work: Awaitable[T]) -> T:
-        """Await the storage; its errors about the session become the client's."""
-        try:
-            return await work
-        except UploadLost as error:
-            raise UploadUnknown("the bytes received earlier are gone") from error
-
-    async def save(self) -> Session:
-        """Keep what was written for a later request."""
-        try:
-            await self._drain()
-            if self.size != self.session.size:
-                digest = self._digest() if self._hasher else None
-                self.session = await self._uploads.save(self.session, self.size, await self._upload.suspend(), digest)
-            if self._hasher:
-                self._uploads.remember(self.session.id, self.size, self._hasher)
-            return self.session
-        finally:
-            await self._upload.release()
-
-    async def leave(self) -> Session:
-        """Let go; what this request wrote does not count."""
-        await self._settle()
-        await self._upload.release()
-        return self.session
-
-    async def _settle(self) -> None:
-        """Wait for a write under way, whatever becomes of it: its thread uses what release takes away."""
-        if self._pending is not None:
-            await asyncio.wait([self._pending])
-            self._pending.exception()
-
-    async def finish(self, digest: str) -> int:
-        """Make the bytes a blob and return its size.
-
-        Raises DigestInvalid, QuotaExceeded and StorageError (the upload is dropped), UploadRange, UploadUnknown.
-        """
-        await self._hold()
-        try:
-            await self._drain()
-            if await self._content_digest(digest) != digest:
-                raise DigestInvalid("the content received has another digest; the upload was dropped", "push the content again", digest=digest)
-            await self._guarded(self._upload.commit())
-            await self._uploads.record(self.session, self.size, digest)
-        except (DigestInvalid, QuotaExceeded, StorageError):
-            await self.discard()
-            raise
-        except BaseException:
-            await self._upload.release()
-            raise
-        await self._upload.release()
-        return self.size
-
-    async def discard(self) -> None:
-        """Drop bytes and session, in this order: bytes whose sync failed must not be there for another try. Lets go where nothing is held."""
-        await self._settle()
-        if not self._held:
-            return
-        try:
-            await self._upload.abort()
-            await self._uploads.cancel(self.session)
-        finally:
-            await self._upload.release()
-
-    def _digest(self) -> str:
-        return f"{self.session.algorithm}:{self._hasher.hexdigest()}"
-
-    async def _content_digest(self, wanted: str) -> str:
-        """The digest of all bytes, by the algorithm of `wanted`; reads them again where no process knows it."""
-        algorithm = algorithm_of(wanted)
-        if algorithm == self.session.algorithm:
-            if self._hasher:
-                return self._digest()
-            known = self._uploads.trusted_digest(self.session)
-            if known and self.size == self.session.size:
-                return known
-        fresh = hashlib.new(algorithm)
-        await self._guarded(self._upload.hash(fresh))
-        return f"{algorithm}:{fresh.hexdigest()}"

@@ -188,8 +188,10 @@ class FilesystemStorage:
             raise StorageFailed("the storage is read-only")
 
     def refuse_when_full(self) -> None:
-        """Raise StorageFull where less than the reserve is free, so that database and logs still find room."""
-        found = os.statvfs(self._root)
+        try:
+            found = os.statvfs(self._root)
+        except OSError as error:
+            raise _translate(error) from error
         reserve = self._reserve
         if reserve < 0:
             reserve = min(int(found.f_blocks * found.f_frsize * _RESERVE_SHARE), _RESERVE_MOST)

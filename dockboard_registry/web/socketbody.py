@@ -20,6 +20,8 @@ _BUFFERED_AT_MOST = 1 << 30
 _SHORT = 1 << 20
 # So little is written and hashed in 50 microseconds, without a thread (see FilesystemUpload.write).
 _SIP = 16 << 10
+# So much of any body is taken in the loop: of one that ends before, a thread and a file would cost more than the work.
+_FIRST = 64 << 10
 
 
 class SocketBody(EmptyBody):
@@ -86,7 +88,7 @@ class SocketBody(EmptyBody):
         received, stream, slow = 0, self._exchange.stream, True
         while not self.ended:
             stream.pause()
-            count = await (self._sip(writer) if slow else self._pour(writer))
+            count = await (self._sip(writer) if slow or received < _FIRST else self._pour(writer))
             received += count
             stream.resume()
             stream.moved += count

@@ -1,7 +1,10 @@
 """Small blobs in memory: what is kept, what is not, and how much of it."""
 
+import pytest
+
 from dockboard_registry.domain.small_blobs import HeldSource, SmallBlobs
 from dockboard_registry.names import digest_of
+from dockboard_registry.storage import StorageFailed
 
 
 class Given(HeldSource):
@@ -30,9 +33,11 @@ def test_what_was_kept_is_read_again_without_the_store():
 
 def test_damaged_and_large_ones_are_not_kept():
     small = SmallBlobs()
-    for data, of in ((b"damaged", b"as pushed"), (bytes(32769), None)):
-        given, source = keep(small, "k", data, of)
-        assert source is given and not given.closed and small.get("k") is None
+    given, source = keep(small, "k", bytes(32769))
+    assert source is given and not given.closed and small.get("k") is None
+    with pytest.raises(StorageFailed):
+        keep(small, "k", b"damaged", b"as pushed")
+    assert small.get("k") is None
     keep(small, "k", bytes(32768))
     assert small.get("k").size == 32768
 

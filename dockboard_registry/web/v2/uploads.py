@@ -1,9 +1,11 @@
 """/v2/<name>/blobs/uploads/: every way to bring a blob in (distribution specification 1.1, "Pushing blobs")."""
 
+import contextlib
 import re
 
 from ...domain.access import PULL, PUSH
-from ...domain.uploads import Session, Writer
+from ...domain.upload_writer import Writer
+from ...domain.uploads import Session
 from ...errors import DigestInvalid, RegistryError, UploadInvalid, UploadRange
 from ...names import algorithm as parse_algorithm
 from ...names import algorithm_of
@@ -83,7 +85,7 @@ class Upload(Endpoint):
 async def _finish(endpoint: Endpoint, request: Request, session: Session, digest: str, keep: bool) -> Response:
     """Take the body's bytes, if any, and make all of them the blob. keep: what came before an accident stays for another try."""
     length = _chunk(request, session)
-    writer = endpoint.services.uploads.writer(session)
+    writer = Writer(endpoint.services.uploads, session)
     try:
         await _receive(endpoint, request, writer, length)
     except (RegistryError, ConnectionCut) as error:
@@ -105,11 +107,12 @@ async def _finish(endpoint: Endpoint, request: Request, session: Session, digest
 async def _append(endpoint: Endpoint, request: Request, session: Session) -> Session:
     """Take the body's bytes and keep them for the next request; those that came before the client was cut off too."""
     length = _chunk(request, session)
-    writer = endpoint.services.uploads.writer(session)
+    writer = Writer(endpoint.services.uploads, session)
     try:
         await _receive(endpoint, request, writer, length)
     except ConnectionCut:
-        await writer.save()
+        with contextlib.suppress(RegistryError):
+            await writer.save()
         raise
     except RegistryError as error:
         await writer.leave()
@@ -120,7 +123,10 @@ async def _append(endpoint: Endpoint, request: Request, session: Session) -> Ses
     except BaseException:
         await writer.leave()
         raise
-    return await writer.save()
+    try:
+        return await writer.save()
+    except UploadRange as error:
+        raise await _with_state(endpoint, session, error)
 
 
 async def _with_state(endpoint: Endpoint, session: Session, error: Exception) -> Exception:

@@ -6,8 +6,14 @@ from tests.contract.domain.world import World
 
 
 @pytest.fixture
-def world(database_driver, storage_driver):
-    made = World(database_driver, storage_driver)
+def small():
+    """Bytes of the blobs that lie in the database: none. placement.py has tests run both ways."""
+    return 0
+
+
+@pytest.fixture
+def world(database_driver, storage_driver, small):
+    made = World(database_driver, storage_driver, small)
     yield made
     made.close()
 

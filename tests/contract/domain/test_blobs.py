@@ -8,6 +8,7 @@ from dockboard_registry.db import now
 from dockboard_registry.errors import BlobUnknown, InUse
 from dockboard_registry.storage import KeyMissing
 from tests.contract.aio import asynchronous, gathered
+from tests.contract.domain.placement import everywhere
 from tests.contract.domain.world import image, sha256
 
 AGE = "UPDATE repository_blobs SET leased_at = leased_at - ? WHERE digest = ?"
@@ -18,6 +19,7 @@ async def leased_at(process, digest: str) -> int:
     return (await process.db.read(lambda tx: tx.one(LEASED, digest)))[0]
 
 
+@everywhere
 @asynchronous
 async def test_a_blob_is_known_where_it_was_pushed_only(process):
     digest = await process.push(b"data")
@@ -29,6 +31,7 @@ async def test_a_blob_is_known_where_it_was_pushed_only(process):
             await process.open_blob(repository, wanted)
 
 
+@everywhere
 @asynchronous
 async def test_head_renews_the_lease_only_when_a_tenth_has_passed(world):
     process = world.process(lease=1000)
@@ -43,6 +46,7 @@ async def test_head_renews_the_lease_only_when_a_tenth_has_passed(world):
         await process.db.write(lambda tx: tx.run("UPDATE repository_blobs SET leased_at = ?", now()))
 
 
+@everywhere
 @asynchronous
 async def test_a_get_renews_nothing(world):
     process = world.process(lease=10)
@@ -54,6 +58,7 @@ async def test_a_get_renews_nothing(world):
     assert await leased_at(process, digest) == before
 
 
+@everywhere
 @asynchronous
 async def test_what_was_promised_stays_for_the_lease(world):
     process = world.process(lease=10, grace=0)
@@ -68,6 +73,7 @@ async def test_what_was_promised_stays_for_the_lease(world):
         await process.promise("app", digest)
 
 
+@everywhere
 @asynchronous
 async def test_a_mount_links_without_copying(process):
     digest = await process.push(b"data", repository="from")
@@ -78,6 +84,7 @@ async def test_a_mount_links_without_copying(process):
     assert await process.count("SELECT COUNT(*) FROM repository_blobs") == 2
 
 
+@everywhere
 @asynchronous
 async def test_a_mount_begins_the_lease_anew(process):
     digest = await process.push(b"data", repository="app")
@@ -87,6 +94,7 @@ async def test_a_mount_begins_the_lease_anew(process):
     assert await leased_at(process, digest) >= before
 
 
+@everywhere
 @asynchronous
 async def test_a_mount_from_where_the_blob_is_not(process):
     digest = await process.push(b"data", repository="from")
@@ -128,6 +136,7 @@ async def test_a_blob_whose_bytes_are_gone_is_reported_and_mended_by_a_push(worl
     assert await process.pull(digest) == b"data"
 
 
+@everywhere
 @asynchronous
 async def test_reading_while_new_pushes_move_the_bytes(world):
     process, hasty = world.process(), world.process(grace=0)
@@ -145,6 +154,7 @@ async def test_reading_while_new_pushes_move_the_bytes(world):
     await asyncio.gather(push(), pull(), pull())
 
 
+@everywhere
 @asynchronous
 async def test_a_deleted_blob_leaves_its_repository_only(process):
     digest = await process.push(b"data")
@@ -156,6 +166,7 @@ async def test_a_deleted_blob_leaves_its_repository_only(process):
     assert await process.pull(digest, "other") == b"data"
 
 
+@everywhere
 @asynchronous
 async def test_a_blob_that_a_manifest_needs_cannot_be_deleted(process):
     config, layer = await process.push(b"config"), await process.push(b"layer")
@@ -171,6 +182,7 @@ async def test_a_blob_that_a_manifest_needs_cannot_be_deleted(process):
     await process.blobs.delete("app", layer)
 
 
+@everywhere
 @asynchronous
 async def test_many_pushes_of_one_blob_at_once(world):
     workers = [world.process() for _ in range(3)]

@@ -9,11 +9,13 @@ from dockboard_registry.errors import BlobUnknown, ManifestBlobUnknown, Registry
 from dockboard_registry.names import Reference
 from dockboard_registry.storage import new_key
 from tests.contract.aio import asynchronous, gathered
+from tests.contract.domain.placement import everywhere
 from tests.contract.domain.world import image, index, sha256
 
 NOTHING = (0, 0, 0, 0, 0, 0)
 
 
+@everywhere
 @asynchronous
 async def test_nothing_to_collect(process, hasty):
     assert tuple(await hasty.collect()) == NOTHING
@@ -24,6 +26,7 @@ async def test_nothing_to_collect(process, hasty):
     assert await process.pull(sha256(b"layer")) == b"layer"
 
 
+@everywhere
 @asynchronous
 async def test_a_blob_that_no_manifest_needs_goes_step_by_step(world):
     first = world.process()
@@ -40,6 +43,7 @@ async def test_a_blob_that_no_manifest_needs_goes_step_by_step(world):
     assert tuple(await world.process(lease=0, grace=0).collect()) == NOTHING
 
 
+@everywhere
 @asynchronous
 async def test_a_blob_goes_from_the_repositories_that_do_not_need_it(process, hasty):
     for data in (b"config", b"layer"):
@@ -53,6 +57,7 @@ async def test_a_blob_goes_from_the_repositories_that_do_not_need_it(process, ha
         await process.blob("other", sha256(b"layer"))
 
 
+@everywhere
 @asynchronous
 async def test_deleting_a_manifest_begins_the_lease_of_its_blobs(world, process):
     for data in (b"config", b"layer", b"shared"):
@@ -68,6 +73,7 @@ async def test_deleting_a_manifest_begins_the_lease_of_its_blobs(world, process)
     assert (await process.check()).problems == []
 
 
+@everywhere
 @asynchronous
 async def test_a_pushed_blob_survives_the_late_deletion_of_its_former_bytes(world, process):
     """The key is never used again, so what was condemned can't be what was pushed anew."""
@@ -78,6 +84,7 @@ async def test_a_pushed_blob_survives_the_late_deletion_of_its_former_bytes(worl
     assert await process.pull(sha256(b"again and again")) == b"again and again"
 
 
+@everywhere
 @asynchronous
 async def test_a_reader_keeps_what_is_deleted(process, hasty):
     await process.push(b"being read")
@@ -87,6 +94,7 @@ async def test_a_reader_keeps_what_is_deleted(process, hasty):
     source.close()
 
 
+@everywhere
 @asynchronous
 async def test_strays_are_removed_and_uploads_under_way_are_not(world, process, hasty):
     """After the grace: they may be newer than a database that was restored from a backup."""
@@ -106,6 +114,7 @@ async def test_strays_are_removed_and_uploads_under_way_are_not(world, process, 
     assert (await process.check()).problems == []
 
 
+@everywhere
 @asynchronous
 async def test_only_uploads_that_do_not_go_on_expire(world):
     process = world.process(expiry=100)
@@ -119,6 +128,7 @@ async def test_only_uploads_that_do_not_go_on_expire(world):
     assert (await world.process(grace=0).collect()).bytes == 3
 
 
+@everywhere
 @asynchronous
 async def test_an_upload_that_expires_while_it_is_written_brings_nothing_back(process, hasty):
     session = await process.begun(b"begun ")
@@ -132,6 +142,7 @@ async def test_an_upload_that_expires_while_it_is_written_brings_nothing_back(pr
     assert await process.keys() == []
 
 
+@everywhere
 @asynchronous
 async def test_more_than_a_batch_goes_in_one_round(process, hasty):
     for start in range(0, 450, 50):
@@ -141,6 +152,7 @@ async def test_more_than_a_batch_goes_in_one_round(process, hasty):
     assert await process.keys() == []
 
 
+@everywhere
 @asynchronous
 async def test_collectors_at_once_share_the_work(world):
     process = world.process()
@@ -155,6 +167,7 @@ async def test_collectors_at_once_share_the_work(world):
     assert await process.count("SELECT COUNT(*) FROM garbage") == 0
 
 
+@everywhere
 @asynchronous
 async def test_pushes_and_collectors_in_several_processes(world):
     """Lease and grace of 0: whatever interleaves, a manifest that was acknowledged is whole until it is deleted."""
@@ -194,6 +207,7 @@ async def test_pushes_and_collectors_in_several_processes(world):
     assert len(await workers[0].keys()) == await workers[0].count("SELECT COUNT(*) FROM blobs")
 
 
+@everywhere
 @asynchronous
 async def test_nested_indexes_keep_all_below_them(process, hasty):
     for data in (b"config", b"layer"):
@@ -206,6 +220,7 @@ async def test_nested_indexes_keep_all_below_them(process, hasty):
     assert (await process.check()).problems == []
 
 
+@everywhere
 @asynchronous
 async def test_of_many_that_claim_a_round_one_gets_it(world):
     workers = [world.process() for _ in range(4)]
@@ -217,6 +232,7 @@ async def test_of_many_that_claim_a_round_one_gets_it(world):
     assert await workers[0].count("SELECT COUNT(*) FROM jobs") == 1
 
 
+@everywhere
 @asynchronous
 async def test_a_claim_says_who_and_until_when(process):
     assert await process.collector.claim("me")

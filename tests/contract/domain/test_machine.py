@@ -24,7 +24,7 @@ MEMORY = "/dev/shm"
 
 
 class Histories(RuleBasedStateMachine):
-    """Two workers of one registry, lease and grace 0. What a rule acknowledges must hold in every later state."""
+    """Two workers of one registry, lease and grace 0, some blobs in the database. What a rule acknowledges must hold in every later state."""
 
     kinds: tuple = ()
 
@@ -32,7 +32,7 @@ class Histories(RuleBasedStateMachine):
         super().__init__()
         self.directory = tempfile.TemporaryDirectory(prefix="dockboard-", dir=MEMORY if os.path.isdir(MEMORY) else None)
         database, storage = (kind(Path(self.directory.name, part)) for kind, part in zip(self.kinds, ("database", "storage")))
-        self.world = World(database, storage)
+        self.world = World(database, storage, small=3)
         self.workers = [self.world.process(lease=0, grace=0, expiry=3600) for _ in range(2)]
         self.runner = asyncio.Runner()
         self.manifests: dict[tuple[str, str], bytes] = {}
@@ -141,7 +141,7 @@ class Histories(RuleBasedStateMachine):
     def write_late(self, worker: int, session, data: bytes) -> None:
         """A request that read the session long ago, and sends its bytes only now."""
         with pytest.raises(RegistryError):
-            self.run(self.workers[worker].writing(session, data))
+            self.run(self.workers[worker].late(session, data or b"late"))
 
     @rule()
     def leave_a_stray(self):

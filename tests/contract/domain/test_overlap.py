@@ -15,6 +15,7 @@ from dockboard_registry.domain.uploads import Uploads
 from dockboard_registry.errors import BlobUnknown, InUse, ManifestBlobUnknown, ManifestUnknown
 from dockboard_registry.names import Reference
 from tests.contract.aio import asynchronous
+from tests.contract.domain.placement import everywhere
 from tests.contract.domain.world import LONG, image, index, sha256
 
 # Longer than a transaction takes that does not wait for another, and shorter than anyone's patience.
@@ -77,6 +78,7 @@ async def whole(process) -> None:
     assert (await process.check()).problems == []
 
 
+@everywhere
 @asynchronous
 async def test_a_blob_is_deleted_while_a_manifest_that_needs_it_is_pushed(process, other):
     await pushed(process)
@@ -85,6 +87,7 @@ async def test_a_blob_is_deleted_while_a_manifest_that_needs_it_is_pushed(proces
     await whole(process)
 
 
+@everywhere
 @asynchronous
 async def test_a_manifest_is_pushed_while_a_blob_that_it_needs_is_deleted(process, other):
     await pushed(process)
@@ -93,6 +96,7 @@ async def test_a_manifest_is_pushed_while_a_blob_that_it_needs_is_deleted(proces
     await whole(process)
 
 
+@everywhere
 @asynchronous
 async def test_a_child_is_deleted_while_its_index_is_pushed(process, other):
     await pushed(process)
@@ -102,6 +106,7 @@ async def test_a_child_is_deleted_while_its_index_is_pushed(process, other):
     await whole(process)
 
 
+@everywhere
 @asynchronous
 async def test_an_index_is_pushed_while_its_child_is_deleted(process, other):
     await pushed(process)
@@ -111,6 +116,7 @@ async def test_an_index_is_pushed_while_its_child_is_deleted(process, other):
     await whole(process)
 
 
+@everywhere
 @asynchronous
 async def test_blobs_are_collected_while_a_manifest_that_needs_them_is_pushed(process, other):
     await pushed(process)
@@ -120,6 +126,7 @@ async def test_blobs_are_collected_while_a_manifest_that_needs_them_is_pushed(pr
     assert await process.pull(sha256(b"layer")) == b"layer"
 
 
+@everywhere
 @asynchronous
 async def test_a_manifest_is_pushed_while_its_blobs_are_collected(process, other):
     await pushed(process)
@@ -131,6 +138,7 @@ async def test_a_manifest_is_pushed_while_its_blobs_are_collected(process, other
 
 
 @pytest.mark.parametrize("source", ["app", None])
+@everywhere
 @asynchronous
 async def test_a_blob_is_collected_while_it_is_mounted_elsewhere(process, other, source):
     digest = await process.push(b"data")
@@ -141,6 +149,7 @@ async def test_a_blob_is_collected_while_it_is_mounted_elsewhere(process, other,
 
 
 @pytest.mark.parametrize("source", ["app", None])
+@everywhere
 @asynchronous
 async def test_a_blob_is_mounted_while_its_last_link_is_deleted(process, other, source):
     digest = await process.push(b"data")
@@ -153,6 +162,7 @@ async def test_a_blob_is_mounted_while_its_last_link_is_deleted(process, other, 
     await whole(process)
 
 
+@everywhere
 @asynchronous
 async def test_a_blob_without_links_is_collected_while_it_is_pushed_again(process, other):
     digest = await process.push(b"data")
@@ -169,6 +179,7 @@ async def test_a_blob_without_links_is_collected_while_it_is_pushed_again(proces
     await whole(process)
 
 
+@everywhere
 @asynchronous
 async def test_the_same_blob_is_pushed_twice(process, other):
     """Each key that was replaced is garbage, and the one that is named is not."""
@@ -184,6 +195,7 @@ async def test_the_same_blob_is_pushed_twice(process, other):
     assert await process.count("SELECT COUNT(*) FROM garbage JOIN blobs ON blobs.storage_key = garbage.storage_key") == 0
 
 
+@everywhere
 @asynchronous
 async def test_a_manifest_is_deleted_while_it_gets_a_tag(process, other):
     await pushed(process)
@@ -195,6 +207,7 @@ async def test_a_manifest_is_deleted_while_it_gets_a_tag(process, other):
     await whole(process)
 
 
+@everywhere
 @asynchronous
 async def test_a_manifest_gets_a_tag_while_it_is_deleted(process, other):
     await pushed(process)
@@ -204,6 +217,7 @@ async def test_a_manifest_gets_a_tag_while_it_is_deleted(process, other):
     await whole(process)
 
 
+@everywhere
 @asynchronous
 async def test_the_same_new_tag_is_pushed_twice(process, other):
     """The one that commits later wins."""
@@ -214,6 +228,7 @@ async def test_the_same_new_tag_is_pushed_twice(process, other):
     await whole(process)
 
 
+@everywhere
 @asynchronous
 async def test_the_same_new_repository_begins_twice(process, other):
     def begin(process):
@@ -229,6 +244,7 @@ async def test_the_same_new_repository_begins_twice(process, other):
     assert [await process.pull(sha256(data), "new") for data in (b"a", b"b")] == [b"a", b"b"]
 
 
+@everywhere
 @asynchronous
 async def test_an_upload_is_cancelled_while_it_is_finished(process, other):
     session = await process.begun(b"data")
@@ -241,6 +257,7 @@ async def test_an_upload_is_cancelled_while_it_is_finished(process, other):
     assert await process.pull(sha256(b"data")) == b"data"
 
 
+@everywhere
 @asynchronous
 async def test_a_lease_is_renewed_while_its_link_is_collected(process, world, other):
     process = world.process(lease=0)

@@ -8,11 +8,13 @@ import stat
 
 import pytest
 
+from dockboard_registry.domain.upload_writer import Writer
 from dockboard_registry.domain.uploads import Uploads
 from dockboard_registry.errors import BlobUnknown, DigestInvalid, TooManyRequests, UploadRange, UploadUnknown
 from dockboard_registry.names import digest_of
 from dockboard_registry.storage import StorageFull
 from tests.contract.aio import asynchronous, gathered
+from tests.contract.domain.placement import everywhere
 from tests.contract.domain.world import Unanswered, sha256
 from tests.contract.drivers import child
 
@@ -25,6 +27,7 @@ def open_files() -> int:
     return sum(os.path.exists(name) and not stat.S_ISSOCK(os.stat(name).st_mode) for name in names)
 
 
+@everywhere
 @asynchronous
 async def test_an_upload_in_pieces_becomes_a_blob(process):
     session = await process.begun(b"one, ", b"two, ", b"three")
@@ -38,6 +41,7 @@ async def test_an_upload_in_pieces_becomes_a_blob(process):
     assert (await process.check()).problems == []
 
 
+@everywhere
 @asynchronous
 async def test_every_process_continues_an_upload(world):
     workers = [world.process() for _ in range(3)]
@@ -48,6 +52,7 @@ async def test_every_process_continues_an_upload(world):
     assert await workers[2].pull(sha256(b"012345678")) == b"012345678"
 
 
+@everywhere
 @asynchronous
 async def test_the_digest_may_be_of_another_algorithm_than_the_upload_began_with(process):
     for begun, finished in (("sha256", "sha512"), ("sha512", "sha256"), ("sha512", "sha512")):
@@ -57,12 +62,14 @@ async def test_the_digest_may_be_of_another_algorithm_than_the_upload_began_with
         assert await process.pull(digest_of(finished, data)) == data
 
 
+@everywhere
 @asynchronous
 async def test_an_empty_blob(process):
     assert await process.finish(await process.begun(), sha256(b"")) == 0
     assert await process.pull(sha256(b"")) == b""
 
 
+@everywhere
 @asynchronous
 async def test_a_session_is_known_in_its_own_repository_only(process):
     session = await process.begun(b"x", repository="mine")
@@ -71,6 +78,7 @@ async def test_a_session_is_known_in_its_own_repository_only(process):
             await process.uploads.find(repository, session.id)
 
 
+@everywhere
 @asynchronous
 async def test_a_wrong_digest_drops_the_upload(process):
     session = await process.begun(b"these bytes")
@@ -101,6 +109,7 @@ async def test_of_two_writers_one_wins_and_the_other_hears_so(world):
     assert await second.pull(sha256(b"begun winner")) == b"begun winner"
 
 
+@everywhere
 @asynchronous
 async def test_many_writers_at_once_leave_a_sound_blob(world):
     workers = [world.process() for _ in range(3)]
@@ -115,6 +124,7 @@ async def test_many_writers_at_once_leave_a_sound_blob(world):
             await workers[1].finish(session, sha256(b"anything else"))
 
 
+@everywhere
 @asynchronous
 async def test_a_request_that_waited_does_not_write_over_what_another_sent(world):
     """Two requests read the session; one sends all its bytes before the other sends any. The digest saved is of the first's."""
@@ -128,6 +138,7 @@ async def test_a_request_that_waited_does_not_write_over_what_another_sent(world
     assert (await first.check()).problems == []
 
 
+@everywhere
 @asynchronous
 async def test_a_request_that_waited_does_not_touch_a_finished_blob(world):
     first, second = world.process(), world.process()
@@ -147,6 +158,7 @@ async def overwrite(process, session, data: bytes) -> None:
     await writer.save()
 
 
+@everywhere
 @asynchronous
 async def test_a_second_upload_of_the_same_bytes_during_the_first(process):
     sessions = [await process.begun(b"same") for _ in range(5)]
@@ -157,6 +169,7 @@ async def test_a_second_upload_of_the_same_bytes_during_the_first(process):
     assert (await process.check()).problems == []
 
 
+@everywhere
 @asynchronous
 async def test_finishing_twice_succeeds_once(world):
     workers = [world.process() for _ in range(3)]
@@ -172,6 +185,7 @@ async def test_finishing_twice_succeeds_once(world):
     assert (await workers[0].check()).problems == []
 
 
+@everywhere
 @asynchronous
 async def test_cancelling_during_a_write_leaves_nothing(world):
     first, second = world.process(), world.process()
@@ -191,6 +205,7 @@ async def test_cancelling_during_a_write_leaves_nothing(world):
     assert await first.keys() == []
 
 
+@everywhere
 @asynchronous
 async def test_cancelling_twice_and_after_the_end(process):
     session = await process.begun(b"x")
@@ -204,6 +219,7 @@ async def test_cancelling_twice_and_after_the_end(process):
     assert await process.pull(sha256(b"kept")) == b"kept"
 
 
+@everywhere
 @asynchronous
 async def test_leaving_keeps_what_was_saved_before(process):
     session = await process.begun(b"saved")
@@ -247,7 +263,7 @@ async def test_bytes_of_a_worker_that_was_killed_do_not_count_when_read_again(wo
 async def test_a_digest_of_this_start_is_trusted_by_other_workers(world):
     session = await world.process().begun(b"these bytes")
     row = await world.process().db.read(lambda tx: tx.one(ROW, session.id))
-    assert row == (11, sha256(b"these bytes"), "this start", 1)
+    assert row == (11, sha256(b"these bytes"), "this start", 2)
 
 
 @asynchronous
@@ -278,6 +294,7 @@ async def test_bytes_that_a_power_cut_took_end_the_upload(world):
     assert open_files() == before
 
 
+@everywhere
 @asynchronous
 async def test_many_sessions_forget_old_hashes_and_are_right_all_the_same(process):
     sessions = [await process.begun(b"%04d" % number) for number in range(1100)]
@@ -286,6 +303,7 @@ async def test_many_sessions_forget_old_hashes_and_are_right_all_the_same(proces
         assert await process.pull(sha256(b"%04d!" % number)) == b"%04d!" % number
 
 
+@everywhere
 @asynchronous
 async def test_sessions_are_limited(world):
     process = world.process(limit=3)
@@ -325,6 +343,7 @@ async def test_the_end_of_an_upload_waits_for_its_last_write(world):
         assert complaints == [], end
 
 
+@everywhere
 @asynchronous
 async def test_large_bodies_are_poured_and_hashed(process):
     data = hashlib.shake_256(b"seed").digest(9 << 20)
@@ -337,7 +356,7 @@ async def test_large_bodies_are_poured_and_hashed(process):
         rest = rest[count:]
         return count
 
-    writer = process.uploads.writer(await process.begun(b"head"))
+    writer = Writer(process.uploads, await process.begun(b"head"))
     while await writer.pour(fill):
         pass
     assert await writer.finish(sha256(b"head" + data)) == 4 + len(data)
@@ -351,6 +370,7 @@ async def recorded_twice(process, meanwhile) -> None:
     await uploads.record(session, 5, sha256(b"bytes"))
 
 
+@everywhere
 @asynchronous
 async def test_a_push_that_was_committed_is_acknowledged_whoever_pushed_the_blob_since(world, process):
     """The other push has given the blob its own key."""
@@ -359,6 +379,7 @@ async def test_a_push_that_was_committed_is_acknowledged_whoever_pushed_the_blob
     assert (await process.check()).problems == []
 
 
+@everywhere
 @asynchronous
 async def test_a_push_whose_blob_was_deleted_before_it_was_acknowledged(world, process):
     with pytest.raises(UploadUnknown):

@@ -30,7 +30,8 @@ from dockboard_registry.domain.robots import Robots
 from dockboard_registry.domain.tags import Tags
 from dockboard_registry.domain.teams import Teams
 from dockboard_registry.domain.throttle import Throttle
-from dockboard_registry.domain.uploads import Session, Uploads, Writer
+from dockboard_registry.domain.upload_writer import Writer
+from dockboard_registry.domain.uploads import Session, Uploads
 from dockboard_registry.names import Reference
 from dockboard_registry.storage import Source
 
@@ -67,9 +68,9 @@ def index(*manifests: bytes, **more: Any) -> bytes:
 class Process:
     """What one worker process has: its own database connections, store and running hashes. lease, grace, expiry in seconds."""
 
-    def __init__(self, db: Any, storage: Any, epoch: str, lease: float, grace: float, expiry: float, limit: int):
+    def __init__(self, db: Any, storage: Any, epoch: str, lease: float, grace: float, expiry: float, limit: int, small: int):
         self.db, self.storage = db, storage
-        self.uploads = Uploads(self.db, self.storage, epoch, limit)
+        self.uploads = Uploads(self.db, self.storage, epoch, limit, small=small)
         self.blobs = Blobs(self.db, self.storage, lease)
         self.manifests = Manifests(self.db)
         self.tags, self.referrers, self.repositories = Tags(self.db), Referrers(self.db), Repositories(self.db)
@@ -129,7 +130,7 @@ class Process:
 
     async def writing(self, session: Session, piece: bytes) -> Writer:
         """A request that has sent these bytes to a session as it was read some time before, and is not at its end."""
-        writer = self.uploads.writer(session)
+        writer = Writer(self.uploads, session)
         try:
             await writer.write(piece)
         except BaseException:
@@ -137,9 +138,13 @@ class Process:
             raise
         return writer
 
+    async def late(self, session: Session, piece: bytes) -> Session:
+        """A request that read the session some time before, and sends its bytes only now."""
+        return await (await self.writing(session, piece)).save()
+
     async def finish(self, session: Session, digest: str) -> int:
         """The last request of an upload, without a body."""
-        return await self.uploads.writer(await self.uploads.find(session.repository, session.id)).finish(digest)
+        return await Writer(self.uploads, await self.uploads.find(session.repository, session.id)).finish(digest)
 
     async def push(self, data: bytes, repository: str = "app") -> str:
         """A blob in one request; its digest."""
@@ -181,8 +186,9 @@ class Process:
         return row[0] if row else None
 
     async def keys(self) -> list[str]:
-        """All that is stored."""
-        return [key async for key, _ in self.storage.keys()]
+        """All that is stored, and what lies in the database."""
+        rows = await self.db.read(lambda tx: tx.all("SELECT storage_key FROM small_blobs"))
+        return [key async for key, _ in self.storage.keys()] + [key for (key,) in rows]
 
     async def count(self, sql: str) -> int:
         return (await self.db.read(lambda tx: tx.one(sql)))[0]
@@ -238,10 +244,10 @@ class Unanswered:
 
 
 class World:
-    """One registry; `process` gives as many of its worker processes as a test wants."""
+    """One registry; `process` gives as many of its worker processes as a test wants. small: bytes of the blobs that lie in the database."""
 
-    def __init__(self, database: Any, storage: Any):
-        self.database, self.storage = database, storage
+    def __init__(self, database: Any, storage: Any, small: int = 0):
+        self.database, self.storage, self.small = database, storage, small
         self._open: list[Process] = []
 
     def process(
@@ -254,7 +260,7 @@ class World:
         full: bool = False,
     ) -> Process:
         storage = self.storage.open_full() if full else self.storage.open()
-        made = Process(self.database.open(), storage, epoch, lease, grace, expiry, limit)
+        made = Process(self.database.open(), storage, epoch, lease, grace, expiry, limit, self.small)
         self._open.append(made)
         return made
 
