@@ -15,7 +15,8 @@ from tests.contract.drivers import DATABASES, FilesystemDriver
 from tests.support import mariadb
 from tests.support.mysql_proxy import MySQLProxy
 
-TABLES = ("repositories", "blobs", "repository_blobs", "manifests", "manifest_blobs", "manifest_children", "tags", "uploads", "garbage", "jobs", "settings")
+TABLES = ("repositories", "blobs", "repository_blobs", "manifests", "manifest_blobs", "manifest_children", "tags", "uploads", "garbage", "jobs", "settings",
+          "small_blobs")  # fmt: skip
 # Of these any row will do.
 ACCOUNTS = ("generations", "namespaces", "users", "organizations", "members", "teams", "team_members", "robots", "grants", "access_tokens", "signing_keys",
             "one_time_tokens", "failures", "audit", "invitations", "known_networks", "quotas")  # fmt: skip
@@ -30,7 +31,7 @@ def quiet(done: int, total: int) -> None:
 def source(request, tmp_path):
     """The URL of a database with something in every table."""
     driver = DATABASES[request.param](tmp_path / "source")
-    world = World(driver, FilesystemDriver(tmp_path / "storage"))
+    world = World(driver, FilesystemDriver(tmp_path / "storage"), small=100)
     asyncio.run(fill(world.process()))
     world.close()
     fill_accounts(engine(database_place(url_of(driver))))

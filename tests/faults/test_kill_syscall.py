@@ -39,7 +39,7 @@ class Scene:
         _, self.layer = self.journal.new_content(5000)
         self.config = json.dumps({"number": next(self.counter)}).encode()
         self.victim = self.push("victim", [self.layer])
-        _, self.loose = self.journal.new_content(3000)
+        _, self.loose = self.journal.new_content(50_000)  # a file, where the layer is a row
         self.client.upload(REPOSITORY, self.loose)
 
     def push(self, tag: str, layers: list[bytes], style: str = "put") -> str:

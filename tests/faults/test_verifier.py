@@ -42,6 +42,7 @@ DAMAGE = {
     "a bit": (flip_a_bit, {"I1", "I3", "I4"}),
     "a file gone": (lambda registry: one_file(registry).unlink(), {"I1", "I2", "I3"}),
     "a file cut": (lambda registry: one_file(registry).write_bytes(b"short"), {"I1", "I2", "I3", "I4"}),
+    "a row of bytes gone": (sql("DELETE FROM small_blobs"), {"I1", "I2", "I3"}),
     "a tag lost": (sql("DELETE FROM tags WHERE name = 'first'"), {"I1"}),
     "a tag of old": (sql("UPDATE tags SET digest = (SELECT digest FROM tags WHERE name = 'second') WHERE name = 'first'"), {"I1"}),
     "a deleted tag": (resurrect, {"I5"}),
@@ -77,7 +78,7 @@ def test_stray_files_are_found(tmp_path):
     """Not by the registry's own collector alone: this reads directory and database itself."""
     with Registry(tmp_path / "data", workers=1, gc_interval=86400) as registry:
         client = Journalled(registry.address, Journal(tmp_path / "journal"))
-        client.upload(REPOSITORY, b"kept")
+        client.upload(REPOSITORY, bytes(50_000))
         assert residue(registry) == []
         one_file(registry).unlink()
         assert [violation.invariant for violation in residue(registry)] == ["I10"]

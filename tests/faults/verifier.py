@@ -171,17 +171,21 @@ def command(registry: Registry, *arguments: str, **settings: object) -> subproce
 
 
 def files(registry: Registry) -> set[str]:
-    """The names of all files below blobs/ in the storage root."""
-    return {path.name for path in Path(registry.root, "blobs").rglob("*") if path.is_file()}
+    """The names of all files below blobs/ in the storage root, and what stands for them in the database."""
+    return {path.name for path in Path(registry.root, "blobs").rglob("*") if path.is_file()} | column(registry, "SELECT storage_key FROM small_blobs")
 
 
 def keys(registry: Registry) -> set[str]:
     """The storage keys in the blobs table, read past the registry."""
+    return column(registry, "SELECT storage_key FROM blobs")
+
+
+def column(registry: Registry, sql: str) -> set[str]:
     url = registry.environment().get(setting_name("database_url"), "")
     if url.startswith("mysql:"):
-        return {key for (key,) in mariadb.query(url, "SELECT storage_key FROM blobs")}
+        return {value for (value,) in mariadb.query(url, sql)}
     with closing(sqlite3.connect(f"file:{database(registry)}?mode=ro", uri=True)) as connection:
-        return {row[0] for row in connection.execute("SELECT storage_key FROM blobs")}
+        return {row[0] for row in connection.execute(sql)}
 
 
 def database(registry: Registry) -> Path:

@@ -39,10 +39,9 @@ def damaged(tmp_path):
     """A stopped registry in which one byte of a layer has turned."""
     registry = Registry(tmp_path / "data")
     with registry, Client(registry.address) as client:
-        client.push_image("a/b", "v1", [b"a layer that rots"])
-    files = [path for path in (registry.root / "blobs").rglob("*") if path.is_file()]
-    (layer,) = [path for path in files if path.read_bytes() == b"a layer that rots"]
-    layer.write_bytes(b"a layer that rotS")
+        client.push_image("a/b", "v1", [b"a layer that rots" * 2000])
+    (layer,) = [path for path in (registry.root / "blobs").rglob("*") if path.is_file()]
+    layer.write_bytes(layer.read_bytes()[:-1] + b"S")
     return registry
 
 
