@@ -60,13 +60,13 @@ class Writer:
         if self._upload is None:
             here = await self._all_here() if self._few else b""
             upload = self._uploads.upload(self.session)
-            known = self._uploads.running_hasher(self.session)
             self.session = await self._uploads.hold(upload, self.session)
-            self._upload, self._begun, self._hasher = upload, True, known
+            self._upload, self._begun = upload, True
             if self._few:
                 self._few, self._here, self._hasher = False, None, hashlib.new(self.session.algorithm)
-                if here:
-                    await self._guarded(upload.write(here, self._hasher))
+                await self._guarded(upload.write(here, self._hasher))
+            else:
+                self._hasher = self._uploads.running_hasher(self.session)
         return self._upload
 
     async def pour(self, fill: Callable[[memoryview], int]) -> int:

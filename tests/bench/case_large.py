@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -62,6 +64,7 @@ def _stored(server: Server) -> Path:
 
 def uploads(bench: Bench) -> None:
     """In memory, where the programs differ, and on disk, where a slow disk makes them all alike."""
+    _hash_alone(bench)
     with bench.reservoir(SIZE) as source:
         place = memory_disk(8 * SIZE)
         if place:
@@ -72,6 +75,18 @@ def uploads(bench: Bench) -> None:
             bench.results.note("No room for a store in memory: the uploads of 500 MiB went to the disk.")
             _uploads(bench, source, bench.directory, "blob PUT, 500 MiB", push.streamed)
             _uploads(bench, source, bench.directory, "blob PUT, 500 MiB, chunked encoding", push.streamed_chunked)
+
+
+def _hash_alone(bench: Bench) -> None:
+    """What the digest takes by itself, on one core: nobody who verifies an upload while it comes is faster."""
+    piece = os.urandom(MIB)
+    for _ in range(bench.rounds):
+        hasher, begun = hashlib.sha256(), time.process_time()
+        for _ in range(SIZE // MIB):
+            hasher.update(piece)
+        seconds = time.process_time() - begun
+        bench.add("sha256 of 500 MiB, nothing else", "MB/s", Floor.name, SIZE / seconds / 1e6)
+        bench.add("sha256 of 500 MiB, nothing else", "CPU s", Floor.name, seconds)
 
 
 def _uploads(bench: Bench, source: Reservoir, place: Path, work: str, form: Form, names: list[str] | None = None) -> None:
