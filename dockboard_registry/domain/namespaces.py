@@ -20,6 +20,11 @@ _FILLED = (
     " WHERE repositories.name > ? AND repositories.name < ? LIMIT 1"
 )
 _SETTLE = "UPDATE repositories SET visibility = ? WHERE visibility IS NULL AND name > ? AND name < ?"
+# What is said of a repository outlives what is stored in it, and was said by somebody else.
+_FORGET = (
+    "UPDATE repositories SET visibility = ?, description = NULL WHERE name > ? AND name < ?"
+    " AND NOT EXISTS (SELECT 1 FROM manifests WHERE manifests.repository_id = repositories.id)"
+)
 
 
 class Namespace(NamedTuple):
@@ -62,6 +67,7 @@ def claim(tx: Tx, name: str, kind: str, holder_id: int, quarantine: float, adopt
         "INSERT INTO namespaces (name, kind, holder_id, default_visibility, released_at) VALUES (?, ?, ?, ?, NULL)", name, kind, holder_id, PRIVATE
     )
     tx.run(_SETTLE, PRIVATE, *bounds(name))
+    tx.run(_FORGET, PRIVATE, *bounds(name))
 
 
 def drop(tx: Tx, name: str) -> None:

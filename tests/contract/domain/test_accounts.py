@@ -92,6 +92,20 @@ async def test_a_namespace_with_repositories_goes_to_nobody_by_accident(process)
 
 
 @asynchronous
+async def test_what_was_said_of_an_empty_repository_ends_with_the_name(process):
+    """Else what the next one of that name pushes there would be public without a word, as somebody else once wanted it."""
+    await process.people("bob")
+    await process.push(b"config", "bob/app")
+    digest = await process.put(image(b"config"), "v1", repository="bob/app")
+    await process.repository_settings.set(ME, "bob/app", "public", "Bob's")
+    await process.manifests.delete("bob/app", digest)
+    await process.accounts.delete(ME, "bob")
+    await Accounts(process.db, process.passwords, 0).add(ME, "bob", None)
+    found = await process.repository_settings.get("bob/app")
+    assert (found.visibility, found.description) == ("private", None)
+
+
+@asynchronous
 async def test_the_last_administrator_stays(process):
     await process.people("bob", "ann")
     await process.accounts.set_administrator(ME, "bob", True)
