@@ -108,8 +108,9 @@ class RepositorySettings:
                 return list(_pulled(tx, principal, _LIST, (), after, limit).values())
             found = _pulled(tx, principal, _PUBLIC, (), after, limit)
             for namespace in {*principal.memberships, *principal.grants, *([principal.name] if principal.kind == USER else [])}:
-                bounds = () if namespace == LIBRARY else (f"{namespace}/", f"{namespace}0")
-                found |= _pulled(tx, principal, _WITHIN if bounds else _LIBRARY, bounds, after, limit)
+                found |= _pulled(tx, principal, _WITHIN, namespaces.bounds(namespace), after, limit)
+                if namespace == LIBRARY:
+                    found |= _pulled(tx, principal, _LIBRARY, (), after, limit)
             return [found[name] for name in sorted(found)[:limit]]
 
         return await self._db.scan(query)

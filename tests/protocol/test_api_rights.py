@@ -157,6 +157,12 @@ def test_repositories_are_listed_for_those_who_may_pull_them(registry, ann, bob,
     ann.call("PATCH", "/repositories/tool", {"visibility": "private"}).expect(200)
     ann.call("PUT", "/grants/tool/user:bob", {"right": "read"}).expect(204)
     assert [[item["name"] for item in who.all("/repositories", 1)] for who in (bob, as_user["eve"])] == [["acme/app", "acme/b/c", "tool"], ["acme/b/c"]]
+    with People(registry).as_user("ann") as pusher:
+        pusher.push_image("library/deep", "v1")
+    ann.call("PATCH", "/repositories/library%2Fdeep", {"visibility": "private"}).expect(200)
+    ann.call("PUT", "/grants/library%2F**/user:eve", {"right": "read"}).expect(204)
+    assert [item["name"] for item in as_user["eve"].all("/repositories", 1)] == ["acme/b/c", "library/deep", "tool"]
+    ann.call("DELETE", "/grants/library%2F**/user:eve").expect(204)
     secret = as_user["bob"].call("POST", "/account/tokens", {"name": "narrow", "repositories": "acme/b/**"}).expect(201).json()["secret"]
     with Api(registry.address, bearer(secret)) as narrow:
         assert [item["name"] for item in narrow.all("/repositories")] == ["acme/b/c"]
