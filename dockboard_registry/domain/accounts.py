@@ -31,9 +31,10 @@ _LAST_OWNED = (
 EMAIL_GRAMMAR, LONGEST_EMAIL = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){0,8}", 254
 SHOWN_GRAMMAR, LONGEST_SHOWN = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]*", 255
 LONGEST_URL = 1000
+AVATAR_GRAMMAR = "[0-9a-f]{32}|[0-9a-f]{64}"
 _EMAIL = re.compile(EMAIL_GRAMMAR, re.A)
 _SHOWN = re.compile(SHOWN_GRAMMAR)
-_AVATAR = re.compile(r"[0-9a-f]{32}|[0-9a-f]{64}", re.A)
+_AVATAR = re.compile(AVATAR_GRAMMAR, re.A)
 
 
 class Person(NamedTuple):

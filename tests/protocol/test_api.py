@@ -271,6 +271,17 @@ def test_ones_own_account(registry, as_user):
         cid.call("GET", path).expect(403)
 
 
+def test_avatars_are_those_of_the_address_or_another_one(ann, as_user):
+    ann.call("PATCH", "/users/cid", {"email": "cid@example.org"}).expect(200)
+    own = ann.call("GET", "/users/cid").json()["avatar_hash"]
+    for who, path in ((ann, "/users/cid"), (as_user["cid"], "/account")):
+        assert who.call("PATCH", path, {"avatar_hash": "ab" * 16}).expect(200).json()["avatar_hash"] == "ab" * 16
+        assert who.call("PATCH", path, {"company": "ACME"}).expect(200).json()["avatar_hash"] == "ab" * 16
+        assert who.call("PATCH", path, {"avatar_hash": None}).expect(200).json()["avatar_hash"] == own
+        who.call("PATCH", path, {"avatar_hash": "ab" * 17}).expect(400)
+    ann.call("PATCH", "/users/cid", {"email": None, "company": None}).expect(200)
+
+
 @pytest.mark.edge
 def test_ones_own_password_takes_the_present_one(registry, ann):
     ann.call("POST", "/users", {"name": "hal", "password": LONG}).expect(201)

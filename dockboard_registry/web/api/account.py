@@ -5,7 +5,7 @@ from ...errors import Denied, Unauthorized
 from . import tokens
 from .kinds import Choice, ListOf, Record, Switch, Text
 from .operations import NAME, PAGE, Answer, Call, Operation, paged
-from .people import NEW_TOKEN, PASSWORD, PROFILE, TOKEN, TOKEN_WANTED, USER, shown
+from .people import CHANGEABLE, NEW_TOKEN, PASSWORD, TOKEN, TOKEN_WANTED, USER, changes, shown
 from .permissions import LOGGED_IN, ONESELF, OWN_CREDENTIALS
 
 _MEMBERSHIP = Record("", False, "Membership", {"organization": NAME, "role": Choice("", False, (access.OWNER, access.MEMBER))})
@@ -41,7 +41,7 @@ async def _change(call: Call) -> Answer:
     """Tokens for another password are sent to the e-mail address: to change it is to have the password, which no access token is."""
     if "email" in call.body and call.standing.holder.subject.token_id is not None:
         raise Denied("an access token does not change the e-mail address, to which tokens for a password are sent", "log in with the password")
-    await call.people.accounts.change(call.actor, call.principal.name, call.body)
+    await call.people.accounts.change(call.actor, call.principal.name, changes(call.body))
     return Answer(200, shown(await call.people.accounts.get(call.principal.name)))
 
 
@@ -68,7 +68,7 @@ async def _revoke_token(call: Call) -> Answer:
     return await tokens.revoked(call, call.principal.name)
 
 
-_NEW_PROFILE = Record("fields to change; null empties one", False, "ProfileChange", PROFILE, tuple(PROFILE), 1)
+_NEW_PROFILE = Record("fields to change; null empties one", False, "ProfileChange", CHANGEABLE, tuple(CHANGEABLE), 1)
 _NEW_PASSWORD = Record("", False, "OwnPassword", {"current": Text("the present password", False, 1024), "password": PASSWORD})
 OPERATIONS = (
     Operation("GET", "/account", "getAccount", "Who am I", LOGGED_IN, _get, answer=_ACCOUNT),

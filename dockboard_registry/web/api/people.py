@@ -1,10 +1,11 @@
 """What the operations on users and on oneself share: how a user is shown, and what of it can be sent."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from ...domain.access import ACTIVE, DISABLED, PENDING
 from ...domain.access_tokens import ACTIONS, Token
-from ...domain.accounts import EMAIL_GRAMMAR, INVITED, LONGEST_EMAIL, LONGEST_SHOWN, LONGEST_URL, SHOWN_GRAMMAR, Person
+from ...domain.accounts import AVATAR_GRAMMAR, EMAIL_GRAMMAR, INVITED, LONGEST_EMAIL, LONGEST_SHOWN, LONGEST_URL, SHOWN_GRAMMAR, Person
 from ...domain.passwords import MOST_BYTES, SHORTEST
 from .kinds import Choice, Kind, Record, Switch, Text
 from .operations import DURATION, MOMENT, NAME
@@ -17,6 +18,10 @@ PROFILE: dict[str, Kind] = {
     "location": _SHOWN,
     "url": Text("address of a web page", True, LONGEST_URL, 8, "https?://[A-Za-z0-9._~:/?#@!$&'()*+,;=%-]*", "https://example.org"),
 }
+CHANGEABLE: dict[str, Kind] = {
+    **PROFILE,
+    "avatar_hash": Text("another hash that avatar services know the user by; null for that of the e-mail address again", True, 64, 32, AVATAR_GRAMMAR),
+}
 PASSWORD = Text("12 characters or more, at most 1,024 bytes, not one of those that are guessed first", False, MOST_BYTES, SHORTEST)
 USER = Record(
     "a user's account",
@@ -26,7 +31,7 @@ USER = Record(
         "state": Choice("", False, (ACTIVE, DISABLED, INVITED, PENDING)),
         "administrator": Switch("may do everything"),
         **PROFILE,
-        "avatar_hash": Text("SHA-256 of the e-mail address", True, 64),
+        "avatar_hash": Text("SHA-256 of the e-mail address, or another hash that was given", True, 64),
         "created_at": MOMENT,
         "last_seen_at": MOMENT.or_null(),
     },
@@ -67,6 +72,11 @@ TOKEN_WANTED = Record(
 def shown(person: Person) -> dict[str, Any]:
     """A user as the API shows it."""
     return {name: getattr(person, name) for name in USER.fields}
+
+
+def changes(body: Mapping[str, Any]) -> dict[str, Any]:
+    """What of it are fields of the profile, as the domain takes them: there an empty text empties a field, the hash too."""
+    return {name: value or "" for name, value in body.items() if name in CHANGEABLE}
 
 
 def token_shown(token: Token) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from . import tokens
 from .kinds import Choice, Record, Switch
 from .operations import NAME, PAGE, Answer, Call, Operation, created, paged
 from .pages import after, page, size
-from .people import NEW_TOKEN, ONE_TIME, PASSWORD, PROFILE, TOKEN, TOKEN_WANTED, USER, shown
+from .people import CHANGEABLE, NEW_TOKEN, ONE_TIME, PASSWORD, PROFILE, TOKEN, TOKEN_WANTED, USER, changes, shown
 from .permissions import ADMINISTRATOR, CREDENTIALS, require_whole
 
 _ADMINISTRATOR = Switch("an administrator of the registry, who may do everything")
@@ -19,7 +19,7 @@ _WANTED = Record(
     ("password", "administrator", *PROFILE),
 )
 _MADE = Record("a new account; token: for the first password, where none was given", False, "NewUser", {**USER.fields, "token": ONE_TIME.fields["token"]}, ("token",))
-_CHANGES: dict = {"state": Choice("", False, (ACTIVE, DISABLED)), "administrator": _ADMINISTRATOR, **PROFILE}
+_CHANGES: dict = {"state": Choice("", False, (ACTIVE, DISABLED)), "administrator": _ADMINISTRATOR, **CHANGEABLE}
 _CHANGE = Record("fields to change; null empties one of the profile", False, "UserChange", _CHANGES, tuple(_CHANGES), 1)
 # What gives somebody more than the token that changes it: all rights, or the mails with tokens for a password.
 _WHOLE = frozenset(("administrator", "email"))
@@ -50,9 +50,8 @@ async def _get(call: Call) -> Answer:
 async def _change(call: Call) -> Answer:
     if not _WHOLE.isdisjoint(call.body):
         require_whole(call)
-    profile = {name: value for name, value in call.body.items() if name in PROFILE}
     active = call.body["state"] == ACTIVE if "state" in call.body else None
-    await call.people.accounts.change(call.actor, call.path["user"], profile, active, call.body.get("administrator"))
+    await call.people.accounts.change(call.actor, call.path["user"], changes(call.body), active, call.body.get("administrator"))
     return await _get(call)
 
 
