@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tests.support.api import JSON, ROOT, Api
-from tests.support.people import PASSWORD, People, basic, bearer
+from tests.support.people import PASSWORD, QUICK_HASH, People, basic, bearer
 
 LONG = "correct horse battery staple"
 MANIFEST = "/v2/acme/app/manifests/v1"
@@ -269,6 +269,15 @@ def test_ones_own_account(registry, as_user):
         assert "not known" in cid.call("PATCH", "/account", document).expect(400).json()["errors"][0]["message"]
     for path in ("/users/cid", "/users/ann", "/users/nobody"):
         cid.call("GET", path).expect(403)
+
+
+def test_accounts_are_made_from_an_htpasswd_file(registry, ann, as_user):
+    text = f"gus:{QUICK_HASH}\nann:{QUICK_HASH}\n# none\nGus:{QUICK_HASH}\nida:plain\n"
+    found = ann.call("POST", "/user-imports", {"htpasswd": text}).expect(200).json()
+    assert found["added"] == ["gus"] and [(item["line"], item["name"]) for item in found["refused"]] == [(2, "ann"), (4, "Gus"), (5, "ida")]
+    assert status(registry, basic("gus")) == 404
+    as_user["cid"].call("POST", "/user-imports", {"htpasswd": text}).expect(403)
+    ann.call("DELETE", "/users/gus").expect(204)
 
 
 def test_avatars_are_those_of_the_address_or_another_one(ann, as_user):

@@ -140,6 +140,18 @@ def test_a_forgotten_password_is_set_with_a_token_from_a_mail(registry, mails, a
     assert token not in registry.log.read_text()
 
 
+def test_administrators_have_tokens_sent_by_mail(registry, mails, ann, anyone):
+    for name, purpose, more in (("joe", "reset", {"password": PASSWORD}), ("lea", "invite", {})):
+        send(ann, "POST", "/users", {"name": name, "email": f"{name}@example.org", **more}).expect(201)
+        count = len(mails.mails)
+        assert send(ann, "POST", f"/users/{name}/{purpose}/mail").expect(204).body == b""
+        (token,) = TOKEN.findall(mails.wait(count + 1)[-1].text)
+        assert mails.mails[-1].recipients == [f"{name}@example.org"]
+        send(anyone, "POST", "/password-resets/confirm", {"token": token, "password": OTHER}).expect(204)
+    send(ann, "POST", "/users/ann/reset/mail").expect(409)
+    send(ann, "POST", "/users/nobody/reset/mail").expect(404)
+
+
 def test_the_token_of_an_invited_user_sets_the_first_password(registry, ann, anyone):
     token = send(ann, "POST", "/users", {"name": "ida"}).expect(201).json()["token"]
     send(anyone, "POST", "/password-resets/confirm", {"token": token, "password": PASSWORD}).expect(204)

@@ -25,9 +25,9 @@ PATTERNS = ("acme%2Fpublic", "acme%2Fapp", "acme%2F**")
 ROWS = {
     "getOpenApi": ("everyone", [""]), "getAccount": ("logged in", [""]), "changeAccount": ("oneself", [""]), "setOwnPassword": ("own secrets", [""]),
     "listOwnTokens": ("oneself", [""]), "addOwnToken": ("own secrets", [""]), "revokeOwnToken": ("oneself", ["none"]),
-    "listUsers": ("administrator", [""]), "addUser": ("secrets", [""]), "listOrganizations": ("logged in", [""]), "addOrganization": ("logged in", [""]),
+    "listUsers": ("administrator", [""]), "addUser": ("secrets", [""]), "importUsers": ("secrets", [""]), "listOrganizations": ("logged in", [""]), "addOrganization": ("logged in", [""]),
     **dict.fromkeys(("getUser", "changeUser", "deleteUser", "listTokens", "revokeToken"), ("administrator", ["eve", "none"])),
-    **dict.fromkeys(("setPassword", "resetPassword", "inviteUser", "addToken"), ("secrets", ["eve", "none"])),
+    **dict.fromkeys(("setPassword", "resetPassword", "inviteUser", "mailReset", "mailInvitation", "addToken"), ("secrets", ["eve", "none"])),
     **dict.fromkeys(("getOrganization", "listMembers", "listTeams", "getTeam", "listTeamMembers"), ("organization", ACME)),
     **dict.fromkeys(("deleteOrganization", "setMember", "removeMember", "addTeam", "deleteTeam", "addTeamMember", "removeTeamMember"), ("owner", ACME)),
     **dict.fromkeys(("listRobots", "addRobot", "getRobot", "changeRobot", "deleteRobot", "rotateRobot"), ("owner", ACME)),

@@ -5,7 +5,7 @@ from ...domain.accounts import Profile
 from ...domain.one_time import INVITE, RESET
 from ...errors import ChangeRefused
 from . import tokens
-from .kinds import Choice, Record, Switch
+from .kinds import Choice, ListOf, Record, Switch, Text, Whole
 from .operations import NAME, PAGE, Answer, Call, Operation, created, paged
 from .pages import after, page, size
 from .people import CHANGEABLE, NEW_TOKEN, ONE_TIME, PASSWORD, PROFILE, TOKEN, TOKEN_WANTED, USER, changes, shown
@@ -24,6 +24,9 @@ _CHANGE = Record("fields to change; null empties one of the profile", False, "Us
 # What gives somebody more than the token that changes it: all rights, or the mails with tokens for a password.
 _WHOLE = frozenset(("administrator", "email"))
 _PASSWORD = Record("", False, "Password", {"password": PASSWORD})
+_HTPASSWD = Record("", False, "Htpasswd", {"htpasswd": Text("lines NAME:HASH, as `user import` takes them", False, 60_000, 1)})
+_REFUSED = Record("a line that was not taken over", False, "Refused", {"line": Whole(), "name": Text("", False, 60_000), "cause": Text("", False, 1000)})
+_IMPORTED = Record("", False, "Imported", {"added": ListOf("", False, NAME), "refused": ListOf("", False, _REFUSED)})
 
 
 async def _list(call: Call) -> Answer:
@@ -73,6 +76,22 @@ async def _invite(call: Call) -> Answer:
     return Answer(200, {"token": await call.people.one_time.make(call.actor, call.path["user"], INVITE)})
 
 
+async def _mail_reset(call: Call) -> Answer:
+    await call.people.resets.send(call.actor, call.path["user"], RESET)
+    return Answer(204)
+
+
+async def _mail_invitation(call: Call) -> Answer:
+    await call.people.resets.send(call.actor, call.path["user"], INVITE)
+    return Answer(204)
+
+
+async def _import(call: Call) -> Answer:
+    found = await call.people.accounts.import_htpasswd(call.actor, call.body["htpasswd"])
+    refused = [dict(zip(_REFUSED.fields, line)) for line in found.refused]
+    return Answer(200, {"added": found.added, "refused": refused})
+
+
 async def _tokens(call: Call) -> Answer:
     return await tokens.listed(call, call.path["user"])
 
@@ -95,6 +114,9 @@ OPERATIONS = (
     Operation("PUT", f"{_ONE}/password", "setPassword", "Set a user's password", CREDENTIALS, _set_password, 204, body=_PASSWORD),
     Operation("POST", f"{_ONE}/reset", "resetPassword", "Make a token to set another password with", CREDENTIALS, _reset, 200, ONE_TIME, conflicts=True),
     Operation("POST", f"{_ONE}/invite", "inviteUser", "Make another token for who has not set a password yet", CREDENTIALS, _invite, 200, ONE_TIME, conflicts=True),
+    Operation("POST", f"{_ONE}/reset/mail", "mailReset", "Send such a token to the account's e-mail address", CREDENTIALS, _mail_reset, 204, conflicts=True),
+    Operation("POST", f"{_ONE}/invite/mail", "mailInvitation", "Send such a token to the account's e-mail address", CREDENTIALS, _mail_invitation, 204, conflicts=True),
+    Operation("POST", "/user-imports", "importUsers", "Make accounts from a file of names and hashes", CREDENTIALS, _import, 200, _IMPORTED, _HTPASSWD),
     Operation("GET", f"{_ONE}/tokens", "listTokens", "List a user's access tokens", ADMINISTRATOR, _tokens, answer=paged(TOKEN), query=PAGE),
     Operation("POST", f"{_ONE}/tokens", "addToken", "Make an access token for a user", CREDENTIALS, _add_token, 201, NEW_TOKEN, TOKEN_WANTED, conflicts=True),
     Operation("DELETE", f"{_ONE}/tokens/{{token}}", "revokeToken", "Let an access token count no more", ADMINISTRATOR, _revoke_token, 204),
