@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from tests.clients.content import upload
+from tests.support import tools
 from tests.support.images import Layout, layer_tar, noise
 from tests.support.people import PASSWORD, People
 
@@ -74,6 +75,17 @@ def test_every_block_can_be_read():
     hosts, whole = map(tomllib.loads, blocks("toml"))
     assert hosts["server"] == f"https://{HOST}" and list(hosts["host"]) == [f"https://{HOST}"]
     assert whole["plugins"]["io.containerd.grpc.v1.cri"]["registry"]["configs"][HOST]["auth"]["username"] == "acme/ci"
+
+
+def test_ones_own_account(registry, made):
+    tools.need("curl")
+    (block,) = blocks("sh", "Your own account")
+    environment = {**registry.environment(), "PASSWORD": PASSWORD, "ANOTHER": "another horse altogether"}
+    told = ran(block.replace(f"https://{HOST}", registry.url), registry, environment)
+    assert '"kind": "user"' in told and '"secret": "dbr_' in told
+    with People(registry).as_user("bob", environment["ANOTHER"]) as bob:
+        bob.get("/v2/acme/app/manifests/v1").expect(200)
+    People(registry).set_password("bob", PASSWORD)
 
 
 def test_docker(docker, registry, made):
