@@ -18,7 +18,7 @@ _WORDS = {
     "repository": "who may see repositories, and what they are: set, default, list, rights",
     "grant": "rights on repositories, by name or pattern: add, remove, list",
     "token": "access tokens of users, for machines that act for them: add, list, revoke; and the key that signs logins: rotate-key",
-    "robot": "robot accounts of organizations: add, rotate, list, enable, disable, delete",
+    "robot": "robot accounts of organizations: add, rotate, list, secrets, enable, disable, delete",
     "explain": "tell whether somebody may do something, and why (exit status 1: no)",
     "audit": "list the changes that were made to accounts and rights, the newest first",
 }

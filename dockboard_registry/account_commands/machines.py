@@ -35,6 +35,9 @@ def robot(group: Word) -> None:
     listed = group.command("list", _list_robots, "list the robot accounts of an organization")
     listed.add_argument("org", metavar="ORG", help="name of the organization")
     json_flag(listed)
+    secrets = group.command("secrets", _list_secrets, "list the secrets of a robot account, with their last use: may the old one end?")
+    _robot(secrets)
+    json_flag(secrets)
     _robot(group.command("enable", _enable, "let a disabled robot account be used again"))
     _robot(group.command("disable", _disable, "refuse the robot account everything, from the next request on"))
     _robot(group.command("delete", _delete, "delete the robot account with its grants and secrets"))
@@ -80,6 +83,11 @@ async def _rotate(people: Any, parsed: argparse.Namespace) -> None:
 
 async def _list_robots(people: Any, parsed: argparse.Namespace) -> None:
     show(parsed, ("name", "state", "created_at"), [(str(robot), robot.state, robot.created_at) for robot in await people.robots.list(parsed.org)])
+
+
+async def _list_secrets(people: Any, parsed: argparse.Namespace) -> None:
+    names = ("hint", "state", "created_at", "expires_at", "last_used_at", "last_used_from")
+    show(parsed, names, [[getattr(secret, name) for name in names] for secret in await people.robots.secrets(parsed.name)])
 
 
 async def _enable(people: Any, parsed: argparse.Namespace) -> None:

@@ -73,6 +73,10 @@ class Robots:
         """By ORGANIZATION/NAME. Raises FieldInvalid, AccountUnknown."""
         return await self._db.scan(lambda tx: find(tx, name))
 
+    async def secrets(self, name: str) -> list[access_tokens.Token]:
+        """The newest last, with state and last use: who still shows the old one of two? Raises FieldInvalid, AccountUnknown."""
+        return await self._db.scan(lambda tx: access_tokens.of_holder(tx, ROBOT, find(tx, name).id))
+
     async def list(self, organization: str) -> list[Robot]:
         """Raises AccountUnknown."""
 

@@ -215,6 +215,8 @@ def test_tokens_and_robots_print_their_secret_alone_and_once(registry):
     assert listed(registry, "token", "list", "bob")[0]["state"] == "revoked"
     secrets.append(said(registry, "robot", "add", "acme/build"))
     secrets.append(said(registry, "robot", "rotate", "acme/build", "--overlap", "30m"))
+    kept = listed(registry, "robot", "secrets", "acme/build")
+    assert [secret["hint"][-4:] for secret in kept] == [secret.strip()[-4:] for secret in secrets[-2:]] and kept[0]["expires_at"] and not kept[1]["expires_at"]
     said(registry, "robot", "disable", "acme/build")
     assert [(robot["name"], robot["state"]) for robot in listed(registry, "robot", "list", "acme")] == [("acme/build", "disabled")]
     said(registry, "robot", "enable", "acme/build")

@@ -10,7 +10,7 @@ from tests.protocol.test_api import LONG, ann, as_user, bob, both, registry, sho
 from tests.support.api import ROOT, Api
 from tests.support.http import Client
 from tests.support.people import People, basic, bearer
-from tests.support.server import Registry
+from tests.support.server import Registry, wait_for
 
 UPLOADS = "/v2/acme/app/blobs/uploads/"
 
@@ -119,6 +119,9 @@ def test_robots(registry, bob):
     assert both(registry, basic("acme/ci", first)) == {200}
     second = bob.call("POST", "/organizations/acme/robots/ci/rotate", {}).expect(200).json()["secret"]
     assert both(registry, basic("acme/ci", first)) == both(registry, basic("acme/ci", second)) == {200}
+    kept = {item["hint"][-4:]: item for item in bob.all("/organizations/acme/robots/ci/secrets", 1)}
+    assert set(kept) == {first[-4:], second[-4:]} and kept[second[-4:]]["expires_at"] is None and first not in json.dumps(kept)
+    wait_for(lambda: all(item["last_used_at"] for item in bob.all("/organizations/acme/robots/ci/secrets")), 5, "the note of the last use")
     third = bob.call("POST", "/organizations/acme/robots/ci/rotate", {"overlap": "0s", "expires": "1d"}).expect(200).json()["secret"]
     assert [both(registry, basic("acme/ci", secret)) for secret in (first, second, third)] == [{401}, {401}, {200}]
     assert bob.call("PATCH", "/organizations/acme/robots/ci", {"state": "disabled"}).expect(200).json()["state"] == "disabled"

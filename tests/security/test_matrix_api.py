@@ -30,7 +30,7 @@ ROWS = {
     **dict.fromkeys(("setPassword", "resetPassword", "inviteUser", "mailReset", "mailInvitation", "addToken"), ("secrets", ["eve", "none"])),
     **dict.fromkeys(("getOrganization", "listMembers", "listTeams", "getTeam", "listTeamMembers"), ("organization", ACME)),
     **dict.fromkeys(("deleteOrganization", "setMember", "removeMember", "addTeam", "deleteTeam", "addTeamMember", "removeTeamMember"), ("owner", ACME)),
-    **dict.fromkeys(("listRobots", "addRobot", "getRobot", "changeRobot", "deleteRobot", "rotateRobot"), ("owner", ACME)),
+    **dict.fromkeys(("listRobots", "addRobot", "getRobot", "changeRobot", "deleteRobot", "rotateRobot", "listRobotSecrets"), ("owner", ACME)),
     "listRepositories": ("logged in", [""]), "getRepository": ("sees", REPOSITORIES), "changeRepository": ("admin", REPOSITORIES), "listRights": ("admin", REPOSITORIES),
     "getNamespace": ("owner", ACME), "changeNamespace": ("owner", ACME), "listNamespaceGrants": ("owner", ACME), "listGrants": ("administrator", [""]),
     "getQuota": ("owner", ACME), "changeQuota": ("administrator", ["bob", "none"]),

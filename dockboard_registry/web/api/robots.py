@@ -8,7 +8,7 @@ from ...durations import duration, in_future
 from .kinds import Choice, Record, Text
 from .operations import DURATION, MOMENT, NAME, PAGE, Answer, Call, Operation, created, paged
 from .pages import cut
-from .people import SECRET
+from .people import SECRET, TOKEN_FIELDS
 from .permissions import ORGANIZATION_OWNER
 
 _STATE = Choice("", False, (ACTIVE, DISABLED))
@@ -21,6 +21,8 @@ _ROTATION = Record(
     *(False, "Rotation", {"overlap": DURATION, "expires": DURATION}, ("overlap", "expires")),
 )
 _SECRET = Record("", False, "Secret", {"secret": SECRET})
+_KEPT = ("hint", "state", "created_at", "expires_at", "last_used_at", "last_used_from")
+_SECRET_SHOWN = Record("a secret of a robot account, without the secret", False, "RobotSecret", {name: TOKEN_FIELDS[name] for name in _KEPT})
 _STATE_CHANGE = Record("", False, "RobotChange", {"state": _STATE})
 _OVERLAP = "24h"
 
@@ -48,6 +50,11 @@ async def _get(call: Call) -> Answer:
     return Answer(200, _shown(await call.people.robots.get(_name(call))))
 
 
+async def _secrets(call: Call) -> Answer:
+    """A robot has as many as were made within the overlaps of rotations; keys are the hints."""
+    return cut(call, await call.people.robots.secrets(_name(call)), lambda found: {name: getattr(found, name) for name in _KEPT}, lambda found: found.hint)
+
+
 async def _change(call: Call) -> Answer:
     await call.people.robots.set_state(call.actor, _name(call), call.body["state"] == ACTIVE)
     return await _get(call)
@@ -71,5 +78,6 @@ OPERATIONS = (
     Operation("GET", _ONE, "getRobot", "Show a robot account", ORGANIZATION_OWNER, _get, answer=_ROBOT),
     Operation("PATCH", _ONE, "changeRobot", "Enable or disable a robot account", ORGANIZATION_OWNER, _change, answer=_ROBOT, body=_STATE_CHANGE),
     Operation("DELETE", _ONE, "deleteRobot", "Delete it with its grants and secrets", ORGANIZATION_OWNER, _delete, 204),
+    Operation("GET", f"{_ONE}/secrets", "listRobotSecrets", "List its secrets, with their last use; keys are the hints", ORGANIZATION_OWNER, _secrets, answer=paged(_SECRET_SHOWN), query=PAGE),
     Operation("POST", f"{_ONE}/rotate", "rotateRobot", "Make a new secret; old ones go on for a while", ORGANIZATION_OWNER, _rotate, 200, _SECRET, _ROTATION),
 )
