@@ -26,6 +26,8 @@ _BATCH = 64
 _TRUST, _DISTRUST = b"0", b"1"
 _BUSY_MS = 4_000
 _BUSY_PAUSE = 0.01
+# Between two looks at a lock that another process has. With longer pauses whoever has just let go takes it again first, again and again.
+_PAUSE, _LONGEST_PAUSE = 0.0002, 0.0005
 
 
 class SQLiteTx:
@@ -240,7 +242,7 @@ class _WriteLock:
 
     def take(self) -> None:
         """Wait for the lock. Raises DatabaseBusy when another process keeps it, as a stopped one does; OSError."""
-        deadline, pause = time.monotonic() + _BUSY_MS / 1000, 0.0002
+        deadline, pause = time.monotonic() + _BUSY_MS / 1000, _PAUSE
         self._threads.acquire()
         try:
             while True:
@@ -250,7 +252,7 @@ class _WriteLock:
                     if time.monotonic() > deadline:
                         raise DatabaseBusy("another process keeps the lock of the database") from None
                 time.sleep(pause)
-                pause = min(pause * 1.5, 0.005)
+                pause = min(pause * 1.5, _LONGEST_PAUSE)
         except BaseException:
             self._threads.release()
             raise
