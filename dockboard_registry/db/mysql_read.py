@@ -20,6 +20,9 @@ from .pool import settle
 _AT_ONCE = 256 << 10
 _LEAVE_SECONDS = 1.0
 _WOULD_BLOCK = BlockingIOError, ssl.SSLWantReadError
+_STATEMENTS = 512
+# Bytes of an answer that is remembered: one for each text of a statement.
+_LEARNT = 32 << 10
 
 
 class Elsewhere(Exception):
@@ -49,7 +52,7 @@ class _Rows:
         if sql is not self._sql:
             raise Elsewhere
         self._sql = ""
-        return self._rows
+        return self._rows.copy()  # others may get the same
 
     def one(self, sql: str, *parameters: Any) -> Row | None:
         rows = self.all(sql)
@@ -65,6 +68,7 @@ class LoopReader:
         self._idle: list[_Link] = []
         self._queue: dict[bytes, _Query] = {}
         self._opening = 0
+        self._statements: dict[tuple[str, tuple], bytes] = {}
 
     async def read(self, fn: Callable[[Any], T]) -> T:
         """Raises Elsewhere, pymysql.Error as the server reports one, DatabaseFailed after `seconds` without an answer."""
@@ -81,7 +85,7 @@ class LoopReader:
             self._open().add_done_callback(self._opened)
         if not self._links:
             raise Elsewhere
-        statement = self._mogrify(next(iter(self._links)).connection, sql, parameters)
+        statement = self._statements.get((sql, parameters)) or self._written(sql, parameters)
         query = self._queue.get(statement) or _Query(sql, statement, [])
         future = asyncio.get_running_loop().create_future()
         query.readers.append(future)
@@ -90,6 +94,14 @@ class LoopReader:
         else:
             self._queue[statement] = query
         return future
+
+    def _written(self, sql: str, parameters: tuple) -> bytes:
+        """The statement's bytes, remembered: many clients ask for the same."""
+        statement = self._mogrify(next(iter(self._links)).connection, sql, parameters)
+        if len(self._statements) >= _STATEMENTS:
+            self._statements.clear()
+        self._statements[sql, parameters] = statement
+        return statement
 
     def _opened(self, done: asyncio.Future) -> None:
         self._opening -= 1
@@ -156,6 +168,7 @@ class _Link:
         self._query: _Query | None = None
         self._answer: Answer | None = None
         self._layouts: dict[str, Layout] = {}
+        self._last: dict[str, tuple[bytes, list[Row]]] = {}
         self._deadline = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._loop.add_reader(self._descriptor, self._readable)
@@ -178,8 +191,11 @@ class _Link:
             while data := self._socket.recv(_AT_ONCE):
                 if self._answer is None:
                     return self.close(Elsewhere())
+                if self._is_known(data):
+                    return self._done(self._last[self._query.sql][1])
                 if self._answer.feed(data):
-                    return self._done()
+                    self._learn(data)
+                    return self._done(self._answer.rows)
             self.close(Elsewhere())
         except _WOULD_BLOCK:
             pass
@@ -188,11 +204,21 @@ class _Link:
         except (OSError, Unreadable):
             self.close(Elsewhere())
 
-    def _done(self) -> None:
-        query, answer = self._query, self._answer
+    def _is_known(self, data: bytes) -> bool:
+        """Is it the very answer that the same statement text had last? Then its rows are the same, too: reading them takes a tenth of a pull."""
+        last = self._last.get(self._query.sql)
+        return last is not None and data == last[0] and not self._answer.length
+
+    def _learn(self, data: bytes) -> None:
+        sql, answer = self._query.sql, self._answer
+        self._layouts[sql] = answer.layout
+        if answer.length == len(data) <= _LEARNT:
+            self._last[sql] = data, answer.rows
+
+    def _done(self, rows: list[Row]) -> None:
+        query = self._query
         self._query = self._answer = None
-        self._layouts[query.sql] = answer.layout
-        query.settle(answer.rows)
+        query.settle(rows)
         self._free(self)
 
     def _look(self) -> None:

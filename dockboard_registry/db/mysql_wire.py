@@ -52,6 +52,11 @@ class Answer:
         self._readers: list[Callable[[bytearray], Any]] = []
         self._take = self._head
 
+    @property
+    def length(self) -> int:
+        """Bytes that came so far."""
+        return len(self._data)
+
     def feed(self, data: bytes) -> bool:
         """Raises pymysql.Error as the server reports one, Unreadable."""
         if not self._data and self.layout and data.startswith(self.layout.start):

@@ -83,6 +83,23 @@ async def test_the_rows_are_those_of_pymysql(url):
     session.close()
 
 
+@asynchronous
+async def test_an_answer_that_came_before_is_taken_for_what_it_says_now(url):
+    """The same bytes are not read twice; other bytes are, and what a reader does with its rows is its own business."""
+    reader, session = await connected(reader_of(url)), MySQLSession(url, writes=True)
+    ask = lambda number: reader.read(lambda tx: tx.all("SELECT word, small FROM kinds WHERE id = ?", number))  # noqa: E731
+    for word in ("once", "once", "twice", "once"):
+        session.write(lambda tx, word=word: tx.run("UPDATE kinds SET word = ? WHERE id = 1", word), repeatable=True)
+        for _ in range(2):
+            rows = await ask(1)
+            assert rows == [(word, 7)]
+            rows.clear()
+        assert await ask(2) == [(None, None)] and await ask(99) == []
+    session.write(lambda tx: tx.run("UPDATE kinds SET word = 'plain' WHERE id = 1"), repeatable=True)
+    reader.close()
+    session.close()
+
+
 def test_an_answer_may_come_in_any_pieces(url):
     with connect(url) as connection:
         connection._sock.sendall(b"\x45\0\0\0\x03" + b"SELECT id, word, small FROM kinds WHERE id < 4 ORDER BY id".ljust(0x44))
