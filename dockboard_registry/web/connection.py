@@ -150,15 +150,14 @@ class TlsConnection(_Limited, SSLIOStream):
     borrowed = False
 
     def borrow(self) -> None:
-        """Somebody else reads from the socket until `give_back`: Tornado forgets it."""
+        """Somebody else uses the session until `give_back`: Tornado forgets the socket, as it does itself when it wraps one."""
         self.io_loop.remove_handler(self.socket)
+        self._state = None
         self.borrowed = True
 
-    def give_back(self) -> "TlsConnection":
-        """A stream that Tornado watches again, over the same session: its handshake finds nothing to do."""
-        fresh = TlsConnection(self.socket, read_chunk_size=SMALL_READ)
-        self.socket = None
-        return self.passed_on(fresh)
+    def give_back(self) -> None:
+        """Tornado watches the socket again as soon as it reads or writes."""
+        self.borrowed = False
 
     def receive(self, buffer: memoryview) -> int:
         """As Connection.receive, of all records that have come: one read of OpenSSL gives one, of 16 KiB at most."""

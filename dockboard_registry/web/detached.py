@@ -47,7 +47,8 @@ async def take_body(exchange, length: int | None) -> None:
         if response.status == 499:
             raise ConnectionCut
         keep = keeps_alive(exchange) and not body.uninvited and body.rest_is_short and await body.discard(_REST_QUIETLY)
-        exchange.stream = exchange.edge.give_back(exchange.stream)
+        if exchange.stream.tls:
+            exchange.stream.give_back()
         exchange.stream.enter(MOVING)
         await exchange.stream.write(head(exchange, keep) + response.body)
         exchange.end(response.status)

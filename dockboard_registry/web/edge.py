@@ -15,7 +15,7 @@ import tornado.platform.asyncio  # noqa: F401  IOLoop would import it at the fir
 from tornado.http1connection import HTTP1ConnectionParameters, HTTP1ServerConnection
 from tornado.httputil import HTTPHeaders, HTTPServerConnectionDelegate
 
-from . import eager, sendfile
+from . import eager, sendfile, tlssend
 from .connection import HEADER_LIMIT, IDLE, LARGE_READ, accept
 from .exchange import Clock, Exchange
 from .lane import Lane, Watch
@@ -42,7 +42,7 @@ class Edge(HTTPServerConnectionDelegate):
         self.access_log = access_log
         self.metrics = metrics
         self.date = Clock()
-        self.sender = sendfile.Sender()
+        self.sender = tlssend.TlsSender() if tls else sendfile.Sender()
         self._tasks: set[asyncio.Task] = set()
         self.draining = False
         self.spans = 0  # stored blobs on their ordinary way out
@@ -124,20 +124,11 @@ class Edge(HTTPServerConnectionDelegate):
         return fresh
 
     def borrow(self, stream):
-        """A stream that the event loop does not watch, for the caller to read from its socket until `give_back`."""
+        """A stream that the event loop does not watch, for the caller to read from; over TLS until `give_back`."""
         if not stream.tls:
             return self.renew(stream)
         stream.borrow()
         return stream
-
-    def give_back(self, stream):
-        """The stream to write the answer to, for Tornado to write and read."""
-        if not (stream.tls and stream.borrowed) or stream.closed():
-            return stream
-        fresh = stream.give_back()
-        self.forget(stream)
-        self._connections.add(fresh)
-        return fresh
 
     def spawn(self, work: Coroutine) -> None:
         """Run a coroutine beside its connection; only the drain waits for it."""

@@ -2,7 +2,7 @@
 
 Tornado parses; this file decides when a handler runs. Without a body it runs when the request is complete, with one as soon as the
 header is there, and the body is read only when the handler asks (so that 100-continue is sent after the permission was checked).
-Large bodies and blobs on plain TCP leave Tornado: see detached.py.
+Large bodies and blobs leave Tornado: see detached.py.
 """
 
 import asyncio
@@ -105,9 +105,9 @@ class Exchange(HTTPMessageDelegate):
         return self._body.wanted
 
     async def _open_source(self) -> None:
-        """Run a handler that may answer with a large blob; if it does, leave Tornado and send the blob by sendfile."""
+        """Run a handler that may answer with a large blob; if it does, leave Tornado and send the blob in a thread."""
         await self._handle()
-        if self.response.span and self.response.length > _DETACH and self._may_detach() and not self.stream.tls:
+        if self.response.span and self.response.length > _DETACH and self._may_detach():
             self._leave(detached.send_blob(self))
 
     def _leave(self, work: Coroutine) -> None:
@@ -251,7 +251,7 @@ class Exchange(HTTPMessageDelegate):
         return fields
 
     async def _send_span(self) -> None:
-        """The ordinary way out for TLS, HTTP/1.0 and small pieces."""
+        """The ordinary way out for HTTP/1.0 and small pieces."""
         source, offset, stop = self.response.span
         self.edge.spans += 1
         try:

@@ -21,7 +21,7 @@ _RTT = slice(148, 152)
 _NEAR_MICROSECONDS, _NEAR_BUFFER = 250, 256 << 10
 
 
-class _Transfer:
+class Transfer:
     """Bytes `offset` to `stop` of a file on their way to a stream's socket; `ended` gets None after the last of them, or the error."""
 
     def __init__(self, stream, file: int, offset: int, stop: int):
@@ -50,7 +50,7 @@ class Sender:
     """One worker's thread for downloads, begun at the first. It ends with the process; a drain waits for those who wait for it."""
 
     def __init__(self):
-        self._transfers: dict[int, _Transfer] = {}
+        self._transfers: dict[int, Transfer] = {}
         self._epoll: select.epoll | None = None
 
     async def send(self, stream, file: int, start: int, stop: int) -> int:
@@ -59,13 +59,16 @@ class Sender:
         Raises OSError when the connection or the file fails.
         """
         _fit_buffer(stream.socket)
-        transfer = _Transfer(stream, file, start, stop)
+        transfer = self._transfer(stream, file, start, stop)
         self._transfers[transfer.socket] = transfer
         self._begin()
         self._epoll.register(transfer.socket, select.EPOLLOUT)
         if error := await transfer.ended:
             raise error
         return transfer.offset - start
+
+    def _transfer(self, stream, file: int, start: int, stop: int) -> Transfer:
+        return Transfer(stream, file, start, stop)
 
     def _begin(self) -> None:
         if self._epoll is None:
@@ -77,7 +80,7 @@ class Sender:
             for descriptor, _ in self._epoll.poll():
                 self._serve(self._transfers[descriptor])
 
-    def _serve(self, transfer: _Transfer) -> None:
+    def _serve(self, transfer: Transfer) -> None:
         failed = None
         try:
             if transfer.step():
