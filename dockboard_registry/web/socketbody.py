@@ -16,7 +16,6 @@ from .messages import ConnectionCut, EmptyBody, read_limited
 
 _BUFFER = 256 << 10
 _DISCARD_SECONDS = 10.0
-_BUFFERED_AT_MOST = 1 << 30
 _SHORT = 1 << 20
 # So little is written and hashed in 50 microseconds, without a thread (see FilesystemUpload.write).
 _SIP = 16 << 10
@@ -57,7 +56,7 @@ class SocketBody(EmptyBody):
         try:
             if self._exchange.request.expects_continue():
                 await stream.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-            self._backlog = memoryview(await stream.read_bytes(self._remaining or _BUFFERED_AT_MOST, partial=True))
+            self._backlog = memoryview(await stream.take_buffered(self._remaining))
         except StreamClosedError as error:
             raise ConnectionCut from error
         if len(self._backlog) != self._remaining:
