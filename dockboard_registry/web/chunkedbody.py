@@ -30,6 +30,8 @@ class ChunkedBody(SocketBody):
         self._framing = b""
         self._grammar = _FIRST
         self._left = 0
+        # The last framing between two chunks, and the size that it told: most senders' chunks are all of one size.
+        self._usual, self._usual_size = b"", 0
         self._over = False
         self._malformed = False
         self._surplus = False
@@ -71,7 +73,10 @@ class ChunkedBody(SocketBody):
     def _read_framing(self, buffer: memoryview, start: int, count: int) -> int:
         """Read what stands between two pieces of data; returns where the data goes on. A part is kept until the rest has come."""
         piece = bytes(buffer[start : min(count, start + _FRAMING_BYTES)])
-        whole, part = self._grammar
+        if self._usual and not self._framing and piece.startswith(self._usual):
+            self._left = self._usual_size
+            return start + len(self._usual)
+        before, (whole, part) = self._grammar, self._grammar
         framing = self._framing + piece
         found = whole.match(framing)
         if found is None:
@@ -82,6 +87,8 @@ class ChunkedBody(SocketBody):
         self._framing, self._grammar = b"", _LATER
         self._left = int(found["size"] or b"0", 16)
         self._over = not self._left
+        if before is _LATER and not self._over:
+            self._usual, self._usual_size = found.group(), self._left
         return start + used
 
     async def _ready(self) -> float:
