@@ -69,11 +69,11 @@ class Writer:
                 self._hasher = self._uploads.running_hasher(self.session)
         return self._upload
 
-    async def pour(self, fill: Callable[[memoryview], int]) -> int:
-        """Append what fill(buffer) gives, called in a thread until it returns 0; the number of bytes. Raises as write does."""
+    async def pour(self, fill: Callable[[memoryview], int], dear: bool = False) -> int:
+        """Append what fill(buffer) gives, called in a thread until it returns 0; the number of bytes. dear: as storage.Upload's. Raises as write does."""
         upload = await self._stored()
         await self._drain()
-        count = await self._guarded(upload.pour(fill, self._hasher))
+        count = await self._guarded(upload.pour(fill, self._hasher, dear))
         self.size += count
         await self._save_sometimes()
         return count

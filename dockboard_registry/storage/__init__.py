@@ -78,10 +78,11 @@ class Upload(Protocol):
     async def write(self, data: bytes, hasher: Hasher | None = None) -> None:
         """Append; hasher.update(data) runs beside it, off the loop. Raises StorageFull, StorageFailed, UploadLost."""
 
-    async def pour(self, fill: Callable[[memoryview], int], hasher: Hasher | None = None) -> int:
+    async def pour(self, fill: Callable[[memoryview], int], hasher: Hasher | None = None, dear: bool = False) -> int:
         """Append what fill(buffer) puts into the driver's buffer, called in a thread until it returns 0 (then the turn is over).
 
-        Returns the number of bytes. fill waits a moment at most, and never raises. Raises as `write` does.
+        Returns the number of bytes. fill waits a moment at most, and never raises; it may be called from several threads in turn. dear: it takes the
+        processor about as long as the hash does, as decrypting can. Raises as `write` does.
         """
 
     async def suspend(self) -> str:

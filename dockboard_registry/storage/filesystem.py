@@ -11,25 +11,24 @@ import asyncio
 import contextlib
 import errno
 import fcntl
-import mmap
 import os
 import re
 import secrets
-import threading
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle
 from pathlib import Path
 
 from . import Hasher, KeyMissing, StorageError, StorageFailed, StorageFull, UploadBusy, UploadLost
+from .relay import Relay, thread_buffer
 
 MARKER = "store-id"
 _KEY = re.compile(r"[0-9a-f]{40}", re.A)
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _READ = 1 << 20
 _RESERVE_EVERY = 16 << 20
-_BUFFER = 1 << 20
 _SMALL = 32 << 10
+_HALF = 1 << 20
 _RESERVE_SHARE, _RESERVE_MOST = 0.05, 1 << 30
 
 
@@ -78,19 +77,6 @@ def _translate(error: OSError) -> StorageError:
     if error.errno in _FULL:
         return StorageFull(os.strerror(error.errno))
     return StorageFailed(os.strerror(error.errno or errno.EIO))
-
-
-_local = threading.local()
-
-
-def _thread_buffers() -> tuple[memoryview, memoryview]:
-    """The thread's own pair of buffers, large enough that handing one over costs little beside filling it.
-
-    Mapped, so that of a buffer which is never filled only the beginning takes memory.
-    """
-    if not hasattr(_local, "buffers"):
-        _local.buffers = tuple(memoryview(mmap.mmap(-1, _BUFFER, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)) for _ in range(2))
-    return _local.buffers
 
 
 class FilesystemSource:
@@ -236,14 +222,18 @@ class FilesystemUpload:
         if hasher is not None:
             hasher.update(data)
 
-    async def pour(self, fill: Callable[[memoryview], int], hasher: Hasher | None = None) -> int:
-        return await self._guarded(self._pour, fill, hasher)
+    async def pour(self, fill: Callable[[memoryview], int], hasher: Hasher | None = None, dear: bool = False) -> int:
+        return await self._guarded(self._relay if dear else self._pour, fill, hasher)
+
+    def _relay(self, fill: Callable[[memoryview], int], hasher: Hasher | None) -> int:
+        self._trim()
+        return Relay(fill, hasher and hasher.update, self._claim, self._put).run(self._storage.hashers)
 
     def _pour(self, fill: Callable[[memoryview], int], hasher: Hasher | None) -> int:
         """Two buffers in turn: while one is hashed in another thread, the next bytes are received and written."""
         self._trim()
-        hashing, total = None, 0
-        for buffer in cycle(_thread_buffers()):
+        hashing, total, both = None, 0, thread_buffer()
+        for buffer in cycle((both[:_HALF], both[_HALF:])):
             count = fill(buffer)
             if not count:
                 break
@@ -258,14 +248,21 @@ class FilesystemUpload:
         return total
 
     def _append(self, view: memoryview) -> None:
-        self._until_check -= len(view)
+        self._put(view, self._claim(len(view)))
+
+    def _claim(self, count: int) -> int:
+        """Where the next so many bytes belong. Raises StorageFull."""
+        self._until_check -= count
         if self._until_check < 0:
             self._storage.refuse_when_full()
             self._until_check = _RESERVE_EVERY
+        place, self._size = self._size, self._size + count
+        return place
+
+    def _put(self, view: memoryview, place: int) -> None:
         written = 0
         while written < len(view):
-            written += os.pwrite(self._descriptor, view[written:], self._size + written)
-        self._size += written
+            written += os.pwrite(self._descriptor, view[written:], place + written)
 
     async def hold(self) -> None:
         """Opening and flock without waiting take less than a way through a thread, so they are done in place."""

@@ -100,7 +100,7 @@ class SocketBody(EmptyBody):
 
     async def _pour(self, writer) -> int:
         with patience.turn() as self._turn:
-            return await writer.pour(self.fill)
+            return await writer.pour(self.fill, self._exchange.stream.tls)
 
     async def _sip(self, writer) -> int:
         self._turn = patience.Turn()

@@ -88,8 +88,9 @@ async def test_pieces_are_appended_and_hashed_on_the_way(storage):
     assert await content(storage, key) == b"".join(pieces)
 
 
+@pytest.mark.parametrize("dear", [False, True])
 @asynchronous
-async def test_bytes_are_poured_until_there_are_no_more(storage):
+async def test_bytes_are_poured_until_there_are_no_more(storage, dear):
     data = random.Random(5).randbytes(20 * PIECE + 3)
     rest, hasher, turns, paused = memoryview(data), hashlib.sha256(), 0, False
 
@@ -105,7 +106,7 @@ async def test_bytes_are_poured_until_there_are_no_more(storage):
     async with holding(storage.resume(key, "", 0)) as upload:
         await upload.write(b"head", hasher)
         while rest:
-            turns += await upload.pour(fill, hasher) > 0
+            turns += await upload.pour(fill, hasher, dear) > 0
         await upload.write(b"tail", hasher)
         await upload.commit()
     assert turns > 1
@@ -375,8 +376,9 @@ async def test_a_full_store_takes_no_bytes_and_gives_and_deletes_them(storage, s
     async with holding(full.resume(new_key(), "", 0)) as upload:
         with pytest.raises(StorageFull):
             await upload.write(b"one byte too many")
-        with pytest.raises(StorageFull):
-            await upload.pour(lambda buffer: len(buffer))
+        for dear in (False, True):
+            with pytest.raises(StorageFull):
+                await upload.pour(lambda buffer: len(buffer), None, dear)
         await upload.abort()
     assert await content(full, kept) == b"kept"
     assert await full.delete([kept]) in (0, 4)
