@@ -15,7 +15,7 @@ from tornado.httputil import HTTPHeaders
 from tornado.iostream import StreamClosedError
 
 from ..errors import RegistryError
-from . import detached, eager
+from . import detached, eager, turns
 from .connection import IDLE, MOVING, WORK
 from .exchange import WITH_BODY, Exchange, check_limits
 from .framing import is_sound
@@ -117,13 +117,13 @@ class Watch:
 
     def _go(self) -> None:
         if not self._watching:
-            self._loop.add_reader(self._socket.fileno(), self._ready)
+            turns.watch(self._loop, self._socket.fileno(), self._ready)
             self._watching = True
 
     def stop(self) -> None:
         """Look no more until `next`: somebody else waits for the socket."""
         if self._watching:
-            self._loop.remove_reader(self._socket.fileno())
+            turns.unwatch(self._loop, self._socket.fileno())
             self._watching = False
 
     def leave(self) -> None:

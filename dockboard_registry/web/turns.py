@@ -2,15 +2,20 @@
 
 asyncio takes all that epoll tells, and tells of nothing else before the last of them: of a thousand clients that ask in one moment, a turn
 lasted 220 ms. epoll goes round: what was ready and not told is told first the next time.
+
+Sockets that wait for a request are served as soon as epoll tells of them (`watch`), before the others of the same few: what asyncio does for
+a reader besides costs 2 of 33 us a manifest GET.
 """
 
 import asyncio
+import logging
 import math
 import select
 import selectors
 import time
 from collections.abc import Callable, Mapping
 
+_log = logging.getLogger("dockboard.turns")
 _AT_ONCE = 16
 LONG_SECONDS = 0.05
 _READ, _WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
@@ -18,7 +23,24 @@ _READ, _WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 
 def new_loop(on_long: Callable[[], None]) -> asyncio.AbstractEventLoop:
     """The loop of a worker, which calls on_long after a turn of more than LONG_SECONDS; where there is no epoll, asyncio's own."""
-    return asyncio.SelectorEventLoop(Few(on_long)) if hasattr(select, "epoll") else asyncio.new_event_loop()
+    return _Loop(Few(on_long)) if hasattr(select, "epoll") else asyncio.new_event_loop()
+
+
+def watch(loop: asyncio.AbstractEventLoop, descriptor: int, call: Callable[[], None]) -> None:
+    """As loop.add_reader, for a descriptor that nothing else is asked about; `call` must not wait."""
+    (loop.few.watch if isinstance(loop, _Loop) else loop.add_reader)(descriptor, call)
+
+
+def unwatch(loop: asyncio.AbstractEventLoop, descriptor: int) -> None:
+    (loop.few.unwatch if isinstance(loop, _Loop) else loop.remove_reader)(descriptor)
+
+
+class _Loop(asyncio.SelectorEventLoop):
+    """few: its selector."""
+
+    def __init__(self, few: "Few"):
+        super().__init__(few)
+        self.few = few
 
 
 class Few(selectors.BaseSelector):
@@ -27,6 +49,7 @@ class Few(selectors.BaseSelector):
     def __init__(self, on_long: Callable[[], None]) -> None:
         self._epoll = select.epoll()
         self._keys: dict[int, selectors.SelectorKey] = {}
+        self._calls: dict[int, Callable[[], None]] = {}
         self._on_long = on_long
         self._begun = math.inf
 
@@ -51,6 +74,15 @@ class Few(selectors.BaseSelector):
         key = self._keys[fileobj] = selectors.SelectorKey(fileobj, fileobj, events, data)
         return key
 
+    def watch(self, descriptor: int, call: Callable[[], None]) -> None:
+        """Call it in `select` whenever there is something to read or an end, until `unwatch`."""
+        self._epoll.register(descriptor, select.EPOLLIN)
+        self._calls[descriptor] = call
+
+    def unwatch(self, descriptor: int) -> None:
+        del self._calls[descriptor]
+        self._epoll.unregister(descriptor)
+
     def select(self, timeout=None) -> list[tuple[selectors.SelectorKey, int]]:
         """As selectors.EpollSelector.select: errors and hang-ups count as both, for whoever reads or writes next hears of them."""
         if time.monotonic() - self._begun > LONG_SECONDS:
@@ -61,10 +93,12 @@ class Few(selectors.BaseSelector):
         except InterruptedError:
             ready = []
         self._begun = time.monotonic()
-        found = []
+        found, calls = [], self._calls
         for descriptor, events in ready:
-            key = self._keys.get(descriptor)
-            if key is not None:
+            call = calls.get(descriptor)
+            if call is not None:
+                _served(call)
+            elif (key := self._keys.get(descriptor)) is not None:
                 asked = (events & ~select.EPOLLOUT and _READ) | (events & ~select.EPOLLIN and _WRITE)
                 found.append((key, asked & key.events))
         return found
@@ -75,6 +109,15 @@ class Few(selectors.BaseSelector):
     def close(self) -> None:
         self._epoll.close()
         self._keys.clear()
+        self._calls.clear()
+
+
+def _served(call: Callable[[], None]) -> None:
+    """What fails here fails alone, as a callback of asyncio does."""
+    try:
+        call()
+    except Exception:
+        _log.exception("serving a connection failed")
 
 
 def _mask(events: int) -> int:
