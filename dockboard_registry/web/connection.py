@@ -36,6 +36,7 @@ class _Limited:
     paused_at = 0.0
     detached = False
     read_by_tornado = False
+    taken = b""
     watch = None
 
     def start(self) -> None:
@@ -85,13 +86,19 @@ class _Limited:
         return await self.read_bytes(size, partial=True) if size else b""
 
     def read_from_fd(self, buf):
-        count = super().read_from_fd(buf)
+        count = self._give_back(buf) if self.taken else super().read_from_fd(buf)
         if count:
             self.moved += count
             if self.phase == IDLE:
                 self.enter(HEADER)
                 if buf[0] == _TLS_HANDSHAKE and not self.tls:
                     self._refuse_tls()
+        return count
+
+    def _give_back(self, buf) -> int:
+        """What the lane took from the socket and did not want (`taken`) is read before what is still there."""
+        count = min(len(buf), len(self.taken))
+        buf[:count], self.taken = self.taken[:count], self.taken[count:]
         return count
 
     def _refuse_tls(self) -> None:

@@ -1,14 +1,13 @@
 """The short way for plain requests, with no body or a small one of known length: read straight from the socket.
 
-While a connection waits for a request, the event loop watches its socket. The head that comes is looked at, not taken (MSG_PEEK); where
-it is one whole request of a strict grammar, the same exchange, routes and handlers answer it as on the ordinary way. Whatever is
-unusual in the least stays in the socket, and Tornado reads it from there: the connection leaves the lane, and comes back
-after a large upload only. Not for TLS.
+While a connection waits for a request, the event loop watches its socket. Where what comes begins with the whole head of one request of a
+strict grammar, and has nothing behind it but its body, the same exchange, routes and handlers answer it as on the ordinary way. Whatever
+is unusual in the least is given to Tornado, which reads it before what is still in the socket (Connection.taken): the connection leaves
+the lane, and comes back after a large upload only. Not for TLS.
 """
 
 import asyncio
 import re
-import socket
 from typing import NamedTuple
 
 from tornado.httputil import HTTPHeaders
@@ -22,7 +21,7 @@ from .framing import is_sound
 from .messages import ConnectionCut, Response
 from .socketbody import SmallBody
 
-_PEEK = 8 << 10
+_MOST = 8 << 10
 # Of RFC 9112 and 9110 what every client in the field sends; nothing folded, quoted or outside ASCII.
 _LINE = re.compile(rb"(GET|HEAD|POST|PATCH|PUT|DELETE) (/[A-Za-z0-9._~:/?=&%+,-]*) HTTP/1\.1\r\n", re.A)
 _FIELDS = re.compile(rb"(?:[A-Za-z][A-Za-z0-9-]*: ?[!-~](?:[ -~]*[!-~])?\r\n)+\r\n", re.A)
@@ -135,7 +134,7 @@ class Watch:
         if self._busy:
             return self.stop()
         try:
-            seen = self._socket.recv(_PEEK, socket.MSG_PEEK)
+            seen = self._socket.recv(_MOST)
         except BlockingIOError:
             return None
         except OSError:
@@ -146,10 +145,10 @@ class Watch:
         head = self._lane.read(seen)
         if head is None:
             self.leave()
+            self._stream.taken = seen
             return self._edge.serve_ordinary(self._stream)
-        self._socket.recv(head.size)
         self._busy = True
-        return LaneExchange(self._edge, self._stream, self).begin(head)
+        return LaneExchange(self._edge, self._stream, self).begin(head, seen)
 
     def next(self) -> None:
         """The answer is out: wait for another request."""
@@ -165,7 +164,7 @@ class LaneExchange(Exchange):
         super().__init__(edge, stream, None)
         self.watch = watch
 
-    def begin(self, head: Head) -> None:
+    def begin(self, head: Head, seen: bytes) -> None:
         self.stream.phase = WORK
         self.open(head.method, head.target, "HTTP/1.1", head.fields)
         try:
@@ -173,16 +172,16 @@ class LaneExchange(Exchange):
         except RegistryError as error:
             self.response = self.render(error)
         if head.length:
-            eager.run(self._with_body(head.length), self._answer)
+            eager.run(self._with_body(head.length, seen[head.size :]), self._answer)
         elif self._handler is None:
             self._answer()
         else:
             eager.run(self._handle(), self._answer)
 
-    async def _with_body(self, length: int) -> None:
+    async def _with_body(self, length: int, taken: bytes) -> None:
         """The handler reads the body as it comes. What it left is taken before the answer goes out, as on the ordinary way."""
         self.stream.enter(MOVING)
-        body = self.request.body = SmallBody(self, length, self.watch.stop)
+        body = self.request.body = SmallBody(self, length, taken, self.watch.stop)
         if self._handler is not None:
             self.response = await self.answer()
         try:

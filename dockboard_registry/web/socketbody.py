@@ -177,11 +177,12 @@ class SocketBody(EmptyBody):
 class SmallBody(SocketBody):
     """A body of some KiB on a stream that nobody has read from: taken in the event loop, since a way through a thread costs more.
 
-    stop: called before the loop watches the socket for the rest.
+    taken: what of it came with the head; stop: called before the loop watches the socket for the rest.
     """
 
-    def __init__(self, exchange, length: int, stop: Callable[[], None]):
+    def __init__(self, exchange, length: int, taken: bytes, stop: Callable[[], None]):
         super().__init__(exchange, length)
+        self._taken = taken
         self._stop = stop
 
     async def read(self) -> bytes:
@@ -194,8 +195,9 @@ class SmallBody(SocketBody):
 
     def _now(self) -> bytes:
         stream = self._exchange.stream
+        data, self._taken = self._taken, b""
         try:
-            data = stream.socket.recv(self._remaining)
+            data = data or stream.socket.recv(self._remaining)
         except BlockingIOError:
             return b""
         except (OSError, AttributeError):
