@@ -15,6 +15,7 @@ from .connection import MOVING
 from .messages import ConnectionCut
 from .socketbody import SocketBody
 
+_CLOSE = "Connection: close\r\n"
 _REST_QUIETLY, _REST_AT_MOST = 1 << 20, 64 << 20
 
 
@@ -67,15 +68,20 @@ def keeps_alive(exchange) -> bool:
 
 
 def head(exchange, keep: bool) -> bytes:
-    """The head of the exchange's response, as it goes over the wire."""
-    fields = exchange.fields()
-    if not keep:
-        fields["Connection"] = "close"
-    status = exchange.response.status
-    lines = [f"HTTP/1.1 {status} {responses.get(status, 'Unknown')}"]
-    for name, value in fields.items():
-        lines += [f"{name}: {each}" for each in value] if type(value) is list else (f"{name}: {value}",)
-    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin1")
+    """The head of the exchange's response, as it goes over the wire: the fields of Exchange.fields, in their order."""
+    response = exchange.response
+    status = response.status
+    own = "".join([f"{name}: {value}\r\n" if type(value) is not list else _lines(name, value) for name, value in response.headers.items()])
+    length = f"Content-Length: {response.length}\r\n" if status not in (204, 304) else ""
+    return (
+        f"HTTP/1.1 {status} {responses.get(status, 'Unknown')}\r\n{own}Date: {exchange.edge.date()}\r\n"
+        f"Docker-Distribution-Api-Version: registry/2.0\r\nX-Request-Id: {exchange.request.id}\r\nX-Content-Type-Options: nosniff\r\n"
+        f"{length}{'' if keep else _CLOSE}\r\n"
+    ).encode("latin1")
+
+
+def _lines(name: str, values: list[str]) -> str:
+    return "".join([f"{name}: {value}\r\n" for value in values])
 
 
 def _go_on(exchange, stream, keep: bool) -> None:

@@ -139,7 +139,7 @@ class Edge(HTTPServerConnectionDelegate):
     def forget(self, stream) -> None:
         self._connections.discard(stream)
 
-    def request(self, method: str, target: str, version: str, headers: HTTPHeaders, stream) -> Request:
+    def request(self, method: str, target: str, version: str, headers: HTTPHeaders, stream, known: dict | None = None) -> Request:
         """The request with its sender and id; X-Forwarded-For, X-Forwarded-Proto and X-Request-Id count only from a configured proxy."""
         remote, secure = stream.remote, stream.tls
         self._requests += 1
@@ -149,7 +149,7 @@ class Edge(HTTPServerConnectionDelegate):
             secure = secure or headers.get("X-Forwarded-Proto") == "https"
             given = headers.get("X-Request-Id", "")
             id = given if _REQUEST_ID.fullmatch(given) else id
-        return Request(method, target, version, headers, remote, id, secure)
+        return Request(method, target, version, headers, remote, id, secure, known)
 
     def _forwarded_for(self, headers: HTTPHeaders, remote: str) -> str:
         """The last address in X-Forwarded-For that is not a trusted proxy itself."""

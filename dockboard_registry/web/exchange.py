@@ -35,20 +35,20 @@ _PIECE, _SMALL_PIECE, _FEW = 1 << 20, 128 << 10, 16
 class Exchange(HTTPMessageDelegate):
     """The delegate of one request. `edge` is the worker's Edge, `stream` the connection's stream."""
 
-    def __init__(self, edge, stream, connection):
+    # What most requests leave as it is.
+    request: Request | None = None
+    response: Response | None = None
+    _handler = None
+    _body: Body | None = None
+    _unread = 0
+    _written: asyncio.Future | None = None
+    _begun: float | None = None
+    _closed = _handler_ended = _sending = False
+
+    def __init__(self, edge, stream, connection=None):
         self.edge = edge
         self.stream = stream
         self._connection = connection
-        self.request: Request | None = None
-        self._handler = None
-        self.response: Response | None = None
-        self._body: Body | None = None
-        self._unread = 0
-        self._written: asyncio.Future | None = None
-        self._begun: float | None = None
-        self._closed = False
-        self._handler_ended = False
-        self._sending = False
 
     def headers_received(self, start_line, headers):
         self.open(start_line.method, start_line.path, start_line.version, headers)
@@ -69,12 +69,13 @@ class Exchange(HTTPMessageDelegate):
             return self._open_source()
         return None
 
-    def open(self, method: str, target: str, version: str, headers: HTTPHeaders) -> None:
-        """A request has come: from here on it is counted and timed."""
+    def open(self, method: str, target: str, version: str, headers: HTTPHeaders, known: dict | None = None) -> None:
+        """A request has come: from here on it is counted and timed. known: see Request."""
         self._begun = time.perf_counter()
-        self.edge.metrics.begin()
-        self.request = self.edge.request(method, target, version, headers, self.stream)
-        self._endpoint = self.edge.unknown
+        edge = self.edge
+        edge.metrics.begin()
+        self.request = edge.request(method, target, version, headers, self.stream, known)
+        self._endpoint = edge.unknown
 
     def find(self) -> None:
         """Its endpoint and handler. Raises NotFound, Unsupported."""
@@ -99,14 +100,14 @@ class Exchange(HTTPMessageDelegate):
         self._unread = length if length is not None else _UNKNOWN
         self._body = self.request.body = Body(length)
         if self.response is None:
-            eager.run(self._handle(), self._handled)
+            eager.run(self.answer(), self._handled)
         else:
             self._handled()
         return self._body.wanted
 
     async def _open_source(self) -> None:
         """Run a handler that may answer with a large blob; if it does, leave Tornado and send the blob in a thread."""
-        await self._handle()
+        await self.answer()
         if self.response.span and self.response.length > _DETACH and self._may_detach():
             self._leave(detached.send_blob(self))
 
@@ -144,7 +145,7 @@ class Exchange(HTTPMessageDelegate):
         elif self.response is not None:
             self._send()
         elif self._handler is not None:
-            eager.run(self._handle(), self._send)
+            eager.run(self.answer(), self._send)
 
     def on_connection_close(self) -> None:
         self._closed = True
@@ -160,17 +161,15 @@ class Exchange(HTTPMessageDelegate):
         if self.response is not None and self.response.span is not None and not self._sending:
             self.response.span.source.close()
 
-    async def _handle(self) -> None:
-        self.response = await self.answer()
-
     async def answer(self) -> Response:
         """The handler's response, or that of its error; nothing escapes. Status 499: the client is gone."""
         try:
-            return await self._handler(self.request)
+            self.response = await self._handler(self.request)
         except ConnectionCut:
-            return Response(499)
+            self.response = Response(499)
         except Exception as error:
-            return self.render(error)
+            self.response = self.render(error)
+        return self.response
 
     def _handled(self) -> None:
         """The handler of a request with a body has its response: answer now, or when the rest of the body has come."""
@@ -290,11 +289,11 @@ class Exchange(HTTPMessageDelegate):
         if self._begun is None:
             return
         seconds, self._begun = time.perf_counter() - self._begun, None
+        request, edge = self.request, self.edge
         if sent is None:
-            sent = self.response.length if self.response and self.request.method != "HEAD" else 0
-        request = self.request
-        self.edge.metrics.end(self._endpoint, status, seconds)
-        self.edge.access_log.write(
+            sent = self.response.length if self.response and request.method != "HEAD" else 0
+        edge.metrics.end(self._endpoint, status, seconds)
+        edge.access_log.write(
             request.remote, request.method, request.target, status, sent, seconds, request.id, request.headers.get("User-Agent", "-")
         )
 

@@ -172,10 +172,18 @@ class Gate:
 
     def _is_local(self, request: Request) -> bool:
         """From this machine, through no proxy (nginx speaks HTTP/1.0 and adds no header where nobody told it otherwise), and by no web page from elsewhere."""
+        if not _is_near(request.remote):
+            return False
+        direct = request.known.get("direct")
+        if direct is None:
+            direct = request.known["direct"] = self._is_direct(request)
+        return direct
+
+    def _is_direct(self, request: Request) -> bool:
+        """The same as far as the headers say."""
         headers = request.headers
         names = headers.keys()
-        direct = request.version == "HTTP/1.1" and _PROXIED.isdisjoint(names) and "X-Forwarded-" not in " ".join(names)
-        if not direct or not _is_near(request.remote):
+        if request.version != "HTTP/1.1" or not _PROXIED.isdisjoint(names) or "X-Forwarded-" in " ".join(names):
             return False
         host = headers.get("Host", "")
         return (_is_ours(host) or host == self.service) and ("Origin" not in names or headers["Origin"].partition("://")[2] == host)

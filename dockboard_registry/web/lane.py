@@ -8,7 +8,6 @@ the lane, and comes back after a large upload only. Not for TLS.
 
 import asyncio
 import re
-from typing import NamedTuple
 
 from tornado.httputil import HTTPHeaders
 from tornado.iostream import StreamClosedError
@@ -32,14 +31,19 @@ _LENGTH = re.compile(r"0|[1-9][0-9]{0,4}", re.A)
 _REMEMBERED, _REMEMBERED_BYTES = 128, 2 << 10
 
 
-class Head(NamedTuple):
-    """What a request begins with: `size` bytes, then a body of `length` bytes. fields: by their names in canonical case."""
+class Head:
+    """What a request begins with: `size` bytes, then a body of `length` bytes. fields: by their names in canonical case.
 
-    method: str
-    target: str
-    fields: dict[str, str]
-    size: int
-    length: int
+    route: its endpoint and handler once they are found; known: see Request. A head that is remembered stands for many requests.
+    """
+
+    __slots__ = ("method", "target", "fields", "size", "length", "route", "known")
+
+    def __init__(self, method: str, target: str, fields: dict[str, str], size: int, length: int):
+        self.method, self.target, self.fields = method, target, fields
+        self.size, self.length = size, length
+        self.route: tuple | None = None
+        self.known: dict = {}
 
 
 class Lane:
@@ -115,9 +119,8 @@ class Watch:
         self._go()
 
     def _go(self) -> None:
-        if not self._watching:
-            turns.watch(self._loop, self._socket.fileno(), self._ready)
-            self._watching = True
+        turns.watch(self._loop, self._socket.fileno(), self._ready)
+        self._watching = True
 
     def stop(self) -> None:
         """Look no more until `next`: somebody else waits for the socket."""
@@ -154,21 +157,24 @@ class Watch:
         """The answer is out: wait for another request."""
         self._busy = False
         self._stream.enter(IDLE)
-        self._go()
+        if not self._watching:
+            self._go()
 
 
 class LaneExchange(Exchange):
     """An exchange whose head came without Tornado, and whose answer goes to the socket itself."""
 
     def __init__(self, edge, stream, watch: Watch):
-        super().__init__(edge, stream, None)
+        super().__init__(edge, stream)
         self.watch = watch
 
     def begin(self, head: Head, seen: bytes) -> None:
         self.stream.phase = WORK
-        self.open(head.method, head.target, "HTTP/1.1", head.fields)
+        self.open(head.method, head.target, "HTTP/1.1", head.fields, head.known)
         try:
-            self.find()
+            if head.route is None:
+                head.route = self.edge.route(self.request)
+            self._endpoint, self._handler = head.route
         except RegistryError as error:
             self.response = self.render(error)
         if head.length:
@@ -176,14 +182,14 @@ class LaneExchange(Exchange):
         elif self._handler is None:
             self._answer()
         else:
-            eager.run(self._handle(), self._answer)
+            eager.run(self.answer(), self._answer)
 
     async def _with_body(self, length: int, taken: bytes) -> None:
         """The handler reads the body as it comes. What it left is taken before the answer goes out, as on the ordinary way."""
         self.stream.enter(MOVING)
         body = self.request.body = SmallBody(self, length, taken, self.watch.stop)
         if self._handler is not None:
-            self.response = await self.answer()
+            await self.answer()
         try:
             while not body.ended:
                 await body.read()

@@ -105,12 +105,20 @@ class EmptyBody:
         return 0
 
 
+_NO_BODY = EmptyBody()
+
+
 class Request:
-    """One request: raw target (path and query), headers, and who sent it. secure: by https, as far as this server or a proxy that it trusts knows."""
+    """One request: raw target (path and query), headers, and who sent it. secure: by https, as far as this server or a proxy that it trusts knows.
 
-    __slots__ = ("method", "target", "path", "_query", "_fields", "headers", "remote", "id", "body", "version", "secure")
+    known: what was found out about these headers, for all requests that have the same.
+    """
 
-    def __init__(self, method: str, target: str, version: str, headers: HTTPHeaders, remote: str, id: str, secure: bool = False):
+    __slots__ = ("method", "target", "path", "_query", "_fields", "headers", "remote", "id", "body", "version", "secure", "known")
+
+    def __init__(
+        self, method: str, target: str, version: str, headers: HTTPHeaders, remote: str, id: str, secure: bool = False, known: dict | None = None
+    ):
         self.method = method
         self.target = target
         self.path, _, self._query = target.partition("?")
@@ -120,7 +128,8 @@ class Request:
         self.id = id
         self.version = version
         self.secure = secure
-        self.body: Body | EmptyBody = EmptyBody()
+        self.body: Body | EmptyBody = _NO_BODY
+        self.known = {} if known is None else known
 
     def query_all(self, name: str) -> list[str]:
         """Every value of a query field. Raises BadRequest."""
