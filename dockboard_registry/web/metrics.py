@@ -37,6 +37,10 @@ class Metrics:
         self._slot = slot
         self._base = SLOTS + slot * _ROW
         self._cells[self._base] = 0.0
+        # Of each endpoint: the cell before its first class, and that of its seconds.
+        self._places = [
+            (self._base + _REQUESTS + number * len(_CLASSES) - 1, self._base + _SECONDS + number * (len(_BUCKETS) + 1)) for number in range(len(ENDPOINTS))
+        ]
         self.database = database_metrics.DatabaseMetrics(self._cells, self._base + _DATABASE)
 
     def beat(self) -> None:
@@ -44,7 +48,7 @@ class Metrics:
         self._cells[self._slot] = time.monotonic()
 
     def begin(self) -> None:
-        self._cells[self._base] += 1
+        self._cells[self._base] += 1.0
 
     def failed(self) -> None:
         self._cells[self._base + 1] += 1
@@ -55,14 +59,14 @@ class Metrics:
 
     def end(self, endpoint, status: int, seconds: float) -> None:
         """Count one answered request of an endpoint."""
-        cells, base, number = self._cells, self._base, endpoint.number
-        cells[base] -= 1
-        cells[base + _REQUESTS + number * len(_CLASSES) + status // 100 - 1] += 1
-        row = base + _SECONDS + number * (len(_BUCKETS) + 1)
+        cells = self._cells
+        classes, row = self._places[endpoint.number]
+        cells[self._base] -= 1.0
+        cells[classes + status // 100] += 1.0
         cells[row] += seconds
         at = bisect_left(_BUCKETS, seconds)
         if at < len(_BUCKETS):
-            cells[row + 1 + at] += 1
+            cells[row + 1 + at] += 1.0
 
     def _sum(self, cell: int) -> float:
         return sum(self._cells[SLOTS + slot * _ROW + cell] for slot in range(SLOTS))
