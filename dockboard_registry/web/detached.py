@@ -15,6 +15,7 @@ from .connection import MOVING
 from .messages import ConnectionCut
 from .socketbody import SocketBody
 
+_STATUS = {int(status): f"HTTP/1.1 {int(status)} {phrase}" for status, phrase in responses.items()}
 _CLOSE = "Connection: close\r\n"
 _REST_QUIETLY, _REST_AT_MOST = 1 << 20, 64 << 20
 
@@ -74,7 +75,7 @@ def head(exchange, keep: bool) -> bytes:
     own = "".join([f"{name}: {value}\r\n" if type(value) is not list else _lines(name, value) for name, value in response.headers.items()])
     length = f"Content-Length: {response.length}\r\n" if status not in (204, 304) else ""
     return (
-        f"HTTP/1.1 {status} {responses.get(status, 'Unknown')}\r\n{own}Date: {exchange.edge.date()}\r\n"
+        f"{_STATUS.get(status) or f'HTTP/1.1 {status} Unknown'}\r\n{own}Date: {exchange.edge.date()}\r\n"
         f"Docker-Distribution-Api-Version: registry/2.0\r\nX-Request-Id: {exchange.request.id}\r\nX-Content-Type-Options: nosniff\r\n"
         f"{length}{'' if keep else _CLOSE}\r\n"
     ).encode("latin1")

@@ -1,10 +1,12 @@
 """/v2/<name>/manifests/<reference>: manifests and indexes, by tag or digest."""
 
+import functools
 import time
 
 from ...domain import manifests
 from ...domain.access import DELETE, PULL, PUSH
 from ...domain.documents import SIZE_LIMIT
+from ...domain.facts import Question
 from ...errors import BadRequest
 from ...names import Reference
 from ...names import tag as parse_tag
@@ -17,12 +19,19 @@ _TAGS = 100
 _LONG_SECONDS = 1.0
 
 
+@functools.lru_cache(1024)
+def _asked(reference: str) -> tuple[Reference, Question]:
+    """What is asked for, and what to ask for it. Raises DigestInvalid, TagInvalid."""
+    wanted = Reference.parse(reference)
+    return wanted, manifests.question(wanted)
+
+
 class Manifest(Endpoint):
     name = "manifest"
 
     async def get(self, request: Request, name: str, reference: str) -> Response:
-        wanted = Reference.parse(reference)
-        found = manifests.found(wanted, await self.services.gate.ask(request, name, PULL, manifests.question(wanted)))
+        wanted, question = _asked(reference)
+        found = manifests.found(wanted, await self.services.gate.ask(request, name, PULL, question))
         headers = {
             "Content-Type": found.media_type,
             "Docker-Content-Digest": found.digest,
