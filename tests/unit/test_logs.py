@@ -117,6 +117,17 @@ def test_access_lines_keep_hostile_fields_inside(capfd, format):
         assert json.loads(lines[1])["status"] == 400
 
 
+def test_access_lines_come_in_order_and_many_do_not_wait(capfd):
+    access = logs.AccessLog(LogConfig())
+    for number in range(logs._NOTED + 1):
+        access.write("::1", "GET", f"/v2/{number}", 200, 0, 0.0, f"r{number}", "x")
+    before = capfd.readouterr().err.splitlines()
+    access.flush()
+    lines = before + capfd.readouterr().err.splitlines()
+    assert len(before) == logs._NOTED
+    assert [line.split()[3] for line in lines] == [f'/v2/{number}"' for number in range(logs._NOTED + 1)]
+
+
 def test_access_log_off_writes_nothing(capfd):
     assert written(capfd, LogConfig(access=False), PLAIN) == []
 

@@ -87,6 +87,50 @@ def test_only_numbers_are_taken_and_each_once(selector, pairs):
         selector.register(ours.fileno(), selectors.EVENT_READ)
 
 
+def test_what_is_watched_is_called_in_its_turn_and_what_fails_there_fails_alone(pairs):
+    called = []
+
+    def call(number: int) -> None:
+        called.append(number)
+        pairs[number][0].recv(1)
+        if number % 2:
+            raise ValueError(number)
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        for number, (ours, theirs) in enumerate(pairs):
+            turns.watch(loop, ours.fileno(), lambda number=number: call(number))
+            theirs.send(b"x")
+        await asyncio.sleep(0)
+        assert len(called) <= turns._AT_ONCE
+        while len(called) < MANY:
+            await asyncio.sleep(0)
+        turns.unwatch(loop, pairs[0][0].fileno())
+        for _, theirs in pairs[:2]:
+            theirs.send(b"x")
+        await asyncio.sleep(0.01)
+
+    with asyncio.Runner(loop_factory=lambda: turns.new_loop(lambda: None)) as runner:
+        runner.run(main())
+    assert sorted(called[:MANY]) == list(range(MANY)) and called[MANY:] == [1]
+
+
+def test_a_loop_without_epoll_watches_as_well(pairs):
+    called, (ours, theirs) = [], pairs[0]
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        turns.watch(loop, ours.fileno(), lambda: called.append(ours.recv(1)))
+        theirs.send(b"x")
+        await asyncio.sleep(0.01)
+        turns.unwatch(loop, ours.fileno())
+        theirs.send(b"y")
+        await asyncio.sleep(0.01)
+
+    asyncio.run(main())
+    assert called == [b"x"]
+
+
 def test_a_wait_ends_at_its_time(selector):
     begun = time.monotonic()
     assert selector.select(0.02) == []
