@@ -11,8 +11,11 @@ import random
 import re
 import shutil
 import socket
+import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -24,6 +27,17 @@ CONVERSATIONS = int(os.environ.get("DOCKBOARD_TESTS_FUZZ") or 2000)
 SMALL, LARGE = b"a small blob", bytes(range(256)) * 700
 SECONDS = 8
 RESET = b"reset"
+TABLES = {
+    "repositories": "SELECT name FROM repositories",
+    "blobs": "SELECT digest, size FROM blobs",
+    "small_blobs": "SELECT body FROM small_blobs",
+    "links": "SELECT name, digest FROM repository_blobs JOIN repositories ON id = repository_id",
+    "manifests": "SELECT name, digest, media_type, size, body FROM manifests JOIN repositories ON id = repository_id",
+    "tags": "SELECT repositories.name, tags.name, digest FROM tags JOIN repositories ON id = repository_id",
+    "needs": "SELECT name, manifest_digest, blob_digest FROM manifest_blobs JOIN repositories ON id = repository_id",
+    "uploads": "SELECT repository, size, digest FROM uploads",
+}
+ROOTS: dict[str, Path] = {}  # of the registries of `pair`, by their addresses
 LAST = b"GET /v2/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 # Ids of uploads and requests, times; a port in what the server says of itself.
 CHANGING = re.compile(rb"(?<=\r\nDate: )[^\r]+|(?<=\r\nX-Request-Id: )[^\r]+|(?<=uploads/)[0-9a-f-]{32,36}|(?<=Upload-Uuid: )[^\r]+|(?<=request_id\": \")[^\"]+", re.I)
@@ -41,6 +55,7 @@ def pair(tmp_path_factory):
                     client.push_blob("app", data)
                 client.push_image("app", "v1", layers=[SMALL])
                 client.push_image("team/deep/app", "v1", layers=[LARGE])
+            ROOTS[registry.address] = registry.root
         yield fast.address, ordinary.address
 
 
@@ -203,12 +218,21 @@ def test_both_ways_answer_alike(pair):
     differences = list(filter(None, (compare(pair, seed) for seed in range(CONVERSATIONS))))
     assert differences == [], f"{len(differences)} differences, the first:\n" + "\n".join(differences[:3])
     assert content(pair[0]) == content(pair[1])
+    one, other = (rows(ROOTS[address]) for address in pair)
+    assert one == other and len(one["small_blobs"]) > 5 and one["files"] != []
 
 
 def test_both_ways_know_the_same_people(guarded):
     pair, shown = guarded
     differences = list(filter(None, (compare(pair, seed, shown) for seed in range(CONVERSATIONS // 8))))
     assert differences == [], f"{len(differences)} differences, the first:\n" + "\n".join(differences[:3])
+
+
+def rows(root: Path) -> dict[str, list]:
+    """What database and store hold, without times, ids and keys, which are never the same."""
+    with closing(sqlite3.connect(f"file:{root}/registry.db?mode=ro", uri=True)) as database:
+        found = {name: sorted(database.execute(sql).fetchall(), key=repr) for name, sql in TABLES.items()}
+    return found | {"files": sorted(digest_of(path.read_bytes()) for path in (root / "blobs").rglob("*") if path.is_file())}
 
 
 def content(address: str) -> list:

@@ -21,7 +21,7 @@ from tests.security.state import Unchanged
 from tests.support.http import OCI_INDEX, OCTETS, Client, digest_of, raw, with_query
 from tests.support.server import Registry, registry_pyz
 
-pytestmark = pytest.mark.direct
+pytestmark = pytest.mark.ways
 ABSENT = "sha256:" + "0" * 64
 REFUSED = {
     "method": ((405, 501), ("UNSUPPORTED",)),

@@ -17,7 +17,7 @@ from tests.protocol import wire
 from tests.support.http import OCI_INDEX, OCTETS, Client
 from tests.support.server import Registry, wait_for
 
-pytestmark = pytest.mark.direct
+pytestmark = pytest.mark.ways
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ The rule, for tests of the protocol, of security and of clients:
   which gives each request to the other server than the one before.
 - Marked `direct` it is about what one server does on its own sockets, with its own process or with its own settings for them, which
   nginx would do itself, change or hide: **sqlite**, and **mysql**, one server without nginx.
+- Marked `ways` it is the same about how requests come and answers go: **sqlite** and **mysql**, and **ordinary**, SQLite without the short ways.
 - Marked `edge` it ends before any database is asked, or brings its own nginx: **sqlite** only.
 - A test that makes a `Registry` itself runs over that one only: what is the same code and the same bytes with any database (TLS, reading
   the configuration), and what is about several nodes anyway (test_nodes.py).
@@ -28,9 +29,10 @@ MAKERS: dict[str, Callable[..., Registry | Cluster]] = {
     "sqlite": Registry,
     "mysql": functools.partial(Registry, database="mysql"),
     "mysql-2-nodes": Cluster,
+    "ordinary": functools.partial(Registry, server_fast_paths="false"),
 }
 EVERYWHERE = ("sqlite", "mysql-2-nodes")
-MARKED = {"direct": ("sqlite", "mysql"), "edge": ("sqlite",)}
+MARKED = {"direct": ("sqlite", "mysql"), "ways": ("sqlite", "mysql", "ordinary"), "edge": ("sqlite",)}
 
 
 def kinds(item: pytest.Item) -> tuple[str, ...]:
