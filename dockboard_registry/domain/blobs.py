@@ -15,7 +15,8 @@ from typing import NamedTuple
 from ..db import Database, Tx, now
 from ..errors import BlobUnknown, InUse
 from ..storage import KeyMissing, Source, Storage, StorageFailed
-from . import facts, repositories, small_blobs
+from . import audit, facts, repositories, small_blobs
+from .audit import Actor
 from .facts import Facts, Question
 from .quotas import Quotas
 from .small_blobs import SmallBlobs
@@ -152,8 +153,8 @@ class Blobs:
 
         return await self._db.write(change, repeatable=True)
 
-    async def delete(self, repository: str, digest: str) -> None:
-        """Take the blob out of the repository. Raises BlobUnknown; InUse while a manifest there refers to it."""
+    async def delete(self, repository: str, digest: str, actor: Actor | None = None) -> None:
+        """Take the blob out of the repository. actor: who is noted. Raises BlobUnknown; InUse while a manifest there refers to it."""
 
         def change(tx: Tx) -> None:
             found = repositories.find(tx, repository)
@@ -163,5 +164,7 @@ class Blobs:
             if user:
                 raise InUse("a manifest of this repository refers to the blob", f"delete manifest {user[0]} first", manifest=user[0])
             tx.run("DELETE FROM repository_blobs WHERE repository_id = ? AND digest = ?", found, digest)
+            if actor is not None:
+                audit.note(tx, actor, "blob.delete", f"repository {repository}", digest=digest)
 
         await self._db.write(change)

@@ -9,7 +9,8 @@ from typing import NamedTuple
 from ..db import Database, Tx, now
 from ..errors import DigestInvalid, InUse, ManifestBlobUnknown, ManifestInvalid, ManifestUnknown, NameUnknown
 from ..names import Reference, algorithm_of, digest_of
-from . import blobs, documents, facts, repositories, tags
+from . import audit, blobs, documents, facts, repositories, tags
+from .audit import Actor
 from .documents import Descriptor, Document
 from .facts import Facts, Question
 from .quotas import Quotas
@@ -28,10 +29,13 @@ _BODY = (
     " WHERE repositories.name = ? AND manifests.digest = ?"
 )
 _TYPE = "SELECT media_type FROM manifests WHERE repository_id = ? AND digest = ?"
+_UNTAG = "DELETE FROM tags WHERE repository_id = ? AND name = ? AND digest = ?"
 # Moves the time by a millisecond, back and forth: the row has to change.
 _TOUCH = "UPDATE manifests SET pushed_at = pushed_at + 1 - 2 * (pushed_at % 2) WHERE repository_id = ? AND digest = ?"
 _LARGE = 64 << 10
 _NAMED = 100
+# So many tags fit into one entry of the audit, however long they are.
+_NOTED = 25
 
 
 class Manifest(NamedTuple):
@@ -107,8 +111,8 @@ class Manifests:
             return work()
         return await asyncio.get_running_loop().run_in_executor(self._parsers, work)
 
-    async def delete(self, repository: str, digest: str) -> None:
-        """Delete a manifest and every tag that points to it. Raises NameUnknown, ManifestUnknown; InUse while an index has it."""
+    async def delete(self, repository: str, digest: str, actor: Actor | None = None) -> None:
+        """Delete a manifest and every tag that points to it. actor: who is noted. Raises NameUnknown, ManifestUnknown; InUse while an index has it."""
 
         def change(tx: Tx) -> None:
             repository_id = repositories.find(tx, repository)
@@ -118,7 +122,9 @@ class Manifests:
             parent = tx.one("SELECT parent_digest FROM manifest_children WHERE repository_id = ? AND child_digest = ? LIMIT 1", repository_id, digest)
             if parent:
                 raise InUse("an index of this repository refers to the manifest", f"delete index {parent[0]} first", index=parent[0])
-            _remove(tx, repository_id, digest)
+            gone = _remove(tx, repository_id, digest)
+            if actor is not None:
+                _note(tx, actor, repository, digest, gone)
 
         await self._db.write(change)
 
@@ -182,8 +188,8 @@ def _hold(tx: Tx, repository_id: int, descriptor: Descriptor) -> bool:
     return True
 
 
-def _remove(tx: Tx, repository_id: int, digest: str) -> None:
-    """Delete manifest, tags and references; the lease of each blob begins now. Raises ManifestUnknown."""
+def _remove(tx: Tx, repository_id: int, digest: str) -> list[str]:
+    """Delete manifest, tags and references; the lease of each blob begins now. Returns the tags. Raises ManifestUnknown."""
     if not tx.run("DELETE FROM manifests WHERE repository_id = ? AND digest = ?", repository_id, digest):
         raise ManifestUnknown("this repository has no manifest of that digest", digest=digest)
     at = now()
@@ -191,4 +197,12 @@ def _remove(tx: Tx, repository_id: int, digest: str) -> None:
         blobs.renew(tx, repository_id, blob, at)
     tx.run("DELETE FROM manifest_blobs WHERE repository_id = ? AND manifest_digest = ?", repository_id, digest)
     tx.run("DELETE FROM manifest_children WHERE repository_id = ? AND parent_digest = ?", repository_id, digest)
-    tx.run("DELETE FROM tags WHERE repository_id = ? AND digest = ?", repository_id, digest)
+    names = tx.all("SELECT name FROM tags WHERE repository_id = ? AND digest = ? ORDER BY name", repository_id, digest)
+    # One by one: a push may just have moved one of them to another manifest.
+    return [name for (name,) in names if tx.run(_UNTAG, repository_id, name, digest)]
+
+
+def _note(tx: Tx, actor: Actor, repository: str, digest: str, gone: list[str]) -> None:
+    """In as many entries as name all tags that are gone."""
+    for first in range(0, max(len(gone), 1), _NOTED):
+        audit.note(tx, actor, "manifest.delete", f"repository {repository}", digest=digest, tags=gone[first : first + _NOTED])

@@ -5,12 +5,29 @@ import secrets
 
 from ..db import Database, Tx, now
 from ..names import namespace_of
+from . import audit
+from .audit import Actor
 
 _RANDOM_BITS = 20
 _INSERT = (
     "INSERT INTO repositories (id, name, created_at, visibility)"
     " VALUES (?, ?, ?, (SELECT default_visibility FROM namespaces WHERE name = ?))"
 )
+
+
+class Unmade(str):
+    """The name of a repository that there was not when the actor was let in to push there: whoever makes the row by this name is noted.
+
+    As a name it comes by every way of a push to where the row is made, and costs those nothing that find it.
+    """
+
+    actor: Actor
+
+    @classmethod
+    def by(cls, actor: Actor, name: str) -> "Unmade":
+        made = cls(name)
+        made.actor = actor
+        return made
 
 
 def new_id() -> int:
@@ -24,12 +41,14 @@ def find(tx: Tx, name: str) -> int | None:
 
 
 def ensure(tx: Tx, name: str) -> int:
-    """The repository's id; makes the row where there is none."""
+    """The repository's id; makes the row where there is none, and notes it of an Unmade one."""
     found = find(tx, name)
     if found is not None:
         return found
     made = new_id()
     if tx.insert(_INSERT, made, name, now(), namespace_of(name)):
+        if isinstance(name, Unmade):
+            audit.note(tx, name.actor, "repository.create", f"repository {name}")
         return made
     return find(tx, name)
 

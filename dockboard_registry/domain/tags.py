@@ -2,8 +2,10 @@
 
 from ..db import Database, Tx, now
 from ..errors import ManifestUnknown, NameUnknown
-from . import repositories
+from . import audit, repositories
+from .audit import Actor
 
+_DIGEST = "SELECT digest FROM tags WHERE repository_id = ? AND name = ?"
 _MOVE = "UPDATE tags SET digest = ?, updated_at = ? WHERE repository_id = ? AND name = ?"
 
 
@@ -32,14 +34,18 @@ class Tags:
 
         return await self._db.scan(query)
 
-    async def delete(self, repository: str, tag: str) -> None:
-        """Take the tag away; the manifest and its other tags stay. Raises NameUnknown, ManifestUnknown."""
+    async def delete(self, repository: str, tag: str, actor: Actor | None = None) -> None:
+        """Take the tag away; the manifest and its other tags stay. actor: who is noted. Raises NameUnknown, ManifestUnknown."""
 
         def change(tx: Tx) -> None:
             found = repositories.find(tx, repository)
             if found is None:
                 raise NameUnknown("this registry has no repository of that name")
-            if not tx.run("DELETE FROM tags WHERE repository_id = ? AND name = ?", found, tag):
+            pointed = tx.lock(_DIGEST, found, tag)
+            if pointed is None:
                 raise ManifestUnknown("this repository has no such tag", tag=tag)
+            tx.run("DELETE FROM tags WHERE repository_id = ? AND name = ?", found, tag)
+            if actor is not None:
+                audit.note(tx, actor, "tag.delete", f"repository {repository}", tag=tag, digest=pointed[0])
 
         await self._db.write(change)

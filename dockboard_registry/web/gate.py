@@ -13,7 +13,9 @@ from urllib.parse import urlsplit
 
 from ..domain import access
 from ..domain.access import ANONYMOUS, CATALOG, DELETE, PULL, PUSH, REGISTRY, Object, Principal
+from ..domain.audit import Actor
 from ..domain.facts import ALONE, Facts, Question, ask
+from ..domain.repositories import Unmade
 from ..errors import BadRequest, Denied, NameUnknown, Unauthorized
 from ..kinds import is_loopback
 from ..names import repository_name
@@ -45,6 +47,13 @@ class Caller(NamedTuple):
     allowed: set[tuple[str, Object]] | None = None
 
 
+class Pusher(NamedTuple):
+    """Who was let in to push, and where to; where there is no such repository yet, its name says who makes it."""
+
+    caller: Caller
+    repository: str
+
+
 class Gate:
     """external_url: where clients reach the registry, or empty; setting: auth.anonymous as it was given."""
 
@@ -61,8 +70,15 @@ class Gate:
         caller, facts = await self._asked(request, repository_name(name), action, ALONE)
         return self._permit(request, caller, action, facts.object)
 
+    async def admit_push(self, request: Request, name: str) -> Pusher:
+        """The same for a push."""
+        caller, facts = await self._asked(request, repository_name(name), PUSH, ALONE)
+        principal = self._permit(request, caller, PUSH, facts.object)
+        who = None if facts.object.exists else actor(request, principal)
+        return Pusher(caller, Unmade.by(who, name) if who else name)
+
     async def ask(self, request: Request, name: str, action: str, question: Question) -> Facts:
-        """The same, and what the question asks of the repository, as of the moment of the decision."""
+        """As `admit`, and what the question asks of the repository, as of the moment of the decision."""
         facts = await ask(self._services.db, repository_name(name), question)
         # Most requests take no rights of one's own.
         open = facts.value == 0
@@ -187,6 +203,11 @@ class Gate:
             return False
         host = headers.get("Host", "")
         return (_is_ours(host) or host == self.service) and ("Origin" not in names or headers["Origin"].partition("://")[2] == host)
+
+
+def actor(request: Request, principal: Principal) -> Actor | None:
+    """Whom the audit names for what this request deletes or makes; nobody where there are no accounts, and so nothing to look at it with."""
+    return None if principal.open else Actor(str(principal), request.remote)
 
 
 @functools.lru_cache(256)

@@ -5,6 +5,7 @@ from ...domain.access import DELETE, PULL
 from ...names import digest as parse_digest
 from ..base import Endpoint
 from ..conditions import byte_range, not_modified
+from ..gate import actor
 from ..messages import Request, Response, Span
 
 _SMALL = 64 << 10
@@ -57,8 +58,8 @@ class Blob(Endpoint):
         return blobs.found(digest, await self.services.gate.ask(request, name, PULL, question))
 
     async def delete(self, request: Request, name: str, digest: str) -> Response:
-        repository = await self.repository(request, name, DELETE)
-        await self.services.blobs.delete(repository, parse_digest(digest))
+        who = actor(request, await self.services.gate.admit(request, name, DELETE))
+        await self.services.blobs.delete(name, parse_digest(digest), who)
         return Response(202)
 
 

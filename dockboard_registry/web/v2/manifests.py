@@ -12,6 +12,7 @@ from ...names import Reference
 from ...names import tag as parse_tag
 from ..base import Endpoint
 from ..conditions import not_modified
+from ..gate import actor
 from ..messages import Request, Response
 
 _TAGS = 100
@@ -47,7 +48,7 @@ class Manifest(Endpoint):
     head = get
 
     async def put(self, request: Request, name: str, reference: str) -> Response:
-        repository = await self.repository(request, name, PUSH)
+        repository = (await self.services.gate.admit_push(request, name)).repository
         wanted = Reference.parse(reference)
         tags = [parse_tag(text) for value in request.query_all("tag") for text in value.split(",")]
         if len(tags) > _TAGS:
@@ -67,10 +68,10 @@ class Manifest(Endpoint):
         return Response(201, headers)
 
     async def delete(self, request: Request, name: str, reference: str) -> Response:
-        repository = await self.repository(request, name, DELETE)
+        who = actor(request, await self.services.gate.admit(request, name, DELETE))
         wanted = Reference.parse(reference)
         if wanted.tag:
-            await self.services.tags.delete(repository, wanted.tag)
+            await self.services.tags.delete(name, wanted.tag, who)
         else:
-            await self.services.manifests.delete(repository, wanted.digest)
+            await self.services.manifests.delete(name, wanted.digest, who)
         return Response(202)

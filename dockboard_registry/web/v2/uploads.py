@@ -25,14 +25,15 @@ class Uploads(Endpoint):
     streams = True
 
     async def post(self, request: Request, name: str) -> Response:
-        principal = await self.services.gate.admit(request, repository := name, PUSH)
+        caller, repository = await self.services.gate.admit_push(request, name)
+        principal = caller.principal
         mount, digest = request.query("mount"), request.query("digest")
         if mount is not None and await self._mount(request, repository, mount, principal.open):
             return _created(repository, mount)
         if digest is None:
             algorithm = parse_algorithm(request.query("digest-algorithm") or "sha256")
             await request.body.read_all(0)
-            return _state(202, await self.services.uploads.start(repository, algorithm, principal.holder))
+            return _state(202, await self.services.uploads.start(name, algorithm, principal.holder))
         session = await self.services.uploads.start(repository, algorithm_of(parse_digest(digest)), principal.holder, request.content_length() or 0)
         return await _finish(self, request, session, digest, keep=False)
 
@@ -78,8 +79,9 @@ class Upload(Endpoint):
 
     async def _entered(self, request: Request, name: str, id: str) -> Session:
         """The same for a request with bytes, which the namespace has to have room for."""
-        principal = await self.services.gate.admit(request, name, PUSH)
-        return await self.services.uploads.enter(name, id, principal.holder, request.content_length() or 0)
+        caller, repository = await self.services.gate.admit_push(request, name)
+        session = await self.services.uploads.enter(name, id, caller.principal.holder, request.content_length() or 0)
+        return session if repository is name else session._replace(repository=repository)
 
 
 async def _finish(endpoint: Endpoint, request: Request, session: Session, digest: str, keep: bool) -> Response:

@@ -1,0 +1,82 @@
+"""What is noted of content: in the transaction of the deed, so that none is without the other, and once."""
+
+import pytest
+
+from dockboard_registry.domain import audit
+from dockboard_registry.domain.audit import Actor
+from dockboard_registry.domain.manifests import Manifests
+from dockboard_registry.domain.repositories import Unmade
+from dockboard_registry.errors import InUse, ManifestUnknown
+from dockboard_registry.names import Reference
+from tests.contract.aio import asynchronous, gathered
+from tests.contract.domain.test_overlap import overlapping
+from tests.contract.domain.world import image, index, sha256
+
+BOB = Actor("user bob", "192.0.2.7")
+
+
+async def noted(process) -> list[tuple]:
+    return [(event.action, event.object, event.detail) for event in reversed(await process.audit.list(actor=BOB.name))]
+
+
+async def pushed(process, *tags: str) -> str:
+    await process.push(b"config")
+    return await process.put(image(b"config"), *tags)
+
+
+@asynchronous
+async def test_deletes_are_noted_and_add_nothing_to_the_counter_of_changes(process):
+    await process.people("bob")
+    digest, before = await pushed(process, "a", "b"), await process.principals.value()
+    await process.tags.delete("app", "b", BOB)
+    await process.manifests.delete("app", digest, BOB)
+    await process.blobs.delete("app", sha256(b"config"), BOB)
+    assert await noted(process) == [
+        ("tag.delete", "repository app", {"tag": "b", "digest": digest}),
+        ("manifest.delete", "repository app", {"digest": digest, "tags": ["a"]}),
+        ("blob.delete", "repository app", {"digest": sha256(b"config")}),
+    ]
+    assert await process.principals.value() == before
+
+
+@asynchronous
+async def test_what_can_not_be_noted_is_not_done(process, monkeypatch):
+    digest = await pushed(process, "a")
+
+    def fail(*_: object, **__: object) -> None:
+        raise ValueError("no room")
+
+    monkeypatch.setattr(audit, "note", fail)
+    place = Unmade.by(BOB, "new")
+    for deed in (
+        process.tags.delete("app", "a", BOB), process.manifests.delete("app", digest, BOB), process.blobs.delete("app", sha256(b"config"), BOB),
+        process.put(index(), repository=place), process.blobs.mount(place, sha256(b"config"), "app"), process.push(b"config", place),
+    ):  # fmt: skip
+        with pytest.raises((ValueError, InUse)):
+            await deed
+    assert (await process.manifest("app", Reference("a", None))).digest == digest
+    await process.blob("app", sha256(b"config"))
+    assert not await process.count("SELECT COUNT(*) FROM repositories WHERE name = 'new'")
+
+
+@asynchronous
+async def test_a_tag_that_a_push_moves_meanwhile_is_not_noted_as_deleted(process, other):
+    first, second = await pushed(process, "a", "b"), await process.put(image(b"config", annotations={"a": "b"}))
+
+    def move(db):
+        return Manifests(db).put("app", Reference("a", None), image(b"config", annotations={"a": "b"}), "", [])
+
+    _, gone = await overlapping(process.db, move, lambda: other.manifests.delete("app", first, BOB))
+    assert gone is None
+    assert await noted(process) == [("manifest.delete", "repository app", {"digest": first, "tags": ["b"]})]
+    assert (await process.manifest("app", Reference("a", None))).digest == second
+    with pytest.raises(ManifestUnknown):
+        await process.manifest("app", Reference("b", None))
+
+
+@asynchronous
+async def test_of_many_first_pushes_one_is_noted(process, other):
+    place = Unmade.by(BOB, "acme/app")
+    await gathered(*(each.push(data, place) for each in (process, other) for data in (b"one", b"two", b"three")))
+    await process.push(b"four", place)
+    assert await noted(process) == [("repository.create", "repository acme/app", {})]
