@@ -187,7 +187,11 @@ class Gate:
         return f"{'https' if request.secure else 'http'}://{host}/token"
 
     def _is_local(self, request: Request) -> bool:
-        """From this machine, through no proxy (nginx speaks HTTP/1.0 and adds no header where nobody told it otherwise), and by no web page from elsewhere."""
+        """From this machine, through no proxy as far as it shows, and by no web page from elsewhere.
+
+        Proxies show by the headers that they add, by HTTP/1.0 (nginx before 1.29.7 where nothing is set), or by the public name that they pass on, so
+        external_url is none of our names here. One that does none of this, as nginx from 1.29.7 on where nothing is set, nothing tells apart.
+        """
         if not _is_near(request.remote):
             return False
         direct = request.known.get("direct")
@@ -202,7 +206,7 @@ class Gate:
         if request.version != "HTTP/1.1" or not _PROXIED.isdisjoint(names) or "X-Forwarded-" in " ".join(names):
             return False
         host = headers.get("Host", "")
-        return (_is_ours(host) or host == self.service) and ("Origin" not in names or headers["Origin"].partition("://")[2] == host)
+        return _is_ours(host) and ("Origin" not in names or headers["Origin"].partition("://")[2] == host)
 
 
 def actor(request: Request, principal: Principal) -> Actor | None:
