@@ -111,7 +111,17 @@ class Credentials:
         if scheme.lower() == "bearer":
             return await self._bearer(header, shown.strip(), known, value)
         holder = await self.shown(header, address, value)
-        return holder and Caller(holder.principal, holder.principal)
+        return holder and Caller(holder.principal, holder.principal, None, holder.subject)
+
+    async def again(self, caller: Caller, value: int) -> Caller:
+        """Who showed something a while ago, as they are now: their account, its credentials and the access token have to count, whatever signed token stood for these.
+
+        Raises Unauthorized.
+        """
+        holder = await self._holder(caller.subject, value)
+        if holder is None:
+            raise Unauthorized("what was shown does not count any more", "log in again")
+        return Caller(holder.principal._replace(scopes=caller.principal.scopes), holder.principal)
 
     async def shown(self, header: str, address: str, value: int) -> Holder | None:
         """The same for an Authorization header of the kind Basic only."""
@@ -155,7 +165,7 @@ class Credentials:
         if holder is None:
             self._bearers.forget(header)
             raise Unauthorized("the token has expired, or does not count any more", "ask the token server for a new one")
-        caller = Caller(narrowed(holder.principal, claims.scope), holder.principal, set())
+        caller = Caller(narrowed(holder.principal, claims.scope), holder.principal, set(), holder.subject)
         self._bearers.keep(header, Bearer(claims, key, value, self._until(claims), caller))
         return caller
 

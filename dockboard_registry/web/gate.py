@@ -16,6 +16,7 @@ from ..domain.access import ANONYMOUS, CATALOG, DELETE, PULL, PUSH, REGISTRY, Ob
 from ..domain.audit import Actor
 from ..domain.facts import ALONE, Facts, Question, ask
 from ..domain.repositories import Unmade
+from ..domain.signed_tokens import Subject
 from ..errors import BadRequest, Denied, NameUnknown, Unauthorized
 from ..kinds import is_loopback
 from ..names import repository_name
@@ -31,6 +32,8 @@ _UNSET = "ask from this machine as localhost and through no proxy, or let the op
 _CHALLENGED = {PULL: "pull", PUSH: "pull,push", DELETE: "delete"}
 # Names that no public name server answers for: RFC 6761, RFC 6762, RFC 9476 and ICANN's resolution on .internal. Docker Desktop has host.docker.internal.
 _PRIVATE_NAMES = (".localhost", ".local", ".internal", ".test", ".home.arpa")
+# After a body that took longer it is asked again whether they may: who is slow enough could keep requests open for an hour, and use a right that has ended since.
+SLOW_SECONDS = 1.0
 # What is remembered to be allowed to one caller: a client asks for few repositories with one token.
 _ALLOWED = 16
 _is_near = functools.lru_cache(256)(is_loopback)
@@ -39,12 +42,13 @@ _is_near = functools.lru_cache(256)(is_loopback)
 class Caller(NamedTuple):
     """Who asks. bare: the same without the scope of a token from the token server, which the client may exchange for another one.
 
-    allowed: (action, object) that were found to be allowed, for a caller who is remembered; a few.
+    allowed: (action, object) that were found to be allowed, for a caller who is remembered; a few. subject: what was shown, to be asked about again.
     """
 
     principal: Principal
     bare: Principal
     allowed: set[tuple[str, Object]] | None = None
+    subject: Subject = Subject()
 
 
 class Pusher(NamedTuple):
@@ -76,6 +80,18 @@ class Gate:
         principal = self._permit(request, caller, PUSH, facts.object)
         who = None if facts.object.exists else actor(request, principal)
         return Pusher(caller, Unmade.by(who, name) if who else name)
+
+    async def require_still(self, request: Request, pusher: Pusher) -> None:
+        """Whoever was let in may push even now. Only that a signed token has expired meanwhile is no matter: bodies take longer than these live. Raises as `admit`."""
+        facts = await self._facts(pusher.repository, ALONE)
+        caller = self.anonymous(request, facts.value)
+        if facts.value and "Authorization" in request.headers:
+            try:
+                caller = await self._services.credentials.again(pusher.caller, facts.value)
+            except Unauthorized as error:
+                error.headers |= self._challenge(request, _scope(pusher.repository, PUSH), "invalid_token")
+                raise
+        self._permit(request, caller, PUSH, facts.object)
 
     async def ask(self, request: Request, name: str, action: str, question: Question) -> Facts:
         """As `admit`, and what the question asks of the repository, as of the moment of the decision."""

@@ -4,7 +4,7 @@ import functools
 import time
 
 from ...domain import manifests
-from ...domain.access import DELETE, PULL, PUSH
+from ...domain.access import DELETE, PULL
 from ...domain.documents import SIZE_LIMIT
 from ...domain.facts import Question
 from ...errors import BadRequest
@@ -12,12 +12,10 @@ from ...names import Reference
 from ...names import tag as parse_tag
 from ..base import Endpoint
 from ..conditions import not_modified
-from ..gate import actor
+from ..gate import SLOW_SECONDS, actor
 from ..messages import Request, Response
 
 _TAGS = 100
-# After a body that took longer it is asked again whether they may.
-_LONG_SECONDS = 1.0
 
 
 @functools.lru_cache(1024)
@@ -48,19 +46,18 @@ class Manifest(Endpoint):
     head = get
 
     async def put(self, request: Request, name: str, reference: str) -> Response:
-        repository = (await self.services.gate.admit_push(request, name)).repository
+        pusher = await self.services.gate.admit_push(request, name)
         wanted = Reference.parse(reference)
         tags = [parse_tag(text) for value in request.query_all("tag") for text in value.split(",")]
         if len(tags) > _TAGS:
             raise BadRequest(f"more than {_TAGS} tags in one request")
         begun = time.monotonic()
         body = await request.body.read_all(SIZE_LIMIT)
-        if time.monotonic() - begun > _LONG_SECONDS:
-            # Who is slow enough could keep requests open for an hour, and use a right that has ended since.
-            await self.repository(request, name, PUSH)
-        stored = await self.services.manifests.put(repository, wanted, body, request.headers.get("Content-Type", ""), tags)
+        if time.monotonic() - begun > SLOW_SECONDS:
+            await self.services.gate.require_still(request, pusher)
+        stored = await self.services.manifests.put(pusher.repository, wanted, body, request.headers.get("Content-Type", ""), tags)
         self.services.metrics.add("uploaded_bytes_total", len(body))
-        headers = {"Location": f"/v2/{repository}/manifests/{stored.digest}", "Docker-Content-Digest": stored.digest}
+        headers = {"Location": f"/v2/{name}/manifests/{stored.digest}", "Docker-Content-Digest": stored.digest}
         if stored.subject:
             headers["OCI-Subject"] = stored.subject
         if tags:

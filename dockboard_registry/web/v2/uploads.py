@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+import time
 
 from ...domain.access import PULL, PUSH
 from ...domain.upload_writer import Writer
@@ -13,6 +14,7 @@ from ...names import digest as parse_digest
 from ...names import is_digest
 from ...storage import StorageError
 from ..base import Endpoint
+from ..gate import SLOW_SECONDS, Pusher
 from ..messages import ConnectionCut, Request, Response
 
 _CONTENT_RANGE = re.compile(r"(\d{1,19})-(\d{1,19})", re.A)
@@ -25,8 +27,8 @@ class Uploads(Endpoint):
     streams = True
 
     async def post(self, request: Request, name: str) -> Response:
-        caller, repository = await self.services.gate.admit_push(request, name)
-        principal = caller.principal
+        pusher = await self.services.gate.admit_push(request, name)
+        principal, repository = pusher.caller.principal, pusher.repository
         mount, digest = request.query("mount"), request.query("digest")
         if mount is not None and await self._mount(request, repository, mount, principal.open):
             return _created(repository, mount)
@@ -35,7 +37,7 @@ class Uploads(Endpoint):
             await request.body.read_all(0)
             return _state(202, await self.services.uploads.start(name, algorithm, principal.holder))
         session = await self.services.uploads.start(repository, algorithm_of(parse_digest(digest)), principal.holder, request.content_length() or 0)
-        return await _finish(self, request, session, digest, keep=False)
+        return await _finish(self, request, pusher, session, digest, keep=False)
 
     async def _mount(self, request: Request, repository: str, digest: str, anywhere: bool) -> bool:
         """False where there is no such blob, or nothing from which whoever asks may pull it. anywhere: all repositories are everyone's."""
@@ -59,15 +61,16 @@ class Upload(Endpoint):
     head = get
 
     async def patch(self, request: Request, name: str, id: str) -> Response:
-        return _state(202, await _append(self, request, await self._entered(request, name, id)))
+        _, session = await self._entered(request, name, id)
+        return _state(202, await _append(self, request, session))
 
     async def put(self, request: Request, name: str, id: str) -> Response:
-        session = await self._entered(request, name, id)
+        pusher, session = await self._entered(request, name, id)
         digest = request.query("digest")
         if digest is None:
             raise DigestInvalid("the query lacks digest", "finish the upload with PUT ?digest=<digest of all bytes>")
         parse_digest(digest)
-        return await _finish(self, request, session, digest, keep=True)
+        return await _finish(self, request, pusher, session, digest, keep=True)
 
     async def delete(self, request: Request, name: str, id: str) -> Response:
         await self.services.uploads.cancel(await self._session(request, name, id))
@@ -77,19 +80,22 @@ class Upload(Endpoint):
         principal = await self.services.gate.admit(request, name, PUSH)
         return await self.services.uploads.find(name, id, principal.holder)
 
-    async def _entered(self, request: Request, name: str, id: str) -> Session:
+    async def _entered(self, request: Request, name: str, id: str) -> tuple[Pusher, Session]:
         """The same for a request with bytes, which the namespace has to have room for."""
-        caller, repository = await self.services.gate.admit_push(request, name)
-        session = await self.services.uploads.enter(name, id, caller.principal.holder, request.content_length() or 0)
-        return session if repository is name else session._replace(repository=repository)
+        pusher = await self.services.gate.admit_push(request, name)
+        session = await self.services.uploads.enter(name, id, pusher.caller.principal.holder, request.content_length() or 0)
+        return pusher, session if pusher.repository is name else session._replace(repository=pusher.repository)
 
 
-async def _finish(endpoint: Endpoint, request: Request, session: Session, digest: str, keep: bool) -> Response:
+async def _finish(endpoint: Endpoint, request: Request, pusher: Pusher, session: Session, digest: str, keep: bool) -> Response:
     """Take the body's bytes, if any, and make all of them the blob. keep: what came before an accident stays for another try."""
+    begun = time.monotonic()
     length = _chunk(request, session)
     writer = Writer(endpoint.services.uploads, session)
     try:
         await _receive(endpoint, request, writer, length)
+        if time.monotonic() - begun > SLOW_SECONDS:
+            await endpoint.services.gate.require_still(request, pusher)
     except (RegistryError, ConnectionCut) as error:
         await (writer.leave() if keep else writer.discard())
         raise await _with_state(endpoint, session, error)
