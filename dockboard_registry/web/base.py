@@ -50,5 +50,10 @@ def next_page(path: str, **query: str) -> dict[str, str]:
     return {"Link": f'<{path}?{urlencode(query)}>; rel="next"'}
 
 
+def caching(request: Request) -> dict[str, str]:
+    """What somebody in particular was answered, caches of proxies keep for nobody else. Not all of them look at Authorization by themselves."""
+    return {"Cache-Control": "private"} if "Authorization" in request.headers else {}
+
+
 def document(status: int, body: bytes, headers: dict | None = None, media_type: str = "application/json") -> Response:
     return Response(status, {"Content-Type": media_type, **(headers or {})}, body)

@@ -5,7 +5,7 @@ import json
 from ...domain.access import CATALOG, PULL
 from ...domain.documents import OCI_INDEX
 from ...names import digest as parse_digest
-from ..base import Endpoint, document, next_page, page_size
+from ..base import Endpoint, caching, document, next_page, page_size
 from ..messages import Request, Response
 
 
@@ -16,7 +16,7 @@ class Base(Endpoint):
 
     async def get(self, request: Request) -> Response:
         await self.services.gate.enter(request)
-        return document(200, b"{}")
+        return document(200, b"{}", caching(request))
 
     head = get
 
@@ -53,7 +53,7 @@ def _page(request: Request, key: str, names: list[str], size: int, beside: dict)
     """One page of names out of a query that asked for one more than the page holds."""
     page = names[:size]
     link = next_page(request.path, n=str(size), last=page[-1]) if page and len(names) > size else {}
-    return document(200, json.dumps({**beside, key: page}).encode(), link)
+    return document(200, json.dumps({**beside, key: page}).encode(), {**link, **caching(request)})
 
 
 class ReferrerList(Endpoint):
@@ -69,7 +69,7 @@ class ReferrerList(Endpoint):
             repository, subject, artifact_type, request.query("last") or "", page_size(request) or 1
         )
         index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": found}
-        headers = {"OCI-Filters-Applied": "artifactType"} if artifact_type else {}
+        headers = caching(request) | ({"OCI-Filters-Applied": "artifactType"} if artifact_type else {})
         if after:
             keep = {"artifactType": artifact_type} if artifact_type else {}
             headers |= next_page(request.path, n=str(page_size(request) or 1), last=after, **keep)

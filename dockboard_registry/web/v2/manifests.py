@@ -10,7 +10,7 @@ from ...domain.facts import Question
 from ...errors import BadRequest
 from ...names import Reference
 from ...names import tag as parse_tag
-from ..base import Endpoint
+from ..base import Endpoint, caching
 from ..conditions import not_modified
 from ..gate import SLOW_SECONDS, actor
 from ..messages import Request, Response
@@ -35,6 +35,7 @@ class Manifest(Endpoint):
             "Content-Type": found.media_type,
             "Docker-Content-Digest": found.digest,
             "Etag": f'"{found.digest}"',
+            **caching(request),
         }
         if not_modified(request, found.digest):
             return Response(304, headers)

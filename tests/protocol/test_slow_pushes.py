@@ -1,4 +1,4 @@
-"""Uploads whose last bytes come slowly: what was decided when they began need not be true any more at their end."""
+"""Blobs and manifests whose last bytes come slowly: what was decided when they began need not be true any more at their end."""
 
 from __future__ import annotations
 
@@ -72,6 +72,20 @@ def test_a_blob_does_not_outlive_the_right_to_push_it(registry, people, writer, 
     assert pushed(registry, by_password, 300_000, lambda: people.command("grant", "remove", "acme/app", "--from", f"user:{writer}"), whole) == 403
     people.command("grant", "add", "acme/app", "--to", f"user:{writer}", "--right", "write")
     assert pushed(registry, basic(writer), 300_001, lambda: people.command("user", "disable", writer), whole) == 401
+
+
+def test_a_manifest_that_comes_slowly_does_not_outlive_the_right_to_push_it(people, writer):
+    def body(image: bytes) -> Iterator[bytes]:
+        yield image[:10]
+        people.command("grant", "remove", "acme/app", "--from", f"user:{writer}")
+        time.sleep(SLOWLY)
+        yield image[10:]
+
+    with people.as_user(writer) as client, people.as_user("bob") as bob:
+        image = client.get("/v2/acme/app/manifests/v1").expect(200)
+        kind = {"Content-Type": image.headers["Content-Type"]}
+        client.request("PUT", "/v2/acme/app/manifests/slow", kind, body(image.body)).expect(403)
+        bob.get("/v2/acme/app/manifests/slow").expect(404)
 
 
 def signed(registry, name: str, seconds: float) -> dict[str, str]:
