@@ -12,7 +12,7 @@ def token(group: Word) -> None:
     _user(added)
     added.add_argument("--name", metavar="N", required=True, help="what to call it in lists")
     added.add_argument("--repositories", metavar="PATTERN", help="only for these, such as team/app-*,team/tool; without it all that the user may use")
-    added.add_argument("--actions", metavar="LIST", help="only for these of pull, push, delete, admin, catalog, such as pull,push")
+    added.add_argument("--actions", metavar="LIST", help="only for these of pull, push, create (push, and move no tag), delete, admin, catalog, such as pull,push")
     _expires(added)
     listed = group.command("list", _list, "list a user's tokens, with their last use")
     _user(listed)

@@ -40,7 +40,12 @@ class OutcomeUnknown(DatabaseFailed):
 
 
 class Tx(Protocol):
-    """One transaction. SQL is portable text with ? placeholders; parameters are scalars or bytes."""
+    """One transaction. SQL is portable text with ? placeholders; parameters are scalars or bytes.
+
+    doubtful: the function ran before, and that run may have been committed, for the answer to its COMMIT was lost.
+    """
+
+    doubtful: bool
 
     def one(self, sql: str, *parameters: Any) -> Row | None: ...
 

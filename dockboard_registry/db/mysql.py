@@ -67,8 +67,9 @@ def placeholders(sql: str) -> str:
 class MySQLTx:
     """A Tx over one connection."""
 
-    def __init__(self, connection: pymysql.Connection):
+    def __init__(self, connection: pymysql.Connection, doubtful: bool = False):
         self._cursor = connection.cursor()
+        self.doubtful = doubtful
 
     def _execute(self, sql: str, parameters: tuple) -> int:
         return self._cursor.execute(placeholders(sql), parameters)
@@ -200,6 +201,7 @@ class MySQLSession:
         self._writes = writes
         self._observer = observer
         self._connection: pymysql.Connection | None = None
+        self._doubtful = False
 
     @property
     def connected(self) -> bool:
@@ -225,6 +227,7 @@ class MySQLSession:
         return self._again(lambda: self._in_transaction(_SNAPSHOT, fn, repeatable=True))
 
     def write(self, fn: Callable[[MySQLTx], T], repeatable: bool) -> T:
+        self._doubtful = False
         return self._again(lambda: self._in_transaction((), fn, repeatable))
 
     def _in_transaction(self, begin: tuple[str, ...], fn: Callable[[MySQLTx], T], repeatable: bool) -> T:
@@ -233,7 +236,7 @@ class MySQLSession:
         for statement in begin:
             cursor.execute(statement)
         try:
-            outcome = fn(MySQLTx(connection))
+            outcome = fn(MySQLTx(connection, self._doubtful))
         except pymysql.Error:
             raise
         except BaseException:
@@ -242,6 +245,7 @@ class MySQLSession:
         try:
             connection.commit()
         except pymysql.Error as error:
+            self._doubtful = self._doubtful or number(error) in _GONE
             if number(error) in _GONE and not repeatable:
                 self.close()
                 self._observer.outcome_unknown()

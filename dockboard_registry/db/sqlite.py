@@ -33,6 +33,8 @@ _PAUSE, _LONGEST_PAUSE = 0.0002, 0.0005
 class SQLiteTx:
     """A Tx over one connection."""
 
+    doubtful = False
+
     def __init__(self, connection: sqlite3.Connection):
         self._execute = connection.execute
 

@@ -25,10 +25,11 @@ USER_PREFIX, ROBOT_PREFIX = "dbr_", "dbk_"
 _BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _RANDOM, _CHECK = 40, 6
 _SECRET = re.compile(r"(?:dbr|dbk)_[0-9A-Za-z]{46}", re.A)
-# What the actions of a scope stand for.
+# What the actions of a scope stand for. create: push what is new, and move no tag.
 ACTIONS = {
     "pull": frozenset({PULL}),
     "push": frozenset({PUSH, CREATE, OVERWRITE}),
+    "create": frozenset({PUSH, CREATE}),
     "delete": frozenset({DELETE}),
     "admin": frozenset({ADMIN}),
     "catalog": frozenset({CATALOG}),

@@ -83,10 +83,10 @@ class Manifests:
             raise ManifestUnknown("this repository has no manifest of that tag or digest", reference=manifest.digest)
         return row[0]
 
-    async def put(self, repository: str, reference: Reference, body: bytes, content_type: str, more_tags: list[str]) -> Stored:
-        """Store the bytes and point the tags to them, all or nothing.
+    async def put(self, repository: str, reference: Reference, body: bytes, content_type: str, more_tags: list[str], moves: bool = True) -> Stored:
+        """Store the bytes and point the tags to them, all or nothing. moves: tags that point elsewhere too.
 
-        Raises ManifestInvalid, DigestInvalid, ManifestBlobUnknown, QuotaExceeded.
+        Raises ManifestInvalid, DigestInvalid, ManifestBlobUnknown, QuotaExceeded, Denied.
         """
         document, digest = await self._read(body, content_type, algorithm_of(reference.digest or "sha256"))
         if reference.digest and reference.digest != digest:
@@ -97,7 +97,7 @@ class Manifests:
             place = self._quotas.enter(tx, repository)
             new = _store(tx, place.repository_id, digest, document, body)
             for name in names:
-                tags.point(tx, place.repository_id, name, digest)
+                (tags.point if moves else tags.make)(tx, place.repository_id, name, digest)
             place.charge(tx, len(body) if new else None)
 
         await self._db.write(change, repeatable=True)

@@ -1,11 +1,13 @@
 """Tags: names that point to one manifest of their repository."""
 
 from ..db import Database, Tx, now
-from ..errors import ManifestUnknown, NameUnknown
+from ..errors import Denied, ManifestUnknown, NameUnknown
 from . import audit, repositories
 from .audit import Actor
 
 _DIGEST = "SELECT digest FROM tags WHERE repository_id = ? AND name = ?"
+_MAKE = "INSERT INTO tags (repository_id, name, digest, updated_at) VALUES (?, ?, ?, ?)"
+_THERE = "SELECT digest FROM tags WHERE repository_id = ? AND name = ?"
 _MOVE = "UPDATE tags SET digest = ?, updated_at = ? WHERE repository_id = ? AND name = ?"
 
 
@@ -14,8 +16,18 @@ def point(tx: Tx, repository_id: int, tag: str, digest: str) -> None:
     at = now()
     if tx.run(_MOVE, digest, at, repository_id, tag):
         return
-    if not tx.insert("INSERT INTO tags (repository_id, name, digest, updated_at) VALUES (?, ?, ?, ?)", repository_id, tag, digest, at):
+    if not tx.insert(_MAKE, repository_id, tag, digest, at):
         tx.run(_MOVE, digest, at, repository_id, tag)  # another push made it meanwhile; this one comes later
+
+
+def make(tx: Tx, repository_id: int, tag: str, digest: str) -> None:
+    """The same for who may not move a tag. Of pushes at the same time the first makes it. Raises Denied where it points elsewhere."""
+    while not tx.insert(_MAKE, repository_id, tag, digest, now()):
+        there = tx.lock(_THERE, repository_id, tag)
+        if there == (digest,):
+            return
+        if there is not None:
+            raise Denied(f"tag {tag} is there already, and this token moves none", "push under another tag, or with a token for the action push")
 
 
 class Tags:

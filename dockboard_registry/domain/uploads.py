@@ -8,7 +8,6 @@ bytes may be older than the row.
 """
 
 import hashlib
-import itertools
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable
@@ -195,8 +194,7 @@ class Uploads:
             if tx.run(_SAVE, *values, now(), session.id, session.generation):
                 return more(tx) if more else None
             found = tx.one(_FIND, session.id)
-            # A run before may have been committed; then all of it is as it is wanted.
-            return None if found == tuple(saved) else _refuse(found)
+            return None if tx.doubtful and found == tuple(saved) else _refuse(found)
 
         await self._db.write(update, durable=False, repeatable=True)
         return saved
@@ -212,13 +210,11 @@ class Uploads:
 
         Raises UploadRange, UploadUnknown, QuotaExceeded.
         """
-        runs = itertools.count()
 
         def change(tx: Tx) -> None:
-            again = next(runs) > 0
             if not tx.run("DELETE FROM uploads WHERE id = ? AND generation = ?", session.id, session.generation):
-                # The run before was committed, though its answer was lost; a push since may have given the blob another key.
-                if again and blobs.renew(tx, repositories.find(tx, session.repository), digest, now()):
+                # A run before was committed, though its answer was lost; a push since may have given the blob another key.
+                if tx.doubtful and blobs.renew(tx, repositories.find(tx, session.repository), digest, now()):
                     return
                 _refuse(tx.one(_FIND, session.id))
             if data is not None:

@@ -12,7 +12,7 @@ from typing import NamedTuple, NoReturn
 from urllib.parse import urlsplit
 
 from ..domain import access
-from ..domain.access import ANONYMOUS, CATALOG, DELETE, PULL, PUSH, REGISTRY, Object, Principal
+from ..domain.access import ANONYMOUS, CATALOG, DELETE, OVERWRITE, PULL, PUSH, REGISTRY, Object, Principal
 from ..domain.audit import Actor
 from ..domain.facts import ALONE, Facts, Question, ask
 from ..domain.repositories import Unmade
@@ -56,6 +56,12 @@ class Pusher(NamedTuple):
 
     caller: Caller
     repository: str
+    object: Object
+
+    @property
+    def moves_tags(self) -> bool:
+        """Whether they may overwrite a tag, too."""
+        return access.decide(self.caller.principal, OVERWRITE, self.object).allowed
 
 
 class Gate:
@@ -79,7 +85,7 @@ class Gate:
         caller, facts = await self._asked(request, repository_name(name), PUSH, ALONE)
         principal = self._permit(request, caller, PUSH, facts.object)
         who = None if facts.object.exists else actor(request, principal)
-        return Pusher(caller, Unmade.by(who, name) if who else name)
+        return Pusher(caller, Unmade.by(who, name) if who else name, facts.object)
 
     async def require_still(self, request: Request, pusher: Pusher) -> None:
         """Whoever was let in may push even now. Only that a signed token has expired meanwhile is no matter: bodies take longer than these live. Raises as `admit`."""

@@ -98,9 +98,11 @@ async def test_a_commit_whose_answer_is_lost(database, proxy, when, repeatable):
     """Not run again unless that is harmless, and never reported as done or undone."""
     await database.write(putting("first"))
     proxy.cut(b"COMMIT", when)
-    once_more = database.write(lambda tx: tx.insert(INSERT, "second", "x"), repeatable=repeatable)
+    doubts = []
+    once_more = database.write(lambda tx: (doubts.append(tx.doubtful), tx.insert(INSERT, "second", "x"))[1], repeatable=repeatable)
     if repeatable:
         assert await once_more is (when == "before")
+        assert doubts == [False, True]
         assert await names(database) == ["first", "second"]
     else:
         with pytest.raises(OutcomeUnknown):
@@ -116,8 +118,8 @@ async def test_a_collision_that_the_server_finds_at_commit(database, proxy, numb
     """Galera certifies a transaction when it commits: it is undone there, and run again here."""
     runs = []
     proxy.cut(b"COMMIT", number)
-    await database.write(lambda tx: (runs.append(1), tx.run(INSERT, "a", "x")))
-    assert len(runs) == 2 and proxy.cuts == 1
+    await database.write(lambda tx: (runs.append(tx.doubtful), tx.run(INSERT, "a", "x")))
+    assert runs == [False, False] and proxy.cuts == 1
     assert await names(database) == ["a"]
 
 

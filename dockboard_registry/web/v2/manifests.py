@@ -56,7 +56,8 @@ class Manifest(Endpoint):
         body = await request.body.read_all(SIZE_LIMIT)
         if time.monotonic() - begun > SLOW_SECONDS:
             await self.services.gate.require_still(request, pusher)
-        stored = await self.services.manifests.put(pusher.repository, wanted, body, request.headers.get("Content-Type", ""), tags)
+        media_type = request.headers.get("Content-Type", "")
+        stored = await self.services.manifests.put(pusher.repository, wanted, body, media_type, tags, pusher.moves_tags)
         self.services.metrics.add("uploaded_bytes_total", len(body))
         headers = {"Location": f"/v2/{name}/manifests/{stored.digest}", "Docker-Content-Digest": stored.digest}
         if stored.subject:

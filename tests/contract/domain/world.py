@@ -240,7 +240,19 @@ class Unanswered:
         assert repeatable
         await self._db.write(fn, durable)
         await self._meanwhile()
-        return await self._db.write(fn, durable)
+        return await self._db.write(lambda tx: fn(Doubtful(tx)), durable)
+
+
+class Doubtful:
+    """A Tx whose function may have been committed before."""
+
+    doubtful = True
+
+    def __init__(self, tx: Any):
+        self._tx = tx
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._tx, name)
 
 
 class World:
