@@ -303,8 +303,8 @@ def test_ones_own_password_takes_the_present_one(registry, ann):
     assert status(registry, basic("hal", LONG + " again"), f"{ROOT}/account") == 200
 
 
-def test_tokens_are_told_once(registry, as_user, ann):
-    eve = as_user["eve"]
+def test_tokens_are_told_once(registry):
+    eve, ann = (Api(registry.address, basic(name)) for name in ("eve", "ann"))
     made = eve.call("POST", "/account/tokens", {"name": "ci", "repositories": "eve/*", "actions": "pull", "expires": "90d"}).expect(201)
     secret = made.json()["secret"]
     assert made.location == f"{ROOT}/account/tokens/ci" and made.headers["Cache-Control"] == "no-store"

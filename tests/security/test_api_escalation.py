@@ -74,6 +74,18 @@ def test_whoever_finds_a_token_has_no_password_sent_to_themselves(registry, bob,
     bob.call("PATCH", "/account", {"email": "bob@example.org"}).expect(200)
 
 
+def test_a_token_makes_no_other_that_outlives_it(registry, ann, bob):
+    """Nor one for others: whoever finds it keeps nothing when it has expired, or was revoked."""
+    for client, name in ((ann, "ann"), (bob, "bob")):
+        secret = client.call("POST", "/account/tokens", {"name": "found", "expires": "1h"}).expect(201).json()["secret"]
+        for shown in (bearer(secret), basic(name, secret)):
+            with Api(registry.address, shown) as thief:
+                for path in ("/account/tokens", f"/users/{name}/tokens", "/users/eve/tokens"):
+                    thief.call("POST", path, {"name": "kept"}).expect(403)
+                    thief.call("POST", path, {"name": "kept", "expires": "1s"}).expect(403)
+        assert "kept" not in [token["name"] for token in client.all("/account/tokens")]
+
+
 def test_a_token_with_a_scope_makes_no_administrator(registry, ann):
     secret = ann.call("POST", "/account/tokens", {"name": "admin-only", "actions": "admin"}).expect(201).json()["secret"]
     with Api(registry.address, bearer(secret)) as scoped:

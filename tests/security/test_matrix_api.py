@@ -24,10 +24,11 @@ PATTERNS = ("acme%2Fpublic", "acme%2Fapp", "acme%2F**")
 # Operation -> (who may, in the oracle's words; what its path names, each once for the braces).
 ROWS = {
     "getOpenApi": ("everyone", [""]), "getAccount": ("logged in", [""]), "changeAccount": ("oneself", [""]), "setOwnPassword": ("own secrets", [""]),
-    "listOwnTokens": ("oneself", [""]), "addOwnToken": ("own secrets", [""]), "revokeOwnToken": ("oneself", ["none"]),
+    "listOwnTokens": ("oneself", [""]), "addOwnToken": ("own tokens", [""]), "revokeOwnToken": ("oneself", ["none"]),
     "listUsers": ("administrator", [""]), "addUser": ("secrets", [""]), "importUsers": ("secrets", [""]), "listOrganizations": ("logged in", [""]), "addOrganization": ("logged in", [""]),
     **dict.fromkeys(("getUser", "changeUser", "deleteUser", "listTokens", "revokeToken"), ("administrator", ["eve", "none"])),
-    **dict.fromkeys(("setPassword", "resetPassword", "inviteUser", "mailReset", "mailInvitation", "addToken"), ("secrets", ["eve", "none"])),
+    **dict.fromkeys(("setPassword", "resetPassword", "inviteUser", "mailReset", "mailInvitation"), ("secrets", ["eve", "none"])),
+    "addToken": ("tokens", ["eve", "none"]),
     **dict.fromkeys(("getOrganization", "listMembers", "listTeams", "getTeam", "listTeamMembers"), ("organization", ACME)),
     **dict.fromkeys(("deleteOrganization", "setMember", "removeMember", "addTeam", "deleteTeam", "addTeamMember", "removeTeamMember"), ("owner", ACME)),
     **dict.fromkeys(("listRobots", "addRobot", "getRobot", "changeRobot", "deleteRobot", "rotateRobot", "listRobotSecrets"), ("owner", ACME)),
@@ -45,7 +46,8 @@ OTHERS = {"user": "eve", "token": "none", "team": "dev", "robot": "ci", "holder"
 QUERY = {"explain": "who=eve&action=pull"}
 # Signed tokens of the token server are for images.
 OUT = REFUSED | {"administrator's bearer", "owner's bearer", "member's bearer", "anonymous bearer"}
-ADMINISTRATORS = {"administrator", "administrator by Bearer", "administrator's token to admin"}
+PASSWORDS = {"administrator with password", "stranger with password"}
+ADMINISTRATORS = {"administrator", "administrator with password", "administrator by Bearer", "administrator's token to admin"}
 OWNERS = {"owner", "owner's token to admin"}
 ROBOTS = {"robot", "robot by Bearer"}
 SCOPED = {"owner's token to pull", "owner's token elsewhere", "owner's token to admin", "administrator's token to admin", "administrator's token in acme"}
@@ -57,6 +59,8 @@ def may(who: str, needs: str, name: str) -> str:
     """yes, no, or hidden: whether who is logged in may, by words."""
     if needs in ("everyone", "logged in"):
         return "yes"
+    if needs in ("own tokens", "tokens"):
+        return "yes" if who in PASSWORDS and (needs == "own tokens" or who in ADMINISTRATORS) else "no"
     if needs in ("oneself", "own secrets"):
         return "no" if who in NARROW | ROBOTS or (needs == "own secrets" and who in SCOPED) else "yes"
     if needs in ("administrator", "secrets"):
@@ -106,6 +110,7 @@ def world(tmp_path_factory):
         people = People(registry)
         shown = principals(people)
         people.command("team", "add", "acme", "dev")
+        shown["administrator with password"] = basic("ann")
         shown |= {f"{name} by Bearer": bearer(secret_of(shown[name])) for name in ("administrator", "robot")}
         for words, user, more in (
             ("owner's token to admin", "bob", ("--actions", "admin")), ("administrator's token to admin", "ann", ("--actions", "admin")),

@@ -6,7 +6,7 @@ from . import tokens
 from .kinds import Choice, ListOf, Record, Switch, Text
 from .operations import NAME, PAGE, Answer, Call, Operation, paged
 from .people import CHANGEABLE, NEW_TOKEN, PASSWORD, TOKEN, TOKEN_WANTED, USER, changes, shown
-from .permissions import LOGGED_IN, ONESELF, OWN_CREDENTIALS
+from .permissions import LOGGED_IN, ONESELF, OWN_CREDENTIALS, OWN_TOKENS
 
 _MEMBERSHIP = Record("", False, "Membership", {"organization": NAME, "role": Choice("", False, (access.OWNER, access.MEMBER))})
 _ACCOUNT = Record(
@@ -75,6 +75,6 @@ OPERATIONS = (
     Operation("PATCH", "/account", "changeAccount", "Change the own profile", ONESELF, _change, answer=USER, body=_NEW_PROFILE),
     Operation("PUT", "/account/password", "setOwnPassword", "Set another password", OWN_CREDENTIALS, _set_password, 204, body=_NEW_PASSWORD),
     Operation("GET", "/account/tokens", "listOwnTokens", "List the own access tokens", ONESELF, _tokens, answer=paged(TOKEN), query=PAGE),
-    Operation("POST", "/account/tokens", "addOwnToken", "Make an access token", OWN_CREDENTIALS, _add_token, 201, NEW_TOKEN, TOKEN_WANTED, conflicts=True),
+    Operation("POST", "/account/tokens", "addOwnToken", "Make an access token", OWN_TOKENS, _add_token, 201, NEW_TOKEN, TOKEN_WANTED, conflicts=True),
     Operation("DELETE", "/account/tokens/{token}", "revokeOwnToken", "Let an access token count no more", ONESELF, _revoke_token, 204),
 )

@@ -65,6 +65,22 @@ def require_whole(call: Call) -> None:
         raise Denied("a token with a scope makes and changes no credentials of users", "use a password, or a token without a scope")
 
 
+async def _own_tokens(call: Call) -> None:
+    await _oneself(call)
+    _require_password(call)
+
+
+async def _tokens(call: Call) -> None:
+    await _administrator(call)
+    _require_password(call)
+
+
+def _require_password(call: Call) -> None:
+    """What an access token made would go on counting when that has expired or was revoked. Raises Denied."""
+    if call.standing.holder.subject.token_id is not None:
+        raise Denied("an access token makes no other tokens: these would count for longer", "log in with the password")
+
+
 async def _organization(call: Call) -> None:
     _require_organization(call, PULL)
 
@@ -119,8 +135,10 @@ EVERYONE = Permission(None, "everyone")
 LOGGED_IN = Permission(_logged_in, "whoever is logged in")
 ONESELF = Permission(_oneself, "users, for themselves")
 OWN_CREDENTIALS = Permission(_own_credentials, "users, for themselves, with a password or a token without a scope")
+OWN_TOKENS = Permission(_own_tokens, "users, for themselves, with a password")
 ADMINISTRATOR = Permission(_administrator, "administrators of the registry")
 CREDENTIALS = Permission(_credentials, "administrators of the registry, with a password or a token without a scope")
+TOKENS = Permission(_tokens, "administrators of the registry, with a password")
 ORGANIZATION = Permission(_organization, "members of the organization", True)
 ORGANIZATION_OWNER = Permission(_organization_owner, "owners of the organization", True)
 NAMESPACE_OWNER = Permission(_namespace_owner, "whose the namespace is", True)

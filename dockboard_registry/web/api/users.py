@@ -9,7 +9,7 @@ from .kinds import Choice, ListOf, Record, Switch, Text, Whole
 from .operations import NAME, PAGE, Answer, Call, Operation, created, paged
 from .pages import after, page, size
 from .people import CHANGEABLE, NEW_TOKEN, ONE_TIME, PASSWORD, PROFILE, TOKEN, TOKEN_WANTED, USER, changes, shown
-from .permissions import ADMINISTRATOR, CREDENTIALS, require_whole
+from .permissions import ADMINISTRATOR, CREDENTIALS, TOKENS, require_whole
 
 _ADMINISTRATOR = Switch("an administrator of the registry, who may do everything")
 _WANTED = Record(
@@ -118,6 +118,6 @@ OPERATIONS = (
     Operation("POST", f"{_ONE}/invite/mail", "mailInvitation", "Send such a token to the account's e-mail address", CREDENTIALS, _mail_invitation, 204, conflicts=True),
     Operation("POST", "/user-imports", "importUsers", "Make accounts from a file of names and hashes", CREDENTIALS, _import, 200, _IMPORTED, _HTPASSWD),
     Operation("GET", f"{_ONE}/tokens", "listTokens", "List a user's access tokens", ADMINISTRATOR, _tokens, answer=paged(TOKEN), query=PAGE),
-    Operation("POST", f"{_ONE}/tokens", "addToken", "Make an access token for a user", CREDENTIALS, _add_token, 201, NEW_TOKEN, TOKEN_WANTED, conflicts=True),
+    Operation("POST", f"{_ONE}/tokens", "addToken", "Make an access token for a user", TOKENS, _add_token, 201, NEW_TOKEN, TOKEN_WANTED, conflicts=True),
     Operation("DELETE", f"{_ONE}/tokens/{{token}}", "revokeToken", "Let an access token count no more", ADMINISTRATOR, _revoke_token, 204),
 )
