@@ -18,5 +18,10 @@ def duration(text: str) -> int:
 
 
 def in_future(text: str | None) -> int | None:
-    """Milliseconds since 1970 of the time that is so far away; None stays None. Raises FieldInvalid."""
-    return None if text is None else int((time.time() + duration(text)) * 1000)
+    """Milliseconds since 1970 of the time that is so far away; None stays None. Raises FieldInvalid, for no time at all too: what would end at once is a mistake."""
+    if text is None:
+        return None
+    seconds = duration(text)
+    if not seconds:
+        raise FieldInvalid("it would have expired at once", "write how long it counts, such as 90d, or leave that out")
+    return int((time.time() + seconds) * 1000)

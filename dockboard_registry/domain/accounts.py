@@ -205,7 +205,8 @@ class Accounts:
     async def import_htpasswd(self, actor: Actor, text: str) -> Imported:
         """Accounts from lines `name:hash`, each in a transaction of its own; what can't be taken over is told, and the rest goes on."""
         added, refused = [], []
-        for number, line in enumerate(text.splitlines(), 1):
+        # Editors may begin a file with a byte order mark, which is no part of the first name.
+        for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), 1):
             name, colon, stored = line.strip().partition(":")
             if not name or name.startswith("#"):
                 continue

@@ -17,6 +17,8 @@ _LIST = (
     " ORDER BY id DESC LIMIT ?"
 )
 NEWEST = (1 << 63) - 1
+# Actors that are neither a user nor a robot account; accounts with these names are found in full: user mail.
+_OTHERS = ("", "anonymous", "console", "mail", "registry")
 
 
 class Actor(NamedTuple):
@@ -63,6 +65,12 @@ def _id() -> int:
     return time.time_ns() // 1000 << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS)
 
 
+def _actor(text: str) -> str:
+    if text in _OTHERS or " " in text:
+        return text
+    return f"robot {text}" if "/" in text else f"user {text}"
+
+
 class Audit:
     def __init__(self, db: Database):
         self._db = db
@@ -79,7 +87,11 @@ class Audit:
         return deleted
 
     async def list(self, actor: str = "", action: str = "", object: str = "", since: int = 0, before: int = NEWEST, limit: int = 100) -> list[Event]:
-        """The newest events first, those with an id below `before`; empty words filter nothing, since is a time in milliseconds."""
+        """The newest events first, those with an id below `before`; empty words filter nothing, since is a time in milliseconds.
+
+        actor: as it is written in events, or the bare name of a user or a robot account.
+        """
+        actor = _actor(actor)
         given = (before, since, actor, actor, action, action, object, object, limit)
         rows = await self._db.scan(lambda tx: tx.all(_LIST, *given))
         return [Event(*row[:6], json.loads(row[6])) for row in rows]

@@ -211,6 +211,7 @@ def test_tokens_and_robots_print_their_secret_alone_and_once(registry):
     (token,) = listed(registry, "token", "list", "bob")
     assert (token["name"], token["state"], token["patterns"], token["actions"]) == ("ci", "active", "bob/*", "pull,push")
     assert 0 < token["expires_at"] - token["created_at"] - 90 * 86400_000 + 60_000 < 120_000
+    assert "expired at once" in refused(registry, "token", "add", "bob", "--name", "none", "--expires", "0s")
     said(registry, "token", "revoke", "bob", "ci")
     assert listed(registry, "token", "list", "bob")[0]["state"] == "revoked"
     secrets.append(said(registry, "robot", "add", "acme/build"))
@@ -222,7 +223,7 @@ def test_tokens_and_robots_print_their_secret_alone_and_once(registry):
     said(registry, "robot", "enable", "acme/build")
     said(registry, "robot", "delete", "acme/build")
     assert all(map(SECRET.fullmatch, secrets)) and len(set(secrets)) == 3
-    everything = said(registry, "audit", "--limit", "0", "--json") + said(registry, "token", "list", "bob") + registry.log.read_text()
+    everything = said(registry, "audit", "--limit", "all", "--json") + said(registry, "token", "list", "bob") + registry.log.read_text()
     for secret in [*secrets, PASSWORD, "another battery horse"]:
         assert secret.strip() not in everything
 
@@ -236,6 +237,8 @@ def test_the_audit_says_who_did_what(registry):
         ("org.add", "console", f"uid {os.getuid()}"),
     ]
     assert len(said(registry, "audit", "--limit", "1", "--since", "1d").splitlines()) == 2
+    for limit in ("0", "-3", "x"):
+        assert "no number of 1 or more" in refused(registry, "audit", f"--limit={limit}")
 
 
 def test_a_word_that_is_not_complete_shows_what_may_follow(registry):

@@ -20,7 +20,7 @@ _EXPLAINED: dict[str, Kind] = {
 }
 _EXPLANATION = Record("", False, "Explanation", {"allowed": Switch(), "reason": Text("", False, 1000), "steps": ListOf("", False, Text("", False, 1000))})
 _FILTER: dict[str, Kind] = {
-    "actor": Text("only changes by this one, such as `user ann` or console", False, 160),
+    "actor": Text("only changes by this one, such as `user ann`, for which ann is enough, or console", False, 160),
     "action": Text("only changes of this kind, such as grant.add", False, 64),
     "object": Text("only changes to this, such as `user bob` or `repository acme/app`", False, 400),
     "since": Whole("only changes of this time and later, in milliseconds since 1970", False, 0),

@@ -4,6 +4,7 @@ import pytest
 
 from dockboard_registry.domain import access
 from dockboard_registry.domain.accounts import Accounts, Profile
+from dockboard_registry.domain.audit import Actor
 from dockboard_registry.domain.grants import MOST
 from dockboard_registry.domain.organizations import Organizations
 from dockboard_registry.errors import AccountUnknown, ChangeRefused, FieldInvalid, NameUnknown
@@ -397,6 +398,9 @@ async def test_every_change_is_written_down_and_nothing_that_failed(process):
     assert events[0].detail == {"to": "user:ann", "right": "read"}
     assert [event.object for event in await process.audit.list(action="user.add")] == ["user ann", "user bob"]
     assert await process.audit.list(object="org acme", actor="console") == [events[1]]
+    for name, actor in (("user ann", "ann"), ("robot acme/ci", "acme/ci")):
+        await process.organizations.set_member(Actor(name, "here"), "acme", "ann", "owner")
+        assert [event.actor for event in await process.audit.list(actor=actor)] == [event.actor for event in await process.audit.list(actor=name)] == [name]
     assert await process.audit.list(before=events[1].id, limit=1) == [events[2]]
     assert await process.audit.list(since=events[0].happened_at + 60_000) == []
 
@@ -406,6 +410,7 @@ async def test_htpasswd_is_taken_over_line_by_line(process):
     text = f"# people\n\nbob:{QUICK_HASH}\nBob:{QUICK_HASH}\nann\nbob:{QUICK_HASH}\ncid:plain\ndan:$6$rounds=99999999$abc$def\neve:$apr1$Wq0lRzRr$mTjBUHDdUTAjUuhVZVD1O0\n"
     found = await process.accounts.import_htpasswd(ME, text)
     assert found.added == ["bob", "eve"]
+    assert (await process.accounts.import_htpasswd(ME, f"\ufefffay:{QUICK_HASH}\r\n")).added == ["fay"]
     assert [(number, name) for number, name, _ in found.refused] == [(4, "Bob"), (5, "ann"), (6, "bob"), (7, "cid"), (8, "dan")]
     assert all(why for _, _, why in found.refused)
 
