@@ -133,7 +133,7 @@ class Blobs:
             source.close()
             raise
 
-    async def mount(self, repository: str, digest: str, source: str | None) -> bool:
+    async def mount(self, repository: str, digest: str, source: str | None, maker: Actor | None = None) -> bool:
         """Link a blob that `source` has, or any repository when source is None; False where there is none.
 
         The source's link is renewed: while it is there, the blob's row stays. Raises QuotaExceeded.
@@ -146,7 +146,7 @@ class Blobs:
                 (found,) = tx.one("SELECT repository_id FROM repository_blobs WHERE digest = ? LIMIT 1", digest) or (None,)
             if not renew(tx, found, digest, now()):
                 return False
-            target = self._quotas.enter(tx, repository)
+            target = self._quotas.enter(tx, repository, maker)
             if target.repository_id != found and link(tx, target.repository_id, digest) and target.limits:
                 target.charge(tx, *tx.one("SELECT size FROM blobs WHERE digest = ?", digest))
             return True

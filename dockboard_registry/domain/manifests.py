@@ -83,8 +83,8 @@ class Manifests:
             raise ManifestUnknown("this repository has no manifest of that tag or digest", reference=manifest.digest)
         return row[0]
 
-    async def put(self, repository: str, reference: Reference, body: bytes, content_type: str, more_tags: list[str], moves: bool = True) -> Stored:
-        """Store the bytes and point the tags to them, all or nothing. moves: tags that point elsewhere too.
+    async def put(self, repository: str, reference: Reference, body: bytes, content_type: str, more_tags: list[str], moves: bool = True, maker: Actor | None = None) -> Stored:
+        """Store the bytes and point the tags to them, all or nothing. moves: tags that point elsewhere too. maker: who is noted for a new repository.
 
         Raises ManifestInvalid, DigestInvalid, ManifestBlobUnknown, QuotaExceeded, Denied.
         """
@@ -94,7 +94,7 @@ class Manifests:
         names = ([reference.tag] if reference.tag else []) + more_tags
 
         def change(tx: Tx) -> None:
-            place = self._quotas.enter(tx, repository)
+            place = self._quotas.enter(tx, repository, maker)
             new = _store(tx, place.repository_id, digest, document, body)
             for name in names:
                 (tags.point if moves else tags.make)(tx, place.repository_id, name, digest)

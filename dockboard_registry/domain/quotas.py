@@ -16,6 +16,7 @@ from ..db import Database, Tx, now
 from ..errors import QuotaExceeded
 from ..names import namespace_of
 from . import namespaces, repositories
+from .audit import Actor
 
 UNLIMITED = -1
 _RECOUNT_MS = 3_600_000
@@ -74,13 +75,13 @@ class Quotas:
     def __init__(self, most_repositories: int = 0, most_bytes: int = 0):
         self._defaults = most_repositories or None, most_bytes or None
 
-    def enter(self, tx: Tx, repository: str) -> Place:
-        """The repository, made where there is none, and what its namespace may hold."""
+    def enter(self, tx: Tx, repository: str, maker: Actor | None = None) -> Place:
+        """The repository, made where there is none, and what its namespace may hold. maker: who is noted for making it."""
         namespace = namespace_of(repository)
         found, *row = tx.one(_ENTER, repository, namespace, namespace)
         limits = self.limits(namespace, *row)
         if found is None:
-            return Place(repositories.ensure(tx, repository), limits, False)
+            return Place(repositories.ensure(tx, repository, maker), limits, False)
         return Place(found, limits, limits.repositories is None or tx.one(_IS_FILLED, found) is not None)
 
     def limits(self, namespace: str, most_repositories: int | None, most_bytes: int | None, used: int | None, kind: str | None) -> Limits:

@@ -15,21 +15,6 @@ _INSERT = (
 )
 
 
-class Unmade(str):
-    """The name of a repository that there was not when the actor was let in to push there: whoever makes the row by this name is noted.
-
-    As a name it comes by every way of a push to where the row is made, and costs those nothing that find it.
-    """
-
-    actor: Actor
-
-    @classmethod
-    def by(cls, actor: Actor, name: str) -> "Unmade":
-        made = cls(name)
-        made.actor = actor
-        return made
-
-
 def new_id() -> int:
     """An id for a row: milliseconds, then random bits; grows with time, so that new rows lie together."""
     return now() << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS)
@@ -40,15 +25,15 @@ def find(tx: Tx, name: str) -> int | None:
     return row[0] if row else None
 
 
-def ensure(tx: Tx, name: str) -> int:
-    """The repository's id; makes the row where there is none, and notes it of an Unmade one."""
+def ensure(tx: Tx, name: str, maker: Actor | None = None) -> int:
+    """The repository's id; makes the row where there is none, and notes that the maker did."""
     found = find(tx, name)
     if found is not None:
         return found
     made = new_id()
     if tx.insert(_INSERT, made, name, now(), namespace_of(name)):
-        if isinstance(name, Unmade):
-            audit.note(tx, name.actor, "repository.create", f"repository {name}")
+        if maker is not None:
+            audit.note(tx, maker, "repository.create", f"repository {name}")
         return made
     return find(tx, name)
 

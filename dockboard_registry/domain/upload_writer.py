@@ -13,16 +13,18 @@ from ..db import T
 from ..errors import DigestInvalid, QuotaExceeded, UploadUnknown
 from ..names import algorithm_of, digest_of
 from ..storage import StorageError, Upload, UploadLost
+from .audit import Actor
 from .uploads import Session, Uploads
 
 _SAVE_SECONDS = 15
 
 
 class Writer:
-    """One of save, leave, finish and discard ends it."""
+    """One of save, leave, finish and discard ends it. maker: who is noted where the blob makes a repository."""
 
-    def __init__(self, uploads: Uploads, session: Session):
+    def __init__(self, uploads: Uploads, session: Session, maker: Actor | None = None):
         self._uploads = uploads
+        self._maker = maker
         self.session = session
         self.size = session.size
         self._few = not session.is_stored  # all bytes so far are few
@@ -142,7 +144,7 @@ class Writer:
                 raise DigestInvalid("the content received has another digest; the upload was dropped", "push the content again", digest=digest)
             if self._upload is not None:
                 await self._guarded(self._upload.commit())
-            await self._uploads.record(self.session, self.size, digest, await self._new_here())
+            await self._uploads.record(self.session, self.size, digest, await self._new_here(), self._maker)
         except (DigestInvalid, QuotaExceeded, StorageError):
             await self.discard()
             raise

@@ -18,6 +18,7 @@ from ..errors import QuotaExceeded, TooManyRequests, UploadRange, UploadUnknown
 from ..names import namespace_of
 from ..storage import Storage, Upload, UploadBusy, new_key
 from . import blobs, repositories, small_blobs
+from .audit import Actor
 from .quotas import QUOTA_COLUMNS, QUOTA_JOIN, Limits, Quotas
 
 _FIND = "SELECT id, repository, storage_key, state, size, algorithm, digest, epoch, generation, owner FROM uploads WHERE id = ?"
@@ -205,8 +206,9 @@ class Uploads:
         if len(self._hashers) > _REMEMBERED:
             self._hashers.popitem(last=False)
 
-    async def record(self, session: Session, size: int, digest: str, data: bytes | None = None) -> None:
+    async def record(self, session: Session, size: int, digest: str, data: bytes | None = None, maker: Actor | None = None) -> None:
         """The one transaction that makes the bytes a blob of the repository: data, or those that are durable under the key already.
+        maker: who is noted for a new repository.
 
         Raises UploadRange, UploadUnknown, QuotaExceeded.
         """
@@ -220,7 +222,7 @@ class Uploads:
             if data is not None:
                 small_blobs.put(tx, session.storage_key, data)
             blobs.store(tx, digest, session.storage_key, size)
-            place = self._quotas.enter(tx, session.repository)
+            place = self._quotas.enter(tx, session.repository, maker)
             place.charge(tx, size if blobs.link(tx, place.repository_id, digest) else None)
 
         await self._db.write(change, repeatable=True)

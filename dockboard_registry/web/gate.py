@@ -15,7 +15,6 @@ from ..domain import access
 from ..domain.access import ANONYMOUS, CATALOG, DELETE, OVERWRITE, PULL, PUSH, REGISTRY, Object, Principal
 from ..domain.audit import Actor
 from ..domain.facts import ALONE, Facts, Question, ask
-from ..domain.repositories import Unmade
 from ..domain.signed_tokens import Subject
 from ..errors import BadRequest, Denied, NameUnknown, Unauthorized
 from ..kinds import is_loopback
@@ -52,11 +51,11 @@ class Caller(NamedTuple):
 
 
 class Pusher(NamedTuple):
-    """Who was let in to push, and where to; where there is no such repository yet, its name says who makes it."""
+    """Who was let in to push, and where to. maker: whom the audit names where that makes the repository."""
 
     caller: Caller
-    repository: str
     object: Object
+    maker: Actor | None
 
     @property
     def moves_tags(self) -> bool:
@@ -84,18 +83,17 @@ class Gate:
         """The same for a push."""
         caller, facts = await self._asked(request, repository_name(name), PUSH, ALONE)
         principal = self._permit(request, caller, PUSH, facts.object)
-        who = None if facts.object.exists else actor(request, principal)
-        return Pusher(caller, Unmade.by(who, name) if who else name, facts.object)
+        return Pusher(caller, facts.object, None if facts.object.exists else actor(request, principal))
 
     async def require_still(self, request: Request, pusher: Pusher) -> None:
         """Whoever was let in may push even now. Only that a signed token has expired meanwhile is no matter: bodies take longer than these live. Raises as `admit`."""
-        facts = await self._facts(pusher.repository, ALONE)
+        facts = await self._facts(pusher.object.name, ALONE)
         caller = self.anonymous(request, facts.value)
         if facts.value and "Authorization" in request.headers:
             try:
                 caller = await self._services.credentials.again(pusher.caller, facts.value)
             except Unauthorized as error:
-                error.headers |= self._challenge(request, _scope(pusher.repository, PUSH), "invalid_token")
+                error.headers |= self._challenge(request, _scope(pusher.object.name, PUSH), "invalid_token")
                 raise
         self._permit(request, caller, PUSH, facts.object)
 

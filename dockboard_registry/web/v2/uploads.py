@@ -28,25 +28,25 @@ class Uploads(Endpoint):
 
     async def post(self, request: Request, name: str) -> Response:
         pusher = await self.services.gate.admit_push(request, name)
-        principal, repository = pusher.caller.principal, pusher.repository
+        principal = pusher.caller.principal
         mount, digest = request.query("mount"), request.query("digest")
-        if mount is not None and await self._mount(request, repository, mount, principal.open):
-            return _created(repository, mount)
+        if mount is not None and await self._mount(request, pusher, mount):
+            return _created(name, mount)
         if digest is None:
             algorithm = parse_algorithm(request.query("digest-algorithm") or "sha256")
             await request.body.read_all(0)
             return _state(202, await self.services.uploads.start(name, algorithm, principal.holder))
-        session = await self.services.uploads.start(repository, algorithm_of(parse_digest(digest)), principal.holder, request.content_length() or 0)
+        session = await self.services.uploads.start(name, algorithm_of(parse_digest(digest)), principal.holder, request.content_length() or 0)
         return await _finish(self, request, pusher, session, digest, keep=False)
 
-    async def _mount(self, request: Request, repository: str, digest: str, anywhere: bool) -> bool:
-        """False where there is no such blob, or nothing from which whoever asks may pull it. anywhere: all repositories are everyone's."""
+    async def _mount(self, request: Request, pusher: Pusher, digest: str) -> bool:
+        """False where there is no such blob, or nothing from which whoever asks may pull it; without accounts all repositories are everyone's."""
         source = request.query("from")
         if not is_digest(digest):
             raise DigestInvalid("the digest to mount is not a digest that the registry knows")
-        if not (anywhere if source is None else await self.services.gate.may(request, source, PULL)):
+        if not (pusher.caller.principal.open if source is None else await self.services.gate.may(request, source, PULL)):
             return False
-        return await self.services.blobs.mount(repository, digest, source)
+        return await self.services.blobs.mount(pusher.object.name, digest, source, pusher.maker)
 
 
 class Upload(Endpoint):
@@ -83,15 +83,14 @@ class Upload(Endpoint):
     async def _entered(self, request: Request, name: str, id: str) -> tuple[Pusher, Session]:
         """The same for a request with bytes, which the namespace has to have room for."""
         pusher = await self.services.gate.admit_push(request, name)
-        session = await self.services.uploads.enter(name, id, pusher.caller.principal.holder, request.content_length() or 0)
-        return pusher, session if pusher.repository is name else session._replace(repository=pusher.repository)
+        return pusher, await self.services.uploads.enter(name, id, pusher.caller.principal.holder, request.content_length() or 0)
 
 
 async def _finish(endpoint: Endpoint, request: Request, pusher: Pusher, session: Session, digest: str, keep: bool) -> Response:
     """Take the body's bytes, if any, and make all of them the blob. keep: what came before an accident stays for another try."""
     begun = time.monotonic()
     length = _chunk(request, session)
-    writer = Writer(endpoint.services.uploads, session)
+    writer = Writer(endpoint.services.uploads, session, pusher.maker)
     try:
         await _receive(endpoint, request, writer, length)
         if time.monotonic() - begun > SLOW_SECONDS:

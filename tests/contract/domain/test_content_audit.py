@@ -5,7 +5,6 @@ import pytest
 from dockboard_registry.domain import audit
 from dockboard_registry.domain.audit import Actor
 from dockboard_registry.domain.manifests import Manifests
-from dockboard_registry.domain.repositories import Unmade
 from dockboard_registry.errors import InUse, ManifestUnknown
 from dockboard_registry.names import Reference
 from tests.contract.aio import asynchronous, gathered
@@ -47,10 +46,9 @@ async def test_what_can_not_be_noted_is_not_done(process, monkeypatch):
         raise ValueError("no room")
 
     monkeypatch.setattr(audit, "note", fail)
-    place = Unmade.by(BOB, "new")
     for deed in (
         process.tags.delete("app", "a", BOB), process.manifests.delete("app", digest, BOB), process.blobs.delete("app", sha256(b"config"), BOB),
-        process.put(index(), repository=place), process.blobs.mount(place, sha256(b"config"), "app"), process.push(b"config", place),
+        process.put(index(), repository="new", maker=BOB), process.blobs.mount("new", sha256(b"config"), "app", BOB), process.push(b"config", "new", BOB),
     ):  # fmt: skip
         with pytest.raises((ValueError, InUse)):
             await deed
@@ -76,7 +74,6 @@ async def test_a_tag_that_a_push_moves_meanwhile_is_not_noted_as_deleted(process
 
 @asynchronous
 async def test_of_many_first_pushes_one_is_noted(process, other):
-    place = Unmade.by(BOB, "acme/app")
-    await gathered(*(each.push(data, place) for each in (process, other) for data in (b"one", b"two", b"three")))
-    await process.push(b"four", place)
+    await gathered(*(each.push(data, "acme/app", BOB) for each in (process, other) for data in (b"one", b"two", b"three")))
+    await process.push(b"four", "acme/app", BOB)
     assert await noted(process) == [("repository.create", "repository acme/app", {})]

@@ -128,9 +128,9 @@ class Process:
         writer = await self.writing(await self.uploads.find(session.repository, session.id), piece)
         return await writer.save()
 
-    async def writing(self, session: Session, piece: bytes) -> Writer:
+    async def writing(self, session: Session, piece: bytes, maker: Actor | None = None) -> Writer:
         """A request that has sent these bytes to a session as it was read some time before, and is not at its end."""
-        writer = Writer(self.uploads, session)
+        writer = Writer(self.uploads, session, maker)
         try:
             await writer.write(piece)
         except BaseException:
@@ -146,15 +146,15 @@ class Process:
         """The last request of an upload, without a body."""
         return await Writer(self.uploads, await self.uploads.find(session.repository, session.id)).finish(digest)
 
-    async def push(self, data: bytes, repository: str = "app") -> str:
+    async def push(self, data: bytes, repository: str = "app", maker: Actor | None = None) -> str:
         """A blob in one request; its digest."""
-        writer = await self.writing(await self.uploads.start(repository), data)
+        writer = await self.writing(await self.uploads.start(repository), data, maker)
         await writer.finish(sha256(data))
         return sha256(data)
 
-    async def put(self, body: bytes, *tags: str, repository: str = "app", media_type: str = "") -> str:
+    async def put(self, body: bytes, *tags: str, repository: str = "app", media_type: str = "", maker: Actor | None = None) -> str:
         """A manifest under its digest and tags; its digest."""
-        return (await self.manifests.put(repository, Reference(None, sha256(body)), body, media_type, list(tags))).digest
+        return (await self.manifests.put(repository, Reference(None, sha256(body)), body, media_type, list(tags), maker=maker)).digest
 
     async def manifest(self, repository: str, reference: Reference) -> Manifest:
         found = manifests.found(reference, await facts.ask(self.db, repository, manifests.question(reference)))
