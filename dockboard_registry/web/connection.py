@@ -157,6 +157,10 @@ class Connection(_Limited, IOStream):
         """Bytes that have come; 0 at their end. Raises BlockingIOError where there are none, OSError."""
         return self.socket.recv_into(buffer)
 
+    def pending(self) -> int:
+        """Bytes that `receive` gives although the socket has none: none."""
+        return 0
+
 
 class TlsConnection(_Limited, SSLIOStream):
     """A TLS connection; handshake and first header together have the header's time."""
@@ -186,6 +190,10 @@ class TlsConnection(_Limited, SSLIOStream):
         except ValueError:
             pass  # closed meanwhile
         return count
+
+    def pending(self) -> int:
+        """As Connection.pending: what is left of a record that the buffer had no room for."""
+        return self.socket.pending()
 
 
 def accept(sock: socket.socket, context: ssl.SSLContext | None) -> Connection | TlsConnection:

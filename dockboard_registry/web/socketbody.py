@@ -150,7 +150,7 @@ class SocketBody(EmptyBody):
         """Wait until there is more; returns the seconds that took. Raises ConnectionCut."""
         if self._cut or self._exchange.stream.closed():
             raise ConnectionCut
-        if self.ended or self._backlog:
+        if self.ended or self._backlog or self._exchange.stream.pending():
             return 0.0
         loop, descriptor, begun = asyncio.get_running_loop(), self._exchange.stream.socket.fileno(), time.monotonic()
         arrival = loop.create_future()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import random
+import socket
 import ssl
 import time
 
@@ -74,6 +75,22 @@ def test_a_large_body_and_what_follows_on_its_connection(connection, headers):
     time.sleep(2.5)  # longer than a header may take: the connection is idle, no header has begun
     answer, body = ask(connection, "GET", f"/v2/tls/app/blobs/{digest}")
     assert (answer.status, body) == (200, CONTENT)
+
+
+def test_a_chunked_body_whose_last_record_is_read_in_two(connection):
+    """What the first buffer had no room for is in the session, and nothing more comes from the socket."""
+    size = (16 << 10) - 9
+    connection.putrequest("PATCH", start(connection))
+    connection.putheader("Transfer-Encoding", "chunked")
+    connection.endheaders()
+    time.sleep(0.2)  # a slow client: the server waits for the socket, and then takes 16 KiB
+    connection.sock.settimeout(5)
+    connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+    connection.send(b"%x\r\n" % size)
+    connection.send(bytes(size) + b"\r\n0\r\n\r\n")
+    connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
+    answer = connection.getresponse()
+    assert (answer.status, answer.headers["Range"]) == (202, f"0-{size - 1}")
 
 
 def test_a_whole_blob_in_one_put(connection):
