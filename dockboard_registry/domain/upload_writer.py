@@ -159,13 +159,16 @@ class Writer:
         return await self._all_here() if self._few and (self.size != self.session.size or not self.session.is_here) else None
 
     async def discard(self) -> None:
-        """Drop bytes and session, in this order: bytes whose sync failed must not be there for another try. Lets go where nothing was begun."""
+        """Drop bytes and session, in this order: bytes whose sync failed must not be there for another try. Lets go where nothing was begun.
+
+        Raises UploadRange, UploadUnknown where the session is another by now; then it stays.
+        """
         await self._settle()
         try:
             if self._upload is not None:
                 await self._upload.abort()
             if self._begun:
-                await self._uploads.cancel(self.session)
+                await self._uploads.drop(self.session)
         finally:
             if self._upload is not None:
                 await self._upload.release()

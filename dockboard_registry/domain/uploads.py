@@ -166,15 +166,19 @@ class Uploads:
 
     async def cancel(self, session: Session) -> None:
         """Forget the session and its bytes. Raises UploadUnknown."""
+        await self._forget(session, "DELETE FROM uploads WHERE id = ?", session.id)
 
-        def change(tx: Tx) -> bool:
-            if not tx.run("DELETE FROM uploads WHERE id = ?", session.id):
-                return False  # the bytes may be a blob's by now
+    async def drop(self, session: Session) -> None:
+        """The same for a session that still is as it was read: of few bytes another request may have made more. Raises UploadRange, UploadUnknown."""
+        await self._forget(session, "DELETE FROM uploads WHERE id = ? AND generation = ?", session.id, session.generation)
+
+    async def _forget(self, session: Session, delete: str, *parameters) -> None:
+        def change(tx: Tx) -> None:
+            if not tx.run(delete, *parameters):
+                _refuse(tx.one(_FIND, session.id))  # the bytes may be a blob's by now
             small_blobs.drop(tx, session.storage_key)
-            return True
 
-        if not await self._db.write(change, durable=False):
-            raise UploadUnknown("there is no such upload in this repository: it was finished, cancelled or has expired")
+        await self._db.write(change, durable=False)
         await self._storage.delete([session.storage_key])
 
     async def save(self, session: Session, size: int, state: str, digest: str | None) -> Session:

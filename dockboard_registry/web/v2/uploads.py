@@ -99,7 +99,8 @@ async def _finish(endpoint: Endpoint, request: Request, pusher: Pusher, session:
         await (writer.leave() if keep else writer.discard())
         raise await _with_state(endpoint, session, error)
     except StorageError:
-        await writer.discard()
+        with contextlib.suppress(RegistryError):
+            await writer.discard()
         raise
     except BaseException:
         await writer.leave()
@@ -125,7 +126,8 @@ async def _append(endpoint: Endpoint, request: Request, session: Session) -> Ses
         await writer.leave()
         raise await _with_state(endpoint, session, error)
     except StorageError:
-        await writer.discard()
+        with contextlib.suppress(RegistryError):
+            await writer.discard()
         raise
     except BaseException:
         await writer.leave()

@@ -126,6 +126,22 @@ async def test_a_request_that_read_the_session_before_another_saved_is_told_so(p
 
 
 @asynchronous
+async def test_a_request_that_fails_late_drops_nothing_of_another(world, process):
+    full = world.process(full=True)
+    for more in (b"more", b"many more of them"):
+        session = await process.begun(b"few ")
+        late = Writer(full.uploads, session)
+        await process.sent(session, more)
+        with pytest.raises(StorageFull):
+            await late.write(b"few")
+        for attempt in (late.discard(), Writer(process.uploads, session).finish(sha256(b"others"))):
+            with pytest.raises(UploadRange):
+                await attempt
+        await process.finish(session, sha256(b"few " + more))
+        assert await process.pull(sha256(b"few " + more)) == b"few " + more
+
+
+@asynchronous
 async def test_many_at_once_leave_a_sound_blob(world):
     workers = [world.process() for _ in range(3)]
     for turn in range(8):
