@@ -187,6 +187,7 @@ class LaneExchange(Exchange):
     async def _with_body(self, length: int, taken: bytes) -> None:
         """The handler reads the body as it comes. What it left is taken before the answer goes out, as on the ordinary way."""
         self.stream.enter(MOVING)
+        self.stream.detached = True  # who cuts it leaves the closing to us: the loop may watch the socket for the body
         body = self.request.body = SmallBody(self, length, taken, self.watch.stop)
         if self._handler is not None:
             await self.answer()
@@ -195,6 +196,8 @@ class LaneExchange(Exchange):
                 await body.read()
         except ConnectionCut:
             self.response = Response(499)
+        finally:
+            self.stream.detached = False
 
     def _answer(self) -> None:
         if self.stream.closed() or self.response.status == 499:

@@ -110,6 +110,23 @@ def quick_request(address: str) -> float:
     return took
 
 
+def test_who_is_cut_in_a_small_body_leaves_nothing(tmp_path):
+    """The descriptors of such connections serve others, whose bodies come in two pieces."""
+    with Registry(tmp_path / "data", workers=1, server_body_timeout=1) as registry:
+        with contextlib.ExitStack() as stack:
+            for _ in range(3):
+                slow = stack.enter_context(wire.Connection(registry.address))
+                slow.send(slow.head("PUT", "/v2/slow/app/manifests/v1", [("Content-Length", "10")]) + b"half ")
+            assert slow.closed_within(5)
+        wait_for(lambda: registry.log.read_text().count(" 499 ") == 3, 5, "the end of the requests")
+        for _ in range(3):
+            with wire.Connection(registry.address) as connection:
+                connection.send(connection.head("PUT", "/v2/slow/app/manifests/v1", [("Content-Length", "10")]) + b"half ")
+                assert connection.quiet(0.1)
+                connection.send(b"a body")
+                connection.reply("PUT").expect(400)
+
+
 def test_many_idle_connections_cost_little(registry):
     """security H1: 500 idle and 500 half-sent connections, 40 KiB each at most, and others are served as before."""
     before = registry.pss()
