@@ -39,8 +39,8 @@ class Relay:
         return self._total
 
     def _work(self) -> None:
-        buffer = thread_buffer()
         try:
+            buffer = thread_buffer()
             while self._step(buffer):
                 pass
         except BaseException as error:

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from dockboard_registry.storage import relay
 from dockboard_registry.storage.relay import Relay
 
 DATA = random.Random(1).randbytes(2_000_000)
@@ -112,6 +113,24 @@ def test_an_error_ends_all_threads_and_comes_out(helpers, where):
     time.sleep(0.02)
     assert upload.received == received, "a thread goes on"
     assert helpers.submit(lambda: "free").result(5) == "free"
+
+
+def test_a_thread_that_gets_no_memory_ends_all(helpers, monkeypatch):
+    own, upload = threading.get_ident(), Upload()
+
+    def buffer() -> memoryview:
+        if threading.get_ident() == own:
+            time.sleep(0.01)
+            raise MemoryError
+        return memoryview(bytearray(100_000))
+
+    monkeypatch.setattr(relay, "thread_buffer", buffer)
+    with pytest.raises(MemoryError):
+        upload.relay().run(helpers)
+    received = upload.received
+    assert received < len(DATA)
+    time.sleep(0.02)
+    assert upload.received == received, "a thread goes on"
 
 
 def test_the_end_of_a_turn_is_asked_once(helpers):
