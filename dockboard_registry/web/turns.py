@@ -116,7 +116,9 @@ def _served(call: Callable[[], None]) -> None:
     """What fails here fails alone, as a callback of asyncio does."""
     try:
         call()
-    except Exception:
+    except (SystemExit, KeyboardInterrupt):
+        raise
+    except BaseException:  # a CancelledError, too
         _log.exception("serving a connection failed")
 
 
