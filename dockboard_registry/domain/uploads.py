@@ -127,7 +127,10 @@ class Uploads:
         """All bytes of a session that is not stored. Raises UploadRange where it is another by now, UploadUnknown."""
         data = await small_blobs.find(self._db, session.storage_key) if session.is_here else b""
         if data is None or len(data) != session.size:
-            _refuse(await self._db.read(lambda tx: tx.one(_FIND, session.id)))
+            found = await self._db.read(lambda tx: tx.one(_FIND, session.id))
+            if found == tuple(session):
+                raise UploadUnknown("the bytes received earlier are gone")
+            _refuse(found)
         return data
 
     def refuse_when_full(self) -> None:

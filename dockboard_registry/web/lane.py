@@ -59,7 +59,7 @@ class Lane:
         head = self._heads.get(seen)
         if head is None:
             head = self._read(seen)
-            if head is not None and head.size == len(seen) and _may_stay(head.fields):
+            if head is not None and head.size == len(seen) and _may_stay(head.fields) and "?" not in head.target:
                 _remember(self._heads, seen, head)
         return head
 
@@ -151,7 +151,12 @@ class Watch:
             self._stream.taken = seen
             return self._edge.serve_ordinary(self._stream)
         self._busy = True
-        return LaneExchange(self._edge, self._stream, self).begin(head, seen)
+        try:
+            return LaneExchange(self._edge, self._stream, self).begin(head, seen)
+        except Exception:
+            self._edge.forget(self._stream)
+            self._stream.close()
+            raise
 
     def next(self) -> None:
         """The answer is out: wait for another request."""

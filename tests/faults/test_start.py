@@ -14,7 +14,7 @@ import pytest
 from tests.faults.crew import start_again
 from tests.faults.disks import Ext4, need_disks
 from tests.faults.journal import Journal
-from tests.faults.verifier import Verifier, command, database, files, own_check, verify
+from tests.faults.verifier import Verifier, command, database, own_check, stored, verify
 from tests.faults.workload import Journalled, Unanswered, image
 from tests.support.server import Registry, registry_pyz
 
@@ -25,7 +25,7 @@ def fill(registry: Registry, journal: Journal, count: int = 30) -> None:
     """Images enough for the database to have inner pages worth breaking."""
     client = Journalled(registry.address, journal)
     for number in range(count):
-        layer = journal.new_content(2000)[1]
+        layer = journal.new_content(40_000)[1]  # a file; the configuration is a row
         for data in (layer, b"{}"):
             client.upload(REPOSITORY, data)
         client.put_manifest(REPOSITORY, f"tag-{number}", image(b"{}", [layer], annotations={"padding": "x" * 2000}))
@@ -147,11 +147,11 @@ def test_collection_with_a_foreign_database(stopped, tmp_path, empty):
     with Registry(tmp_path / "other" / "data", workers=1) as other:
         if not empty:
             fill(other, Journal(tmp_path / "other-journal"), 1)
-    before = files(registry)
+    before = stored(registry)
     for order in ("gc", "check"):
         result = command(registry, order, "--json", gc_grace=0, database_url=f"sqlite:{database(other)}")
         assert result.returncode == 2 and "Traceback" not in result.stderr, result
-    assert files(registry) == before
+    assert stored(registry) == before
     assert start_again(registry) + verify(registry, journal) == []
 
 
@@ -160,9 +160,9 @@ def test_collection_after_a_refused_start(stopped):
     registry, journal = stopped
     moved = database(registry).rename(registry.root.with_name("moved.db"))
     refusal(registry, str(registry.root))
-    before = files(registry)
+    before = stored(registry)
     assert command(registry, "gc", "--json", gc_grace=0).returncode == 2
-    assert files(registry) == before
+    assert stored(registry) == before
     for leftover in registry.root.glob("registry.db*"):
         leftover.unlink()
     moved.rename(database(registry))
@@ -261,5 +261,5 @@ def must_only_read(registry: Registry, journal: Journal) -> None:
     assert Verifier(registry.address, journal).verify() == []
     client = Journalled(registry.address, journal)
     with pytest.raises(Unanswered) as error:
-        client.upload(REPOSITORY, journal.new_content(1000)[1])
+        client.upload(REPOSITORY, journal.new_content(40_000)[1])
     assert error.value.status in (500, 503), str(error.value)

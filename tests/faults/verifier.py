@@ -171,8 +171,13 @@ def command(registry: Registry, *arguments: str, **settings: object) -> subproce
 
 
 def files(registry: Registry) -> set[str]:
-    """The names of all files below blobs/ in the storage root, and what stands for them in the database."""
-    return {path.name for path in Path(registry.root, "blobs").rglob("*") if path.is_file()} | column(registry, "SELECT storage_key FROM small_blobs")
+    """The names of all files in the store, and what stands for them in the database."""
+    return stored(registry) | column(registry, "SELECT storage_key FROM small_blobs")
+
+
+def stored(registry: Registry) -> set[str]:
+    """The names of all files below blobs/ in the storage root."""
+    return {path.name for path in Path(registry.root, "blobs").rglob("*") if path.is_file()}
 
 
 def keys(registry: Registry) -> set[str]:
