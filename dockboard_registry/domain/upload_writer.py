@@ -20,14 +20,14 @@ _SAVE_SECONDS = 15
 
 
 class Writer:
-    """One of save, leave, finish and discard ends it. maker: who is noted where the blob makes a repository."""
+    """One of save, leave, finish and discard ends it. maker: who is noted where the blob makes a repository; coming: bytes that were announced."""
 
-    def __init__(self, uploads: Uploads, session: Session, maker: Actor | None = None):
+    def __init__(self, uploads: Uploads, session: Session, maker: Actor | None = None, coming: int = 0):
         self._uploads = uploads
         self._maker = maker
         self.session = session
         self.size = session.size
-        self._few = not session.is_stored  # all bytes so far are few
+        self._few = not session.is_stored and session.size + coming <= uploads.small  # all bytes so far and those announced
         self._here: bytes | None = None  # and these, once they were asked for
         self._begun = False
         self._upload: Upload | None = None
@@ -60,15 +60,15 @@ class Writer:
     async def _stored(self) -> Upload:
         """The bytes in the store, held; the few that were not there go first."""
         if self._upload is None:
-            here = await self._all_here() if self._few else b""
+            here = None if self.session.is_stored else await self._all_here()
             upload = self._uploads.upload(self.session)
             self.session = await self._uploads.hold(upload, self.session)
-            self._upload, self._begun = upload, True
-            if self._few:
-                self._few, self._here, self._hasher = False, None, hashlib.new(self.session.algorithm)
-                await self._guarded(upload.write(here, self._hasher))
-            else:
+            self._upload, self._begun, self._few, self._here = upload, True, False, None
+            if here is None:
                 self._hasher = self._uploads.running_hasher(self.session)
+            else:
+                self._hasher = hashlib.new(self.session.algorithm)
+                await self._guarded(upload.write(here, self._hasher))
         return self._upload
 
     async def pour(self, fill: Callable[[memoryview], int], dear: bool = False) -> int:

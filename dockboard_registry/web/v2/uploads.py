@@ -90,7 +90,7 @@ async def _finish(endpoint: Endpoint, request: Request, pusher: Pusher, session:
     """Take the body's bytes, if any, and make all of them the blob. keep: what came before an accident stays for another try."""
     begun = time.monotonic()
     length = _chunk(request, session)
-    writer = Writer(endpoint.services.uploads, session, pusher.maker)
+    writer = Writer(endpoint.services.uploads, session, pusher.maker, request.content_length() or 0)
     try:
         await _receive(endpoint, request, writer, length)
         if time.monotonic() - begun > SLOW_SECONDS:
@@ -115,7 +115,7 @@ async def _finish(endpoint: Endpoint, request: Request, pusher: Pusher, session:
 async def _append(endpoint: Endpoint, request: Request, session: Session) -> Session:
     """Take the body's bytes and keep them for the next request; those that came before the client was cut off too."""
     length = _chunk(request, session)
-    writer = Writer(endpoint.services.uploads, session)
+    writer = Writer(endpoint.services.uploads, session, coming=request.content_length() or 0)
     try:
         await _receive(endpoint, request, writer, length)
     except ConnectionCut:

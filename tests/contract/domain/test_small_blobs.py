@@ -59,6 +59,19 @@ async def test_one_request_with_few_pieces_and_then_many(process):
 
 
 @asynchronous
+async def test_what_is_announced_to_be_long_goes_to_the_store_at_once(process):
+    """A thousand slow uploads would else keep their first bytes in memory."""
+    for session in (await process.begun(), await process.begun(b"here ")):
+        writer = Writer(process.uploads, session, coming=11)
+        await writer.write(b"!")
+        assert (await process.uploads.find("app", session.id)).is_stored
+        await writer.save()
+        content = b"here !" if session.size else b"!"
+        await process.finish(session, sha256(content))
+        assert await process.pull(sha256(content)) == content
+
+
+@asynchronous
 async def test_what_a_request_that_left_had_sent_to_the_store_does_not_count(process):
     session = await process.begun(b"saved")
     writer = await process.writing(session, b", and then lost")
