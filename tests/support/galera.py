@@ -14,8 +14,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pymysql
+from pymysql.constants import ER
 
-from tests.support.mariadb import FAST, MariaDB
+from tests.support.mariadb import FAST, MariaDB, query
 from tests.support.server import free_port, wait_for
 from tests.support.tools import library, need, tool
 
@@ -24,6 +25,15 @@ JOIN_SECONDS = 90
 # A node that says nothing for `suspect` seconds is left out by the others. Galera's own default is 5; a busy test machine needs some.
 SUSPECT_SECONDS = 3
 _POSITION = re.compile(r"Recovered position:\s*(\S+:-?\d+)")
+
+
+def _lets_in(url: str) -> bool:
+    try:
+        return query(url, "SELECT 1") == [(1,)]
+    except pymysql.OperationalError as error:
+        if error.args[0] not in (ER.DBACCESS_DENIED_ERROR, ER.ACCESS_DENIED_ERROR, ER.BAD_DB_ERROR):
+            raise
+        return False
 
 
 class Node(MariaDB):
@@ -152,8 +162,10 @@ class Galera:
         wait_for(agree, JOIN_SECONDS, f"a cluster of {size} nodes")
 
     def make(self, name: str = "") -> str:
-        """An empty database with its user, on all nodes; its name."""
-        return self.nodes[0].make(name)
+        """An empty database with its user, on all nodes; its name. Nodes apply the grant by and by, and a login waits for none of them."""
+        made = self.nodes[0].make(name)
+        wait_for(lambda: all(_lets_in(node.url(made)) for node in self.nodes), JOIN_SECONDS, "the database's user at every node")
+        return made
 
     def urls(self, name: str) -> list[str]:
         """The same database at each node."""
