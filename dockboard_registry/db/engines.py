@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from ..database_url import MySQLUrl
-from . import Database, T, Tx, migrate, sqlite
+from . import Database, T, Tx, migrate
 from .observer import Observer
+from .sqlite import SQLiteDatabase
+from .sqlite_connection import keep_private, transact
 
 
 class Table(NamedTuple):
@@ -114,17 +116,17 @@ class SQLiteEngine:
         migrate.require_current(str(self), self.tables, self.transact)
 
     def migrate(self) -> list[str]:
-        sqlite.keep_private(self._path)
+        keep_private(self._path)
         return migrate.migrate(self._path)
 
     def transact(self, fn: Callable[[Tx], T]) -> T:
-        return sqlite.transact(self._path, fn)
+        return transact(self._path, fn)
 
     def warnings(self) -> list[str]:
         return []
 
     def open(self, connections: int, observer: Observer = Observer()) -> Database:
-        return sqlite.SQLiteDatabase(self._path, observer)
+        return SQLiteDatabase(self._path, observer)
 
 
 class MySQLEngine:

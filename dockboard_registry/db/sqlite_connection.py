@@ -1,0 +1,113 @@
+"""Connections to SQLite: how they are opened, what a transaction can do on one, and what its errors mean.
+
+WAL with synchronous=FULL: NORMAL loses acknowledged commits at a power cut.
+"""
+
+import contextlib
+import os
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from . import DatabaseBusy, DatabaseFailed, DatabaseFull, Row, T
+
+BUSY_MS = 4_000
+_BUSY_PAUSE = 0.01
+
+
+class SQLiteTx:
+    """A Tx over one connection."""
+
+    doubtful = False
+
+    def __init__(self, connection: sqlite3.Connection):
+        self._execute = connection.execute
+
+    def one(self, sql: str, *parameters: Any) -> Row | None:
+        return self._execute(sql, parameters).fetchone()
+
+    lock = one  # a write transaction of SQLite is alone
+
+    def all(self, sql: str, *parameters: Any) -> list[Row]:
+        return self._execute(sql, parameters).fetchall()
+
+    def run(self, sql: str, *parameters: Any) -> int:
+        return self._execute(sql, parameters).rowcount
+
+    def insert(self, sql: str, *parameters: Any) -> bool:
+        try:
+            self._execute(sql, parameters)
+        except sqlite3.IntegrityError as error:
+            if error.sqlite_errorcode in (sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY):
+                return False
+            raise
+        return True
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """A connection in autocommit mode that any one thread may use; raises DatabaseFailed where the file is no database."""
+    try:
+        connection = sqlite3.connect(path, timeout=BUSY_MS / 1000, isolation_level=None, check_same_thread=False)
+    except sqlite3.Error as error:
+        raise translate(error) from error
+    try:
+        _use_wal(connection)
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA journal_size_limit=67108864")
+        connection.execute("PRAGMA temp_store=MEMORY")
+    except sqlite3.Error as error:
+        connection.close()
+        raise translate(error) from error
+    return connection
+
+
+def keep_private(path: Path) -> None:
+    """Let no other account of the machine read the file, which holds hashes of passwords and the keys of tokens, nor its log: a new one
+    is its owner's alone, and SQLite gives the log the same mode; one that is there keeps what its group may."""
+    # One that is there must not be opened here: to close it would end the locks that SQLite has on it in this process.
+    with contextlib.suppress(OSError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    for each in (path, f"{path}-wal", f"{path}-shm"):
+        with contextlib.suppress(OSError):
+            mode = os.stat(each).st_mode
+            if mode & 0o007:
+                os.chmod(each, mode & 0o770)
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """While another process makes or removes the file's log SQLite answers "busy" here at once, without the time to wait that it was given."""
+    deadline = time.monotonic() + BUSY_MS / 1000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+        time.sleep(_BUSY_PAUSE)
+
+
+def translate(error: sqlite3.Error) -> Exception:
+    """The database layer's own error for one of sqlite3's; SQLite result codes: sqlite.org/rescode.html."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return DatabaseBusy(str(error))
+    if code == sqlite3.SQLITE_FULL:
+        return DatabaseFull(str(error))
+    return DatabaseFailed(str(error))
+
+
+def transact(path: Path, fn: Callable[[SQLiteTx], T]) -> T:
+    """One write transaction at start-up, before there is an event loop."""
+    connection = connect(path)
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        outcome = fn(SQLiteTx(connection))
+        connection.execute("COMMIT")
+        return outcome
+    except sqlite3.Error as error:
+        raise translate(error) from error
+    finally:
+        connection.close()
