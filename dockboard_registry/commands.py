@@ -14,6 +14,7 @@ from typing import Any
 from . import __version__, account_commands, commit, config, logs
 from .config import Config, ConfigError
 from .errors import RegistryError, StartError
+from .wording import counted
 
 FOUND = 1
 CANNOT_RUN = 2
@@ -140,8 +141,8 @@ def _check(parsed: argparse.Namespace) -> int:
     else:
         for problem in report.problems:
             print(f"{problem.kind} {problem.object}: {problem.detail}")
-        found = f"{len(report.problems)} problems" if report.problems else "all is well"
-        print(f"{report.blobs:,} blobs, {report.manifests:,} manifests, {report.bytes:,} bytes: {found}")
+        looked_at = (counted(getattr(report, noun + "s"), noun) for noun in ("blob", "manifest", "byte"))
+        print(f"{', '.join(looked_at)}: {counted(len(report.problems), 'problem') if report.problems else 'all is well'}")
     return FOUND if report.problems else 0
 
 
@@ -162,8 +163,8 @@ def _gc(parsed: argparse.Namespace) -> int:
         print(json.dumps(counts))
     else:
         print(
-            f"dropped {report.links:,} blobs from repositories, {report.blobs:,} from the registry, {report.uploads:,} stale uploads; "
-            f"removed {report.keys:,} files and {report.strays:,} strays: {report.bytes:,} bytes"
+            f"dropped {counted(report.links, 'blob')} from repositories, {report.blobs:,} from the registry, {counted(report.uploads, 'stale upload')}; "
+            f"removed {counted(report.keys, 'file')} and {counted(report.strays, 'stray')}: {counted(report.bytes, 'byte')}"
         )
     return 0
 
@@ -205,7 +206,7 @@ def _copy_database(parsed: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         print("registry: the copy is not whole yet; run the same command again to go on", file=sys.stderr)
         raise
-    print(f"copied and compared {report.rows:,} rows of {report.tables} tables; put the new URL into database.url")
+    print(f"copied and compared {counted(report.rows, 'row')} of {counted(report.tables, 'table')}; put the new URL into database.url")
     return 0
 
 

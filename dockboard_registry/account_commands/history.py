@@ -7,7 +7,7 @@ from typing import Any
 
 from ..domain.audit import NEWEST
 from ..errors import FieldInvalid
-from .words import Word, duration, show
+from .words import Word, as_json, duration, show
 
 _PAGE = 1000
 
@@ -33,7 +33,7 @@ async def _audit(people: Any, parsed: argparse.Namespace) -> None:
             break
     if parsed.json:
         for event in events:
-            print(json.dumps(event._asdict()))
+            print(json.dumps(as_json(event._fields, event)))
         return
     names = ("happened_at", "actor", "address", "action", "object", "detail")
     show(parsed, names, [[json.dumps(event.detail) if name == "detail" else getattr(event, name) for name in names] for event in events])

@@ -8,6 +8,7 @@ from typing import Any
 from ..domain.accounts import INVITED, Profile
 from ..domain.one_time import INVITE, RESET
 from ..errors import AccountUnknown, FieldInvalid
+from ..wording import counted
 from .quotas import quota
 from .words import REFUSED, Word, json_flag, operator, pages, password, password_flag, show
 
@@ -117,7 +118,7 @@ async def _import(people: Any, parsed: argparse.Namespace) -> int:
     found = await people.accounts.import_htpasswd(operator(), parsed.htpasswd.read_text("utf-8", "replace"))
     for number, name, why in found.refused:
         print(f"{parsed.htpasswd}:{number}: {name!a}: {why}", file=sys.stderr)
-    print(f"{len(found.added)} accounts made, {len(found.refused)} refused")
+    print(f"{counted(len(found.added), 'account')} made, {len(found.refused):,} refused")
     return REFUSED if found.refused else 0
 
 

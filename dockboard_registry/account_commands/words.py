@@ -4,13 +4,13 @@ import argparse
 import json
 import os
 import sys
-import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
 from ..durations import duration as duration
 from ..durations import in_future as in_future
 from ..errors import FieldInvalid
+from ..wording import moment
 
 # Work on people.People, with what the command line said; the outcome is the exit status.
 Work = Callable[[Any, argparse.Namespace], Awaitable[int | None]]
@@ -102,10 +102,13 @@ def password(parsed: argparse.Namespace) -> str:
 
 
 def show(parsed: argparse.Namespace, names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """A list: columns for people, or with --json an array of objects. Names that end in _at are times in milliseconds since 1970."""
+    """A list: columns for people, or with --json an array of objects.
+
+    Names that end in _at are times: milliseconds since 1970 in JSON, and with date and zone for people.
+    """
     rows = list(rows)
     if parsed.json:
-        print(json.dumps([dict(zip(names, row)) for row in rows], indent=2))
+        print(json.dumps([as_json(names, row) for row in rows], indent=2))
         return
     lines = [[name.removesuffix("_at") for name in names], *([_cell(name, value) for name, value in zip(names, row)] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*lines)]
@@ -113,11 +116,16 @@ def show(parsed: argparse.Namespace, names: Sequence[str], rows: Iterable[Sequen
         print("  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths)).rstrip())
 
 
+def as_json(names: Sequence[str], row: Sequence[Any]) -> dict[str, Any]:
+    """A row as an object. An id is a text, as in the API: it has more digits than a number keeps in most readers of JSON (2^53)."""
+    return {name: str(value) if name == "id" else value for name, value in zip(names, row)}
+
+
 def _cell(name: str, value: Any) -> str:
     if value is None:
         return "-"
     if name.endswith("_at"):
-        return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(value / 1000))
+        return moment(value)
     return ("no", "yes")[value] if isinstance(value, bool) else _printable(str(value))
 
 

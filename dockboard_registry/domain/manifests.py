@@ -34,8 +34,8 @@ _UNTAG = "DELETE FROM tags WHERE repository_id = ? AND name = ? AND digest = ?"
 _TOUCH = "UPDATE manifests SET pushed_at = pushed_at + 1 - 2 * (pushed_at % 2) WHERE repository_id = ? AND digest = ?"
 _LARGE = 64 << 10
 _NAMED = 100
-# So many tags fit into one entry of the audit, however long they are.
-_NOTED = 25
+# So many tags fit into one entry of the audit, however long they are; of moved tags the entry has the digests too.
+_NOTED, _NOTED_MOVED = 25, 9
 
 
 class Manifest(NamedTuple):
@@ -83,8 +83,8 @@ class Manifests:
             raise ManifestUnknown("this repository has no manifest of that tag or digest", reference=manifest.digest)
         return row[0]
 
-    async def put(self, repository: str, reference: Reference, body: bytes, content_type: str, more_tags: list[str], moves: bool = True, maker: Actor | None = None) -> Stored:
-        """Store the bytes and point the tags to them, all or nothing. moves: tags that point elsewhere too. maker: who is noted for a new repository.
+    async def put(self, repository: str, reference: Reference, body: bytes, content_type: str, more_tags: list[str], moves: bool = True, actor: Actor | None = None) -> Stored:
+        """Store the bytes and point the tags to them, all or nothing. moves: tags that point elsewhere too. actor: who is noted.
 
         Raises ManifestInvalid, DigestInvalid, ManifestBlobUnknown, QuotaExceeded, Denied.
         """
@@ -94,10 +94,12 @@ class Manifests:
         names = ([reference.tag] if reference.tag else []) + more_tags
 
         def change(tx: Tx) -> None:
-            place = self._quotas.enter(tx, repository, maker)
+            place = self._quotas.enter(tx, repository, actor)
             new = _store(tx, place.repository_id, digest, document, body)
-            for name in names:
-                (tags.point if moves else tags.make)(tx, place.repository_id, name, digest)
+            point = tags.point if moves else tags.make
+            before = {name: point(tx, place.repository_id, name, digest) for name in dict.fromkeys(names)}
+            if actor is not None:
+                _note_push(tx, actor, repository, digest, new, before)
             place.charge(tx, len(body) if new else None)
 
         await self._db.write(change, repeatable=True)
@@ -200,6 +202,19 @@ def _remove(tx: Tx, repository_id: int, digest: str) -> list[str]:
     names = tx.all("SELECT name FROM tags WHERE repository_id = ? AND digest = ? ORDER BY name", repository_id, digest)
     # One by one: a push may just have moved one of them to another manifest.
     return [name for (name,) in names if tx.run(_UNTAG, repository_id, name, digest)]
+
+
+def _note_push(tx: Tx, actor: Actor, repository: str, digest: str, new: bool, before: dict[str, str | None]) -> None:
+    """before: what each tag pointed to. A push that changes nothing is not noted: whoever repeats one must not fill the audit."""
+    names = [name for name, old in before.items() if old != digest]
+    if not new and not names:
+        return
+    moved = {name: old for name in names if (old := before[name]) is not None}
+    size = _NOTED_MOVED if moved else _NOTED
+    for first in range(0, max(len(names), 1), size):
+        part = names[first : first + size]
+        detail = {"moved": {name: moved[name] for name in part if name in moved}} if moved else {}
+        audit.note(tx, actor, "manifest.push", f"repository {repository}", digest=digest, tags=part, **detail)
 
 
 def _note(tx: Tx, actor: Actor, repository: str, digest: str, gone: list[str]) -> None:

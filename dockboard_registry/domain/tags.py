@@ -7,27 +7,30 @@ from .audit import Actor
 
 _DIGEST = "SELECT digest FROM tags WHERE repository_id = ? AND name = ?"
 _MAKE = "INSERT INTO tags (repository_id, name, digest, updated_at) VALUES (?, ?, ?, ?)"
-_THERE = "SELECT digest FROM tags WHERE repository_id = ? AND name = ?"
 _MOVE = "UPDATE tags SET digest = ?, updated_at = ? WHERE repository_id = ? AND name = ?"
 
 
-def point(tx: Tx, repository_id: int, tag: str, digest: str) -> None:
-    """Let the tag point to the manifest; the tag is made or moved."""
+def point(tx: Tx, repository_id: int, tag: str, digest: str) -> str | None:
+    """Let the tag point to the manifest. Returns the digest that it pointed to before, None where the tag is new."""
     at = now()
-    if tx.run(_MOVE, digest, at, repository_id, tag):
-        return
-    if not tx.insert(_MAKE, repository_id, tag, digest, at):
-        tx.run(_MOVE, digest, at, repository_id, tag)  # another push made it meanwhile; this one comes later
+    there = tx.lock(_DIGEST, repository_id, tag)
+    while there is None:
+        if tx.insert(_MAKE, repository_id, tag, digest, at):
+            return None
+        there = tx.lock(_DIGEST, repository_id, tag)  # another push made it meanwhile; this one comes later
+    tx.run(_MOVE, digest, at, repository_id, tag)
+    return there[0]
 
 
-def make(tx: Tx, repository_id: int, tag: str, digest: str) -> None:
+def make(tx: Tx, repository_id: int, tag: str, digest: str) -> str | None:
     """The same for who may not move a tag. Of pushes at the same time the first makes it. Raises Denied where it points elsewhere."""
     while not tx.insert(_MAKE, repository_id, tag, digest, now()):
-        there = tx.lock(_THERE, repository_id, tag)
+        there = tx.lock(_DIGEST, repository_id, tag)
         if there == (digest,):
-            return
+            return digest
         if there is not None:
             raise Denied(f"tag {tag} is there already, and this token moves none", "push under another tag, or with a token for the action push")
+    return None
 
 
 class Tags:

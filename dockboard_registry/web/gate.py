@@ -51,11 +51,11 @@ class Caller(NamedTuple):
 
 
 class Pusher(NamedTuple):
-    """Who was let in to push, and where to. maker: whom the audit names where that makes the repository."""
+    """Who was let in to push, and where to. actor: whom the audit names."""
 
     caller: Caller
     object: Object
-    maker: Actor | None
+    actor: Actor | None
 
     @property
     def moves_tags(self) -> bool:
@@ -83,7 +83,7 @@ class Gate:
         """The same for a push."""
         caller, facts = await self._asked(request, repository_name(name), PUSH, ALONE)
         principal = self._permit(request, caller, PUSH, facts.object)
-        return Pusher(caller, facts.object, None if facts.object.exists else actor(request, principal))
+        return Pusher(caller, facts.object, actor(request, principal))
 
     async def require_still(self, request: Request, pusher: Pusher) -> None:
         """Whoever was let in may push even now. Only that a signed token has expired meanwhile is no matter: bodies take longer than these live. Raises as `admit`."""
@@ -230,7 +230,7 @@ class Gate:
 
 
 def actor(request: Request, principal: Principal) -> Actor | None:
-    """Whom the audit names for what this request deletes or makes; nobody where there are no accounts, and so nothing to look at it with."""
+    """Whom the audit names for what this request pushes, deletes or makes; nobody where there are no accounts, and so nothing to look at it with."""
     return None if principal.open else Actor(str(principal), request.remote)
 
 

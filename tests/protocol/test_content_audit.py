@@ -54,8 +54,12 @@ def test_who_deleted_which_tag_manifest_or_blob(registry, people):
         bob.delete(f"/v2/acme/app/blobs/{digest_of(b'layer')}").expect(409)
         bob.delete(f"/v2/acme/app/manifests/{digest}").expect(202)
         bob.delete(f"/v2/acme/app/blobs/{digest_of(b'layer')}").expect(202)
-    made, untagged, *removed, blob = noted(people, "acme/app")
+    made, pushed, *more, untagged, first, second, third, blob = noted(people, "acme/app")
+    removed = [first, second, third]
     assert made == ("repository.create", "user bob", {})
+    assert pushed == ("manifest.push", "user bob", {"digest": digest, "tags": ["v1"]})
+    assert {(action, actor, detail["digest"]) for action, actor, detail in more} == {("manifest.push", "user bob", digest)}
+    assert [tag for _, _, detail in more for tag in detail["tags"]] == ["v2", *tags]
     assert untagged == ("tag.delete", "user bob", {"tag": "v1", "digest": digest})
     assert {(action, actor, detail["digest"]) for action, actor, detail in removed} == {("manifest.delete", "user bob", digest)}
     assert [tag for _, _, detail in removed for tag in detail["tags"]] == [*tags, "v2"]
@@ -64,6 +68,25 @@ def test_who_deleted_which_tag_manifest_or_blob(registry, people):
     with people.as_user("ann") as ann:
         (event,) = ann.get("/api/v1/audit?object=repository%20acme/app&action=blob.delete").expect(200).json()["items"]
     assert (event["actor"], event["address"], event["detail"]) == ("user bob", "192.0.2.7", blob[2])
+
+
+def test_who_pushed_which_tag_and_what_it_pointed_to_before(registry, people):
+    with people.as_user("bob") as bob:
+        first = bob.push_image("acme/moved", "v1", [b"one"])
+        bob.push_image("acme/moved", "v1", [b"one"])
+        second = bob.push_image("acme/moved", "v1", [b"two"])
+        body = bob.get(f"/v2/acme/moved/manifests/{first}").expect(200)
+        bob.request("PUT", f"/v2/acme/moved/manifests/{first}?tag=v1&tag=v2", {"Content-Type": body.headers["Content-Type"]}, body.body).expect(201)
+        bob.request("PUT", f"/v2/acme/moved/manifests/{first}", {"Content-Type": body.headers["Content-Type"]}, body.body).expect(201)
+        for reference in ("v1", "latest", first):
+            bob.request("PUT", f"/v2/acme/moved/manifests/{reference}", {"Content-Type": OCTETS}, b"{").expect(400)
+    assert noted(people, "acme/moved", "--action", "manifest.push") == [
+        ("manifest.push", "user bob", {"digest": first, "tags": ["v1"]}),
+        ("manifest.push", "user bob", {"digest": second, "tags": ["v1"], "moved": {"v1": first}}),
+        ("manifest.push", "user bob", {"digest": first, "tags": ["v1", "v2"], "moved": {"v1": second}}),
+    ]
+    lines = people.command("audit", "--json", "--action", "manifest.push").splitlines()
+    assert all(isinstance(json.loads(line)["id"], str) for line in lines)
 
 
 def test_who_made_a_repository_by_whichever_way_of_pushing(registry, people):
@@ -79,7 +102,8 @@ def test_who_made_a_repository_by_whichever_way_of_pushing(registry, people):
         nobody.push_blob("wild/app", b"data")
         for _ in range(2):
             bob.push_image("acme/whole", "v1")
-    found = {name: noted(people, name) for name in ("acme/whole", "acme/mount", "acme/index", "acme/pieces", "acme/token", "wild/app")}
+    names = ("acme/whole", "acme/mount", "acme/index", "acme/pieces", "acme/token", "wild/app")
+    found = {name: noted(people, name, "--action", "repository.create") for name in names}
     assert {name: [(action, actor) for action, actor, _ in events] for name, events in found.items()} == {
         **dict.fromkeys(("acme/whole", "acme/pieces", "acme/token"), [("repository.create", "robot acme/ci")]),
         **dict.fromkeys(("acme/mount", "acme/index"), [("repository.create", "user bob")]),

@@ -57,7 +57,7 @@ class Manifest(Endpoint):
         if time.monotonic() - begun > SLOW_SECONDS:
             await self.services.gate.require_still(request, pusher)
         media_type = request.headers.get("Content-Type", "")
-        stored = await self.services.manifests.put(name, wanted, body, media_type, tags, pusher.moves_tags, pusher.maker)
+        stored = await self.services.manifests.put(name, wanted, body, media_type, tags, pusher.moves_tags, pusher.actor)
         self.services.metrics.add("uploaded_bytes_total", len(body))
         headers = {"Location": f"/v2/{name}/manifests/{stored.digest}", "Docker-Content-Digest": stored.digest}
         if stored.subject:

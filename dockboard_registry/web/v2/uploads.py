@@ -46,7 +46,7 @@ class Uploads(Endpoint):
             raise DigestInvalid("the digest to mount is not a digest that the registry knows")
         if not (pusher.caller.principal.open if source is None else await self.services.gate.may(request, source, PULL)):
             return False
-        return await self.services.blobs.mount(pusher.object.name, digest, source, pusher.maker)
+        return await self.services.blobs.mount(pusher.object.name, digest, source, pusher.actor)
 
 
 class Upload(Endpoint):
@@ -90,7 +90,7 @@ async def _finish(endpoint: Endpoint, request: Request, pusher: Pusher, session:
     """Take the body's bytes, if any, and make all of them the blob. keep: what came before an accident stays for another try."""
     begun = time.monotonic()
     length = _chunk(request, session)
-    writer = Writer(endpoint.services.uploads, session, pusher.maker, request.content_length() or 0)
+    writer = Writer(endpoint.services.uploads, session, pusher.actor, request.content_length() or 0)
     try:
         await _receive(endpoint, request, writer, length)
         if time.monotonic() - begun > SLOW_SECONDS:

@@ -39,6 +39,37 @@ async def test_deletes_are_noted_and_add_nothing_to_the_counter_of_changes(proce
 
 
 @asynchronous
+async def test_pushes_that_change_something_are_noted_with_what_tags_pointed_to(process):
+    await process.people("bob")
+    await process.push(b"config")
+    await process.push(b"other")
+    # As long as tags and digests can be: no entry is cut.
+    names = [f"{number:03d}".ljust(128, "x") for number in range(30)]
+    before = await process.principals.value()
+    first = await process.put(image(b"config"), *names, maker=BOB)
+    assert await process.put(image(b"config"), *names, maker=BOB) == first
+    second = await process.put(image(b"other"), *names, "new", maker=BOB)
+    assert await process.put(image(b"other"), maker=BOB) == second
+    found = [(action, detail) for action, _, detail in await noted(process)]
+    assert {action for action, _ in found} == {"manifest.push"}
+    assert [tag for _, detail in found for tag in detail["tags"]] == [*names, *names, "new"]
+    assert {detail["digest"] for _, detail in found[:2]} == {first} and {detail["digest"] for _, detail in found[2:]} == {second}
+    assert {tag: old for _, detail in found for tag, old in detail.get("moved", {}).items()} == dict.fromkeys(names, first)
+    assert await process.principals.value() == before
+
+
+@asynchronous
+async def test_who_may_not_move_tags_is_noted_for_those_that_are_new(process):
+    await process.people("bob")
+    await process.push(b"config")
+    body = image(b"config")
+    digest = await process.put(body, "a")
+    for _ in range(2):
+        await process.manifests.put("app", Reference("a", None), body, "", ["b"], False, BOB)
+    assert await noted(process) == [("manifest.push", "repository app", {"digest": digest, "tags": ["b"]})]
+
+
+@asynchronous
 async def test_what_can_not_be_noted_is_not_done(process, monkeypatch):
     digest = await pushed(process, "a")
 

@@ -154,7 +154,7 @@ class Process:
 
     async def put(self, body: bytes, *tags: str, repository: str = "app", media_type: str = "", maker: Actor | None = None) -> str:
         """A manifest under its digest and tags; its digest."""
-        return (await self.manifests.put(repository, Reference(None, sha256(body)), body, media_type, list(tags), maker=maker)).digest
+        return (await self.manifests.put(repository, Reference(None, sha256(body)), body, media_type, list(tags), actor=maker)).digest
 
     async def manifest(self, repository: str, reference: Reference) -> Manifest:
         found = manifests.found(reference, await facts.ask(self.db, repository, manifests.question(reference)))
