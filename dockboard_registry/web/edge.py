@@ -15,7 +15,7 @@ import tornado.platform.asyncio  # noqa: F401  IOLoop would import it at the fir
 from tornado.http1connection import HTTP1ConnectionParameters, HTTP1ServerConnection
 from tornado.httputil import HTTPHeaders, HTTPServerConnectionDelegate
 
-from . import eager, sendfile, tlssend
+from . import eager, sendfile, targets, tlssend
 from .connection import HEADER_LIMIT, IDLE, LARGE_READ, accept
 from .exchange import Clock, Exchange
 from .lane import Lane, Watch
@@ -176,6 +176,8 @@ class Edge(HTTPServerConnectionDelegate):
         return self._routed(request.method, request.path)
 
     def _route(self, method: str, path: str):
+        if method == "OPTIONS" and path == targets.WHOLE_SERVER:
+            return self.unknown, targets.capabilities
         endpoint, arguments = self._routes.find(path)
         verb = endpoint.verb(method)
         return endpoint, lambda request: verb(request, *arguments)

@@ -18,7 +18,7 @@ from tornado.httputil import HTTPMessageDelegate, ResponseStartLine, HTTPHeaders
 from ..db import DatabaseBusy, DatabaseFailed, DatabaseFull
 from ..errors import BadRequest, HeadersTooLarge, InsufficientStorage, MediaUnsupported, NameInvalid, RegistryError, Unavailable, UriTooLong
 from ..storage import StorageError, StorageFull
-from . import detached, eager, framing
+from . import detached, eager, framing, targets
 from .connection import LARGE_READ, MOVING, WORK
 from .messages import Body, ConnectionCut, Fields, Request, Response
 
@@ -51,11 +51,12 @@ class Exchange(HTTPMessageDelegate):
         self._connection = connection
 
     def headers_received(self, start_line, headers):
-        self.open(start_line.method, start_line.path, start_line.version, headers)
+        target, sound = targets.read(start_line.method, start_line.path, start_line.version, headers)
+        self.open(start_line.method, target, start_line.version, headers)
         if self.request.expects_continue():
             # Tornado looks for this spelling only.
             headers["Expect"] = "100-continue"
-        if not framing.is_sound(start_line.version, headers):
+        if not sound:
             return self._refuse()
         try:
             check_limits(start_line.path, headers)

@@ -11,10 +11,15 @@ _HOST = re.compile(r"[A-Za-z0-9._~%!$&'()*+;=-]*(?::[0-9]{0,5})?|\[[0-9A-Fa-f:.]
 _LENGTH = re.compile(r"[0-9]{1,18}", re.A)
 
 
+def is_host(text: str) -> bool:
+    """Whether this has the form of a host, with or without a port."""
+    return _HOST.fullmatch(text) is not None
+
+
 def is_sound(version: str, headers: HTTPHeaders) -> bool:
     """One Host (HTTP/1.0 may have none), and at most one length: a plain number, or chunked in HTTP/1.1."""
     hosts = headers.get_list("Host")
-    if len(hosts) > 1 or (not hosts and version != "HTTP/1.0") or (hosts and not _HOST.fullmatch(hosts[0])):
+    if len(hosts) > 1 or (not hosts and version != "HTTP/1.0") or (hosts and not is_host(hosts[0])):
         return False
     codings, lengths = headers.get_list("Transfer-Encoding"), headers.get_list("Content-Length")
     if codings:

@@ -1,0 +1,33 @@
+"""Request targets in absolute form (RFC 9112 section 3.2.2), as programs send them that take the registry for a proxy, and `OPTIONS *`."""
+
+import re
+
+from tornado.httputil import HTTPHeaders
+
+from .framing import is_host, is_sound
+from .messages import Request, Response
+
+_ABSOLUTE = re.compile(r"https?://([^/?#]*)(/[^?#]*)?(\?[^#]*)?", re.A | re.I)
+# What the registry knows at any of its paths.
+_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
+WHOLE_SERVER = "*"
+
+
+def read(method: str, target: str, version: str, headers: HTTPHeaders) -> tuple[str, bool]:
+    """The target as path and query, and whether the head has one reading only. The host of an absolute target replaces the Host field."""
+    sound = is_sound(version, headers)
+    found = None if target.startswith("/") or not sound else _ABSOLUTE.fullmatch(target)
+    if found is None:
+        return target, sound
+    host, path, query = found.groups("")
+    if not host.partition(":")[0] or not is_host(host):
+        return target, False
+    headers["Host"] = host
+    if method == "OPTIONS" and not path and not query:
+        return WHOLE_SERVER, True
+    return (path or "/") + query, True
+
+
+async def capabilities(_: Request) -> Response:
+    """The answer to `OPTIONS *` (RFC 9110 section 9.3.7)."""
+    return Response(200, {"Allow": _METHODS})
