@@ -9,12 +9,15 @@ import sys
 import time
 from datetime import datetime, timezone
 
+from . import log_safety
 from .config import LogConfig
 
 # PIPE_BUF: a write of at most that many bytes is one piece in a pipe that several workers write to.
 LINE_LIMIT = 4096
 # So many lines are made and written in 2 ms.
 _NOTED = 1000
+# A method that is none of these may be a secret that somebody typed in the wrong place.
+_METHODS = frozenset("GET HEAD POST PUT PATCH DELETE OPTIONS TRACE CONNECT".split())
 _KNOWN_FIELDS = frozenset("n last digest digest-algorithm mount from artifactType tag ns".split())
 _SCOPES = ("repository:", "repository%3A", "repository%3a", "registry:", "registry%3A", "registry%3a")
 _USER = re.compile(r"^((?:[^/@]*//)?)[^/]*@")
@@ -62,7 +65,11 @@ _again = functools.lru_cache(64)(quoted)
 @functools.lru_cache(256)
 def _asked(remote: str, method: str, path: str) -> str:
     """How a line of the access log goes on after its time. The path is without secrets: it is remembered."""
-    return f'{quoted(remote)} "{quoted(method)} {quoted(path)}"'
+    return f'{quoted(remote)} "{_method(method)} {quoted(path)}"'
+
+
+def _method(method: str) -> str:
+    return method if method in _METHODS else "OTHER"
 
 
 def shortened(text: str, limit: int) -> str:
@@ -114,6 +121,7 @@ def configure(config: LogConfig) -> None:
     """Send all logging to standard error as the configuration says; may be called again."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if config.format == "json" else TextFormatter())
+    handler.addFilter(log_safety.keep_requests_out)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(config.level.upper())
@@ -163,7 +171,7 @@ class AccessLog:
             "level": "info",
             "logger": "access",
             "remote": remote,
-            "method": shortened(method, 32),
+            "method": _method(method),
             "path": path,
             "status": status,
             "bytes": size,

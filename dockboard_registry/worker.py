@@ -7,7 +7,7 @@ import signal
 import ssl
 import time
 
-from . import logs
+from . import log_safety, logs
 from .app import Services
 from .config import Config, ConfigError
 from .context import WorkerContext
@@ -26,6 +26,7 @@ _BEAT_SECONDS, _FLUSH_SECONDS, _JOB_SECONDS, _SETTLE_SECONDS = 1.0, 0.1, 10.0, 0
 def run(config: Config, context: WorkerContext) -> int:
     """Serve until SIGTERM; returns the exit status."""
     logs.configure(config.log)
+    log_safety.catch_stray_errors()
     worker = Worker(config, context)
     with asyncio.Runner(loop_factory=lambda: turns.new_loop(worker.long_turn)) as runner:
         return runner.run(worker.main())

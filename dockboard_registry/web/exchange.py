@@ -192,8 +192,9 @@ class Exchange(HTTPMessageDelegate):
         known = _as_registry_error(error)
         if known.status >= 500:
             self.edge.metrics.failed()
+            # What is not foreseen may have any text; where it was raised follows.
             trace = error if type(known) is RegistryError else None
-            words = "%s %s failed: %r", self.request.method, self.request.path, error
+            words = "%s %s failed: %s", self.request.method, self.request.path, type(error).__name__ if trace else repr(error)
             _log.log(logging.ERROR if trace else logging.WARNING, *words, exc_info=trace, extra={"request_id": self.request.id})
             known.facts["request_id"] = self.request.id
         # The answer to HEAD has no words: let clients take a name that can't exist for one that does not, and hear them from the next POST.
