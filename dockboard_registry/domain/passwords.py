@@ -1,7 +1,7 @@
 """Passwords: which may be chosen, how they are kept, and a few threads that do the slow work for a bounded queue.
 
-New hashes are scrypt with N = 2^15, r = 8, p = 3 (245 ms and 32 MiB at a time; OWASP's password storage cheat sheet names it among the equivalent
-ones). Hashes of htpasswd files count too and are replaced at the next login. passlib is loaded by the first use, or by `prepare`.
+New hashes are those of scrypt.py (245 ms and 32 MiB at a time; OWASP's password storage cheat sheet names it among the equivalent
+ones). Hashes of htpasswd files count too and are replaced at the next login. passlib, which only these need, is loaded by `prepare`, or by the first of them.
 """
 
 import asyncio
@@ -17,6 +17,7 @@ from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
 from ..errors import FieldInvalid, TooManyRequests
+from . import scrypt
 
 SHORTEST, MOST_BYTES = 12, 1024
 _QUEUE, _RETRY_SECONDS = 64, 2
@@ -46,7 +47,7 @@ class Kind(NamedTuple):
 
 
 KINDS = (
-    Kind("scrypt", ("$scrypt$",)),
+    Kind("scrypt", (scrypt.PREFIX,)),
     Kind("bcrypt", ("$2a$", "$2b$", "$2y$")),
     Kind("sha512_crypt", ("$6$",)),
     Kind("apr_md5_crypt", ("$apr1$",)),
@@ -127,16 +128,21 @@ def _handlers() -> dict[str, Any]:
 @functools.cache
 def _loaded() -> dict[str, Any]:
     """Importing them takes 40 ms and more."""
-    from passlib.hash import apr_md5_crypt, bcrypt, ldap_sha1, scrypt, sha512_crypt
+    from passlib.hash import apr_md5_crypt, bcrypt, ldap_sha1, sha512_crypt
 
-    ours = scrypt.using(rounds=15, block_size=8, parallelism=3, salt_size=16)
-    found = {"scrypt": ours, "sha512_crypt": sha512_crypt, "apr_md5_crypt": apr_md5_crypt, "ldap_sha1": ldap_sha1}
+    found = {"sha512_crypt": sha512_crypt, "apr_md5_crypt": apr_md5_crypt, "ldap_sha1": ldap_sha1}
     return {**found, "bcrypt": bcrypt} if bcrypt.has_backend() else found
+
+
+def _is_imported(data: bytes, kind: str | None, stored: str) -> bool:
+    """Whether a hash of an htpasswd file is that of this password."""
+    handler = _handlers().get(kind or "")
+    return handler is not None and (kind != "bcrypt" or len(data) <= _BCRYPT_BYTES) and handler.verify(data, stored)
 
 
 def hash_now(password: str) -> str:
     """The hash to store, computed here and now: for where there is no event loop."""
-    return _handlers()["scrypt"].hash(password)
+    return scrypt.hash(password.encode())
 
 
 def _give_way() -> None:
@@ -152,7 +158,7 @@ class Passwords:
         self._threads = ThreadPoolExecutor(threads, "password", _give_way)
         self._slots = asyncio.Semaphore(threads)
         self._waiting = 0
-        self._dummy = ""
+        self._nobodys = scrypt.nobodys()
 
     def require_room(self) -> None:
         """Raise TooManyRequests where too many wait already: asked before anything else is done for a login, so that a refusal costs little."""
@@ -174,8 +180,8 @@ class Passwords:
             self._slots.release()
 
     async def prepare(self) -> None:
-        """Load what is needed and compute the hash that unknown users are compared with, so that no login is slower for it."""
-        await self._run(self._prepared)
+        """Load what hashes of htpasswd files need, so that no login is slower for it."""
+        await self._run(_handlers)
 
     async def hash(self, password: str) -> str:
         """The hash to store of a password that may be chosen."""
@@ -190,19 +196,13 @@ class Passwords:
         data = password.encode("utf-8", "replace")
         usable = b"\0" not in data and len(data) <= MOST_BYTES and stored is not None
         kind = kind_of(stored or "")
-        handler = _handlers().get(kind or "")
-        right = usable and handler is not None and (kind != "bcrypt" or len(data) <= _BCRYPT_BYTES) and handler.verify(data, stored)
-        ours = _handlers()["scrypt"]
-        if right and (kind != "scrypt" or handler.needs_update(stored)):
-            return Verdict(True, ours.hash(data))
-        if not usable or kind != "scrypt":
-            ours.verify("", self._prepared())
-        return Verdict(right)
-
-    def _prepared(self) -> str:
-        if not self._dummy:
-            self._dummy = _handlers()["scrypt"].hash("nobody has this password")
-        return self._dummy
+        if usable and kind == "scrypt":
+            right = scrypt.verify(data, stored)
+            return Verdict(right, scrypt.hash(data) if right and scrypt.is_outdated(stored) else None)
+        if usable and _is_imported(data, kind, stored):
+            return Verdict(True, scrypt.hash(data))
+        scrypt.verify(data[:MOST_BYTES], self._nobodys)
+        return Verdict(False)
 
     async def _run(self, work):
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)

@@ -1,10 +1,15 @@
 """Passwords: which may be chosen, which hashes count, and that checking one costs the same for everyone."""
 
+import base64
+import hashlib
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
-from dockboard_registry.domain import passwords
+from dockboard_registry.domain import passwords, scrypt
 from dockboard_registry.errors import FieldInvalid
 from tests.contract.aio import asynchronous, turns_during
 from tests.contract.domain.world import QUICK_HASH
@@ -79,3 +84,40 @@ async def test_who_is_not_there_is_not_found_out_by_the_clock(hashing):
 @asynchronous
 async def test_hashing_leaves_the_loop_alone(hashing):
     assert await turns_during(hashing.hash(PASSWORD)) > 5
+
+
+def test_a_hash_of_earlier_versions_counts_and_one_of_another_cost_is_replaced():
+    """Versions before had these computed by passlib, with the same words."""
+    stored = "$scrypt$ln=15,r=8,p=3$IASgVAphTAmBEELoPUeI0Q$thOxoxaNuMcYclOo083tNY2tZgJO+wEvBVtV192jTmM"
+    assert scrypt.verify(b"x" * 20, stored) and not scrypt.verify(b"x" * 19, stored) and not scrypt.is_outdated(stored)
+    cheap = "$scrypt$ln=4,r=16,p=9$" + stored.split("$", 3)[3]
+    assert not scrypt.verify(b"x" * 20, cheap) and scrypt.is_outdated(cheap)
+    for damaged in ("", "$scrypt$", stored[:40], stored.replace("ln=15", "ln=x")):
+        with pytest.raises(ValueError):
+            scrypt.verify(b"x", damaged)
+
+
+@asynchronous
+async def test_a_login_whose_hash_is_of_another_cost_brings_a_better_one(hashing):
+    key = hashlib.scrypt(PASSWORD.encode(), salt=b"s" * 16, n=1 << 10, r=8, p=1, dklen=32)
+    stored = f"$scrypt$ln=10,r=8,p=1${base64.b64encode(b's' * 16).decode().rstrip('=')}${base64.b64encode(key).decode().rstrip('=')}"
+    verdict = await hashing.verify(PASSWORD, stored)
+    assert verdict.right and scrypt.verify(PASSWORD.encode(), verdict.better) and not scrypt.is_outdated(verdict.better)
+    assert (await hashing.verify(PASSWORD + "x", stored)) == (False, None)
+
+
+def test_nothing_is_loaded_or_computed_before_the_first_login():
+    """The first login at a worker takes one scrypt: passlib is for hashes of htpasswd files alone."""
+    program = (
+        "import asyncio, sys; from dockboard_registry.domain import passwords, scrypt\n"
+        "async def main():\n"
+        "    hashing, computed = passwords.Passwords(), []\n"
+        "    import hashlib; real = hashlib.scrypt\n"
+        "    hashlib.scrypt = lambda *a, **k: computed.append(1) or real(*a, **k)\n"
+        "    for stored in (scrypt.nobodys(), None):\n"
+        "        assert not (await hashing.verify('correct horse battery', stored)).right\n"
+        "    hashing.close(); print(len(computed), 'passlib' in sys.modules)\n"
+        "asyncio.run(main())"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "2 False\n", done
