@@ -43,7 +43,7 @@ OFFICIAL = frozenset(
 def repository_name(text: str) -> str:
     """A repository name of any depth; raises NameInvalid."""
     if len(text) > NAME_LIMIT or not _NAME.fullmatch(text):
-        raise NameInvalid("the repository name has characters, an order of them or a length that is not allowed")
+        raise NameInvalid
     return text
 
 
@@ -71,7 +71,7 @@ def namespace_name(text: str) -> str:
 def tag(text: str) -> str:
     """A tag; raises TagInvalid."""
     if not _TAG.fullmatch(text):
-        raise TagInvalid("the tag has characters or a length that is not allowed")
+        raise TagInvalid
     return text
 
 

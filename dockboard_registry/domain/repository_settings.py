@@ -96,7 +96,7 @@ class RepositorySettings:
         """Raises NameUnknown."""
         row = await self._db.scan(lambda tx: tx.one(_ONE, name))
         if row is None:
-            raise NameUnknown("this registry has no repository of that name")
+            raise NameUnknown(name=name)
         return _described(row)
 
     async def visible(self, principal: Principal, after: str, limit: int) -> list[Described]:
@@ -151,7 +151,7 @@ def _pulled(tx: Tx, principal: Principal, sql: str, bounds: tuple[str, ...], aft
 
 def _change(tx: Tx, sql: str, setting: str | None, name: str) -> None:
     if not tx.run(sql, setting, name):
-        raise NameUnknown("this registry has no repository of that name")
+        raise NameUnknown(name=name)
 
 
 def _require_holder(tx: Tx, name: str) -> None:

@@ -43,7 +43,7 @@ class Tags:
         def query(tx: Tx) -> list[str]:
             found = repositories.find(tx, repository)
             if found is None:
-                raise NameUnknown("this registry has no repository of that name")
+                raise NameUnknown(name=repository)
             rows = tx.all("SELECT name FROM tags WHERE repository_id = ? AND name > ? ORDER BY name LIMIT ?", found, after, limit)
             return [name for (name,) in rows]
 
@@ -55,10 +55,10 @@ class Tags:
         def change(tx: Tx) -> None:
             found = repositories.find(tx, repository)
             if found is None:
-                raise NameUnknown("this registry has no repository of that name")
+                raise NameUnknown(name=repository)
             pointed = tx.lock(_DIGEST, found, tag)
             if pointed is None:
-                raise ManifestUnknown("this repository has no such tag", tag=tag)
+                raise ManifestUnknown("this repository has no such tag", name=repository, tag=tag)
             tx.run("DELETE FROM tags WHERE repository_id = ? AND name = ?", found, tag)
             if actor is not None:
                 audit.note(tx, actor, "tag.delete", f"repository {repository}", tag=tag, digest=pointed[0])

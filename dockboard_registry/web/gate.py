@@ -178,18 +178,18 @@ class Gate:
         bare = caller.bare
         decision = access.decide(bare, action, object)
         if bare.open:
-            raise Denied(decision.reason, _UNSET if self._unset else "")
+            raise Denied(decision.reason, _UNSET if self._unset else "", name=object.name, action=action)
         scope = _scope(None if object is REGISTRY else object.name, action)
         if decision.allowed:
             words = "the token is not for this", "ask the token server for one with the scope that the challenge names"
-            raise Unauthorized(*words, headers=self._challenge(request, scope, "insufficient_scope"))
+            raise Unauthorized(*words, headers=self._challenge(request, scope, "insufficient_scope"), name=object.name, action=action)
         if bare.kind == ANONYMOUS:
-            raise Unauthorized(headers=self._challenge(request, scope))
+            raise Unauthorized(headers=self._challenge(request, scope), name=object.name, action=action)
         if action == CATALOG or access.decide(bare, PULL, object).allowed:
-            raise Denied(decision.reason)
+            raise Denied(decision.reason, name=object.name, action=action)
         if action == PUSH:
-            raise Denied(f"{bare} has no right to push to {object.name}")
-        raise NameUnknown("this registry has no repository of that name")
+            raise Denied(f"{bare} has no right to push to {object.name}", name=object.name, action=action)
+        raise NameUnknown(name=object.name)
 
     def _challenge(self, request: Request, scope: str, error: str = "") -> dict[str, str]:
         """Where to get a token, and for what (distribution's token authentication specification; RFC 6750 section 3)."""

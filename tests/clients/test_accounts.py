@@ -62,7 +62,7 @@ def has(registry, name: str) -> bool:
 
 def test_docker(docker, registry, public, private, tmp_path):
     docker("pull", f"{public}:v1")
-    assert "authentication is required" in docker.refused("pull", f"{private}:v1")
+    assert "authentication required" in docker.refused("pull", f"{private}:v1")
     assert "name or password is wrong" in docker.refused("login", "--username", "bob", "--password-stdin", registry.address, input=b"wrong horse")
     docker("login", "--username", "bob", "--password-stdin", registry.address, input=PASSWORD.encode())
     docker("pull", f"{private}:v1")
@@ -97,7 +97,7 @@ def test_docker_keeps_no_password(docker, registry, environment, people):
 
 def test_podman(podman, registry, public, private, people):
     podman("pull", INSECURE, f"{public}:v1")
-    assert "authentication is required" in podman.refused("pull", INSECURE, f"{private}:v1")
+    assert "authentication required" in podman.refused("pull", INSECURE, f"{private}:v1")
     secret = people.command("token", "add", "bob", "--name", "podman")
     podman("login", INSECURE, "--username", "bob", "--password-stdin", registry.address, input=secret.encode())
     podman("pull", INSECURE, f"{private}:v1")
@@ -114,7 +114,7 @@ def test_podman(podman, registry, public, private, people):
 
 def test_skopeo(skopeo, registry, public, private, people, tmp_path):
     skopeo("inspect", INSECURE, f"docker://{public}:v1")
-    assert "authentication is required" in skopeo.refused("inspect", INSECURE, f"docker://{private}:v1")
+    assert "authentication required" in skopeo.refused("inspect", INSECURE, f"docker://{private}:v1")
     secret = people.command("token", "add", "bob", "--name", "skopeo", "--actions", "pull")
     skopeo("copy", "--src-tls-verify=false", "--src-creds", f"bob:{secret}", f"docker://{private}:v1", f"oci:{tmp_path}/pulled:v1")
     refused = skopeo.refused("copy", "--dest-tls-verify=false", "--dest-creds", f"bob:{secret}", f"oci:{tmp_path}/pulled:v1", f"docker://{private}:v2")
@@ -157,7 +157,7 @@ def test_regctl(regctl, registry, public, private, tmp_path):
 
 def test_oras(oras, registry, public, private, tmp_path):
     oras("manifest", "fetch", PLAIN, f"{public}:v1")
-    assert "authentication is required" in oras.refused("manifest", "fetch", PLAIN, f"{private}:v1")
+    assert "authentication required" in oras.refused("manifest", "fetch", PLAIN, f"{private}:v1")
     oras("login", PLAIN, "--username", "bob", "--password-stdin", registry.address, input=PASSWORD.encode())
     oras("cp", "--from-plain-http", "--to-plain-http", f"{private}:v1", f"{private}-by-oras:v1")
     assert has(registry, "app-by-oras")
@@ -201,7 +201,7 @@ def test_helm(helm, registry, tmp_path, people):
     helm("pull", PLAIN, f"{charts}/app", "--version", "1.0.0", "--destination", tmp_path / "private")
     assert (tmp_path / "private" / chart.name).read_bytes() == chart.read_bytes()
     helm("registry", "logout", registry.address)
-    assert "authentication is required" in helm.refused("pull", PLAIN, f"{charts}/app", "--version", "1.0.0")
+    assert "authentication required" in helm.refused("pull", PLAIN, f"{charts}/app", "--version", "1.0.0")
     people.command("repository", "set", "acme/charts/app", "--public")
     helm("pull", PLAIN, f"{charts}/app", "--version", "1.0.0", "--destination", tmp_path / "public")
     helm("registry", "login", PLAIN, "--username", "eve", "--password-stdin", registry.address, input=PASSWORD.encode())

@@ -186,7 +186,8 @@ def test_who_may_pull_and_not_push_hears_why(people):
     with people.as_user("cid") as cid:
         answer = cid.request("POST", "/v2/acme/app/blobs/uploads/").expect(403)
     assert answer.code() == "DENIED"
-    assert answer.json()["errors"][0]["detail"]["cause"] == "user cid needs the right write on acme/app"
+    words = "requested access to the resource is denied: user cid needs the right write on acme/app; ask the operator of this registry for access"
+    assert answer.json()["errors"][0] == {"code": "DENIED", "message": words, "detail": {"name": "acme/app", "action": "push"}}
     secret = people.command("token", "add", "bob", "--name", "read-only", "--actions", "pull")
     answer = As(people.registry.address, basic("bob", secret)).request("POST", "/v2/acme/app/blobs/uploads/").expect(403)
     assert "the token's scope does not include push on acme/app" in answer.json()["errors"][0]["message"]

@@ -93,8 +93,7 @@ def test_what_is_no_digest(client, method, digest):
 
 @pytest.mark.parametrize("method", ["PUT", "POST", "PATCH"])
 def test_a_blob_cannot_be_written_by_its_digest(client, blob, method):
-    answer = refused(client.request(method, blob, {}, b"other"), REFUSED["method"])
-    assert answer["next"]
+    refused(client.request(method, blob, {}, b"other"), REFUSED["method"])
     assert client.get(blob).expect(200).body == DATA
 
 

@@ -1,4 +1,4 @@
-"""Every refusal has the spec's shape, a code from its table, a cause, a next step, and tells nothing about the inside."""
+"""Every refusal has the spec's shape, a code from its table and its words, a cause, a next step, and tells nothing about the inside."""
 
 from __future__ import annotations
 

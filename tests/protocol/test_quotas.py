@@ -49,7 +49,7 @@ def test_a_refusal_says_quota_used_and_wanted_before_the_bytes_are_sent(registry
         answer = connection.reply("PATCH")
     assert answer.status == 403 and answer.code() == "DENIED"
     error = answer.json()["errors"][0]
-    assert error["message"].startswith("the quota of namespace bob is 1.0 MiB: 976.6 KiB are used, and this push wants 97.7 KiB more; delete what")
+    assert error["message"].startswith("requested access to the resource is denied: the quota of namespace bob is 1.0 MiB: 976.6 KiB are used, and this push wants 97.7 KiB more; delete what")
     assert {key: error["detail"][key] for key in ("quota", "used", "wanted")} == {"quota": 1 << 20, "used": 1_000_000, "wanted": 100_000}
     with people.as_user("bob") as bob:
         # It was cancelled: nothing could end it well.

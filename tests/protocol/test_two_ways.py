@@ -64,7 +64,7 @@ def essence(response) -> tuple:
     """What a client may rely on: all but the date and the request's own id."""
     headers = sorted((name.lower(), value) for name, value in response.headers.items() if name.lower() not in CHANGING)
     body = (
-        [(error["code"], error["message"], error["detail"]) for error in response.json()["errors"]]
+        [(error["code"], error["message"], error.get("detail")) for error in response.json()["errors"]]
         if response.status >= 400 and response.body
         else response.body
     )

@@ -13,7 +13,8 @@ from .permissions import EVERYONE
 _ERROR = Record(
     "one error",
     *(False, "Error"),
-    {"code": Text("a word for programs"), "message": Text("what happened and what to do next", False, 4000), "detail": Anything("cause and next apart, and facts")},
+    {"code": Text("a word for programs"), "message": Text("what happened and what to do next", False, 4000), "detail": Anything("facts for programs")},
+    ("detail",),
 )
 _ERRORS = Record("what went wrong, in the form of the distribution specification", False, "Errors", {"errors": ListOf("", False, _ERROR)})
 _WHAT = """Accounts, organizations and rights of a container registry. Names of repositories, patterns and holders stand in a path as one segment, with %2F

@@ -117,7 +117,7 @@ async def _repository_admin(call: Call) -> None:
 async def require_repository(call: Call, action: str, name: str) -> None:
     require_login(call)
     object = (await call.services.principals.facts(name)).object
-    require(call, action, object, NameUnknown("this registry has no repository of that name"))
+    require(call, action, object, NameUnknown(name=name))
 
 
 async def _pattern_admin(call: Call) -> None:
