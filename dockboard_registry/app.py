@@ -37,11 +37,12 @@ _FAILURES = (DatabaseBusy, DatabaseFull, DatabaseFailed, StorageError)
 
 
 class Services:
-    """All that handlers and jobs call. epoch: the start of the server that this process belongs to; metrics may be None."""
+    """All that handlers and jobs call. epoch: the start of the server that this process belongs to; metrics may be None.
+    reserve: bytes of the database's disk that what grows leaves free; None, for commands: nothing is refused."""
 
-    def __init__(self, config: Config, epoch: str, metrics=None):
+    def __init__(self, config: Config, epoch: str, metrics=None, reserve: int | None = None):
         self.metrics = metrics
-        self.db = engine(config.database_place).open(config.database.connections, metrics.database if metrics else Observer())
+        self.db = engine(config.database_place).open(config.database.connections, metrics.database if metrics else Observer(), reserve)
         self.storage = FilesystemStorage(config.storage.root, config.storage.reserve)
         self.principals = Principals(self.db, config.auth.anonymous)
         gc = config.gc
@@ -92,6 +93,13 @@ class Services:
         """What is due from time to time besides the collector's round; nothing where there are no accounts."""
         if await self.principals.value():
             await self.people.tidy()
+
+    async def collect(self) -> GcReport:
+        """One round of collecting garbage, and of what is due besides."""
+        await self.tidy()
+        report = await self.collector.round()
+        await self.db.compact()
+        return report
 
     async def settle(self, seconds: float) -> None:
         """Wait for what goes on behind answers that were given."""
@@ -166,6 +174,7 @@ def prepare(config: Config) -> None:
         engine(config.database_place).prepare(filesystem.make_directory)
         migrate(config)
         _mark(config)
+        engine(config.database_place).set_aside(config.database_reserve)
     except OSError as error:
         raise StartError(f"can't use the data directory {root}: {error.strerror}. Check that it is mounted and writable") from error
     except (DatabaseBusy, DatabaseFull, DatabaseFailed) as error:
@@ -245,12 +254,7 @@ def run_check(config: Config, on_progress: Callable[[int, int], None]) -> CheckR
 
 def run_gc(config: Config) -> GcReport:
     """The command `gc`: one round, safe beside a running server. Raises StartError."""
-    return _run(config, _round)
-
-
-async def _round(services: Services) -> GcReport:
-    await services.tidy()
-    return await services.collector.round()
+    return _run(config, lambda services: services.collect())
 
 
 def run_with(config: Config, work: Callable[[Services], Awaitable[Any]]) -> Any:

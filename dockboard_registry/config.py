@@ -154,6 +154,14 @@ class Config:
         return database_place(self.database.url) or self.storage.root / "registry.db"
 
     @property
+    def database_reserve(self) -> int:
+        """storage.reserve for the disk of an SQLite file: as it is set where that is the store's disk too, else the default, or none."""
+        reserve, place = self.storage.reserve, self.database_place
+        if reserve > 0 and isinstance(place, Path) and place.parent != self.storage.root:
+            return -1
+        return reserve
+
+    @property
     def needs_account(self) -> bool:
         """Whether nobody could do anything without an account: others reach the server, and not everyone may pull or push."""
         return self.auth.anonymous in ("", "none") and not kinds.is_loopback(kinds.split_address(self.server.listen)[0])

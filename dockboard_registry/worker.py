@@ -63,7 +63,7 @@ class Worker:
         loop.add_signal_handler(signal.SIGTERM, self._stopping.set)
         loop.add_signal_handler(signal.SIGHUP, self._reload)
         loop.add_reader(self._context.parent_alive, os._exit, 1)
-        self._services = Services(self._config, self._context.epoch, self._metrics)
+        self._services = Services(self._config, self._context.epoch, self._metrics, self._config.database_reserve)
         edges = self._edges = self._listen()
         jobs = asyncio.ensure_future(self._jobs())
         self._beat()
@@ -143,8 +143,7 @@ class Worker:
                 _log.exception("collecting garbage failed; the next round tries again")
 
     async def _collect(self) -> None:
-        await self._services.tidy()
-        report = await self._services.collector.round()
+        report = await self._services.collect()
         self._metrics.add("gc_rounds_total", 1)
         self._metrics.add("gc_keys_total", report.keys + report.strays)
         if any(report):

@@ -20,6 +20,8 @@ from .observer import KINDS as KINDS
 from .observer import PoolUse as PoolUse
 
 T = TypeVar("T")
+# The bytes of a few rows: what a change brings that says nothing of it.
+ROWS = 4 << 10
 Row = tuple[Any, ...]
 
 
@@ -29,6 +31,10 @@ class DatabaseBusy(Exception):
 
 class DatabaseFull(Exception):
     """No room for the change; nothing was changed."""
+
+
+class NoRoom(DatabaseFull):
+    """Less than the reserve would be left: changes that free room are still made."""
 
 
 class DatabaseFailed(Exception):
@@ -69,13 +75,19 @@ class Database(Protocol):
 
     def scan(self, fn: Callable[[Tx], T]) -> Awaitable[T]: ...
 
-    def write(self, fn: Callable[[Tx], T], durable: bool = True, repeatable: bool = False) -> Awaitable[T]:
+    def write(self, fn: Callable[[Tx], T], durable: bool = True, repeatable: bool = False, brings: int = ROWS) -> Awaitable[T]:
         """Commit what fn did. durable=False: visible to all at once, but a power cut may undo it until a durable commit follows.
+
+        brings: bytes by which it makes the database grow, NoRoom where the disk has not so much room beyond the reserve; 0 for what
+        frees room, and for what has to go on when the disk is full (logins, collecting).
 
         repeatable: fn gives the right outcome also where it was committed before, so it runs again after a commit whose outcome is
         unknown; without it that raises OutcomeUnknown. Raises DatabaseBusy, DatabaseFull or DatabaseFailed, and what fn raises;
         but for OutcomeUnknown nothing is changed then.
         """
+
+    async def compact(self) -> None:
+        """Give room that rows took back to a disk that is nearly full."""
 
     def pools(self) -> list[PoolUse]:
         """How its connections are used now; nothing where their number is not limited."""

@@ -10,6 +10,7 @@ from . import Database, T, Tx, migrate
 from .observer import Observer
 from .sqlite import SQLiteDatabase
 from .sqlite_connection import keep_private, transact
+from .sqlite_room import Room
 
 
 class Table(NamedTuple):
@@ -51,8 +52,11 @@ class Engine(Protocol):
     def warnings(self) -> list[str]:
         """Sentences about settings of the server that endanger what is stored."""
 
-    def open(self, connections: int, observer: Observer = Observer()) -> Database:
-        """The database for this process; after fork."""
+    def set_aside(self, reserve: int) -> None:
+        """Keep room on its disk, where that is this machine's, for the time when it is full. Raises OSError."""
+
+    def open(self, connections: int, observer: Observer = Observer(), reserve: int | None = None) -> Database:
+        """The database for this process; after fork. reserve: bytes of its disk that what grows leaves free, None: nothing is refused."""
 
 
 # (table,) column, type, place in the primary key from 1 or 0; in the order of the columns.
@@ -125,8 +129,11 @@ class SQLiteEngine:
     def warnings(self) -> list[str]:
         return []
 
-    def open(self, connections: int, observer: Observer = Observer()) -> Database:
-        return SQLiteDatabase(self._path, observer)
+    def set_aside(self, reserve: int) -> None:
+        Room(self._path, reserve).set_aside()
+
+    def open(self, connections: int, observer: Observer = Observer(), reserve: int | None = None) -> Database:
+        return SQLiteDatabase(self._path, observer, reserve)
 
 
 class MySQLEngine:
@@ -174,7 +181,10 @@ class MySQLEngine:
 
         return mysql_server.warnings(self._url)
 
-    def open(self, connections: int, observer: Observer = Observer()) -> Database:
+    def set_aside(self, reserve: int) -> None:
+        pass
+
+    def open(self, connections: int, observer: Observer = Observer(), reserve: int | None = None) -> Database:
         from . import mysql
 
         return mysql.MySQLDatabase(self._url, connections, observer)

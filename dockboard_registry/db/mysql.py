@@ -328,9 +328,12 @@ class MySQLDatabase:
         begun = perf_counter()
         return timed(self._scans.submit(lambda session: session.scan(fn)), self._scan_timer, begun)
 
-    def write(self, fn: Callable[[MySQLTx], T], durable: bool = True, repeatable: bool = False):
+    def write(self, fn: Callable[[MySQLTx], T], durable: bool = True, repeatable: bool = False, brings: int = 0):
         begun = perf_counter()
         return timed(self._writes.submit(lambda session: session.write(fn, repeatable)), self._write_timer, begun)
+
+    async def compact(self) -> None:
+        """InnoDB uses the room of deleted rows again by itself."""
 
     def pools(self) -> list[PoolUse]:
         kind, *threads = self._reads.use()

@@ -5,6 +5,7 @@ and it covers the automatic checkpoint inside COMMIT too, so that no two connect
 """
 
 import asyncio
+import contextlib
 import queue
 import sqlite3
 from collections.abc import Callable
@@ -12,17 +13,19 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from time import perf_counter
 
-from . import T
+from . import ROWS, T
 from .observer import KINDS, Observer, PoolUse, timed
 from .sqlite_connection import SQLiteTx, connect, translate
+from .sqlite_room import Room
 from .sqlite_writer import Job, Writer
 
 
 class SQLiteDatabase:
-    """`Database` over one file; one instance a process, made after fork."""
+    """`Database` over one file; one instance a process, made after fork. reserve: as storage.reserve; None: nothing is refused for it."""
 
-    def __init__(self, path: Path, observer: Observer = Observer()):
+    def __init__(self, path: Path, observer: Observer = Observer(), reserve: int | None = None):
         self._path = path
+        self._room = Room(path, reserve)
         self._read_timer, self._scan_timer, self._write_timer = map(observer.timer, KINDS)
         self._reader_connection = connect(path)
         # What this connection writes (see write) needs no sync, and only the writer's connection may checkpoint.
@@ -33,7 +36,7 @@ class SQLiteDatabase:
         self._scanner: sqlite3.Connection | None = None
         self._scans = ThreadPoolExecutor(1, "db-scan")
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
-        self._writer = Writer(path, self._jobs)
+        self._writer = Writer(path, self._jobs, self._room)
         self._writer.start()
 
     async def read(self, fn: Callable[[SQLiteTx], T]) -> T:
@@ -61,11 +64,11 @@ class SQLiteDatabase:
         except sqlite3.Error as error:
             raise translate(error) from error
 
-    def write(self, fn: Callable[[SQLiteTx], T], durable: bool = True, repeatable: bool = False):
+    def write(self, fn: Callable[[SQLiteTx], T], durable: bool = True, repeatable: bool = False, brings: int = ROWS):
         """What needs no sync is done in place when nobody else writes: two writes into the page cache, and no way through a thread."""
         begun, future = perf_counter(), asyncio.get_running_loop().create_future()
-        if durable or not self._jobs.empty() or not self._write_now(fn, future):
-            self._enqueue(fn, durable, future)
+        if durable or not self._jobs.empty() or not self._room.is_plenty(brings) or not self._write_now(fn, future):
+            self._jobs.put(Job(fn, durable, asyncio.get_running_loop(), future, brings))
         return timed(future, self._write_timer, begun)
 
     def _write_now(self, fn: Callable[[SQLiteTx], T], future: asyncio.Future) -> bool:
@@ -88,9 +91,18 @@ class SQLiteDatabase:
                 self._reader_connection.execute("ROLLBACK")
             self._writer.lock.leave()
 
-    def _enqueue(self, fn: Callable, durable: bool, future: asyncio.Future) -> None:
-        loop = asyncio.get_running_loop()
-        self._jobs.put(Job(fn, durable, loop, future))
+    async def compact(self) -> None:
+        await asyncio.to_thread(self._compact)
+
+    def _compact(self) -> None:
+        self._writer.lock.take()
+        try:
+            with contextlib.closing(connect(self._path)) as connection:
+                self._room.compact(connection)
+        except sqlite3.Error as error:
+            raise translate(error) from error
+        finally:
+            self._writer.lock.leave()
 
     def pools(self) -> list[PoolUse]:
         return []

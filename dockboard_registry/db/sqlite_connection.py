@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from . import DatabaseBusy, DatabaseFailed, DatabaseFull, Row, T
+from .sqlite_room import is_full, spare_file
 
 BUSY_MS = 4_000
 _BUSY_PAUSE = 0.01
@@ -47,7 +48,19 @@ class SQLiteTx:
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """A connection in autocommit mode that any one thread may use; raises DatabaseFailed where the file is no database."""
+    """A connection in autocommit mode that any one thread may use; raises DatabaseFailed where the file is no database.
+
+    Where the disk is so full that there is no room for its log, the room that was set aside is given up.
+    """
+    try:
+        return _connect(path)
+    except (DatabaseFull, DatabaseFailed):
+        if not is_full(path.parent) or not spare_file(path).release():
+            raise
+    return _connect(path)
+
+
+def _connect(path: Path) -> sqlite3.Connection:
     try:
         connection = sqlite3.connect(path, timeout=BUSY_MS / 1000, isolation_level=None, check_same_thread=False)
     except sqlite3.Error as error:
@@ -94,13 +107,22 @@ def translate(error: sqlite3.Error) -> Exception:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return DatabaseBusy(str(error))
-    if code == sqlite3.SQLITE_FULL:
+    if code == sqlite3.SQLITE_FULL or getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_IOERR_SHMSIZE:
         return DatabaseFull(str(error))
     return DatabaseFailed(str(error))
 
 
 def transact(path: Path, fn: Callable[[SQLiteTx], T]) -> T:
-    """One write transaction at start-up, before there is an event loop."""
+    """One write transaction at start-up, before there is an event loop. What it writes is little, and may take the room that was set aside."""
+    try:
+        return _transact(path, fn)
+    except DatabaseFull:
+        if not spare_file(path).release():
+            raise
+    return _transact(path, fn)
+
+
+def _transact(path: Path, fn: Callable[[SQLiteTx], T]) -> T:
     connection = connect(path)
     try:
         connection.execute("BEGIN IMMEDIATE")

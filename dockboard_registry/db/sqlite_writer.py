@@ -8,10 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from . import DatabaseBusy, DatabaseFailed
+from . import DatabaseBusy, DatabaseFailed, DatabaseFull, NoRoom
 from .pool import settle
 from .sqlite_connection import SQLiteTx, connect, translate
 from .sqlite_lock import WriteLock
+from .sqlite_room import Room
 
 _BATCH = 64
 
@@ -21,16 +22,18 @@ class Job(NamedTuple):
     durable: bool
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future
+    brings: int
 
 
 class Writer(threading.Thread):
     """Takes all waiting jobs into one transaction, each in a savepoint, so that concurrent requests share one sync."""
 
-    def __init__(self, path: Path, jobs: queue.SimpleQueue):
+    def __init__(self, path: Path, jobs: queue.SimpleQueue, room: Room):
         super().__init__(name="db-writer", daemon=True)
         self._jobs = jobs
         self._connection = connect(path)
-        self._connection.execute("PRAGMA wal_autocheckpoint=1000")
+        self._room = room
+        self._connection.execute("PRAGMA wal_autocheckpoint=100" if room.is_small() else "PRAGMA wal_autocheckpoint=1000")
         self._tx = SQLiteTx(self._connection)
         self.lock = WriteLock(path)
         self._synchronous = True
@@ -58,10 +61,7 @@ class Writer(threading.Thread):
         try:
             self._renew_log()
             self._set_synchronous(any(job.durable for job in batch))
-            self._connection.execute("BEGIN IMMEDIATE")
-            outcomes = [self._savepoint(job.fn) for job in batch]
-            self._connection.execute("COMMIT")
-            return outcomes
+            return self._transaction(batch, self._room.refused(self._connection, [job.brings for job in batch]))
         except (sqlite3.Error, OSError) as error:
             failure = translate(error) if isinstance(error, sqlite3.Error) else DatabaseFailed(str(error))
             if isinstance(failure, DatabaseFailed):
@@ -70,6 +70,25 @@ class Writer(threading.Thread):
         finally:
             self._leave_transaction()
             self.lock.leave()
+
+    def _transaction(self, batch: list[Job], refused: list[bool]) -> list[tuple[Any, BaseException | None]]:
+        """Where the disk turns out to be full, what frees room is tried once more, with the room that was set aside."""
+        try:
+            return self._commit_all(batch, refused)
+        except sqlite3.Error as error:
+            if not isinstance(translate(error), DatabaseFull):
+                raise
+        self._leave_transaction()
+        self._room.release(self._connection)
+        return self._commit_all(batch, [job.brings > 0 for job in batch])
+
+    def _commit_all(self, batch: list[Job], refused: list[bool]) -> list[tuple[Any, BaseException | None]]:
+        if all(refused):
+            return [(None, NoRoom("less is free than the reserve"))] * len(batch)
+        self._connection.execute("BEGIN IMMEDIATE")
+        outcomes = [self._savepoint(job.fn) if not no else (None, NoRoom("less is free than the reserve")) for job, no in zip(batch, refused)]
+        self._connection.execute("COMMIT")
+        return outcomes
 
     def _renew_log(self) -> None:
         """After a failed sync the log may have lost what the kernel believes to be written: begin a new one before anything follows it."""

@@ -154,7 +154,7 @@ class AccessTokens:
                 raise AccountUnknown(f"{user} has no token {name} that still counts")
             audit.note(tx, actor, "token.revoke", f"user {user}", token=name)
 
-        await self._db.write(change)
+        await self._db.write(change, brings=0)
 
     async def find(self, secret: str) -> tuple[int, Shown | None]:
         """(the counter of changes, the token, where this secret is one that counts)."""
@@ -174,7 +174,7 @@ class AccessTokens:
         at = now()
         if token.last_used_at is None or at - token.last_used_at > _USE_NOTED_MS:
             change = "UPDATE access_tokens SET last_used_at = ?, last_used_from = ? WHERE id = ?"
-            await self._db.write(lambda tx: tx.run(change, at, address[:64], token.id), durable=False, repeatable=True)
+            await self._db.write(lambda tx: tx.run(change, at, address[:64], token.id), durable=False, repeatable=True, brings=0)
 
 
 _GONE = "DELETE FROM access_tokens WHERE holder_kind = ? AND holder_id = ? AND name = ? AND (revoked_at IS NOT NULL OR expires_at <= ?)"

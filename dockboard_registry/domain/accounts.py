@@ -150,7 +150,7 @@ class Accounts:
             if profile:
                 _set_profile(tx, actor, person, person.profile._replace(**given).checked(), avatar)
 
-        await self._db.write(change)
+        await self._db.write(change, brings=0)
 
     async def set_password(self, actor: Actor, name: str, password: str) -> None:
         """Another password: tokens of the registry that were made from the old one, and one-time tokens, count no more. Raises FieldInvalid."""
@@ -162,7 +162,7 @@ class Accounts:
             replace_password(tx, find(tx, name), stored)
             audit.note(tx, actor, "user.password", f"user {name}")
 
-        await self._db.write(change)
+        await self._db.write(change, brings=0)
 
     async def set_profile(self, actor: Actor, name: str, profile: Profile) -> None:
         """Raises AccountUnknown, FieldInvalid."""
@@ -182,7 +182,7 @@ class Accounts:
             throttle.forget(tx, find(tx, name).id, name)
             audit.note(tx, actor, "user.unlock", f"user {name}")
 
-        await self._db.write(change)
+        await self._db.write(change, brings=0)
 
     async def delete(self, actor: Actor, name: str) -> None:
         """The account with its grants and tokens; its repositories stay, for the administrators and for whoever has a grant.
@@ -200,7 +200,7 @@ class Accounts:
             namespaces.release(tx, name)
             audit.note(tx, actor, "user.delete", f"user {name}")
 
-        await self._db.write(change)
+        await self._db.write(change, brings=0)
 
     async def import_htpasswd(self, actor: Actor, text: str) -> Imported:
         """Accounts from lines `name:hash`, each in a transaction of its own; what can't be taken over is told, and the rest goes on."""

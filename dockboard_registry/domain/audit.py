@@ -80,7 +80,7 @@ class Audit:
         deleted = 0
         oldest = now() - days * 86400_000
         while days:
-            piece = await self._db.write(lambda tx: _forget(tx, oldest), durable=False)
+            piece = await self._db.write(lambda tx: _forget(tx, oldest), durable=False, brings=0)
             deleted += piece
             if piece < _PIECE:
                 break

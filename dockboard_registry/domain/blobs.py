@@ -104,7 +104,7 @@ class Blobs:
         """
         at = now()
         if at - blob.leased_at > self._renew_after:
-            if not await self._db.write(lambda tx: renew(tx, blob.repository_id, digest, at), durable=False, repeatable=True):
+            if not await self._db.write(lambda tx: renew(tx, blob.repository_id, digest, at), durable=False, repeatable=True, brings=0):
                 raise BlobUnknown("this repository has no blob of that digest", digest=digest)
 
     async def open(self, repository: str, digest: str, blob: Blob) -> Source:
@@ -167,4 +167,4 @@ class Blobs:
             if actor is not None:
                 audit.note(tx, actor, "blob.delete", f"repository {repository}", digest=digest)
 
-        await self._db.write(change)
+        await self._db.write(change, brings=0)

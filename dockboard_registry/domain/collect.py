@@ -76,7 +76,7 @@ class Collector:
                 return tx.insert("INSERT INTO jobs (name, due_at, claimed_by) VALUES (?, ?, ?)", _JOB, at + self._interval, holder)
             return tx.run("UPDATE jobs SET due_at = ?, claimed_by = ? WHERE name = ? AND due_at = ?", at + self._interval, holder, _JOB, row[0]) > 0
 
-        return await self._db.write(change, durable=False)
+        return await self._db.write(change, durable=False, brings=0)
 
     async def round(self) -> GcReport:
         """One full round; raises what database and storage raise, and can be run again at any time."""
@@ -108,7 +108,7 @@ class Collector:
         rows = await self._db.scan(lambda tx: tx.all("SELECT storage_key FROM garbage WHERE condemned_at <= ?", cutoff))
         for batch in _batches(rows):
             keys = [key for (key,) in batch]
-            freed += await self._storage.delete(keys) + await self._db.write(lambda tx: sum(small_blobs.drop(tx, key) for key in keys))  # noqa: B023
+            freed += await self._storage.delete(keys) + await self._db.write(lambda tx: sum(small_blobs.drop(tx, key) for key in keys), brings=0)  # noqa: B023
         return await self._each(rows, lambda tx, key: tx.run("DELETE FROM garbage WHERE storage_key = ?", key)), freed
 
     async def _sweep_strays(self) -> tuple[int, int]:
@@ -130,7 +130,7 @@ class Collector:
         """Sum of step(tx, *row) over the rows, in short transactions that let pushes between them; in order, as pushes lock them."""
         done = 0
         for batch in _batches(sorted(rows)):
-            done += await self._db.write(lambda tx: sum(step(tx, *row) for row in batch))
+            done += await self._db.write(lambda tx: sum(step(tx, *row) for row in batch), brings=0)
         return done
 
 

@@ -71,7 +71,7 @@ class Grants:
                 raise AccountUnknown(f"{holder} has no grant on {pattern}")
             audit.note(tx, actor, "grant.remove", f"repository {pattern}", to=holder)
 
-        await self._db.write(change)
+        await self._db.write(change, brings=0)
 
     async def list(self, namespace: str = "") -> list[Given]:
         """All grants, or those in one namespace."""

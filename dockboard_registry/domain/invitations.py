@@ -106,7 +106,7 @@ class Invitations:
                 raise AccountUnknown(f"there is no open invitation {id}")
             audit.note(tx, actor, "invitation.revoke", f"invitation {id}")
 
-        await self._db.write(change)
+        await self._db.write(change, brings=0)
 
 
 def find(tx: Tx, code: str, email: str | None) -> Invited:

@@ -44,13 +44,13 @@ class Logins:
         await self._throttle.succeeded(id, name, address)
         if verdict.better:
             # Not where the password was changed meanwhile. Credentials stay the same, so nothing that was made from them ends.
-            await self._db.write(lambda tx: tx.run("UPDATE users SET password = ? WHERE id = ? AND password = ?", verdict.better, id, stored))
+            await self._db.write(lambda tx: tx.run("UPDATE users SET password = ? WHERE id = ? AND password = ?", verdict.better, id, stored), brings=0)
         return Login(id, generation)
 
     async def seen(self, id: int) -> None:
         """Note that the user was here, at most once in five minutes for all workers together."""
         at = now()
-        await self._db.write(lambda tx: tx.run(_SEEN, at, id, at - SEEN_MS), durable=False, repeatable=True)
+        await self._db.write(lambda tx: tx.run(_SEEN, at, id, at - SEEN_MS), durable=False, repeatable=True, brings=0)
 
     async def _find(self, name: str) -> Row | None:
         """Not every text is compared with names: to MySQL "bob " equals "bob", but its failures would be counted elsewhere."""

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import NamedTuple
 
-from ..db import Database, Tx, now
+from ..db import ROWS, Database, Tx, now
 from ..errors import DigestInvalid, InUse, ManifestBlobUnknown, ManifestInvalid, ManifestUnknown, NameUnknown
 from ..names import Reference, algorithm_of, digest_of
 from . import audit, blobs, documents, facts, repositories, tags
@@ -102,7 +102,7 @@ class Manifests:
                 _note_push(tx, actor, repository, digest, new, before)
             place.charge(tx, len(body) if new else None)
 
-        await self._db.write(change, repeatable=True)
+        await self._db.write(change, repeatable=True, brings=2 * len(body) + ROWS)
         return Stored(digest, document.subject, names)
 
     async def _read(self, body: bytes, content_type: str, algorithm: str) -> tuple[Document, str]:
@@ -128,7 +128,7 @@ class Manifests:
             if actor is not None:
                 _note(tx, actor, repository, digest, gone)
 
-        await self._db.write(change)
+        await self._db.write(change, brings=0)
 
     def close(self) -> None:
         self._parsers.shutdown()

@@ -67,7 +67,7 @@ class OneTimeTokens:
             shown = INVITE if person.state == INVITED else RESET
             audit.note(tx, Actor(f"user {name}", address), f"user.{shown}.redeem", f"user {name}")
 
-        await self._db.write(change)
+        await self._db.write(change, brings=0)
         return name
 
 

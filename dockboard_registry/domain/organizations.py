@@ -117,7 +117,7 @@ class Organizations:
             tx.run("DELETE FROM grants WHERE holder_kind = 'user' AND holder_id = ? AND namespace = ?", person.id, name)
             audit.note(tx, actor, "org.member.remove", f"org {name}", user=user)
 
-        await self._db.write(change)
+        await self._db.write(change, brings=0)
 
     async def delete(self, actor: Actor, name: str) -> None:
         """The organization with its teams, robot accounts and all grants in its namespace; repositories stay. Raises AccountUnknown."""
@@ -130,7 +130,7 @@ class Organizations:
             namespaces.release(tx, name)
             audit.note(tx, actor, "org.delete", f"org {name}")
 
-        await self._db.write(change)
+        await self._db.write(change, brings=0)
 
 
 _OF_AN_ORGANIZATION = (

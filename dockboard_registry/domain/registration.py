@@ -112,7 +112,7 @@ class Registrations:
             namespaces.drop(tx, name)
             audit.note(tx, actor, "user.reject", f"user {name}")
 
-        await self._db.write(change)
+        await self._db.write(change, brings=0)
 
 
 def _waiting(tx: Tx, name: str) -> accounts.Person:

@@ -95,7 +95,7 @@ class Robots:
             tx.run("UPDATE robots SET state = ?, credential_generation = credential_generation + 1 WHERE id = ?", state, find(tx, name).id)
             audit.note(tx, actor, "robot.enable" if active else "robot.disable", f"robot {name}")
 
-        await self._db.write(change)
+        await self._db.write(change, brings=0)
 
     async def delete(self, actor: Actor, name: str) -> None:
         """The robot with its grants and secrets. Raises AccountUnknown."""
@@ -108,7 +108,7 @@ class Robots:
             tx.run("DELETE FROM robots WHERE id = ?", robot.id)
             audit.note(tx, actor, "robot.delete", f"robot {name}")
 
-        await self._db.write(change)
+        await self._db.write(change, brings=0)
 
 
 def find(tx: Tx, text: str) -> Robot:

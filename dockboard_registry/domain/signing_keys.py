@@ -34,7 +34,7 @@ class SigningKeys:
     async def newest(self, value: int) -> bytes:
         """The key to sign with; made where there is none."""
         if not await self.valid(value):
-            await self._db.write(lambda tx: _insert(tx, 1), repeatable=True)
+            await self._db.write(lambda tx: _insert(tx, 1), repeatable=True, brings=0)
         return (await self.valid(value))[0]
 
     async def rotate(self, actor: Actor) -> None:
@@ -46,7 +46,7 @@ class SigningKeys:
             access_changed(tx, actor)
             _rotate(tx, actor)
 
-        await self._db.write(change)
+        await self._db.write(change, brings=0)
 
     async def rotate_old(self, seconds: float) -> bool:
         """The same where the newest key has signed for so long: true for the one process, of all that ask, that did it.
@@ -65,7 +65,7 @@ class SigningKeys:
             _rotate(tx, Actor("registry", "key_rotation"))
             return True
 
-        return await self._db.write(change)
+        return await self._db.write(change, brings=0)
 
 
 def _rotate(tx: Tx, actor: Actor) -> None:

@@ -63,4 +63,4 @@ class Tags:
             if actor is not None:
                 audit.note(tx, actor, "tag.delete", f"repository {repository}", tag=tag, digest=pointed[0])
 
-        await self._db.write(change)
+        await self._db.write(change, brings=0)

@@ -91,7 +91,7 @@ class Teams:
                 raise AccountUnknown(f"{user} is not in team {team}")
             audit.note(tx, actor, "team.member.remove", f"team {team}", user=user)
 
-        await self._db.write(change)
+        await self._db.write(change, brings=0)
 
     async def delete(self, actor: Actor, organization: str, name: str) -> None:
         """The team with its grants. Raises AccountUnknown."""
@@ -104,7 +104,7 @@ class Teams:
             tx.run("DELETE FROM teams WHERE id = ?", team.id)
             audit.note(tx, actor, "team.delete", f"team {team}")
 
-        await self._db.write(change)
+        await self._db.write(change, brings=0)
 
 
 def split(text: str, what: str) -> tuple[str, str]:

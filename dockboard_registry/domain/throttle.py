@@ -116,7 +116,7 @@ class Throttle:
             else:
                 _count(tx, account_key(name))
 
-        await self._db.write(change, durable=False)
+        await self._db.write(change, durable=False, brings=0)
 
     async def succeeded(self, user_id: int, name: str, address: str) -> None:
         """The password was right: what was wrong before it counts as in a row no more, and the network is one of the owner's.
@@ -135,15 +135,15 @@ class Throttle:
                 tx.run("DELETE FROM failures WHERE name = ?", account_key(name))
             _know(tx, user_id, network_of(address), at)
 
-        await self._db.write(change, durable=False, repeatable=True)
+        await self._db.write(change, durable=False, repeatable=True, brings=0)
 
     async def tidy(self) -> None:
         """Forget what counts no more."""
-        await self._db.write(lambda tx: tx.run(_PAST, now() - _DAY_MS, now() - STOPPED_MS), durable=False)
+        await self._db.write(lambda tx: tx.run(_PAST, now() - _DAY_MS, now() - STOPPED_MS), durable=False, brings=0)
 
     async def spend(self, what: str, most: int, seconds: int) -> None:
         """Count one of `most` that may be done in so many seconds. Raises TooManyRequests."""
-        left = await self._db.write(lambda tx: _spend(tx, f"spent {what}", most, seconds * 1000), durable=False)
+        left = await self._db.write(lambda tx: _spend(tx, f"spent {what}", most, seconds * 1000), durable=False, brings=0)
         if left:
             raise TooManyRequests("too often from here, or for the same name", headers=_retry_after(left))
 

@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import NamedTuple, NoReturn
 
-from ..db import Database, Row, Tx, now
+from ..db import ROWS, Database, Row, Tx, now
 from ..errors import QuotaExceeded, TooManyRequests, UploadRange, UploadUnknown
 from ..names import namespace_of
 from ..storage import Storage, Upload, UploadBusy, new_key
@@ -181,7 +181,7 @@ class Uploads:
                 _refuse(tx.one(_FIND, session.id))  # the bytes may be a blob's by now
             small_blobs.drop(tx, session.storage_key)
 
-        await self._db.write(change, durable=False)
+        await self._db.write(change, durable=False, brings=0)
         await self._storage.delete([session.storage_key])
 
     async def save(self, session: Session, size: int, state: str, digest: str | None) -> Session:
@@ -191,10 +191,10 @@ class Uploads:
     async def save_here(self, session: Session, data: bytes, digest: str) -> Session:
         """The session with all its bytes in the database. Raises UploadRange where another request was faster, UploadUnknown."""
         saved = session._replace(size=len(data), state=_HERE, digest=digest)
-        return await self._save(saved, session, lambda tx: small_blobs.put(tx, session.storage_key, data))
+        return await self._save(saved, session, lambda tx: small_blobs.put(tx, session.storage_key, data), len(data) + ROWS)
 
-    async def _save(self, wanted: Session, session: Session, more: Callable[[Tx], object] | None = None) -> Session:
-        """The session as it is wanted, in the place of what it was; `more` is done in the same transaction."""
+    async def _save(self, wanted: Session, session: Session, more: Callable[[Tx], object] | None = None, brings: int = 0) -> Session:
+        """The session as it is wanted, in the place of what it was; `more`, which brings so many bytes, is done in the same transaction."""
         saved = wanted._replace(epoch=self._epoch, generation=session.generation + 1)
 
         def update(tx: Tx) -> None:
@@ -204,7 +204,7 @@ class Uploads:
             found = tx.one(_FIND, session.id)
             return None if tx.doubtful and found == tuple(saved) else _refuse(found)
 
-        await self._db.write(update, durable=False, repeatable=True)
+        await self._db.write(update, durable=False, repeatable=True, brings=brings)
         return saved
 
     def remember(self, id: str, size: int, hasher) -> None:
@@ -232,7 +232,7 @@ class Uploads:
             place = self._quotas.enter(tx, session.repository, maker)
             place.charge(tx, size if blobs.link(tx, place.repository_id, digest) else None)
 
-        await self._db.write(change, repeatable=True)
+        await self._db.write(change, repeatable=True, brings=len(data or b"") + ROWS)
 
     def known_digest(self, session: Session) -> str | None:
         """The digest of all bytes where it was saved since this start of the server."""

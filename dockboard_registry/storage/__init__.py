@@ -117,8 +117,8 @@ class Storage(Protocol):
         Bytes beyond `size`, of a writer that died, are dropped at the first write.
         """
 
-    def refuse_when_full(self) -> None:
-        """Raise StorageFull where less than the reserve is free, so that uploads leave room for what has to go on. Takes no waiting to speak of."""
+    def refuse_when_full(self, count: int = 0) -> None:
+        """Raise StorageFull where so many more bytes would not leave the reserve, which is for what has to go on. Takes no waiting to speak of."""
 
     async def check(self) -> None:
         """Raise StorageError where the store can't serve: not mounted, read-only, failing."""

@@ -14,11 +14,14 @@ import fcntl
 import os
 import re
 import secrets
+import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle
 from pathlib import Path
 
+from ..disk import Disk
 from . import Hasher, KeyMissing, StorageError, StorageFailed, StorageFull, UploadBusy, UploadLost
 from .relay import Relay, thread_buffer
 
@@ -26,10 +29,10 @@ MARKER = "store-id"
 _KEY = re.compile(r"[0-9a-f]{40}", re.A)
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _READ = 1 << 20
-_RESERVE_EVERY = 16 << 20
+# What uploads may write before they look again at what is free: so many bytes and seconds, and no more than a part of what is free.
+_LOOK_BYTES, _LOOK_SECONDS, _LOOK_PART = 16 << 20, 1.0, 16
 _SMALL = 32 << 10
 _HALF = 1 << 20
-_RESERVE_SHARE, _RESERVE_MOST = 0.05, 1 << 30
 
 
 def prepare(root: Path, store_id: str) -> None:
@@ -114,7 +117,9 @@ class FilesystemStorage:
     def __init__(self, root: Path, reserve: int = -1, threads: int = 8):
         self._root = root
         self._blobs = f"{root}/blobs/"
-        self._reserve = reserve
+        self._disk = Disk(root, reserve)
+        self._room = threading.Lock()
+        self._looked, self._granted = 0.0, 0
         self.pool = ThreadPoolExecutor(threads, "storage")
         self.hashers = ThreadPoolExecutor(2, "hash")
         self.syncers = ThreadPoolExecutor(threads, "sync")
@@ -173,16 +178,18 @@ class FilesystemStorage:
         if os.statvfs(self._root).f_flag & os.ST_RDONLY:
             raise StorageFailed("the storage is read-only")
 
-    def refuse_when_full(self) -> None:
-        try:
-            found = os.statvfs(self._root)
-        except OSError as error:
-            raise _translate(error) from error
-        reserve = self._reserve
-        if reserve < 0:
-            reserve = min(int(found.f_blocks * found.f_frsize * _RESERVE_SHARE), _RESERVE_MOST)
-        if found.f_bavail * found.f_frsize < reserve:
-            raise StorageFull("less is free than the reserve")
+    def refuse_when_full(self, count: int = 0) -> None:
+        at = time.monotonic()
+        with self._room:
+            if count > self._granted or at - self._looked > _LOOK_SECONDS:
+                try:
+                    left = self._disk.left()
+                except OSError as error:
+                    raise _translate(error) from error
+                if left < count:
+                    raise StorageFull("less is free than the reserve")
+                self._looked, self._granted = at, max(count, min(left // _LOOK_PART, _LOOK_BYTES))
+            self._granted -= count
 
     async def _in_thread(self, fn: Callable, *arguments):
         try:
@@ -203,7 +210,6 @@ class FilesystemUpload:
         self._storage = storage
         self._path = storage.path(key)
         self._size = size
-        self._until_check = 0
         self._descriptor = -1
         self._trimmed = False
 
@@ -252,10 +258,8 @@ class FilesystemUpload:
 
     def _claim(self, count: int) -> int:
         """Where the next so many bytes belong. Raises StorageFull."""
-        self._until_check -= count
-        if self._until_check < 0:
-            self._storage.refuse_when_full()
-            self._until_check = _RESERVE_EVERY
+        if count:
+            self._storage.refuse_when_full(count)
         place, self._size = self._size, self._size + count
         return place
 

@@ -15,7 +15,7 @@ from http.client import responses
 
 from tornado.httputil import HTTPMessageDelegate, ResponseStartLine, HTTPHeaders
 
-from ..db import DatabaseBusy, DatabaseFailed, DatabaseFull
+from ..db import DatabaseBusy, DatabaseFailed, DatabaseFull, NoRoom
 from ..errors import BadRequest, HeadersTooLarge, InsufficientStorage, MediaUnsupported, NameInvalid, RegistryError, Unavailable, UriTooLong
 from ..storage import StorageError, StorageFull
 from . import detached, eager, framing, targets
@@ -318,8 +318,10 @@ def _as_registry_error(error: Exception) -> RegistryError:
     """What the client is told; the cause of a failure inside is for the log."""
     if isinstance(error, RegistryError):
         return error
-    if isinstance(error, (DatabaseFull, StorageFull)):
+    if isinstance(error, (NoRoom, StorageFull)):
         return InsufficientStorage()
+    if isinstance(error, DatabaseFull):
+        return InsufficientStorage("the disk of the registry's database is full", "let the operator free room there, then send it again")
     if isinstance(error, DatabaseBusy):
         return Unavailable("the database is busy", headers={"Retry-After": "2"})
     if isinstance(error, DatabaseFailed):

@@ -236,7 +236,7 @@ class Unanswered:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._db, name)
 
-    async def write(self, fn: Callable, durable: bool = True, repeatable: bool = False) -> Any:
+    async def write(self, fn: Callable, durable: bool = True, repeatable: bool = False, brings: int = 0) -> Any:
         assert repeatable
         await self._db.write(fn, durable)
         await self._meanwhile()
