@@ -59,14 +59,14 @@ class ServerConfig:
 class DatabaseConfig:
     url: str = option("", kinds.DatabaseUrl(), "sqlite:FILE or mysql://USER:PASSWORD@HOST:PORT/NAME; empty = registry.db in storage.root")
     connections: int = option(8, kinds.Number(4, 256), "connections to MySQL that one worker may have")
-    small_blobs: int = option(32768, kinds.Number(0, 32768), "bytes that a blob may have to be kept in the database; longer ones, and with 0 all, are files")
+    small_blobs: int = option(32768, kinds.Size(0, 32768), "bytes that a blob may have to be kept in the database; longer ones, and with 0 all, are files")
 
 
 @dataclass(frozen=True)
 class StorageConfig:
     root: Path = option("./registry-data", kinds.Directory(), "data directory")
     reserve: int = option(
-        -1, kinds.Number(-1), "bytes of the disk that uploads leave free; -1 = 5 % of the disk, at most 1 GiB"
+        -1, kinds.Size(-1), "bytes of the disk that uploads leave free; -1 = 5 % of the disk, at most 1 GiB"
     )
 
 
@@ -83,7 +83,7 @@ class AuthConfig:
     )
     quarantine: float = option(2592000, kinds.seconds(), "seconds until the name of a deleted user or organization is free again")
     quota_repositories: int = option(0, kinds.Number(0), "repositories that a user's or an organization's namespace may have where nothing else was set; 0 = no limit")
-    quota_bytes: int = option(0, kinds.Number(0), "bytes that such a namespace may hold; 0 = no limit")
+    quota_bytes: int = option(0, kinds.Size(0), "bytes that such a namespace may hold; 0 = no limit")
     registration: str = option(
         "off",
         kinds.Choice(("off", "open", "approval", "invitation")),
@@ -94,7 +94,7 @@ class AuthConfig:
     key_rotation: float = option(
         7776000, kinds.seconds(), "seconds after which /token signs with a new key; what the last but one signed ends then. 0 = only by command"
     )
-    audit_days: int = option(0, kinds.Number(0, 36500), "days that the list of changes (audit) goes back; 0 = for ever")
+    audit_days: int = option(0, kinds.days(), "days that the list of changes (audit) goes back; 0 = for ever")
 
 
 @dataclass(frozen=True)

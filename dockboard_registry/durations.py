@@ -1,20 +1,57 @@
-"""Durations as people write them: 90d, 24h, 30m."""
+"""Durations and sizes as people write them, read alike in the configuration and by commands: 90d, 1h, 30m; 10GiB, 10G."""
 
 import re
 import time
 
 from .errors import FieldInvalid
 
+# What the API takes of that. A letter has to be there: numbers of the API are milliseconds.
 DURATION_GRAMMAR = "[0-9]{1,6}[smhdw]"
-_DURATION = re.compile(DURATION_GRAMMAR, re.A)
+DURATION_EXAMPLES = "90d, 12h, 30m or 45s"
+SIZE_EXAMPLES = "500MiB, 10GiB or 10G"
+_DURATION = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,6})?[smhdw]?", re.A)
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+# As the programs of coreutils read them: 10G is 10GiB, and 10GB is a power of ten.
+_SIZE = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,6})?) ?(?:([KMGTP])(IB|I|B)?|B)?", re.A | re.I)
+_POWERS = "KMGTP"
+_LONGEST = 100 * 366 * 86400
 
 
-def duration(text: str) -> int:
-    """Seconds of 90d, 24h, 30m, 45s or 2w. Raises FieldInvalid."""
+def seconds(text: str) -> int | float:
+    """Of 90d, 12h, 30m, 45s or 2w; a number alone is seconds. Raises ValueError."""
     if not _DURATION.fullmatch(text):
-        raise FieldInvalid("this is not a duration", "write a whole number and s, m, h, d or w, such as 90d")
-    return int(text[:-1]) * _SECONDS[text[-1]]
+        raise ValueError(f"{text[:60]!a} is no duration")
+    unit = text[-1] if text[-1] in _SECONDS else ""
+    amount, parts = _product(text.removesuffix(unit), _SECONDS[unit or "s"])
+    return amount / parts if amount % parts else amount // parts
+
+
+def size(text: str) -> int:
+    """Bytes of 10GiB, 10G, 1.5 GiB, 10GB or 512; a number alone is bytes. Raises ValueError."""
+    found = _SIZE.fullmatch(text)
+    if found is None:
+        raise ValueError(f"{text[:60]!a} is no size")
+    number, letter, rest = found.groups("")
+    base = 1000 if rest.upper() == "B" else 1024
+    amount, parts = _product(number, base ** (_POWERS.index(letter.upper()) + 1 if letter else 0))
+    return amount // parts
+
+
+def _product(number: str, unit: int) -> tuple[int, int]:
+    """A decimal number times the unit, as a whole number of parts and how many parts are one."""
+    whole, _, decimals = number.partition(".")
+    return int(whole + decimals) * unit, 10 ** len(decimals)
+
+
+def duration(text: str) -> int | float:
+    """The same for what a command or a request says. Raises FieldInvalid."""
+    try:
+        found = seconds(text)
+    except ValueError as error:
+        raise FieldInvalid(str(error), f"write a number with s, m, h, d or w, such as {DURATION_EXAMPLES}; without a letter it is seconds") from None
+    if found > _LONGEST:
+        raise FieldInvalid(f"{text!a} is more than a hundred years", "write a shorter time, or leave it out for ever")
+    return found
 
 
 def in_future(text: str | None) -> int | None:

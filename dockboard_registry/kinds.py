@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from . import durations
 from .database_url import masked, parse_mysql
 
 HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 MAIL_ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){0,8}", re.A)
 WHOLE_NUMBER = re.compile(r"-?[0-9]{1,18}")
-DECIMAL_NUMBER = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,9})?")
 
 
 def described(value: object) -> str:
@@ -155,39 +155,95 @@ class DatabaseUrl(Text):
 
 @dataclass(frozen=True)
 class Number:
-    """A whole number, or with `decimal` any, from `minimum` to `maximum`."""
+    """A whole number from `minimum` to `maximum`."""
 
     minimum: int = 0
     maximum: int = 2**53
-    decimal: bool = False
 
-    def of_text(self, text: str) -> int | float:
+    def of_text(self, text: str) -> Any:
         if WHOLE_NUMBER.fullmatch(text):
             return int(text)
-        if self.decimal and DECIMAL_NUMBER.fullmatch(text):
-            return float(text)
         raise ValueError(self._words(text))
 
     def check(self, value: Any) -> int | float:
-        right = isinstance(value, (int, float) if self.decimal else int) and not isinstance(value, bool)
+        found = self._number(value)
         # NaN is not between any two numbers.
-        if not right or not self.minimum <= value <= self.maximum:
+        if found is None or not self.minimum <= found <= self.maximum:
             raise ValueError(self._words(value))
-        return value
+        return found
+
+    def _number(self, value: Any) -> int | float | None:
+        """The number that the value stands for, or nothing."""
+        return value if isinstance(value, int) and not isinstance(value, bool) else None
 
     def toml(self, value: int | float) -> str:
         return str(value)
 
     def _words(self, value: object) -> str:
-        kind = "a number" if self.decimal else "a whole number"
-        upper = f" to {self.maximum}" if self.maximum < 2**53 else " or more"
-        between = f"from {self.minimum}{upper}" if upper.startswith(" to") else f"of {self.minimum}{upper}"
-        return f"must be {kind} {between}, not {described(value)}"
+        return f"must be a whole number {self._between()}, not {described(value)}"
+
+    def _between(self) -> str:
+        return f"from {self.minimum} to {self.maximum}" if self.maximum < 2**53 else f"of {self.minimum} or more"
 
 
-def seconds(minimum: int = 0) -> Number:
+@dataclass(frozen=True)
+class Duration(Number):
+    """A number of `unit`, or a text such as "90d"; kept as that number. In whole ones, unless the unit is seconds."""
+
+    unit: str = "seconds"
+
+    def of_text(self, text: str) -> Any:
+        return text
+
+    def _number(self, value: Any) -> int | float | None:
+        """Of a text without a letter too: so are numbers given in the environment."""
+        if self.unit == "seconds" and isinstance(value, float):
+            return value
+        if not isinstance(value, str):
+            return super()._number(value)
+        if WHOLE_NUMBER.fullmatch(value):
+            return int(value)
+        try:
+            found = durations.seconds(value)
+        except ValueError:
+            return None
+        if self.unit == "seconds":
+            return found
+        return int(found) // 86400 if found % 86400 == 0 else None
+
+    def _words(self, value: object) -> str:
+        return f"must be a number {self._between()} ({self.unit}), or a duration such as {durations.DURATION_EXAMPLES}, not {described(value)}"
+
+
+@dataclass(frozen=True)
+class Size(Number):
+    """A number of bytes, or a text such as "10GiB"; kept as that number."""
+
+    def of_text(self, text: str) -> Any:
+        return text
+
+    def _number(self, value: Any) -> int | float | None:
+        if not isinstance(value, str):
+            return super()._number(value)
+        if WHOLE_NUMBER.fullmatch(value):
+            return int(value)
+        try:
+            return durations.size(value)
+        except ValueError:
+            return None
+
+    def _words(self, value: object) -> str:
+        return f"must be a whole number {self._between()} (bytes), or a size such as {durations.SIZE_EXAMPLES}, not {described(value)}"
+
+
+def seconds(minimum: int = 0) -> Duration:
     """A duration of at most ten years."""
-    return Number(minimum, 10 * 365 * 86400, decimal=True)
+    return Duration(minimum, 10 * 365 * 86400)
+
+
+def days() -> Duration:
+    """Whole days, for at most a hundred years; a number alone is days."""
+    return Duration(0, 36500, "whole days")
 
 
 @dataclass(frozen=True)

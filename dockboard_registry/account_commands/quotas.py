@@ -1,16 +1,15 @@
 """`user quota` and `org quota`: how much a namespace may hold, and what it holds."""
 
 import argparse
-import re
+from collections.abc import Callable
 from typing import Any
 
 from ..domain.quota_settings import MOST
 from ..domain.quotas import UNLIMITED, in_words
+from ..durations import SIZE_EXAMPLES, size
 from ..errors import FieldInvalid
 from .words import Word, json_flag, operator, show
 
-_SIZE = re.compile(r"([0-9]{1,16})(?:(B|KiB|MiB|GiB|TiB))?", re.A)
-_UNITS = {None: 0, "B": 0, "KiB": 10, "MiB": 20, "GiB": 30, "TiB": 40}
 _WORDS = {"none": UNLIMITED, "default": None}
 
 
@@ -28,7 +27,7 @@ def quota(group: Word, kind: str) -> None:
 
 
 async def _quota(people: Any, kind: str, parsed: argparse.Namespace) -> None:
-    most = {name: limit(text) for name in ("repositories", "bytes") if (text := getattr(parsed, name)) is not None}
+    most = {name: limit(text, *_READ[name]) for name in _READ if (text := getattr(parsed, name)) is not None}
     if most:
         await people.quotas.set(operator(), kind, parsed.name, **most)
         return
@@ -44,11 +43,24 @@ def _words(limit: int | None, spelled: Any) -> str:
     return "none" if limit is None else spelled(limit)
 
 
-def limit(text: str) -> int | None:
-    """10GiB, 500, none or default. Raises FieldInvalid."""
+def limit(text: str, read: Callable[[str], int], kind: str) -> int | None:
+    """What `read` makes of the text, or none or default. Raises FieldInvalid."""
     if text in _WORDS:
         return _WORDS[text]
-    found = _SIZE.fullmatch(text)
-    if not found or (size := int(found[1]) << _UNITS[found[2]]) > MOST:
-        raise FieldInvalid("this is not a quota", "write a number, for bytes with B, KiB, MiB, GiB or TiB; or none, or default")
-    return size
+    try:
+        if (found := read(text)) <= MOST:
+            return found
+    except ValueError:
+        pass
+    raise FieldInvalid(f"{text[:60]!a} is not a quota", f"write {kind}, or none, or default")
+
+
+def _whole(text: str) -> int:
+    """Raises ValueError."""
+    if not (text.isascii() and text.isdigit()):
+        raise ValueError(text)
+    return int(text[:20])
+
+
+# Flag -> how its value is read, and what that is in words.
+_READ = {"repositories": (_whole, "a whole number"), "bytes": (size, f"a size such as {SIZE_EXAMPLES}")}

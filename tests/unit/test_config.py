@@ -127,7 +127,7 @@ def test_names_of_tests_and_of_others_are_left_alone():
         ("[server]\ntrusted_proxies = [1]", "server.trusted_proxies must be a list"),
         ("[storage]\nroot = ''", "storage.root must name a directory"),
         ("[storage]\nroot = \"a\\u0000b\"", "storage.root must not hold control characters"),
-        ("[storage]\nreserve = -2", "storage.reserve must be a whole number of -1 or more, not -2"),
+        ("[storage]\nreserve = -2", "storage.reserve must be a whole number of -1 or more (bytes), or a size such as 500MiB, 10GiB or 10G, not -2"),
         ("[log]\naccess = 'yes'", 'log.access must be true or false, not "yes"'),
         ("[log]\nlevel = 'loud'", 'log.level must be one of debug, info, warning, error, not "loud"'),
         ("[auth]\nanonymous = 'all'", "auth.anonymous must be one of (empty), none, pull, push"),
