@@ -6,6 +6,7 @@ Exit status: 0 all is well, 1 the command found something wrong, 2 it could not 
 import argparse
 import json
 import os
+import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
@@ -33,6 +34,7 @@ output; not where there are accounts, or DOCKBOARD_AUTH_ANONYMOUS is pull or pus
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit status. What can't be done is said in a sentence on standard error."""
     open_standard_streams()
+    signal.signal(signal.SIGINT, _interrupted)
     parsed = parser().parse_args(arguments)
     try:
         return parsed.run(parsed) or 0
@@ -49,6 +51,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     return CANNOT_RUN
+
+
+def _interrupted(*_: Any) -> None:
+    """The first Control-C ends the command in good order, which may take as long as what is under way; the second one at once."""
+    signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
+    raise KeyboardInterrupt
 
 
 def open_standard_streams() -> None:
@@ -178,7 +186,13 @@ def _with_data(loaded: Config) -> Config:
 
 def _config(parsed: argparse.Namespace) -> int:
     loaded = _load(parsed)
-    print(config.show(loaded) if parsed.what == "show" else "the configuration is right")
+    if parsed.what == "show":
+        print(config.show(loaded))
+        return 0
+    from . import tls
+
+    tls.context(loaded.server)
+    print("the configuration is right")
     return 0
 
 

@@ -6,14 +6,13 @@ import logging
 import os
 import resource
 import socket
-import ssl
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from . import __version__, app, logs
+from . import __version__, app, logs, tls
 from .config import Config
 from .errors import StartError
 from .kinds import split_address
@@ -59,7 +58,7 @@ def serve(config: Config) -> int:
     app.verify(config)
     # On a database for several nodes the data directory is shared by them; SQLite's belongs to one server.
     with contextlib.nullcontext() if app.is_shared(config) else data_lock(config.storage.root):
-        check_tls(config)
+        tls.context(config.server)
         listeners = bind("server.listen", config.server.listen)
         metrics = bind("metrics.listen", config.metrics.listen) if config.metrics.listen else []
         app.prepare(config)
@@ -128,21 +127,6 @@ def _runs(pid: str) -> bool:
     except OSError:
         pass
     return True
-
-
-def check_tls(config: Config) -> None:
-    """StartError unless certificate and key can be used together."""
-    if not config.server.tls_certificate:
-        return
-    try:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        # Without a function to ask, OpenSSL would ask for a key's password on the terminal.
-        context.load_cert_chain(config.server.tls_certificate, config.server.tls_key, password=lambda: b"")
-    except (OSError, ValueError) as error:
-        raise StartError(
-            f"can't use server.tls_certificate {config.server.tls_certificate} with server.tls_key {config.server.tls_key}: "
-            f"{getattr(error, 'strerror', None) or error}; both must be PEM, belong together, and the key must have no password"
-        ) from None
 
 
 def tell_first_password(config: Config) -> None:

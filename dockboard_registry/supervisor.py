@@ -15,9 +15,10 @@ import sys
 import time
 from dataclasses import dataclass, replace
 
-from . import logs, worker
+from . import logs, tls, worker
 from .config import Config, ConfigError
 from .context import WorkerContext, clear_beat, last_beat
+from .errors import StartError
 
 log = logging.getLogger("supervisor")
 
@@ -70,6 +71,7 @@ class Supervisor:
         self._failed = False
         # Set once the server is to stop: when workers that have not ended are killed.
         self._deadline: float | None = None
+        self._status = 0
 
     def hold_signals(self) -> None:
         """From now on signals wait until `run` takes them: whoever knows where the server listens may stop it in good order."""
@@ -88,7 +90,7 @@ class Supervisor:
             self._handle(received)
             self._reap()
             self._kill_late()
-        return 1 if self._failed else 0
+        return self._status or int(self._failed)
 
     def _running(self) -> list[Slot]:
         return [slot for slot in self._slots if slot.pid]
@@ -153,13 +155,14 @@ class Supervisor:
         if received == signal.SIGHUP:
             self._reload()
         elif received in (signal.SIGTERM, signal.SIGINT):
-            self._stop()
+            self._stop() if self._deadline is None else self._end_at_once(received)
 
     def _reload(self) -> None:
         try:
             config = self._config.reload()
-        except ConfigError as error:
-            log.error("not reloaded: %s", error)
+            tls.context(self._config.server)
+        except (ConfigError, StartError) as error:
+            log.error("not reloaded, the certificate in use stays: %s", error)
             return
         self._config = replace(self._config, log=config.log)
         logs.configure(config.log)
@@ -167,17 +170,20 @@ class Supervisor:
         self._send(signal.SIGHUP)
 
     def _stop(self) -> None:
-        now = time.monotonic()
-        if self._deadline is not None:
-            log.warning("told to stop again: ending at once")
-            self._deadline = now
-            return
-        log.info("stopping; requests that run get %s s", self._config.server.drain)
-        self._deadline = now + self._config.server.drain + CLOSING
+        log.info("stopping; requests that run get %s s, and a second signal ends them at once", self._config.server.drain)
+        self._deadline = time.monotonic() + self._config.server.drain + CLOSING
         # Clients are to be refused as soon as the workers have closed theirs.
         for sock in [*self._listeners, *self._metrics_listeners]:
             sock.close()
         self._send(signal.SIGTERM)
+
+    def _end_at_once(self, again: signal.Signals) -> None:
+        """Whoever stops it twice means it: no word, and the status of a program that the signal ended."""
+        self._status = 128 + again
+        self._send(signal.SIGKILL)
+        for slot in self._running():
+            os.waitpid(slot.pid, 0)
+            slot.pid = 0
 
     def _send(self, number: signal.Signals) -> None:
         for slot in self._running():

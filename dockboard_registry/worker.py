@@ -4,14 +4,14 @@ import asyncio
 import logging
 import os
 import signal
-import ssl
 import time
 
-from . import log_safety, logs
+from . import log_safety, logs, tls
 from .app import Services
 from .config import Config, ConfigError
 from .context import WorkerContext
 from .db import DatabaseBusy, DatabaseFailed, DatabaseFull
+from .errors import StartError
 from .storage import StorageError
 from .web import turns
 from .web.edge import Edge
@@ -32,28 +32,11 @@ def run(config: Config, context: WorkerContext) -> int:
         return runner.run(worker.main())
 
 
-def tls_context(config: Config) -> ssl.SSLContext | None:
-    """TLS 1.2 or later with Python's choice of ciphers, without compression and renegotiation; None without a certificate.
-
-    Of these ciphers the client's favourite is taken: it knows what its processor is quick at, and a program in Go names AES-128 first.
-    """
-    if not config.server.tls_certificate:
-        return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
-    context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
-    context.set_alpn_protocols(["http/1.1"])
-    # Without a function to ask, OpenSSL would ask for a key's password on the terminal.
-    context.load_cert_chain(config.server.tls_certificate, config.server.tls_key, password=lambda: b"")
-    return context
-
-
 class Worker:
     def __init__(self, config: Config, context: WorkerContext):
         self._config = config
         self._context = context
-        self._tls = tls_context(config)
+        self._tls = tls.context(config.server)
         self._metrics = Metrics(context.board, context.slot)
         self._access_log = logs.AccessLog(config.log)
 
@@ -109,12 +92,12 @@ class Worker:
         """SIGHUP: new handshakes use the certificate as the files hold it now; the log level follows the configuration."""
         try:
             logs.configure(self._config.reload().log)
-            tls = tls_context(self._config)
-        except (ConfigError, OSError) as error:
+            renewed = tls.context(self._config.server)
+        except (ConfigError, StartError) as error:
             _log.error("not reloaded, the certificate in use stays: %s", error)
             return
         for edge in self._edges:
-            edge.renew_tls(tls)
+            edge.renew_tls(renewed)
 
     async def _prepare(self) -> None:
         """Be ready for logins; where the database does not answer, the first of them does the rest."""

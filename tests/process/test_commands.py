@@ -12,12 +12,15 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import time
 import tomllib
 from pathlib import Path
 
 import pytest
 
 from dockboard_registry.db import migrate
+from dockboard_registry.wording import counted
+from tests.protocol.certificates import make_certificate
 from tests.support.http import Client
 from tests.support.server import Registry, registry_pyz, wait_for
 
@@ -103,7 +106,7 @@ def test_check_of_damaged_data_names_the_problem_with_status_1(damaged):
     assert len(found["problems"]) >= 1
     done = damaged.run("check")
     assert done.returncode == 1
-    assert done.stdout.splitlines()[-1].endswith(f": {len(found['problems'])} problems")
+    assert done.stdout.splitlines()[-1].endswith(f": {counted(len(found['problems']), 'problem')}")
     for problem in found["problems"]:
         assert problem["object"] in done.stdout
 
@@ -125,7 +128,7 @@ def test_gc_removes_what_nothing_refers_to(tmp_path):
         client.push_blob("a/b", b"never referred to")
     done = registry.run("gc")
     assert done.returncode == 0
-    assert done.stdout.startswith("dropped 1 blobs from repositories, 1 from the registry")
+    assert done.stdout.startswith("dropped 1 blob from repositories, 1 from the registry")
     assert json.loads(registry.run("gc", "--json").stdout)["links"] == 0
     assert registry.run("check").returncode == 0
 
@@ -184,7 +187,7 @@ def test_config_check(filled, tmp_path):
     file.write_text("[server]\nworker = 1\n[gc]\ngrace = 'long'\n")
     assert refused(filled, "config", "check", "--config", str(file)).splitlines() == [
         f"registry: file {file}: there is no key server.worker; did you mean server.workers?",
-        f'registry: file {file}: gc.grace must be a number from 0 to 315360000, not "long"',
+        f'registry: file {file}: gc.grace must be a number from 0 to 315360000 (seconds), or a duration such as 90d, 12h, 30m or 45s, not "long"',
     ]
 
 
@@ -240,6 +243,58 @@ def test_control_c_ends_a_command_without_a_traceback(filled):
     # So early that it may be Python's own start-up that is interrupted.
     assert process.returncode in (130, -signal.SIGINT)
     assert "dockboard" not in errors
+
+
+def test_the_second_control_c_ends_a_command_at_once_and_quietly(tmp_path):
+    """The first one waits for the files that are being read: here for one that never comes to an end."""
+    registry = Registry(tmp_path / "data")
+    with registry, Client(registry.address) as client:
+        client.push_image("a/b", "v1", [b"layer" * 20_000])
+    (layer,) = [path for path in (registry.root / "blobs").rglob("*") if path.is_file()]
+    size = layer.stat().st_size
+    layer.unlink()
+    os.truncate(os.open(layer, os.O_CREAT | os.O_WRONLY, 0o600), 40 << 30)
+    with contextlib.closing(sqlite3.connect(registry.root / "registry.db")) as connection:
+        connection.execute("UPDATE blobs SET size = ? WHERE size = ?", (40 << 30, size))
+        connection.commit()
+    process = subprocess.Popen([*registry._command, "check"], env=registry.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    wait_for(lambda: str(layer) in opened_by(process.pid), 20, "the reading")
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=10) == ("", "")
+    assert process.returncode == 130
+
+
+def opened_by(pid: int) -> list[str]:
+    return [os.readlink(entry) for entry in Path(f"/proc/{pid}/fd").iterdir() if os.path.lexists(entry)]
+
+
+@pytest.mark.parametrize(
+    ("mend", "words"),
+    [
+        (lambda certificate, key, other: (certificate, other), "the key is not that of the certificate"),
+        (lambda certificate, key, other: (key, key), "server.tls_certificate is not PEM"),
+        (lambda certificate, key, other: (certificate, encrypted(key)), "the key has a password"),
+    ],
+)
+def test_config_check_tries_certificate_and_key_together(tmp_path, mend, words):
+    (certificate, key), (_, other) = (make_certificate(tmp_path, name) for name in ("one", "two"))
+    registry = Registry(tmp_path / "data", server_tls_certificate=certificate, server_tls_key=key)
+    assert registry.run("config", "check").stdout == "the configuration is right\n"
+    used = mend(certificate, key, other)
+    registry.configure(server_tls_certificate=used[0], server_tls_key=used[1])
+    for command in (["config", "check"], ["serve"]):
+        said = refused(registry, *command)
+        assert words in said and "server.tls_key" in said and "_ssl.c" not in said
+    assert registry.run("config", "show").returncode == 0
+
+
+def encrypted(key: Path) -> Path:
+    made = key.with_suffix(".encrypted")
+    subprocess.run(["openssl", "pkey", "-in", key, "-aes256", "-passout", "pass:secret", "-out", made], check=True, capture_output=True)
+    made.chmod(0o600)
+    return made
 
 
 def copy_of(source: Path, target: Path) -> list[str]:
