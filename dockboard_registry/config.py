@@ -43,7 +43,7 @@ class ServerConfig:
     workers: int = option(0, kinds.Number(0, 256), f"worker processes; 0 = one per core, at most {MOST_WORKERS}")
     external_url: str = option("", kinds.BaseUrl(), "how clients reach the registry; where they are sent to log in begins with it. Empty = by the name that they asked for")
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = option(
-        [], kinds.Networks(), "proxies (addresses or networks) whose X-Forwarded-For, X-Forwarded-Proto and X-Request-Id are believed"
+        [], kinds.Networks(), "proxies (addresses or networks) whose X-Forwarded-For, Forwarded and X-Request-Id are believed"
     )
     tls_certificate: str = option("", kinds.Text(), "PEM file with the certificate and its chain; serves https")
     tls_key: str = option("", kinds.Text(), "PEM file with the certificate's key, readable by its owner only")

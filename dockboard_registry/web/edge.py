@@ -15,7 +15,7 @@ import tornado.platform.asyncio  # noqa: F401  IOLoop would import it at the fir
 from tornado.http1connection import HTTP1ConnectionParameters, HTTP1ServerConnection
 from tornado.httputil import HTTPHeaders, HTTPServerConnectionDelegate
 
-from . import eager, sendfile, targets, tlssend
+from . import eager, forwarding, sendfile, targets, tlssend
 from .connection import HEADER_LIMIT, IDLE, LARGE_READ, accept
 from .exchange import Clock, Exchange
 from .lane import Lane, Watch
@@ -140,28 +140,24 @@ class Edge(HTTPServerConnectionDelegate):
         self._connections.discard(stream)
 
     def request(self, method: str, target: str, version: str, headers: HTTPHeaders, stream, known: dict | None = None) -> Request:
-        """The request with its sender and id; X-Forwarded-For, X-Forwarded-Proto and X-Request-Id count only from a configured proxy."""
-        remote, secure = stream.remote, stream.tls
+        """The request with its sender and id, which a proxy may say that is trusted."""
+        remote = stream.remote
         self._requests += 1
         id = f"{self._id_prefix}{self._requests:x}"
         if self._proxies and self._trusted(remote):
-            remote = self._forwarded_for(headers, remote)
-            secure = secure or headers.get("X-Forwarded-Proto") == "https"
+            remote = forwarding.client(headers, remote, self._trusted)
             given = headers.get("X-Request-Id", "")
             id = given if _REQUEST_ID.fullmatch(given) else id
-        return Request(method, target, version, headers, remote, id, secure, known)
+        elif not forwarding.HEADERS.isdisjoint(headers):
+            self._note_proxy(remote, headers)
+        return Request(method, target, version, headers, remote, id, stream.tls, known)
 
-    def _forwarded_for(self, headers: HTTPHeaders, remote: str) -> str:
-        """The last address in X-Forwarded-For that is not a trusted proxy itself."""
-        for part in reversed(headers.get("X-Forwarded-For", "").split(",")):
-            try:
-                candidate = str(ipaddress.ip_address(part.strip()))
-            except ValueError:
-                return remote
-            remote = candidate
-            if not self._trusted(candidate):
-                break
-        return remote
+    def _note_proxy(self, peer: str, headers: HTTPHeaders) -> None:
+        """Say once for all workers that there seems to be a proxy whose word for its clients does not count."""
+        if self.metrics.first("untrusted_forwarding_total"):
+            shown = ", ".join(sorted(forwarding.HEADERS & set(headers)))
+            words = '%s sends %s, and is not in server.trusted_proxies, so it stands for all its clients; if it is your proxy, set server.trusted_proxies = ["%s"]'
+            _log.warning(words, peer, shown, peer)
 
     def _trusted(self, address: str) -> bool:
         try:

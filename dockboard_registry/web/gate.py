@@ -89,7 +89,7 @@ class Gate:
         """Whoever was let in may push even now. Only that a signed token has expired meanwhile is no matter: bodies take longer than these live. Raises as `admit`."""
         facts = await self._facts(pusher.object.name, ALONE)
         caller = self.anonymous(request, facts.value)
-        if facts.value and "Authorization" in request.headers:
+        if facts.value and request.authorization is not None:
             try:
                 caller = await self._services.credentials.again(pusher.caller, facts.value)
             except Unauthorized as error:
@@ -102,7 +102,7 @@ class Gate:
         facts = await ask(self._services.db, repository_name(name), question)
         # Most requests take no rights of one's own.
         open = facts.value == 0
-        if (open or "Authorization" not in request.headers) and self._may_all(open, open and self._unset and self._is_local(request), action, facts.object):
+        if (open or request.authorization is None) and self._may_all(open, open and self._unset and self._is_local(request), action, facts.object):
             return facts
         caller, facts = await self._identified(request, name, action, question, facts)
         self._permit(request, caller, action, facts.object)
@@ -128,7 +128,7 @@ class Gate:
         caller, _ = await self._asked(request, None, None, ALONE)
         principal = caller.principal
         if principal.kind == ANONYMOUS and not principal.open:
-            if principal.everyone == "none" or "Authorization" not in request.headers:
+            if principal.everyone == "none" or request.authorization is None:
                 raise Unauthorized(headers=self._challenge(request, ""))
 
     async def may(self, request: Request, name: str, action: str) -> bool:
@@ -144,7 +144,7 @@ class Gate:
         self, request: Request, name: str | None, action: str | None, question: Question, facts: Facts
     ) -> tuple[Caller, Facts]:
         """The same with the facts as they were just read, which are read anew where a password had to be checked: that took its time."""
-        shown = request.headers.get("Authorization")
+        shown = request.authorization
         while shown is not None and facts.value != 0:
             try:
                 caller = await self._services.credentials.caller(shown, request.remote, facts.value)

@@ -8,8 +8,11 @@ from tornado.httputil import HTTPHeaders
 
 from ..errors import BadRequest, SizeInvalid
 from ..storage import Source
+from .forwarding import says_https
 
 _QUERY_FIELDS = 200
+# Basic with an empty name and an empty password ends so.
+_NO_PAIR = " Og=="
 
 
 class ConnectionCut(Exception):
@@ -109,15 +112,15 @@ _NO_BODY = EmptyBody()
 
 
 class Request:
-    """One request: raw target (path and query), headers, and who sent it. secure: by https, as far as this server or a proxy that it trusts knows.
+    """One request: raw target (path and query), headers, and who sent it. tls: the connection to this server is encrypted.
 
     known: what was found out about these headers, for all requests that have the same.
     """
 
-    __slots__ = ("method", "target", "path", "_query", "_fields", "headers", "remote", "id", "body", "version", "secure", "known")
+    __slots__ = ("method", "target", "path", "_query", "_fields", "headers", "remote", "id", "body", "version", "_tls", "known")
 
     def __init__(
-        self, method: str, target: str, version: str, headers: HTTPHeaders, remote: str, id: str, secure: bool = False, known: dict | None = None
+        self, method: str, target: str, version: str, headers: HTTPHeaders, remote: str, id: str, tls: bool = False, known: dict | None = None
     ):
         self.method = method
         self.target = target
@@ -127,9 +130,20 @@ class Request:
         self.remote = remote
         self.id = id
         self.version = version
-        self.secure = secure
+        self._tls = tls
         self.body: Body | EmptyBody = _NO_BODY
         self.known = {} if known is None else known
+
+    @property
+    def secure(self) -> bool:
+        """Whether the client asked by https, of this server or of a proxy before it."""
+        return self._tls or says_https(self.headers)
+
+    @property
+    def authorization(self) -> str | None:
+        """The Authorization header. None also for Basic with neither name nor password: some clients send that when nobody is logged in."""
+        shown = self.headers.get("Authorization")
+        return None if shown is not None and shown.endswith(_NO_PAIR) and shown[:6].lower() == "basic " else shown
 
     def query_all(self, name: str) -> list[str]:
         """Every value of a query field. Raises BadRequest."""

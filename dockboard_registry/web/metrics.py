@@ -21,6 +21,7 @@ _SINGLE = (
     ("gc_failures_total", "counter", "Rounds of garbage collection that failed."),
     ("gc_keys_total", "counter", "Stored keys deleted by garbage collection."),
     ("long_turns_total", "counter", "Turns of the event loop of more than 50 ms, in which all other requests of the worker waited."),
+    ("untrusted_forwarding_total", "counter", "Requests with X-Forwarded-For or the like from addresses that are not in server.trusted_proxies."),
 )
 _REQUESTS = len(_SINGLE)
 _SECONDS = _REQUESTS + len(ENDPOINTS) * len(_CLASSES)
@@ -56,6 +57,12 @@ class Metrics:
     def add(self, name: str, amount: float) -> None:
         """Add to one of the single counters."""
         self._cells[self._base + _SINGLE_AT[name]] += amount
+
+    def first(self, name: str) -> bool:
+        """Add one to a single counter; whether that is the first one of all workers since the start."""
+        seen = self._sum(_SINGLE_AT[name])
+        self.add(name, 1.0)
+        return seen == 0.0
 
     def end(self, endpoint, status: int, seconds: float) -> None:
         """Count one answered request of an endpoint."""

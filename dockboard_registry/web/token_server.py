@@ -29,9 +29,13 @@ class Token(Endpoint):
 
     async def get(self, request: Request) -> Response:
         """With Basic credentials, or as nobody."""
-        wanted = scopes(request.query_all("scope"))
-        self._require_us(request.query("service"))
-        header, offline = request.headers.get("Authorization"), request.query("offline_token") in ("true", "1")
+        return await self._by_header(request, {})
+
+    async def _by_header(self, request: Request, form: dict[str, str]) -> Response:
+        """For who is named in the Authorization header. What is asked for stands in the query, or in a form without grant_type."""
+        wanted = scopes([*request.query_all("scope"), form.get("scope", "")])
+        self._require_us(request.query("service") or form.get("service"))
+        header, offline = request.authorization, request.query("offline_token") in ("true", "1")
 
         async def show(value: int) -> Holder | None:
             return await self.services.credentials.shown(header, request.remote, value)
@@ -39,8 +43,10 @@ class Token(Endpoint):
         return await self._answer(request, show if header is not None else None, wanted, offline)
 
     async def post(self, request: Request) -> Response:
-        """OAuth2, with grant_type password or refresh_token."""
+        """OAuth2, with grant_type password or refresh_token. Some clients only show the header, and send an empty form or none."""
         form = _form(await request.body.read_all(_MOST_BODY))
+        if "grant_type" not in form and "Authorization" in request.headers:
+            return await self._by_header(request, form)
         wanted = scopes([form.get("scope", "")])
         self._require_us(form.get("service"))
         names = {"password": ("username", "password"), "refresh_token": ("refresh_token",)}.get(form.get("grant_type", ""), ("",))
@@ -52,7 +58,8 @@ class Token(Endpoint):
             credentials = self.services.credentials
             return await (credentials.basic if len(shown) == 2 else credentials.refreshed)(*shown, request.remote, value)
 
-        return await self._answer(request, show, wanted, form.get("access_type") == "offline", form.get("refresh_token", ""))
+        nobody = shown == ["", ""]
+        return await self._answer(request, None if nobody else show, wanted, form.get("access_type") == "offline", form.get("refresh_token", ""))
 
     def _require_us(self, service: str | None) -> None:
         """What tokens are for is this registry's setting; a client that means another one is told so. Raises BadRequest."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 
 import pytest
 
 from tests.clients.content import upload
 from tests.clients.programs import forget_images
+from tests.protocol.certificates import make_certificate
 from tests.support.images import Layout, docker_archive, layer_tar, noise
+from tests.support.nginx import Nginx
 from tests.support.people import PASSWORD, People
 
 INSECURE, PLAIN = "--tls-verify=false", "--plain-http"
@@ -126,6 +129,17 @@ def test_skopeo(skopeo, registry, public, private, people, tmp_path):
     assert WORDS in skopeo.refused("copy", "--dest-tls-verify=false", f"oci:{tmp_path}/pulled:v1", f"docker://{public}:v2")
     skopeo("logout", registry.address)
     skopeo("inspect", INSECURE, f"docker://{public}:v1")
+
+
+def test_skopeo_behind_a_tls_proxy_that_is_not_trusted(skopeo, registry, private, tmp_path):
+    """It is sent to log in by https: by http it would send the password in clear."""
+    certificate = make_certificate(tmp_path, "proxy")
+    skopeo = replace(skopeo, environment={**skopeo.environment, "SSL_CERT_FILE": str(certificate[0])})
+    with Nginx(tmp_path / "nginx", registry.address, certificate=certificate) as nginx:
+        skopeo("login", "--username", "bob", "--password-stdin", nginx.address, input=PASSWORD.encode())
+        skopeo("inspect", f"docker://{nginx.address}/acme/app:v1")
+        skopeo("logout", nginx.address)
+        assert any(line.startswith("GET /token?") for line in nginx.forwarded())
 
 
 def test_crane(crane, registry, public, private, people, tmp_path):

@@ -195,6 +195,25 @@ def test_the_nearest_untrusted_address_counts(observed, value):
     assert logged(observed, answer.headers["X-Request-Id"])["remote"] == "198.51.100.9"
 
 
+@pytest.mark.parametrize("value", ["198.51.100.9:5000", "192.0.2.7, [::ffff:198.51.100.9]:5000", "198.51.100.9, unknown", '192.0.2.7,"198.51.100.9:1",,'])
+def test_forwarded_addresses_in_other_spellings(observed, value):
+    answer = request(observed.address, "GET", "/v2/", [("X-Forwarded-For", value)])
+    assert logged(observed, answer.headers["X-Request-Id"])["remote"] == "198.51.100.9"
+
+
+@pytest.mark.edge
+def test_a_proxy_that_is_not_trusted_is_named_once(tmp_path):
+    """Its operator learns which setting to use. The line is one for all workers, and the counter goes on."""
+    with Registry(tmp_path / "data", workers=2, log_access=False, metrics_listen="127.0.0.1:0") as registry:
+        for _ in range(6):
+            request(registry.address, "GET", "/v2/", [("X-Real-IP", "192.0.2.7")])
+        assert "trusted_proxies" not in registry.tail()
+        for name in ("X-Forwarded-Proto", "X-Forwarded-For", "Forwarded", "X-Forwarded-For") * 3:
+            request(registry.address, "GET", "/v2/", [(name, "https")])
+        [line] = [line for line in registry.tail().splitlines() if "trusted_proxies" in line]
+        assert "127.0.0.1 sends X-Forwarded-Proto" in line and 'server.trusted_proxies = ["127.0.0.1"]' in line and "https" not in line
+
+
 @pytest.mark.parametrize("value", ["", "junk", "a" * 3000, "999.1.1.1", "127.0.0.1\tx", '"><script>'])
 def test_a_forwarded_address_that_is_none(observed, value):
     answer = request(observed.address, "GET", "/v2/", [("X-Forwarded-For", value)]).expect(200)

@@ -31,7 +31,8 @@ http {{
         keepalive 16;
     }}
     server {{
-        listen 127.0.0.1:{port};
+        listen 127.0.0.1:{port}{tls};
+        {certificate}
         location / {{
             proxy_pass http://registry;
             proxy_next_upstream off;
@@ -57,10 +58,18 @@ class Nginx:
 
     No client stays with one upstream. What an upstream fails to answer is answered 502 and counts for nothing later: nothing is
     sent twice, and none is left out, so that no failure is smoothed over. `buffering` lets it take in a whole body first, `cache` keep
-    answers as long as they say. Without `told` it speaks to the upstreams as it does by itself.
+    answers as long as they say. Without `told` it speaks to the upstreams as it does by itself. `certificate` and its key let it speak TLS.
     """
 
-    def __init__(self, root: Path, *upstreams: str, buffering: bool = False, cache: bool = False, told: bool = True) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *upstreams: str,
+        buffering: bool = False,
+        cache: bool = False,
+        told: bool = True,
+        certificate: tuple[Path, Path] | None = None,
+    ) -> None:
         self.root = root
         self.port = free_port()
         self.address = f"127.0.0.1:{self.port}"
@@ -70,6 +79,8 @@ class Nginx:
         user = "user root;" if os.geteuid() == 0 else ""
         servers = "\n        ".join(f"server {upstream} max_fails=0;" for upstream in upstreams)
         values = {"root": root, "port": self.port, "servers": servers, "user": user, "buffering": "on" if buffering else "off"}
+        values["tls"] = " ssl" if certificate else ""
+        values["certificate"] = f"ssl_certificate {certificate[0]}; ssl_certificate_key {certificate[1]};" if certificate else ""
         values["told"] = TOLD if told else ""
         values["cache"] = f"proxy_cache_path {root}/cache keys_zone=answers:1m;" if cache else ""
         values["buffers"] = "proxy_cache answers;" if cache else "proxy_buffering off;"

@@ -84,7 +84,7 @@ def _refuse_other_sites(request: Request) -> None:
 
 async def standing(services, request: Request) -> Standing:
     """Who asks, and when that was found out. Raises Unauthorized, TooManyRequests."""
-    shown = request.headers.get("Authorization")
+    shown = request.authorization
     while True:
         value = await services.principals.value()
         if shown is None or value == 0:

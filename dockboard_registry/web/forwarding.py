@@ -1,0 +1,64 @@
+"""What proxies say of the client behind them: its address, and whether it asked by https.
+
+Read are X-Forwarded-For and X-Forwarded-Proto in the spellings that proxies give them, and Forwarded (RFC 7239).
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from ipaddress import ip_address
+
+# What a proxy that is not in server.trusted_proxies shows itself by.
+HEADERS = frozenset({"X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Ssl", "Forwarded"})
+# A client can make the list long. Only its end is read.
+_MOST_NODES = 32
+# A parameter of Forwarded, wherever it stands. Quotes that a client left open on the left must not hide what a proxy added on the right.
+_FOR = re.compile(r'(?:^|[;,\s])for=("[^"]*"|[^;,\s"]*)', re.I)
+_PROTO = re.compile(r'(?:^|[;,\s])proto="?https"?(?=[;,\s]|\Z)', re.I)
+
+
+def client(headers: Mapping[str, str], peer: str, trusted: Callable[[str], bool]) -> str:
+    """The nearest address that is not a trusted proxy's, asked of the trusted proxy `peer`; that itself where the headers name no address.
+
+    Each proxy adds on the right who asked it, so the list is read from there. A proxy that hides its client, or adds nothing, is passed over.
+    """
+    found = peer
+    for node in reversed(_nodes(headers)):
+        text = node.strip(' \t"')
+        if not text or text.lower() == "unknown" or text.startswith("_"):
+            continue
+        address = _address(text)
+        if address is None:
+            break
+        found = address
+        if not trusted(address):
+            break
+    return found
+
+
+def _nodes(headers: Mapping[str, str]) -> list[str]:
+    """Who asked each proxy, in the order in which the proxies were passed. Several lines of one header are one value with commas here."""
+    if "X-Forwarded-For" in headers:
+        return headers["X-Forwarded-For"].rsplit(",", _MOST_NODES)[-_MOST_NODES:]
+    return _FOR.findall(headers.get("Forwarded", ""))[-_MOST_NODES:]
+
+
+def _address(text: str) -> str | None:
+    """The address in 192.0.2.7, 192.0.2.7:5000, 2001:db8::7, [2001:db8::7], [2001:db8::7]:5000 or fe80::7%eth0; None where there is none."""
+    for spelling in (text, text.rpartition(":")[0]):
+        try:
+            found = ip_address(spelling.removeprefix("[").removesuffix("]").partition("%")[0])
+        except ValueError:
+            continue
+        return str(getattr(found, "ipv4_mapped", None) or found)
+    return None
+
+
+def says_https(headers: Mapping[str, str]) -> bool:
+    """Whether any proxy on the way says that it was asked by https.
+
+    This is believed from everybody: it can only send a password over TLS that would have gone in clear, and never the other way round.
+    """
+    values = headers.get("X-Forwarded-Proto", "").lower().split(",")
+    if any(value.strip(' \t"') == "https" for value in values):
+        return True
+    return headers.get("X-Forwarded-Ssl", "").lower() == "on" or _PROTO.search(headers.get("Forwarded", "")) is not None
