@@ -55,5 +55,10 @@ def caching(request: Request) -> dict[str, str]:
     return {"Cache-Control": "private"} if "Authorization" in request.headers else {}
 
 
+def asked_again(request: Request) -> dict[str, str]:
+    """For tags, which move: a cache asks whether its answer still counts each time before it gives it."""
+    return {"Cache-Control": "private, no-cache" if "Authorization" in request.headers else "no-cache"}
+
+
 def document(status: int, body: bytes, headers: dict | None = None, media_type: str = "application/json") -> Response:
     return Response(status, {"Content-Type": media_type, **(headers or {})}, body)

@@ -155,7 +155,7 @@ class Request:
             try:
                 self._fields = parse_qs(self._query, keep_blank_values=True, max_num_fields=_QUERY_FIELDS, errors="strict") if self._query else {}
             except ValueError as error:
-                raise BadRequest("the query can't be read") from error
+                raise BadRequest(f"the query has more than {_QUERY_FIELDS} fields, or bytes that are not UTF-8") from error
         return self._fields
 
     def query(self, name: str) -> str | None:

@@ -154,7 +154,8 @@ def test_a_proxy_that_caches_gives_nothing_private_away(registry, people, tmp_pa
                 As(nginx.address, basic("eve")).request(method, f"/v2/acme/app/{path}").expect(404)
         for path in ("/v2/", "/v2/_catalog"):
             assert As(nginx.address, basic("ann")).get(path).expect(200).headers["Cache-Control"] == "private"
-        assert nobody.get("/v2/acme/public/tags/list").expect(200).headers["Cache-Control"] is None
+            assert As(nginx.address, basic("bob")).get("/v2/acme/app/manifests/v1").expect(200).headers["Cache-Control"] == "private, no-cache"
+        assert nobody.get("/v2/acme/public/tags/list").expect(200).headers["Cache-Control"] == "no-cache"
         public = f"/v2/acme/public/blobs/{digest_of(b'for all')}"
         assert nobody.get(public).expect(200).headers["Cache-Control"] == "max-age=31536000, immutable"
         nobody.get(public).expect(200)

@@ -33,13 +33,21 @@ def test_tags_differing_in_case_are_sorted_and_distinct(client, repository):
     assert found in (sorted(TAGS), sorted(TAGS, key=lambda tag: (tag.lower(), tag)))
 
 
-@pytest.mark.parametrize("method", ["GET", "PUT"])
-def test_an_invalid_manifest_name_has_an_error_of_the_spec(client, repository, method):
+@pytest.mark.parametrize(("method", "status"), [("GET", 404), ("PUT", 400)])
+def test_an_invalid_manifest_name_has_an_error_of_the_spec(client, repository, method, status):
     answer = client.request(
         method, f"/v2/{repository}/manifests/{BAD_NAME}", {"Content-Type": OCI_INDEX}, EMPTY_INDEX if method == "PUT" else None
     )
-    answer.expect(400, 404)
+    answer.expect(status)
     assert answer.code() in SPEC_CODES
+
+
+@pytest.mark.parametrize("reference", [BAD_NAME, "sha256:totallywrong", "md5:" + "0" * 32, "x" * 129, "sha256:" + "A" * 64])
+def test_a_manifest_of_a_reference_that_can_not_be_is_not_there(client, repository, reference):
+    """The suite's "nonexistent manifest" is `.INVALID_MANIFEST_NAME`."""
+    for name in (repository, "no/such/repository"):
+        assert client.get(f"/v2/{name}/manifests/{reference}").expect(404).code() == "MANIFEST_UNKNOWN"
+        assert client.head(f"/v2/{name}/manifests/{reference}").expect(404).body == b""
 
 
 def test_ranges_of_patch_and_status(client):

@@ -91,7 +91,7 @@ def told(answer) -> set[int]:
     """The status as the oracle knows it; an answer to HEAD does not say why something is not there."""
     if answer.status == 404 and answer.method == "HEAD":
         return {404, HIDDEN}
-    return {HIDDEN if answer.status == 404 and answer.code() == "NAME_UNKNOWN" else answer.status}
+    return {HIDDEN if answer.status == 404 and b"no repository of that name" in answer.body else answer.status}
 
 
 @pytest.fixture(scope="module")

@@ -214,13 +214,16 @@ def test_strings_in_the_query(filled, text):
         ("GET", f"/v2/app/tags/list?last={value}", {200, 400}),
         ("GET", f"/v2/_catalog?last={value}", {200, 400}),
         ("GET", f"/v2/app/referrers/{zero}?artifactType={value}", {200, 400}),
-        ("POST", f"/v2/app/blobs/uploads/?mount={value}&from={value}", {400}),
         ("POST", f"/v2/app/blobs/uploads/?digest={value}", {400}),
         ("POST", f"/v2/app/blobs/uploads/?digest-algorithm={value}", {400}),
     ]
     with Unchanged(filled), Client(filled.address) as client:
         for method, path, statuses in requests:
             client.request(method, path).expect(*statuses)
+        # What can't be mounted is an upload.
+        started = client.request("POST", f"/v2/app/blobs/uploads/?mount={value}&from={value}").expect(202, 400)
+        if started.status == 202:
+            client.delete(started.location).expect(204)
         if text not in ("A", "APP", "a___b", "_app", "app-", "app.", "a..b", "nul.", "CON", "app%2e"):
             client.request("PUT", f"/v2/app/manifests/{digest}?tag={value}", {"Content-Type": OCI_INDEX}, EMPTY_INDEX).expect(400)
 

@@ -69,5 +69,7 @@ def _headers(request: Request, digest: str) -> dict:
         "Docker-Content-Digest": digest,
         "Etag": f'"{digest}"',
         "Accept-Ranges": "bytes",
+        # A shared cache gives what it kept only to those who show what the first one showed.
+        "Vary": "Authorization",
         "Cache-Control": _FOR_ONE if "Authorization" in request.headers else _FOR_EVER,
     }

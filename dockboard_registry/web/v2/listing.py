@@ -5,7 +5,7 @@ import json
 from ...domain.access import CATALOG, PULL
 from ...domain.documents import OCI_INDEX
 from ...names import digest as parse_digest
-from ..base import Endpoint, caching, document, next_page, page_size
+from ..base import Endpoint, asked_again, caching, document, next_page, page_size
 from ..messages import Request, Response
 
 
@@ -30,7 +30,7 @@ class Catalog(Endpoint):
         await self.services.gate.admit_to_registry(request, CATALOG)
         size = page_size(request)
         names = await self.services.repositories.catalog(request.query("last") or "", size + 1) if size else []
-        return _page(request, "repositories", names, size, {})
+        return _page(request, "repositories", names, size, {}, caching(request))
 
     head = get
 
@@ -44,16 +44,16 @@ class TagList(Endpoint):
         repository = await self.repository(request, name, PULL)
         size = page_size(request)
         names = await self.services.tags.list(repository, request.query("last") or "", size + 1)
-        return _page(request, "tags", names, size, {"name": repository})
+        return _page(request, "tags", names, size, {"name": repository}, asked_again(request))
 
     head = get
 
 
-def _page(request: Request, key: str, names: list[str], size: int, beside: dict) -> Response:
+def _page(request: Request, key: str, names: list[str], size: int, beside: dict, headers: dict) -> Response:
     """One page of names out of a query that asked for one more than the page holds."""
     page = names[:size]
     link = next_page(request.path, n=str(size), last=page[-1]) if page and len(names) > size else {}
-    return document(200, json.dumps({**beside, key: page}).encode(), {**link, **caching(request)})
+    return document(200, json.dumps({**beside, key: page}).encode(), {**link, **headers})
 
 
 class ReferrerList(Endpoint):

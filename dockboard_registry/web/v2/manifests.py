@@ -6,16 +6,18 @@ import time
 from ...domain import manifests
 from ...domain.access import DELETE, PULL
 from ...domain.documents import SIZE_LIMIT
-from ...domain.facts import Question
-from ...errors import BadRequest
+from ...domain.facts import ALONE, Question
+from ...errors import BadRequest, DigestInvalid, ManifestUnknown, NameUnknown, TagInvalid
 from ...names import Reference
 from ...names import tag as parse_tag
-from ..base import Endpoint, caching
+from ..base import Endpoint, asked_again, caching
 from ..conditions import not_modified
 from ..gate import SLOW_SECONDS, actor
 from ..messages import Request, Response
 
 _TAGS = 100
+# The answer names the tags in one header line. nginx, as many set it up, takes 4 KiB of header in all; the other fields need up to 1.5 KiB.
+_TAG_BYTES = 2560
 
 
 @functools.lru_cache(1024)
@@ -29,13 +31,22 @@ class Manifest(Endpoint):
     name = "manifest"
 
     async def get(self, request: Request, name: str, reference: str) -> Response:
-        wanted, question = _asked(reference)
-        found = manifests.found(wanted, await self.services.gate.ask(request, name, PULL, question))
+        try:
+            wanted, question = _asked(reference)
+        except (DigestInvalid, TagInvalid):
+            wanted, question = None, ALONE
+        try:
+            told = await self.services.gate.ask(request, name, PULL, question)
+            if wanted is None:
+                raise ManifestUnknown("the reference can be neither a tag nor a digest, so there is no manifest of it")
+            found = manifests.found(wanted, told)
+        except NameUnknown as error:
+            raise _unknown(error) from None
         headers = {
             "Content-Type": found.media_type,
             "Docker-Content-Digest": found.digest,
             "Etag": f'"{found.digest}"',
-            **caching(request),
+            **(asked_again(request) if wanted.tag else {"Vary": "Authorization", **caching(request)}),
         }
         if not_modified(request, found.digest):
             return Response(304, headers)
@@ -49,9 +60,7 @@ class Manifest(Endpoint):
     async def put(self, request: Request, name: str, reference: str) -> Response:
         pusher = await self.services.gate.admit_push(request, name)
         wanted = Reference.parse(reference)
-        tags = [parse_tag(text) for value in request.query_all("tag") for text in value.split(",")]
-        if len(tags) > _TAGS:
-            raise BadRequest(f"more than {_TAGS} tags in one request")
+        tags = _more_tags(request)
         begun = time.monotonic()
         body = await request.body.read_all(SIZE_LIMIT)
         if time.monotonic() - begun > SLOW_SECONDS:
@@ -63,14 +72,37 @@ class Manifest(Endpoint):
         if stored.subject:
             headers["OCI-Subject"] = stored.subject
         if tags:
-            headers["OCI-Tag"] = tags
+            headers["OCI-Tag"] = ",".join(tags)
         return Response(201, headers)
 
     async def delete(self, request: Request, name: str, reference: str) -> Response:
+        try:
+            await self._delete(request, name, reference)
+        except NameUnknown as error:
+            raise _unknown(error) from None
+        return Response(202)
+
+    async def _delete(self, request: Request, name: str, reference: str) -> None:
         who = actor(request, await self.services.gate.admit(request, name, DELETE))
         wanted = Reference.parse(reference)
         if wanted.tag:
             await self.services.tags.delete(name, wanted.tag, who)
         else:
             await self.services.manifests.delete(name, wanted.digest, who)
-        return Response(202)
+
+
+def _unknown(error: NameUnknown) -> ManifestUnknown:
+    """A manifest of an unknown repository has the code of an unknown manifest, as in distribution: skopeo takes nothing else for "no image yet"."""
+    return ManifestUnknown(error.cause, error.next)
+
+
+def _more_tags(request: Request) -> list[str]:
+    """The tags that the query asks for, each once. Raises TagInvalid; BadRequest where they do not fit into the answer."""
+    tags = list(dict.fromkeys(parse_tag(text) for value in request.query_all("tag") for text in value.split(",")))
+    size = len(",".join(tags))
+    if len(tags) > _TAGS or size > _TAG_BYTES:
+        raise BadRequest(
+            f"the query asks for {len(tags)} tags of {size} bytes together, and one request may ask for {_TAGS} tags and {_TAG_BYTES} bytes",
+            "ask for the other tags with another push of the same manifest",
+        )
+    return tags

@@ -7,7 +7,7 @@ import time
 from ...domain.access import PULL, PUSH
 from ...domain.upload_writer import Writer
 from ...domain.uploads import Session
-from ...errors import DigestInvalid, RegistryError, UploadInvalid, UploadRange
+from ...errors import DigestInvalid, NameInvalid, RegistryError, UploadInvalid, UploadRange
 from ...names import algorithm as parse_algorithm
 from ...names import algorithm_of
 from ...names import digest as parse_digest
@@ -29,9 +29,9 @@ class Uploads(Endpoint):
     async def post(self, request: Request, name: str) -> Response:
         pusher = await self.services.gate.admit_push(request, name)
         principal = pusher.caller.principal
-        mount, digest = request.query("mount"), request.query("digest")
-        if mount is not None and await self._mount(request, pusher, mount):
-            return _created(name, mount)
+        mounted, digest = await self._mount(request, pusher), request.query("digest")
+        if mounted is not None:
+            return _created(name, mounted)
         if digest is None:
             algorithm = parse_algorithm(request.query("digest-algorithm") or "sha256")
             await request.body.read_all(0)
@@ -39,14 +39,25 @@ class Uploads(Endpoint):
         session = await self.services.uploads.start(name, algorithm_of(parse_digest(digest)), principal.holder, request.content_length() or 0)
         return await _finish(self, request, pusher, session, digest, keep=False)
 
-    async def _mount(self, request: Request, pusher: Pusher, digest: str) -> bool:
-        """False where there is no such blob, or nothing from which whoever asks may pull it; without accounts all repositories are everyone's."""
-        source = request.query("from")
-        if not is_digest(digest):
-            raise DigestInvalid("the digest to mount is not a digest that the registry knows")
-        if not (pusher.caller.principal.open if source is None else await self.services.gate.may(request, source, PULL)):
+    async def _mount(self, request: Request, pusher: Pusher) -> str | None:
+        """The digest that was mounted. None where nothing is to be mounted or can be: then the request starts an upload, as the specification says.
+
+        Without `from` any repository will do where all repositories are everyone's, that is without accounts.
+        """
+        digests, sources = request.query_all("mount"), request.query_all("from")
+        if len(digests) != 1 or not is_digest(digests[0]) or len(sources) > 1:
+            return None
+        digest, source = digests[0], sources[0] if sources else None
+        if not (pusher.caller.principal.open if source is None else await self._may_pull(request, source)):
+            return None
+        return digest if await self.services.blobs.mount(pusher.object.name, digest, source, pusher.actor) else None
+
+    async def _may_pull(self, request: Request, source: str) -> bool:
+        """False for what is no name of a repository, too."""
+        try:
+            return await self.services.gate.may(request, source, PULL)
+        except NameInvalid:
             return False
-        return await self.services.blobs.mount(pusher.object.name, digest, source, pusher.actor)
 
 
 class Upload(Endpoint):
