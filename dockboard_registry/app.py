@@ -19,6 +19,7 @@ from .domain.changes import value
 from .domain.check import Checker, CheckReport
 from .domain.collect import Collector, GcReport
 from .domain.manifests import Manifests
+from .domain.open_uploads import Expiry, OpenUploads
 from .domain.principals import Principals
 from .domain.quotas import Quotas
 from .domain.referrers import Referrers
@@ -52,8 +53,10 @@ class Services:
         self.manifests = Manifests(self.db, self.quotas)
         self.referrers = Referrers(self.db)
         self.blobs = Blobs(self.db, self.storage, gc.lease, self.quotas)
-        self.uploads = Uploads(self.db, self.storage, epoch, config.server.open_uploads, self.quotas, config.database.small_blobs)
-        self.collector = Collector(self.db, self.storage, gc.grace, gc.lease, gc.upload_expiry, gc.interval)
+        expiry = Expiry(gc.upload_expiry, gc.empty_upload_expiry)
+        self.uploads = Uploads(self.db, self.storage, epoch, config.server.open_uploads, self.quotas, config.database.small_blobs, expiry)
+        self.open_uploads = OpenUploads(self.db, self.storage)
+        self.collector = Collector(self.db, self.storage, gc.grace, gc.lease, gc.upload_expiry, gc.interval, gc.empty_upload_expiry)
         self.checker = Checker(self.db, self.storage)
         self._config = config
         self._prepared = False
@@ -70,7 +73,7 @@ class Services:
         """Accounts and what belongs to them (people.People). Their modules are read now: a start is quicker without them."""
         from .people import People
 
-        return People(self.db, self._config, self.principals, self.quotas)
+        return People(self.db, self._config, self.principals, self.quotas, self.open_uploads)
 
     @functools.cached_property
     def credentials(self):

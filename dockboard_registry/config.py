@@ -52,7 +52,7 @@ class ServerConfig:
     idle_timeout: float = option(75, kinds.seconds(1), "seconds that a connection may stay open between requests")
     body_timeout: float = option(60, kinds.seconds(1), "seconds in which at least 1 KiB/s of a body has to arrive")
     fast_paths: bool = option(True, kinds.Switch(), "plain requests and large bodies go the short ways; false = Tornado reads and writes everything")
-    open_uploads: int = option(10000, kinds.Number(1), "upload sessions that may be open at once")
+    open_uploads: int = option(10000, kinds.Number(1), "upload sessions that may be open at once; one client may have a share of them")
 
 
 @dataclass(frozen=True)
@@ -113,6 +113,7 @@ class GcConfig:
     grace: float = option(3600, kinds.seconds(), "seconds between giving up a blob and removing its bytes")
     lease: float = option(86400, kinds.seconds(), "seconds that a repository keeps a blob that no manifest refers to")
     upload_expiry: float = option(86400, kinds.seconds(), "seconds after which an upload that does not go on is dropped")
+    empty_upload_expiry: float = option(600, kinds.seconds(), "seconds after which an upload is dropped that has no bytes yet")
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from .domain.grants import Grants
 from .domain.invitations import Invitations
 from .domain.logins import Logins
 from .domain.one_time import OneTimeTokens
+from .domain.open_uploads import OpenUploads
 from .domain.organizations import Organizations
 from .domain.passwords import Passwords
 from .domain.principals import Principals
@@ -26,10 +27,10 @@ from .domain.throttle import Throttle
 class People:
     """All that concerns who there is and what they may do."""
 
-    def __init__(self, db: Database, config: Config, principals: Principals, quotas: Quotas):
+    def __init__(self, db: Database, config: Config, principals: Principals, quotas: Quotas, open_uploads: OpenUploads):
         # Of each worker; what one computes takes 32 MiB at a time.
         self.passwords = Passwords(1 if config.workers > 2 else 2)
-        self.principals = principals
+        self.principals, self.open_uploads = principals, open_uploads
         self._auth, quarantine = config.auth, config.auth.quarantine
         self.throttle = Throttle(db)
         self.accounts = Accounts(db, self.passwords, quarantine)

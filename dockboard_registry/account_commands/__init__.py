@@ -1,4 +1,4 @@
-"""Commands that manage accounts: user, org, team, repository, grant, token, robot, explain, audit. They work on the database, beside a
+"""Commands that manage accounts: user, org, team, repository, grant, token, robot, uploads, explain, audit. They work on the database, beside a
 running server. What a command tells goes to standard output; secrets come from standard input, or are printed alone and once.
 
 The modules are imported by the command that needs them: reading them would double the time that `version` takes.
@@ -19,6 +19,7 @@ _WORDS = {
     "grant": "rights on repositories, by name or pattern: add, remove, list",
     "token": "access tokens of users, for machines that act for them: add, list, revoke; and the key that signs logins: rotate-key",
     "robot": "robot accounts of organizations: add, rotate, list, secrets, enable, disable, delete",
+    "uploads": "uploads that are not finished: list, drop",
     "explain": "tell whether somebody may do something, and why (exit status 1: no)",
     "audit": "list the changes that were made to accounts and rights, the newest first",
 }
@@ -48,6 +49,10 @@ def _grammar(name: str) -> Callable[[Word], None]:
         from . import invitations
 
         return invitations.invitation
+    if name == "uploads":
+        from . import uploads
+
+        return uploads.uploads
     if name == "audit":
         from . import history
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from ..db import Database, Tx, now
 from ..storage import Storage
 from . import blobs, small_blobs
+from .open_uploads import Expiry, drop_expired
 
 _BATCH = 200
 _JOB = "collect"
@@ -54,13 +55,15 @@ class GcReport(NamedTuple):
 
 
 class Collector:
-    """grace, lease, upload_expiry and interval in seconds."""
+    """grace, lease, upload_expiry, interval and empty_expiry (of uploads without bytes) in seconds."""
 
-    def __init__(self, db: Database, storage: Storage, grace: float, lease: float, upload_expiry: float, interval: float):
+    def __init__(
+        self, db: Database, storage: Storage, grace: float, lease: float, upload_expiry: float, interval: float, empty_expiry: float = Expiry().empty
+    ):
         self._db = db
         self._storage = storage
         self._grace, self._lease = int(grace * 1000), int(lease * 1000)
-        self._expiry, self._interval = int(upload_expiry * 1000), int(interval * 1000)
+        self._expiry, self._interval = Expiry(upload_expiry, empty_expiry), int(interval * 1000)
 
     async def claim(self, holder: str) -> bool:
         """True for the one process, of all that ask, whose turn it is to run a round now; the next is due an interval later."""
@@ -88,10 +91,11 @@ class Collector:
         return GcReport(links, dropped, keys, uploads, strays, swept + stray_bytes)
 
     async def _expire_uploads(self) -> int:
-        cutoff = now() - self._expiry
-        rows = await self._db.scan(lambda tx: tx.all("SELECT id, storage_key FROM uploads WHERE updated_at <= ?", cutoff))
-        gone = await self._each(rows, lambda tx, id, key: _take(tx, key, "DELETE FROM uploads WHERE id = ? AND updated_at <= ?", id, cutoff))
-        return gone
+        dropped, more = 0, True
+        while more:
+            gone, more = await drop_expired(self._db, self._expiry)
+            dropped += gone
+        return dropped
 
     async def _unlink(self) -> int:
         cutoff = now() - self._lease

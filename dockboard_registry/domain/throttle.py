@@ -8,6 +8,7 @@ logged in last. What strangers do does not concern these networks: so nobody is 
 Whoever shows a valid access token is never asked here. Names are hashed: people type passwords where names belong.
 """
 
+import functools
 import hashlib
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import NamedTuple
@@ -63,6 +64,7 @@ def account_key(name: str) -> str:
     return "account " + hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()
 
 
+@functools.lru_cache(1024)
 def network_of(address: str) -> str:
     """The network of an address: itself, of IPv6 the /64, which one customer has."""
     try:

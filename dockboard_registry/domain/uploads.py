@@ -9,6 +9,7 @@ bytes may be older than the row.
 
 import hashlib
 import secrets
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import NamedTuple, NoReturn
@@ -17,8 +18,9 @@ from ..db import ROWS, Database, Row, Tx, now
 from ..errors import QuotaExceeded, TooManyRequests, UploadRange, UploadUnknown
 from ..names import namespace_of
 from ..storage import Storage, Upload, UploadBusy, new_key
-from . import blobs, repositories, small_blobs
+from . import blobs, open_uploads, repositories, small_blobs
 from .audit import Actor
+from .open_uploads import Expiry
 from .quotas import QUOTA_COLUMNS, QUOTA_JOIN, Limits, Quotas
 
 _FIND = "SELECT id, repository, storage_key, state, size, algorithm, digest, epoch, generation, owner FROM uploads WHERE id = ?"
@@ -27,13 +29,16 @@ _FIND_WITH_QUOTA = (
     "SELECT id, repository, storage_key, state, size, algorithm, digest, epoch, generation, owner,"
     f" {QUOTA_COLUMNS} FROM uploads {QUOTA_JOIN} WHERE uploads.id = ?"
 )
-_FULL_WITH_QUOTA = f"SELECT (SELECT 1 FROM uploads LIMIT 1 OFFSET ?), {QUOTA_COLUMNS} FROM (SELECT 1 AS one) request {QUOTA_JOIN}"
+_OPEN = "(SELECT COUNT(*) FROM uploads), (SELECT COUNT(*) FROM uploads WHERE share_of = ?)"
+_OPEN_WITH_QUOTA = f"SELECT {_OPEN}, {QUOTA_COLUMNS} FROM (SELECT 1 AS one) request {QUOTA_JOIN}"
 _INSERT = (
-    "INSERT INTO uploads (id, repository, storage_key, state, size, algorithm, digest, epoch, generation, owner, started_at,"
-    " updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO uploads (id, repository, storage_key, state, size, algorithm, digest, epoch, generation, owner, share_of,"
+    " started_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _SAVE = "UPDATE uploads SET size = ?, state = ?, digest = ?, epoch = ?, generation = ?, updated_at = ? WHERE id = ? AND generation = ?"
 _REMEMBERED = 1024
+# Seconds between two looks for expired sessions.
+_PAUSE = 1.0
 # What a session's state says of where its bytes are; nothing yet, or in the store since a version before this one: "".
 _HERE, _STORED = "here", "stored:"
 
@@ -69,32 +74,72 @@ class Session(NamedTuple):
 class Uploads:
     """limit: open sessions of the whole registry at most; small: bytes that a blob may have to lie in the database."""
 
-    def __init__(self, db: Database, storage: Storage, epoch: str, limit: int, quotas: Quotas = Quotas(), small: int = small_blobs.LIMIT):
+    def __init__(
+        self, db: Database, storage: Storage, epoch: str, limit: int, quotas: Quotas = Quotas(), small: int = small_blobs.LIMIT, expiry: Expiry = Expiry()
+    ):
         self.small = small
         self._quotas = quotas
         self._db = db
         self._storage = storage
         self._epoch = epoch
         self._limit = limit
+        self._expiry = expiry
+        self._refused: OrderedDict[str | None, None] = OrderedDict()
+        self._looked = -_PAUSE
         self._hashers: OrderedDict[str, tuple[int, "hashlib._Hash"]] = OrderedDict()
 
-    async def start(self, repository: str, algorithm: str = "sha256", owner: str | None = None, wanted: int = 1) -> Session:
-        """A new session, into which at least `wanted` bytes are going to be sent. Raises TooManyRequests, QuotaExceeded."""
-        namespace = namespace_of(repository)
+    async def start(
+        self, repository: str, algorithm: str = "sha256", owner: str | None = None, wanted: int = 1, share_of: str | None = None
+    ) -> Session:
+        """A new session, into which at least `wanted` bytes are going to be sent. share_of: whose share of the open sessions it takes.
+
+        Raises TooManyRequests, QuotaExceeded.
+        """
         session = Session(secrets.token_hex(16), repository, new_key(), "", 0, algorithm, None, None, 0, owner)
-
-        def insert(tx: Tx) -> Limits:
-            full, *row = tx.one(_FULL_WITH_QUOTA, self._limit - 1, namespace, namespace)
-            if full:
-                raise TooManyRequests("too many uploads are open", headers={"Retry-After": "60"})
-            at = now()
-            tx.insert(_INSERT, *session, at, at)  # False where a run before was committed: nobody else has this id
-            return self._quotas.limits(namespace, *row)
-
-        limits = await self._db.write(insert, durable=False, repeatable=True)
+        try:
+            limits = await self._insert(session, share_of)
+        except TooManyRequests:
+            self._note_refused(share_of)
+            if not await self._drop_expired():
+                raise
+            limits = await self._insert(session, share_of)
         if limits:
             await self._require_room(limits, session, wanted)
         return session
+
+    async def _insert(self, session: Session, share_of: str | None) -> Limits:
+        """Raises TooManyRequests."""
+        namespace = namespace_of(session.repository)
+
+        def ask(tx: Tx) -> Limits:
+            total, own, *row = tx.one(_OPEN_WITH_QUOTA, share_of, namespace, namespace)
+            open_uploads.require_place(self._limit, total, own)
+            return self._quotas.limits(namespace, *row)
+
+        def insert(tx: Tx) -> Limits:
+            limits, at = ask(tx), now()
+            tx.insert(_INSERT, *session, share_of, at, at)  # False where a run before was committed: nobody else has this id
+            return limits
+
+        if share_of in self._refused:
+            await self._db.read(ask)  # whoever goes on asking is refused without holding up those who write
+        limits = await self._db.write(insert, durable=False, repeatable=True)
+        self._refused.pop(share_of, None)
+        return limits
+
+    def _note_refused(self, share_of: str | None) -> None:
+        self._refused[share_of] = None
+        if len(self._refused) > _REMEMBERED:
+            self._refused.popitem(last=False)
+
+    async def _drop_expired(self) -> int:
+        """How many sessions were dropped; none where this process looked a moment ago."""
+        if time.monotonic() - self._looked < _PAUSE:
+            return 0
+        gone, more = await open_uploads.drop_expired(self._db, self._expiry)
+        if not more:
+            self._looked = time.monotonic()
+        return gone
 
     async def _require_room(self, limits: Limits, session: Session, wanted: int) -> None:
         """Raises QuotaExceeded, and then the session is gone: no other request can bring it to a good end."""

@@ -39,6 +39,7 @@ ROWS = {
     "register": ("everyone", [""]), "forgetPassword": ("everyone", [""]), "confirmPassword": ("everyone", [""]),
     "listRegistrations": ("administrator", [""]), "listInvitations": ("administrator", [""]), "addInvitation": ("secrets", [""]),
     **dict.fromkeys(("approveRegistration", "rejectRegistration", "unlockUser"), ("administrator", ["eve", "none"])), "revokeInvitation": ("administrator", ["1"]),
+    "listUploads": ("oneself", [""]), "dropUpload": ("oneself", ["0" * 32]),
     "exportAudit": ("administrator", [""]), "rotateSigningKey": ("administrator", [""]),
 }  # fmt: skip
 # The names that follow the first one of a path.

@@ -226,6 +226,9 @@ def columns(statement: str) -> dict[str, str]:
 
 
 TABLES = {statement.split()[2]: columns(statement) for _, statement in STATEMENTS if statement.startswith("CREATE TABLE")}
+for _, added in STATEMENTS:
+    if found := re.match(r"ALTER TABLE (\w+) ADD COLUMN (\w+) ([^\s;]+)", added):
+        TABLES[found[1]][found[2]] = found[3]
 
 
 @pytest.mark.parametrize("table", TABLES)

@@ -27,6 +27,7 @@ MOMENT = Whole("milliseconds since 1970")
 # The parts of paths in braces. A name of a repository and a pattern are one segment each, with %2F for their slashes.
 PATH: Mapping[str, Text] = {
     **dict.fromkeys(("user", "organization", "team", "robot", "token", "namespace"), NAME),
+    "upload": Text("id of an upload", False, 32, 32, "[0-9a-f]{32}"),
     "invitation": Text("id of an invitation", False, 19, 1, "[0-9]{1,19}"), "repository": REPOSITORY, "pattern": PATTERN, "holder": HOLDER,
 }  # fmt: skip
 PAGE: Mapping[str, Kind] = {

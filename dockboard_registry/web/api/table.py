@@ -3,7 +3,7 @@
 import functools
 from typing import Self
 
-from . import account, document, grants, organizations, oversight, quotas, registration, repositories, robots, teams, users
+from . import account, document, grants, organizations, oversight, quotas, registration, repositories, robots, teams, uploads, users
 from .operations import Operation
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -17,6 +17,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *repositories.OPERATIONS,
     *quotas.OPERATIONS,
     *grants.OPERATIONS,
+    *uploads.OPERATIONS,
     *oversight.OPERATIONS,
 )
 

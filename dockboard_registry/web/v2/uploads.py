@@ -5,6 +5,7 @@ import re
 import time
 
 from ...domain.access import PULL, PUSH
+from ...domain.open_uploads import share_of
 from ...domain.upload_writer import Writer
 from ...domain.uploads import Session
 from ...errors import DigestInvalid, NameInvalid, RegistryError, UploadInvalid, UploadRange
@@ -32,11 +33,13 @@ class Uploads(Endpoint):
         mounted, digest = await self._mount(request, pusher), request.query("digest")
         if mounted is not None:
             return _created(name, mounted)
+        share = share_of(principal, request.remote)
         if digest is None:
             algorithm = parse_algorithm(request.query("digest-algorithm") or "sha256")
             await request.body.read_all(0)
-            return _state(202, await self.services.uploads.start(name, algorithm, principal.holder))
-        session = await self.services.uploads.start(name, algorithm_of(parse_digest(digest)), principal.holder, request.content_length() or 0)
+            return _state(202, await self.services.uploads.start(name, algorithm, principal.holder, share_of=share))
+        algorithm = algorithm_of(parse_digest(digest))
+        session = await self.services.uploads.start(name, algorithm, principal.holder, request.content_length() or 0, share)
         return await _finish(self, request, pusher, session, digest, keep=False)
 
     async def _mount(self, request: Request, pusher: Pusher) -> str | None:
