@@ -66,7 +66,7 @@ class DatabaseConfig:
 class StorageConfig:
     root: Path = option("./registry-data", kinds.Directory(), "data directory")
     reserve: int = option(
-        -1, kinds.Size(-1), "bytes of the disk that uploads leave free; -1 = 5 % of the disk, at most 1 GiB"
+        -1, kinds.Size(-1), "bytes of the disk that pushes and other changes that grow leave free; -1 = 5 % of the disk, at most 1 GiB"
     )
 
 

@@ -4,6 +4,7 @@ A change takes room twice: in the log at once, and in the database when the log 
 was copied, are used again before either file grows. A spare file keeps room for what frees some, and for what has to go on.
 """
 
+import contextlib
 import os
 import sqlite3
 import time
@@ -92,7 +93,8 @@ class Room:
     def release(self, connection: sqlite3.Connection) -> None:
         """Give up the spare file, and copy the log into the database, so that what follows writes from its beginning."""
         self._released = self._spare.release() or self._released
-        connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        with contextlib.suppress(sqlite3.Error):  # where even this finds no room, the log has some now
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
     def compact(self, connection: sqlite3.Connection) -> None:
         """Give the database's free pages back to a disk that is nearly full, and make the spare file again. For whoever has the write lock.
@@ -100,13 +102,21 @@ class Room:
         The new database is put together in memory, and passes through the log, so it must not be large.
         """
         if self._beyond_the_log() < self._disk.spare_size() + _MARGIN:
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-            kept, free = _used(connection)
-            if free >= max(_COMPACT_LEAST, kept // 4) and kept <= min(_COMPACT_MOST, _free(self._path.parent) - _LOG_BESIDE):
-                connection.execute("VACUUM")
-                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            try:
+                self._compact(connection)
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_FULL:
+                    raise
+                self.release(connection)
         if not self._spare.exists():
             self.set_aside()
+
+    def _compact(self, connection: sqlite3.Connection) -> None:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        kept, free = _used(connection)
+        if free >= max(_COMPACT_LEAST, kept // 4) and kept <= min(_COMPACT_MOST, _free(self._path.parent) - _LOG_BESIDE):
+            connection.execute("VACUUM")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
 
 def _taken(size: int) -> int:
