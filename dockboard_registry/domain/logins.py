@@ -22,6 +22,16 @@ class Login(NamedTuple):
     generation: int
 
 
+def account_meant(text: str) -> str:
+    """The name of the account that somebody means who types this: names are lower case, so Bob is bob.
+
+    An e-mail address is no name, and nobody is looked up by it: whose it is was never verified. Raises Unauthorized then, and nothing is counted as a guess.
+    """
+    if "@" in text:
+        raise Unauthorized("an e-mail address is not the name of an account", "log in with the account's name instead of the e-mail address")
+    return text.lower() if text.isascii() else text
+
+
 class Logins:
     def __init__(self, db: Database, passwords: Passwords, throttle: Throttle):
         self._db = db

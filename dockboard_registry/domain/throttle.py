@@ -1,15 +1,17 @@
 """Failed logins, shared by all workers and nodes: what guessing costs, and how the rightful owner gets in all the same.
 
 A network is an IPv4 address, or the /64 of an IPv6 one. Ten wrong passwords in five minutes, for one account or from one network, are free; then
-each further one costs a wait of a second, doubling to a quarter of an hour. Besides, no account takes more than a hundred wrong
+each further one costs a wait of a second, doubling to a quarter of an hour. Behind one address there may be many people (NAT, a CI host), so
+a network's wait stops at 8 seconds until 200 passwords were wrong there. Besides, no account takes more than a hundred wrong
 passwords in a row (NIST SP 800-63B): fifty of strangers, then none for a month; and ten of each of the five networks where its owner
-logged in last. What strangers do does not concern these networks: so nobody is locked out where they usually are.
+logged in last. In these networks the owner waits for nobody else's failures, neither elsewhere nor there.
 
 Whoever shows a valid access token is never asked here. Names are hashed: people type passwords where names belong.
 """
 
 import functools
 import hashlib
+from collections.abc import Callable
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import NamedTuple
 
@@ -22,6 +24,8 @@ STRANGERS, KNOWN, KNOWN_NETWORKS = 50, 10, 5
 STOPPED_MS, KNOWN_MS = 30 * 86400_000, 90 * 86400_000
 _FORGIVEN_MS, _LOCKED_FORGIVEN_MS, _DAY_MS = 5 * 60_000, 60 * 60_000, 86400_000
 _LONGEST_WAIT_MS = 15 * 60_000
+# So many wrong passwords from one network are no mistakes of those who are there.
+PERSISTENT, _SHARED_WAIT_MS = 200, 8000
 _FIND = "SELECT failed, last_at, blocked_until, in_a_row FROM failures WHERE name = ?"
 _KNOWN = (
     "SELECT known_networks.failed, known_networks.last_at, users.id FROM users"
@@ -55,7 +59,7 @@ class State(NamedTuple):
     def until(self) -> int:
         """When the next password may be tried."""
         if self.known:
-            return self.network_until or 0
+            return 0
         stopped = (self.last_at or 0) + STOPPED_MS if (self.in_a_row or 0) >= STRANGERS else 0
         return max(self.network_until or 0, self.account_until or 0, stopped)
 
@@ -85,6 +89,13 @@ def wait_ms(failed: int) -> int:
     return 0 if failed < FREE else min(1000 << min(failed - FREE, 20), _LONGEST_WAIT_MS)
 
 
+def network_wait_ms(failed: int) -> int:
+    """The same for all in a network who log in there for the first time: at most 8 s, and longer from the 200th failure on."""
+    if failed < PERSISTENT:
+        return min(wait_ms(failed), _SHARED_WAIT_MS)
+    return min(_SHARED_WAIT_MS << min(failed - PERSISTENT + 1, 20), _LONGEST_WAIT_MS)
+
+
 def forget(tx: Tx, user_id: int, name: str) -> None:
     """Nothing was ever tried for this account: its password is another one now, or an administrator says so."""
     tx.run("DELETE FROM failures WHERE name = ?", account_key(name))
@@ -111,12 +122,12 @@ class Throttle:
         """Count a failure: of the network, and of the account there or elsewhere."""
 
         def change(tx: Tx) -> None:
-            _count(tx, network_key(address))
+            _count(tx, network_key(address), network_wait_ms)
             known = tx.one(_KNOWN, network_of(address), now() - KNOWN_MS, _name(name))
             if known and known[0] < KNOWN:
                 tx.run("UPDATE known_networks SET failed = failed + 1 WHERE user_id = ? AND network = ?", known[2], network_of(address))
             else:
-                _count(tx, account_key(name))
+                _count(tx, account_key(name), wait_ms)
 
         await self._db.write(change, durable=False, brings=0)
 
@@ -162,7 +173,7 @@ def _name(text: str) -> str:
         return ""
 
 
-def _count(tx: Tx, key: str) -> None:
+def _count(tx: Tx, key: str, wait: Callable[[int], int]) -> None:
     at, row = now(), tx.lock(_FIND, key)
     if row is None:
         if tx.insert("INSERT INTO failures (name, failed, last_at, blocked_until, in_a_row) VALUES (?, 1, ?, ?, 1)", key, at, at):
@@ -173,7 +184,7 @@ def _count(tx: Tx, key: str) -> None:
     failed = 1 if quiet > (_FORGIVEN_MS if failed < FREE else _LOCKED_FORGIVEN_MS) else failed + 1
     in_a_row = 1 if quiet > STOPPED_MS else (in_a_row or 0) + 1
     change = "UPDATE failures SET failed = ?, last_at = ?, blocked_until = ?, in_a_row = ? WHERE name = ?"
-    tx.run(change, failed, at, at + wait_ms(failed), in_a_row, key)
+    tx.run(change, failed, at, at + wait(failed), in_a_row, key)
 
 
 def _know(tx: Tx, user_id: int, network: str, at: int) -> None:

@@ -18,7 +18,7 @@ from ..db import DatabaseBusy, DatabaseFailed, DatabaseFull, now
 from ..domain import access_tokens, signed_tokens
 from ..domain.access import ACTIVE, ANONYMOUS, USER, narrowed
 from ..domain.access_tokens import Shown
-from ..domain.logins import SEEN_MS
+from ..domain.logins import SEEN_MS, account_meant
 from ..domain.signed_tokens import ACCESS, REFRESH, Claims, Holder, Subject
 from ..errors import Unauthorized
 from .gate import Caller
@@ -132,6 +132,7 @@ class Credentials:
 
     async def basic(self, name: str, password: str, address: str, value: int) -> Holder | None:
         """The user or robot with this password, access token or secret; None and errors as for `caller`."""
+        name = account_meant(name)
         key = self._fingerprint(name, password)
         if access_tokens.is_secret(password):
             return await self._by_secret(key, password, address, value, name)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from urllib.parse import urlencode
 
 import pytest
 
+from tests.protocol.test_accounts import address
 from tests.support.http import Client
-from tests.support.people import FORM, As, People, basic, bearer
+from tests.support.people import FORM, PASSWORD, As, People, basic, bearer
 from tests.support.server import Registry
 
 PULL = "repository:acme/app:pull"
@@ -77,3 +79,39 @@ def test_the_token_server_takes_a_post_that_only_shows_the_header(registry, peop
     client.request("POST", "/token?service=elsewhere.example", basic("bob")).expect(400)
     # Who shows nothing is told what to send.
     client.request("POST", f"/token?{query}", FORM).expect(400)
+
+
+def test_names_are_lower_case_and_an_e_mail_address_is_none(registry, people, client):
+    """Neither is a guess: who is told what to write logs in at once."""
+    secret = people.command("token", "add", "bob", "--name", "spelled")
+    people.command("user", "set", "bob", "--email", "bob@example.org")
+    for name in ("Bob", "BOB", "bob"):
+        for password in (PASSWORD, secret):
+            client.get("/v2/", basic(name, password)).expect(200)
+            people.token(basic(name, password), PULL).expect(200)
+            client.get("/api/v1/account", basic(name, password)).expect(200)
+        people.form(grant_type="password", username=name, password=PASSWORD, scope=PULL).expect(200)
+    for name in ("bob@example.org", "Bob@Example.org", "nobody@example.org") * 6:
+        told = [client.get("/v2/", basic(name)), people.token(basic(name)), people.form(grant_type="password", username=name, password=PASSWORD)]
+        told += [client.get("/v2/", basic(name, secret)), client.get("/api/v1/account", basic(name))]
+        assert {answer.expect(401).json()["errors"][0]["message"] for answer in told} == {told[0].json()["errors"][0]["message"]}
+        assert "log in with the account's name instead of the e-mail address" in told[0].json()["errors"][0]["message"]
+    client.get("/v2/", basic("bob")).expect(200)
+
+
+def test_who_guesses_keeps_others_behind_the_same_address_waiting_for_seconds(registry, people, client):
+    people.add("ann", "cid")
+    network = {"X-Forwarded-For": address()}
+    client.get("/v2/", {**basic("cid"), **network}).expect(200)
+    for number in range(14):
+        client.get("/v2/", {**basic(f"nobody{number}", "wrong horse"), **network}).expect(401, 429)
+    client.get("/v2/", {**basic("cid"), **network}).expect(200)
+    end = time.monotonic() + 25
+    while (answer := client.get("/v2/", {**basic("ann"), **network})).status == 429 and time.monotonic() < end:
+        time.sleep(int(answer.headers["Retry-After"]))
+    answer.expect(200)
+    # What was counted for a name in one spelling counts in every other.
+    people.add("dan")
+    for number in range(12):
+        client.get("/v2/", {**basic("Dan" if number % 2 else "dan", "wrong horse"), "X-Forwarded-For": address()}).expect(401, 429)
+    client.get("/v2/", {**basic("DAN"), "X-Forwarded-For": address()}).expect(429)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dockboard_registry.domain.throttle import FREE, KNOWN, KNOWN_NETWORKS, STOPPED_MS, STRANGERS, account_key
+from dockboard_registry.domain.throttle import FREE, KNOWN, KNOWN_NETWORKS, PERSISTENT, STOPPED_MS, STRANGERS, account_key, network_wait_ms
 from dockboard_registry.errors import AccountUnknown, TooManyRequests
 from tests.contract.aio import asynchronous
 from tests.contract.domain.world import OPERATOR
@@ -158,3 +158,27 @@ async def test_many_networks_at_once_count_together_for_all_processes(process, o
     for number in range(FREE):
         await (process, other)[number % 2].throttle.failed("bob", stranger(number))
     assert not await may(process, CAFE) and not await may(other, CAFE)
+
+
+@asynchronous
+async def test_others_behind_the_same_address_wait_seconds_and_who_was_there_before_not_at_all(process):
+    """NAT, or one host for all builds: wrong passwords of one account, or for many names, are not those of others there."""
+    await process.people("bob")
+    for number in range(PERSISTENT - 1):
+        await process.throttle.failed(f"name{number}", CAFE)
+    with pytest.raises(TooManyRequests) as refused:
+        await process.throttle.check("bob", CAFE)
+    assert 1 <= int(refused.value.headers["Retry-After"]) <= 8
+    await time_passes(process, 8000)
+    assert await may(process, CAFE)
+    await logged_in(process, CAFE)
+    await process.throttle.failed("name", CAFE)
+    assert await may(process, CAFE)
+    with pytest.raises(TooManyRequests) as refused:
+        await process.throttle.check("ann", CAFE)
+    assert int(refused.value.headers["Retry-After"]) > 8
+
+
+def test_the_wait_of_a_network_grows_where_guessing_goes_on():
+    waits = [network_wait_ms(failed) // 1000 for failed in (FREE - 1, FREE, FREE + 1, FREE + 3, FREE + 4, PERSISTENT - 1, PERSISTENT, PERSISTENT + 1, 10_000)]
+    assert waits == [0, 1, 2, 8, 8, 8, 16, 32, 900]
