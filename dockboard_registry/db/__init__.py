@@ -73,7 +73,8 @@ class Tx(Protocol):
 class Database(Protocol):
     async def read(self, fn: Callable[[Tx], T]) -> T: ...
 
-    def scan(self, fn: Callable[[Tx], T]) -> Awaitable[T]: ...
+    def scan(self, fn: Callable[[Tx], T], long: bool = False) -> Awaitable[T]:
+        """long: it looks at many rows, so it has a way of its own, and short lists do not wait behind it."""
 
     def write(self, fn: Callable[[Tx], T], durable: bool = True, repeatable: bool = False, brings: int = ROWS) -> Awaitable[T]:
         """Commit what fn did. durable=False: visible to all at once, but a power cut may undo it until a durable commit follows.
@@ -88,6 +89,9 @@ class Database(Protocol):
 
     async def compact(self) -> None:
         """Give room that rows took back to a disk that is nearly full."""
+
+    def for_jobs(self) -> "Database":
+        """The same database for work that no request waits for: no list of a request waits behind its scans."""
 
     def pools(self) -> list[PoolUse]:
         """How its connections are used now; nothing where their number is not limited."""

@@ -5,6 +5,7 @@ it is until that transaction ends. A connection that met any error is closed: it
 ping; every wait has a limit. Errors by number: dev.mysql.com/doc/mysql-errors, mariadb.com/kb/en/mariadb-error-codes.
 """
 
+import asyncio
 import functools
 import logging
 import random
@@ -20,7 +21,8 @@ from pymysql.constants import CLIENT, CR, ER
 
 from ..database_url import MySQLUrl
 from ..errors import StartError
-from . import DatabaseBusy, DatabaseFailed, DatabaseFull, OutcomeUnknown, Row, T
+from . import Database, DatabaseBusy, DatabaseFailed, DatabaseFull, OutcomeUnknown, Row, T
+from .for_jobs import ForJobs
 from .mysql_read import Elsewhere, LoopReader
 from .observer import CONFLICT, KINDS, LOST, TOO_MANY, Observer, PoolUse, timed
 from .pool import Pool
@@ -291,6 +293,7 @@ class MySQLDatabase:
     """`Database` over one server; one instance a process, made after fork. connections: at most so many at once.
 
     Half of them write; reads have a quarter and one more, scans an eighth, so that pulls find a connection while writers wait for locks.
+    Long scans and those of jobs take one each of the connections that write, so that short lists do not wait behind them.
     A commit is as durable as the server is set up to make it, whatever `durable` says.
     """
 
@@ -303,6 +306,7 @@ class MySQLDatabase:
         self._writes = Pool("write", max(1, connections - quarter - eighth - 1), lambda: MySQLSession(url, observer, writes=True))
         # A thread of its own: work that is left to the others does not wait behind a login that nobody answers.
         self._logins = Pool("login", 1, lambda: MySQLSession(url, observer))
+        self._long_turn, self._job_turn = asyncio.Lock(), asyncio.Lock()
         self._reader = LoopReader(quarter, READ_SECONDS, _statement, lambda: self._logins.submit(lambda _: connect(url)))
 
     async def read(self, fn: Callable[[MySQLTx], T]) -> T:
@@ -324,9 +328,19 @@ class MySQLDatabase:
         asked = time.monotonic()
         return await self._reads.submit(lambda session: session.read(fn, asked))
 
-    def scan(self, fn: Callable[[MySQLTx], T]):
+    def scan(self, fn: Callable[[MySQLTx], T], long: bool = False):
+        return self._scan_in_turn(self._long_turn, fn) if long else self._scan(self._scans, fn)
+
+    def _scan(self, pool: Pool, fn: Callable[[MySQLTx], T]):
         begun = perf_counter()
-        return timed(self._scans.submit(lambda session: session.scan(fn)), self._scan_timer, begun)
+        return timed(pool.submit(lambda session: session.scan(fn)), self._scan_timer, begun)
+
+    async def _scan_in_turn(self, turn: asyncio.Lock, fn: Callable[[MySQLTx], T]) -> T:
+        async with turn:
+            return await self._scan(self._writes, fn)
+
+    def for_jobs(self) -> Database:
+        return ForJobs(self, lambda fn: self._scan_in_turn(self._job_turn, fn))
 
     def write(self, fn: Callable[[MySQLTx], T], durable: bool = True, repeatable: bool = False, brings: int = 0):
         begun = perf_counter()

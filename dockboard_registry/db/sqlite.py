@@ -1,4 +1,4 @@
-"""SQLite: point reads on the loop's own connection, lists on a thread, writes on one writer thread a process.
+"""SQLite: point reads on the loop's own connection, lists on a few threads, writes on one writer thread a process.
 
 What is acknowledged is committed with synchronous=FULL, upload sessions with NORMAL. A lock file (sqlite_lock.py) lets one process write at a time,
 and it covers the automatic checkpoint inside COMMIT too, so that no two connections ever write and checkpoint at once (the defect that SQLite 3.51.3 mended).
@@ -9,15 +9,20 @@ import contextlib
 import queue
 import sqlite3
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from time import perf_counter
 
-from . import ROWS, T
+from ..callers import turn
+from . import ROWS, Database, T
+from .for_jobs import ForJobs
 from .observer import KINDS, Observer, PoolUse, timed
 from .sqlite_connection import SQLiteTx, connect, translate
 from .sqlite_room import Room
+from .sqlite_scanner import Scanner
 from .sqlite_writer import Job, Writer
+
+# Threads for short lists. Long ones, and jobs, have one each.
+_SCANS = 2
 
 
 class SQLiteDatabase:
@@ -33,8 +38,8 @@ class SQLiteDatabase:
         self._reader_connection.execute("PRAGMA wal_autocheckpoint=0")
         self._reader_connection.execute("PRAGMA busy_timeout=0")
         self._reader = SQLiteTx(self._reader_connection)
-        self._scanner: sqlite3.Connection | None = None
-        self._scans = ThreadPoolExecutor(1, "db-scan")
+        self._scans, self._long_scans = Scanner(path, _SCANS, "db-scan"), Scanner(path, 1, "db-long-scan")
+        self._job_scans = Scanner(path, 1, "db-job")
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._writer = Writer(path, self._jobs, self._room)
         self._writer.start()
@@ -48,27 +53,21 @@ class SQLiteDatabase:
         finally:
             self._read_timer(perf_counter() - begun)
 
-    def scan(self, fn: Callable[[SQLiteTx], T]):
-        begun = perf_counter()
-        return timed(asyncio.get_running_loop().run_in_executor(self._scans, self._snapshot, fn), self._scan_timer, begun)
+    def scan(self, fn: Callable[[SQLiteTx], T], long: bool = False):
+        return self._scan(self._long_scans if long else self._scans, fn)
 
-    def _snapshot(self, fn: Callable[[SQLiteTx], T]) -> T:
-        if self._scanner is None:
-            self._scanner = connect(self._path)
-        try:
-            self._scanner.execute("BEGIN")
-            try:
-                return fn(SQLiteTx(self._scanner))
-            finally:
-                self._scanner.execute("ROLLBACK")
-        except sqlite3.Error as error:
-            raise translate(error) from error
+    def _scan(self, scanner: Scanner, fn: Callable[[SQLiteTx], T]):
+        begun = perf_counter()
+        return timed(scanner.submit(fn), self._scan_timer, begun)
+
+    def for_jobs(self) -> Database:
+        return ForJobs(self, lambda fn: self._scan(self._job_scans, fn))
 
     def write(self, fn: Callable[[SQLiteTx], T], durable: bool = True, repeatable: bool = False, brings: int = ROWS):
         """What needs no sync is done in place when nobody else writes: two writes into the page cache, and no way through a thread."""
         begun, future = perf_counter(), asyncio.get_running_loop().create_future()
         if durable or not self._jobs.empty() or not self._room.is_plenty(brings) or not self._write_now(fn, future):
-            self._jobs.put(Job(fn, durable, asyncio.get_running_loop(), future, brings))
+            self._jobs.put(Job(fn, durable, asyncio.get_running_loop(), future, brings, turn.get()))
         return timed(future, self._write_timer, begun)
 
     def _write_now(self, fn: Callable[[SQLiteTx], T], future: asyncio.Future) -> bool:
@@ -111,7 +110,6 @@ class SQLiteDatabase:
         """Wait for the writes that were asked for, then close."""
         self._jobs.put(None)
         self._writer.join()
-        self._scans.shutdown()
-        if self._scanner is not None:
-            self._scanner.close()
+        for scanner in (self._scans, self._long_scans, self._job_scans):
+            scanner.close()
         self._reader_connection.close()

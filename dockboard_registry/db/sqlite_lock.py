@@ -1,4 +1,4 @@
-"""The lock file beside a SQLite database, by which one process writes at a time."""
+"""The lock file beside a SQLite database, by which one process writes at a time, and the order in which processes get it."""
 
 import contextlib
 import fcntl
@@ -10,9 +10,12 @@ from pathlib import Path
 from . import DatabaseBusy
 from .sqlite_connection import BUSY_MS
 
+_BUSY_SECONDS = BUSY_MS / 1000
 _TRUST, _DISTRUST = b"0", b"1"
 # Between two looks at a lock that another process has. With longer pauses whoever has just let go takes it again first, again and again.
 _PAUSE, _LONGEST_PAUSE = 0.0002, 0.0005
+# A process that waits for its turn so long does without, and for a while does not ask again: whoever is before it may be a stopped process.
+_TURN_SECONDS, _NO_TURN_SECONDS = 0.5, 10.0
 
 
 class WriteLock:
@@ -21,6 +24,8 @@ class WriteLock:
     def __init__(self, path: Path):
         self._file = os.open(f"{path}.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         self._threads = threading.Lock()
+        self._line = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._in_line_from = 0.0
         self._failed = False
 
     def try_now(self) -> bool:
@@ -38,21 +43,33 @@ class WriteLock:
         return True
 
     def take(self) -> None:
-        """Wait for the lock. Raises DatabaseBusy when another process keeps it, as a stopped one does; OSError."""
-        deadline, pause = time.monotonic() + BUSY_MS / 1000, _PAUSE
+        """Wait for the lock. Raises DatabaseBusy when another process keeps it, as a stopped one does; OSError.
+
+        One process at a time waits for the lock itself, and the others for its place. So whoever has just let go is not the next, where another waits.
+        """
         self._threads.acquire()
+        in_line = False
         try:
-            while True:
-                try:
-                    return fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    if time.monotonic() > deadline:
-                        raise DatabaseBusy("another process keeps the lock of the database") from None
-                time.sleep(pause)
-                pause = min(pause * 1.5, _LONGEST_PAUSE)
+            in_line = self._wait_in_line()
+            if not _wait(self._file, _BUSY_SECONDS):
+                raise DatabaseBusy("another process keeps the lock of the database")
         except BaseException:
             self._threads.release()
             raise
+        finally:
+            if in_line:
+                fcntl.flock(self._line, fcntl.LOCK_UN)
+
+    def _wait_in_line(self) -> bool:
+        """Whether this process is the next now; a file system may know no locks of directories."""
+        now = time.monotonic()
+        if now < self._in_line_from:
+            return False
+        with contextlib.suppress(OSError):
+            if _wait(self._line, _TURN_SECONDS):
+                return True
+        self._in_line_from = now + _NO_TURN_SECONDS
+        return False
 
     def leave(self) -> None:
         with contextlib.suppress(OSError):
@@ -73,3 +90,18 @@ class WriteLock:
 
     def close(self) -> None:
         os.close(self._file)
+        os.close(self._line)
+
+
+def _wait(descriptor: int, seconds: float) -> bool:
+    """Whether this process got the lock of the file within that time. Raises OSError."""
+    deadline, pause = time.monotonic() + seconds, _PAUSE
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                return False
+        time.sleep(pause)
+        pause = min(pause * 1.5, _LONGEST_PAUSE)

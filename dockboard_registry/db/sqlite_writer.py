@@ -1,4 +1,8 @@
-"""The thread of a process that writes to SQLite: it takes all waiting writes into one transaction, so that they share one sync."""
+"""The thread of a process that writes to SQLite: it takes waiting writes into one transaction, so that they share one sync.
+
+Clients take turns (turns.py). A transaction begins no more work once it has run for a few milliseconds, and work of a client whose last one took long
+gets a transaction of its own: so short work waits for one long work at most, however many clients ask for long ones.
+"""
 
 import asyncio
 import queue
@@ -6,15 +10,20 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from time import perf_counter
 from typing import Any, NamedTuple
 
+from ..callers import Turn
 from . import DatabaseBusy, DatabaseFailed, DatabaseFull, NoRoom
 from .pool import settle
 from .sqlite_connection import SQLiteTx, connect, translate
 from .sqlite_lock import WriteLock
 from .sqlite_room import Room
+from .turns import Turns
 
-_BATCH = 64
+_BATCH, _BATCH_SECONDS = 64, 0.005
+# How long the last work of a client took is known of so many; of others this is assumed.
+_MOST_KNOWN, _ASSUMED_SECONDS = 1000, 0.0002
 
 
 class Job(NamedTuple):
@@ -23,14 +32,21 @@ class Job(NamedTuple):
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future
     brings: int
+    turn: Turn
+
+
+Outcome = tuple[Any, BaseException | None]
 
 
 class Writer(threading.Thread):
-    """Takes all waiting jobs into one transaction, each in a savepoint, so that concurrent requests share one sync."""
+    """Each job runs in a savepoint of the transaction that it shares. None among the jobs means that no more will come."""
 
-    def __init__(self, path: Path, jobs: queue.SimpleQueue, room: Room):
+    def __init__(self, path: Path, jobs: "queue.SimpleQueue[Job | None]", room: Room):
         super().__init__(name="db-writer", daemon=True)
         self._jobs = jobs
+        self._turns = Turns()
+        self._seconds: dict[Turn, float] = {}
+        self._ending = False
         self._connection = connect(path)
         self._room = room
         self._connection.execute("PRAGMA wal_autocheckpoint=100" if room.is_small() else "PRAGMA wal_autocheckpoint=1000")
@@ -39,21 +55,39 @@ class Writer(threading.Thread):
         self._synchronous = True
 
     def run(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            batch = [job]
-            last = False
-            while len(batch) < _BATCH and not self._jobs.empty():
-                if (job := self._jobs.get()) is None:
-                    last = True
-                    break
-                batch.append(job)
-            self._answer(batch, self._commit(batch))
-            if last:
-                break
+        while self._receive():
+            batch = self._next()
+            outcomes = self._commit(batch)
+            self._answer(batch[: len(outcomes)], outcomes)
+            for job in reversed(batch[len(outcomes) :]):
+                self._turns.put(job.turn, job, again=True)
         self._connection.close()
         self.lock.close()
 
-    def _commit(self, batch: list[Job]) -> list[tuple[Any, BaseException | None]]:
+    def _receive(self) -> bool:
+        """Let those who came meanwhile wait for their turn, and wait for one where nobody does; False where nobody waits and no more will come."""
+        while not self._ending and not (self._turns and self._jobs.empty()):
+            job = self._jobs.get()
+            if job is None:
+                self._ending = True
+            else:
+                self._turns.put(job.turn, job)
+        return len(self._turns) > 0
+
+    def _next(self) -> list[Job]:
+        """Those whose turn it is, as far as they should find time in one transaction. A client is charged for its last work with the next one."""
+        batch: list[Job] = []
+        left = _BATCH_SECONDS
+        while self._turns and len(batch) < _BATCH:
+            left -= (seconds := self._seconds.get(self._turns.peek().turn, _ASSUMED_SECONDS))
+            if batch and left < 0:
+                break
+            batch.append(self._turns.take())
+            self._turns.charge(seconds)
+        return batch
+
+    def _commit(self, batch: list[Job]) -> list[Outcome]:
+        """The outcomes of the first jobs of the batch, of all of them where there was time."""
         try:
             self.lock.take()
         except (OSError, DatabaseBusy) as error:
@@ -71,7 +105,7 @@ class Writer(threading.Thread):
             self._leave_transaction()
             self.lock.leave()
 
-    def _transaction(self, batch: list[Job], refused: list[bool]) -> list[tuple[Any, BaseException | None]]:
+    def _transaction(self, batch: list[Job], refused: list[bool]) -> list[Outcome]:
         """Where the disk turns out to be full, what frees room is tried once more, with the room that was set aside."""
         try:
             return self._commit_all(batch, refused)
@@ -82,13 +116,27 @@ class Writer(threading.Thread):
         self._room.release(self._connection)
         return self._commit_all(batch, [job.brings > 0 for job in batch])
 
-    def _commit_all(self, batch: list[Job], refused: list[bool]) -> list[tuple[Any, BaseException | None]]:
+    def _commit_all(self, batch: list[Job], refused: list[bool]) -> list[Outcome]:
         if all(refused):
             return [(None, NoRoom("less is free than the reserve"))] * len(batch)
         self._connection.execute("BEGIN IMMEDIATE")
-        outcomes = [self._savepoint(job.fn) if not no else (None, NoRoom("less is free than the reserve")) for job, no in zip(batch, refused)]
+        outcomes, end = [], perf_counter() + _BATCH_SECONDS
+        for job, no in zip(batch, refused):
+            outcomes.append((None, NoRoom("less is free than the reserve")) if no else self._run(job))
+            if perf_counter() > end:
+                break
         self._connection.execute("COMMIT")
         return outcomes
+
+    def _run(self, job: Job) -> Outcome:
+        """Run one job, and remember how long it took."""
+        begun = perf_counter()
+        try:
+            return self._savepoint(job.fn)
+        finally:
+            if len(self._seconds) >= _MOST_KNOWN:
+                self._seconds.clear()
+            self._seconds[job.turn] = perf_counter() - begun
 
     def _renew_log(self) -> None:
         """After a failed sync the log may have lost what the kernel believes to be written: begin a new one before anything follows it."""
@@ -99,7 +147,7 @@ class Writer(threading.Thread):
             raise sqlite3.OperationalError("the log can't be renewed while it is read")
         self.lock.note(failed=False)
 
-    def _savepoint(self, fn: Callable) -> tuple[Any, BaseException | None]:
+    def _savepoint(self, fn: Callable) -> Outcome:
         """Run one job; its own failure undoes only its own changes, a failure of the database ends the whole batch."""
         self._connection.execute("SAVEPOINT job")
         try:
@@ -133,7 +181,7 @@ class Writer(threading.Thread):
                 pass  # SQLite has rolled back by itself after this kind of error
 
     @staticmethod
-    def _answer(batch: list[Job], outcomes: list[tuple[Any, BaseException | None]]) -> None:
+    def _answer(batch: list[Job], outcomes: list[Outcome]) -> None:
         """Wake each loop once for all of its futures; a loop that is closed no longer waits for them."""
         by_loop: dict[asyncio.AbstractEventLoop, list] = {}
         for job, outcome in zip(batch, outcomes):

@@ -15,6 +15,7 @@ from http.client import responses
 
 from tornado.httputil import HTTPMessageDelegate, ResponseStartLine, HTTPHeaders
 
+from ..callers import Turn, turn
 from ..db import DatabaseBusy, DatabaseFailed, DatabaseFull, NoRoom
 from ..errors import BadRequest, HeadersTooLarge, InsufficientStorage, MediaUnsupported, NameInvalid, RegistryError, Unavailable, UriTooLong
 from ..storage import StorageError, StorageFull
@@ -76,6 +77,7 @@ class Exchange(HTTPMessageDelegate):
         edge = self.edge
         edge.metrics.begin()
         self.request = edge.request(method, target, version, headers, self.stream, known)
+        turn.set(Turn(self.request.remote, id(self.stream)))
         self._endpoint = edge.unknown
 
     def find(self) -> None:

@@ -11,6 +11,7 @@ from ipaddress import ip_address
 from typing import NamedTuple, NoReturn
 from urllib.parse import urlsplit
 
+from ..callers import identify
 from ..domain import access
 from ..domain.access import ANONYMOUS, CATALOG, DELETE, OVERWRITE, PULL, PUSH, REGISTRY, Object, Principal
 from ..domain.audit import Actor
@@ -115,6 +116,8 @@ class Gate:
 
     def _permit(self, request: Request, caller: Caller, action: str, object: Object) -> Principal:
         allowed = caller.allowed
+        if action != PULL and caller.principal.kind != ANONYMOUS:
+            identify(caller.principal.holder)
         if allowed is not None and (action, object) in allowed:
             return caller.principal
         if not access.decide(caller.principal, action, object).allowed:

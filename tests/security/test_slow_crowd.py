@@ -19,7 +19,7 @@ PERIOD = 0.5
 UPLOAD, SIP = 300_000, 15_000
 DOWNLOAD, SWALLOW, BUFFER = 2_000_000, 100_000, 64 << 10
 # All pools of a worker on SQLite, and its main thread (docs/architecture.md).
-MOST_THREADS = 24
+MOST_THREADS = 27
 SECONDS = 90
 
 

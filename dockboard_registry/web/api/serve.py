@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from urllib.parse import unquote_to_bytes
 
+from ...callers import identify
 from ...domain import documents
 from ...domain.access_tokens import is_secret
 from ...domain.signed_tokens import Holder, Subject
@@ -30,6 +31,7 @@ async def answer(services, request: Request) -> Response:
         if operation.permission.check is not None:
             call.standing = await standing(services, request)
             call.principal = call.standing.holder.principal
+            identify(call.principal.holder or request.remote)
             await operation.permission.check(call)
         await _read(call)
         return _response(operation, await operation.work(call))

@@ -32,14 +32,14 @@ class Open:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._db, name)
 
-    def write(self, fn: Callable, durable: bool = True, repeatable: bool = False) -> Any:
+    def write(self, fn: Callable, durable: bool = True, repeatable: bool = False, brings: int = 0) -> Any:
         def stay(tx: Any) -> Any:
             outcome = fn(tx)
             self.done.set()
             assert self._go.wait(20)
             return outcome
 
-        return self._db.write(stay, durable, repeatable)
+        return self._db.write(stay, durable, repeatable, brings)
 
     def commit(self) -> None:
         self._go.set()

@@ -219,9 +219,9 @@ class Between:
         await self._interrupt("scan")
         return await self._db.scan(fn)
 
-    async def write(self, fn: Callable, durable: bool = True, repeatable: bool = False) -> Any:
+    async def write(self, fn: Callable, durable: bool = True, repeatable: bool = False, brings: int = 0) -> Any:
         await self._interrupt("write")
-        return await self._db.write(fn, durable, repeatable)
+        return await self._db.write(fn, durable, repeatable, brings)
 
     def close(self) -> None:
         self._db.close()
