@@ -3,9 +3,10 @@
 import re
 
 from ..errors import RangeInvalid
-from .messages import Request
+from .messages import Piece, Request
 
-_RANGE = re.compile(r"bytes=(\d{0,19})-(\d{0,19})", re.A | re.I)
+MOST_RANGES = 1000
+_RANGE = re.compile(r"(\d{0,19})-(\d{0,19})", re.A)
 
 
 def not_modified(request: Request, digest: str) -> bool:
@@ -17,23 +18,58 @@ def not_modified(request: Request, digest: str) -> bool:
     return digest in tags or "*" in tags
 
 
-def byte_range(request: Request, size: int, digest: str) -> tuple[int, int] | None:
-    """(start, stop) of the one range asked for, stop exclusive; None for the whole.
+def byte_ranges(request: Request, size: int, digest: str) -> list[tuple[int, int]] | None:
+    """(start, stop) of each range asked for, stop exclusive, in the order of the request; None for the whole.
 
-    Several ranges, other units and what is not of the grammar are answered with the whole, as the RFC allows.
-    Raises RangeInvalid where nothing of the content lies inside.
+    Ranges that overlap are one. Those that only touch stay apart: podman counts the parts that it gets. Other units, what is not of the
+    grammar and more than MOST_RANGES are answered with the whole, which every client understands; so is everything about empty content.
+    Raises RangeInvalid where nothing of the content lies inside any of them.
     """
-    text = request.headers.get("Range")
-    found = _RANGE.fullmatch(text) if text else None
-    if found is None or found[1] == found[2] == "" or request.headers.get("If-Range", f'"{digest}"').strip('"') != digest:
+    unit, _, given = request.headers.get("Range", "").partition("=")
+    if unit.lower() != "bytes" or size == 0 or request.headers.get("If-Range", f'"{digest}"').strip('"') != digest:
         return None
-    if found[1] == "":
-        start, stop = max(size - int(found[2]), 0), size
-        outside = found[2].strip("0") == ""
-    else:
-        start = int(found[1])
-        stop = min(int(found[2]) + 1, size) if found[2] else size
-        outside = start >= stop
-    if outside or start >= size:
+    texts = [text for part in given.split(",") if (text := part.strip(" \t"))]
+    if not 0 < len(texts) <= MOST_RANGES:
+        return None
+    found = [_RANGE.fullmatch(text) for text in texts]
+    if not all(match and match[0] != "-" for match in found):
+        return None
+    inside = [bounds for match in found if (bounds := _bounds(match[1], match[2], size)) is not None]
+    if not inside:
         raise RangeInvalid(f"the content has {size} bytes", headers={"Content-Range": f"bytes */{size}"})
-    return start, stop
+    return _joined(inside) if len(inside) > 1 else inside
+
+
+def _bounds(first: str, last: str, size: int) -> tuple[int, int] | None:
+    """What a range means in content of this size; None where nothing lies inside."""
+    if first == "":
+        start, stop = max(size - int(last), 0), size
+    else:
+        start, stop = int(first), min(int(last) + 1, size) if last else size
+    return (start, stop) if start < stop else None
+
+
+def _joined(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Those that overlap as one, at the place of the first of them."""
+    joined: list[list[int]] = []
+    for start, stop, place in sorted((start, stop, place) for place, (start, stop) in enumerate(ranges)):
+        if joined and start < joined[-1][2]:
+            joined[-1][0] = min(joined[-1][0], place)
+            joined[-1][2] = max(joined[-1][2], stop)
+        else:
+            joined.append([place, start, stop])
+    return [(start, stop) for _, start, stop in sorted(joined)]
+
+
+def multipart(ranges: list[tuple[int, int]], size: int, digest: str) -> tuple[str, tuple[Piece, ...]]:
+    """Content type and pieces of a multipart/byteranges body (RFC 9110 section 14.6).
+
+    The boundary is a part of the content's digest: content that holds a part of its own digest can't be made.
+    """
+    boundary = digest.rpartition(":")[2][:32]
+    pieces, line_end = [], ""
+    for start, stop in ranges:
+        head = f"{line_end}--{boundary}\r\nContent-Type: application/octet-stream\r\nContent-Range: bytes {start}-{stop - 1}/{size}\r\n\r\n"
+        pieces.append(Piece(start, stop, head.encode()))
+        line_end = "\r\n"
+    return f"multipart/byteranges; boundary={boundary}", (*pieces, Piece(0, 0, f"\r\n--{boundary}--\r\n".encode()))

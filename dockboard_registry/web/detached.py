@@ -21,22 +21,22 @@ _REST_QUIETLY, _REST_AT_MOST = 1 << 20, 64 << 20
 
 
 async def send_blob(exchange) -> None:
-    """Send the response whose span is part of a stored file."""
+    """Send the response whose span is of a stored file."""
     response, stream = exchange.response, exchange.stream
-    source, start, stop = response.span
+    source, pieces = response.span
     keep, sent = keeps_alive(exchange), 0
     try:
         stream.enter(MOVING)
         await stream.write(head(exchange, keep))
-        sent = await exchange.edge.sender.send(stream, source.fileno(), start, stop)
-        if sent != stop - start:
+        sent = await exchange.edge.sender.send(stream, source.fileno(), pieces)
+        if sent != response.length:
             raise StorageFailed("the stored bytes end early")
     except Exception as error:
         exchange.give_up(error)
     finally:
         source.close()
-        exchange.end(response.status if sent == stop - start else 499, sent)
-    _go_on(exchange, stream, keep and sent == stop - start)
+        exchange.end(response.status if sent == response.length else 499, sent)
+    _go_on(exchange, stream, keep and sent == response.length)
 
 
 async def take_body(exchange, length: int | None) -> None:

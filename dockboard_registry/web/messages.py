@@ -187,12 +187,24 @@ class Fields(dict):
                 yield name, value
 
 
-class Span(NamedTuple):
-    """Bytes start to stop (exclusive) of a source, to be sent as the body and closed afterwards."""
+class Piece(NamedTuple):
+    """Bytes start to stop (exclusive) of a source, behind the bytes `before`."""
 
-    source: Source
     start: int
     stop: int
+    before: bytes = b""
+
+
+class Span(NamedTuple):
+    """Pieces of a source, to be sent one after the other as the body; the source is closed afterwards."""
+
+    source: Source
+    pieces: tuple[Piece, ...]
+
+    @property
+    def length(self) -> int:
+        """How many bytes these are."""
+        return sum(len(before) + stop - start for start, stop, before in self.pieces)
 
 
 class Response:
@@ -205,7 +217,7 @@ class Response:
         self.headers = headers or {}
         self.body = body
         self.span = span
-        self.length = length if length is not None else (span.stop - span.start if span else len(body))
+        self.length = length if length is not None else (span.length if span else len(body))
 
 
 def decoded(path: str) -> str | None:

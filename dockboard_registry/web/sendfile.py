@@ -1,4 +1,4 @@
-"""Sending parts of files to sockets by sendfile(2): no copy in Python, and no thread held by a slow reader.
+"""Sending pieces of files to sockets by sendfile(2): no copy in Python, and no thread held by a slow reader.
 
 One thread waits for all sockets that a worker sends to, and gives every one that is ready a piece in turn: downloads share fairly, a client
 that keeps up costs two system calls a piece, and the event loop never waits for a cold disk. (Several threads took more of the
@@ -12,6 +12,9 @@ import select
 import socket
 import sys
 import threading
+from collections.abc import Iterable
+
+from .messages import Piece
 
 # Bytes that wait in the kernel unsent: little enough to stay in the processor's cache, and for a reader who does not read.
 _UNSENT = 256 << 10
@@ -22,23 +25,42 @@ _NEAR_MICROSECONDS, _NEAR_BUFFER = 250, 256 << 10
 
 
 class Transfer:
-    """Bytes `offset` to `stop` of a file on their way to a stream's socket; `ended` gets None after the last of them, or the error."""
+    """Pieces of a file on their way to a stream's socket: of the one that is next, what is left of the bytes before it, then `offset` to `stop`.
 
-    def __init__(self, stream, file: int, offset: int, stop: int):
+    sent: bytes so far; `ended` gets None after the last of them, or the error.
+    """
+
+    def __init__(self, stream, file: int, pieces: Iterable[Piece]):
         # Of its own, for Tornado may close the stream's when it hears that the client is gone.
         self.stream, self.socket = stream, os.dup(stream.socket.fileno())
-        self.file, self.offset, self.stop = file, offset, stop
+        self.file, self.sent = file, 0
+        self._pieces = iter(pieces)
+        self.offset, self.stop, self.before = next(self._pieces)
         self.ended = asyncio.get_running_loop().create_future()
 
     def step(self) -> bool:
-        """Send a piece; False at the end of the file or the part. Raises OSError when the connection or the file fails."""
+        """Send what the socket takes at once; False at the end of the file or of the pieces. Raises OSError when the connection or the file fails."""
         try:
-            sent = os.sendfile(self.socket, self.file, self.offset, min(_PIECE, self.stop - self.offset))
+            if self.before:
+                return self.note(os.write(self.socket, self.before))
+            return self.note(os.sendfile(self.socket, self.file, self.offset, min(_PIECE, self.stop - self.offset)))
         except BlockingIOError:
             return True
-        self.offset += sent
-        self.stream.moved += sent
-        return sent > 0 and self.offset < self.stop
+
+    def note(self, count: int) -> bool:
+        """So many bytes of what is next were sent; whether more are to come. None were where the file has ended early."""
+        self.sent += count
+        self.stream.moved += count
+        if self.before:
+            self.before = self.before[count:]
+        else:
+            self.offset += count
+        while not self.before and self.offset >= self.stop:
+            following = next(self._pieces, None)
+            if following is None:
+                return False
+            self.offset, self.stop, self.before = following
+        return count > 0
 
     def end(self, error: Exception | None) -> None:
         os.close(self.socket)
@@ -53,13 +75,13 @@ class Sender:
         self._transfers: dict[int, Transfer] = {}
         self._epoll: select.epoll | None = None
 
-    async def send(self, stream, file: int, start: int, stop: int) -> int:
-        """Send bytes start to stop (exclusive) to the stream's socket; returns how many went out before end of file or stop.
+    async def send(self, stream, file: int, pieces: Iterable[Piece]) -> int:
+        """Send the pieces, of which there is one at least, to the stream's socket; returns how many bytes went out before the file ended, or all.
 
         Raises OSError when the connection or the file fails.
         """
         _fit_buffer(stream.socket)
-        transfer = self._transfer(stream, file, start, stop)
+        transfer = self._transfer(stream, file, pieces)
         self._transfers[transfer.socket] = transfer
         self._begin()
         self._epoll.register(transfer.socket, select.EPOLLOUT)
@@ -67,10 +89,10 @@ class Sender:
             raise error
         if stream.socket is not None:
             stream.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
-        return transfer.offset - start
+        return transfer.sent
 
-    def _transfer(self, stream, file: int, start: int, stop: int) -> Transfer:
-        return Transfer(stream, file, start, stop)
+    def _transfer(self, stream, file: int, pieces: Iterable[Piece]) -> Transfer:
+        return Transfer(stream, file, pieces)
 
     def _begin(self) -> None:
         if self._epoll is None:

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from dockboard_registry.web.connection import accept
+from dockboard_registry.web.messages import Piece
 from dockboard_registry.web.sendfile import Sender
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="TCP_CORK is Linux's")
@@ -24,7 +25,7 @@ def test_all_bytes_arrive_at_once_and_the_socket_holds_nothing_back_afterwards(t
             client.setblocking(False)
             stream = accept(listener.accept()[0], None)
             begun, received = time.monotonic(), b""
-            sending = asyncio.ensure_future(Sender().send(stream, file.fileno(), start, stop))
+            sending = asyncio.ensure_future(Sender().send(stream, file.fileno(), [Piece(start, stop)]))
             while len(received) < len(DATA[start:stop]):
                 received += await asyncio.get_running_loop().sock_recv(client, 1 << 20)
             seconds, sent = time.monotonic() - begun, await sending

@@ -3,10 +3,11 @@
 from ...domain import blobs
 from ...domain.access import DELETE, PULL
 from ...names import digest as parse_digest
+from ...storage import Source
 from ..base import Endpoint
-from ..conditions import byte_range, not_modified
+from ..conditions import byte_ranges, multipart, not_modified
 from ..gate import actor
-from ..messages import Request, Response, Span
+from ..messages import Piece, Request, Response, Span
 
 _SMALL = 64 << 10
 _FOR_EVER = "max-age=31536000, immutable"
@@ -32,19 +33,15 @@ class Blob(Endpoint):
         if not_modified(request, digest):
             source.close()
             return Response(304, headers)
-        start, stop = 0, source.size
-        status = 200
-        if (part := byte_range(request, source.size, digest)) is not None:
-            start, stop = part
-            status = 206
-            headers["Content-Range"] = f"bytes {start}-{stop - 1}/{source.size}"
-        if stop - start > _SMALL:
-            return Response(status, headers, span=Span(source, start, stop))
-        body = source.read_now(start, stop - start)
-        if body is None:
-            body = await source.read(start, stop - start)
-        source.close()
-        return Response(status, headers, body)
+        ranges = byte_ranges(request, source.size, digest)
+        if ranges is None:
+            return await _one_piece(200, headers, source, 0, source.size)
+        if len(ranges) > 1:
+            headers["Content-Type"], pieces = multipart(ranges, source.size, digest)
+            return await _several_pieces(headers, Span(source, pieces))
+        [(start, stop)] = ranges
+        headers["Content-Range"] = f"bytes {start}-{stop - 1}/{source.size}"
+        return await _one_piece(206, headers, source, start, stop)
 
     async def head(self, request: Request, name: str, digest: str) -> Response:
         blob = await self._find(request, name, digest)
@@ -61,6 +58,25 @@ class Blob(Endpoint):
         who = actor(request, await self.services.gate.admit(request, name, DELETE))
         await self.services.blobs.delete(name, parse_digest(digest), who)
         return Response(202)
+
+
+async def _one_piece(status: int, headers: dict, source: Source, start: int, stop: int) -> Response:
+    if stop - start > _SMALL:
+        return Response(status, headers, span=Span(source, (Piece(start, stop),)))
+    body = source.read_now(start, stop - start)
+    if body is None:
+        body = await source.read(start, stop - start)
+    source.close()
+    return Response(status, headers, body)
+
+
+async def _several_pieces(headers: dict, span: Span) -> Response:
+    """What is in memory goes out at once; a file's pieces are never read here: there may be a thousand of them all over a slow disk."""
+    if span.source.fileno() is not None:
+        return Response(206, headers, span=span)
+    body = b"".join([before + await span.source.read(start, stop - start) for start, stop, before in span.pieces])
+    span.source.close()
+    return Response(206, headers, body)
 
 
 def _headers(request: Request, digest: str) -> dict:
