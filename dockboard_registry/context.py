@@ -14,7 +14,7 @@ class WorkerContext:
     """One worker's place among its siblings. All but `slot` is the same for all of them.
 
     `board` is memory that all workers and the supervisor share. It begins with one heartbeat for each slot: time.monotonic()
-    as a double, written each second by the worker's event loop.
+    as a double, written every 5 seconds by the worker's event loop.
     """
 
     slot: int

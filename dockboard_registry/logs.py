@@ -1,5 +1,6 @@
 """Log lines on standard error: one record is one line, in text or JSON, whatever a client put into it."""
 
+import contextlib
 import functools
 import json
 import logging
@@ -7,10 +8,12 @@ import os
 import re
 import sys
 import time
+from collections.abc import Callable, Iterable
 from datetime import datetime, timezone
 
 from . import log_safety
 from .config import LogConfig
+from .log_writer import LogWriter
 
 # PIPE_BUF: a write of at most that many bytes is one piece in a pipe that several workers write to.
 LINE_LIMIT = 4096
@@ -117,10 +120,37 @@ def _extra(record: logging.LogRecord) -> dict:
     return {name: value for name, value in vars(record).items() if name not in STANDARD_FIELDS}
 
 
-def configure(config: LogConfig) -> None:
-    """Send all logging to standard error as the configuration says; may be called again."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter() if config.format == "json" else TextFormatter())
+class _ToWriter(logging.Handler):
+    def __init__(self, writer: LogWriter):
+        super().__init__()
+        self._writer = writer
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._writer.put([_line(self.format(record))])
+
+
+def _line(text: str) -> bytes:
+    return text.encode(errors="backslashreplace") + b"\n"
+
+
+def writer(config: LogConfig, on_drop: Callable[[int], None] = lambda lines: None, lasting: bool = False) -> LogWriter:
+    """What writes the log of a process that must not wait for who reads it."""
+
+    def note(dropped: int) -> bytes:
+        words = "lines of the log were dropped, since standard error was not read"
+        return _line(_formatter(config).format(logging.makeLogRecord({"name": "dockboard.log", "levelname": "WARNING", "msg": f"{dropped} {words}"})))
+
+    return LogWriter(note, on_drop, lasting)
+
+
+def _formatter(config: LogConfig) -> logging.Formatter:
+    return JsonFormatter() if config.format == "json" else TextFormatter()
+
+
+def configure(config: LogConfig, writer: LogWriter | None = None) -> None:
+    """Send all logging to standard error as the configuration says, by the writer where there is one; may be called again."""
+    handler = logging.StreamHandler(sys.stderr) if writer is None else _ToWriter(writer)
+    handler.setFormatter(_formatter(config))
     handler.addFilter(log_safety.keep_requests_out)
     root = logging.getLogger()
     root.handlers[:] = [handler]
@@ -128,10 +158,20 @@ def configure(config: LogConfig) -> None:
     logging.raiseExceptions = False
 
 
-class AccessLog:
-    """One line for each request, noted here, and written by `flush`, which the event loop calls every 100 ms."""
+def _write(pieces: Iterable[bytes]) -> None:
+    for piece in pieces:
+        with contextlib.suppress(OSError):
+            os.write(2, piece)
 
-    def __init__(self, config: LogConfig) -> None:
+
+class AccessLog:
+    """One line for each request, noted here, and written by `flush`.
+
+    on_first: called when there is something to flush; put: takes the lines, joined to pieces.
+    """
+
+    def __init__(self, config: LogConfig, on_first: Callable[[], None] = lambda: None, put: Callable[[Iterable[bytes]], None] = _write) -> None:
+        self._on_first, self._put = on_first, put
         self._noted: list[tuple[float, tuple]] = []
         self._second = 0
         self._prefix = ""
@@ -140,12 +180,15 @@ class AccessLog:
             self.write = _nothing
 
     def write(self, *request: str | int | float) -> None:
-        """Note a request: remote, method, path, status, size, seconds, request_id, agent.
+        """Note a request: remote, method, path, status, size, seconds, request_id, agent, who.
 
         It was answered with `size` bytes of body, `seconds` after it came. Lines are made later, of many: that is cheaper than of each.
         """
         self._noted.append((time.time(), request))
-        if len(self._noted) >= _NOTED:
+        count = len(self._noted)
+        if count == 1:
+            self._on_first()
+        elif count >= _NOTED:
             self.flush()
 
     def _time(self, now: float) -> str:
@@ -155,16 +198,16 @@ class AccessLog:
             self._prefix = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(second))
         return f"{self._prefix}{int((now - second) * 1000):03d}Z"
 
-    def _text(self, now, remote, method, path, status, size, seconds, request_id, agent) -> str:
+    def _text(self, now, remote, method, path, status, size, seconds, request_id, agent, who="-") -> str:
         if "?" in path or not path.startswith("/"):
             path = without_secrets(path)
         line = (
             f'{self._time(now)} {_asked(remote, method, path)} {status} {size}B {seconds * 1000:.1f}ms '
-            f'{quoted(request_id)} "{_again(agent)}"'
+            f'{quoted(request_id)} "{_again(agent)}" {quoted(who)}'
         )
         return line if len(line) * 4 < LINE_LIMIT else shortened(line, LINE_LIMIT - 1)
 
-    def _json(self, now, remote, method, path, status, size, seconds, request_id, agent) -> str:
+    def _json(self, now, remote, method, path, status, size, seconds, request_id, agent, who="-") -> str:
         path = without_secrets(path)
         entry = {
             "ts": self._time(now),
@@ -178,34 +221,28 @@ class AccessLog:
             "ms": round(seconds * 1000, 1),
             "request_id": request_id,
             "user_agent": agent,
+            "who": who,
         }
         line = _dumps(entry)
         if len(line) < LINE_LIMIT:
             return line
         # A character may take six in JSON.
-        return _dumps({**entry, "path": shortened(path, 400), "request_id": shortened(request_id, 64), "user_agent": shortened(agent, 100)})
+        return _dumps({**entry, "path": shortened(path, 400), "request_id": shortened(request_id, 64), "user_agent": shortened(agent, 100), "who": shortened(who, 200)})
 
     def flush(self) -> None:
-        """Write what has been noted, in pieces that no other worker's lines get into; lines that standard error does not take are lost."""
+        """Hand on what has been noted, in pieces that no other worker's lines get into; lines that standard error does not take are lost."""
         if not self._noted:
             return
         noted, self._noted = self._noted, []
-        pieces, size = [], 0
+        pieces, lines, size = [], [], 0
         for now, request in noted:
-            data = self._line(now, *request).encode(errors="backslashreplace") + b"\n"
+            data = _line(self._line(now, *request))
             size += len(data)
             if size > LINE_LIMIT:
-                _write(b"".join(pieces))
-                pieces, size = [], len(data)
-            pieces.append(data)
-        _write(b"".join(pieces))
-
-
-def _write(data: bytes) -> None:
-    try:
-        os.write(2, data)
-    except OSError:
-        pass
+                pieces.append(b"".join(lines))
+                lines, size = [], len(data)
+            lines.append(data)
+        self._put([*pieces, b"".join(lines)])
 
 
 def _nothing(*_: object) -> None:

@@ -17,6 +17,7 @@ from .config import Config
 from .errors import StartError
 from .kinds import split_address
 from .listen import bind, listen
+from .log_writer import LogWriter
 from .storage.filesystem import make_directory
 from .supervisor import Supervisor
 
@@ -26,6 +27,8 @@ log = logging.getLogger("server")
 RECOMMENDED = {(3, 11): 17, (3, 12): 15, (3, 13): 16}
 # Workers of a supervisor that was killed end at once; their hold on the data directory ends with them.
 LOCK_SECONDS = 5.0
+# How long the end waits for the log's reader.
+LOG_SECONDS = 1.0
 
 BANNER = """\
 Dockboard Registry {version}
@@ -53,7 +56,15 @@ Set one with the same configuration: registry.pyz user passwd admin
 
 def serve(config: Config) -> int:
     """Serve until told to stop; the exit status. Raises StartError with words when it can't start."""
-    logs.configure(config.log)
+    writer = logs.writer(config.log)
+    logs.configure(config.log, writer)
+    try:
+        return _serve(config, writer)
+    finally:
+        writer.settle(LOG_SECONDS)
+
+
+def _serve(config: Config, writer: LogWriter) -> int:
     raise_descriptor_limit()
     app.verify(config)
     # On a database for several nodes the data directory is shared by them; SQLite's belongs to one server.
@@ -68,7 +79,7 @@ def serve(config: Config) -> int:
             log.warning("database: %s", warning)
         listen("server.listen", config.server.listen, listeners)
         listen("metrics.listen", config.metrics.listen, metrics)
-        supervisor = Supervisor(config, listeners, metrics)
+        supervisor = Supervisor(config, listeners, metrics, writer)
         supervisor.hold_signals()
         announce(config, listeners[0])
         return supervisor.run()

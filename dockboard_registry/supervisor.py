@@ -1,6 +1,7 @@
 """The supervisor: forks the workers, restarts those that end or hang, and passes signals on.
 
-It runs no event loop, no threads and no code of requests; all that it does is wait for a signal, at most a second.
+It runs no event loop and no code of requests; all that it does is wait for a signal, some seconds at most. A thread writes its log while there is
+something to write: standard error may have a reader who stalls.
 """
 
 import contextlib
@@ -19,6 +20,7 @@ from . import logs, tls, worker
 from .config import Config, ConfigError
 from .context import WorkerContext, clear_beat, last_beat
 from .errors import StartError
+from .log_writer import LogWriter
 
 log = logging.getLogger("supervisor")
 
@@ -28,7 +30,9 @@ LONGEST_DELAY = 5.0
 STEADY = 10.0
 HUNG = 30.0
 # A pause between two rounds that long means that the supervisor itself was stopped, and so were the workers.
-PAUSED = 5.0
+PAUSED = 15.0
+# So long is waited for a signal where nothing is due.
+ROUND = 5.0
 # When no worker has ever served, one that fails this often in a row ends the server: its next start would fail alike.
 FIRST_FAILURES = 5
 # Workers close what is left when server.drain is over; this is their time to do so.
@@ -58,8 +62,11 @@ def flush_output() -> None:
 class Supervisor:
     """Keeps `config.workers` workers running on these listening sockets until SIGTERM or SIGINT."""
 
-    def __init__(self, config: Config, listeners: list[socket.socket], metrics_listeners: list[socket.socket]) -> None:
+    def __init__(
+        self, config: Config, listeners: list[socket.socket], metrics_listeners: list[socket.socket], log_writer: LogWriter
+    ) -> None:
         self._config = config
+        self._log_writer = log_writer
         self._listeners = listeners
         self._metrics_listeners = metrics_listeners
         self._slots = [Slot(number) for number in range(config.workers)]
@@ -96,7 +103,7 @@ class Supervisor:
         return [slot for slot in self._slots if slot.pid]
 
     def _wait(self) -> signal.Signals:
-        """The next signal; SIGALRM when something is due, after a second at the latest.
+        """The next signal; SIGALRM when something is due, after ROUND at the latest.
 
         Not sigtimedwait: in CPython it returns uninitialised memory when a stopped process goes on after the time is over.
         """
@@ -107,7 +114,7 @@ class Supervisor:
         times = [slot.due for slot in self._slots if not slot.pid and self._deadline is None]
         if self._deadline is not None:
             times.append(self._deadline)
-        return max(0.001, min([1.0, *(due - time.monotonic() for due in times)]))
+        return max(0.001, min([ROUND, *(due - time.monotonic() for due in times)]))
 
     def _note_pause(self) -> None:
         now = time.monotonic()
@@ -141,6 +148,7 @@ class Supervisor:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
             signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
+            logs.configure(self._config.log)  # the thread that writes the supervisor's log is not here
             context = WorkerContext(
                 slot, self._epoch, self._listeners, self._metrics_listeners, self._alive_read, self._board
             )
@@ -165,7 +173,7 @@ class Supervisor:
             log.error("not reloaded, the certificate in use stays: %s", error)
             return
         self._config = replace(self._config, log=config.log)
-        logs.configure(config.log)
+        logs.configure(config.log, self._log_writer)
         log.info("reloading TLS certificate and log level")
         self._send(signal.SIGHUP)
 

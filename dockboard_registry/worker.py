@@ -12,6 +12,7 @@ from .config import Config, ConfigError
 from .context import WorkerContext
 from .db import DatabaseBusy, DatabaseFailed, DatabaseFull
 from .errors import StartError
+from .log_writer import LogWriter
 from .storage import StorageError
 from .web import turns
 from .web.edge import Edge
@@ -20,37 +21,47 @@ from .web.metrics import Metrics
 from .web.routes import MetricsRoutes, Routes
 
 _log = logging.getLogger("dockboard.worker")
-_BEAT_SECONDS, _FLUSH_SECONDS, _JOB_SECONDS, _SETTLE_SECONDS = 1.0, 0.1, 10.0, 0.5
+_BEAT_SECONDS, _FLUSH_SECONDS, _JOB_SECONDS, _SETTLE_SECONDS = 5.0, 0.1, 10.0, 0.5
+# How long an end waits for the log's reader.
+_LOG_SECONDS, _ORPHANS_LOG_SECONDS = 1.0, 0.2
 
 
 def run(config: Config, context: WorkerContext) -> int:
     """Serve until SIGTERM; returns the exit status."""
-    logs.configure(config.log)
+    metrics = Metrics(context.board, context.slot)
+    writer = logs.writer(config.log, lambda lines: metrics.add("log_lines_dropped_total", lines), lasting=True)
+    logs.configure(config.log, writer)
     log_safety.catch_stray_errors()
-    worker = Worker(config, context)
-    with asyncio.Runner(loop_factory=lambda: turns.new_loop(worker.long_turn)) as runner:
-        return runner.run(worker.main())
+    try:
+        worker = Worker(config, context, metrics, writer)
+        with asyncio.Runner(loop_factory=lambda: turns.new_loop(worker.long_turn)) as runner:
+            return runner.run(worker.main())
+    except Exception:
+        _log.exception("worker %d failed", context.slot)
+        return 1
+    finally:
+        writer.settle(_LOG_SECONDS)
 
 
 class Worker:
-    def __init__(self, config: Config, context: WorkerContext):
+    def __init__(self, config: Config, context: WorkerContext, metrics: Metrics, log_writer: LogWriter):
         self._config = config
         self._context = context
         self._tls = tls.context(config.server)
-        self._metrics = Metrics(context.board, context.slot)
-        self._access_log = logs.AccessLog(config.log)
+        self._metrics = metrics
+        self._log_writer = log_writer
+        self._access_log = logs.AccessLog(config.log, self._flush_soon, log_writer.put)
 
     async def main(self) -> int:
         loop = asyncio.get_running_loop()
         self._stopping = asyncio.Event()
         loop.add_signal_handler(signal.SIGTERM, self._stopping.set)
         loop.add_signal_handler(signal.SIGHUP, self._reload)
-        loop.add_reader(self._context.parent_alive, os._exit, 1)
+        loop.add_reader(self._context.parent_alive, self._orphaned)
         self._services = Services(self._config, self._context.epoch, self._metrics, self._config.database_reserve)
         edges = self._edges = self._listen()
         jobs = asyncio.ensure_future(self._jobs())
         self._beat()
-        self._flush()
         self._context.ready()
         await self._stopping.wait()
         jobs.cancel()
@@ -60,6 +71,12 @@ class Worker:
         self._services.close()
         self._access_log.flush()
         return 0
+
+    def _orphaned(self) -> None:
+        """The supervisor is gone, and nobody is left to stop this worker."""
+        self._access_log.flush()
+        self._log_writer.settle(_ORPHANS_LOG_SECONDS)
+        os._exit(1)
 
     def _listen(self) -> list[Edge]:
         prefix = f"{self._context.epoch[:6]}-{self._context.slot}-"
@@ -84,14 +101,14 @@ class Worker:
         """Whoever asked in this turn of the loop has waited for all that was done in it."""
         self._metrics.add("long_turns_total", 1)
 
-    def _flush(self) -> None:
-        self._access_log.flush()
-        asyncio.get_running_loop().call_later(_FLUSH_SECONDS, self._flush)
+    def _flush_soon(self) -> None:
+        """Lines of many requests are written together; where there are none, nothing wakes the worker."""
+        asyncio.get_running_loop().call_later(_FLUSH_SECONDS, self._access_log.flush)
 
     def _reload(self) -> None:
         """SIGHUP: new handshakes use the certificate as the files hold it now; the log level follows the configuration."""
         try:
-            logs.configure(self._config.reload().log)
+            logs.configure(self._config.reload().log, self._log_writer)
             renewed = tls.context(self._config.server)
         except (ConfigError, StartError) as error:
             _log.error("not reloaded, the certificate in use stays: %s", error)

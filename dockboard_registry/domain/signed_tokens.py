@@ -57,6 +57,13 @@ class Holder(NamedTuple):
     principal: Principal
     subject: Subject
 
+    def named(self) -> str:
+        """`user:ann`, `robot:acme/ci`, or `user:ann/token:12` where an access token of theirs was shown; never a secret."""
+        if self.subject.kind == ANONYMOUS:
+            return "-"
+        token = "" if self.subject.token_id is None else f"/token:{self.subject.token_id}"
+        return f"{self.principal.kind}:{self.principal.name}{token}"
+
 
 class Claims(NamedTuple):
     """What a token that was found sound says. expires_at in seconds since 1970; scope: what the token is for, None for a refresh token."""

@@ -111,7 +111,7 @@ class Credentials:
         if scheme.lower() == "bearer":
             return await self._bearer(header, shown.strip(), known, value)
         holder = await self.shown(header, address, value)
-        return holder and Caller(holder.principal, holder.principal, None, holder.subject)
+        return holder and Caller(holder.principal, holder.principal, None, holder.subject, holder.named())
 
     async def again(self, caller: Caller, value: int) -> Caller:
         """Who showed something a while ago, as they are now: their account, its credentials and the access token have to count, whatever signed token stood for these.
@@ -166,7 +166,7 @@ class Credentials:
         if holder is None:
             self._bearers.forget(header)
             raise Unauthorized("the token has expired, or does not count any more", "ask the token server for a new one")
-        caller = Caller(narrowed(holder.principal, claims.scope), holder.principal, set(), holder.subject)
+        caller = Caller(narrowed(holder.principal, claims.scope), holder.principal, set(), holder.subject, holder.named())
         self._bearers.keep(header, Bearer(claims, key, value, self._until(claims), caller))
         return caller
 

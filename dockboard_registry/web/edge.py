@@ -44,7 +44,7 @@ class Edge(HTTPServerConnectionDelegate):
         self.date = Clock()
         self.sender = tlssend.TlsSender() if tls else sendfile.Sender()
         self._tasks: set[asyncio.Task] = set()
-        self.draining = False
+        self.draining = self._sweeping = False
         self.spans = 0  # stored blobs on their ordinary way out
         self._connections: set = set()
         self.fast_paths = config.fast_paths
@@ -61,7 +61,6 @@ class Edge(HTTPServerConnectionDelegate):
         loop = asyncio.get_running_loop()
         self._listener = listener
         loop.add_reader(listener.fileno(), self._accept, listener)
-        loop.call_later(_SWEEP_SECONDS, self._sweep)
 
     def renew_tls(self, context: ssl.SSLContext | None) -> None:
         """Use another certificate from the next handshake on; an edge without TLS stays so."""
@@ -83,6 +82,9 @@ class Edge(HTTPServerConnectionDelegate):
             sock.close()
             return
         stream.remote = address[0] if isinstance(address, tuple) else ""
+        if not self._sweeping:
+            self._sweeping = True
+            asyncio.get_running_loop().call_later(_SWEEP_SECONDS, self._sweep)
         self.serve(stream)
 
     def _rest(self, listener: socket.socket, error: OSError) -> None:
@@ -179,8 +181,10 @@ class Edge(HTTPServerConnectionDelegate):
         return endpoint, lambda request: verb(request, *arguments)
 
     def _sweep(self) -> None:
-        """Once a second: end the connections whose client is too slow."""
-        asyncio.get_running_loop().call_later(_SWEEP_SECONDS, self._sweep)
+        """Once a second while there are connections: end those whose client is too slow."""
+        self._sweeping = bool(self._connections)
+        if self._sweeping:
+            asyncio.get_running_loop().call_later(_SWEEP_SECONDS, self._sweep)
         now, config = time.monotonic(), self._config
         overdue = [
             stream for stream in self._connections if stream.overdue(now, config.idle_timeout, config.header_timeout, config.body_timeout)

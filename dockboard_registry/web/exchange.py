@@ -298,7 +298,7 @@ class Exchange(HTTPMessageDelegate):
             sent = self.response.length if self.response and request.method != "HEAD" else 0
         edge.metrics.end(self._endpoint, status, seconds)
         edge.access_log.write(
-            request.remote, request.method, request.target, status, sent, seconds, request.id, request.headers.get("User-Agent", "-")
+            request.remote, request.method, request.target, status, sent, seconds, request.id, request.headers.get("User-Agent", "-"), request.who
         )
 
 

@@ -43,12 +43,14 @@ class Caller(NamedTuple):
     """Who asks. bare: the same without the scope of a token from the token server, which the client may exchange for another one.
 
     allowed: (action, object) that were found to be allowed, for a caller who is remembered; a few. subject: what was shown, to be asked about again.
+    who: the name in the access log.
     """
 
     principal: Principal
     bare: Principal
     allowed: set[tuple[str, Object]] | None = None
     subject: Subject = Subject()
+    who: str = "-"
 
 
 class Pusher(NamedTuple):
@@ -155,6 +157,7 @@ class Gate:
                 error.headers |= self._challenge(request, _scope(name, action), "invalid_token")
                 raise
             if caller is not None:
+                request.who = caller.who
                 return caller, facts
             facts = await self._facts(name, question)
         return self.anonymous(request, facts.value), facts

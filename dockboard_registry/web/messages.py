@@ -114,10 +114,10 @@ _NO_BODY = EmptyBody()
 class Request:
     """One request: raw target (path and query), headers, and who sent it. tls: the connection to this server is encrypted.
 
-    known: what was found out about these headers, for all requests that have the same.
+    known: what was found out about these headers, for all requests that have the same. who: whose credentials were found good, for the access log.
     """
 
-    __slots__ = ("method", "target", "path", "_query", "_fields", "headers", "remote", "id", "body", "version", "_tls", "known")
+    __slots__ = ("method", "target", "path", "_query", "_fields", "headers", "remote", "id", "body", "version", "_tls", "known", "who")
 
     def __init__(
         self, method: str, target: str, version: str, headers: HTTPHeaders, remote: str, id: str, tls: bool = False, known: dict | None = None
@@ -132,6 +132,7 @@ class Request:
         self.version = version
         self._tls = tls
         self.body: Body | EmptyBody = _NO_BODY
+        self.who = "-"
         self.known = {} if known is None else known
 
     @property

@@ -20,6 +20,7 @@ _SINGLE = (
     ("gc_rounds_total", "counter", "Rounds of garbage collection finished."),
     ("gc_failures_total", "counter", "Rounds of garbage collection that failed."),
     ("gc_keys_total", "counter", "Stored keys deleted by garbage collection."),
+    ("log_lines_dropped_total", "counter", "Lines of the log that workers dropped, since standard error was not read."),
     ("long_turns_total", "counter", "Turns of the event loop of more than 50 ms, in which all other requests of the worker waited."),
     ("untrusted_forwarding_total", "counter", "Requests with X-Forwarded-For or the like from addresses that are not in server.trusted_proxies."),
 )

@@ -78,6 +78,7 @@ class Token(Endpoint):
             except Unauthorized as error:
                 error.headers["WWW-Authenticate"] = f'Basic realm="{self.services.gate.realm(request)}"'
                 raise
+        request.who = holder.named()
         granted = await self._granted(holder.principal, wanted)
         key = await self.services.people.signing_keys.newest(value)
         if offline and holder.subject.id and not refresh:

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
+import tempfile
+import time
+from pathlib import Path
 
 import pytest
 
 from tests.clients.content import stored, upload, words
+from tests.clients.programs import Program
 from tests.support.http import DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
-from tests.support.images import layer_tar
+from tests.support.images import layer_tar, noise
+from tests.support.server import Registry
 
 INSECURE = "--tls-verify=false"
 
@@ -102,3 +108,37 @@ def test_a_missing_tag_is_explained(podman, client, repository, target, layout, 
 def test_a_missing_repository_is_explained(podman, client, repository, target):
     message = words(client, f"/v2/{repository}/manifests/v1")
     assert message in podman.refused("pull", INSECURE, f"{target}:v1")
+
+
+@pytest.fixture
+def sparing_podman(environment):
+    """podman that fetches of a layer what it has not from others: over a store of overlays, as only these can."""
+    with tempfile.TemporaryDirectory(prefix="store-", ignore_cleanup_errors=True) as root:
+        settings = Path(root, "storage.conf")
+        options = 'pull_options = {enable_partial_images = "true", use_hard_links = "false", ostree_repos = ""}'
+        settings.write_text(f'[storage]\ndriver = "overlay"\nrunroot = "{root}/run"\ngraphroot = "{root}/root"\n[storage.options]\n{options}\n')
+        program = Program("podman", {**environment, "CONTAINERS_STORAGE_CONF": str(settings)}, ("--cgroup-manager", "cgroupfs"))
+        yield program
+        program("rmi", "--all", "--force")
+
+
+@pytest.mark.edge
+def test_of_a_layer_in_zstd_chunks_only_what_changed_is_fetched(sparing_podman, tmp_path):
+    """400 files of 50 kB, of which every twentieth is another one in the second image."""
+    context = tmp_path / "context"
+    context.mkdir()
+    (context / "Containerfile").write_text("FROM scratch\nCOPY f* /\n")
+    with Registry(tmp_path / "data", auth_anonymous="push") as registry:
+        names = [f"{registry.address}/sparing/app:{tag}" for tag in ("v1", "v2")]
+        for turn, name in enumerate(names):
+            for number in range(0, 400, 20 if turn else 1):
+                (context / f"f{number}").write_bytes(noise(50_000, 1000 * turn + number))
+            sparing_podman("build", "--quiet", "--tag", name, context)
+            sparing_podman("push", INSECURE, "--compression-format", "zstd:chunked", name)
+        sparing_podman("rmi", "--all", "--force")
+        for name in names:
+            sparing_podman("pull", INSECURE, name)
+        time.sleep(0.3)  # the access log is written every 100 ms
+        sent = [int(size) for size in re.findall(r'"GET /v2/sparing/app/blobs/\S+" 206 (\d+)B', registry.log.read_text())]
+    # Of each image the table of contents, then the ranges that are missing.
+    assert len(sent) == 4 and sent[1] > 20_000_000 and sent[3] < 1_200_000, sent

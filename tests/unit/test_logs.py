@@ -81,7 +81,9 @@ PLAIN = ("127.0.0.1", "GET", "/v2/x/manifests/y", 200, 1234, 0.0008, "req-id", "
 
 def test_access_lines_in_text(capfd):
     (line,) = written(capfd, LogConfig(), PLAIN)
-    assert re.fullmatch(TIME + r' 127\.0\.0\.1 "GET /v2/x/manifests/y" 200 1234B 0\.8ms req-id "docker/20\.10"', line)
+    assert re.fullmatch(TIME + r' 127\.0\.0\.1 "GET /v2/x/manifests/y" 200 1234B 0\.8ms req-id "docker/20\.10" -', line)
+    (line,) = written(capfd, LogConfig(), (*PLAIN, "user:ann/token:12"))
+    assert line.endswith(' "docker/20.10" user:ann/token:12')
 
 
 def test_access_lines_in_json(capfd):
@@ -99,13 +101,14 @@ def test_access_lines_in_json(capfd):
         "ms": 0.8,
         "request_id": "req-id",
         "user_agent": "docker/20.10",
+        "who": "-",
     }
 
 
 @pytest.mark.parametrize("format", ["text", "json"])
 def test_access_lines_keep_hostile_fields_inside(capfd, format):
-    hostile = (HOSTILE, HOSTILE, HOSTILE, 400, 0, 1.0, HOSTILE, HOSTILE)
-    long = ("::1", "G" * 20000, "\x1b" * 20000, 400, 0, 1.0, "\U0001f433" * 20000, '"' * 20000)
+    hostile = (HOSTILE, HOSTILE, HOSTILE, 400, 0, 1.0, HOSTILE, HOSTILE, HOSTILE)
+    long = ("::1", "G" * 20000, "\x1b" * 20000, 400, 0, 1.0, "\U0001f433" * 20000, '"' * 20000, "é" * 20000)
     lines = written(capfd, LogConfig(format=format), hostile, long, PLAIN)
     assert len(lines) == 3
     assert all(is_one_safe_line(line) for line in lines)

@@ -98,6 +98,7 @@ async def standing(services, request: Request) -> Standing:
             raise
         # None: a password was checked just now, which took its time, and much may have changed meanwhile.
         if holder is not None:
+            request.who = holder.named()
             return Standing(services.principals, holder, value)
 
 

@@ -1,0 +1,95 @@
+"""Writes log lines in a thread, so that a reader of standard error who stalls keeps nobody waiting but that thread."""
+
+import contextlib
+import os
+import select
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+
+# So many bytes of lines wait for the reader.
+LIMIT = 1 << 20
+
+
+class LogWriter:
+    """Lines wait in a queue of bounded size. What finds no room is dropped and counted, and one line says how many as soon as there is room again.
+
+    note: makes that line of their number; on_drop: is told each time. lasting: the thread stays for the next lines, as in a worker; else it ends
+    when all are written, as in the supervisor, which forks.
+    """
+
+    def __init__(self, note: Callable[[int], bytes], on_drop: Callable[[int], None], lasting: bool, descriptor: int = 2, limit: int = LIMIT):
+        self._note, self._on_drop, self._lasting = note, on_drop, lasting
+        self._descriptor, self._limit = descriptor, limit
+        self._waiting: deque[bytes] = deque()
+        self._size = self._dropped = 0
+        self._running = False
+        self._changed = threading.Condition()
+
+    def put(self, pieces: Iterable[bytes]) -> None:
+        """Take whole lines, joined to pieces that are each written at once."""
+        with self._changed:
+            for piece in pieces:
+                self._keep(piece)
+            if not self._running:
+                self._running = True
+                threading.Thread(target=self._run, name="log", daemon=True).start()
+            self._changed.notify_all()
+
+    def _keep(self, piece: bytes) -> None:
+        # After the first that is dropped, room for many is waited for: else single lines would be left of many.
+        room = self._limit // 2 if self._dropped else self._limit
+        if self._size + len(piece) > room:
+            lines = piece.count(b"\n")
+            self._dropped += lines
+            self._on_drop(lines)
+            return
+        self._tell_dropped()
+        self._append(piece)
+
+    def _tell_dropped(self) -> None:
+        if self._dropped:
+            self._append(self._note(self._dropped))
+            self._dropped = 0
+
+    def _append(self, piece: bytes) -> None:
+        self._waiting.append(piece)
+        self._size += len(piece)
+
+    def _run(self) -> None:
+        # Signals are for the other threads: in the supervisor the one that waits for them.
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        while (piece := self._next()) is not None:
+            # Nobody is left to be told of an error: the reader is gone, or the disk is full.
+            with contextlib.suppress(OSError):
+                self._write(piece)
+            with self._changed:
+                self._waiting.popleft()
+                self._size -= len(piece)
+
+    def _next(self) -> bytes | None:
+        """What is to be written next, which stays in the queue until it is; None when the thread is to end."""
+        with self._changed:
+            while not self._waiting:
+                self._tell_dropped()
+                if self._waiting:
+                    break
+                self._changed.notify_all()
+                if not self._lasting:
+                    self._running = False
+                    return None
+                self._changed.wait()
+            return self._waiting[0]
+
+    def _write(self, piece: bytes) -> None:
+        while piece:
+            try:
+                piece = piece[os.write(self._descriptor, piece) :]
+            except BlockingIOError:  # another program has made the shared descriptor one that does not wait
+                select.select([], [self._descriptor], [])
+
+    def settle(self, seconds: float) -> None:
+        """Wait until all lines are written, as long as that takes no longer."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._waiting, seconds)
