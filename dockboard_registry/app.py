@@ -4,12 +4,11 @@ import asyncio
 import contextlib
 import functools
 import secrets
-import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 from .config import Config, database_place
-from .db import DatabaseBusy, DatabaseFailed, DatabaseFull
 from .db.copy import Copy, CopyReport, shared_tables
 from .db.engines import Engine, engine
 from .db.observer import Observer
@@ -27,14 +26,13 @@ from .domain.repositories import Repositories
 from .domain.tags import Tags
 from .domain.uploads import Uploads
 from .errors import StartError
+from .ownership import FAILURES, alone, claim, known_store, mark, store_of, take_store, using, verify
 from .storage import StorageError
 from .storage import filesystem
 from .storage.filesystem import FilesystemStorage
 
-# How long a node waits at its first start for another to mark the store that both share.
-_MARK_SECONDS = 5.0
 _COPY_CONNECTIONS = 4
-_FAILURES = (DatabaseBusy, DatabaseFull, DatabaseFailed, StorageError)
+_FAILURES = (*FAILURES, StorageError)
 
 
 class Services:
@@ -124,50 +122,6 @@ def _read_account_code() -> None:
     from .web.api import serve  # noqa: F401
 
 
-def verify(config: Config) -> None:
-    """Refuse a database and a store that do not belong together, before anything is made or changed. Raises StartError.
-
-    A server that took a lost database for a new registry would take every stored blob for garbage.
-    """
-    # At a first start another node may make id and marker between the two looks; looking again settles it.
-    if _strangers(config) and (why := _strangers(config)):
-        raise StartError(why)
-
-
-def _strangers(config: Config) -> str:
-    """Why database and store do not belong together, or nothing. The marker is written after the id, and noted after that."""
-    root, database = config.storage.root, engine(config.database_place)
-    exists = database.exists()
-    if exists and (why := database.unwritable()):
-        return why
-    known, marked = _known_store(database) if exists else (None, False)
-    found = filesystem.marker(root)
-    if not exists:
-        return f"{root} holds the files of a registry, but its database {database} is gone. Restore it from a backup" if found else ""
-    if known is None and found is not None:
-        return f"{root} holds the files of a registry that {database} does not know. Use its own database, or an empty directory"
-    if found is None and marked:
-        return f"{root} lacks the file {filesystem.MARKER} that the database {database} expects. Is the right disk mounted there?"
-    if found is not None and found != known:
-        return f"{root} belongs to another database than {database}: its {filesystem.MARKER} is not the one expected"
-    return ""
-
-
-def _known_store(database: Engine) -> tuple[str | None, bool]:
-    """(the id that the store's marker has to carry, whether the store must be marked); of a schema not yet complete too."""
-    try:
-        if not {"settings", "blobs"} <= database.tables():
-            return None, False
-        if source := database.transact(settings.unfinished_copy):
-            raise StartError(f"{database} is a copy of {source} that is not whole yet: run copy-database again")
-        return database.transact(settings.known_store)
-    except (DatabaseBusy, DatabaseFull, DatabaseFailed) as error:
-        raise StartError(
-            f"the database {database} can't be used: {error}. Nothing was changed. "
-            "If it is damaged, restore it from a backup; never delete it, it knows what every stored file is"
-        ) from error
-
-
 def prepare(config: Config) -> None:
     """Before the first worker starts: verify, migrate the database, mark the store. Raises StartError."""
     root = config.storage.root
@@ -176,11 +130,11 @@ def prepare(config: Config) -> None:
         filesystem.make_directory(root)
         engine(config.database_place).prepare(filesystem.make_directory)
         migrate(config)
-        _mark(config)
+        mark(config)
         engine(config.database_place).set_aside(config.database_reserve)
     except OSError as error:
         raise StartError(f"can't use the data directory {root}: {error.strerror}. Check that it is mounted and writable") from error
-    except (DatabaseBusy, DatabaseFull, DatabaseFailed) as error:
+    except FAILURES as error:
         raise StartError(f"the database {engine(config.database_place)} can't be used: {error}") from error
 
 
@@ -189,7 +143,7 @@ def has_accounts(config: Config) -> bool:
     database = engine(config.database_place)
     try:
         return database.transact(value) > 0
-    except (DatabaseBusy, DatabaseFull, DatabaseFailed) as error:
+    except FAILURES as error:
         raise StartError(f"the database {database} can't be used: {error}") from error
 
 
@@ -209,30 +163,24 @@ def first_password(config: Config) -> str | None:
             if database.transact(lambda tx: first_account.make(tx, chosen.stored)):
                 return chosen.password
         return "" if database.transact(first_account.untold) else None
-    except (DatabaseBusy, DatabaseFull, DatabaseFailed) as error:
+    except FAILURES as error:
         raise StartError(f"the database {database} can't be used: {error}") from error
 
 
 def first_password_told(config: Config) -> None:
     """It was printed. Where the database does not answer now, the next start says how to set another one."""
-    with contextlib.suppress(DatabaseBusy, DatabaseFull, DatabaseFailed):
+    with contextlib.suppress(*FAILURES):
         engine(config.database_place).transact(settings.first_account_is_told)
 
 
-def _mark(config: Config) -> None:
-    """Tie database and store together by an id in both, made at the first start.
-
-    Of several nodes that start at once the one that made the id marks the store; the others wait for the mark, which comes only
-    where the store is the same. A node that died between the two leaves the marking to whoever waited in vain.
-    """
-    root, database, made = config.storage.root, engine(config.database_place), secrets.token_hex(16)
-    known = database.transact(lambda tx: settings.store_id(tx, made))
-    deadline = time.monotonic() + _MARK_SECONDS
-    while database.shared and known != made and filesystem.marker(root) is None and time.monotonic() < deadline:
-        time.sleep(0.05)
-        verify(config)
-    filesystem.prepare(root, known)
-    database.transact(settings.store_is_marked)
+def database_in_use(config: Config) -> contextlib.AbstractContextManager[None]:
+    """For a server: its database, whose place is made where it is missing, is not copied meanwhile. Raises StartError."""
+    database = engine(config.database_place)
+    try:
+        database.prepare(filesystem.make_directory)
+    except OSError as error:
+        raise StartError(f"can't make a place for the database {database}: {error.strerror}") from error
+    return using(database)
 
 
 def is_shared(config: Config) -> bool:
@@ -265,18 +213,38 @@ def run_with(config: Config, work: Callable[[Services], Awaitable[Any]]) -> Any:
     return _run(config, work)
 
 
-def run_copy(source_url: str, target_url: str, on_progress: Callable[[int, int], None]) -> CopyReport:
-    """The command `copy-database`: into an empty database, or on from where it was cut short. Raises StartError."""
+def run_copy(source_url: str, target_url: str, on_progress: Callable[[int, int], None], root: Path | None = None) -> CopyReport:
+    """The command `copy-database`: into an empty database, or on from where it was cut short. Raises StartError.
+
+    root: where the store may be; else it is looked for beside an SQLite file. Where it is nowhere, the first start on the copy finds it.
+    """
     source, target = engine(database_place(source_url)), engine(database_place(target_url))
     if str(source) == str(target):
         raise StartError("source and target are the same database")
     if not source.exists():
         raise StartError(f"there is no database {source}")
-    source.require_current()
     target.prepare(filesystem.make_directory)
-    target.migrate()
+    with alone(source), alone(target):
+        source.require_current()
+        target.migrate()
+        if (moved_to := known_store(source).moved_to) not in (None, str(target)):
+            raise StartError(f"{source} was copied to {moved_to}, which has the store now: copy that, or run take-store first")
+        store = store_of(source, [place for place in (root, *_folders(source_url, target_url)) if place])
+        return _copied(source, target, store, on_progress)
+
+
+def _folders(*urls: str) -> list[Path]:
+    return [place.parent for place in map(database_place, urls) if isinstance(place, Path)]
+
+
+def _copied(source: Engine, target: Engine, store: Path | None, on_progress: Callable[[int, int], None]) -> CopyReport:
+    """Copy all rows; then the store belongs to the copy, and the source says so."""
     try:
-        return asyncio.run(_copy(source, target, on_progress))
+        report = asyncio.run(_copy(source, target, on_progress))
+        known = known_store(target)
+        if store is not None and known.id is not None:
+            filesystem.write_marker(store, known.id, known.epoch)
+        return report
     except _FAILURES as error:
         raise StartError(f"the copying stopped: {error}. Run it again when the cause is mended; it goes on from there") from error
 
@@ -284,7 +252,7 @@ def run_copy(source_url: str, target_url: str, on_progress: Callable[[int, int],
 async def _copy(source: Engine, target: Engine, on_progress: Callable[[int, int], None]) -> CopyReport:
     opened = [source.open(_COPY_CONNECTIONS), target.open(_COPY_CONNECTIONS)]
     try:
-        return await Copy(*opened, shared_tables(source, target), str(source), on_progress).run()
+        return await Copy(*opened, shared_tables(source, target), (str(source), str(target)), on_progress).run()
     finally:
         for database in opened:
             database.close()
@@ -295,8 +263,13 @@ def _run(config: Config, work: Callable[[Services], Awaitable[Any]]) -> Any:
     if not database.exists():
         raise StartError(f"there is no database {database}: name the data directory with --data, or database.url")
     verify(config)
-    database.require_current()
+    with using(database):
+        database.require_current()
+        claim(config)
+        return _run_services(config, work)
 
+
+def _run_services(config: Config, work: Callable[[Services], Awaitable[Any]]) -> Any:
     async def main() -> Any:
         services = Services(config, secrets.token_hex(8))
         try:

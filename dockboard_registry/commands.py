@@ -102,6 +102,7 @@ def parser() -> argparse.ArgumentParser:
     copied = command("copy-database", _copy_database, "copy the whole database into an empty one, as from SQLite to MySQL; stop the servers first")
     copied.add_argument("--from", dest="source", metavar="URL", required=True, help="database to copy, written as database.url")
     copied.add_argument("--to", dest="target", metavar="URL", required=True, help="empty database; a copy that was cut short is continued")
+    command("take-store", _take_store, "let the database own the store again that a copy of it took; what was pushed to the copy since is lost")
     account_commands.declare(commands.add_parser, [common], _on_services)
     command("version", _version, "print version and commit")
     return top
@@ -216,11 +217,20 @@ def _copy_database(parsed: argparse.Namespace) -> int:
             raise StartError(f"{name} {error}") from None
     try:
         with Progress() as progress:
-            report = app.run_copy(parsed.source, parsed.target, progress.show)
+            report = app.run_copy(parsed.source, parsed.target, progress.show, _load(parsed).storage.root)
     except KeyboardInterrupt:
         print("registry: the copy is not whole yet; run the same command again to go on", file=sys.stderr)
         raise
     print(f"copied and compared {counted(report.rows, 'row')} of {counted(report.tables, 'table')}; put the new URL into database.url")
+    return 0
+
+
+def _take_store(parsed: argparse.Namespace) -> int:
+    loaded = _with_data(_load_quietly(parsed))
+    from . import app
+
+    app.take_store(loaded)
+    print("the store belongs to this database again; run check to see whether all is there")
     return 0
 
 

@@ -68,7 +68,7 @@ def _serve(config: Config, writer: LogWriter) -> int:
     raise_descriptor_limit()
     app.verify(config)
     # On a database for several nodes the data directory is shared by them; SQLite's belongs to one server.
-    with contextlib.nullcontext() if app.is_shared(config) else data_lock(config.storage.root):
+    with contextlib.nullcontext() if app.is_shared(config) else data_lock(config.storage.root), app.database_in_use(config):
         tls.context(config.server)
         listeners = bind("server.listen", config.server.listen)
         metrics = bind("metrics.listen", config.metrics.listen) if config.metrics.listen else []

@@ -2,6 +2,7 @@
 
 Rows go in the order of their primary keys, a batch to a transaction, so the last key of a table tells how far a copy came that was
 cut short. A note in settings says that the target is not whole yet; it goes when all rows have been compared.
+Then the store belongs to the copy: the source notes where it went, and the copy gets the next epoch.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,10 +12,9 @@ from ..errors import StartError
 from . import Database, Row, Tx
 from .engines import Engine, Table
 
-# In settings; see domain/settings.py, which refuses to serve a database that has it.
-NOTE = "copy_from"
 _ROWS, _LARGE_ROWS = 500, 20
 _NOTED = "SELECT value FROM settings WHERE name = 'copy_from'"
+_EPOCH = "SELECT value FROM settings WHERE name = 'store_epoch'"
 _MOST = 255
 
 
@@ -26,12 +26,12 @@ class CopyReport(NamedTuple):
 
 
 class Copy:
-    """One copying; the source is not written to meanwhile. name: how the source is called in the note."""
+    """One copying; the source is not written to meanwhile. names: how source and target are called in the notes."""
 
-    def __init__(self, source: Database, target: Database, tables: list[Table], name: str, progress: Callable[[int, int], None]):
+    def __init__(self, source: Database, target: Database, tables: list[Table], names: tuple[str, str], progress: Callable[[int, int], None]):
         self._source, self._target = source, target
         self._tables = tables
-        self._name = name[:_MOST]
+        self._name, self._target_name = (name[:_MOST] for name in names)
         self._progress = progress
         self._done = self._total = 0
 
@@ -46,8 +46,19 @@ class Copy:
             await self._copy(table)
         for table in self._tables:
             await self._compare(table)
-        await self._target.write(lambda tx: tx.run("DELETE FROM settings WHERE name = 'copy_from'"), repeatable=True)
+        await self._hand_over()
         return CopyReport(sum(counts), len(self._tables))
+
+    async def _hand_over(self) -> None:
+        """The source first: whatever cuts this short, at most one of the two may be used."""
+        epoch = int((await self._source.read(lambda tx: tx.one(_EPOCH)) or ("0",))[0]) + 1
+        await self._source.write(lambda tx: _note(tx, "moved_to", self._target_name), repeatable=True)
+
+        def finish(tx: Tx) -> None:
+            _note(tx, "store_epoch", str(epoch))
+            tx.run("DELETE FROM settings WHERE name = 'copy_from'")
+
+        await self._target.write(finish, repeatable=True)
 
     async def _begin(self) -> None:
         noted = await self._target.read(lambda tx: tx.one(_NOTED))
@@ -85,6 +96,11 @@ class Copy:
     def _step(self, rows: int) -> None:
         self._done = min(self._done + rows, self._total)
         self._progress(self._done, self._total)
+
+
+def _note(tx: Tx, name: str, value: str) -> None:
+    tx.run("DELETE FROM settings WHERE name = ?", name)
+    tx.insert("INSERT INTO settings (name, value) VALUES (?, ?)", name, value)
 
 
 def _insert_all(tx: Tx, sql: str, rows: list[Row]) -> None:
@@ -127,9 +143,9 @@ def _select(table: Table, after: Row | None) -> str:
 
 
 def _ours(table: Table, word: str) -> Iterator[str]:
-    """Leave out the note of the copying itself."""
+    """Leave out what each database notes of itself."""
     if table.name == "settings":
-        yield f"{word} name <> '{NOTE}'"
+        yield f"{word} name NOT IN ('copy_from', 'moved_to', 'store_epoch')"
 
 
 def _beyond(key: list[str]) -> str:

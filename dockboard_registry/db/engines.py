@@ -1,7 +1,10 @@
 """Which database: one class each with the same few methods, chosen by what database.url names."""
 
+import contextlib
+import fcntl
 import os
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -46,6 +49,9 @@ class Engine(Protocol):
     def require_current(self) -> None:
         """Raise StartError unless the schema is exactly this program's: commands beside a running server change none."""
 
+    def use(self, alone: bool) -> contextlib.AbstractContextManager[bool]:
+        """Use it as servers and commands do, beside each other, or alone; gives False where others are in the way. Raises OSError, as `transact` too."""
+
     def transact(self, fn: Callable[[Tx], T]) -> T:
         """One write transaction before there is an event loop. fn is repeatable. Raises as Database.write does."""
 
@@ -61,6 +67,12 @@ class Engine(Protocol):
 
 # (table,) column, type, place in the primary key from 1 or 0; in the order of the columns.
 _SQLITE_COLUMNS = "SELECT name, type, pk FROM pragma_table_info(?) ORDER BY cid"
+# Whoever else is connected to this database as this user.
+_OTHERS = (
+    "SELECT id FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID()"
+    " AND user = SUBSTRING_INDEX(USER(), '@', 1)"
+)
+_GONE_SECONDS = 2.0
 _MYSQL_COLUMNS = (
     "SELECT c.table_name, c.column_name, c.data_type, COALESCE(k.ordinal_position, 0) FROM information_schema.columns c"
     " LEFT JOIN information_schema.key_column_usage k ON k.table_schema = c.table_schema AND k.table_name = c.table_name"
@@ -123,6 +135,20 @@ class SQLiteEngine:
         keep_private(self._path)
         return migrate.migrate(self._path)
 
+    @contextlib.contextmanager
+    def use(self, alone: bool) -> Iterator[bool]:
+        """The lock on a file of its own ends with the last process that has it."""
+        descriptor = os.open(f"{self._path}.use", os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+            is_free = True
+        except BlockingIOError:
+            is_free = False
+        try:
+            yield is_free
+        finally:
+            os.close(descriptor)
+
     def transact(self, fn: Callable[[Tx], T]) -> T:
         return transact(self._path, fn)
 
@@ -170,6 +196,16 @@ class MySQLEngine:
         from . import mysql_migrate
 
         return mysql_migrate.migrate(self._url)
+
+    @contextlib.contextmanager
+    def use(self, alone: bool) -> Iterator[bool]:
+        """A server has connections all the time. Those of a process that has just ended take a moment to go."""
+        deadline = time.monotonic() + _GONE_SECONDS
+        others = alone and self.transact(lambda tx: tx.all(_OTHERS))
+        while others and time.monotonic() < deadline:
+            time.sleep(0.05)
+            others = self.transact(lambda tx: tx.all(_OTHERS))
+        yield not others
 
     def transact(self, fn: Callable[[Tx], T]) -> T:
         from . import mysql

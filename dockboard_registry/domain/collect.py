@@ -11,8 +11,8 @@ from itertools import islice
 from typing import NamedTuple
 
 from ..db import Database, Tx, now
-from ..storage import Storage
-from . import blobs, small_blobs
+from ..storage import Storage, StorageFailed
+from . import blobs, settings, small_blobs
 from .open_uploads import Expiry, drop_expired
 
 _BATCH = 200
@@ -112,7 +112,7 @@ class Collector:
         rows = await self._db.scan(lambda tx: tx.all("SELECT storage_key FROM garbage WHERE condemned_at <= ?", cutoff))
         for batch in _batches(rows):
             keys = [key for (key,) in batch]
-            freed += await self._storage.delete(keys) + await self._db.write(lambda tx: sum(small_blobs.drop(tx, key) for key in keys), brings=0)  # noqa: B023
+            freed += await self._delete(keys) + await self._db.write(lambda tx: sum(small_blobs.drop(tx, key) for key in keys), brings=0)  # noqa: B023
         return await self._each(rows, lambda tx, key: tx.run("DELETE FROM garbage WHERE storage_key = ?", key)), freed
 
     async def _sweep_strays(self) -> tuple[int, int]:
@@ -123,9 +123,17 @@ class Collector:
                 batch.append(key)
             if len(batch) == _BATCH:
                 strays = await self._strays(batch)
-                gone, freed, batch = gone + len(strays), freed + await self._storage.delete(strays), []
+                gone, freed, batch = gone + len(strays), freed + await self._delete(strays), []
         strays = await self._strays(batch)
-        return gone + len(strays), freed + await self._storage.delete(strays)
+        return gone + len(strays), freed + await self._delete(strays)
+
+    async def _delete(self, keys: list[str]) -> int:
+        """Delete stored bytes; none where the store belongs to another database by now, as it does after a copy. Raises StorageFailed."""
+        if not keys:
+            return 0
+        if why := await settings.why_not_owner(self._db, await self._storage.marker()):
+            raise StorageFailed(f"nothing more is deleted, this database does not own the store: {why}")
+        return await self._storage.delete(keys)
 
     async def _strays(self, keys: list[str]) -> list[str]:
         return await self._db.scan(lambda tx: [key for key in keys if not _named(tx, key)])

@@ -1,12 +1,63 @@
 """What the registry notes about itself in the database."""
 
+from typing import NamedTuple
+
 from ..db import Database, Tx
+from ..storage import Marker
+
+_STORE = "SELECT name, value FROM settings WHERE name IN ('store_id', 'store_marked', 'store_epoch', 'moved_to')"
 
 
-def known_store(tx: Tx) -> tuple[str | None, bool]:
-    """(the id that the store's marker has to carry, whether the store must be marked already)."""
-    marked = _value(tx, "store_marked") is not None or tx.one("SELECT 1 FROM blobs LIMIT 1") is not None
-    return _value(tx, "store_id"), marked
+class Store(NamedTuple):
+    """What a database knows of its store. id: what the store's marker has to carry; marked: whether it must be there already;
+    epoch: how often the store went from a database to its copy; moved_to: the copy of this database that has the store now."""
+
+    id: str | None
+    marked: bool
+    epoch: int
+    moved_to: str | None
+
+
+NO_STORE = Store(None, False, 0, None)
+
+
+def known_store(tx: Tx) -> Store:
+    found = _store(tx)
+    return found._replace(marked=found.marked or tx.one("SELECT 1 FROM blobs LIMIT 1") is not None)
+
+
+def _store(tx: Tx) -> Store:
+    """In one statement."""
+    found = dict(tx.all(_STORE))
+    return Store(found.get("store_id"), "store_marked" in found, int(found.get("store_epoch", 0)), found.get("moved_to"))
+
+
+def not_owner(known: Store, found: Marker | None) -> str:
+    """Why a database that knows this may not use the store with that marker, or nothing. A sentence for the operator."""
+    back = (
+        "Use that one. To come back with all that was pushed since, copy it into an empty database. To come back without: registry.pyz take-store, "
+        "while nothing uses the store"
+    )
+    if known.moved_to is not None:
+        return f"it was copied to {known.moved_to}, which has the store now. {back}"
+    if known.id is None or found is None:
+        return ""
+    if found.id != known.id:
+        return "the store carries another id in its file store-id"
+    if found.epoch > known.epoch:
+        return f"a later copy of it has the store now, and this one would take what was pushed since for garbage. {back}"
+    return ""
+
+
+async def why_not_owner(db: Database, found: Marker | None) -> str:
+    """`not_owner`, as the database says now."""
+    return not_owner(await db.read(_store), found)
+
+
+def own_store(tx: Tx, epoch: int) -> None:
+    """From now on this database has the store, under this epoch."""
+    tx.run("DELETE FROM settings WHERE name IN ('store_epoch', 'moved_to')")
+    tx.insert("INSERT INTO settings (name, value) VALUES ('store_epoch', ?)", str(epoch))
 
 
 def unfinished_copy(tx: Tx) -> str | None:

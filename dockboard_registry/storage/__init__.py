@@ -9,7 +9,7 @@ Contract, tested by one suite over every driver (tests/contract/):
 
 import secrets
 from collections.abc import AsyncIterator, Callable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
 class StorageError(Exception):
@@ -34,6 +34,13 @@ class UploadBusy(StorageError):
 
 class UploadLost(StorageError):
     """Bytes that were received earlier are gone (a power cut before commit); the upload has to start again."""
+
+
+class Marker(NamedTuple):
+    """What a store says of the database that owns it. epoch: how often it went from a database to its copy."""
+
+    id: str
+    epoch: int
 
 
 def new_key() -> str:
@@ -119,6 +126,9 @@ class Storage(Protocol):
 
     def refuse_when_full(self, count: int = 0) -> None:
         """Raise StorageFull where so many more bytes would not leave the reserve, which is for what has to go on. Takes no waiting to speak of."""
+
+    async def marker(self) -> Marker | None:
+        """Which database owns the store now. Raises StorageFailed."""
 
     async def check(self) -> None:
         """Raise StorageError where the store can't serve: not mounted, read-only, failing."""

@@ -22,7 +22,7 @@ from itertools import cycle
 from pathlib import Path
 
 from ..disk import Disk
-from . import Hasher, KeyMissing, StorageError, StorageFailed, StorageFull, UploadBusy, UploadLost
+from . import Hasher, KeyMissing, Marker, StorageError, StorageFailed, StorageFull, UploadBusy, UploadLost
 from .relay import Relay, thread_buffer
 
 MARKER = "store-id"
@@ -35,28 +35,35 @@ _SMALL = 32 << 10
 _HALF = 1 << 20
 
 
-def prepare(root: Path, store_id: str) -> None:
+def prepare(root: Path, store_id: str, epoch: int = 0) -> None:
     """Make and sync the directories and the marker. Raises OSError."""
     blobs = root / "blobs"
     blobs.mkdir(mode=0o700, exist_ok=True)
     for number in range(256):
         (blobs / f"{number:02x}").mkdir(mode=0o700, exist_ok=True)
     sync_directory(blobs)
-    if not (root / MARKER).exists():
-        temporary = root / f"{MARKER}.new.{os.getpid()}.{secrets.token_hex(4)}"  # other nodes may do this at the same time
-        temporary.write_text(store_id + "\n")
-        with open(temporary, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, root / MARKER)
-        sync_directory(root)
+    found = marker(root)
+    if found is None or (found.id == store_id and found.epoch < epoch):
+        write_marker(root, store_id, epoch)
 
 
-def marker(root: Path) -> str | None:
-    """The id in the root's marker file, or None where there is no marker."""
+def write_marker(root: Path, store_id: str, epoch: int) -> None:
+    """Say durably which database owns the store. Versions before this one know no epoch, and none is written for a database that was never copied."""
+    temporary = root / f"{MARKER}.new.{os.getpid()}.{secrets.token_hex(4)}"  # other nodes may do this at the same time
+    temporary.write_text(f"{store_id}\n{epoch}\n" if epoch else f"{store_id}\n")
+    with open(temporary, "rb") as file:
+        os.fsync(file.fileno())
+    os.replace(temporary, root / MARKER)
+    sync_directory(root)
+
+
+def marker(root: Path) -> Marker | None:
+    """What the root's marker file says, or None where there is none."""
     try:
-        return (root / MARKER).read_text().strip()
+        id, _, epoch = (root / MARKER).read_text().strip().partition("\n")
     except FileNotFoundError:
         return None
+    return Marker(id, int(epoch) if epoch.isdigit() else 0)
 
 
 def make_directory(path: Path) -> None:
@@ -168,6 +175,9 @@ class FilesystemStorage:
 
     def resume(self, key: str, state: str, size: int) -> "FilesystemUpload":
         return FilesystemUpload(self, key, size)
+
+    async def marker(self) -> Marker | None:
+        return await self._in_thread(marker, self._root)
 
     async def check(self) -> None:
         await self._in_thread(self._check)

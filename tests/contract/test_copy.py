@@ -73,11 +73,13 @@ def target(request, tmp_path) -> str:
 
 
 def content(url: str) -> dict:
-    """All rows of all tables."""
+    """All rows of all tables, but what each database notes of itself."""
     found = engine(database_place(url))
     names = {table.name: ", ".join(sorted(table.columns)) for table in found.layout()}
     assert sorted(names) == sorted(TABLES)
-    return {name: sorted(map(repr, found.transact(lambda tx: tx.all(f"SELECT {names[name]} FROM {name}")))) for name in TABLES}  # noqa: B023
+    rows = {name: found.transact(lambda tx: tx.all(f"SELECT {names[name]} FROM {name}")) for name in TABLES}  # noqa: B023
+    rows["settings"] = [row for row in rows["settings"] if row[0] not in ("moved_to", "store_epoch")]
+    return {name: sorted(map(repr, found)) for name, found in rows.items()}
 
 
 def test_all_rows_arrive(source, target):

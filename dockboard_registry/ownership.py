@@ -1,0 +1,140 @@
+"""Which database owns a store, which servers use a database, and whether what is configured belongs together."""
+
+import contextlib
+import secrets
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from .config import Config
+from .db import DatabaseBusy, DatabaseFailed, DatabaseFull
+from .db.engines import Engine, engine
+from .domain import settings
+from .domain.settings import Store
+from .errors import StartError
+from .storage import filesystem
+
+FAILURES = (DatabaseBusy, DatabaseFull, DatabaseFailed)
+# How long a node waits at its first start for another to mark the store that both share.
+_MARK_SECONDS = 5.0
+
+
+def verify(config: Config) -> None:
+    """Refuse a database and a store that do not belong together, before anything is made or changed. Raises StartError.
+
+    A server that took a lost database for a new registry would take every stored blob for garbage.
+    """
+    # At a first start another node may make id and marker between the two looks; looking again settles it.
+    if _strangers(config) and (why := _strangers(config)):
+        raise StartError(why)
+
+
+def _strangers(config: Config) -> str:
+    """Why database and store do not belong together, or nothing. The marker is written after the id, and noted after that."""
+    root, database = config.storage.root, engine(config.database_place)
+    exists = database.exists()
+    if exists and (why := database.unwritable()):
+        return why
+    found = filesystem.marker(root)
+    if not exists:
+        return f"{root} holds the files of a registry, but its database {database} is gone. Restore it from a backup" if found else ""
+    known = known_store(database)
+    if known.id is None and found is not None:
+        return f"{root} holds the files of a registry that {database} does not know. Use its own database, or an empty directory"
+    if found is None and known.marked:
+        return f"{root} lacks the file {filesystem.MARKER} that the database {database} expects. Is the right disk mounted there?"
+    if why := settings.not_owner(known, found):
+        return f"the database {database} is not the one that {root} belongs to: {why}"
+    return ""
+
+
+def known_store(database: Engine) -> Store:
+    """What the database knows of its store; of a schema not yet complete too. Raises StartError."""
+    try:
+        if not {"settings", "blobs"} <= database.tables():
+            return settings.NO_STORE
+        if source := database.transact(settings.unfinished_copy):
+            raise StartError(f"{database} is itself a copy of {source} that is not whole yet: run copy-database again")
+        return database.transact(settings.known_store)
+    except FAILURES as error:
+        raise StartError(
+            f"the database {database} can't be used: {error}. Nothing was changed. "
+            "If it is damaged, restore it from a backup; never delete it, it knows what every stored file is"
+        ) from error
+
+
+def mark(config: Config) -> None:
+    """Tie database and store together by an id in both, made at the first start, and the epoch of the database.
+
+    Of several nodes that start at once the one that made the id marks the store; the others wait for the mark, which comes only
+    where the store is the same. A node that died between the two leaves the marking to whoever waited in vain.
+    """
+    root, database, made = config.storage.root, engine(config.database_place), secrets.token_hex(16)
+    known = database.transact(lambda tx: settings.store_id(tx, made))
+    deadline = time.monotonic() + _MARK_SECONDS
+    while database.shared and known != made and filesystem.marker(root) is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+        verify(config)
+    filesystem.prepare(root, known, database.transact(settings.known_store).epoch)
+    database.transact(settings.store_is_marked)
+
+
+def claim(config: Config) -> None:
+    """Let the store's marker say the epoch of this database, where that is a newer one, as a copy's is. After verify."""
+    known, found = known_store(engine(config.database_place)), filesystem.marker(config.storage.root)
+    if found is not None and known.id == found.id and known.epoch > found.epoch:
+        filesystem.write_marker(config.storage.root, known.id, known.epoch)
+
+
+def take_store(config: Config) -> None:
+    """The command `take-store`: this database owns the store again, whatever owned it since. Raises StartError."""
+    root, database = config.storage.root, engine(config.database_place)
+    if not database.exists():
+        raise StartError(f"there is no database {database}")
+    known, found = known_store(database), filesystem.marker(root)
+    if found is None or known.id != found.id:
+        raise StartError(f"{root} is not the store of {database}: name the right directory with --data, or the right database")
+    with alone(database):
+        epoch = max(known.epoch, found.epoch) + 1
+        database.transact(lambda tx: settings.own_store(tx, epoch))
+        filesystem.write_marker(root, known.id, epoch)
+
+
+@contextlib.contextmanager
+def using(database: Engine) -> Iterator[None]:
+    """For servers and commands: nobody copies the database meanwhile. Raises StartError."""
+    with _held(database.use(alone=False), f"the database {database} is being copied: wait for its end"):
+        yield
+
+
+@contextlib.contextmanager
+def alone(database: Engine) -> Iterator[None]:
+    """For copying: no server and no command uses the database. Raises StartError."""
+    with _held(database.use(alone=True), f"a server or a command uses the database {database}: stop it first"):
+        yield
+
+
+@contextlib.contextmanager
+def _held(use: contextlib.AbstractContextManager[bool], why: str) -> Iterator[None]:
+    with contextlib.ExitStack() as stack:
+        try:
+            is_free = stack.enter_context(use)
+        except OSError as error:
+            raise StartError(f"can't lock the database: {error.strerror}") from error
+        except FAILURES as error:
+            raise StartError(f"the database can't be used: {error}") from error
+        if not is_free:
+            raise StartError(f"{why}. Nothing was changed")
+        yield
+
+
+def store_of(database: Engine, roots: list[Path]) -> Path | None:
+    """Which of these directories is the store that the database owns. Raises StartError where it is a newer database's by now."""
+    known = known_store(database)
+    for root in roots:
+        found = filesystem.marker(root)
+        if found is not None and found.id == known.id:
+            if known.epoch < found.epoch:
+                raise StartError(f"the database {database} is not the one that {root} belongs to: {settings.not_owner(known, found)}")
+            return root
+    return None
