@@ -42,9 +42,13 @@ OFFICIAL = frozenset(
 @functools.lru_cache(_AGAIN)
 def repository_name(text: str) -> str:
     """A repository name of any depth; raises NameInvalid."""
-    if len(text) > NAME_LIMIT or not _NAME.fullmatch(text):
+    if not is_repository_name(text):
         raise NameInvalid
     return text
+
+
+def is_repository_name(text: str) -> bool:
+    return len(text) <= NAME_LIMIT and _NAME.fullmatch(text) is not None
 
 
 @functools.lru_cache(_AGAIN)

@@ -61,7 +61,7 @@ async def _add(people: Any, parsed: argparse.Namespace) -> None:
 
 
 async def _list(people: Any, parsed: argparse.Namespace) -> None:
-    names = ("name", "state", "hint", "patterns", "actions", "created_at", "expires_at", "last_used_at", "last_used_from")
+    names = ("name", "state", "hint", "patterns", "actions", "created_at", "expires_at", "last_used_at", "last_used_from", "id")
     show(parsed, names, [[getattr(token, name) for name in names] for token in await people.tokens.list(parsed.user)])
 
 
@@ -86,7 +86,7 @@ async def _list_robots(people: Any, parsed: argparse.Namespace) -> None:
 
 
 async def _list_secrets(people: Any, parsed: argparse.Namespace) -> None:
-    names = ("hint", "state", "created_at", "expires_at", "last_used_at", "last_used_from")
+    names = ("hint", "state", "created_at", "expires_at", "last_used_at", "last_used_from", "id")
     show(parsed, names, [[getattr(secret, name) for name in names] for secret in await people.robots.secrets(parsed.name)])
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..domain import access
 from ..domain.access import PRIVATE, PUBLIC
-from ..errors import FieldInvalid
+from ..errors import AccountUnknown, FieldInvalid
 from ..names import repository_name
 from .words import REFUSED, Word, json_flag, operator, pages, show
 
@@ -14,9 +14,10 @@ from .words import REFUSED, Word, json_flag, operator, pages, show
 def explain(word: Word) -> None:
     """What may follow `explain`."""
     explained = word.completes(_explain)
-    explained.add_argument("who", metavar="USER", help="name of a user, robot:ORG/NAME, or anonymous")
+    explained.add_argument("who", metavar="WHO", help="name of a user, ORG/NAME of a robot account, token:USER/NAME or token:ID of an access token, or anonymous")
     explained.add_argument("action", metavar="ACTION", help=", ".join(access.ACTIONS))
     explained.add_argument("repository", metavar="REPOSITORY", help="name of a repository, which need not be there yet; * for the registry")
+    explained.add_argument("--token", metavar="NAME", help="name or id of an access token of this user: what may be done with that")
     json_flag(explained)
 
 
@@ -93,9 +94,20 @@ async def _list_grants(people: Any, parsed: argparse.Namespace) -> None:
     show(parsed, ("pattern", "right", "holder", "created_at"), await people.grants.list(parsed.namespace))
 
 
+async def _asked_about(people: Any, parsed: argparse.Namespace) -> str:
+    """Who is asked about, as Principals.named takes it. An id that is no name of this user's tokens has to be one of theirs. Raises AccountUnknown."""
+    if parsed.token is None:
+        return parsed.who
+    tokens = await people.tokens.list(parsed.who)
+    found = [token for text in (lambda token: token.name, lambda token: str(token.id)) for token in tokens if text(token) == parsed.token]
+    if not found:
+        raise AccountUnknown(f"{parsed.who} has no token {parsed.token}", f"see `token list {parsed.who}`")
+    return f"token:{found[0].id}"
+
+
 async def _explain(people: Any, parsed: argparse.Namespace) -> int:
     action = access.action(parsed.action)
-    known = await people.principals.named(parsed.who)
+    known = await people.principals.named(await _asked_about(people, parsed))
     if parsed.repository == access.REGISTRY.name:
         object = access.REGISTRY
     else:

@@ -15,6 +15,8 @@ PULL, PUSH, OVERWRITE, DELETE, ADMIN, CREATE, CATALOG = "pull", "push", "overwri
 ACTIONS = (PULL, PUSH, OVERWRITE, DELETE, ADMIN, CREATE, CATALOG)
 ANONYMOUS, USER, ROBOT = "anonymous", "user", "robot"
 ACTIVE, DISABLED, PENDING = "active", "disabled", "pending"
+# Of an access token that somebody asks about.
+REVOKED, EXPIRED = "revoked", "expired"
 PUBLIC, PRIVATE = "public", "private"
 OWNER, MEMBER = "owner", "member"
 READ, WRITE = "read", "write"
@@ -61,8 +63,8 @@ class Object(NamedTuple):
 class Principal(NamedTuple):
     """Who asks.
 
-    memberships: namespace -> role; grants: namespace -> grants on repositories in it. Each of the scopes narrows what is left by the others.
-    everyone: the setting auth.anonymous; open: there is no account yet, and that setting is the whole rule.
+    memberships: namespace -> role; grants: namespace -> grants on repositories in it. scopes: of access tokens, each of which narrows what is left by
+    the others. asked: what a signed token was asked for and is good for, and nothing else. everyone: the setting auth.anonymous; open: there is no account yet, and that setting is the whole rule.
     """
 
     id: int = 0
@@ -74,6 +76,7 @@ class Principal(NamedTuple):
     teams: tuple[str, ...] = ()
     grants: Mapping[str, tuple[Grant, ...]] = MappingProxyType({})
     scopes: tuple[tuple[Entry, ...], ...] = ()
+    asked: tuple[Entry, ...] | None = None
     everyone: str = "none"
     open: bool = False
 
@@ -119,7 +122,7 @@ def anonymous(level: str, open: bool = True) -> Principal:
 
 
 def narrowed(principal: Principal, scope: tuple[Entry, ...] | None) -> Principal:
-    """The principal as far as a token's scope lets it act."""
+    """The principal as far as an access token's scope lets it act."""
     return principal if scope is None else principal._replace(scopes=(*principal.scopes, scope))
 
 
@@ -160,7 +163,11 @@ def _needed(action: str, object: Object) -> str:
     return CREATE if action == PUSH and not object.exists else action
 
 
-_STATES = {PENDING: "pending: an administrator has to approve the account first"}
+_STATES = {
+    PENDING: "is pending: an administrator has to approve the account first",
+    REVOKED: "shows a token that was revoked",
+    EXPIRED: "shows a token that has expired",
+}
 
 # Each rule decides, or leaves it to those that follow. The order counts: first what takes away, then what gives.
 
@@ -168,19 +175,30 @@ _STATES = {PENDING: "pending: an administrator has to approve the account first"
 def _state(principal: Principal, action: str, object: Object) -> Decision | None:
     if principal.state == ACTIVE:
         return None
-    return Decision(False, f"{principal} is {_STATES.get(principal.state, principal.state)}")
+    return Decision(False, f"{principal} {_STATES.get(principal.state, f'is {principal.state}')}")
 
 
 def _scope(principal: Principal, action: str, object: Object) -> Decision | None:
-    if not principal.scopes or all(_covers(scope, action, object) for scope in principal.scopes):
+    """An access token takes nothing from what everyone may pull. A signed token does: another one can be asked for."""
+    asked, scopes = principal.asked, principal.scopes
+    if asked is None and not scopes:
         return None
+    if asked is None or _covers(asked, action, object):
+        if all(_covers(scope, action, object) for scope in scopes):
+            return None
+        if action == PULL and object.name and decide(anonymous(principal.everyone, open=False), PULL, object).allowed:
+            return Decision(True, f"everyone may pull {object}, so every token may")
     return Decision(False, f"the token's scope does not include {action} on {object}")
 
 
 def _covers(scope: tuple[Entry, ...], action: str, object: Object) -> bool:
-    """Patterns name repositories: neither a namespace nor the whole registry is one, though library/* would match how these are written."""
+    """Patterns name repositories: neither a namespace nor the whole registry is one, though library/* would match how these are written.
+
+    To look at a namespace, at who is in it, takes the action admin: a token to pull is for images.
+    """
     name = full(object.name) if object.name and object.namespace else None
-    return any(action in entry.actions and (entry.pattern is None or (name is not None and entry.pattern.matches(name))) for entry in scope)
+    wanted = ADMIN if action == PULL and not object.name else action
+    return any(wanted in entry.actions and (entry.pattern is None or (name is not None and entry.pattern.matches(name))) for entry in scope)
 
 
 def _no_accounts(principal: Principal, action: str, object: Object) -> Decision | None:

@@ -16,7 +16,7 @@ from ..db import Database, Row, Tx, now
 from ..errors import AccountUnknown, ChangeRefused, FieldInvalid
 from ..names import account_name
 from . import accounts, audit, patterns
-from .access import ADMIN, CATALOG, CREATE, DELETE, OVERWRITE, PULL, PUSH, ROBOT, USER, Entry
+from .access import ACTIVE, ADMIN, CATALOG, CREATE, DELETE, EXPIRED, OVERWRITE, PULL, PUSH, REVOKED, ROBOT, USER, Entry
 from .audit import Actor
 from .changes import VALUE, access_changed
 from .repositories import new_id
@@ -38,6 +38,9 @@ _USE_NOTED_MS = 60_000
 _MOST_TEXT = 4000
 _TOKENS = "SELECT id, name, hint, patterns, actions, created_at, expires_at, last_used_at, last_used_from, revoked_at FROM access_tokens"
 _OF_HOLDER = f"{_TOKENS} WHERE holder_kind = ? AND holder_id = ? ORDER BY id"
+_ONE, _OF_USER = f"{_TOKENS} WHERE id = ?", f"{_TOKENS} WHERE holder_kind = 'user' AND holder_id = ? AND name = ?"
+_HOLDER = "SELECT holder_kind, holder_id FROM access_tokens WHERE id = ?"
+_ID, _MOST_ID = re.compile(r"[0-9]{1,19}", re.A), 2**63 - 1
 _SHOWN = f"SELECT {VALUE}, id, holder_kind, holder_id, digest, patterns, actions, expires_at, last_used_at, revoked_at FROM access_tokens"
 _BY_DIGEST, _BY_ID = f"{_SHOWN} WHERE digest = ?", f"{_SHOWN} WHERE id = ?"
 
@@ -59,8 +62,8 @@ class Token(NamedTuple):
     @property
     def state(self) -> str:
         if self.revoked_at is not None:
-            return "revoked"
-        return "expired" if self.expires_at is not None and self.expires_at <= now() else "active"
+            return REVOKED
+        return EXPIRED if self.expires_at is not None and self.expires_at <= now() else ACTIVE
 
 
 class Shown(NamedTuple):
@@ -145,6 +148,10 @@ class AccessTokens:
         """Raises AccountUnknown."""
         return await self._db.scan(lambda tx: of_holder(tx, USER, accounts.find(tx, user).id))
 
+    async def by_id(self, id: int) -> Token | None:
+        row = await self._db.scan(lambda tx: tx.one(_ONE, id))
+        return row and Token(*row)
+
     async def revoke(self, actor: Actor, user: str, name: str) -> None:
         """From the next request on it counts no more. Raises AccountUnknown."""
 
@@ -191,6 +198,20 @@ def counts(tx: Tx, id: int) -> bool:
     """Whether the token is one that counts, as this transaction sees it."""
     row = tx.one(_BY_ID, id)
     return row is not None and _shown(row)[1] is not None
+
+
+def named(tx: Tx, text: str) -> tuple[str, int, Token]:
+    """(kind and id of its holder, the token) by USER/NAME, or by its id. Raises AccountUnknown."""
+    user, slash, name = text.rpartition("/")
+    if slash:
+        holder = USER, accounts.find(tx, user).id
+        row = tx.one(_OF_USER, holder[1], name)
+    else:
+        id = min(int(text), _MOST_ID) if _ID.fullmatch(text) else 0
+        holder, row = tx.one(_HOLDER, id), tx.one(_ONE, id)
+    if row is None:
+        raise AccountUnknown(f"there is no token {text}", "name it as USER/NAME or by its id, which `token list` tells")
+    return *holder, Token(*row)
 
 
 def of_holder(tx: Tx, kind: str, id: int) -> list[Token]:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from ..db import Database, Tx
 from . import access, facts
-from .access import ROBOT, USER, Principal
+from .access import ACTIVE, ROBOT, USER, Principal
 from .changes import value
 from .facts import Facts
 
@@ -28,6 +28,15 @@ _ROBOT = (
     " JOIN organizations ON organizations.id = robots.organization_id WHERE robots.id = ?"
 )
 _REMEMBERED = 10_000
+# What the name of an access token begins with where somebody asks what may be done with it.
+TOKEN = "token:"
+
+
+def holder_of(text: str) -> str:
+    """The holder of a right, as grants.find_holder takes it, by that or by what they log in as: NAME, or ORGANIZATION/NAME for a robot."""
+    if ":" in text:
+        return text
+    return f"{ROBOT if '/' in text else USER}:{text}"
 
 
 class Known(NamedTuple):
@@ -69,14 +78,28 @@ class Principals:
         return remembered[1]
 
     async def named(self, text: str) -> Known | None:
-        """By NAME or user:NAME, robot:ORGANIZATION/NAME, anonymous; for people who ask what somebody may do. Raises FieldInvalid, AccountUnknown."""
+        """By what `holder_of` tells apart, token:USER/NAME, token:ID, or anonymous; for people who ask what somebody may do. Raises FieldInvalid, AccountUnknown."""
         from . import grants
 
         if text == access.ANONYMOUS:
             return Known(self.anonymous(await self.value(), local=not self._setting), 0)
-        holder = text if ":" in text else f"{USER}:{text}"
-        kind, id = await self._db.scan(lambda tx: grants.find_holder(tx, holder))
+        if text.startswith(TOKEN):
+            return await self._db.scan(lambda tx: self._with_token(tx, text.removeprefix(TOKEN)))
+        kind, id = await self._db.scan(lambda tx: grants.find_holder(tx, holder_of(text)))
         return (await self._db.scan(lambda tx: self._read(tx, kind, id)))[1]
+
+    def _with_token(self, tx: Tx, text: str) -> Known | None:
+        """Who shows the access token, as far as it lets them act."""
+        from . import access_tokens
+
+        kind, id, token = access_tokens.named(tx, text)
+        known = self._read(tx, kind, id)[1]
+        if known is None:
+            return None
+        principal = access.narrowed(known.principal, access_tokens.scope(token.patterns, token.actions))
+        if token.state != ACTIVE and principal.state == ACTIVE:
+            principal = principal._replace(state=token.state)
+        return known._replace(principal=principal)
 
     def fresh(self, tx: Tx, kind: str, id: int) -> Known | None:
         """The user or robot as this transaction sees them."""

@@ -121,7 +121,7 @@ class Credentials:
         holder = await self._holder(caller.subject, value)
         if holder is None:
             raise Unauthorized("what was shown does not count any more", "log in again")
-        return Caller(holder.principal._replace(scopes=caller.principal.scopes), holder.principal)
+        return Caller(holder.principal._replace(asked=caller.principal.asked), holder.principal)
 
     async def shown(self, header: str, address: str, value: int) -> Holder | None:
         """The same for an Authorization header of the kind Basic only."""
@@ -166,7 +166,7 @@ class Credentials:
         if holder is None:
             self._bearers.forget(header)
             raise Unauthorized("the token has expired, or does not count any more", "ask the token server for a new one")
-        caller = Caller(narrowed(holder.principal, claims.scope), holder.principal, set(), holder.subject, holder.named())
+        caller = Caller(holder.principal._replace(asked=claims.scope), holder.principal, set(), holder.subject, holder.named())
         self._bearers.keep(header, Bearer(claims, key, value, self._until(claims), caller))
         return caller
 

@@ -19,7 +19,7 @@ from ..domain.facts import ALONE, Facts, Question, ask
 from ..domain.signed_tokens import Subject
 from ..errors import BadRequest, Denied, NameUnknown, Unauthorized
 from ..kinds import is_loopback
-from ..names import repository_name
+from ..names import is_repository_name, repository_name
 from .messages import Request
 
 # The audience of tokens where no external_url gives the registry a name.
@@ -96,7 +96,7 @@ class Gate:
             try:
                 caller = await self._services.credentials.again(pusher.caller, facts.value)
             except Unauthorized as error:
-                error.headers |= self._challenge(request, _scope(pusher.object.name, PUSH), "invalid_token")
+                error.headers |= self._challenge(request, _scope(request, pusher.object.name, PUSH), "invalid_token")
                 raise
         self._permit(request, caller, PUSH, facts.object)
 
@@ -134,7 +134,7 @@ class Gate:
         principal = caller.principal
         if principal.kind == ANONYMOUS and not principal.open:
             if principal.everyone == "none" or request.authorization is None:
-                raise Unauthorized(headers=self._challenge(request, ""))
+                raise self._not_logged_in(request, "")
 
     async def may(self, request: Request, name: str, action: str) -> bool:
         """Whether they may, for what then goes another way. Raises NameInvalid, Unauthorized."""
@@ -154,7 +154,7 @@ class Gate:
             try:
                 caller = await self._services.credentials.caller(shown, request.remote, facts.value)
             except Unauthorized as error:
-                error.headers |= self._challenge(request, _scope(name, action), "invalid_token")
+                error.headers |= self._challenge(request, _scope(request, name, action), "invalid_token")
                 raise
             if caller is not None:
                 request.who = caller.who
@@ -185,17 +185,23 @@ class Gate:
         decision = access.decide(bare, action, object)
         if bare.open:
             raise Denied(decision.reason, _UNSET if self._unset else "", name=object.name, action=action)
-        scope = _scope(None if object is REGISTRY else object.name, action)
+        scope = _scope(request, None if object is REGISTRY else object.name, action)
         if decision.allowed:
             words = "the token is not for this", "ask the token server for one with the scope that the challenge names"
             raise Unauthorized(*words, headers=self._challenge(request, scope, "insufficient_scope"), name=object.name, action=action)
         if bare.kind == ANONYMOUS:
-            raise Unauthorized(headers=self._challenge(request, scope), name=object.name, action=action)
+            raise self._not_logged_in(request, scope, name=object.name, action=action)
         if action == CATALOG or access.decide(bare, PULL, object).allowed:
             raise Denied(decision.reason, name=object.name, action=action)
         if action == PUSH:
             raise Denied(f"{bare} has no right to push to {object.name}", name=object.name, action=action)
         raise NameUnknown(name=object.name)
+
+    def _not_logged_in(self, request: Request, scope: str, **facts: str) -> Unauthorized:
+        """For nobody, who may show a token that says so. RFC 6750 section 3.1: only what was shown can be insufficient."""
+        if request.authorization is None:
+            return Unauthorized(headers=self._challenge(request, scope), **facts)
+        return Unauthorized("the token is nobody's, and this takes a login", headers=self._challenge(request, scope, "insufficient_scope"), **facts)
 
     def _challenge(self, request: Request, scope: str, error: str = "") -> dict[str, str]:
         """Where to get a token, and for what (distribution's token authentication specification; RFC 6750 section 3)."""
@@ -253,8 +259,10 @@ def _is_ours(host: str) -> bool:
         return False
 
 
-def _scope(name: str | None, action: str | None) -> str:
-    """What a token has to be for, in the words of the token protocol; nothing for /v2/."""
+def _scope(request: Request, name: str | None, action: str | None) -> str:
+    """What a token has to be for, in the words of the token protocol; nothing for /v2/. A mount takes a pull from its source, too."""
     if name is None:
         return "registry:catalog:*" if action == CATALOG else ""
-    return f"repository:{name}:{_CHALLENGED[action]}"
+    scope = f"repository:{name}:{_CHALLENGED[action]}"
+    source = request.query("from") if action == PUSH and request.method == "POST" else None
+    return scope if source in (None, name) or not is_repository_name(source) else f"{scope} repository:{source}:pull"

@@ -5,6 +5,7 @@ What a token is for is what was asked for and is allowed now; whether it still i
 """
 
 import json
+import re
 import time
 from urllib.parse import parse_qs
 
@@ -13,13 +14,15 @@ from ..domain.facts import ask, objects
 from ..domain.signed_tokens import ACCESS, ACCESS_SECONDS, LONGEST, MOST_ENTRIES, REFRESH, Granted, Holder, Subject
 from ..domain.signed_tokens import REGISTRY as THE_REGISTRY
 from ..domain.signed_tokens import REPOSITORY, make
-from ..errors import BadRequest, NameInvalid, Unauthorized
-from ..names import repository_name
+from ..errors import BadRequest, Unauthorized
+from ..names import is_repository_name
 from .base import Endpoint, document
 from .messages import Request, Response
 
 _MOST_BODY, _MOST_FIELDS, _MOST_NAMES = 16 << 10, 100, 5000
 _ACTIONS = {"pull": PULL, "push": PUSH, "delete": DELETE}
+# docker names a class for plugins: repository(plugin). It says what is in the repository, not who may use it.
+_WITH_CLASS = re.compile(r"repository\([a-z0-9]+\)", re.A)
 
 Scopes = dict[tuple[str, str], set[str]]
 
@@ -127,7 +130,9 @@ def scopes(texts: list[str]) -> Scopes:
     for text in " ".join(texts).split():
         kind, _, rest = text.partition(":")
         name, _, actions = rest.rpartition(":")
-        if kind == THE_REGISTRY or (kind == REPOSITORY and _is_name(name)):
+        if _WITH_CLASS.fullmatch(kind):
+            kind = REPOSITORY
+        if kind == THE_REGISTRY or (kind == REPOSITORY and is_repository_name(name)):
             found.setdefault((kind, name), set()).update(actions.split(","))
     if len(found) > MOST_ENTRIES or sum(len(name) for _, name in found) > _MOST_NAMES:
         raise _too_much()
@@ -136,13 +141,6 @@ def scopes(texts: list[str]) -> Scopes:
 
 def _too_much() -> BadRequest:
     return BadRequest("too many scopes for one token", "ask for fewer repositories at once")
-
-
-def _is_name(text: str) -> bool:
-    try:
-        return bool(repository_name(text))
-    except NameInvalid:
-        return False
 
 
 def _form(body: bytes) -> dict[str, str]:

@@ -60,23 +60,6 @@ def test_who_may_pull(registry, who, found):
     assert statuses(registry, basic(who) if who else {}, MANIFEST, "/v2/acme/public/manifests/v1", "/v2/acme/none/manifests/v1") == found
 
 
-def test_those_who_are_not_logged_in_are_told_where_and_what_for(registry, client):
-    realm = f'Bearer realm="http://{registry.address}/token",service="dockboard-registry"'
-    blob = digest_of(LAYER)
-    for method, path, scope in (
-        ("GET", MANIFEST, PULL), ("HEAD", MANIFEST, PULL), ("GET", f"/v2/acme/app/blobs/{blob}", PULL), ("PUT", MANIFEST, BOTH),
-        ("GET", "/v2/acme/none/tags/list", "repository:acme/none:pull"), ("POST", "/v2/acme/app/blobs/uploads/", BOTH),
-        ("DELETE", MANIFEST, "repository:acme/app:delete"), ("GET", "/v2/_catalog", "registry:catalog:*"),
-        ("POST", "/v2/acme/public/blobs/uploads/", "repository:acme/public:pull,push"),
-    ):  # fmt: skip
-        answer = client.request(method, path).expect(401)
-        assert answer.headers.get_all("WWW-Authenticate") == [f'{realm},scope="{scope}"']
-        assert method == "HEAD" or answer.code() == "UNAUTHORIZED"
-    # docker and podman look for the challenge here, and never log in where there is none.
-    assert client.get("/v2/").expect(401).headers["WWW-Authenticate"] == realm
-    assert client.get("/v2/", People(registry).bearer({})).expect(200).json() == {}
-
-
 def test_a_host_that_others_name_is_nowhere_to_log_in(registry, client):
     """security A9"""
     answer = client.get(MANIFEST, {"X-Forwarded-Host": "evil.example", "Forwarded": "host=evil.example"}).expect(401)
@@ -203,6 +186,11 @@ def test_tokens_carry_what_was_asked_for_and_is_allowed(people):
         ("eve", ["registry:catalog:*", "repository:../x:pull", "repository:acme/*:pull", "repository::pull", "other:acme/app:pull", ":::"], ""),
         ("ann", ["registry:catalog:*"], "registry:catalog:*"),
         (None, [BOTH, "repository:acme/public:pull,push"], "repository:acme/public:pull"),
+        # docker names the class of what it pushes: the right is that to the repository.
+        ("bob", ["repository(plugin):acme/app:pull,push", "repository(image):acme/public:pull"], f"{BOTH} repository:acme/public:pull"),
+        ("bob", ["repository(plugin):acme/app:push", PULL], BOTH),
+        ("eve", ["repository(plugin):acme/app:pull,push", "repository(plugin):acme/public:pull"], "repository:acme/public:pull"),
+        ("ann", ["repository():acme/app:pull", "repository(A):acme/app:pull", "(plugin):acme/app:pull", "repository(a)(b):acme/app:pull", "registry(x):catalog:*"], ""),
     ):
         told = people.token(basic(who) if who else {}, *wanted, service="dockboard-registry").expect(200)
         assert told.json()["scope"] == granted

@@ -96,6 +96,39 @@ def test_a_token_with_a_scope_makes_no_administrator(registry, ann):
     assert (found["administrator"], found["email"]) == (False, None)
 
 
+TELL_SECRETS = (
+    ("/organizations/acme/robots", {"name": "made"}), ("/organizations/acme/robots/ci/rotate", {"overlap": "0s"}), ("/users", {"name": "invited"}),
+    ("/users/eve/reset", None), ("/invitations", {}),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("actions", ["admin", "admin,pull", "admin,pull,push,create,delete,catalog"])
+def test_a_token_for_less_than_everything_is_told_no_secret(registry, ann, actions):
+    """It would be for more than the token, and count when that has expired or was revoked."""
+    secret = ann.call("POST", "/account/tokens", {"name": f"less{len(actions)}", "actions": actions, "expires": "1h"}).expect(201).json()["secret"]
+    for shown in (bearer(secret), basic("ann", secret)):
+        with Api(registry.address, shown) as client:
+            for path, document in TELL_SECRETS:
+                assert "log in with the password, or with an access token that is for everything" in client.call("POST", path, document).expect(403).json()["errors"][0]["message"]
+            client.call("POST", "/account/tokens", {"name": "other"}).expect(403)
+            client.call("GET", "/organizations/acme/robots").expect(200)
+    assert [robot["name"] for robot in ann.all("/organizations/acme/robots")] == ["ci"]
+
+
+def test_a_token_for_some_repositories_is_told_no_secret(registry, ann):
+    secret = ann.call("POST", "/account/tokens", {"name": "in-acme", "repositories": "acme/**"}).expect(201).json()["secret"]
+    with Api(registry.address, bearer(secret)) as client:
+        assert [client.call("POST", path, document).status for path, document in TELL_SECRETS] == [404, 404, 403, 403, 403]
+
+
+def test_a_token_for_everything_is_told_secrets_as_the_password_is(registry, ann):
+    secret = ann.call("POST", "/account/tokens", {"name": "all", "expires": "1h"}).expect(201).json()["secret"]
+    with Api(registry.address, bearer(secret)) as client:
+        assert [client.call("POST", path, document).status for path, document in TELL_SECRETS] == [201, 200, 201, 200, 201]
+    for path in ("/organizations/acme/robots/made", "/users/invited"):
+        ann.call("DELETE", path).expect(204)
+
+
 def test_taking_back_what_was_never_given_tells_nothing_about_who_there_is(eve):
     def answer(holder: str) -> tuple:
         found = eve.call("DELETE", f"/grants/eve%2Fapp/{holder}").expect(404)

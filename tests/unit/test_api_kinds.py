@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dockboard_registry.web.api.kinds import Kind, Wrong
+from dockboard_registry.web.api.kinds import Kind, ListOf, Record, Secret, Text, Wrong
 from dockboard_registry.web.api.operations import PATH
 from dockboard_registry.web.api.table import OPERATIONS
 
@@ -53,3 +53,23 @@ def test_fields(kind, value):
 ])  # fmt: skip
 def test_what_is_right_is_accepted(id, value):
     assert BODIES[id].check(value) == value
+
+
+def fields(kind: Kind | None, path: str = "") -> list[tuple[str, Kind]]:
+    """Every field of an answer, however deep, by its path."""
+    if isinstance(kind, ListOf):
+        return fields(kind.kind, path)
+    found = [(f"{path}.{name}", field) for name, field in kind.fields.items()] if isinstance(kind, Record) else []
+    return [each for name, field in found for each in [(name, field), *fields(field, name)]]
+
+
+def test_whoever_is_answered_a_secret_shows_the_password_or_a_token_for_everything():
+    """By the kind of the field: what is called like a secret is one, and stands where it is looked for."""
+    told = set()
+    for operation in OPERATIONS:
+        for path, kind in fields(operation.answer):
+            assert isinstance(kind, Secret) == (isinstance(kind, Text) and path.rpartition(".")[2] in ("secret", "token", "code", "password")), (operation.id, path)
+            if isinstance(kind, Secret):
+                assert operation.needs_whole and path.count(".") == 1, (operation.id, path)
+                told.add(operation.id)
+    assert told == {"addOwnToken", "addUser", "resetPassword", "inviteUser", "addToken", "addInvitation", "addRobot", "rotateRobot"}

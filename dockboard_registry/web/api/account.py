@@ -1,24 +1,27 @@
 """/account: whoever asks, their profile, password and access tokens."""
 
+from typing import Any
+
 from ...domain import access
 from ...errors import Denied, Unauthorized
 from . import tokens
 from .kinds import Choice, ListOf, Record, Switch, Text
 from .operations import NAME, PAGE, Answer, Call, Operation, paged
-from .people import CHANGEABLE, NEW_TOKEN, PASSWORD, TOKEN, TOKEN_WANTED, USER, changes, shown
-from .permissions import LOGGED_IN, ONESELF, OWN_CREDENTIALS, OWN_TOKENS
+from .people import CHANGEABLE, NEW_TOKEN, PASSWORD, TOKEN, TOKEN_WANTED, USER, changes, shown, token_shown
+from .permissions import LOGGED_IN, ONESELF, OWN_TOKENS
 
 _MEMBERSHIP = Record("", False, "Membership", {"organization": NAME, "role": Choice("", False, (access.OWNER, access.MEMBER))})
 _ACCOUNT = Record(
-    "who asks; user is null for robot accounts, and for tokens that may not administer",
+    "who asks. A token for some actions or repositories alone is told of its owner what it may use: with the action admin the profile and the organizations",
     *(False, "Account"),
     {
         "kind": Choice("", False, (access.USER, access.ROBOT)),
         "name": Text("of a robot account: ORG/NAME", False, 130),
-        "administrator": Switch("may do everything"),
+        "administrator": Switch("may administer the registry with what was shown"),
         "organizations": ListOf("", False, _MEMBERSHIP),
         "teams": ListOf("", False, Text("ORG/TEAM", False, 130)),
-        "user": Record("", True, "", USER.fields),
+        "user": Record("null for robot accounts too", True, "", USER.fields),
+        "token": Record("the access token that was shown: what it is for, and until when", True, "", TOKEN.fields),
     },
 )
 
@@ -26,15 +29,26 @@ _ACCOUNT = Record(
 async def _get(call: Call) -> Answer:
     who = call.principal
     may_all = access.decide(who, access.ADMIN, access.namespace(who.name)).allowed and who.kind == access.USER
+    seen = {name: role for name, role in sorted(who.memberships.items()) if access.decide(who, access.PULL, access.namespace(name)).allowed}
     content = {
         "kind": who.kind,
         "name": who.name,
-        "administrator": who.administrator,
-        "organizations": [{"organization": name, "role": role} for name, role in sorted(who.memberships.items())],
-        "teams": sorted(who.teams),
+        "administrator": access.decide(who, access.ADMIN, access.REGISTRY).allowed,
+        "organizations": [{"organization": name, "role": role} for name, role in seen.items()],
+        "teams": sorted(team for team in who.teams if team.partition("/")[0] in seen),
         "user": shown(await call.people.accounts.get(who.name)) if may_all else None,
+        "token": await _token(call),
     }
     return Answer(200, content)
+
+
+async def _token(call: Call) -> dict[str, Any] | None:
+    """Of a user; the secrets of robot accounts are for all that these may."""
+    id = call.standing.holder.subject.token_id
+    if id is None or call.principal.kind != access.USER:
+        return None
+    found = await call.people.tokens.by_id(id)
+    return found and token_shown(found)
 
 
 async def _change(call: Call) -> Answer:
@@ -73,7 +87,7 @@ _NEW_PASSWORD = Record("", False, "OwnPassword", {"current": Text("the present p
 OPERATIONS = (
     Operation("GET", "/account", "getAccount", "Who am I", LOGGED_IN, _get, answer=_ACCOUNT),
     Operation("PATCH", "/account", "changeAccount", "Change the own profile", ONESELF, _change, answer=USER, body=_NEW_PROFILE),
-    Operation("PUT", "/account/password", "setOwnPassword", "Set another password", OWN_CREDENTIALS, _set_password, 204, body=_NEW_PASSWORD),
+    Operation("PUT", "/account/password", "setOwnPassword", "Set another password", ONESELF, _set_password, 204, body=_NEW_PASSWORD, whole=True),
     Operation("GET", "/account/tokens", "listOwnTokens", "List the own access tokens", ONESELF, _tokens, answer=paged(TOKEN), query=PAGE),
     Operation("POST", "/account/tokens", "addOwnToken", "Make an access token", OWN_TOKENS, _add_token, 201, NEW_TOKEN, TOKEN_WANTED, conflicts=True),
     Operation("DELETE", "/account/tokens/{token}", "revokeOwnToken", "Let an access token count no more", ONESELF, _revoke_token, 204),

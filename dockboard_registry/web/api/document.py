@@ -23,6 +23,7 @@ _SCHEMES = {
     "basic": {"type": "http", "scheme": "basic", "description": "name and password; an access token or the secret of a robot account may be the password"},
     "bearer": {"type": "http", "scheme": "bearer", "description": "an access token or the secret of a robot account itself"},
 }
+_WHOLE = "; not with an access token for some actions or repositories alone"
 _ERROR_HEADERS = {401: "WWW-Authenticate", 429: "Retry-After"}
 
 
@@ -76,7 +77,7 @@ def _described(operation: Operation, schemas: dict) -> dict[str, Any]:
         "operationId": operation.id,
         "tags": [operation.group.removesuffix(".json")],
         "summary": operation.summary,
-        "description": f"For {operation.permission.words}.",
+        "description": f"For {operation.permission.words}{_WHOLE if operation.needs_whole else ''}.",
         "parameters": _parameters(operation),
         "responses": {str(status): _response(operation, status, schemas) for status in statuses(operation)},
     }

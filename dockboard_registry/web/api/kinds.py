@@ -73,6 +73,11 @@ class Text(Kind):
 
 
 @dataclass(frozen=True)
+class Secret(Text):
+    """What lets in whoever has it, or makes them a password or an account."""
+
+
+@dataclass(frozen=True)
 class Choice(Kind):
     """One of some words."""
 

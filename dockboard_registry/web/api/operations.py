@@ -10,7 +10,7 @@ from ...domain.standing import Standing
 from ...durations import DURATION_GRAMMAR
 from ...names import ACCOUNT_GRAMMAR, LONGEST_ACCOUNT, NAME_LIMIT, REPOSITORY_GRAMMAR, SHORTEST_ACCOUNT
 from ..messages import Request
-from .kinds import Kind, ListOf, Record, Text, Whole
+from .kinds import Kind, ListOf, Record, Secret, Text, Whole
 
 PREFIX = "/api/v1"
 JSON = "application/json"
@@ -75,6 +75,7 @@ class Operation(NamedTuple):
     """path: below PREFIX, with names of PATH in braces. answer: the kind of what status 200 or 201 brings. must: what of the query has to be there.
 
     Which answers there may be besides those that follow from the rest: conflicts 409, refuses 422, unknown 404, and `others`. first: it may be what is done first of all.
+    whole: no token that is for less than its owner may is enough. That goes without saying where the answer has a secret: it would outlive the token, and may do more.
     """
 
     method: str
@@ -92,12 +93,17 @@ class Operation(NamedTuple):
     refuses: bool = False
     unknown: bool = False
     first: bool = False
+    whole: bool = False
     others: tuple[int, ...] = ()
     media: str = JSON
 
     @property
     def group(self) -> str:
         return self.path.split("/")[1]
+
+    @property
+    def needs_whole(self) -> bool:
+        return self.whole or (isinstance(self.answer, Record) and any(isinstance(field, Secret) for field in self.answer.fields.values()))
 
     @property
     def segments(self) -> list[str]:

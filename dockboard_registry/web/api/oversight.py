@@ -4,8 +4,10 @@ import json
 from typing import Any
 
 from ...domain import access
-from ...domain.access import ACTIONS, ACTIVE, ADMIN, REGISTRY, Principal
+from ...domain.access import ACTIONS, ACTIVE, ADMIN, REGISTRY, USER, Principal
 from ...domain.audit import NEWEST, Event
+from ...domain.principals import TOKEN, holder_of
+from ...errors import AccountUnknown
 from ...names import ACCOUNT_GRAMMAR, REPOSITORY_GRAMMAR
 from .grants import require_known
 from .kinds import Anything, Choice, Kind, ListOf, Record, Switch, Text, Whole
@@ -14,7 +16,10 @@ from .pages import following, page, size
 from .permissions import ADMINISTRATOR, LOGGED_IN, require, require_repository
 
 _EXPLAINED: dict[str, Kind] = {
-    "who": Text("name of a user, robot:ORG/NAME, or anonymous", False, 160, 2, f"(?:user:)?{ACCOUNT_GRAMMAR}|robot:{ACCOUNT_GRAMMAR}/{ACCOUNT_GRAMMAR}", "anonymous"),
+    "who": Text(
+        "name of a user, ORG/NAME of a robot account, token:USER/NAME of an access token (for administrators, and for its user), or anonymous",
+        *(False, 160, 2, f"(?:user:)?{ACCOUNT_GRAMMAR}|(?:robot:|token:)?{ACCOUNT_GRAMMAR}/{ACCOUNT_GRAMMAR}", "anonymous"),
+    ),
     "action": Choice("", False, ACTIONS),
     "repository": Text("name of a repository, which need not be there yet; without it the registry", False, 255, 1, REPOSITORY_GRAMMAR),
 }
@@ -51,15 +56,30 @@ async def _explain(call: Call) -> Answer:
     else:
         await require_repository(call, ADMIN, name)
         object = (await call.services.principals.facts(name)).object
-    require_known(call, call.query["who"])
+    _require_known(call, call.query["who"])
     known = await call.services.principals.named(call.query["who"])
     decision, steps = access.explain(_as_seen_by(call.principal, known.principal), call.query["action"], object)
     return Answer(200, {"allowed": decision.allowed, "reason": decision.reason, "steps": steps})
 
 
+def _require_known(call: Call, who: str) -> None:
+    """Which tokens somebody has, others do not hear. Raises AccountUnknown, as where there is no such one."""
+    user = who.removeprefix(TOKEN).partition("/")[0]
+    if not who.startswith(TOKEN):
+        return require_known(call, holder_of(who))
+    if not (access.decide(call.principal, ADMIN, REGISTRY).allowed or _is(call.principal, user)):
+        raise AccountUnknown(f"there is no token {who.removeprefix(TOKEN)}")
+    return None
+
+
+def _is(asker: Principal, user: str) -> bool:
+    """Whether this user asks, with the password or a token for everything."""
+    return asker.kind == USER and asker.name == user and not asker.scopes
+
+
 def _as_seen_by(asker: Principal, principal: Principal) -> Principal:
     """Who administers the registry, and whose account is disabled or waits, only administrators hear, as in the list of rights: others, what is given here."""
-    if access.decide(asker, ADMIN, REGISTRY).allowed or asker.holder == principal.holder:
+    if access.decide(asker, ADMIN, REGISTRY).allowed or _is(asker, principal.name):
         return principal
     return principal._replace(administrator=False, state=ACTIVE)
 

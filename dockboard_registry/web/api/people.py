@@ -7,7 +7,7 @@ from ...domain.access import ACTIVE, DISABLED, PENDING
 from ...domain.access_tokens import ACTIONS, Token
 from ...domain.accounts import AVATAR_GRAMMAR, EMAIL_GRAMMAR, INVITED, LONGEST_EMAIL, LONGEST_SHOWN, LONGEST_URL, SHOWN_GRAMMAR, Person
 from ...domain.passwords import MOST_BYTES, SHORTEST
-from .kinds import Choice, Kind, Record, Switch, Text
+from .kinds import Choice, Kind, Record, Secret, Switch, Text
 from .operations import DURATION, MOMENT, NAME
 
 _SHOWN = Text("", True, LONGEST_SHOWN, 0, SHOWN_GRAMMAR)
@@ -39,7 +39,7 @@ USER = Record(
 ONE_TIME = Record(
     "a token with which its owner sets a password, once and within an hour; it is told this once",
     *(False, "OneTimeToken"),
-    {"token": Text("", False, 100)},
+    {"token": Secret("", False, 100)},
 )
 TOKEN_FIELDS: dict[str, Kind] = {
     "name": NAME,
@@ -53,7 +53,7 @@ TOKEN_FIELDS: dict[str, Kind] = {
     "last_used_from": Text("address", True, 64),
 }
 TOKEN = Record("an access token, without its secret", False, "Token", TOKEN_FIELDS)
-SECRET = Text("what to show as the password; it is told this once", False, 60)
+SECRET = Secret("what to show as the password; it is told this once", False, 60)
 NEW_TOKEN = Record("an access token that was just made", False, "NewToken", {**TOKEN_FIELDS, "secret": SECRET})
 _WORDS = "|".join(ACTIONS)
 TOKEN_WANTED = Record(

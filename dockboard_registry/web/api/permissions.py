@@ -9,6 +9,13 @@ from .operations import Call, Permission
 CHALLENGE = {"WWW-Authenticate": 'Basic realm="Dockboard Registry", charset="UTF-8"'}
 
 
+async def check(call: Call) -> None:
+    """Raise what those hear who may not do what they ask for."""
+    await call.operation.permission.check(call)
+    if call.operation.needs_whole:
+        require_whole(call)
+
+
 def require(call: Call, action: str, object: Object, hidden: RegistryError | None = None) -> None:
     """Raise Unauthorized, Denied with the reason, or `hidden` where they may not even see it, for which it takes the right to pull, or admin."""
     decision = access.decide(call.principal, action, object)
@@ -49,20 +56,13 @@ async def _oneself(call: Call) -> None:
     require(call, ADMIN, access.namespace(call.principal.name))
 
 
-async def _own_credentials(call: Call) -> None:
-    await _oneself(call)
-    require_whole(call)
-
-
-async def _credentials(call: Call) -> None:
-    await _administrator(call)
-    require_whole(call)
-
-
 def require_whole(call: Call) -> None:
-    """A token that is good for less than its owner must not make what is good for more. Raises Denied."""
+    """A token that is for less than its owner may must not get what is good for more, or for longer. Raises Denied."""
     if call.principal.scopes:
-        raise Denied("a token with a scope makes and changes no credentials of users", "use a password, or a token without a scope")
+        raise Denied(
+            "an access token for some actions or repositories alone gets no secrets, and changes no credentials",
+            "log in with the password, or with an access token that is for everything",
+        )
 
 
 async def _own_tokens(call: Call) -> None:
@@ -134,10 +134,8 @@ async def _pattern_admin(call: Call) -> None:
 EVERYONE = Permission(None, "everyone")
 LOGGED_IN = Permission(_logged_in, "whoever is logged in")
 ONESELF = Permission(_oneself, "users, for themselves")
-OWN_CREDENTIALS = Permission(_own_credentials, "users, for themselves, with a password or a token without a scope")
 OWN_TOKENS = Permission(_own_tokens, "users, for themselves, with a password")
 ADMINISTRATOR = Permission(_administrator, "administrators of the registry")
-CREDENTIALS = Permission(_credentials, "administrators of the registry, with a password or a token without a scope")
 TOKENS = Permission(_tokens, "administrators of the registry, with a password")
 ORGANIZATION = Permission(_organization, "members of the organization", True)
 ORGANIZATION_OWNER = Permission(_organization_owner, "owners of the organization", True)

@@ -9,13 +9,13 @@ from ...domain.organizations import ROLES
 from ...domain.registration import Waiting
 from ...durations import in_future
 from ...errors import Denied, Unauthorized
-from .kinds import Choice, Kind, Record, Text
+from .kinds import Choice, Kind, Record, Secret, Text
 from .operations import DURATION, MOMENT, NAME, PAGE, Answer, Call, Operation, created, paged
 from .pages import after, page, size
 from .people import PASSWORD, PROFILE
-from .permissions import ADMINISTRATOR, CREDENTIALS, EVERYONE
+from .permissions import ADMINISTRATOR, EVERYONE
 
-_CODE = Text("the code of an invitation", False, 100, 1)
+_CODE = Secret("the code of an invitation", False, 100, 1)
 _EMAIL = PROFILE["email"]
 _WANTED = Record(
     "an account for oneself, where auth.registration lets people make one",
@@ -131,7 +131,7 @@ OPERATIONS = (
     Operation("DELETE", _ONE, "rejectRegistration", "Delete the account; its name is free at once", ADMINISTRATOR, _reject, 204),
     Operation("GET", "/invitations", "listInvitations", "List invitations, the oldest first", ADMINISTRATOR, _invitations, answer=paged(_INVITED), query=_AFTER),
     Operation(
-        *("POST", "/invitations", "addInvitation", "Make a code for one account", CREDENTIALS, _invite, 201, _NEW, _INVITE),
+        *("POST", "/invitations", "addInvitation", "Make a code for one account", ADMINISTRATOR, _invite, 201, _NEW, _INVITE),
         **{"conflicts": True, "unknown": True},
     ),
     Operation("DELETE", "/invitations/{invitation}", "revokeInvitation", "Let a code count no more", ADMINISTRATOR, _revoke, 204),

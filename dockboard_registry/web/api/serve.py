@@ -11,7 +11,7 @@ from ...domain.signed_tokens import Holder, Subject
 from ...domain.standing import Standing
 from ...errors import BadRequest, Denied, FieldInvalid, ManifestInvalid, MediaUnsupported, NotFound, RegistryError, Unauthorized, Unsupported
 from ..messages import Request, Response
-from . import table
+from . import permissions, table
 from .kinds import Kind, Wrong
 from .operations import JSON, PATH, PREFIX, Answer, Call, Operation
 from .permissions import CHALLENGE
@@ -32,7 +32,7 @@ async def answer(services, request: Request) -> Response:
             call.standing = await standing(services, request)
             call.principal = call.standing.holder.principal
             identify(call.principal.holder or request.remote)
-            await operation.permission.check(call)
+            await permissions.check(call)
         await _read(call)
         return _response(operation, await operation.work(call))
     except RegistryError as error:

@@ -9,7 +9,7 @@ from .kinds import Choice, ListOf, Record, Switch, Text, Whole
 from .operations import NAME, PAGE, Answer, Call, Operation, created, paged
 from .pages import after, page, size
 from .people import CHANGEABLE, NEW_TOKEN, ONE_TIME, PASSWORD, PROFILE, TOKEN, TOKEN_WANTED, USER, changes, shown
-from .permissions import ADMINISTRATOR, CREDENTIALS, TOKENS, require_whole
+from .permissions import ADMINISTRATOR, TOKENS, require_whole
 
 _ADMINISTRATOR = Switch("an administrator of the registry, who may do everything")
 _WANTED = Record(
@@ -107,16 +107,16 @@ async def _revoke_token(call: Call) -> Answer:
 _ONE = "/users/{user}"
 OPERATIONS = (
     Operation("GET", "/users", "listUsers", "List users", ADMINISTRATOR, _list, answer=paged(USER), query=PAGE),
-    Operation("POST", "/users", "addUser", "Make or invite a user", CREDENTIALS, _add, 201, _MADE, _WANTED, conflicts=True, first=True),
+    Operation("POST", "/users", "addUser", "Make or invite a user", ADMINISTRATOR, _add, 201, _MADE, _WANTED, conflicts=True, first=True, whole=True),
     Operation("GET", _ONE, "getUser", "Show a user", ADMINISTRATOR, _get, answer=USER),
     Operation("PATCH", _ONE, "changeUser", "Change profile, state, or who administers", ADMINISTRATOR, _change, answer=USER, body=_CHANGE, conflicts=True),
     Operation("DELETE", _ONE, "deleteUser", "Delete a user; repositories stay", ADMINISTRATOR, _delete, 204, conflicts=True),
-    Operation("PUT", f"{_ONE}/password", "setPassword", "Set a user's password", CREDENTIALS, _set_password, 204, body=_PASSWORD),
-    Operation("POST", f"{_ONE}/reset", "resetPassword", "Make a token to set another password with", CREDENTIALS, _reset, 200, ONE_TIME, conflicts=True),
-    Operation("POST", f"{_ONE}/invite", "inviteUser", "Make another token for who has not set a password yet", CREDENTIALS, _invite, 200, ONE_TIME, conflicts=True),
-    Operation("POST", f"{_ONE}/reset/mail", "mailReset", "Send such a token to the account's e-mail address", CREDENTIALS, _mail_reset, 204, conflicts=True),
-    Operation("POST", f"{_ONE}/invite/mail", "mailInvitation", "Send such a token to the account's e-mail address", CREDENTIALS, _mail_invitation, 204, conflicts=True),
-    Operation("POST", "/user-imports", "importUsers", "Make accounts from a file of names and hashes", CREDENTIALS, _import, 200, _IMPORTED, _HTPASSWD),
+    Operation("PUT", f"{_ONE}/password", "setPassword", "Set a user's password", ADMINISTRATOR, _set_password, 204, body=_PASSWORD, whole=True),
+    Operation("POST", f"{_ONE}/reset", "resetPassword", "Make a token to set another password with", ADMINISTRATOR, _reset, 200, ONE_TIME, conflicts=True),
+    Operation("POST", f"{_ONE}/invite", "inviteUser", "Make another token for who has not set a password yet", ADMINISTRATOR, _invite, 200, ONE_TIME, conflicts=True),
+    Operation("POST", f"{_ONE}/reset/mail", "mailReset", "Send such a token to the account's e-mail address", ADMINISTRATOR, _mail_reset, 204, conflicts=True, whole=True),
+    Operation("POST", f"{_ONE}/invite/mail", "mailInvitation", "Send such a token to the account's e-mail address", ADMINISTRATOR, _mail_invitation, 204, conflicts=True, whole=True),
+    Operation("POST", "/user-imports", "importUsers", "Make accounts from a file of names and hashes", ADMINISTRATOR, _import, 200, _IMPORTED, _HTPASSWD, whole=True),
     Operation("GET", f"{_ONE}/tokens", "listTokens", "List a user's access tokens", ADMINISTRATOR, _tokens, answer=paged(TOKEN), query=PAGE),
     Operation("POST", f"{_ONE}/tokens", "addToken", "Make an access token for a user", TOKENS, _add_token, 201, NEW_TOKEN, TOKEN_WANTED, conflicts=True),
     Operation("DELETE", f"{_ONE}/tokens/{{token}}", "revokeToken", "Let an access token count no more", ADMINISTRATOR, _revoke_token, 204),
