@@ -6,6 +6,7 @@ from .domain.access_tokens import AccessTokens
 from .domain.accounts import Accounts
 from .domain.audit import Audit
 from .domain.grants import Grants
+from .domain.htpasswd import Htpasswd
 from .domain.invitations import Invitations
 from .domain.logins import Logins
 from .domain.one_time import OneTimeTokens
@@ -34,6 +35,7 @@ class People:
         self._auth, quarantine = config.auth, config.auth.quarantine
         self.throttle = Throttle(db)
         self.accounts = Accounts(db, self.passwords, quarantine)
+        self.htpasswd = Htpasswd(db, self.passwords, quarantine)
         self.one_time = OneTimeTokens(db, self.passwords)
         self.organizations, self.teams = Organizations(db, quarantine), Teams(db)
         self.grants, self.robots, self.tokens = Grants(db), Robots(db), AccessTokens(db)
@@ -56,6 +58,7 @@ class People:
             await self.signing_keys.rotate_old(self._auth.key_rotation)
         await self.audit.forget(self._auth.audit_days)
         await self.throttle.tidy()
+        await self.htpasswd.tidy()
 
     def close(self) -> None:
         """Wait for the passwords that are being computed."""

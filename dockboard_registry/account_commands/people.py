@@ -115,7 +115,7 @@ async def _set(people: Any, parsed: argparse.Namespace) -> None:
 
 
 async def _import(people: Any, parsed: argparse.Namespace) -> int:
-    found = await people.accounts.import_htpasswd(operator(), parsed.htpasswd.read_text("utf-8", "replace"))
+    found = await people.htpasswd.take_over(operator(), parsed.htpasswd.read_text("utf-8", "replace"))
     for number, name, why in found.refused:
         print(f"{parsed.htpasswd}:{number}: {name!a}: {why}", file=sys.stderr)
     print(f"{counted(len(found.added), 'account')} made, {len(found.refused):,} refused")

@@ -79,13 +79,6 @@ class Profile(NamedTuple):
         return Profile(*(text or None for text in self))
 
 
-class Imported(NamedTuple):
-    """added: names; refused: (line number, name, why)."""
-
-    added: list[str]
-    refused: list[tuple[int, str, str]]
-
-
 class Accounts:
     """quarantine: seconds until a name that was given up is free again."""
 
@@ -202,24 +195,6 @@ class Accounts:
 
         await self._db.write(change, brings=0)
 
-    async def import_htpasswd(self, actor: Actor, text: str) -> Imported:
-        """Accounts from lines `name:hash`, each in a transaction of its own; what can't be taken over is told, and the rest goes on."""
-        added, refused = [], []
-        # Editors may begin a file with a byte order mark, which is no part of the first name.
-        for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), 1):
-            name, colon, stored = line.strip().partition(":")
-            if not name or name.startswith("#"):
-                continue
-            try:
-                if why := passwords.importable(stored) if colon else "there is no hash":
-                    raise FieldInvalid(why)
-                namespace_name(name)
-                await self._db.write(lambda tx: self._add(tx, actor, name, stored, Profile(), False, True))  # noqa: B023
-                added.append(name)
-            except (FieldInvalid, ChangeRefused) as error:
-                refused.append((number, name, error.cause))
-        return Imported(added, refused)
-
     async def _hash(self, password: str, *names: str | None) -> str:
         passwords.check_choice(password, *(part for name in names if name for part in (name, name.partition("@")[0])))
         async with self._passwords.turn():
@@ -259,6 +234,11 @@ def insert(
         *(made, name, stored, state or (ACTIVE if stored else INVITED), int(administrator), now(), *profile, avatar_hash(profile.email)),
     )
     return made
+
+
+def has_imported(tx: Tx) -> bool:
+    """Whether an account has a password's hash still that another program made."""
+    return tx.one("SELECT 1 FROM users WHERE password NOT LIKE '$scrypt$%' LIMIT 1") is not None
 
 
 def remove(tx: Tx, person: Person) -> None:

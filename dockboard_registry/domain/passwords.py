@@ -5,27 +5,26 @@ ones). Hashes of htpasswd files count too and are replaced at the next login. pa
 """
 
 import asyncio
-import functools
 import hashlib
 import os
 import re
 import string
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ..errors import FieldInvalid, TooManyRequests
-from . import scrypt
+from . import imported_hashes, scrypt
 
 SHORTEST, MOST_BYTES = 12, 1024
 _QUEUE, _RETRY_SECONDS = 64, 2
 # How much the threads give way to whoever serves requests (nice of setpriority(2), which on Linux is a thread's own).
 _GIVE_WAY = 10
-# bcrypt looks at no more: two passwords that differ behind it would be the same one.
-_BCRYPT_BYTES = 72
-_MOST_ROUNDS = {"sha512": 1_000_000, "bcrypt": 14}
+# A hash that takes less is not found by the clock beside one scrypt, of which a login takes as much as this for 0.25 s.
+_UNSEEN_SECONDS = 0.001
 # Characters that a password has besides names, common words and sequences.
 _OWN_CHARACTERS = 6
 _WORDS = re.compile(
@@ -35,31 +34,15 @@ _WORDS = re.compile(
     "|abcdefghijklm|abcdefgh|abcdef|abcd|abc|the"
 )
 _PLAIN = str.maketrans("013457@$!", "oleastasi")
-_loading = threading.Lock()
 _COUNTING = "0123456789" * 103 + "9876543210" * 103
 
 
-class Kind(NamedTuple):
-    """A kind of hash: how it begins, and which of passlib's it is."""
-
-    name: str
-    prefix: tuple[str, ...]
-
-
-KINDS = (
-    Kind("scrypt", (scrypt.PREFIX,)),
-    Kind("bcrypt", ("$2a$", "$2b$", "$2y$")),
-    Kind("sha512_crypt", ("$6$",)),
-    Kind("apr_md5_crypt", ("$apr1$",)),
-    Kind("ldap_sha1", ("{SHA}",)),
-)
-
-
 class Verdict(NamedTuple):
-    """better: a hash to keep instead, where the stored one is not of the kind that new ones are."""
+    """better: a hash to keep instead, where the stored one is not of the kind that new ones are. computed: whether the stored hash could be computed here."""
 
     right: bool
     better: str | None = None
+    computed: bool = True
 
 
 def check_choice(password: str, *names: str) -> str:
@@ -97,49 +80,6 @@ def fingerprint(stored: str | None) -> str:
     return hashlib.sha256(f"password {stored}".encode()).hexdigest()
 
 
-def importable(stored: str) -> str | None:
-    """Why this hash of an htpasswd file can't be taken over; None where it can."""
-    kind = kind_of(stored)
-    if kind is None or kind == "scrypt":
-        return "it is none of bcrypt, sha512-crypt, apr1 and SHA1"
-    try:
-        handler = _handlers()[kind]
-        parsed = handler.from_string(stored)
-    except (ValueError, TypeError):
-        return "it is damaged"
-    except KeyError:
-        return "bcrypt hashes need the Python package bcrypt, which is not installed"
-    rounds = getattr(parsed, "rounds", 0)
-    if rounds > _MOST_ROUNDS.get(kind.partition("_")[0], rounds):
-        return "to compute it would take too long"
-    return None
-
-
-def kind_of(stored: str) -> str | None:
-    return next((kind.name for kind in KINDS if stored.startswith(kind.prefix)), None)
-
-
-def _handlers() -> dict[str, Any]:
-    """passlib's classes by name. One thread at a time: passlib loads them by what it imports, and a second thread finds that half done."""
-    with _loading:
-        return _loaded()
-
-
-@functools.cache
-def _loaded() -> dict[str, Any]:
-    """Importing them takes 40 ms and more."""
-    from passlib.hash import apr_md5_crypt, bcrypt, ldap_sha1, sha512_crypt
-
-    found = {"sha512_crypt": sha512_crypt, "apr_md5_crypt": apr_md5_crypt, "ldap_sha1": ldap_sha1}
-    return {**found, "bcrypt": bcrypt} if bcrypt.has_backend() else found
-
-
-def _is_imported(data: bytes, kind: str | None, stored: str) -> bool:
-    """Whether a hash of an htpasswd file is that of this password."""
-    handler = _handlers().get(kind or "")
-    return handler is not None and (kind != "bcrypt" or len(data) <= _BCRYPT_BYTES) and handler.verify(data, stored)
-
-
 def hash_now(password: str) -> str:
     """The hash to store, computed here and now: for where there is no event loop."""
     return scrypt.hash(password.encode())
@@ -159,6 +99,7 @@ class Passwords:
         self._slots = asyncio.Semaphore(threads)
         self._waiting = 0
         self._nobodys = scrypt.nobodys()
+        self._measured = 0.0
 
     def require_room(self) -> None:
         """Raise TooManyRequests where too many wait already: asked before anything else is done for a login, so that a refusal costs little."""
@@ -181,7 +122,7 @@ class Passwords:
 
     async def prepare(self) -> None:
         """Load what hashes of htpasswd files need, so that no login is slower for it."""
-        await self._run(_handlers)
+        await self._run(imported_hashes.load)
 
     async def hash(self, password: str) -> str:
         """The hash to store of a password that may be chosen."""
@@ -195,14 +136,34 @@ class Passwords:
         """One scrypt in every case: who is not there, or has a hash that is computed sooner, must not be found out by the clock."""
         data = password.encode("utf-8", "replace")
         usable = b"\0" not in data and len(data) <= MOST_BYTES and stored is not None
-        kind = kind_of(stored or "")
-        if usable and kind == "scrypt":
+        if usable and stored.startswith(scrypt.PREFIX):
             right = scrypt.verify(data, stored)
             return Verdict(right, scrypt.hash(data) if right and scrypt.is_outdated(stored) else None)
-        if usable and _is_imported(data, kind, stored):
+        right = usable and imported_hashes.verify(data, stored)
+        if right:
             return Verdict(True, scrypt.hash(data))
         scrypt.verify(data[:MOST_BYTES], self._nobodys)
-        return Verdict(False)
+        return Verdict(False, computed=right is not None)
+
+    async def imported(self, stored: str) -> float:
+        """The seconds that each login has to take that fails while there is an account with this hash of an htpasswd file, lest it be told from others.
+
+        Twice what this one takes here: it may have to wait for the processor. Raises FieldInvalid where the hash can't be taken over.
+        """
+        return await self._run(lambda: self._imported(stored))
+
+    def _imported(self, stored: str) -> float:
+        if why := imported_hashes.refusal(stored):
+            raise FieldInvalid(why)
+        seconds = imported_hashes.seconds(stored)
+        return 0.0 if seconds < _UNSEEN_SECONDS else 2 * (seconds + self._scrypt_seconds())
+
+    def _scrypt_seconds(self) -> float:
+        if not self._measured:
+            begun = time.perf_counter()
+            scrypt.verify(b"", self._nobodys)
+            self._measured = time.perf_counter() - begun
+        return self._measured
 
     async def _run(self, work):
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)

@@ -7,6 +7,8 @@ from ..storage import Marker
 
 _STORE = "SELECT name, value FROM settings WHERE name IN ('store_id', 'store_marked', 'store_epoch', 'moved_to')"
 
+_FAILED_LOGIN = "failed_login_ms"
+
 
 class Store(NamedTuple):
     """What a database knows of its store. id: what the store's marker has to carry; marked: whether it must be there already;
@@ -89,6 +91,22 @@ def first_account_is_told(tx: Tx) -> None:
 
 def first_account_untold(tx: Tx) -> bool:
     return _value(tx, "first_account") is not None
+
+
+def failed_login_ms(tx: Tx) -> int:
+    """How long each login takes at least that fails, in milliseconds; see Logins."""
+    return int(_value(tx, _FAILED_LOGIN) or 0)
+
+
+def raise_failed_login_ms(tx: Tx, milliseconds: int) -> None:
+    known = failed_login_ms(tx)
+    if milliseconds > known:
+        if not tx.run("UPDATE settings SET value = ? WHERE name = ?", str(milliseconds), _FAILED_LOGIN):
+            tx.insert("INSERT INTO settings (name, value) VALUES (?, ?)", _FAILED_LOGIN, str(milliseconds))
+
+
+def forget_failed_login_ms(tx: Tx) -> None:
+    tx.run("DELETE FROM settings WHERE name = ?", _FAILED_LOGIN)
 
 
 def _value(tx: Tx, name: str) -> str | None:

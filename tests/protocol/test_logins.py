@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import sqlite3
+import statistics
 import time
 from urllib.parse import urlencode
 
 import pytest
 
+from tests.faults.report import LONG
 from tests.protocol.test_accounts import address
 from tests.support.http import Client
-from tests.support.people import FORM, PASSWORD, As, People, basic, bearer
+from tests.support.people import BCRYPT, FORM, PASSWORD, As, People, basic, bearer, without_libcrypt
 from tests.support.server import Registry
 
+TIMES = 100 if LONG else 3
 PULL = "repository:acme/app:pull"
 MANIFEST = "/v2/acme/app/manifests/v1"
 PUBLIC = "/v2/acme/public/manifests/v1"
@@ -115,3 +119,81 @@ def test_who_guesses_keeps_others_behind_the_same_address_waiting_for_seconds(re
     for number in range(12):
         client.get("/v2/", {**basic("Dan" if number % 2 else "dan", "wrong horse"), "X-Forwarded-For": address()}).expect(401, 429)
     client.get("/v2/", {**basic("DAN"), "X-Forwarded-For": address()}).expect(429)
+
+
+def htpasswd(people: People, status: int = 0, **lines: str) -> str:
+    """What `user import` says to a file with these names and hashes."""
+    file = people.registry.root.parent / "htpasswd"
+    file.write_text("".join(f"{name}:{stored}\n" for name, stored in lines.items()))
+    done = people.registry.run("user", "import", "--htpasswd", str(file))
+    assert done.returncode == status, done
+    return done.stdout + done.stderr
+
+
+def test_bcrypt_of_an_htpasswd_file_lets_in_and_is_replaced(registry, people, client):
+    htpasswd(people, gus=BCRYPT, hal=BCRYPT)
+    for name in ("gus", "hal"):
+        client.get("/v2/", {**basic(name, "wrong horse"), "X-Forwarded-For": address()}).expect(401)
+        for _ in range(3):
+            client.get("/v2/", {**basic(name), "X-Forwarded-For": address()}).expect(200)
+        client.get("/v2/", {**basic(name, "wrong horse"), "X-Forwarded-For": address()}).expect(401)
+
+
+@pytest.mark.edge
+def test_bcrypt_lets_in_without_libcrypt_and_what_takes_too_long_is_said_at_the_import(tmp_path):
+    """registry:2 takes bcrypt alone, and its users come with it, to machines whose C library has none too."""
+    with Registry(tmp_path / "data", 1, environment=without_libcrypt(tmp_path)) as registry, Client(registry.address) as client:
+        people = People(registry)
+        said = htpasswd(people, 1, bob=BCRYPT, ann="$2y$12$" + BCRYPT[7:])
+        assert "1 account made, 1 refused" in said and "'ann': at a login this machine would need" in said and "htpasswd -B -C 5" in said
+        client.get("/v2/", basic("bob", "wrong horse")).expect(401)
+        assert stored(registry, "bob") == BCRYPT
+        client.get("/v2/", basic("bob")).expect(200)
+        assert stored(registry, "bob").startswith("$scrypt$")
+        client.get("/v2/", basic("bob", "wrong horse")).expect(401)
+
+
+@pytest.mark.edge
+def test_a_hash_that_can_not_be_computed_here_counts_no_guesses(tmp_path):
+    """The database came from a quicker machine. Its operator is told, and other accounts behind the same address are not kept waiting."""
+    with Registry(tmp_path / "data", 1) as registry, Client(registry.address) as client:
+        people = People(registry)
+        people.add("ann", "bob")
+        with sqlite3.connect(tmp_path / "data" / "registry.db", timeout=10) as database:
+            database.execute("UPDATE users SET password = ? WHERE name = 'bob'", ["$2y$31$" + BCRYPT[7:]])
+        for _ in range(12):
+            assert "name or password is wrong" in client.get("/v2/", basic("bob")).expect(401).json()["errors"][0]["message"]
+        client.get("/v2/", basic("ann")).expect(200)
+        assert registry.tail().count("the imported hash of user bob") == 1
+        people.set_password("bob", "staple battery horse")
+        client.get("/v2/", basic("bob", "staple battery horse")).expect(200)
+
+
+def stored(registry: Registry, name: str) -> str:
+    """The hash that the database has of a user's password."""
+    with sqlite3.connect(f"file:{registry.root}/registry.db?mode=ro", uri=True, timeout=10) as database:
+        return database.execute("SELECT password FROM users WHERE name = ?", [name]).fetchone()[0]
+
+
+@pytest.mark.edge
+def test_an_imported_slow_hash_is_not_found_out_by_the_clock(tmp_path):
+    """A wrong password for it takes as long as one for nobody, until its owner's first login and after that."""
+    with Registry(tmp_path / "data", 1, server_trusted_proxies=["127.0.0.1"]) as registry:
+        people = People(registry)
+        people.add("ann")
+        htpasswd(people, bob="$2y$12$" + BCRYPT[7:])
+        with Client(registry.address) as client:
+            client.get("/v2/", basic("ann")).expect(200)
+
+            def took(name: str) -> float:
+                begun = time.monotonic()
+                client.get("/v2/", {**basic(name, f"wrong {time.monotonic()}"), "X-Forwarded-For": address()}).expect(401)
+                return time.monotonic() - begun
+
+            found = {name: [] for name in ("ann", "bob", "nobody", "no name!")}
+            for _ in range(TIMES):
+                for name, times in found.items():
+                    times.append(took(name))
+        medians = {name: statistics.median(times) for name, times in found.items()}
+        print({name: f"{seconds * 1000:.0f} ms" for name, seconds in medians.items()})
+        assert max(medians.values()) < (1.05 if LONG else 1.3) * min(medians.values())

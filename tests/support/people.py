@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import os
 import secrets
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from urllib.parse import urlencode
 
 from tests.support.http import Client, Response
@@ -13,6 +15,8 @@ from tests.support.http import Client, Response
 PASSWORD = "correct horse"
 # Of that password; the registry takes such hashes over, and makes a slow one of it at the first login.
 QUICK_HASH = "{SHA}L55TUjtiq8FBorTWAZ0jy6g129A="
+# Of the same, as htpasswd -B writes it.
+BCRYPT = "$2y$05$CCCCCCCCCCCCCCCCCCCCC.WrAwgFxicHZ3kL7zMvXYXHKosDn8ot2"
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
@@ -23,6 +27,13 @@ def basic(name: str, password: str = PASSWORD) -> dict[str, str]:
 
 def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
+
+
+def without_libcrypt(directory: Path) -> dict[str, str]:
+    """The environment for a program that finds no libcrypt on this machine: what it finds first is no library."""
+    for name in ("libcrypt.so.1", "libcrypt.so.2"):
+        (directory / name).write_text("nothing")
+    return {**os.environ, "LD_LIBRARY_PATH": str(directory)}
 
 
 class As(Client):

@@ -25,20 +25,6 @@ def hashing():
     made.close()
 
 
-@pytest.mark.parametrize("name", ["sha512_crypt", "apr_md5_crypt", "ldap_sha1"])
-def test_hashes_of_htpasswd_files_count(name):
-    handler = passwords._handlers()[name]
-    hash = handler.hash("correct horse")
-    assert passwords.importable(hash) is None
-    assert passwords.kind_of(hash) == name and handler.verify("correct horse", hash)
-
-
-def test_a_bcrypt_hash_counts_where_the_package_is_there_and_is_refused_in_words_where_not():
-    hash = "$2y$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW"
-    why = passwords.importable(hash)
-    assert why is None if "bcrypt" in passwords._handlers() else "bcrypt" in why
-
-
 @pytest.mark.parametrize(
     "password", ["short", "eleven char", "password1234", "Passw0rd!!!!!!", "123456789012", "012345678901", "qwertyuiop12", "aaaaaaaaaaaaaa", "abcabcabcabcabc",
                  "bobbobbob2026", "Welcome-2026-2026", "x" * 1025, "ä" * 600, "correct\0horse battery", "correct horse \ud800 battery", "adminadminadmin"]
@@ -103,7 +89,7 @@ async def test_a_login_whose_hash_is_of_another_cost_brings_a_better_one(hashing
     stored = f"$scrypt$ln=10,r=8,p=1${base64.b64encode(b's' * 16).decode().rstrip('=')}${base64.b64encode(key).decode().rstrip('=')}"
     verdict = await hashing.verify(PASSWORD, stored)
     assert verdict.right and scrypt.verify(PASSWORD.encode(), verdict.better) and not scrypt.is_outdated(verdict.better)
-    assert (await hashing.verify(PASSWORD + "x", stored)) == (False, None)
+    assert (await hashing.verify(PASSWORD + "x", stored)) == (False, None, True)
 
 
 def test_nothing_is_loaded_or_computed_before_the_first_login():

@@ -87,7 +87,7 @@ async def _mail_invitation(call: Call) -> Answer:
 
 
 async def _import(call: Call) -> Answer:
-    found = await call.people.accounts.import_htpasswd(call.actor, call.body["htpasswd"])
+    found = await call.people.htpasswd.take_over(call.actor, call.body["htpasswd"])
     refused = [dict(zip(_REFUSED.fields, line)) for line in found.refused]
     return Answer(200, {"added": found.added, "refused": refused})
 

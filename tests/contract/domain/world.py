@@ -15,6 +15,7 @@ from dockboard_registry.domain.check import Checker, CheckReport
 from dockboard_registry.domain.collect import Collector, GcReport
 from dockboard_registry.domain.documents import OCI_INDEX, OCI_MANIFEST
 from dockboard_registry.domain.grants import Grants
+from dockboard_registry.domain.htpasswd import Htpasswd
 from dockboard_registry.domain.invitations import Invitations
 from dockboard_registry.domain.logins import Logins
 from dockboard_registry.domain.manifests import Manifest, Manifests
@@ -81,6 +82,7 @@ class Process:
     def _people(self, quarantine: float) -> None:
         self.passwords = Passwords()
         self.accounts = Accounts(self.db, self.passwords, quarantine)
+        self.htpasswd = Htpasswd(self.db, self.passwords, quarantine)
         self.organizations, self.teams, self.robots = Organizations(self.db, quarantine), Teams(self.db), Robots(self.db)
         self.grants, self.tokens, self.repository_settings = Grants(self.db), AccessTokens(self.db), RepositorySettings(self.db)
         self.one_time = OneTimeTokens(self.db, self.passwords)
@@ -95,7 +97,7 @@ class Process:
 
     async def people(self, *names: str) -> None:
         """Active accounts with the password "correct horse"."""
-        imported = await self.accounts.import_htpasswd(OPERATOR, "".join(f"{name}:{QUICK_HASH}\n" for name in names))
+        imported = await self.htpasswd.take_over(OPERATOR, "".join(f"{name}:{QUICK_HASH}\n" for name in names))
         assert imported.refused == []
 
     async def asked(self, who: str, action: str, repository: str) -> Decision:
