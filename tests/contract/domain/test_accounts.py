@@ -2,7 +2,7 @@
 
 import pytest
 
-from dockboard_registry.domain import access, settings
+from dockboard_registry.domain import access
 from dockboard_registry.domain.accounts import Accounts, Profile
 from dockboard_registry.domain.audit import Actor
 from dockboard_registry.domain.grants import MOST
@@ -11,8 +11,7 @@ from dockboard_registry.errors import AccountUnknown, ChangeRefused, FieldInvali
 from dockboard_registry.names import RESERVED
 from tests.contract.aio import asynchronous, gathered
 from tests.contract.domain.test_overlap import overlapping
-from tests.contract.domain.world import LONG, OPERATOR, QUICK_HASH, image
-from tests.support.people import BCRYPT
+from tests.contract.domain.world import LONG, OPERATOR, image
 
 ME = OPERATOR
 
@@ -404,39 +403,6 @@ async def test_every_change_is_written_down_and_nothing_that_failed(process):
         assert [event.actor for event in await process.audit.list(actor=actor)] == [event.actor for event in await process.audit.list(actor=name)] == [name]
     assert await process.audit.list(before=events[1].id, limit=1) == [events[2]]
     assert await process.audit.list(since=events[0].happened_at + 60_000) == []
-
-
-@asynchronous
-async def test_htpasswd_is_taken_over_line_by_line(process):
-    text = f"# people\n\nbob:{QUICK_HASH}\nBob:{QUICK_HASH}\nann\nbob:{QUICK_HASH}\ncid:plain\ndan:$6$rounds=99999999$abc$def\neve:$apr1$Wq0lRzRr$mTjBUHDdUTAjUuhVZVD1O0\n"
-    found = await process.htpasswd.take_over(ME, text)
-    assert found.added == ["bob", "eve"]
-    assert (await process.htpasswd.take_over(ME, f"\ufefffay:{QUICK_HASH}\r\n")).added == ["fay"]
-    assert [(number, name) for number, name, _ in found.refused] == [(4, "Bob"), (5, "ann"), (6, "bob"), (7, "cid"), (8, "dan")]
-    assert all(why for _, _, why in found.refused)
-
-
-@asynchronous
-async def test_failed_logins_take_longer_while_there_are_slow_imported_hashes(process, other):
-    """Until the owner's first login, after which the hash is ours."""
-
-    async def least() -> int:
-        return await other.db.read(settings.failed_login_ms)
-
-    await process.people("ann")
-    assert await least() == 0
-    await process.htpasswd.take_over(ME, f"bob:{BCRYPT}\ncid:{'$2y$10$' + BCRYPT[7:]}\n")
-    slowest = await least()
-    await process.htpasswd.take_over(ME, f"dan:{BCRYPT}\n")
-    assert await least() == slowest > 100
-    await process.accounts.delete(ME, "cid")
-    await process.accounts.delete(ME, "dan")
-    await other.htpasswd.tidy()
-    assert await least() == slowest
-    for name in ("ann", "bob"):
-        await other.logins.check(name, "correct horse", "192.0.2.7")
-    await other.htpasswd.tidy()
-    assert await least() == 0
 
 
 @asynchronous
