@@ -49,9 +49,11 @@ class Tx(Protocol):
     """One transaction. SQL is portable text with ? placeholders; parameters are scalars or bytes.
 
     doubtful: the function ran before, and that run may have been committed, for the answer to its COMMIT was lost.
+    alone: no other transaction writes before this one ends, so what it has read stays as it is, and no row has to be locked or changed for that.
     """
 
     doubtful: bool
+    alone: bool
 
     def one(self, sql: str, *parameters: Any) -> Row | None: ...
 

@@ -69,6 +69,8 @@ def placeholders(sql: str) -> str:
 class MySQLTx:
     """A Tx over one connection."""
 
+    alone = False
+
     def __init__(self, connection: pymysql.Connection, doubtful: bool = False):
         self._cursor = connection.cursor()
         self.doubtful = doubtful

@@ -22,6 +22,7 @@ class SQLiteTx:
     """A Tx over one connection."""
 
     doubtful = False
+    alone = True
 
     def __init__(self, connection: sqlite3.Connection):
         self._execute = connection.execute

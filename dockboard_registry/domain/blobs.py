@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from ..db import Database, Tx, now
+from ..db.each import Each
 from ..errors import BlobUnknown, InUse
 from ..storage import KeyMissing, Source, Storage, StorageFailed
 from . import audit, facts, repositories, small_blobs
@@ -28,6 +29,8 @@ _FIND = (
 )
 _KEY = "SELECT storage_key FROM blobs WHERE digest = ?"
 _LINK = "SELECT leased_at FROM repository_blobs WHERE repository_id = ? AND digest = ?"
+_COUNT = Each("SELECT COUNT(*) FROM repository_blobs WHERE repository_id = ? AND digest IN (...)")
+_RENEW_ALL = Each("UPDATE repository_blobs SET leased_at = ? - (leased_at = ?) WHERE repository_id = ? AND digest IN (...)")
 _RENEW = "UPDATE repository_blobs SET leased_at = ? - (leased_at = ?) WHERE repository_id = ? AND digest = ?"
 
 
@@ -70,6 +73,18 @@ def renew(tx: Tx, repository_id: int, digest: str, at: int) -> bool:
     The row changes in any case: where the lease is of this very millisecond, it becomes one less.
     """
     return tx.run(_RENEW, at, at, repository_id, digest) > 0
+
+
+def renew_all(tx: Tx, repository_id: int, digests: list[str], at: int) -> int:
+    """The same for many, in few statements; how many of them the repository has."""
+    return _RENEW_ALL.run(tx, (at, at, repository_id), digests)
+
+
+def guard(tx: Tx, repository_id: int, digests: list[str]) -> int:
+    """How many of these blobs the repository has; none of them leaves it before the transaction ends."""
+    if tx.alone:
+        return sum(count for (count,) in _COUNT.all(tx, (repository_id,), digests))
+    return renew_all(tx, repository_id, digests, now())
 
 
 def store(tx: Tx, digest: str, key: str, size: int) -> None:

@@ -8,8 +8,8 @@ import json
 import math
 from typing import NamedTuple
 
-from ..errors import DigestInvalid, ManifestInvalid
-from ..names import digest as parse_digest
+from ..errors import ManifestInvalid
+from ..names import is_digest
 from ..names import media_type as parse_media_type
 
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -20,8 +20,11 @@ IMAGES = (OCI_MANIFEST, DOCKER_MANIFEST)
 INDEXES = (OCI_INDEX, DOCKER_LIST)
 
 SIZE_LIMIT = 4 << 20
-_LAYERS, _CHILDREN = 4096, 10_000
+# More layers 4 MiB hardly hold.
+_LAYERS, _CHILDREN = 20_000, 10_000
 _TOKENS, _DEPTH = 250_000, 64
+# Of a value that an error quotes.
+_QUOTED = 60
 _KEYS = {
     key.casefold(): key
     for key in ("schemaVersion", "mediaType", "artifactType", "config", "layers", "manifests", "subject", "annotations", "digest", "size", "urls", "data")
@@ -39,7 +42,7 @@ class Descriptor(NamedTuple):
 
 
 class Document(NamedTuple):
-    """A manifest or index as far as the registry reads it."""
+    """A manifest or index as far as the registry reads it. annotations: every value as text."""
 
     media_type: str
     artifact_type: str | None
@@ -48,23 +51,32 @@ class Document(NamedTuple):
     blobs: list[Descriptor]
     children: list[Descriptor]
 
+    def references(self) -> list[Descriptor]:
+        """All that has to be in the repository, or may be; `place` says where the document names it."""
+        return self.blobs + self.children
+
+    def place(self, at: int) -> str:
+        if not self.blobs:
+            return f"manifests[{at}]"
+        return f"layers[{at - 1}]" if at else "config"
+
 
 def parse(body: bytes, content_type: str) -> Document:
-    """Read the body of a manifest PUT; content_type is the header's value, or empty. Raises ManifestInvalid, DigestInvalid."""
+    """Read the body of a manifest PUT; content_type is the header's value, or empty. Raises ManifestInvalid."""
     fields = _object(load(body), "the manifest")
     _refuse_lookalikes(fields, "the manifest")
     media_type = _media_type(fields, content_type)
     if not _is_integer(fields.get("schemaVersion")) or fields["schemaVersion"] != 2:
-        raise ManifestInvalid("schemaVersion has to be 2")
+        raise ManifestInvalid(f"schemaVersion: has to be 2, not {_quoted(fields.get('schemaVersion'))}")
     index = media_type in INDEXES
-    stranger = "layers" if index else "manifests"
-    if stranger in fields or (index and "config" in fields):
-        raise ManifestInvalid("the document mixes the fields of an image manifest and an index")
+    for stranger in ("layers", "config") if index else ("manifests",):
+        if fields.get(stranger) is not None:
+            raise ManifestInvalid(f"{stranger}: the document mixes the fields of an image manifest and an index")
     return Document(
         media_type,
         _artifact_type(fields, index),
         _subject(fields),
-        _annotations(fields),
+        annotations(fields),
         [] if index else _image_blobs(fields),
         _list(fields, "manifests", _CHILDREN) if index else [],
     )
@@ -77,7 +89,7 @@ def load(body: bytes) -> object:
     """
     tokens = body.count(b",") + body.count(b":") + body.count(b"[") + body.count(b"{")
     if tokens > _TOKENS:
-        raise ManifestInvalid("the JSON has more values than the registry reads")
+        raise ManifestInvalid(f"the JSON has {tokens} commas, colons and brackets, and the registry reads at most {_TOKENS}")
     try:
         found = json.loads(
             body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite
@@ -89,14 +101,16 @@ def load(body: bytes) -> object:
     except (ValueError, RecursionError) as error:
         raise ManifestInvalid("the body is not valid JSON in UTF-8") from error
     if body.count(b"[") + body.count(b"{") > _DEPTH and _depth_over(found, _DEPTH):
-        raise ManifestInvalid("the JSON is nested too deeply")
+        raise ManifestInvalid(f"the JSON is nested too deeply: more than {_DEPTH} levels")
     return found
 
 
 def _unique(pairs: list) -> dict:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise ManifestInvalid("the JSON has the same key twice in one object")
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))
+        raise ManifestInvalid(f"the JSON has the same key twice in one object: {_quoted(twice)}")
     return found
 
 
@@ -107,7 +121,7 @@ def _no_constant(name: str) -> None:
 def _finite(text: str) -> float:
     number = float(text)
     if math.isinf(number):
-        raise ManifestInvalid("the JSON has a number that is too large")
+        raise ManifestInvalid(f"the JSON has a number that is too large: {_quoted(text)}")
     return number
 
 
@@ -125,14 +139,14 @@ def _media_type(fields: dict, content_type: str) -> str:
     header = content_type.partition(";")[0].strip()
     own = fields.get("mediaType")
     if own is not None and not isinstance(own, str):
-        raise ManifestInvalid("mediaType has to be a string")
+        raise ManifestInvalid(f"mediaType: has to be a string, not {_quoted(own)}")
     if own and header and own != header:
-        raise ManifestInvalid("the manifest's mediaType is not that of the Content-Type header")
+        raise ManifestInvalid(f"mediaType: {_quoted(own)} is not that of the Content-Type header, {_quoted(header)}")
     found = own or header
     if not found:
         raise ManifestInvalid("neither Content-Type nor mediaType tells what this manifest is")
     if found not in IMAGES + INDEXES:
-        raise ManifestInvalid("this media type is not a manifest that the registry stores", f"use one of {', '.join(IMAGES + INDEXES)}")
+        raise ManifestInvalid(f"the media type {_quoted(found)} is not a manifest that the registry stores", f"use one of {', '.join(IMAGES + INDEXES)}")
     return found
 
 
@@ -145,9 +159,9 @@ def _artifact_type(fields: dict, index: bool) -> str | None:
     """artifactType, else an image's config.mediaType: distribution specification, "Listing Referrers"."""
     own = fields.get("artifactType")
     if own is not None and not isinstance(own, str):
-        raise ManifestInvalid("artifactType has to be a string")
+        raise ManifestInvalid(f"artifactType: has to be a string, not {_quoted(own)}")
     if own:
-        return parse_media_type(own)
+        return _known_type(own, "artifactType")
     if index:
         return None
     return _object(fields.get("config"), "config").get("mediaType")
@@ -157,51 +171,71 @@ def _subject(fields: dict) -> str | None:
     return None if fields.get("subject") is None else _descriptor(fields["subject"], "subject").digest
 
 
-def _annotations(fields: dict) -> dict | None:
+def annotations(fields: dict, where: str = "annotations") -> dict[str, str] | None:
+    """The annotations of a document or descriptor. Numbers are stored, as other registries do, and shown as text, since Go's clients read nothing else."""
     found = fields.get("annotations")
     if found is None:
         return None
-    if not all(isinstance(value, str) for value in _object(found, "annotations").values()):
-        raise ManifestInvalid("every annotation has to be a string")
-    return found
+    for key, value in _object(found, where).items():
+        if not isinstance(value, str) and (isinstance(value, bool) or not isinstance(value, (int, float))):
+            raise ManifestInvalid(f"{where}[{_quoted(key)}]: has to be a string or a number, not {_quoted(value)}")
+    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in found.items()}
 
 
 def _list(fields: dict, key: str, limit: int) -> list[Descriptor]:
+    """Absent or null is empty: docker pushes an image without layers with `null`."""
     found = fields.get(key)
+    if found is None:
+        return []
     if not isinstance(found, list):
-        raise ManifestInvalid(f"{key} has to be a list")
+        raise ManifestInvalid(f"{key}: has to be a list, not {_quoted(found)}")
     if len(found) > limit:
-        raise ManifestInvalid(f"{key} has more than {limit} entries")
-    return [_descriptor(entry, f"an entry of {key}") for entry in found]
+        raise ManifestInvalid(f"{key} has {len(found)} entries, and the registry stores at most {limit}")
+    return [_descriptor(entry, f"{key}[{at}]") for at, entry in enumerate(found)]
 
 
 def _descriptor(value: object, where: str) -> Descriptor:
     fields = _object(value, where)
     _refuse_lookalikes(fields, where)
-    media_type, size, digest = fields.get("mediaType"), fields.get("size"), fields.get("digest")
-    if not isinstance(media_type, str) or not isinstance(digest, str):
-        raise ManifestInvalid(f"{where} needs mediaType and digest as strings")
+    size, digest, urls = fields.get("size"), fields.get("digest"), fields.get("urls")
+    media_type = _known_type(fields.get("mediaType"), f"{where}.mediaType")
     if not _is_integer(size) or not 0 <= size < 2**63:
-        raise ManifestInvalid(f"{where} needs size as a whole number of bytes")
-    urls = fields.get("urls")
+        raise ManifestInvalid(f"{where}.size: has to be a whole number of bytes, not {_quoted(size)}")
     if urls is not None and not (isinstance(urls, list) and all(isinstance(url, str) for url in urls)):
-        raise ManifestInvalid(f"urls of {where} has to be a list of strings")
+        raise ManifestInvalid(f"{where}.urls: has to be a list of strings, not {_quoted(urls)}")
+    if "annotations" in fields:
+        annotations(fields, f"{where}.annotations")
+    if not is_digest(digest):
+        raise ManifestInvalid(f"{where}.digest: {_quoted(digest)} is not a digest that the registry knows")
+    return Descriptor(digest, size, media_type, not media_type.startswith(_FOREIGN))
+
+
+def _known_type(value: object, where: str) -> str:
+    if not isinstance(value, str):
+        raise ManifestInvalid(f"{where}: has to be a media type, not {_quoted(value)}")
     try:
-        return Descriptor(parse_digest(digest), size, parse_media_type(media_type), not media_type.startswith(_FOREIGN))
-    except DigestInvalid as error:
-        raise ManifestInvalid(f"{where} has a digest that is not valid") from error
+        return parse_media_type(value)
+    except ManifestInvalid as error:
+        raise ManifestInvalid(f"{where}: {_quoted(value)}: {error.cause}") from error
+
+
+def _quoted(value: object) -> str:
+    """The beginning of a value, for an error that names it."""
+    if isinstance(value, str):
+        return repr(value[:_QUOTED])
+    return {dict: "an object", list: "a list", bool: "true or false"}.get(type(value)) or json.dumps(value)[:_QUOTED]
 
 
 def _refuse_lookalikes(fields: dict, where: str) -> None:
     """Readers written in Go take MEDIATYPE for mediaType, and manife\u017fts for manifests; we don't, so such a key has two readings."""
     for key in fields:
         if _KEYS.get(key.casefold(), key) != key:
-            raise ManifestInvalid(f"{where} has a key that differs only in case from {_KEYS[key.casefold()]}")
+            raise ManifestInvalid(f"{where} has the key {_quoted(key)}, which differs only in case from {_KEYS[key.casefold()]}")
 
 
 def _object(value: object, where: str) -> dict:
     if not isinstance(value, dict):
-        raise ManifestInvalid(f"{where} has to be an object")
+        raise ManifestInvalid(f"{where}: has to be an object, not {_quoted(value)}")
     return value
 
 

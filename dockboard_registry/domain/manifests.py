@@ -1,19 +1,21 @@
 """Manifests: stored byte for byte, together with the references that say what is still needed."""
 
 import asyncio
+import contextlib
 import json
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import NamedTuple
 
 from ..db import ROWS, Database, Tx, now
-from ..errors import DigestInvalid, InUse, ManifestBlobUnknown, ManifestInvalid, ManifestUnknown, NameUnknown
+from ..errors import DigestInvalid, InUse, ManifestInvalid, ManifestUnknown, NameUnknown
 from ..names import Reference, algorithm_of, digest_of
-from . import audit, blobs, documents, facts, repositories, tags
+from . import audit, documents, facts, references, repositories, tags
 from .audit import Actor
-from .documents import Descriptor, Document
+from .documents import Document
 from .facts import Facts, Question
 from .quotas import Quotas
+from .references import Held
 
 # Long bodies wait for the decision: how long they take to read would tell of what one may not see, and anybody could have them read.
 _COLUMNS = (
@@ -30,10 +32,16 @@ _BODY = (
 )
 _TYPE = "SELECT media_type FROM manifests WHERE repository_id = ? AND digest = ?"
 _UNTAG = "DELETE FROM tags WHERE repository_id = ? AND name = ? AND digest = ?"
-# Moves the time by a millisecond, back and forth: the row has to change.
-_TOUCH = "UPDATE manifests SET pushed_at = pushed_at + 1 - 2 * (pushed_at % 2) WHERE repository_id = ? AND digest = ?"
+_WARNING = (
+    "SELECT manifests.warning FROM manifests JOIN repositories ON repositories.id = manifests.repository_id"
+    " WHERE repositories.name = ? AND manifests.digest = ?"
+)
+_WARN = "UPDATE manifests SET warning = ? WHERE repository_id = ? AND digest = ? AND warning IS NULL"
 _LARGE = 64 << 10
-_NAMED = 100
+# A push with more references takes milliseconds of the write lock: of these a process asks and writes for one at a time, and others come in between.
+_MANY = 256
+# Bytes that a reference takes in the database: its row, and an entry in each of two indexes.
+_REFERENCE = 512
 # So many tags fit into one entry of the audit, however long they are; of moved tags the entry has the digests too.
 _NOTED, _NOTED_MOVED = 25, 9
 
@@ -63,18 +71,21 @@ def found(reference: Reference, told: Facts) -> Manifest:
 
 
 class Stored(NamedTuple):
-    """What a push of a manifest made."""
+    """What a push of a manifest made. warning: what is wrong with it, though it was stored."""
 
     digest: str
     subject: str | None
     tags: list[str]
+    warning: str | None
 
 
 class Manifests:
     def __init__(self, db: Database, quotas: Quotas = Quotas()):
         self._db = db
         self._quotas = quotas
-        self._parsers = ThreadPoolExecutor(2, "parse")
+        # Python runs one thread at a time, so a second one would only keep the event loop waiting.
+        self._parser = ThreadPoolExecutor(1, "parse")
+        self._long_turn = asyncio.Semaphore(1)
 
     async def body(self, repository: str, manifest: Manifest) -> bytes:
         """A long one, for whoever may have it. Raises ManifestUnknown where it was deleted meanwhile."""
@@ -91,19 +102,29 @@ class Manifests:
         document, digest = await self._read(body, content_type, algorithm_of(reference.digest or "sha256"))
         if reference.digest and reference.digest != digest:
             raise DigestInvalid("the manifest has another digest than the URL says", "push it under its own digest", digest=digest)
-        names = ([reference.tag] if reference.tag else []) + more_tags
+        names = dict.fromkeys(([reference.tag] if reference.tag else []) + more_tags)
+        point = tags.point if moves else tags.make
 
-        def change(tx: Tx) -> None:
+        def change(tx: Tx, held: Held, warning: str | None) -> None:
             place = self._quotas.enter(tx, repository, actor)
-            new = _store(tx, place.repository_id, digest, document, body)
-            point = tags.point if moves else tags.make
-            before = {name: point(tx, place.repository_id, name, digest) for name in dict.fromkeys(names)}
+            new = _store(tx, place.repository_id, repository, digest, document, body, held, warning)
+            before = {name: point(tx, place.repository_id, name, digest) for name in names}
             if actor is not None:
                 _note_push(tx, actor, repository, digest, new, before)
             place.charge(tx, len(body) if new else None)
 
-        await self._db.write(change, repeatable=True, brings=2 * len(body) + ROWS)
-        return Stored(digest, document.subject, names)
+        count = len(document.references())
+        async with self._long_turn if count > _MANY else contextlib.nullcontext():
+            held = await references.ask(self._db, repository, document)
+            warning = references.warning(document, held)
+            brings = 2 * len(body) + _REFERENCE * count + ROWS
+            await self._db.write(lambda tx: change(tx, held, warning), repeatable=True, brings=brings)
+        return Stored(digest, document.subject, list(names), warning)
+
+    async def warning(self, repository: str, digest: str) -> str | None:
+        """What was wrong with the manifest when it was pushed; None where nothing is known."""
+        row = await self._db.read(lambda tx: tx.one(_WARNING, repository, digest))
+        return row[0] if row else None
 
     async def _read(self, body: bytes, content_type: str, algorithm: str) -> tuple[Document, str]:
         def work() -> tuple[Document, str]:
@@ -111,7 +132,7 @@ class Manifests:
 
         if len(body) <= _LARGE:
             return work()
-        return await asyncio.get_running_loop().run_in_executor(self._parsers, work)
+        return await asyncio.get_running_loop().run_in_executor(self._parser, work)
 
     async def delete(self, repository: str, digest: str, actor: Actor | None = None) -> None:
         """Delete a manifest and every tag that points to it. actor: who is noted. Raises NameUnknown, ManifestUnknown; InUse while an index has it."""
@@ -131,46 +152,31 @@ class Manifests:
         await self._db.write(change, brings=0)
 
     def close(self) -> None:
-        self._parsers.shutdown()
+        self._parser.shutdown()
 
 
-def _store(tx: Tx, repository_id: int, digest: str, document: Document, body: bytes) -> bool:
-    """False where the manifest was there before. Rows are changed in one order, kind by kind and by digest, so that pushes wait for each other and seldom have to start again."""
-    known = _guard(tx, repository_id, digest)
-    children = {entry.digest for entry in _ordered(document.children) if _guard(tx, repository_id, entry.digest)}
-    others = document.blobs + [entry for entry in document.children if entry.digest not in children]
-    held = {entry.digest for entry in _ordered(others) if _hold(tx, repository_id, entry)}
-    missing = [entry.digest for entry in others if entry.required and entry.digest not in held]
-    if missing:
-        raise ManifestBlobUnknown(f"this repository lacks {len(missing)} of what the manifest refers to", digests=missing[:_NAMED])
-    if not known and not _insert(tx, repository_id, digest, document, body):
-        known = _guard(tx, repository_id, digest)
-    if known:
+def _store(tx: Tx, repository_id: int, repository: str, digest: str, document: Document, body: bytes, held: Held, warning: str | None) -> bool:
+    """The manifest and what it refers to. False where the manifest was there before."""
+    known = references.guard(tx, repository_id, [digest]) > 0
+    held = references.confirm(tx, repository, repository_id, document, held)
+    new = not known and _insert(tx, repository_id, digest, document, body, warning)
+    if not new:
+        if not known:
+            references.guard(tx, repository_id, [digest])  # another push has just made it
         _refuse_other_type(tx.one(_TYPE, repository_id, digest)[0], document.media_type)
-    # Of a manifest that is here already too: a foreign layer may have been pushed since.
-    for blob in sorted(held):
-        tx.insert("INSERT INTO manifest_blobs (repository_id, manifest_digest, blob_digest) VALUES (?, ?, ?)", repository_id, digest, blob)
-    for child in sorted(children):
-        tx.insert("INSERT INTO manifest_children (repository_id, parent_digest, child_digest) VALUES (?, ?, ?)", repository_id, digest, child)
-    return not known
+        if warning is not None:
+            tx.run(_WARN, warning, repository_id, digest)
+    # Of a manifest that was here too: a foreign layer may have been pushed since.
+    references.record(tx, repository_id, digest, held)
+    return new
 
 
-def _guard(tx: Tx, repository_id: int, digest: str) -> bool:
-    """Is the manifest here? Then nobody deletes it before this transaction ends. A lock would not reach the other nodes of a Galera
-    cluster; of two transactions that changed the same row it lets only one commit."""
-    return tx.run(_TOUCH, repository_id, digest) > 0
-
-
-def _ordered(entries: list[Descriptor]) -> list[Descriptor]:
-    return sorted(entries, key=lambda entry: entry.digest)
-
-
-def _insert(tx: Tx, repository_id: int, digest: str, document: Document, body: bytes) -> bool:
+def _insert(tx: Tx, repository_id: int, digest: str, document: Document, body: bytes, warning: str | None) -> bool:
     annotations = json.dumps(document.annotations) if document.annotations else None
     return tx.insert(
-        "INSERT INTO manifests (repository_id, digest, media_type, artifact_type, subject, size, pushed_at, annotations, body)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        *(repository_id, digest, document.media_type, document.artifact_type, document.subject, len(body), now(), annotations, body),
+        "INSERT INTO manifests (repository_id, digest, media_type, artifact_type, subject, size, pushed_at, annotations, body, warning)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        *(repository_id, digest, document.media_type, document.artifact_type, document.subject, len(body), now(), annotations, body, warning),
     )
 
 
@@ -180,25 +186,11 @@ def _refuse_other_type(known: str, media_type: str) -> None:
         raise ManifestInvalid(f"these bytes are in this repository already, as {known}", "push them with that Content-Type")
 
 
-def _hold(tx: Tx, repository_id: int, descriptor: Descriptor) -> bool:
-    """Does the repository have this blob? Guards it against collection. Raises ManifestInvalid where its size is another."""
-    if not blobs.renew(tx, repository_id, descriptor.digest, now()):
-        return False
-    (size,) = tx.one("SELECT size FROM blobs WHERE digest = ?", descriptor.digest)
-    if size != descriptor.size:
-        raise ManifestInvalid("a descriptor's size is not that of its blob", digest=descriptor.digest, size=size)
-    return True
-
-
 def _remove(tx: Tx, repository_id: int, digest: str) -> list[str]:
     """Delete manifest, tags and references; the lease of each blob begins now. Returns the tags. Raises ManifestUnknown."""
     if not tx.run("DELETE FROM manifests WHERE repository_id = ? AND digest = ?", repository_id, digest):
         raise ManifestUnknown("this repository has no manifest of that digest", digest=digest)
-    at = now()
-    for (blob,) in tx.all("SELECT blob_digest FROM manifest_blobs WHERE repository_id = ? AND manifest_digest = ?", repository_id, digest):
-        blobs.renew(tx, repository_id, blob, at)
-    tx.run("DELETE FROM manifest_blobs WHERE repository_id = ? AND manifest_digest = ?", repository_id, digest)
-    tx.run("DELETE FROM manifest_children WHERE repository_id = ? AND parent_digest = ?", repository_id, digest)
+    references.forget(tx, repository_id, digest)
     names = tx.all("SELECT name FROM tags WHERE repository_id = ? AND digest = ? ORDER BY name", repository_id, digest)
     # One by one: a push may just have moved one of them to another manifest.
     return [name for (name,) in names if tx.run(_UNTAG, repository_id, name, digest)]

@@ -95,12 +95,9 @@ def test_header_and_document_have_to_agree(document, content_type):
     [
         changed(IMAGE, manifests=[CHILD]),
         changed(IMAGE, manifests=[]),
-        changed(IMAGE, manifests=None),
         changed(INDEX, layers=[LAYER]),
         changed(INDEX, layers=[]),
-        changed(INDEX, layers=None),
         changed(INDEX, config=CONFIG),
-        changed(INDEX, config=None),
         {**IMAGE, **INDEX},
     ],
 )
@@ -182,9 +179,22 @@ def test_an_image_needs_a_config(config):
 
 @pytest.mark.parametrize(("document", "key"), [(IMAGE, "layers"), (INDEX, "manifests")])
 def test_lists_are_lists_of_descriptors(document, key):
-    for value in (..., None, {}, "x", 1, [None], [[]], ["x"], [{}], [DIGEST]):
+    for value in ({}, "x", 1, [None], [[]], ["x"], [{}], [DIGEST]):
         assert key in refusal(changed(document, **{key: value}))
     read(changed(document, **{key: []}))
+
+
+@pytest.mark.parametrize(("document", "key"), [(IMAGE, "layers"), (INDEX, "manifests")])
+def test_a_list_that_is_null_or_absent_is_empty(document, key):
+    """docker pushes an image without layers as `"layers": null`."""
+    for value in (None, ...):
+        found = read(changed(document, **{key: value}), document["mediaType"])
+        assert found.children == [] and len(found.blobs) == (1 if key == "layers" else 0)
+
+
+@pytest.mark.parametrize(("document", "fields"), [(IMAGE, {"manifests": None}), (INDEX, {"layers": None, "config": None})])
+def test_a_null_of_the_other_kind_says_nothing(document, fields):
+    assert read(changed(document, **fields)) == read(document)
 
 
 @pytest.mark.parametrize(
@@ -192,7 +202,8 @@ def test_lists_are_lists_of_descriptors(document, key):
     [
         ("digest", [..., None, 1, "", "x", DIGEST[:-1], DIGEST + "0", DIGEST + "\n", DIGEST.upper(), "md5:" + "0" * 32, [DIGEST], "sha256:" + "٣" * 64]),
         ("size", [..., None, "1", 1.0, -1, True, 2**63, 10**30, [], {}]),
-        ("mediaType", [..., None, 1, "", "x", "a/b/c", "a/b; c=d", "a/b\n", [], "a" * 128 + "/b"]),
+        ("mediaType", [..., None, 1, "", " ", "a/b\n", [], "a" * 256]),
+        ("annotations", ["x", [], {"a": None}, {"a": True}, {"a": ["b"]}, {"a": {"b": "c"}}]),
         ("urls", ["x", {}, [1], [None], 1]),
     ],
 )
@@ -240,16 +251,57 @@ def test_the_artifact_type_is_its_own_or_the_configs():
     assert read(changed(INDEX, artifactType="a/b")).artifact_type == "a/b"
 
 
-@pytest.mark.parametrize("artifact_type", [1, [], {}, "x", "a/b/c", "a/b\n", "a/b; c=d", "x" * 300 + "/y"])
+@pytest.mark.parametrize("artifact_type", [1, [], {}, " ", "a/b\n", "x" * 300 + "/y"])
 @pytest.mark.parametrize("document", [IMAGE, INDEX])
 def test_an_artifact_type_is_a_media_type(document, artifact_type):
     refusal(changed(document, artifactType=artifact_type))
 
 
-@pytest.mark.parametrize("annotations", [[], "x", 1, {"a": 1}, {"a": None}, {"a": ["b"]}, {"a": {"b": "c"}}])
+@pytest.mark.parametrize("annotations", [[], "x", 1, {"a": True}, {"a": None}, {"a": ["b"]}, {"a": {"b": "c"}}])
 def test_annotations_are_text(annotations):
     assert "annotation" in refusal(changed(IMAGE, annotations=annotations))
     assert read(changed(IMAGE, annotations={})).annotations == {}
+
+
+def test_numbers_in_annotations_are_stored_in_every_place_and_read_as_text():
+    numbers = {"a": 1, "b": -2.5, "c": "3", "d": 2**70}
+    annotated = [{**entry, "annotations": numbers} for entry in (CONFIG, LAYER, CHILD)]
+    read(changed(IMAGE, config=annotated[0], layers=[annotated[1]], subject=annotated[2]))
+    read(changed(INDEX, manifests=[annotated[2]]))
+    assert read(changed(IMAGE, annotations=numbers)).annotations == {"a": "1", "b": "-2.5", "c": "3", "d": str(2**70)}
+
+
+@pytest.mark.parametrize("media_type", ["sometype", "text/plain; charset=utf-8", "application/vnd.example+json;version=0.2", "spdx", "a/b/c", "x" * 255])
+def test_media_types_that_other_registries_store(media_type):
+    """`oras push x:v1 a.txt:sometype`, cosign's `spdx`, and types with parameters."""
+    typed = {**LAYER, "mediaType": media_type}
+    found = read(changed(IMAGE, config={**CONFIG, "mediaType": media_type}, layers=[typed], subject=typed))
+    assert [entry.media_type for entry in found.blobs] == [media_type] * 2
+    assert found.artifact_type == media_type
+    assert read(changed(INDEX, manifests=[typed], artifactType=media_type)).artifact_type == media_type
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda layers: layers[17].update(mediaType="text/\n"), "layers[17].mediaType: 'text/\\n'"),
+        (lambda layers: layers[17].update(mediaType=3), "layers[17].mediaType: has to be a media type, not 3"),
+        (lambda layers: layers[3].update(size="12"), "layers[3].size: has to be a whole number of bytes, not '12'"),
+        (lambda layers: layers[19].update(digest="sha256:abc"), "layers[19].digest: 'sha256:abc'"),
+        (lambda layers: layers[0].update(annotations={"x": []}), "layers[0].annotations['x']: has to be a string or a number, not a list"),
+        (lambda layers: layers[0].update(Size=3), "layers[0] has the key 'Size'"),
+        (lambda layers: layers.append(None), "layers[20]: has to be an object, not null"),
+    ],
+)
+def test_an_error_names_the_culprit(change, named):
+    layers = [dict(LAYER) for _ in range(20)]
+    change(layers)
+    assert refusal(changed(IMAGE, layers=layers)).startswith(named)
+
+
+def test_a_value_in_an_error_is_cut():
+    for wrong in ({"mediaType": "\n" * 100_000}, {"digest": "\u202e" * 100_000}, {"size": "9" * 100_000}, {"annotations": {"k" * 100_000: None}}):
+        assert len(refusal(changed(IMAGE, layers=[{**LAYER, **wrong}]))) < 1000
 
 
 def test_unknown_fields_are_left_alone():
@@ -264,7 +316,7 @@ def nested(depth: int, innermost: str = "1") -> bytes:
 def test_depth_is_limited():
     parse(nested(60), "")
     for depth in (70, 1000, 100_000):
-        assert refusal(nested(depth)) in ("the JSON is nested too deeply", "the body is not valid JSON in UTF-8", "the JSON has more values than the registry reads")
+        assert refusal(nested(depth)) .startswith(("the JSON is nested too deeply", "the body is not valid JSON in UTF-8", "the JSON has "))
 
 
 def test_brackets_in_text_are_no_depth():
@@ -272,15 +324,14 @@ def test_brackets_in_text_are_no_depth():
 
 
 def test_the_number_of_values_is_limited():
-    assert "more values" in refusal(changed(IMAGE, other=[0] * 260_000))
+    assert "at most 250000" in refusal(changed(IMAGE, other=[0] * 260_000))
     read(changed(IMAGE, other=[0] * 200_000))
 
 
 def test_layers_and_children_are_limited():
-    read(changed(IMAGE, layers=[LAYER] * 4096))
-    assert "more than 4096" in refusal(changed(IMAGE, layers=[LAYER] * 4097))
-    read(changed(INDEX, manifests=[CHILD] * 10_000))
-    assert "more than 10000" in refusal(changed(INDEX, manifests=[CHILD] * 10_001))
+    for document, key, entry, most in ((IMAGE, "layers", {**LAYER, "digest": DIGEST}, 20_000), (INDEX, "manifests", CHILD, 10_000)):
+        read(changed(document, **{key: [entry] * most}))
+        assert f"{most + 1} entries" in refusal(changed(document, **{key: [entry] * (most + 1)}))
 
 
 def of_full_size(piece: bytes, head: bytes = b"", tail: bytes = b"") -> bytes:

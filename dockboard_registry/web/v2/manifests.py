@@ -71,6 +71,8 @@ class Manifest(Endpoint):
         headers = {"Location": f"/v2/{name}/manifests/{stored.digest}", "Docker-Content-Digest": stored.digest}
         if stored.subject:
             headers["OCI-Subject"] = stored.subject
+        if stored.warning:
+            headers["Warning"] = f'299 - "{stored.warning}"'
         if tags:
             headers["OCI-Tag"] = ",".join(tags)
         return Response(201, headers)

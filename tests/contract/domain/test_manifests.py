@@ -4,10 +4,11 @@ import json
 
 import pytest
 
-from dockboard_registry.errors import DigestInvalid, InUse, ManifestBlobUnknown, ManifestInvalid, ManifestUnknown, NameUnknown
+from dockboard_registry.domain.manifests import Manifests
+from dockboard_registry.errors import DigestInvalid, InUse, ManifestBlobUnknown, ManifestUnknown, NameUnknown
 from dockboard_registry.names import Reference, digest_of
 from tests.contract.aio import asynchronous, gathered
-from tests.contract.domain.world import descriptor, image, index, sha256
+from tests.contract.domain.world import Between, descriptor, image, index, sha256
 
 TABLES = ("repositories", "manifests", "manifest_blobs", "manifest_children", "tags")
 FOREIGN = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
@@ -78,16 +79,112 @@ async def test_blobs_of_another_repository_do_not_count(process):
 
 
 @asynchronous
-async def test_a_size_that_is_not_the_blobs_is_refused(process):
+async def test_a_size_that_is_not_the_contents_is_stored_with_a_warning_that_is_remembered(process):
+    """Layers and children alike: other registries store both."""
     for data in (b"config", b"layer"):
         await process.push(data)
-    document = json.loads(image(b"config", b"layer"))
+    child = image(b"config", b"layer")
+    await process.put(child)
     for wrong in (0, 4, 6, 2**63 - 1):
-        document["layers"][0]["size"] = wrong
-        with pytest.raises(ManifestInvalid) as refused:
-            await process.put(json.dumps(document).encode(), "v1")
-        assert refused.value.facts == {"digest": sha256(b"layer"), "size": 5}
-    assert (await rows(process))["manifests"] == 0
+        for whole, key, right, digest in ((child, "layers", 5, sha256(b"layer")), (index(child), "manifests", len(child), sha256(child))):
+            document = json.loads(whole)
+            document[key][0]["size"] = wrong
+            document[key] *= 3
+            body = json.dumps(document).encode()
+            for _ in range(2):
+                stored = await process.manifests.put("app", Reference(None, sha256(body)), body, "", [])
+                assert stored.warning == f"{key}[0].size is {wrong}, but {digest} has {right} bytes; 2 more sizes are wrong"
+            assert await process.manifests.warning("app", sha256(body)) == stored.warning
+            assert (await process.manifest("app", Reference(None, sha256(body)))).body == body
+    assert await process.manifests.warning("app", sha256(child)) is None
+    assert (await process.check()).problems == []
+
+
+@asynchronous
+async def test_a_warning_is_remembered_of_a_manifest_that_was_stored_without(process):
+    """As by the version before, which did not look at the sizes of an index's manifests."""
+    child = await pushed(process, b"layer")
+    document = json.loads(index(child))
+    document["manifests"][0]["size"] = 1
+    body = json.dumps(document).encode()
+    await process.put(body)
+    await process.db.write(lambda tx: tx.run("UPDATE manifests SET warning = NULL"))
+    await process.put(body)
+    assert "manifests[0].size is 1" in await process.manifests.warning("app", sha256(body))
+
+
+@pytest.mark.parametrize("count", [1, 15, 16, 17, 499, 500, 501, 516, 1100])
+@asynchronous
+async def test_references_are_recorded_however_many_there_are(process, count):
+    """Statements for many rows come in a few sizes."""
+    layers = [b"%d" % number for number in range(count)]
+    await process.push(b"config")
+    await process.db.write(lambda tx: link_all(tx, layers))
+    children = [image(b"config", layer) for layer in layers[:20]]
+    whole = image(b"config", *layers, *layers)
+    await process.put(whole, "v1")
+    for child in children:
+        await process.put(child)
+    await process.put(index(*children, *children), "all")
+    await process.put(whole, "v2")
+    found = await rows(process)
+    assert found["manifest_blobs"] == count + 1 + 2 * len(children) and found["manifest_children"] == len(children)
+    with pytest.raises(ManifestBlobUnknown) as refused:
+        await process.put(image(b"config", *layers, b"missing", b"also missing"))
+    assert refused.value.facts["digests"] == [sha256(b"missing"), sha256(b"also missing")]
+    assert f"layers[{count}]" in refused.value.cause and "1 more" in refused.value.cause
+    await process.manifests.delete("app", sha256(whole))
+    assert (await rows(process))["manifest_blobs"] == 2 * len(children)
+
+
+def link_all(tx, layers: list[bytes]) -> None:
+    """Blobs of the repository, without their bytes: thousands of pushes take long."""
+    (repository_id,) = tx.one("SELECT id FROM repositories WHERE name = 'app'")
+    for layer in layers:
+        tx.insert("INSERT INTO blobs (digest, storage_key, size, created_at) VALUES (?, ?, ?, 0)", sha256(layer), sha256(layer)[7:71], len(layer))
+        tx.insert("INSERT INTO repository_blobs (repository_id, digest, leased_at) VALUES (?, ?, 0)", repository_id, sha256(layer))
+
+
+@asynchronous
+async def test_a_push_that_is_refused_never_writes(process):
+    """What is missing is found out before the transaction, so that nobody waits for it."""
+    child = await pushed(process, b"layer")
+    writes, write = [], process.db.write
+    process.db.write = lambda *arguments, **more: writes.append(arguments) or write(*arguments, **more)
+    unknown = [image(b"%d" % number) for number in range(2000)]
+    for body in (index(child, *unknown), image(b"config", b"no layer"), index(unknown[0])):
+        with pytest.raises(ManifestBlobUnknown):
+            await process.put(body)
+    assert writes == []
+
+
+@asynchronous
+async def test_what_is_deleted_between_the_question_and_the_transaction_is_missed(world, process):
+    child = await pushed(process, b"layer")
+    for number, (act, body) in enumerate(
+        (
+            (lambda: process.manifests.delete("app", sha256(child)), index(child)),
+            (lambda: process.blobs.delete("app", sha256(b"layer")), image(b"config", b"layer", annotations={"a": "b"})),
+        )
+    ):
+        other = Manifests(Between(process.db, "write", act))
+        with pytest.raises(ManifestBlobUnknown) as refused:
+            await other.put("app", Reference(None, sha256(body)), body, "", [])
+        assert refused.value.facts["digests"] == [(sha256(child), sha256(b"layer"))[number]]
+        other.close()
+    assert (await process.check()).problems == []
+
+
+@asynchronous
+async def test_a_foreign_layer_that_is_deleted_meanwhile_is_not_needed(process):
+    await process.push(b"config")
+    await process.push(b"elsewhere")
+    body = json.dumps({**json.loads(image(b"config")), "layers": [descriptor(b"elsewhere", FOREIGN)]}).encode()
+    other = Manifests(Between(process.db, "write", lambda: process.blobs.delete("app", sha256(b"elsewhere"))))
+    await other.put("app", Reference(None, sha256(body)), body, "", [])
+    other.close()
+    assert (await rows(process))["manifest_blobs"] == 1
+    assert (await process.check()).problems == []
 
 
 @asynchronous

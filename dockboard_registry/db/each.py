@@ -1,0 +1,30 @@
+"""One statement for many values: portable SQL has no parameter that stands for a list, so its text is made for a few numbers of values."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from . import Row, Tx
+
+FEW, MANY = 16, 500
+_SIZES = (1, FEW, MANY)
+
+
+class Each:
+    """A statement that ends in `IN (...)`. It takes any number of values, at most MANY at a time. What stands before the list are its other parameters."""
+
+    def __init__(self, sql: str):
+        self._texts = {size: sql.replace("(...)", f"({', '.join('?' * size)})") for size in _SIZES}
+
+    def all(self, tx: Tx, before: Sequence[Any], values: Sequence[str]) -> list[Row]:
+        return [row for sql, part in self._parts(values) for row in tx.all(sql, *before, *part)]
+
+    def run(self, tx: Tx, before: Sequence[Any], values: Sequence[str]) -> int:
+        """The number of rows that matched, in all."""
+        return sum(tx.run(sql, *before, *part) for sql, part in self._parts(values))
+
+    def _parts(self, values: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
+        """Each text with its values; the last value is repeated where the text has room for more."""
+        for first in range(0, len(values), MANY):
+            part = list(values[first : first + MANY])
+            size = next(size for size in _SIZES if len(part) <= size)
+            yield self._texts[size], part + part[-1:] * (size - len(part))
