@@ -26,7 +26,7 @@ from .domain.repositories import Repositories
 from .domain.tags import Tags
 from .domain.uploads import Uploads
 from .errors import StartError
-from .ownership import FAILURES, alone, claim, known_store, mark, store_of, take_store, using, verify
+from .ownership import FAILURES, alone, claim, is_new, known_store, mark, store_of, take_store, using, verify
 from .storage import StorageError
 from .storage import filesystem
 from .storage.filesystem import FilesystemStorage
@@ -122,16 +122,17 @@ def _read_account_code() -> None:
     from .web.api import serve  # noqa: F401
 
 
-def prepare(config: Config) -> None:
-    """Before the first worker starts: verify, migrate the database, mark the store. Raises StartError."""
+def prepare(config: Config) -> list[str]:
+    """Before the first worker starts: verify, migrate the database, mark the store; the names of the migrations applied now. Raises StartError."""
     root = config.storage.root
     try:
         verify(config)
         filesystem.make_directory(root)
         engine(config.database_place).prepare(filesystem.make_directory)
-        migrate(config)
+        applied = migrate(config)
         mark(config)
         engine(config.database_place).set_aside(config.database_reserve)
+        return applied
     except OSError as error:
         raise StartError(f"can't use the data directory {root}: {error.strerror}. Check that it is mounted and writable") from error
     except FAILURES as error:
@@ -208,8 +209,21 @@ def run_gc(config: Config) -> GcReport:
     return _run(config, lambda services: services.collect())
 
 
+def run_migrate(config: Config) -> list[str]:
+    """The command `migrate`: what a start does before it serves; the names of the migrations applied now. Raises StartError."""
+    verify(config)
+    with database_in_use(config):
+        return prepare(config)
+
+
 def run_with(config: Config, work: Callable[[Services], Awaitable[Any]]) -> Any:
-    """A command that calls the domain, safe beside a running server. Raises StartError, and what the domain raises."""
+    """A command that calls the domain, safe beside a running server; where there is no registry yet it begins one, as a start does.
+
+    Raises StartError, and what the domain raises.
+    """
+    verify(config)
+    if is_new(engine(config.database_place)):
+        run_migrate(config)
     return _run(config, work)
 
 
@@ -260,9 +274,9 @@ async def _copy(source: Engine, target: Engine, on_progress: Callable[[int, int]
 
 def _run(config: Config, work: Callable[[Services], Awaitable[Any]]) -> Any:
     database = engine(config.database_place)
+    verify(config)
     if not database.exists():
         raise StartError(f"there is no database {database}: name the data directory with --data, or database.url")
-    verify(config)
     with using(database):
         database.require_current()
         claim(config)

@@ -4,16 +4,19 @@ Exit status: 0 all is well, 1 the command found something wrong, 2 it could not 
 """
 
 import argparse
+import contextlib
 import json
 import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from . import __version__, account_commands, commit, config, logs
 from .config import Config, ConfigError
+from .database_url import masked
 from .errors import RegistryError, StartError
 from .wording import counted
 
@@ -100,8 +103,8 @@ def parser() -> argparse.ArgumentParser:
     shown.add_argument("what", choices=("show", "check"), help="print all keys and values, or only what is wrong")
     command("migrate", _migrate, "bring the database to this version; serve does so too")
     copied = command("copy-database", _copy_database, "copy the whole database into an empty one, as from SQLite to MySQL; stop the servers first")
-    copied.add_argument("--from", dest="source", metavar="URL", required=True, help="database to copy, written as database.url")
-    copied.add_argument("--to", dest="target", metavar="URL", required=True, help="empty database; a copy that was cut short is continued")
+    copied.add_argument("--from", dest="source", metavar="URL", required=True, help="database to copy, written as database.url; @FILE or - reads it from a file or a line of standard input")
+    copied.add_argument("--to", dest="target", metavar="URL", required=True, help="empty database, given in the same ways; a copy that was cut short is continued")
     command("take-store", _take_store, "let the database own the store again that a copy of it took; what was pushed to the copy since is lost")
     account_commands.declare(commands.add_parser, [common], _on_services)
     command("version", _version, "print version and commit")
@@ -201,7 +204,7 @@ def _migrate(parsed: argparse.Namespace) -> int:
     loaded = _load_quietly(parsed)
     from . import app
 
-    applied = app.migrate(loaded)
+    applied = app.run_migrate(loaded)
     print("\n".join(f"applied {name}" for name in applied) or "the database is up to date")
     return 0
 
@@ -209,7 +212,8 @@ def _migrate(parsed: argparse.Namespace) -> int:
 def _copy_database(parsed: argparse.Namespace) -> int:
     from . import app, kinds
 
-    for name, url in (("--from", parsed.source), ("--to", parsed.target)):
+    urls = _given_url("--from", parsed.source), _given_url("--to", parsed.target)
+    for name, url in zip(("--from", "--to"), urls):
         try:
             if not kinds.DatabaseUrl().check(url):
                 raise ValueError("must name a database")
@@ -217,12 +221,44 @@ def _copy_database(parsed: argparse.Namespace) -> int:
             raise StartError(f"{name} {error}") from None
     try:
         with Progress() as progress:
-            report = app.run_copy(parsed.source, parsed.target, progress.show, _load(parsed).storage.root)
+            report = app.run_copy(*urls, progress.show, _load(parsed).storage.root)
     except KeyboardInterrupt:
         print("registry: the copy is not whole yet; run the same command again to go on", file=sys.stderr)
         raise
     print(f"copied and compared {counted(report.rows, 'row')} of {counted(report.tables, 'table')}; put the new URL into database.url")
     return 0
+
+
+def _given_url(flag: str, text: str) -> str:
+    """The URL itself, or the one that a file or standard input holds, where no list of processes shows its password. Raises StartError."""
+    if text == "-":
+        return sys.stdin.readline().strip()
+    if not text.startswith("@"):
+        hide_password(text)
+        return text
+    try:
+        return Path(text[1:]).read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise StartError(f"{flag}: can't read the URL from {text[1:]}: {getattr(error, 'strerror', None) or error}") from None
+
+
+def hide_password(url: str) -> None:
+    """Overwrite a URL's password in what the system shows of this process's command line; where that can't be done it stays.
+
+    Fields 48 and 49 of /proc/self/stat say where that line is (proc(5)).
+    """
+    hidden = masked(url)
+    secret = url[hidden.find("***") : len(url) - len(hidden.partition("***")[2])].encode()
+    if hidden == url or not secret:
+        return
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        numbers = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+        start, end = int(numbers[45]), int(numbers[46])
+        with open("/proc/self/mem", "r+b", buffering=0) as memory:
+            memory.seek(start)
+            line = memory.read(end - start)
+            memory.seek(start)
+            memory.write(line.replace(secret, b"x" * len(secret)))
 
 
 def _take_store(parsed: argparse.Namespace) -> int:
@@ -235,8 +271,8 @@ def _take_store(parsed: argparse.Namespace) -> int:
 
 
 def _on_services(parsed: argparse.Namespace, work: Callable[[Any, argparse.Namespace], Awaitable[int | None]]) -> int:
-    """A command on the database itself, beside a running server."""
-    loaded = _with_data(_load_quietly(parsed))
+    """A command on the database itself, beside a running server, or before the first one."""
+    loaded = _load_quietly(parsed)
     from . import app
 
     return app.run_with(loaded, lambda services: work(services.people, parsed)) or 0

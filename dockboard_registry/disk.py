@@ -3,6 +3,8 @@
 import contextlib
 import os
 
+from .private_files import open_own
+
 _RESERVE_SHARE, _RESERVE_MOST = 0.05, 1 << 30
 # A spare file has a 64th of the disk within these bounds, and never more than a 16th.
 _SPARE_PART, _SPARE_LEAST, _SPARE_MOST, _SPARE_SHARE = 64, 1 << 20, 16 << 20, 16
@@ -42,7 +44,7 @@ class SpareFile:
     def make(self, size: int) -> None:
         """Take so many bytes of the disk; does nothing where the file is there, or where they are not free."""
         with contextlib.suppress(OSError):
-            descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            descriptor = open_own(self._path, os.O_WRONLY | os.O_EXCL)
             try:
                 os.posix_fallocate(descriptor, 0, size)
             except OSError:

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from .config import Config
 from .db import DatabaseBusy, DatabaseFailed, DatabaseFull
-from .db.engines import Engine, engine
+from .db.engines import Engine, engine, sqlite_names
 from .domain import settings
 from .domain.settings import Store
 from .errors import StartError
+from .private_files import refusal
 from .storage import filesystem
 
 FAILURES = (DatabaseBusy, DatabaseFull, DatabaseFailed)
@@ -24,9 +25,20 @@ def verify(config: Config) -> None:
 
     A server that took a lost database for a new registry would take every stored blob for garbage.
     """
+    if why := exposed(config):
+        raise StartError(why)
     # At a first start another node may make id and marker between the two looks; looking again settles it.
     if _strangers(config) and (why := _strangers(config)):
         raise StartError(why)
+
+
+def exposed(config: Config) -> str:
+    """Why data may not be kept where it is configured, because others could change it or it is theirs; or nothing."""
+    root, place = config.storage.root, config.database_place
+    why = refusal(root, filesystem.OWN_NAMES) or refusal(root / filesystem.BLOBS, filesystem.FOLDERS)
+    if not why and isinstance(place, Path):
+        why = refusal(place.parent, sqlite_names(place))
+    return why
 
 
 def _strangers(config: Config) -> str:
@@ -61,6 +73,14 @@ def known_store(database: Engine) -> Store:
             f"the database {database} can't be used: {error}. Nothing was changed. "
             "If it is damaged, restore it from a backup; never delete it, it knows what every stored file is"
         ) from error
+
+
+def is_new(database: Engine) -> bool:
+    """Whether there is nothing at its place yet. Raises StartError."""
+    try:
+        return not database.exists() or "settings" not in database.tables()
+    except FAILURES as error:
+        raise StartError(f"the database {database} can't be used: {error}") from error
 
 
 def mark(config: Config) -> None:
@@ -103,26 +123,26 @@ def take_store(config: Config) -> None:
 @contextlib.contextmanager
 def using(database: Engine) -> Iterator[None]:
     """For servers and commands: nobody copies the database meanwhile. Raises StartError."""
-    with _held(database.use(alone=False), f"the database {database} is being copied: wait for its end"):
+    with _held(database, False, f"the database {database} is being copied: wait for its end"):
         yield
 
 
 @contextlib.contextmanager
 def alone(database: Engine) -> Iterator[None]:
     """For copying: no server and no command uses the database. Raises StartError."""
-    with _held(database.use(alone=True), f"a server or a command uses the database {database}: stop it first"):
+    with _held(database, True, f"a server or a command uses the database {database}: stop it first"):
         yield
 
 
 @contextlib.contextmanager
-def _held(use: contextlib.AbstractContextManager[bool], why: str) -> Iterator[None]:
+def _held(database: Engine, alone: bool, why: str) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         try:
-            is_free = stack.enter_context(use)
+            is_free = stack.enter_context(database.use(alone))
         except OSError as error:
-            raise StartError(f"can't lock the database: {error.strerror}") from error
+            raise StartError(f"can't lock the database {database}: {error.strerror}") from error
         except FAILURES as error:
-            raise StartError(f"the database can't be used: {error}") from error
+            raise StartError(f"the database {database} can't be used: {error}") from error
         if not is_free:
             raise StartError(f"{why}. Nothing was changed")
         yield

@@ -17,6 +17,7 @@ from .config import Config
 from .errors import StartError
 from .kinds import split_address
 from .listen import bind, listen
+from .private_files import open_own
 from .log_writer import LogWriter
 from .storage.filesystem import make_directory
 from .supervisor import Supervisor
@@ -100,14 +101,22 @@ def data_lock(root: Path) -> Iterator[None]:
     """
     try:
         make_directory(root)
-        handle = os.open(root / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        handle = open_own(root / ".lock")
     except OSError as error:
         raise StartError(f"can't use the data directory {root} (storage.root): {error.strerror}") from None
     with os.fdopen(handle, "r+b", buffering=0) as file:
         _lock(file.fileno(), root)
+        _require_lock_file(file.fileno(), root)
         file.truncate(0)
         os.pwrite(file.fileno(), str(os.getpid()).encode(), 0)
         yield
+
+
+def _require_lock_file(handle: int, root: Path) -> None:
+    """Only a file that holds nothing, or the number of a process, is written to."""
+    held = os.pread(handle, 40, 0)
+    if held and not held.isdigit():
+        raise StartError(f"{root / '.lock'} is not a file of the registry: it holds something else than the number of a process. Move it away")
 
 
 def _lock(handle: int, root: Path) -> None:

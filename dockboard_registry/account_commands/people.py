@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..domain.accounts import INVITED, Profile
+from ..domain.first_account import NAME as ADMIN
 from ..domain.one_time import INVITE, RESET
 from ..errors import AccountUnknown, FieldInvalid
 from ..wording import counted
@@ -145,7 +146,11 @@ async def _demote(people: Any, parsed: argparse.Namespace) -> None:
 
 
 async def _passwd(people: Any, parsed: argparse.Namespace) -> None:
-    await people.accounts.set_password(operator(), parsed.name, password(parsed))
+    """Where there has never been an account, admin is made, as the first start would do that others reach."""
+    if parsed.name == ADMIN and not await people.principals.value():
+        await people.accounts.add(operator(), ADMIN, password(parsed), Profile(), True, adopt=True)
+    else:
+        await people.accounts.set_password(operator(), parsed.name, password(parsed))
 
 
 async def _reset(people: Any, parsed: argparse.Namespace) -> None:

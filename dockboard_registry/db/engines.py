@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from ..database_url import MySQLUrl
+from ..private_files import open_own
 from . import Database, T, Tx, migrate
 from .observer import Observer
 from .sqlite import SQLiteDatabase
@@ -98,6 +99,11 @@ def _table(name: str, columns: list[tuple]) -> Table:
     return Table(name, [column for column, *_ in columns], [column for _, column in key], any(kind.upper() == "LONGBLOB" for _, kind, _ in columns))
 
 
+def sqlite_names(path: Path) -> list[str]:
+    """The names of all files that belong to an SQLite database, in its directory."""
+    return [f"{path.name}{end}" for end in ("", "-wal", "-shm", "-journal", ".lock", ".use", ".spare")]
+
+
 def engine(place: Path | MySQLUrl) -> Engine:
     return MySQLEngine(place) if isinstance(place, MySQLUrl) else SQLiteEngine(place)
 
@@ -138,7 +144,7 @@ class SQLiteEngine:
     @contextlib.contextmanager
     def use(self, alone: bool) -> Iterator[bool]:
         """The lock on a file of its own ends with the last process that has it."""
-        descriptor = os.open(f"{self._path}.use", os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        descriptor = open_own(f"{self._path}.use", os.O_RDONLY)
         try:
             fcntl.flock(descriptor, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
             is_free = True

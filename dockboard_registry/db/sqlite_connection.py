@@ -6,11 +6,13 @@ WAL with synchronous=FULL: NORMAL loses acknowledged commits at a power cut.
 import contextlib
 import os
 import sqlite3
+import stat
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ..private_files import open_own
 from . import DatabaseBusy, DatabaseFailed, DatabaseFull, Row, T
 from .sqlite_room import is_full, spare_file
 
@@ -82,11 +84,11 @@ def keep_private(path: Path) -> None:
     is its owner's alone, and SQLite gives the log the same mode; one that is there keeps what its group may."""
     # One that is there must not be opened here: to close it would end the locks that SQLite has on it in this process.
     with contextlib.suppress(OSError):
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        os.close(open_own(path, os.O_RDWR | os.O_EXCL))
     for each in (path, f"{path}-wal", f"{path}-shm"):
         with contextlib.suppress(OSError):
-            mode = os.stat(each).st_mode
-            if mode & 0o007:
+            mode = os.lstat(each).st_mode
+            if mode & 0o007 and stat.S_ISREG(mode):
                 os.chmod(each, mode & 0o770)
 
 

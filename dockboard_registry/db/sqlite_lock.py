@@ -7,6 +7,7 @@ import threading
 import time
 from pathlib import Path
 
+from ..private_files import open_own
 from . import DatabaseBusy
 from .sqlite_connection import BUSY_MS
 
@@ -22,7 +23,7 @@ class WriteLock:
     """One writer at a time in all processes, by flock on a file beside the database; the file also notes a log not to be trusted."""
 
     def __init__(self, path: Path):
-        self._file = os.open(f"{path}.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        self._file = open_own(f"{path}.lock")
         self._threads = threading.Lock()
         self._line = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._in_line_from = 0.0

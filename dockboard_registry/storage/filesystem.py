@@ -22,10 +22,13 @@ from itertools import cycle
 from pathlib import Path
 
 from ..disk import Disk
+from ..private_files import adopt, open_own
 from . import Hasher, KeyMissing, Marker, StorageError, StorageFailed, StorageFull, UploadBusy, UploadLost
 from .relay import Relay, thread_buffer
 
-MARKER = "store-id"
+MARKER, BLOBS = "store-id", "blobs"
+FOLDERS = [f"{number:02x}" for number in range(256)]
+OWN_NAMES = (MARKER, BLOBS, ".lock")
 _KEY = re.compile(r"[0-9a-f]{40}", re.A)
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _READ = 1 << 20
@@ -37,10 +40,11 @@ _HALF = 1 << 20
 
 def prepare(root: Path, store_id: str, epoch: int = 0) -> None:
     """Make and sync the directories and the marker. Raises OSError."""
-    blobs = root / "blobs"
-    blobs.mkdir(mode=0o700, exist_ok=True)
-    for number in range(256):
-        (blobs / f"{number:02x}").mkdir(mode=0o700, exist_ok=True)
+    blobs = root / BLOBS
+    for folder in (blobs, *(blobs / name for name in FOLDERS)):
+        if not folder.is_dir():
+            folder.mkdir(mode=0o700, exist_ok=True)
+            adopt(folder)
     sync_directory(blobs)
     found = marker(root)
     if found is None or (found.id == store_id and found.epoch < epoch):
@@ -50,8 +54,9 @@ def prepare(root: Path, store_id: str, epoch: int = 0) -> None:
 def write_marker(root: Path, store_id: str, epoch: int) -> None:
     """Say durably which database owns the store. Versions before this one know no epoch, and none is written for a database that was never copied."""
     temporary = root / f"{MARKER}.new.{os.getpid()}.{secrets.token_hex(4)}"  # other nodes may do this at the same time
-    temporary.write_text(f"{store_id}\n{epoch}\n" if epoch else f"{store_id}\n")
-    with open(temporary, "rb") as file:
+    with os.fdopen(open_own(temporary, os.O_WRONLY | os.O_EXCL), "w") as file:
+        file.write(f"{store_id}\n{epoch}\n" if epoch else f"{store_id}\n")
+        file.flush()
         os.fsync(file.fileno())
     os.replace(temporary, root / MARKER)
     sync_directory(root)
@@ -81,6 +86,14 @@ def sync_directory(path: Path | str) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _other_owner(root: Path) -> tuple[int, int] | None:
+    """Where root works on somebody else's store: whose, as user and group."""
+    if os.geteuid() != 0 or not root.is_dir():
+        return None
+    found = os.stat(root)
+    return (found.st_uid, found.st_gid) if found.st_uid != 0 else None
 
 
 def _translate(error: OSError) -> StorageError:
@@ -125,6 +138,7 @@ class FilesystemStorage:
         self._root = root
         self._blobs = f"{root}/blobs/"
         self._disk = Disk(root, reserve)
+        self._owner = _other_owner(root)
         self._room = threading.Lock()
         self._looked, self._granted = 0.0, 0
         self.pool = ThreadPoolExecutor(threads, "storage")
@@ -136,11 +150,18 @@ class FilesystemStorage:
 
     async def open(self, key: str) -> FilesystemSource:
         try:
-            return FilesystemSource(os.open(self.path(key), os.O_RDONLY | os.O_CLOEXEC), self.pool)
+            return FilesystemSource(os.open(self.path(key), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), self.pool)
         except FileNotFoundError as error:
             raise KeyMissing(key) from error
         except OSError as error:
             raise _translate(error) from error
+
+    def open_upload(self, path: str) -> int:
+        """Root's files belong to the store's owner."""
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        if self._owner is not None:
+            os.fchown(descriptor, *self._owner)
+        return descriptor
 
     async def delete(self, keys: list[str]) -> int:
         return await self._in_thread(self._delete, keys)
@@ -286,7 +307,7 @@ class FilesystemUpload:
             raise _translate(error) from error
 
     def _hold(self) -> None:
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = self._storage.open_upload(self._path)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

@@ -1,0 +1,73 @@
+"""Directories and files that belong to the registry alone: what may not be used as such, and how files there are opened."""
+
+import grp
+import os
+import pwd
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+
+
+def refusal(folder: Path, names: Iterable[str]) -> str:
+    """Why the registry may not keep its data in this directory, under these names; nothing where it may, or where there is no directory yet."""
+    try:
+        found = os.stat(folder)
+    except FileNotFoundError:
+        return ""
+    if found.st_mode & stat.S_IWOTH:
+        return f"others may write to {folder} (mode {stat.S_IMODE(found.st_mode):04o}): run chmod o-w {folder}, or use a directory below it"
+    if not _is_ours(found):
+        return (
+            f"{folder} belongs to {_user(found.st_uid)}, and this process is {_user(os.geteuid())}: run it as {_user(found.st_uid)}, or run chown -R "
+            f"{_user(os.geteuid())} {folder}. A group of this process may share it where the group may write ({_group(found.st_gid)} may not, or is none)"
+        )
+    return next(filter(None, (_wrong(folder / name) for name in names)), "")
+
+
+def _is_ours(found: os.stat_result) -> bool:
+    """Root may work on everybody's data, and a volume may be shared by a group that may write there."""
+    mine = os.geteuid()
+    shared = found.st_mode & stat.S_IWGRP and found.st_gid in {os.getegid(), *os.getgroups()}
+    return mine == 0 or found.st_uid == mine or bool(shared)
+
+
+def _wrong(path: Path) -> str:
+    try:
+        mode = os.lstat(path).st_mode
+    except OSError:
+        return ""
+    if stat.S_ISLNK(mode):
+        return f"{path} is a symbolic link, and none is followed there: put what it points to in its place, or name that place (storage.root, database.url)"
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        return f"{path} is no plain file: move it away"
+    return ""
+
+
+def _user(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def _group(gid: int) -> str:
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return str(gid)
+
+
+def open_own(path: str | Path, flags: int = os.O_RDWR) -> int:
+    """Open a file of the registry, which is made where it is missing, and never through a symbolic link. Raises OSError."""
+    descriptor = os.open(path, flags | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    adopt(path, descriptor)
+    return descriptor
+
+
+def adopt(path: str | Path, descriptor: int | None = None) -> None:
+    """What root has made belongs to whom its directory belongs to: the service that works there must be able to open it. Raises OSError."""
+    if os.geteuid() != 0:
+        return
+    owner = os.stat(os.path.dirname(path))
+    if owner.st_uid != 0:
+        os.chown(path if descriptor is None else descriptor, owner.st_uid, owner.st_gid)
