@@ -17,6 +17,7 @@ from .domain.blobs import Blobs
 from .domain.changes import value
 from .domain.check import Checker, CheckReport
 from .domain.collect import Collector, GcReport
+from .domain.deletion import Deletion
 from .domain.manifests import Manifests
 from .domain.open_uploads import Expiry, OpenUploads
 from .domain.principals import Principals
@@ -54,8 +55,8 @@ class Services:
         expiry = Expiry(gc.upload_expiry, gc.empty_upload_expiry)
         self.uploads = Uploads(self.db, self.storage, epoch, config.server.open_uploads, self.quotas, config.database.small_blobs, expiry)
         self.open_uploads = OpenUploads(self.db, self.storage)
-        self.collector = Collector(self.db, self.storage, gc.grace, gc.lease, gc.upload_expiry, gc.interval, gc.empty_upload_expiry)
-        self.checker = Checker(self.db, self.storage)
+        self.collector = Collector(self.db.for_jobs(), self.storage, gc.grace, gc.lease, gc.upload_expiry, gc.interval, gc.empty_upload_expiry)
+        self.checker = Checker(self.db.for_jobs(), self.storage)
         self._config = config
         self._prepared = False
 
@@ -90,14 +91,32 @@ class Services:
             await self.credentials.prepare()
             self._prepared = True
 
-    async def tidy(self) -> None:
-        """What is due from time to time besides the collector's round; nothing where there are no accounts."""
+    async def rotate_keys(self) -> None:
+        """A new signing key where the newest is old. This, and what follows here, does nothing where there are no accounts."""
         if await self.principals.value():
-            await self.people.tidy()
+            await self.people.rotate_keys()
+
+    async def trim_audit(self) -> None:
+        """The end of what auth.audit_days does not keep."""
+        if await self.principals.value():
+            await self.people.trim_audit()
+
+    async def forget_failures(self) -> None:
+        """The end of failed logins that count no more."""
+        if await self.principals.value():
+            await self.people.throttle.tidy()
+
+    async def tidy_htpasswd(self) -> None:
+        """What is due of hashes that came from a file of another registry."""
+        if await self.principals.value():
+            await self.people.htpasswd.tidy()
 
     async def collect(self) -> GcReport:
         """One round of collecting garbage, and of what is due besides."""
-        await self.tidy()
+        await self.rotate_keys()
+        await self.trim_audit()
+        await self.forget_failures()
+        await self.tidy_htpasswd()
         report = await self.collector.round()
         await self.db.compact()
         return report
@@ -204,9 +223,13 @@ def run_check(config: Config, on_progress: Callable[[int, int], None]) -> CheckR
     return _run(config, lambda services: services.checker.run(on_progress))
 
 
-def run_gc(config: Config) -> GcReport:
-    """The command `gc`: one round, safe beside a running server. Raises StartError."""
-    return _run(config, lambda services: services.collect())
+def run_gc(config: Config) -> tuple[GcReport, Deletion]:
+    """The command `gc`: one round, safe beside a running server, and what could not be deleted in it. Raises StartError."""
+
+    async def round(services: Services) -> tuple[GcReport, Deletion]:
+        return await services.collect(), services.collector.deletion
+
+    return _run(config, round)
 
 
 def run_migrate(config: Config) -> list[str]:

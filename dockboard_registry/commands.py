@@ -169,7 +169,7 @@ def _gc(parsed: argparse.Namespace) -> int:
     loaded = _with_data(_load_quietly(parsed))
     from . import app
 
-    report = app.run_gc(loaded)
+    report, deletion = app.run_gc(loaded)
     counts = {name: getattr(report, name) for name in ("links", "blobs", "keys", "uploads", "strays", "bytes")}
     if parsed.json:
         print(json.dumps(counts))
@@ -178,6 +178,8 @@ def _gc(parsed: argparse.Namespace) -> int:
             f"dropped {counted(report.links, 'blob')} from repositories, {report.blobs:,} from the registry, {counted(report.uploads, 'stale upload')}; "
             f"removed {counted(report.keys, 'file')} and {counted(report.strays, 'stray')}: {counted(report.bytes, 'byte')}"
         )
+    if deletion.undeleted:
+        print(f"registry: {counted(deletion.undeleted, 'stored file')} can't be deleted: {deletion.why}. Mend that, and run gc again", file=sys.stderr)
     return 0
 
 

@@ -52,13 +52,14 @@ class People:
         """Load the code that passwords need: later the file that it is in may be another one."""
         await self.passwords.prepare()
 
-    async def tidy(self) -> None:
-        """A new signing key where the newest is old, and the end of what is kept for a time only. Many processes may do so at once."""
+    async def rotate_keys(self) -> None:
+        """A new signing key where the newest is old. Many processes may do so at once."""
         if self._auth.key_rotation:
             await self.signing_keys.rotate_old(self._auth.key_rotation)
+
+    async def trim_audit(self) -> None:
+        """The end of what is not kept."""
         await self.audit.forget(self._auth.audit_days)
-        await self.throttle.tidy()
-        await self.htpasswd.tidy()
 
     def close(self) -> None:
         """Wait for the passwords that are being computed."""

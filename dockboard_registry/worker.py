@@ -10,10 +10,9 @@ from . import log_safety, logs, tls
 from .app import Services
 from .config import Config, ConfigError
 from .context import WorkerContext
-from .db import DatabaseBusy, DatabaseFailed, DatabaseFull
 from .errors import StartError
+from .jobs import Jobs
 from .log_writer import LogWriter
-from .storage import StorageError
 from .web import turns
 from .web.edge import Edge
 from .web.metrics import BOARD_SIZE as BOARD_SIZE
@@ -21,7 +20,7 @@ from .web.metrics import Metrics
 from .web.routes import MetricsRoutes, Routes
 
 _log = logging.getLogger("dockboard.worker")
-_BEAT_SECONDS, _FLUSH_SECONDS, _JOB_SECONDS, _SETTLE_SECONDS = 5.0, 0.1, 10.0, 0.5
+_BEAT_SECONDS, _FLUSH_SECONDS = 5.0, 0.1
 # How long an end waits for the log's reader.
 _LOG_SECONDS, _ORPHANS_LOG_SECONDS = 1.0, 0.2
 
@@ -60,7 +59,8 @@ class Worker:
         loop.add_reader(self._context.parent_alive, self._orphaned)
         self._services = Services(self._config, self._context.epoch, self._metrics, self._config.database_reserve)
         edges = self._edges = self._listen()
-        jobs = asyncio.ensure_future(self._jobs())
+        holder = f"{self._context.epoch}/{self._context.slot}"
+        jobs = asyncio.ensure_future(Jobs(self._services, self._config, self._metrics, holder).run())
         self._beat()
         self._context.ready()
         await self._stopping.wait()
@@ -115,36 +115,3 @@ class Worker:
             return
         for edge in self._edges:
             edge.renew_tls(renewed)
-
-    async def _prepare(self) -> None:
-        """Be ready for logins; where the database does not answer, the first of them does the rest."""
-        try:
-            await self._services.prepare()
-        except (DatabaseBusy, DatabaseFull, DatabaseFailed) as error:
-            _log.debug("logins are not prepared: %s", error)
-
-    async def _jobs(self) -> None:
-        """Take this worker's turn at collecting garbage whenever a round is due and no other worker took it."""
-        await asyncio.sleep(_SETTLE_SECONDS)
-        await self._prepare()
-        holder = f"{self._context.epoch}/{self._context.slot}"
-        pause = min(max(self._config.gc.interval, 1.0), _JOB_SECONDS)
-        while True:
-            await asyncio.sleep(pause)
-            await self._prepare()
-            try:
-                if await self._services.collector.claim(holder):
-                    await self._collect()
-            except (DatabaseBusy, DatabaseFull, DatabaseFailed, StorageError) as error:
-                self._metrics.add("gc_failures_total", 1)
-                _log.warning("collecting garbage failed, the next round tries again: %s", error)
-            except Exception:
-                self._metrics.add("gc_failures_total", 1)
-                _log.exception("collecting garbage failed; the next round tries again")
-
-    async def _collect(self) -> None:
-        report = await self._services.collect()
-        self._metrics.add("gc_rounds_total", 1)
-        self._metrics.add("gc_keys_total", report.keys + report.strays)
-        if any(report):
-            _log.info("garbage collected", extra=report._asdict())

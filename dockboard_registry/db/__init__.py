@@ -20,6 +20,8 @@ from .observer import KINDS as KINDS
 from .observer import PoolUse as PoolUse
 
 T = TypeVar("T")
+# As the limit of a list: all of it.
+ALL = (1 << 31) - 1
 # The bytes of a few rows: what a change brings that says nothing of it.
 ROWS = 4 << 10
 Row = tuple[Any, ...]

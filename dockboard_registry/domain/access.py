@@ -3,7 +3,8 @@
 Everything that the rule needs is in its arguments, and it reads nothing: principals.py puts these together.
 """
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -25,6 +26,8 @@ _WRITES = frozenset({PULL, PUSH, OVERWRITE, CREATE})
 _OWNS = _WRITES | {DELETE, ADMIN}
 # The rights that a grant gives, the smallest first.
 RIGHTS: Mapping[str, frozenset] = MappingProxyType({READ: frozenset({PULL}), WRITE: _WRITES, ADMIN: _OWNS})
+# A token has so few entries as a rule: to look at each is quicker than to sort them.
+_FEW = 8
 # What auth.anonymous gives to everyone while there is no account.
 _OPEN = {"none": frozenset(), "pull": frozenset({PULL, CATALOG}), "push": _WRITES | {DELETE, CATALOG}, "all": frozenset(ACTIONS)}
 
@@ -42,6 +45,28 @@ class Entry(NamedTuple):
 
     pattern: Pattern | None
     actions: frozenset
+
+
+class Scope(tuple[Entry, ...]):
+    """The entries of a token's scope. Where there are many, those of one namespace are found without a look at the others."""
+
+    def within(self, namespace: str) -> Sequence[Entry]:
+        """The entries that may name something in the namespace."""
+        if len(self) <= _FEW:
+            return self
+        return self._by_namespace.get(namespace, self._everywhere)
+
+    @functools.cached_property
+    def _everywhere(self) -> Sequence[Entry]:
+        return tuple(entry for entry in self if entry.pattern is None)
+
+    @functools.cached_property
+    def _by_namespace(self) -> Mapping[str, Sequence[Entry]]:
+        found: dict[str, list[Entry]] = {}
+        for entry in self:
+            if entry.pattern is not None:
+                found.setdefault(entry.pattern.namespace, list(self._everywhere)).append(entry)
+        return found
 
 
 class Object(NamedTuple):
@@ -123,7 +148,7 @@ def anonymous(level: str, open: bool = True) -> Principal:
 
 def narrowed(principal: Principal, scope: tuple[Entry, ...] | None) -> Principal:
     """The principal as far as an access token's scope lets it act."""
-    return principal if scope is None else principal._replace(scopes=(*principal.scopes, scope))
+    return principal if scope is None else principal._replace(scopes=(*principal.scopes, Scope(scope)))
 
 
 def action(text: str) -> str:
@@ -198,7 +223,8 @@ def _covers(scope: tuple[Entry, ...], action: str, object: Object) -> bool:
     """
     name = full(object.name) if object.name and object.namespace else None
     wanted = ADMIN if action == PULL and not object.name else action
-    return any(wanted in entry.actions and (entry.pattern is None or (name is not None and entry.pattern.matches(name))) for entry in scope)
+    within = scope.within(object.namespace) if isinstance(scope, Scope) else scope
+    return any(wanted in entry.actions and (entry.pattern is None or (name is not None and entry.pattern.matches(name))) for entry in within)
 
 
 def _no_accounts(principal: Principal, action: str, object: Object) -> Decision | None:

@@ -35,9 +35,11 @@ ACTIONS = {
     "catalog": frozenset({CATALOG}),
 }
 _USE_NOTED_MS = 60_000
-_MOST_TEXT = 4000
+_MOST_TEXT, MOST_PATTERNS = 4000, 100
 _TOKENS = "SELECT id, name, hint, patterns, actions, created_at, expires_at, last_used_at, last_used_from, revoked_at FROM access_tokens"
 _OF_HOLDER = f"{_TOKENS} WHERE holder_kind = ? AND holder_id = ? ORDER BY id"
+_BY_NAME = f"{_TOKENS} WHERE holder_kind = ? AND holder_id = ? AND name > ? ORDER BY name LIMIT ?"
+_BY_HINT = f"{_TOKENS} WHERE holder_kind = ? AND holder_id = ? AND hint > ? ORDER BY hint LIMIT ?"
 _ONE, _OF_USER = f"{_TOKENS} WHERE id = ?", f"{_TOKENS} WHERE holder_kind = 'user' AND holder_id = ? AND name = ?"
 _HOLDER = "SELECT holder_kind, holder_id FROM access_tokens WHERE id = ?"
 _ID, _MOST_ID = re.compile(r"[0-9]{1,19}", re.A), 2**63 - 1
@@ -129,8 +131,8 @@ class AccessTokens:
         scope(given_patterns, given_actions)
         if given_actions is not None:
             given_actions = ",".join(dict.fromkeys(given_actions.split(",")))  # what stands twice would not fit into the column
-        if len(given_patterns or "") > _MOST_TEXT:
-            raise FieldInvalid("the scope names too many patterns", "use fewer, with wildcards")
+        if len(given_patterns or "") > _MOST_TEXT or (given_patterns or "").count(",") >= MOST_PATTERNS:
+            raise FieldInvalid("the scope names too many patterns", f"use {MOST_PATTERNS} at most, with wildcards")
         secret = make_secret(USER_PREFIX)
 
         def change(tx: Tx) -> None:
@@ -143,6 +145,10 @@ class AccessTokens:
 
         await self._db.write(change)
         return secret
+
+    async def by_name(self, user: str, after: str, limit: int) -> list[Token]:
+        """By the page: those with names greater than `after`. Raises AccountUnknown."""
+        return await self._db.scan(lambda tx: [Token(*row) for row in tx.all(_BY_NAME, USER, accounts.find(tx, user).id, after, limit)])
 
     async def list(self, user: str) -> list[Token]:
         """Raises AccountUnknown."""
@@ -216,6 +222,11 @@ def named(tx: Tx, text: str) -> tuple[str, int, Token]:
 
 def of_holder(tx: Tx, kind: str, id: int) -> list[Token]:
     return [Token(*row) for row in tx.all(_OF_HOLDER, kind, id)]
+
+
+def by_hint(tx: Tx, kind: str, id: int, after: str, limit: int) -> list[Token]:
+    """The same by the page: those with hints greater than `after`."""
+    return [Token(*row) for row in tx.all(_BY_HINT, kind, id, after, limit)]
 
 
 def store_robot_secret(tx: Tx, robot_id: int, secret: str, expires_at: int | None) -> None:

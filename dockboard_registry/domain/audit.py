@@ -11,11 +11,10 @@ from ..db import Database, Tx, now
 _MOST_DETAIL, _MOST_OBJECT = 4000, 400
 _RANDOM_BITS = 11
 _PIECE = 1000
-_LIST = (
-    "SELECT id, happened_at, actor, address, action, object, detail FROM audit"
-    " WHERE id < ? AND happened_at >= ? AND (? = '' OR actor = ?) AND (? = '' OR action = ?) AND (? = '' OR object = ?)"
-    " ORDER BY id DESC LIMIT ?"
-)
+_EVENTS = "SELECT id, happened_at, actor, address, action, object, detail FROM audit WHERE"
+_FOUND = "id < ? AND id >= ? AND happened_at >= ? AND (? = '' OR actor = ?) AND (? = '' OR action = ?) AND (? = '' OR object = ?) ORDER BY id DESC LIMIT ?"
+# By an actor or an object there is an index.
+_LIST, _OF_ACTOR, _OF_OBJECT = f"{_EVENTS} {_FOUND}", f"{_EVENTS} actor = ? AND {_FOUND}", f"{_EVENTS} object = ? AND {_FOUND}"
 NEWEST = (1 << 63) - 1
 # Actors that are neither a user nor a robot account; accounts with these names are found in full: user mail.
 _OTHERS = ("", "anonymous", "console", "mail", "registry")
@@ -92,6 +91,8 @@ class Audit:
         actor: as it is written in events, or the bare name of a user or a robot account.
         """
         actor = _actor(actor)
-        given = (before, since, actor, actor, action, action, object, object, limit)
-        rows = await self._db.scan(lambda tx: tx.all(_LIST, *given))
+        first = min(since * 1000 << _RANDOM_BITS, NEWEST)
+        given = (before, first, since, actor, actor, action, action, object, object, limit)
+        sql, *key = (_OF_OBJECT, object) if object else (_OF_ACTOR, actor) if actor else (_LIST,)
+        rows = await self._db.scan(lambda tx: tx.all(sql, *key, *given), long=True)
         return [Event(*row[:6], json.loads(row[6])) for row in rows]

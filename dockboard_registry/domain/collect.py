@@ -11,14 +11,24 @@ from itertools import islice
 from typing import NamedTuple
 
 from ..db import Database, Tx, now
-from ..storage import Storage, StorageFailed
-from . import blobs, settings, small_blobs
+from ..storage import Storage
+from . import blobs, jobs, small_blobs
+from .deletion import Deletion
 from .open_uploads import Expiry, drop_expired
+from .strays import Strays
 
-_BATCH = 200
+# Changes in one transaction, and rows that are looked at in one scan.
+_BATCH, _PAGE = 200, 2000
 _JOB = "collect"
+_LAST_ID, _LAST_DIGEST = (1 << 63) - 1, "~"
+# The link that ends a page of the links behind another one; what follows finds the unused ones up to there.
+_END_OF_LINKS = (
+    "SELECT repository_id, digest FROM repository_blobs WHERE repository_id >= ? AND (repository_id > ? OR digest > ?)"
+    " ORDER BY repository_id, digest LIMIT 1 OFFSET ?"
+)
 _UNUSED_LINKS = (
-    "SELECT repository_id, digest FROM repository_blobs WHERE leased_at <= ?"
+    "SELECT repository_id, digest FROM repository_blobs WHERE repository_id >= ? AND (repository_id > ? OR digest > ?)"
+    " AND repository_id <= ? AND (repository_id < ? OR digest <= ?) AND leased_at <= ?"
     " AND NOT EXISTS (SELECT 1 FROM manifest_blobs WHERE manifest_blobs.repository_id = repository_blobs.repository_id"
     " AND manifest_blobs.blob_digest = repository_blobs.digest)"
 )
@@ -28,19 +38,17 @@ _DELETE_UNUSED_LINK = (
     " AND NOT EXISTS (SELECT 1 FROM manifest_blobs WHERE manifest_blobs.repository_id = repository_blobs.repository_id"
     " AND manifest_blobs.blob_digest = repository_blobs.digest)"
 )
+_END_OF_BLOBS = "SELECT digest FROM blobs WHERE digest > ? ORDER BY digest LIMIT 1 OFFSET ?"
 _UNLINKED_BLOBS = (
-    "SELECT digest, storage_key FROM blobs WHERE NOT EXISTS (SELECT 1 FROM repository_blobs WHERE repository_blobs.digest = blobs.digest)"
+    "SELECT digest, storage_key FROM blobs WHERE digest > ? AND digest <= ?"
+    " AND NOT EXISTS (SELECT 1 FROM repository_blobs WHERE repository_blobs.digest = blobs.digest)"
 )
 _LOCK_BLOB = "SELECT storage_key FROM blobs WHERE digest = ?"
 _DELETE_UNLINKED_BLOB = (
     "DELETE FROM blobs WHERE digest = ? AND storage_key = ?"
     " AND NOT EXISTS (SELECT 1 FROM repository_blobs WHERE repository_blobs.digest = blobs.digest)"
 )
-_NAMED = (
-    "SELECT 1 FROM uploads WHERE storage_key = ?",
-    "SELECT 1 FROM blobs WHERE storage_key = ?",
-    "SELECT 1 FROM garbage WHERE storage_key = ?",
-)
+_GARBAGE = "SELECT storage_key FROM garbage WHERE condemned_at <= ? AND storage_key > ? ORDER BY storage_key LIMIT ?"
 
 
 class GcReport(NamedTuple):
@@ -55,7 +63,7 @@ class GcReport(NamedTuple):
 
 
 class Collector:
-    """grace, lease, upload_expiry, interval and empty_expiry (of uploads without bytes) in seconds."""
+    """grace, lease, upload_expiry, interval and empty_expiry (of uploads without bytes) in seconds. deletion: that of the last round."""
 
     def __init__(
         self, db: Database, storage: Storage, grace: float, lease: float, upload_expiry: float, interval: float, empty_expiry: float = Expiry().empty
@@ -63,32 +71,31 @@ class Collector:
         self._db = db
         self._storage = storage
         self._grace, self._lease = int(grace * 1000), int(lease * 1000)
-        self._expiry, self._interval = Expiry(upload_expiry, empty_expiry), int(interval * 1000)
+        self._expiry, self._interval = Expiry(upload_expiry, empty_expiry), interval
+        self.deletion = Deletion(db, storage)
 
     async def claim(self, holder: str) -> bool:
         """True for the one process, of all that ask, whose turn it is to run a round now; the next is due an interval later."""
-        if not self._interval:
-            return False
-        at = now()
-        row = await self._db.read(lambda tx: tx.one("SELECT due_at FROM jobs WHERE name = ?", _JOB))
-        if row and row[0] > at:
-            return False
-
-        def change(tx: Tx) -> bool:
-            if row is None:
-                return tx.insert("INSERT INTO jobs (name, due_at, claimed_by) VALUES (?, ?, ?)", _JOB, at + self._interval, holder)
-            return tx.run("UPDATE jobs SET due_at = ?, claimed_by = ? WHERE name = ? AND due_at = ?", at + self._interval, holder, _JOB, row[0]) > 0
-
-        return await self._db.write(change, durable=False, brings=0)
+        return await jobs.claim(self._db, _JOB, self._interval, holder)
 
     async def round(self) -> GcReport:
-        """One full round; raises what database and storage raise, and can be run again at any time."""
+        """A full round with the strays; raises what database and storage raise, and can be run again at any time."""
+        report = await self.collect()
+        strays, freed = await self.sweep_strays(self.deletion)
+        return report._replace(strays=strays, bytes=report.bytes + freed)
+
+    async def collect(self) -> GcReport:
+        """A round without the strays, which only a crash leaves."""
+        self.deletion = Deletion(self._db, self._storage)
         uploads = await self._expire_uploads()
         links = await self._unlink()
         dropped = await self._drop_blobs()
-        keys, swept = await self._sweep()
-        strays, stray_bytes = await self._sweep_strays()
-        return GcReport(links, dropped, keys, uploads, strays, swept + stray_bytes)
+        keys, freed = await self._sweep()
+        return GcReport(links, dropped, keys, uploads, 0, freed)
+
+    async def sweep_strays(self, deletion: Deletion) -> tuple[int, int]:
+        """How many stored keys were removed that nothing names, and their bytes. Raises what database and storage raise."""
+        return await Strays(self._db, self._storage, self._grace).sweep(deletion)
 
     async def _expire_uploads(self) -> int:
         dropped, more = 0, True
@@ -98,45 +105,30 @@ class Collector:
         return dropped
 
     async def _unlink(self) -> int:
-        cutoff = now() - self._lease
-        rows = await self._db.scan(lambda tx: tx.all(_UNUSED_LINKS, cutoff))
-        return await self._each(rows, lambda tx, repository_id, digest: _unlink(tx, repository_id, digest, cutoff))
+        cutoff, gone, after = now() - self._lease, 0, (0, "")
+        while after is not None:
+            rows, after = await self._db.scan(lambda tx: _unused_links(tx, cutoff, *after))  # noqa: B023
+            gone += await self._each(rows, lambda tx, repository_id, digest: _unlink(tx, repository_id, digest, cutoff))
+        return gone
 
     async def _drop_blobs(self) -> int:
-        rows = await self._db.scan(lambda tx: tx.all(_UNLINKED_BLOBS))
-        return await self._each(rows, _drop)
+        gone, after = 0, ""
+        while after is not None:
+            rows, after = await self._db.scan(lambda tx: _unlinked_blobs(tx, after))  # noqa: B023
+            gone += await self._each(rows, _drop)
+        return gone
 
     async def _sweep(self) -> tuple[int, int]:
         """Delete the stored bytes first, then the row: a crash between leaves a row whose deletion is repeated, never a stray."""
-        cutoff, freed = now() - self._grace, 0
-        rows = await self._db.scan(lambda tx: tx.all("SELECT storage_key FROM garbage WHERE condemned_at <= ?", cutoff))
-        for batch in _batches(rows):
-            keys = [key for (key,) in batch]
-            freed += await self._delete(keys) + await self._db.write(lambda tx: sum(small_blobs.drop(tx, key) for key in keys), brings=0)  # noqa: B023
-        return await self._each(rows, lambda tx, key: tx.run("DELETE FROM garbage WHERE storage_key = ?", key)), freed
+        cutoff, gone, freed, keys = now() - self._grace, 0, 0, [""]
+        while keys := await self._garbage(cutoff, keys[-1]):
+            deleted, size = await self.deletion.delete(keys)
+            removed, small = await self._db.write(lambda tx: _forget(tx, deleted), brings=0)  # noqa: B023
+            gone, freed = gone + removed, freed + size + small
+        return gone, freed
 
-    async def _sweep_strays(self) -> tuple[int, int]:
-        """The grace holds for strays too: they may be newer than a database that was restored from a backup."""
-        cutoff, gone, freed, batch = now() - self._grace, 0, 0, []
-        async for key, written_at in self._storage.keys():
-            if written_at <= cutoff:
-                batch.append(key)
-            if len(batch) == _BATCH:
-                strays = await self._strays(batch)
-                gone, freed, batch = gone + len(strays), freed + await self._delete(strays), []
-        strays = await self._strays(batch)
-        return gone + len(strays), freed + await self._delete(strays)
-
-    async def _delete(self, keys: list[str]) -> int:
-        """Delete stored bytes; none where the store belongs to another database by now, as it does after a copy. Raises StorageFailed."""
-        if not keys:
-            return 0
-        if why := await settings.why_not_owner(self._db, await self._storage.marker()):
-            raise StorageFailed(f"nothing more is deleted, this database does not own the store: {why}")
-        return await self._storage.delete(keys)
-
-    async def _strays(self, keys: list[str]) -> list[str]:
-        return await self._db.scan(lambda tx: [key for key in keys if not _named(tx, key)])
+    async def _garbage(self, cutoff: int, after: str) -> list[str]:
+        return [key for (key,) in await self._db.scan(lambda tx: tx.all(_GARBAGE, cutoff, after, _BATCH))]
 
     async def _each(self, rows: list, step) -> int:
         """Sum of step(tx, *row) over the rows, in short transactions that let pushes between them; in order, as pushes lock them."""
@@ -144,6 +136,26 @@ class Collector:
         for batch in _batches(sorted(rows)):
             done += await self._db.write(lambda tx: sum(step(tx, *row) for row in batch), brings=0)
         return done
+
+
+def _unused_links(tx: Tx, cutoff: int, repository_id: int, digest: str) -> tuple[list, tuple[int, str] | None]:
+    """The unused links of the page behind this link, and the link that ends the page; None: it is the last one."""
+    behind = repository_id, repository_id, digest
+    end = tx.one(_END_OF_LINKS, *behind, _PAGE)
+    last_id, last_digest = end or (_LAST_ID, _LAST_DIGEST)
+    return tx.all(_UNUSED_LINKS, *behind, last_id, last_id, last_digest, cutoff), end
+
+
+def _unlinked_blobs(tx: Tx, after: str) -> tuple[list, str | None]:
+    """The same of blobs that no repository has."""
+    end = tx.one(_END_OF_BLOBS, after, _PAGE)
+    return tx.all(_UNLINKED_BLOBS, after, end[0] if end else _LAST_DIGEST), end and end[0]
+
+
+def _forget(tx: Tx, keys: list[str]) -> tuple[int, int]:
+    """Forget garbage whose stored bytes are gone: how many rows, and the bytes that lay in the database."""
+    freed = sum(small_blobs.drop(tx, key) for key in keys)
+    return sum(tx.run("DELETE FROM garbage WHERE storage_key = ?", key) for key in keys), freed
 
 
 def _unlink(tx: Tx, repository_id: int, digest: str, cutoff: int) -> int:
@@ -163,10 +175,6 @@ def _take(tx: Tx, key: str, delete: str, *parameters) -> int:
     if gone:
         blobs.condemn(tx, key)
     return gone
-
-
-def _named(tx: Tx, key: str) -> bool:
-    return any(tx.one(sql, key) is not None for sql in _NAMED)
 
 
 def _batches(rows: list):

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from ..db import Database, Tx, now
+from ..db import Database, Row, Tx, now
 from ..errors import AccountUnknown, ChangeRefused, FieldInvalid
 from ..names import LIBRARY
 from . import accounts, audit, namespaces, patterns, robots, teams
@@ -17,15 +17,27 @@ TEAM = "team"
 MOST = 1000
 _COUNT = "SELECT COUNT(*) FROM grants WHERE namespace = ? AND holder_kind = ? AND holder_id = ?"
 _NEXT = "write user:NAME, team:ORGANIZATION/TEAM or robot:ORGANIZATION/NAME"
-_LIST = (
+_ALL = (
     "SELECT grants.pattern, grants.permission, grants.holder_kind, COALESCE(users.name, organizations.name),"
     " COALESCE(teams.name, robots.name), grants.created_at FROM grants"
     " LEFT JOIN users ON grants.holder_kind = 'user' AND users.id = grants.holder_id"
     " LEFT JOIN teams ON grants.holder_kind = 'team' AND teams.id = grants.holder_id"
     " LEFT JOIN robots ON grants.holder_kind = 'robot' AND robots.id = grants.holder_id"
     " LEFT JOIN organizations ON organizations.id = COALESCE(teams.organization_id, robots.organization_id)"
-    " WHERE ? = '' OR grants.namespace = ? ORDER BY grants.pattern, grants.holder_kind, grants.id"
 )
+_LIST = f"{_ALL} WHERE ? = '' OR grants.namespace = ? ORDER BY grants.pattern, grants.holder_kind, grants.id"
+# A page is what comes behind a grant, up to the pattern that is so many grants behind its pattern: so no more than that is sorted.
+_END, _END_WITHIN = (
+    "SELECT pattern FROM grants WHERE pattern > ? ORDER BY pattern LIMIT 1 OFFSET ?",
+    "SELECT pattern FROM grants WHERE namespace = ? AND pattern > ? ORDER BY pattern LIMIT 1 OFFSET ?",
+)
+_BEHIND = (
+    "grants.pattern >= ? AND grants.pattern <= ? AND (grants.pattern > ? OR grants.holder_kind > ? OR (grants.holder_kind = ?"
+    " AND (COALESCE(users.name, organizations.name) > ? OR (COALESCE(users.name, organizations.name) = ? AND COALESCE(teams.name, robots.name) > ?))))"
+    " ORDER BY grants.pattern, grants.holder_kind, COALESCE(users.name, organizations.name), COALESCE(teams.name, robots.name) LIMIT ?"
+)
+_PAGE, _PAGE_WITHIN = f"{_ALL} WHERE {_BEHIND}", f"{_ALL} WHERE grants.namespace = ? AND {_BEHIND}"
+_LAST_PATTERN = "~"
 
 
 class Given(NamedTuple):
@@ -73,6 +85,10 @@ class Grants:
 
         await self._db.write(change, brings=0)
 
+    async def page(self, after: str, limit: int, namespace: str = "") -> list[Given]:
+        """All grants, or those in one namespace, behind `PATTERN HOLDER`, by pattern and then by kind and name of the holder; at most `limit`."""
+        return await self._db.scan(lambda tx: _page(tx, after, limit, (namespace,) if namespace else ()), long=True)
+
     async def list(self, namespace: str = "") -> list[Given]:
         """All grants, or those in one namespace."""
         return await self._db.scan(lambda tx: in_namespace(tx, namespace))
@@ -99,8 +115,21 @@ def _spellings(pattern: str) -> tuple[str, str]:
 
 def in_namespace(tx: Tx, namespace: str) -> list[Given]:
     """The grants of one namespace; of all for an empty name."""
-    rows = tx.all(_LIST, namespace, namespace)
-    return [Given(pattern, right, _words(kind, first, second), created_at) for pattern, right, kind, first, second, created_at in rows]
+    return [_given(row) for row in tx.all(_LIST, namespace, namespace)]
+
+
+def _page(tx: Tx, after: str, limit: int, within: tuple[str, ...]) -> list[Given]:
+    pattern, _, holder = after.partition(" ")
+    kind, _, name = holder.partition(":")
+    first, _, second = name.partition("/")
+    end = tx.one(_END_WITHIN if within else _END, *within, pattern, limit) or (_LAST_PATTERN,)
+    given = (*within, pattern, *end, pattern, kind, kind, first, first, second, limit)
+    return [_given(row) for row in tx.all(_PAGE_WITHIN if within else _PAGE, *given)]
+
+
+def _given(row: Row) -> Given:
+    pattern, right, kind, first, second, created_at = row
+    return Given(pattern, right, _words(kind, first, second), created_at)
 
 
 def _words(kind: str, first: str, second: str | None) -> str:

@@ -24,7 +24,7 @@ class Held(NamedTuple):
 
 async def of_repository(db: Database, name: str, visibility: str, administrators: bool) -> list[Held]:
     """All rights to the repository, with those of the registry's administrators or without; whoever is disabled has them again when enabled."""
-    return await db.scan(lambda tx: _read(tx, name, visibility, administrators))
+    return await db.scan(lambda tx: _read(tx, name, visibility, administrators), long=True)
 
 
 def _read(tx: Tx, name: str, visibility: str, administrators: bool) -> list[Held]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ..db import Database, Tx, now
+from ..db import ALL, Database, Tx, now
 from ..errors import AccountUnknown, ChangeRefused, FieldInvalid
 from ..names import namespace_name
 from . import accounts, audit, namespaces
@@ -14,6 +14,10 @@ from .repositories import new_id
 
 ROLES = (OWNER, MEMBER)
 _FIND = "SELECT id, name, created_at FROM organizations WHERE name = ?"
+_MEMBERS = (
+    "SELECT users.name, members.role, members.created_at FROM members JOIN users ON users.id = members.user_id"
+    " WHERE members.organization_id = ? AND users.name > ? ORDER BY users.name LIMIT ?"
+)
 _ROLE = "SELECT role FROM members WHERE organization_id = ? AND user_id = ?"
 _ANOTHER_OWNER = "SELECT 1 FROM members WHERE organization_id = ? AND role = ? AND user_id <> ? LIMIT 1"
 
@@ -55,16 +59,11 @@ class Organizations:
 
         await self._db.write(change)
 
-    async def members(self, name: str) -> list[Member]:
-        """Raises AccountUnknown."""
+    async def members(self, name: str, after: str = "", limit: int = ALL) -> list[Member]:
+        """Those with names greater than `after`. Raises AccountUnknown."""
 
         def query(tx: Tx) -> list[Member]:
-            rows = tx.all(
-                "SELECT users.name, members.role, members.created_at FROM members JOIN users ON users.id = members.user_id"
-                " WHERE members.organization_id = ? ORDER BY users.name",
-                find(tx, name).id,
-            )
-            return [Member(*row) for row in rows]
+            return [Member(*row) for row in tx.all(_MEMBERS, find(tx, name).id, after, limit)]
 
         return await self._db.scan(query)
 

@@ -51,6 +51,7 @@ class Repositories:
                 " ORDER BY name LIMIT ?",
                 after,
                 limit,
-            )
+            ),
+            long=True,
         )
         return [name for (name,) in rows]

@@ -1,42 +1,16 @@
 """What is said of repositories besides their content: who may see them, and what they are."""
 
-from typing import NamedTuple
-
-from ..db import Database, Row, Tx
+from ..db import Database, Tx
 from ..errors import ChangeRefused, FieldInvalid, NameUnknown
 from ..names import LIBRARY, namespace_of, repository_name
-from . import access, audit, holders, namespaces
-from .access import PUBLIC, PULL, USER, Principal, decide
+from . import audit, described, holders, namespaces
+from .access import PUBLIC, Principal
 from .audit import Actor
 from .changes import access_changed, require_accounts, require_standing
+from .described import Described
 from .holders import Held
 
 MOST_DESCRIPTION = 4000
-# Rows that are read at a time where not all of them are shown.
-_PIECE = 500
-_DESCRIBED = (
-    "SELECT repositories.name, repositories.visibility, namespaces.default_visibility, repositories.description, repositories.created_at FROM repositories"
-    " LEFT JOIN namespaces ON namespaces.name ="
-    " CASE INSTR(repositories.name, '/') WHEN 0 THEN 'library' ELSE SUBSTR(repositories.name, 1, INSTR(repositories.name, '/') - 1) END"
-)
-_LIST = f"{_DESCRIBED} WHERE repositories.name > ? ORDER BY repositories.name LIMIT ?"
-_ONE = f"{_DESCRIBED} WHERE repositories.name = ?"
-_PUBLIC = (
-    f"{_DESCRIBED} WHERE repositories.name > ? AND COALESCE(repositories.visibility, namespaces.default_visibility, 'public') = 'public'"
-    " ORDER BY repositories.name LIMIT ?"
-)
-# Of the names that begin with NAMESPACE/ the last one is less than NAMESPACE0: 0 comes after the slash.
-_WITHIN = f"{_DESCRIBED} WHERE repositories.name > ? AND repositories.name > ? AND repositories.name < ? ORDER BY repositories.name LIMIT ?"
-_LIBRARY = f"{_DESCRIBED} WHERE repositories.name > ? AND INSTR(repositories.name, '/') = 0 ORDER BY repositories.name LIMIT ?"
-
-
-class Described(NamedTuple):
-    """created_at in milliseconds since 1970."""
-
-    name: str
-    visibility: str
-    description: str | None
-    created_at: int
 
 
 class RepositorySettings:
@@ -94,26 +68,14 @@ class RepositorySettings:
 
     async def get(self, name: str) -> Described:
         """Raises NameUnknown."""
-        row = await self._db.scan(lambda tx: tx.one(_ONE, name))
-        if row is None:
+        found = await self._db.scan(lambda tx: described.one(tx, name))
+        if found is None:
             raise NameUnknown(name=name)
-        return _described(row)
+        return found
 
-    async def visible(self, principal: Principal, after: str, limit: int) -> list[Described]:
-        """The same as `list`, of what the principal may pull: what is public, and what there is in namespaces where the principal has rights."""
-
-        def query(tx: Tx) -> list[Described]:
-            if principal.administrator:
-                # With a token for less: there is no telling in which namespaces.
-                return list(_pulled(tx, principal, _LIST, (), after, limit).values())
-            found = _pulled(tx, principal, _PUBLIC, (), after, limit)
-            for namespace in {*principal.memberships, *principal.grants, *([principal.name] if principal.kind == USER else [])}:
-                found |= _pulled(tx, principal, _WITHIN, namespaces.bounds(namespace), after, limit)
-                if namespace == LIBRARY:
-                    found |= _pulled(tx, principal, _LIBRARY, (), after, limit)
-            return [found[name] for name in sorted(found)[:limit]]
-
-        return await self._db.scan(query)
+    async def visible(self, principal: Principal, after: str, limit: int) -> tuple[list[Described], str | None]:
+        """The same as `list`, of what the principal may pull, and the name behind which to go on (see described.visible)."""
+        return await self._db.scan(lambda tx: described.visible(tx, principal, after, limit), long=True)
 
     async def namespace(self, name: str) -> namespaces.Namespace:
         """Who holds it, and what the first push makes there. Raises AccountUnknown."""
@@ -126,27 +88,7 @@ class RepositorySettings:
 
     async def list(self, after: str = "", limit: int = 1000) -> list[Described]:
         """Repositories with names greater than `after` in byte order."""
-        rows = await self._db.scan(lambda tx: tx.all(_LIST, after, limit))
-        return [_described(row) for row in rows]
-
-
-def _described(row: Row) -> Described:
-    name, own, default, text, at = row
-    return Described(name, own or default or PUBLIC, text, at)
-
-
-def _pulled(tx: Tx, principal: Principal, sql: str, bounds: tuple[str, ...], after: str, limit: int) -> dict[str, Described]:
-    """What the statement finds after this name and the principal may pull, at most `limit`, by name."""
-    found: dict[str, Described] = {}
-    while len(found) < limit:
-        rows = tx.all(sql, after, *bounds, _PIECE)
-        for item in map(_described, rows):
-            if decide(principal, PULL, access.repository(item.name, True, item.visibility)).allowed:
-                found[item.name] = item
-        if len(rows) < _PIECE:
-            break
-        after = rows[-1][0]
-    return dict(sorted(found.items())[:limit])
+        return await self._db.scan(lambda tx: described.every(tx, after, limit))
 
 
 def _change(tx: Tx, sql: str, setting: str | None, name: str) -> None:

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from ..db import Database, Tx, now
+from ..db import ALL, Database, Tx, now
 from ..errors import AccountUnknown, ChangeRefused
 from ..names import account_name
 from . import access_tokens, audit, organizations
@@ -16,6 +16,7 @@ _ROBOTS = (
     "SELECT robots.id, organizations.name, robots.name, robots.state, robots.created_at"
     " FROM robots JOIN organizations ON organizations.id = robots.organization_id"
 )
+_LIST = f"{_ROBOTS} WHERE robots.organization_id = ? AND robots.name > ? ORDER BY robots.name LIMIT ?"
 
 
 class Robot(NamedTuple):
@@ -77,12 +78,15 @@ class Robots:
         """The newest last, with state and last use: who still shows the old one of two? Raises FieldInvalid, AccountUnknown."""
         return await self._db.scan(lambda tx: access_tokens.of_holder(tx, ROBOT, find(tx, name).id))
 
-    async def list(self, organization: str) -> list[Robot]:
-        """Raises AccountUnknown."""
+    async def secrets_by_hint(self, name: str, after: str, limit: int) -> list[access_tokens.Token]:
+        """The same by the page: those with hints greater than `after`."""
+        return await self._db.scan(lambda tx: access_tokens.by_hint(tx, ROBOT, find(tx, name).id, after, limit))
+
+    async def list(self, organization: str, after: str = "", limit: int = ALL) -> list[Robot]:
+        """Robots with names greater than `after`. Raises AccountUnknown."""
 
         def query(tx: Tx) -> list[Robot]:
-            holder = organizations.find(tx, organization)
-            return [Robot(*row) for row in tx.all(f"{_ROBOTS} WHERE robots.organization_id = ? ORDER BY robots.name", holder.id)]
+            return [Robot(*row) for row in tx.all(_LIST, organizations.find(tx, organization).id, after, limit)]
 
         return await self._db.scan(query)
 

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from ..db import Database, Tx, now
+from ..db import ALL, Database, Tx, now
 from ..errors import AccountUnknown, ChangeRefused, FieldInvalid
 from ..names import account_name
 from . import accounts, audit, organizations
@@ -25,6 +25,11 @@ _TEAMS = (
     "SELECT teams.id, organizations.name, teams.name, (SELECT COUNT(*) FROM team_members WHERE team_members.team_id = teams.id)"
     " FROM teams JOIN organizations ON organizations.id = teams.organization_id"
 )
+_LIST = f"{_TEAMS} WHERE teams.organization_id = ? AND teams.name > ? ORDER BY teams.name LIMIT ?"
+_MEMBERS = (
+    "SELECT users.name FROM team_members JOIN users ON users.id = team_members.user_id WHERE team_members.team_id = ? AND users.name > ?"
+    " ORDER BY users.name LIMIT ?"
+)
 
 
 class Teams:
@@ -44,15 +49,11 @@ class Teams:
 
         await self._db.write(change)
 
-    async def members(self, organization: str, name: str) -> list[str]:
-        """Names of users. Raises AccountUnknown."""
+    async def members(self, organization: str, name: str, after: str = "", limit: int = ALL) -> list[str]:
+        """Names of users greater than `after`. Raises AccountUnknown."""
 
         def query(tx: Tx) -> list[str]:
-            rows = tx.all(
-                "SELECT users.name FROM team_members JOIN users ON users.id = team_members.user_id WHERE team_members.team_id = ? ORDER BY users.name",
-                find(tx, f"{organization}/{name}").id,
-            )
-            return [user for (user,) in rows]
+            return [user for (user,) in tx.all(_MEMBERS, find(tx, f"{organization}/{name}").id, after, limit)]
 
         return await self._db.scan(query)
 
@@ -60,12 +61,11 @@ class Teams:
         """Raises AccountUnknown."""
         return await self._db.scan(lambda tx: find(tx, f"{organization}/{name}"))
 
-    async def list(self, organization: str) -> list[Team]:
-        """Raises AccountUnknown."""
+    async def list(self, organization: str, after: str = "", limit: int = ALL) -> list[Team]:
+        """Teams with names greater than `after`. Raises AccountUnknown."""
 
         def query(tx: Tx) -> list[Team]:
-            holder = organizations.find(tx, organization)
-            return [Team(*row) for row in tx.all(f"{_TEAMS} WHERE teams.organization_id = ? ORDER BY teams.name", holder.id)]
+            return [Team(*row) for row in tx.all(_LIST, organizations.find(tx, organization).id, after, limit)]
 
         return await self._db.scan(query)
 

@@ -28,6 +28,14 @@ class StorageFailed(StorageError):
     """The device failed; what was being written is not to be trusted and was dropped."""
 
 
+class NotDeleted(StorageFailed):
+    """Some of the keys could not be deleted; the others are. keys: those that stay; freed: the bytes of the others."""
+
+    def __init__(self, why: str, keys: set[str], freed: int):
+        super().__init__(why)
+        self.keys, self.freed = keys, freed
+
+
 class UploadBusy(StorageError):
     """Another writer holds this upload."""
 
@@ -113,7 +121,7 @@ class Storage(Protocol):
         """Raises KeyMissing, StorageFailed."""
 
     async def delete(self, keys: list[str]) -> int:
-        """Returns the bytes freed, as far as known. Idempotent: a key without bytes is no error."""
+        """Returns the bytes freed, as far as known. Idempotent: a key without bytes is no error. Raises NotDeleted after all keys were tried."""
 
     def keys(self, after: str = "") -> AsyncIterator[tuple[str, int]]:
         """Every key greater than `after`, in order, uploads under way included, with the time of its last write in milliseconds since 1970."""

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from ..disk import Disk
 from ..private_files import adopt, open_own
-from . import Hasher, KeyMissing, Marker, StorageError, StorageFailed, StorageFull, UploadBusy, UploadLost
+from . import Hasher, KeyMissing, Marker, NotDeleted, StorageError, StorageFailed, StorageFull, UploadBusy, UploadLost
 from .relay import Relay, thread_buffer
 
 MARKER, BLOBS = "store-id", "blobs"
@@ -167,7 +167,7 @@ class FilesystemStorage:
         return await self._in_thread(self._delete, keys)
 
     def _delete(self, keys: list[str]) -> int:
-        freed = 0
+        freed, failed, why = 0, set(), ""
         for key in keys:
             try:
                 size = os.stat(self.path(key)).st_size
@@ -175,6 +175,11 @@ class FilesystemStorage:
                 freed += size
             except (FileNotFoundError, IsADirectoryError):
                 pass
+            except OSError as error:
+                failed.add(key)
+                why = os.strerror(error.errno or errno.EIO)
+        if failed:
+            raise NotDeleted(why, failed, freed)
         return freed
 
     async def keys(self, after: str = "") -> AsyncIterator[tuple[str, int]]:

@@ -1,5 +1,7 @@
 """Is the process alive, and can it serve?"""
 
+import asyncio
+
 from ..domain.settings import database_answers
 from ..errors import Unavailable
 from ..storage import StorageError
@@ -7,10 +9,12 @@ from .base import Endpoint, document
 from .messages import Request, Response
 
 _TEXT = "text/plain; charset=utf-8"
+# Those who ask wait for two seconds, as a rule.
+_SECONDS = 1.5
 
 
-def _ok() -> Response:
-    return document(200, b"ok\n", {"Cache-Control": "no-store"}, _TEXT)
+def _ok(*remarks: str) -> Response:
+    return document(200, "".join(f"{line}\n" for line in ("ok", *remarks)).encode(), {"Cache-Control": "no-store"}, _TEXT)
 
 
 class Alive(Endpoint):
@@ -25,19 +29,46 @@ class Alive(Endpoint):
 
 
 class Ready(Endpoint):
-    """/readyz: database and store answer."""
+    """/readyz: database and store answer, soon. The text also names periodic jobs that failed, which keep nobody from pulling and pushing."""
 
     name = "health"
 
+    def __init__(self, services):
+        super().__init__(services)
+        self._looking: asyncio.Future | None = None
+        self._asked = ""
+
     async def get(self, request: Request) -> Response:
+        await self._answers()
+        return _ok(*self.services.metrics.jobs.failing())
+
+    head = get
+
+    async def _answers(self) -> None:
+        """Raise what database or store raise, or Unavailable where one takes too long. However many ask, there is one look at a time."""
+        looking = self._looking
+        if looking is None or looking.done():
+            looking = self._looking = asyncio.ensure_future(self._look())
+            looking.add_done_callback(_retrieve)
+        await asyncio.wait([looking], timeout=_SECONDS)
+        if not looking.done():
+            raise Unavailable(f"the {self._asked} does not answer", headers={"Retry-After": "5"})
+        looking.result()
+
+    async def _look(self) -> None:
+        self._asked = "database"
         await database_answers(self.services.db)
+        self._asked = "storage"
         try:
             await self.services.storage.check()
         except StorageError as error:
             raise Unavailable(f"the storage can't be used: {error}", headers={"Retry-After": "5"}) from error
-        return _ok()
 
-    head = get
+
+def _retrieve(future: asyncio.Future) -> None:
+    """Whoever asked may have gone; the failure is nothing to be logged then."""
+    if not future.cancelled():
+        future.exception()
 
 
 class MetricsPage(Endpoint):

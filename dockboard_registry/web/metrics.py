@@ -6,7 +6,7 @@ The board is an array of doubles: one heartbeat a slot, then one row of cells a 
 import time
 from bisect import bisect_left
 
-from . import database_metrics
+from . import database_metrics, job_metrics
 from .exposition import head, histogram, sample
 
 SLOTS = 256
@@ -21,13 +21,15 @@ _SINGLE = (
     ("gc_failures_total", "counter", "Rounds of garbage collection that failed."),
     ("gc_keys_total", "counter", "Stored keys deleted by garbage collection."),
     ("log_lines_dropped_total", "counter", "Lines of the log that workers dropped, since standard error was not read."),
+    ("gc_undeleted_total", "counter", "Times that garbage collection could not delete a stored key."),
     ("long_turns_total", "counter", "Turns of the event loop of more than 50 ms, in which all other requests of the worker waited."),
     ("untrusted_forwarding_total", "counter", "Requests with X-Forwarded-For or the like from addresses that are not in server.trusted_proxies."),
 )
 _REQUESTS = len(_SINGLE)
 _SECONDS = _REQUESTS + len(ENDPOINTS) * len(_CLASSES)
 _DATABASE = _SECONDS + len(ENDPOINTS) * (len(_BUCKETS) + 1)
-_ROW = _DATABASE + database_metrics.CELLS
+_JOBS = _DATABASE + database_metrics.CELLS
+_ROW = _JOBS + job_metrics.CELLS
 BOARD_SIZE = 8 * SLOTS * (1 + _ROW)
 
 
@@ -44,6 +46,7 @@ class Metrics:
             (self._base + _REQUESTS + number * len(_CLASSES) - 1, self._base + _SECONDS + number * (len(_BUCKETS) + 1)) for number in range(len(ENDPOINTS))
         ]
         self.database = database_metrics.DatabaseMetrics(self._cells, self._base + _DATABASE)
+        self.jobs = job_metrics.JobMetrics(self._cells, range(SLOTS + _JOBS, SLOTS + _JOBS + SLOTS * _ROW, _ROW), slot)
 
     def beat(self) -> None:
         """Tell the supervisor that the loop is turning."""
@@ -93,6 +96,7 @@ class Metrics:
         for number, endpoint in enumerate(ENDPOINTS):
             lines += self._histogram(number, endpoint)
         lines += database_metrics.lines(lambda cell: self._sum(_DATABASE + cell))
+        lines += self.jobs.lines()
         return "\n".join(lines) + "\n"
 
     def _histogram(self, number: int, endpoint: str) -> list[str]:

@@ -26,7 +26,7 @@ ALLOWED = {
 }
 # What a layer may import of another besides: the database's errors, which the edge turns into answers.
 CONTRACTS = {**dict.fromkeys(ALLOWED, set()), "web": {f"{PACKAGE}.db"}, "ui": {f"{PACKAGE}.db"}}
-START = {"__main__", "commands", "account_commands", "people", "app", "ownership", "server", "supervisor", "worker"}
+START = {"__main__", "commands", "account_commands", "people", "app", "ownership", "server", "supervisor", "worker", "jobs"}
 EDGE = ("app.py", "server.py", "worker.py", "upstream.py", "web/", "ui/", "storage/object_")
 FORBIDDEN_MODULES = {"pickle", "marshal", "shelve", "dbm", "tarfile", "imp"}
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__", "breakpoint"}

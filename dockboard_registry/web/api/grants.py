@@ -8,7 +8,7 @@ from ...domain.grants import TEAM, Given
 from ...errors import AccountUnknown
 from .kinds import Choice, Record
 from .operations import HOLDER, MOMENT, PAGE, PATTERN, Answer, Call, Operation, paged
-from .pages import cut
+from .pages import after, page, size
 from .permissions import ADMINISTRATOR, NAMESPACE_OWNER, PATTERN_ADMIN
 
 RIGHT = Choice("read: pull; write: push too; admin: delete, and give rights away, too", False, tuple(RIGHTS))
@@ -25,11 +25,12 @@ def _key(given: Given) -> str:
 
 
 async def _list(call: Call) -> Answer:
-    return cut(call, await call.people.grants.list(), _shown, _key)
+    return page(call, await call.people.grants.page(after(call), size(call) + 1), _shown, _key)
 
 
 async def _list_namespace(call: Call) -> Answer:
-    return cut(call, await call.people.grants.list(call.path["namespace"]), _shown, _key)
+    found = await call.people.grants.page(after(call), size(call) + 1, call.path["namespace"])
+    return page(call, found, _shown, _key)
 
 
 async def _put(call: Call) -> Answer:

@@ -8,7 +8,7 @@ from ...domain.organizations import ROLES, Member, Organization
 from ...errors import ChangeRefused, Denied
 from .kinds import Choice, Record
 from .operations import MOMENT, NAME, PAGE, Answer, Call, Operation, created, paged
-from .pages import after, cut, page, size
+from .pages import after, page, size
 from .permissions import LOGGED_IN, ORGANIZATION, ORGANIZATION_OWNER, require
 
 ROLE = Choice("owners may do everything in the namespace, members pull from it", False, ROLES)
@@ -72,7 +72,8 @@ async def _delete(call: Call) -> Answer:
 
 
 async def _members(call: Call) -> Answer:
-    return cut(call, await call.people.organizations.members(call.path["organization"]), _member_shown, lambda member: member.user)
+    found = await call.people.organizations.members(call.path["organization"], after(call), size(call) + 1)
+    return page(call, found, _member_shown, lambda member: member.user)
 
 
 async def _set_member(call: Call) -> Answer:

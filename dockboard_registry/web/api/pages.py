@@ -18,9 +18,14 @@ def size(call: Call) -> int:
 def page(call: Call, found: list, shown: Callable[[Any], dict], key: Callable[[Any], str]) -> Answer:
     """The answer for a list that goes on behind `after`, of which one more item than the page holds was asked for."""
     items = found[: size(call)]
+    return part(call, items, shown, key(items[-1]) if len(found) > len(items) else None)
+
+
+def part(call: Call, items: list, shown: Callable[[Any], dict], last: str | None) -> Answer:
+    """The same where the domain says how far it came: the list goes on behind the key `last`, if it is given."""
     content: dict[str, Any] = {"items": [shown(item) for item in items]}
-    if len(found) > len(items):
-        content["next"] = following(call, key(items[-1]))
+    if last is not None:
+        content["next"] = following(call, last)
     return Answer(200, content)
 
 

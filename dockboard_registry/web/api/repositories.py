@@ -4,12 +4,13 @@ from typing import Any
 
 from ...domain import access, holders
 from ...domain.access import ADMIN, REGISTRY
+from ...domain.described import Described
 from ...domain.namespaces import VISIBILITIES
-from ...domain.repository_settings import MOST_DESCRIPTION, Described
+from ...domain.repository_settings import MOST_DESCRIPTION
 from .grants import RIGHT
 from .kinds import Choice, Record, Text
 from .operations import MOMENT, NAME, PAGE, REPOSITORY, Answer, Call, Operation, paged
-from .pages import after, cut, page, size
+from .pages import after, cut, page, part, size
 from .permissions import LOGGED_IN, NAMESPACE_OWNER, REPOSITORY_ADMIN, SEES_REPOSITORY
 
 _VISIBILITY = Choice("public: all users may pull, and whomever auth.anonymous lets in", False, VISIBILITIES)
@@ -35,12 +36,11 @@ def _shown(found: Described) -> dict[str, Any]:
 
 async def _list(call: Call) -> Answer:
     """All of them for administrators, and for others what they may pull."""
-    settings, more = call.people.repository_settings, size(call) + 1
+    settings = call.people.repository_settings
     if access.decide(call.principal, ADMIN, REGISTRY).allowed:
-        found = await settings.list(after(call), more)
-    else:
-        found = await settings.visible(call.principal, after(call), more)
-    return page(call, found, _shown, lambda repository: repository.name)
+        return page(call, await settings.list(after(call), size(call) + 1), _shown, lambda repository: repository.name)
+    found, last = await settings.visible(call.principal, after(call), size(call))
+    return part(call, found, _shown, last)
 
 
 async def _get(call: Call) -> Answer:

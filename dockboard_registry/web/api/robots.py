@@ -7,7 +7,7 @@ from ...domain.robots import Robot
 from ...durations import duration, in_future
 from .kinds import Choice, Record, Text
 from .operations import DURATION, MOMENT, NAME, PAGE, Answer, Call, Operation, created, paged
-from .pages import cut
+from .pages import after, page, size
 from .people import SECRET, TOKEN_FIELDS
 from .permissions import ORGANIZATION_OWNER
 
@@ -36,7 +36,8 @@ def _shown(robot: Robot) -> dict[str, Any]:
 
 
 async def _list(call: Call) -> Answer:
-    return cut(call, await call.people.robots.list(call.path["organization"]), _shown, lambda robot: robot.name)
+    found = await call.people.robots.list(call.path["organization"], after(call), size(call) + 1)
+    return page(call, found, _shown, lambda robot: robot.name)
 
 
 async def _add(call: Call) -> Answer:
@@ -52,7 +53,8 @@ async def _get(call: Call) -> Answer:
 
 async def _secrets(call: Call) -> Answer:
     """A robot has as many as were made within the overlaps of rotations; keys are the hints."""
-    return cut(call, await call.people.robots.secrets(_name(call)), lambda found: {name: getattr(found, name) for name in _KEPT}, lambda found: found.hint)
+    found = await call.people.robots.secrets_by_hint(_name(call), after(call), size(call) + 1)
+    return page(call, found, lambda secret: {name: getattr(secret, name) for name in _KEPT}, lambda secret: secret.hint)
 
 
 async def _change(call: Call) -> Answer:

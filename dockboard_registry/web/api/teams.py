@@ -5,7 +5,7 @@ from typing import Any
 from ...domain.teams import Team
 from .kinds import Record, Whole
 from .operations import NAME, PAGE, Answer, Call, Operation, created, paged
-from .pages import cut
+from .pages import after, page, size
 from .permissions import ORGANIZATION, ORGANIZATION_OWNER
 
 _TEAM = Record("", False, "Team", {"name": NAME, "members": Whole("how many there are")})
@@ -18,7 +18,8 @@ def _shown(team: Team) -> dict[str, Any]:
 
 
 async def _list(call: Call) -> Answer:
-    return cut(call, await call.people.teams.list(call.path["organization"]), _shown, lambda team: team.name)
+    found = await call.people.teams.list(call.path["organization"], after(call), size(call) + 1)
+    return page(call, found, _shown, lambda team: team.name)
 
 
 async def _add(call: Call) -> Answer:
@@ -37,8 +38,8 @@ async def _delete(call: Call) -> Answer:
 
 
 async def _members(call: Call) -> Answer:
-    found = await call.people.teams.members(call.path["organization"], call.path["team"])
-    return cut(call, found, lambda user: {"user": user}, str)
+    found = await call.people.teams.members(call.path["organization"], call.path["team"], after(call), size(call) + 1)
+    return page(call, found, lambda user: {"user": user}, str)
 
 
 async def _join(call: Call) -> Answer:

@@ -2,12 +2,13 @@
 
 from ...durations import in_future
 from .operations import Answer, Call, created
-from .pages import cut
+from .pages import after, page, size
 from .people import token_shown
 
 
 async def listed(call: Call, user: str) -> Answer:
-    return cut(call, await call.people.tokens.list(user), token_shown, lambda token: token.name)
+    found = await call.people.tokens.by_name(user, after(call), size(call) + 1)
+    return page(call, found, token_shown, lambda token: token.name)
 
 
 async def added(call: Call, user: str, *place: str) -> Answer:

@@ -266,3 +266,16 @@ async def test_as_many_bytes_as_a_row_may_have(world):
     await process.push(data + b"!")
     assert [len(await process.pull(digest)) for digest in pieces] == [LIMIT - 1, LIMIT]
     assert await process.count(ROWS) == 2 and len(await stored(process)) == 1
+
+
+@asynchronous
+async def test_rows_that_nothing_names_go_and_others_stay(process):
+    """Of uploads, blobs and garbage each names its own."""
+    kept = await process.begun(b"under way")
+    await process.push(b"blob")
+    await process.db.write(lambda tx: [tx.run("INSERT INTO small_blobs (storage_key, body) VALUES (?, ?)", f"{number:040x}", b"four") for number in range(1100)])
+    report = await process.collect()
+    assert (report.strays, report.bytes) == (1100, 4400)
+    assert await process.count(ROWS) == 2
+    await process.finish(kept, sha256(b"under way"))
+    assert await process.pull(sha256(b"blob")) == b"blob"
