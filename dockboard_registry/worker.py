@@ -14,6 +14,7 @@ from .errors import StartError
 from .jobs import Jobs
 from .log_writer import LogWriter
 from .web import turns
+from .web.budget import Budget
 from .web.edge import Edge
 from .web.metrics import BOARD_SIZE as BOARD_SIZE
 from .web.metrics import Metrics
@@ -80,14 +81,14 @@ class Worker:
 
     def _listen(self) -> list[Edge]:
         prefix = f"{self._context.epoch[:6]}-{self._context.slot}-"
-        routes = Routes(self._services)
+        routes, budget = Routes(self._services), Budget(self._metrics.add)
         edges = []
         for number, listener in enumerate(self._context.listeners):
-            edge = Edge(routes, self._config.server, self._access_log, self._metrics, f"{prefix}{number or ''}", self._tls)
+            edge = Edge(routes, self._config.server, self._access_log, self._metrics, f"{prefix}{number or ''}", budget, self._tls)
             edge.listen(listener)
             edges.append(edge)
         for listener in self._context.metrics_listeners:
-            edge = Edge(MetricsRoutes(self._services), self._config.server, self._access_log, self._metrics, f"{prefix}m")
+            edge = Edge(MetricsRoutes(self._services), self._config.server, self._access_log, self._metrics, f"{prefix}m", budget)
             edge.listen(listener)
             edges.append(edge)
         return edges

@@ -3,32 +3,25 @@
 import re
 
 from ..errors import UploadInvalid
+from . import chunks
 from .socketbody import SocketBody
 
-
-def _grammar(before: bytes) -> tuple[re.Pattern, re.Pattern]:
-    """Framing up to the next chunk's data, or to the end of the body, and a part of it; `before` is the line end of the chunk before."""
-    whole = before + rb"(?:0{1,15}\r\n\r\n|(?!0+\r)(?P<size>[0-9A-Fa-f]{1,15})\r\n)"
-    part = rb"(?:[0-9A-Fa-f]{1,15}(?:\r(?:\n\r?)?)?)?"
-    return re.compile(whole), re.compile(rb"\r?|\r\n" + part if before else part)
-
-
-# Longer than the longest framing, so that one piece of it decides.
+# Longer than the longest framing without extensions, so that one piece of it decides.
 _FRAMING_BYTES = 40
-_FIRST, _LATER = _grammar(b""), _grammar(rb"\r\n")
 
 
 class ChunkedBody(SocketBody):
-    """A body of unknown length; no extensions, no trailers.
+    """A body of unknown length.
 
-    Whatever else comes is a malformed body. Reading may go beyond its end: what lies there is never taken for a request, and
-    the connection is closed after the answer.
+    Whatever is not of the grammar (chunks.py) is a malformed body. Reading may go beyond its end: what lies there is never taken for a
+    request, and the connection is closed after the answer.
     """
 
     def __init__(self, exchange):
         super().__init__(exchange, None)
         self._framing = b""
-        self._grammar = _FIRST
+        self._grammar = chunks.FIRST
+        self._waste = chunks.Waste()
         self._left = 0
         # The last framing between two chunks, and the size that it told: most senders' chunks are all of one size.
         self._usual, self._usual_size = b"", 0
@@ -76,20 +69,29 @@ class ChunkedBody(SocketBody):
         if self._usual and not self._framing and piece.startswith(self._usual):
             self._left = self._usual_size
             return start + len(self._usual)
-        before, (whole, part) = self._grammar, self._grammar
+        whole, part = self._grammar
         framing = self._framing + piece
         found = whole.match(framing)
         if found is None:
             self._framing = framing
-            self._malformed = part.fullmatch(framing) is None
+            self._malformed = part.fullmatch(framing) is None or len(framing) > chunks.LINE_LIMIT
             return start + len(piece)
         used = found.end() - len(self._framing)
-        self._framing, self._grammar = b"", _LATER
-        self._left = int(found["size"] or b"0", 16)
-        self._over = not self._left
-        if before is _LATER and not self._over:
-            self._usual, self._usual_size = found.group(), self._left
+        self._framing = b""
+        self._go_on(found)
         return start + used
+
+    def _go_on(self, found: re.Match) -> None:
+        """After a line: data, another trailer or the end follows."""
+        before, line = self._grammar, found.group()
+        if before is chunks.TRAILER:
+            self._over = found["end"] is not None
+        else:
+            self._left = int(found["size"], 16)
+            self._grammar = chunks.LATER if self._left else chunks.TRAILER
+            if before is chunks.LATER and self._left and chunks.is_plain(len(line), self._left):
+                self._usual, self._usual_size = line, self._left
+        self._malformed = self._waste.is_too_much(len(line), self._left)
 
     async def _ready(self) -> float:
         if self._malformed:

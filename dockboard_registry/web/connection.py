@@ -7,20 +7,35 @@ The phases of a connection and what ends one that is too slow:
     WORK    the request is ours to work on       no limit
 """
 
+import contextlib
+import os
 import socket
 import ssl
 import time
 
 from tornado.iostream import IOStream, SSLIOStream, StreamClosedError, UnsatisfiableReadError
 
-from ..errors import HeadersTooLarge
+from ..errors import BadRequest, HeadersTooLarge, Unavailable
+from .budget import Share
 
 IDLE, HEADER, MOVING, WORK = range(4)
 HEADER_LIMIT = 64 << 10
-SMALL_READ, LARGE_READ = 16 << 10, 1 << 20
+SMALL_READ, BODY_PIECE, LARGE_READ = 16 << 10, 64 << 10, 1 << 20
 _RATE = 1024
 _TLS_HANDSHAKE = 0x16
 _NOT_TLS = b"HTTP/1.0 400 Bad Request\r\nConnection: close\r\n\r\nThis port speaks http, and the client sent https.\n"
+# How OpenSSL names requests that it was sent instead of a handshake, and how those whose method it does not know.
+_PLAIN, _NO_HANDSHAKE = ("HTTP_REQUEST", "HTTPS_PROXY_REQUEST"), "WRONG_VERSION_NUMBER"
+_NOT_PLAIN_BODY = BadRequest("this port speaks https, and the client sent http", "use https:// in the address").body()
+_NOT_PLAIN = (
+    b"HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nConnection: close\r\n"
+    b"Content-Length: %d\r\n\r\n%s" % (len(_NOT_PLAIN_BODY), _NOT_PLAIN_BODY)
+)
+_BUSY_BODY = Unavailable("the body came slowly, and others needed its room in memory").body()
+_BUSY = (
+    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 2\r\nConnection: close\r\n"
+    b"Content-Length: %d\r\n\r\n%s" % (len(_BUSY_BODY), _BUSY_BODY)
+)
 _TOO_LARGE_BODY = HeadersTooLarge().body()
 _TOO_LARGE = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Type: application/json\r\nConnection: close\r\n"
@@ -38,6 +53,8 @@ class _Limited:
     read_by_tornado = False
     taken = b""
     watch = None
+    owed: Share | None = None  # of an answer that waits to be written
+    piece = 0  # at most so much of a body is read at once; 0: whatever is asked for
 
     def start(self) -> None:
         self.phase_at = time.monotonic()
@@ -73,9 +90,19 @@ class _Limited:
         """The start of a wait for a request's header, and only that. What is buffered behind a closed connection is no request."""
         if self.closed():
             raise StreamClosedError
-        self.read_chunk_size = SMALL_READ
+        self.read_chunk_size, self.piece = SMALL_READ, 0
         self.enter(HEADER if self.tls and not self.moved else IDLE)
         return super().read_until_regex(regex, max_bytes)
+
+    def expect_body(self, length: int | None, long: bool) -> None:
+        """What follows is a body; a long one moves in large pieces, and of others no piece is larger than what the kernel might hold as well."""
+        if not long:
+            self.piece = BODY_PIECE
+        if length is None or length > BODY_PIECE:
+            self.read_chunk_size = self.piece or LARGE_READ
+
+    def read_bytes(self, num_bytes, partial=False):
+        return super().read_bytes(min(num_bytes, self.piece) if partial and self.piece else num_bytes, partial)
 
     async def take_buffered(self, limit: int | None) -> bytes:
         """What was read together with the header, and nothing from the socket: of a client that keeps up Tornado would take 100 MB in one turn
@@ -109,7 +136,18 @@ class _Limited:
     def write_to_fd(self, data):
         count = super().write_to_fd(data)
         self.moved += count
+        if self.owed is not None and count >= len(self._write_buffer):
+            self._pay()
         return count
+
+    def unwritten(self) -> int:
+        """Bytes of answers that the kernel has not taken yet."""
+        return 0 if self.closed() else len(self._write_buffer)
+
+    def _pay(self) -> None:
+        if self.owed is not None:
+            self.owed.release()
+            self.owed = None
 
     def close(self, exc_info=False) -> None:
         if isinstance(exc_info, UnsatisfiableReadError) and self.phase in (IDLE, HEADER) and not self.closed():
@@ -119,7 +157,16 @@ class _Limited:
                 pass
         if self.watch is not None:
             self.watch.leave()
+        self._pay()
         super().close(exc_info)
+
+    def cut_busy(self) -> None:
+        """End the connection in the middle of a request's body, and say why."""
+        try:
+            self.socket.send(_BUSY)
+        except (OSError, AttributeError):
+            pass
+        self.cut()
 
     def cut(self) -> None:
         """End the connection at once. One that is detached is only shut down: its task hears of that from the socket, and closes it."""
@@ -167,6 +214,22 @@ class TlsConnection(_Limited, SSLIOStream):
 
     tls = True
     borrowed = False
+
+    def close(self, exc_info=False) -> None:
+        reason = getattr(exc_info, "reason", None)
+        if reason in (*_PLAIN, _NO_HANDSHAKE) and not self.closed():
+            with contextlib.suppress(OSError):
+                self._refuse_plain(reason in _PLAIN)
+        super().close(exc_info)
+
+    def _refuse_plain(self, sure: bool) -> None:
+        """Say at once that this is https. Of what was sent OpenSSL has taken five bytes; unread, the rest would take the answer with it."""
+        descriptor, rest = self.socket.fileno(), b""
+        with contextlib.suppress(BlockingIOError):
+            rest = os.read(descriptor, HEADER_LIMIT)
+        if sure or b" HTTP/1." in rest:
+            os.write(descriptor, _NOT_PLAIN)
+            socket.socket.shutdown(self.socket, socket.SHUT_WR)
 
     def borrow(self) -> None:
         """Somebody else uses the session until `give_back`: Tornado forgets the socket, as it does itself when it wraps one."""

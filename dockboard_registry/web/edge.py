@@ -12,14 +12,16 @@ import time
 from collections.abc import Coroutine
 
 import tornado.platform.asyncio  # noqa: F401  IOLoop would import it at the first connection, in each worker
-from tornado.http1connection import HTTP1ConnectionParameters, HTTP1ServerConnection
+from tornado.http1connection import HTTP1ConnectionParameters
 from tornado.httputil import HTTPHeaders, HTTPServerConnectionDelegate
 
 from . import eager, forwarding, sendfile, targets, tlssend
+from .budget import Budget
 from .connection import HEADER_LIMIT, IDLE, LARGE_READ, accept
 from .exchange import Clock, Exchange
 from .lane import Lane, Watch
 from .messages import Request
+from .serving import ServerConnection
 
 _log = logging.getLogger("dockboard.edge")
 _SWEEP_SECONDS = 1.0
@@ -33,7 +35,7 @@ _ROUTES = 256
 class Edge(HTTPServerConnectionDelegate):
     """One listener's connections. routes: what has find(path); config: the server section; id_prefix: begins each request id."""
 
-    def __init__(self, routes, config, access_log, metrics, id_prefix: str, tls: ssl.SSLContext | None = None):
+    def __init__(self, routes, config, access_log, metrics, id_prefix: str, budget: Budget, tls: ssl.SSLContext | None = None):
         self._routes = routes
         self._routed = functools.lru_cache(_ROUTES)(self._route)
         self._config = config
@@ -41,6 +43,7 @@ class Edge(HTTPServerConnectionDelegate):
         self.unknown = routes.unknown
         self.access_log = access_log
         self.metrics = metrics
+        self.budget = budget
         self.date = Clock()
         self.sender = tlssend.TlsSender() if tls else sendfile.Sender()
         self._tasks: set[asyncio.Task] = set()
@@ -107,7 +110,7 @@ class Edge(HTTPServerConnectionDelegate):
         """Let Tornado read requests from the stream, from the first or after a detached answer."""
         self._connections.add(stream)
         stream.read_by_tornado = True
-        HTTP1ServerConnection(stream, self._parameters, stream.remote).start_serving(self)
+        ServerConnection(stream, self._parameters, stream.remote).start_serving(self)
 
     def start_request(self, server_conn, request_conn) -> Exchange:
         return Exchange(self, server_conn.stream, request_conn)

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from email.utils import formatdate
 from http.client import responses
 
@@ -18,10 +18,11 @@ from tornado.httputil import HTTPMessageDelegate, ResponseStartLine, HTTPHeaders
 from ..callers import Turn, turn
 from ..db import DatabaseBusy, DatabaseFailed, DatabaseFull, NoRoom
 from ..errors import BadRequest, HeadersTooLarge, InsufficientStorage, MediaUnsupported, NameInvalid, RegistryError, Unavailable, UriTooLong
-from ..storage import Source, StorageError, StorageFull
-from . import detached, eager, framing, targets
-from .connection import LARGE_READ, MOVING, WORK
-from .messages import Body, ConnectionCut, Fields, Request, Response, Span
+from ..storage import StorageError, StorageFull
+from . import detached, eager, framing, spans, targets
+from .connection import MOVING, WORK
+from .holding import Holding
+from .messages import Body, ConnectionCut, Fields, Request, Response
 
 _log = logging.getLogger("dockboard.http")
 _HEADER_BYTES, _RANGE_BYTES, _HEADER_FIELDS, _URL_BYTES = 16 << 10, 32 << 10, 100, 8 << 10
@@ -29,11 +30,11 @@ _DRAIN_QUIETLY, _DRAIN_AT_MOST = 1 << 20, 64 << 20
 _UNKNOWN = 1 << 62
 WITH_BODY = ("POST", "PATCH", "PUT")
 _DETACH, _TAKE_OVER = 64 << 10, 256 << 10
-# Of an ordinary answer: the first where few are on their way in a worker, the second where many are, since a client that stops to read keeps its piece.
-_PIECE, _SMALL_PIECE, _FEW = 1 << 20, 128 << 10, 16
+# Ordinary answers of stored blobs: so many at once are few.
+_FEW = 16
 
 
-class Exchange(HTTPMessageDelegate):
+class Exchange(Holding, HTTPMessageDelegate):
     """The delegate of one request. `edge` is the worker's Edge, `stream` the connection's stream."""
 
     # What most requests leave as it is.
@@ -97,11 +98,10 @@ class Exchange(HTTPMessageDelegate):
         large = length is None or length >= _TAKE_OVER
         if large and self.request.method in WITH_BODY and self.response is None and self._endpoint.streams and self._may_detach():
             return self._leave(detached.take_body(self, length))
-        if length is None or length > LARGE_READ // 4:
-            self.stream.read_chunk_size = LARGE_READ
+        self.stream.expect_body(length, self._endpoint.streams)
         self.stream.enter(MOVING)
         self._unread = length if length is not None else _UNKNOWN
-        self._body = self.request.body = Body(length)
+        self._body = self.request.body = Body(self, length)
         if self.response is None:
             eager.run(self.answer(), self._handled)
         else:
@@ -155,11 +155,11 @@ class Exchange(HTTPMessageDelegate):
         if self._body is not None and self.response is None:
             self._body.end(cut=True)
             return
-        self._drop_span()
+        self.drop_span()
         if self.request is not None:
             self.end(499)
 
-    def _drop_span(self) -> None:
+    def drop_span(self) -> None:
         """Close a stored blob that will not be sent; one that is being sent is closed by whoever sends it."""
         if self.response is not None and self.response.span is not None and not self._sending:
             self.response.span.source.close()
@@ -180,7 +180,7 @@ class Exchange(HTTPMessageDelegate):
         uninvited = not body.wanted.done() and self.request.expects_continue()
         body.release()
         if self._closed or self.response is None or self.response.status == 499:
-            self._drop_span()
+            self.drop_span()
             self.end(499)
         elif uninvited:
             self._send_early()
@@ -205,26 +205,29 @@ class Exchange(HTTPMessageDelegate):
 
     def _send(self) -> None:
         """Write the response and finish; a span is copied piece by piece."""
-        response = self.response
         if self._closed:
-            self._drop_span()
+            self.drop_span()
             return self.end(499)
         if self._written is not None:
             self._connection.finish()
             return self._written.add_done_callback(lambda _: self.stream.close())
-        if response.span is not None:
+        return self.admit(self._send_now)
+
+    def _send_now(self) -> None:
+        if self.response.span is not None:
             self._sending = True
             return self.edge.spawn(self._send_span())
         self.stream.enter(MOVING)
         self._write()
         self._connection.finish()
-        return self.end(response.status)
+        self.owe(self.stream.unwritten())
+        return self.end(self.response.status)
 
     def _send_early(self) -> None:
         """Answer before a long body has come: tell that the connection closes, then take a bounded rest so that the client reads it."""
         self._unread = 0
         if self.response.span is not None:
-            self._drop_span()
+            self.drop_span()
             self.response = self.render(BadRequest("this method takes no body, and certainly not one of this size"))
         self.response.headers["Connection"] = "close"
         self._written = self._write()
@@ -260,7 +263,7 @@ class Exchange(HTTPMessageDelegate):
         try:
             self.stream.enter(MOVING)
             await self._connection.write_headers(ResponseStartLine("", self.response.status, responses[self.response.status]), self.fields())
-            async with contextlib.aclosing(_pieces(span, lambda: self.edge.spans <= _FEW)) as pieces:
+            async with contextlib.aclosing(spans.pieces(span, lambda: self.edge.spans <= _FEW)) as pieces:
                 async for piece in pieces:
                     await self._connection.write(piece)
                     sent += len(piece)
@@ -290,6 +293,8 @@ class Exchange(HTTPMessageDelegate):
 
     def end(self, status: int, sent: int | None = None) -> None:
         """Count and log the request, once."""
+        if self._share is not None:
+            self.release()
         if self._begun is None:
             return
         seconds, self._begun = time.perf_counter() - self._begun, None
@@ -347,38 +352,3 @@ class Clock:
         if second != self._second:
             self._second, self._text = second, formatdate(second, usegmt=True)
         return self._text
-
-
-async def _pieces(span: Span, few: Callable[[], bool]) -> AsyncIterator[bytes]:
-    """All bytes of a span, as they are to be sent. Raises StorageError."""
-    for start, stop, before in span.pieces:
-        if before:
-            yield before
-        if start < stop:
-            async with contextlib.aclosing(_read(span.source, start, stop, few)) as pieces:
-                async for piece in pieces:
-                    yield piece
-
-
-async def _read(source: Source, start: int, stop: int, few: Callable[[], bool]) -> AsyncIterator[bytes]:
-    """The bytes from start to stop; while there are few such answers, each piece is read while the one before is encrypted and sent. Raises StorageError."""
-
-    def read() -> asyncio.Future:
-        return asyncio.ensure_future(source.read(start, min(_PIECE if few() else _SMALL_PIECE, stop - start)))
-
-    reading = read()
-    try:
-        while piece := await reading:
-            start += len(piece)
-            ahead = start < stop and few()
-            if ahead:
-                reading = read()
-            yield piece
-            if start >= stop:
-                return
-            if not ahead:
-                reading = read()
-        raise StorageError("the stored bytes end early")
-    finally:
-        # The source is closed next: nobody may read from it any more.
-        await asyncio.gather(reading, return_exceptions=True)

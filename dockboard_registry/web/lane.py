@@ -17,6 +17,7 @@ from . import detached, eager, turns
 from .connection import IDLE, MOVING, WORK
 from .exchange import WITH_BODY, Exchange, check_limits
 from .framing import is_sound
+from .holding import LARGE_ANSWER
 from .messages import ConnectionCut, Response
 from .socketbody import SmallBody
 
@@ -206,9 +207,14 @@ class LaneExchange(Exchange):
 
     def _answer(self) -> None:
         if self.stream.closed() or self.response.status == 499:
-            self._drop_span()
+            self.drop_span()
             self.end(499)
             return self._close()
+        if self._share is not None or len(self.response.body) > LARGE_ANSWER:
+            return self.admit(self._answer_now)
+        return self._answer_now()
+
+    def _answer_now(self) -> None:
         if self.response.span is not None:
             self.watch.leave()
             self.stream.detached = True
@@ -228,6 +234,7 @@ class LaneExchange(Exchange):
             sent, keep = len(data), False
         if sent < len(data):
             self.watch.leave()
+            self.owe(len(data) - sent)
             return self.edge.spawn(self._write_rest(data[sent:], keep))
         self.end(self.response.status)
         return self.watch.next() if keep else self._close()

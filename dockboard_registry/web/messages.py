@@ -8,6 +8,7 @@ from tornado.httputil import HTTPHeaders
 
 from ..errors import BadRequest, SizeInvalid
 from ..storage import Source
+from .budget import FREE
 from .forwarding import says_https
 
 _QUERY_FIELDS = 200
@@ -22,7 +23,8 @@ class ConnectionCut(Exception):
 class Body:
     """The request's body, one piece at a time; the connection reads on only when the handler asks for more."""
 
-    def __init__(self, length: int | None):
+    def __init__(self, exchange, length: int | None):
+        self._exchange = exchange
         self._length = length
         self.wanted: asyncio.Future = asyncio.get_running_loop().create_future()
         self._piece: bytes | None = None
@@ -70,7 +72,7 @@ class Body:
 
     async def read_all(self, limit: int) -> bytes:
         """The whole body. Raises SizeInvalid as soon as it is known to be longer than `limit` bytes, ConnectionCut."""
-        return await read_limited(self, self._length, limit)
+        return await read_limited(self._exchange, self, self._length, limit)
 
     async def copy_to(self, writer) -> int:
         """Give all bytes to an upload's writer and return their number. Raises ConnectionCut and what the writer raises."""
@@ -81,8 +83,8 @@ class Body:
         return received
 
 
-async def read_limited(body, length: int | None, limit: int) -> bytes:
-    """All pieces of a body of announced or unknown length. Raises SizeInvalid, ConnectionCut."""
+async def read_limited(exchange, body, length: int | None, limit: int) -> bytes:
+    """All pieces of a body of announced or unknown length, counted in the worker's budget. Raises SizeInvalid, Unavailable, ConnectionCut."""
     too_large = SizeInvalid(f"the body is larger than {limit} bytes", f"send at most {limit} bytes")
     if (length or 0) > limit:
         raise too_large
@@ -91,7 +93,10 @@ async def read_limited(body, length: int | None, limit: int) -> bytes:
         size += len(piece)
         if size > limit:
             raise too_large
+        if size > FREE:
+            await exchange.hold(size, len(piece))
         pieces.append(piece)
+    exchange.held()
     return b"".join(pieces)
 
 

@@ -22,6 +22,8 @@ _SINGLE = (
     ("gc_keys_total", "counter", "Stored keys deleted by garbage collection."),
     ("log_lines_dropped_total", "counter", "Lines of the log that workers dropped, since standard error was not read."),
     ("gc_undeleted_total", "counter", "Times that garbage collection could not delete a stored key."),
+    ("memory_cut_total", "counter", "Connections that were cut off, since they slowly held memory that others needed."),
+    ("memory_refused_total", "counter", "Requests that found no room in memory for a body or an answer."),
     ("long_turns_total", "counter", "Turns of the event loop of more than 50 ms, in which all other requests of the worker waited."),
     ("untrusted_forwarding_total", "counter", "Requests with X-Forwarded-For or the like from addresses that are not in server.trusted_proxies."),
 )

@@ -75,7 +75,7 @@ class SocketBody(EmptyBody):
         return b""
 
     async def read_all(self, limit: int) -> bytes:
-        return await read_limited(self, self._length, limit)
+        return await read_limited(self._exchange, self, self._length, limit)
 
     async def copy_to(self, writer) -> int:
         """Give all bytes to an upload's writer. Raises ConnectionCut, UploadInvalid.

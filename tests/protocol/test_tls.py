@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import shutil
 import signal
@@ -200,3 +202,27 @@ def test_a_key_that_others_may_read_is_refused(tmp_path, pairs):
     registry = Registry(tmp_path / "data", server_tls_certificate=certificate, server_tls_key=loose)
     with pytest.raises(AssertionError, match="chmod 600"):
         registry.start()
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT"])
+def test_plain_http_on_the_port_is_answered_in_words(secure, context, method):
+    with socket.create_connection(("127.0.0.1", secure.port), 10) as plain:
+        plain.sendall(f"{method} /v2/ HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n".encode())
+        answer = b""
+        while data := plain.recv(65536):
+            answer += data
+    head, _, body = answer.partition(b"\r\n\r\n")
+    [error] = json.loads(body)["errors"]
+    assert head.startswith(b"HTTP/1.1 400 ") and f"Content-Length: {len(body)}".encode() in head
+    assert error["code"] == "UNSUPPORTED" and "speaks https" in error["message"]
+    with Client(secure.address, context=context) as client:
+        client.get("/v2/").expect(200)
+
+
+@pytest.mark.parametrize("data", [b"hello there\r\n\r\n", b"\x16\x03\x01\x00\x05hello", bytes(300), b"SSH-2.0-x\r\n"])
+def test_what_is_neither_is_not_answered_as_http(secure, data):
+    with socket.create_connection(("127.0.0.1", secure.port), 10) as plain:
+        plain.sendall(data)
+        plain.shutdown(socket.SHUT_WR)
+        with contextlib.suppress(ConnectionResetError):
+            assert b"HTTP" not in plain.recv(65536)

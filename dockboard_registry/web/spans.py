@@ -1,0 +1,46 @@
+"""Reading a span piece by piece, for answers that go out in the event loop."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+
+from ..storage import Source, StorageError
+from .messages import Span
+
+# The first where few such answers are on their way in a worker, the second where many are, since a client that stops to read keeps its piece.
+_LARGE, SMALL = 1 << 20, 128 << 10
+
+
+async def pieces(span: Span, few: Callable[[], bool]) -> AsyncIterator[bytes]:
+    """All bytes of a span, as they are to be sent. Raises StorageError."""
+    for start, stop, before in span.pieces:
+        if before:
+            yield before
+        if start < stop:
+            async with contextlib.aclosing(_read(span.source, start, stop, few)) as found:
+                async for piece in found:
+                    yield piece
+
+
+async def _read(source: Source, start: int, stop: int, few: Callable[[], bool]) -> AsyncIterator[bytes]:
+    """The bytes from start to stop; while there are few such answers, each piece is read while the one before is encrypted and sent. Raises StorageError."""
+
+    def read() -> asyncio.Future:
+        return asyncio.ensure_future(source.read(start, min(_LARGE if few() else SMALL, stop - start)))
+
+    reading = read()
+    try:
+        while piece := await reading:
+            start += len(piece)
+            ahead = start < stop and few()
+            if ahead:
+                reading = read()
+            yield piece
+            if start >= stop:
+                return
+            if not ahead:
+                reading = read()
+        raise StorageError("the stored bytes end early")
+    finally:
+        # The source is closed next: nobody may read from it any more.
+        await asyncio.gather(reading, return_exceptions=True)
