@@ -10,7 +10,7 @@ from typing import NamedTuple
 from ..db import ROWS, Database, Tx, now
 from ..errors import DigestInvalid, InUse, ManifestInvalid, ManifestUnknown, NameUnknown
 from ..names import Reference, algorithm_of, digest_of
-from . import audit, documents, facts, references, repositories, tags
+from . import audit, documents, facts, references, referrers, repositories, tags
 from .audit import Actor
 from .documents import Document
 from .facts import Facts, Question
@@ -38,6 +38,7 @@ _WARNING = (
 )
 _WARN = "UPDATE manifests SET warning = ? WHERE repository_id = ? AND digest = ? AND warning IS NULL"
 _LARGE = 64 << 10
+_LONG_ANNOTATIONS = 4 << 10
 # A push with more references takes milliseconds of the write lock: of these a process asks and writes for one at a time, and others come in between.
 _MANY = 256
 # Bytes that a reference takes in the database: its row, and an entry in each of two indexes.
@@ -117,7 +118,7 @@ class Manifests:
         async with self._long_turn if count > _MANY else contextlib.nullcontext():
             held = await references.ask(self._db, repository, document)
             warning = references.warning(document, held)
-            brings = 2 * len(body) + _REFERENCE * count + ROWS
+            brings = len(body) + _LONG_ANNOTATIONS + _REFERENCE * count + ROWS
             await self._db.write(lambda tx: change(tx, held, warning), repeatable=True, brings=brings)
         return Stored(digest, document.subject, list(names), warning)
 
@@ -172,7 +173,10 @@ def _store(tx: Tx, repository_id: int, repository: str, digest: str, document: D
 
 
 def _insert(tx: Tx, repository_id: int, digest: str, document: Document, body: bytes, warning: str | None) -> bool:
+    """Of long annotations the column has only a mark: they would be stored twice."""
     annotations = json.dumps(document.annotations) if document.annotations else None
+    if annotations is not None and len(annotations) > _LONG_ANNOTATIONS:
+        annotations = referrers.IN_BODY
     return tx.insert(
         "INSERT INTO manifests (repository_id, digest, media_type, artifact_type, subject, size, pushed_at, annotations, body, warning)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",

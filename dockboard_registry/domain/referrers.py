@@ -1,19 +1,40 @@
-"""Referrers: the manifests of a repository whose subject is a given digest (distribution specification 1.1, "Listing Referrers")."""
+"""Referrers: the manifests of a repository whose subject is a given digest (distribution specification 1.1, "Listing Referrers").
+
+A page is bounded in three ways: the descriptors on it, the bytes that are read for it, and the rows that are looked at. Annotations may be as
+long as a manifest; long ones are read one manifest at a time, from its body (see manifests.py).
+"""
 
 import json
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from ..db import Database, Tx
-from . import repositories
+from . import documents, repositories
 
-_PAGE_BYTES = 2 << 20
-_ALL = (
-    "SELECT digest, media_type, size, artifact_type, annotations FROM manifests"
+# Clients read as much as a manifest may have, 4 MiB. A descriptor without its annotations has 1 KiB at most.
+_PAGE_BYTES, _DESCRIPTOR_BYTES = 4 << 20, 1 << 10
+_ROWS, _LOOKED_AT = 100, 10_000
+# Of a short manifest the annotations are short, by whichever version they were stored.
+_SHORT_MANIFEST = "manifests.size <= 16384"
+_NEXT = (
+    f"SELECT digest, media_type, size, artifact_type, CASE WHEN {_SHORT_MANIFEST} THEN annotations END, {_SHORT_MANIFEST} FROM manifests"
     " WHERE repository_id = ? AND subject = ? AND digest > ? ORDER BY digest LIMIT ?"
 )
-_OF_TYPE = (
-    "SELECT digest, media_type, size, artifact_type, annotations FROM manifests"
-    " WHERE repository_id = ? AND subject = ? AND digest > ? AND artifact_type = ? ORDER BY digest LIMIT ?"
-)
+_ANNOTATIONS = "SELECT annotations FROM manifests WHERE repository_id = ? AND digest = ?"
+_BODY = "SELECT body FROM manifests WHERE repository_id = ? AND digest = ?"
+# Stands in the column for annotations that are too long for it. The version before takes it for none.
+IN_BODY = ""
+
+
+class _Row(NamedTuple):
+    """complete: annotations are what the column says; otherwise the column is still to be read."""
+
+    digest: str
+    media_type: str
+    size: int
+    artifact_type: str | None
+    annotations: str | None
+    complete: int
 
 
 class Referrers:
@@ -21,29 +42,58 @@ class Referrers:
         self._db = db
 
     async def list(self, repository: str, subject: str, artifact_type: str | None, after: str, limit: int) -> tuple[list[dict], str | None]:
-        """Descriptors with a digest greater than `after`, at most `limit` and 2 MiB, and the digest to go on after, if there are more."""
-        rows = await self._db.scan(lambda tx: _query(tx, repository, subject, artifact_type, after, limit + 1))
-        found, size = [], 0
-        for row in rows[:limit]:
-            size += len(row[4] or "")
-            if found and size > _PAGE_BYTES:
-                break
-            found.append(_descriptor(*row))
-        more = len(found) < len(rows)
-        return found, found[-1]["digest"] if more and found else None
+        """Descriptors with a digest greater than `after`, and the digest to go on after, if there may be more.
+
+        At most `limit` of them, and so many that 4 MiB are read for all but the first.
+        """
+        return await self._db.scan(lambda tx: _page(tx, repositories.find(tx, repository), subject, artifact_type, after, limit))
 
 
-def _query(tx: Tx, repository: str, subject: str, artifact_type: str | None, after: str, limit: int) -> list:
-    found = repositories.find(tx, repository)
-    if artifact_type is None:
-        return tx.all(_ALL, found, subject, after, limit)
-    return tx.all(_OF_TYPE, found, subject, after, artifact_type, limit)
+def _page(tx: Tx, repository_id: int | None, subject: str, artifact_type: str | None, after: str, limit: int) -> tuple[list[dict], str | None]:
+    found: list[dict] = []
+    read = looked_at = 0
+    for row in _rows(tx, repository_id, subject, after):
+        looked_at += 1
+        if artifact_type in (None, row.artifact_type):
+            if len(found) == limit:
+                return found, found[-1]["digest"]
+            annotations, size = _annotations(tx, repository_id, row, _PAGE_BYTES - read if found else None)
+            read += size + _DESCRIPTOR_BYTES
+            if found and read > _PAGE_BYTES:
+                return found, found[-1]["digest"]
+            found.append(_descriptor(row, annotations))
+        if looked_at == _LOOKED_AT:
+            return found, row.digest
+    return found, None
 
 
-def _descriptor(digest: str, media_type: str, size: int, artifact_type: str | None, annotations: str | None) -> dict:
-    found = {"mediaType": media_type, "digest": digest, "size": size}
-    if artifact_type:
-        found["artifactType"] = artifact_type
+def _rows(tx: Tx, repository_id: int | None, subject: str, after: str) -> Iterator[_Row]:
+    """All of them, some at a time."""
+    while True:
+        rows = [_Row(*row) for row in tx.all(_NEXT, repository_id, subject, after, _ROWS)]
+        yield from rows
+        if len(rows) < _ROWS:
+            return
+        after = rows[-1].digest
+
+
+def _annotations(tx: Tx, repository_id: int, row: _Row, room: int | None) -> tuple[dict | None, int]:
+    """The annotations, and how many bytes were read for them. room: more bytes are not read, and the annotations are not known then."""
+    text = row.annotations if row.complete else tx.one(_ANNOTATIONS, repository_id, row.digest)[0]
+    if text is None:
+        return None, 0
+    if text != IN_BODY:
+        return json.loads(text), len(text)
+    if room is not None and row.size > room:
+        return None, row.size
+    (body,) = tx.one(_BODY, repository_id, row.digest)
+    return documents.annotations(json.loads(body)), row.size
+
+
+def _descriptor(row: _Row, annotations: dict | None) -> dict:
+    found = {"mediaType": row.media_type, "digest": row.digest, "size": row.size}
+    if row.artifact_type:
+        found["artifactType"] = row.artifact_type
     if annotations:
-        found["annotations"] = json.loads(annotations)
+        found["annotations"] = annotations
     return found

@@ -10,6 +10,7 @@ import pytest
 
 from tests.protocol.refusal import refused
 from tests.support.http import OCI_CONFIG, OCI_EMPTY, OCI_INDEX, OCI_LAYER, OCI_MANIFEST, Client, descriptor, digest_of
+from tests.support.server import Registry
 
 SBOM, SIGNATURE = "application/vnd.example.sbom.v1", "application/vnd.example.signature.v1"
 ABSENT = "sha256:" + "0" * 64
@@ -235,6 +236,33 @@ def test_a_page_is_no_larger_than_a_manifest_may_be(client, repository):
         link = answer.headers["Link"]
         path = re.fullmatch(r'<([^>]+)>; *rel="?next"?', link)[1] if link else None
     assert listed == digests
+
+
+def test_a_page_of_large_annotations_reads_about_a_page_into_memory(tmp_path):
+    """One GET of the list, which nobody has to log in for, read all annotations: 400 MiB for 100 manifests."""
+    with Registry(tmp_path / "data", workers=1, auth_anonymous="push") as registry, Client(registry.address, timeout=60) as client:
+        client.push_blob("app", b"{}")
+        digests, subject = set(), subject_named("very large")
+        for number in range(30):
+            digests.add(push(client, "app", document(subject, artifactType=SBOM, annotations={"a": f"{number:4}" + "x" * ((4 << 20) - 900)})))
+        before, grown, found = registry.pss(), 0, set()
+        path = f"/v2/app/referrers/{subject['digest']}?artifactType={quote(SBOM, safe='')}"
+        while path:
+            answer = client.get(path).expect(200)
+            assert len(answer.body) <= 4 << 20
+            grown = max(grown, registry.pss() - before)
+            found |= {entry["digest"] for entry in answer.json()["manifests"]}
+            link = answer.headers["Link"]
+            path = re.fullmatch(r'<([^>]+)>; *rel="?next"?', link)[1] if link else None
+        assert found == digests
+        assert grown < 64 << 20, f"{grown >> 20} MiB"
+
+
+def test_numbers_in_annotations_are_shown_as_text(client, repository):
+    subject = subject_named("numbers")
+    push(client, repository, document(subject, annotations={"a": 1, "b": 2.5, "c": "text"}, config={**EMPTY, "annotations": {"d": 4}}))
+    (entry,) = listing(client, repository, subject["digest"])[1]
+    assert entry["annotations"] == {"a": "1", "b": "2.5", "c": "text"}
 
 
 def test_the_layer_of_a_referrer_must_be_there(client, repository):

@@ -73,6 +73,7 @@ class ReferrerList(Endpoint):
         if after:
             keep = {"artifactType": artifact_type} if artifact_type else {}
             headers |= next_page(request.path, n=str(page_size(request) or 1), last=after, **keep)
-        return document(200, json.dumps(index).encode(), headers, OCI_INDEX)
+        # No longer than the manifests that the annotations come from: clients read as much as a manifest may have.
+        return document(200, json.dumps(index, ensure_ascii=False, separators=(",", ":")).encode(), headers, OCI_INDEX)
 
     head = get
