@@ -16,9 +16,10 @@ from ..db import Database, Tx, now
 from ..db.each import Each
 from ..errors import BlobUnknown, InUse
 from ..storage import KeyMissing, Source, Storage, StorageFailed
-from . import audit, facts, repositories, small_blobs
+from . import audit, facts, namespaces, repositories, small_blobs
 from .audit import Actor
 from .facts import Facts, Question
+from .quota_sums import Change
 from .quotas import Quotas
 from .small_blobs import SmallBlobs
 
@@ -27,11 +28,26 @@ _FIND = (
     " LEFT JOIN repository_blobs ON repository_blobs.repository_id = repositories.id AND repository_blobs.digest = ?"
     " LEFT JOIN blobs ON blobs.digest = repository_blobs.digest"
 )
-_KEY = "SELECT storage_key FROM blobs WHERE digest = ?"
+_KEY = "SELECT storage_key, size FROM blobs WHERE digest = ?"
+# The row has to change, and the last bit of the time says nothing to anybody.
+_TOUCH = "UPDATE blobs SET created_at = created_at + 1 - 2 * (created_at % 2) WHERE digest = ? AND storage_key = ?"
+_DROP_UNLINKED = (
+    "DELETE FROM blobs WHERE digest = ? AND storage_key = ?"
+    " AND NOT EXISTS (SELECT 1 FROM repository_blobs WHERE repository_blobs.digest = blobs.digest)"
+)
 _LINK = "SELECT leased_at FROM repository_blobs WHERE repository_id = ? AND digest = ?"
 _COUNT = Each("SELECT COUNT(*) FROM repository_blobs WHERE repository_id = ? AND digest IN (...)")
 _RENEW_ALL = Each("UPDATE repository_blobs SET leased_at = ? - (leased_at = ?) WHERE repository_id = ? AND digest IN (...)")
 _RENEW = "UPDATE repository_blobs SET leased_at = ? - (leased_at = ?) WHERE repository_id = ? AND digest = ?"
+
+
+# The parameters are the digest, the repository, and the bounds of the namespace's names; then the bounds, the digest and the repository.
+_ELSEWHERE = (
+    "SELECT 1 FROM (SELECT 1 AS one) request WHERE EXISTS (SELECT 1 FROM (SELECT repository_id FROM repository_blobs"
+    " WHERE digest = ? AND repository_id <> ? LIMIT 1000) linked JOIN repositories ON repositories.id = linked.repository_id WHERE name > ? AND name < ?)"
+    " OR EXISTS (SELECT 1 FROM (SELECT id FROM repositories WHERE name > ? AND name < ? LIMIT 1000) own"
+    " JOIN repository_blobs ON repository_blobs.repository_id = own.id WHERE repository_blobs.digest = ? AND own.id <> ?)"
+)
 
 
 class Blob(NamedTuple):
@@ -87,19 +103,44 @@ def guard(tx: Tx, repository_id: int, digests: list[str]) -> int:
     return renew_all(tx, repository_id, digests, now())
 
 
-def store(tx: Tx, digest: str, key: str, size: int) -> None:
-    """Name the key as the blob's bytes. Bytes that were just verified replace older ones, so a new push mends a damaged blob."""
+def is_elsewhere(tx: Tx, namespace: str, repository_id: int, digest: str) -> bool:
+    """Whether another repository of the namespace has the blob; looks at a bounded number of rows, so that of many it may miss some."""
+    bounds = namespaces.bounds(namespace)
+    return tx.one(_ELSEWHERE, digest, repository_id, *bounds, *bounds, digest, repository_id) is not None
+
+
+def store(tx: Tx, digest: str, key: str, size: int, namespace: str | None = None) -> int:
+    """Name the key as the blob's bytes. Bytes that were just verified replace older ones, so a new push mends a damaged blob.
+
+    namespace: in whose sums the replaced bytes are; how many they are.
+    """
     old = tx.lock(_KEY, digest)
     if old is None and tx.insert("INSERT INTO blobs (digest, storage_key, size, created_at) VALUES (?, ?, ?, ?)", digest, key, size, now()):
-        return
+        return 0
     old = old or tx.lock(_KEY, digest)
     tx.run("UPDATE blobs SET storage_key = ?, size = ? WHERE digest = ?", key, size, digest)
-    condemn(tx, old[0])
+    condemn(tx, old[0], namespace, old[1])
+    return old[1]
 
 
-def condemn(tx: Tx, key: str) -> None:
-    """Nothing names this key any more; the collector deletes its bytes after the grace period."""
-    tx.insert("INSERT INTO garbage (storage_key, condemned_at) VALUES (?, ?)", key, now())
+def keep(tx: Tx, digest: str, key: str) -> bool:
+    """Keep the blob's bytes, and its row from being collected before this transaction ends; False where its bytes are others by now."""
+    return tx.run(_TOUCH, digest, key) > 0
+
+
+def drop_unlinked(tx: Tx, digest: str, namespace: str) -> int:
+    """Give up a blob that no repository has any more; how many bytes that are, which are in the sums of the namespace."""
+    found = tx.lock(_KEY, digest)
+    if found is None or not tx.run(_DROP_UNLINKED, digest, found[0]):
+        return 0
+    condemn(tx, found[0], namespace, found[1])
+    return found[1]
+
+
+def condemn(tx: Tx, key: str, namespace: str | None = None, size: int = 0) -> None:
+    """Nothing names this key any more; the collector deletes its bytes after the grace period. namespace: in whose sums they are."""
+    given = (namespace, size) if namespace else (None, None)
+    tx.insert("INSERT INTO garbage (storage_key, condemned_at, namespace, size) VALUES (?, ?, ?, ?)", key, now(), *given)
 
 
 class Blobs:
@@ -163,10 +204,12 @@ class Blobs:
                 return False
             target = self._quotas.enter(tx, repository, maker)
             if target.repository_id != found and link(tx, target.repository_id, digest) and target.limits:
-                target.charge(tx, *tx.one("SELECT size FROM blobs WHERE digest = ?", digest))
+                known = is_elsewhere(tx, target.limits.namespace, target.repository_id, digest)
+                (size,) = (None,) if known else tx.one("SELECT size FROM blobs WHERE digest = ?", digest)
+                target.charge(tx, size, Change(freed=1))  # at the same time another transaction may count the same blob
             return True
 
-        return await self._db.write(change, repeatable=True)
+        return await self._quotas.decided(self._db, lambda: self._db.write(change, repeatable=True))
 
     async def delete(self, repository: str, digest: str, actor: Actor | None = None) -> None:
         """Take the blob out of the repository. actor: who is noted. Raises BlobUnknown; InUse while a manifest there refers to it."""
@@ -179,7 +222,10 @@ class Blobs:
             if user:
                 raise InUse("a manifest of this repository refers to the blob", f"delete manifest {user[0]} first", manifest=user[0])
             tx.run("DELETE FROM repository_blobs WHERE repository_id = ? AND digest = ?", found, digest)
+            limits = self._quotas.find(tx, repository)
+            size = drop_unlinked(tx, digest, limits.namespace) if limits.bytes is not None else 0
             if actor is not None:
                 audit.note(tx, actor, "blob.delete", f"repository {repository}", digest=digest)
+            limits.decide(tx, Change(bytes=-size, garbage=size, freed=0 if size else 1))
 
         await self._db.write(change, brings=0)

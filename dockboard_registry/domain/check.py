@@ -1,16 +1,14 @@
 """Checking that database and store agree: every row has its bytes and digest, every manifest its blobs and children."""
 
 import asyncio
-import hashlib
 from collections.abc import Callable
 from typing import NamedTuple
 
 from ..db import Database, Tx
 from ..names import algorithm_of, digest_of
 from ..storage import KeyMissing, Storage, StorageError
-from .small_blobs import open_source
+from .small_blobs import digest_of_source, open_source
 
-_READ = 1 << 20
 _BODY = "SELECT body FROM manifests WHERE repository_id = ? AND digest = ?"
 _AT_ONCE = 4
 
@@ -111,20 +109,13 @@ class Checker:
         try:
             if source.size != size:
                 return Problem("blob of other size", digest, f"{source.size} bytes in the store, {size} in the database")
-            found = await self._digest(source, algorithm_of(digest))
+            found = await digest_of_source(source, algorithm_of(digest))
+            self._bytes += size
         except StorageError as error:
             return Problem("blob unreadable", digest, str(error))
         finally:
             source.close()
         return None if found == digest else Problem("blob with other bytes", digest, "the stored bytes have another digest")
-
-    async def _digest(self, source, algorithm: str) -> str:
-        hasher, loop, offset = hashlib.new(algorithm), asyncio.get_running_loop(), 0
-        while data := await source.read(offset, _READ):
-            await loop.run_in_executor(None, hasher.update, data)
-            offset += len(data)
-        self._bytes += offset
-        return f"{algorithm}:{hasher.hexdigest()}"
 
 
 def _page(tx: Tx, repository_id: int, digest: str) -> list:

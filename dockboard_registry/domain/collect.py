@@ -12,9 +12,10 @@ from typing import NamedTuple
 
 from ..db import Database, Tx, now
 from ..storage import Storage
-from . import blobs, jobs, small_blobs
+from . import blobs, jobs, quota_sums, small_blobs
 from .deletion import Deletion
 from .open_uploads import Expiry, drop_expired
+from .quota_sums import Change
 from .strays import Strays
 
 # Changes in one transaction, and rows that are looked at in one scan.
@@ -109,6 +110,8 @@ class Collector:
         while after is not None:
             rows, after = await self._db.scan(lambda tx: _unused_links(tx, cutoff, *after))  # noqa: B023
             gone += await self._each(rows, lambda tx, repository_id, digest: _unlink(tx, repository_id, digest, cutoff))
+        if gone:
+            await self._db.write(quota_sums.freed_everywhere, durable=False, brings=0)
         return gone
 
     async def _drop_blobs(self) -> int:
@@ -155,7 +158,10 @@ def _unlinked_blobs(tx: Tx, after: str) -> tuple[list, str | None]:
 def _forget(tx: Tx, keys: list[str]) -> tuple[int, int]:
     """Forget garbage whose stored bytes are gone: how many rows, and the bytes that lay in the database."""
     freed = sum(small_blobs.drop(tx, key) for key in keys)
-    return sum(tx.run("DELETE FROM garbage WHERE storage_key = ?", key) for key in keys), freed
+    charged = [(key, tx.one("SELECT namespace, size FROM garbage WHERE storage_key = ?", key)) for key in keys]
+    gone = [row for key, row in charged if tx.run("DELETE FROM garbage WHERE storage_key = ?", key)]
+    quota_sums.change_all(tx, ((namespace, Change(garbage=-size)) for namespace, size in gone if namespace))
+    return len(gone), freed
 
 
 def _unlink(tx: Tx, repository_id: int, digest: str, cutoff: int) -> int:

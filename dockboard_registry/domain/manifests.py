@@ -14,6 +14,7 @@ from . import audit, documents, facts, references, referrers, repositories, tags
 from .audit import Actor
 from .documents import Document
 from .facts import Facts, Question
+from .quota_sums import Change
 from .quotas import Quotas
 from .references import Held
 
@@ -119,7 +120,7 @@ class Manifests:
             held = await references.ask(self._db, repository, document)
             warning = references.warning(document, held)
             brings = len(body) + _LONG_ANNOTATIONS + _REFERENCE * count + ROWS
-            await self._db.write(lambda tx: change(tx, held, warning), repeatable=True, brings=brings)
+            await self._quotas.decided(self._db, lambda: self._db.write(lambda tx: change(tx, held, warning), repeatable=True, brings=brings))
         return Stored(digest, document.subject, list(names), warning)
 
     async def warning(self, repository: str, digest: str) -> str | None:
@@ -149,6 +150,7 @@ class Manifests:
             gone = _remove(tx, repository_id, digest)
             if actor is not None:
                 _note(tx, actor, repository, digest, gone)
+            self._quotas.find(tx, repository).decide(tx, Change(freed=1))
 
         await self._db.write(change, brings=0)
 

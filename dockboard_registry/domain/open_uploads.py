@@ -13,17 +13,21 @@ from typing import NamedTuple
 
 from ..db import Database, Row, Tx, now
 from ..errors import AccountUnknown, TooManyRequests
+from ..names import namespace_of
 from ..storage import Storage
-from . import audit, blobs, small_blobs
+from . import audit, blobs, quota_sums, small_blobs
 from .access import ANONYMOUS, ROBOT, USER, Principal
 from .audit import Actor
+from .quota_sums import Change
 from .throttle import network_of
 
 # How many sessions are few: a thousandth of all, within these.
 _FEWEST, _FEW = 3, 10
 _BATCH = 200
-_EXPIRED = "SELECT id, storage_key FROM uploads WHERE updated_at <= ? AND (size = 0 OR updated_at <= ?) ORDER BY updated_at, id LIMIT ?"
+_EXPIRED = "SELECT id FROM uploads WHERE updated_at <= ? AND (size = 0 OR updated_at <= ?) ORDER BY updated_at, id LIMIT ?"
 _DELETE_EXPIRED = "DELETE FROM uploads WHERE id = ? AND updated_at <= ? AND (size = 0 OR updated_at <= ?)"
+_DELETE_OWN = "DELETE FROM uploads WHERE id = ? AND (? = '' OR COALESCE(owner, 'anonymous') = ?)"
+_ENDS = "SELECT storage_key, repository, size, charged FROM uploads WHERE id = ?"
 _FIELDS = "id, repository, owner, share_of, size, started_at, updated_at"
 _LIST = (
     f"SELECT {_FIELDS} FROM uploads WHERE id > ? AND (? = '' OR COALESCE(owner, 'anonymous') = ?) AND (? = '' OR repository = ?) ORDER BY id LIMIT ?"
@@ -75,15 +79,33 @@ async def drop_expired(db: Database, expiry: Expiry) -> tuple[int, bool]:
     found = await db.scan(lambda tx: tx.all(_EXPIRED, *cutoffs, _BATCH))
     if not found:
         return 0, False
-    gone = await db.write(lambda tx: sum(_expire(tx, id, key, cutoffs) for id, key in sorted(found)), brings=0)
+    gone = await db.write(lambda tx: _expire(tx, sorted(found), cutoffs), brings=0)
     return gone, len(found) == _BATCH
 
 
-def _expire(tx: Tx, id: str, key: str, cutoffs: tuple[int, int]) -> int:
-    gone = tx.run(_DELETE_EXPIRED, id, *cutoffs)
-    if gone:
-        blobs.condemn(tx, key)
-    return gone
+def _expire(tx: Tx, found: list, cutoffs: tuple[int, int]) -> int:
+    ended = [row for (id,) in found if (row := _end(tx, id, _DELETE_EXPIRED, id, *cutoffs))]
+    for row in ended:
+        blobs.condemn(tx, row.storage_key, row.namespace if row.charged else None, row.charged or 0)
+    quota_sums.change_all(tx, ((row.namespace, Change(-row.charged, row.charged)) for row in ended if row.charged))
+    return len(ended)
+
+
+class _Ended(NamedTuple):
+    storage_key: str
+    repository: str
+    size: int
+    charged: int | None
+
+    @property
+    def namespace(self) -> str:
+        return namespace_of(self.repository)
+
+
+def _end(tx: Tx, id: str, delete: str, *parameters: str | int) -> _Ended | None:
+    """Delete the session; its bytes and sums are the caller's affair. None where the statement deletes nothing."""
+    row = tx.lock(_ENDS, id)
+    return _Ended(*row) if row and tx.run(delete, *parameters) else None
 
 
 class OpenUpload(NamedTuple):
@@ -117,7 +139,7 @@ class OpenUploads:
         keys: list[str] = []
         for first in range(0, len(ids), _BATCH):
             batch = sorted(ids[first : first + _BATCH])
-            keys += await self._db.write(lambda tx: [key for id in batch if (key := _drop(tx, actor, id, owner))], brings=0)  # noqa: B023
+            keys += await self._db.write(lambda tx: _drop(tx, actor, batch, owner), brings=0)  # noqa: B023
         await self._storage.delete(keys)
         return len(keys)
 
@@ -143,11 +165,11 @@ def _name(tx: Tx, owner: str | None) -> str:
     return f"{kind} {'/'.join(found)}" if found else f"{kind} that was deleted"
 
 
-def _drop(tx: Tx, actor: Actor, id: str, owner: str) -> str | None:
-    """The key of its bytes."""
-    row = tx.one("SELECT storage_key, repository, size, COALESCE(owner, 'anonymous') FROM uploads WHERE id = ?", id)
-    if row is None or owner not in ("", row[3]) or not tx.run("DELETE FROM uploads WHERE id = ?", id):
-        return None
-    small_blobs.drop(tx, row[0])
-    audit.note(tx, actor, "upload.drop", f"repository {row[1]}", upload=id, size=row[2])
-    return row[0]
+def _drop(tx: Tx, actor: Actor, ids: list[str], owner: str) -> list[str]:
+    """The keys of their bytes."""
+    ended = {id: row for id in ids if (row := _end(tx, id, _DELETE_OWN, id, owner, owner))}
+    for id, row in ended.items():
+        small_blobs.drop(tx, row.storage_key)
+        audit.note(tx, actor, "upload.drop", f"repository {row.repository}", upload=id, size=row.size)
+    quota_sums.change_all(tx, ((row.namespace, Change(-row.charged)) for row in ended.values() if row.charged))
+    return [row.storage_key for row in ended.values()]

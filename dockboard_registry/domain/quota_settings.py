@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from ..db import Database, Tx
 from ..errors import AccountUnknown, FieldInvalid
-from . import audit, namespaces, quotas
+from . import audit, namespaces, quota_sums
 from .audit import Actor
 from .changes import access_changed
 from .quotas import QUOTA_COLUMNS, QUOTA_JOIN, UNLIMITED, Quotas
@@ -42,7 +42,7 @@ class QuotaSettings:
             access_changed(tx, actor)
             kind_found = _require_holder(tx, kind, name)
             own = dict(zip(("repositories", "bytes"), tx.one(_OWN, name) or (None, None))) | most
-            if not tx.run(_SET, *own.values(), name) and not tx.insert(quotas.INSERT, name, *own.values()):
+            if not tx.run(_SET, *own.values(), name) and not tx.insert(quota_sums.INSERT, name, *own.values()):
                 tx.run(_SET, *own.values(), name)
             word = "user" if kind_found == "user" else "org"
             audit.note(tx, actor, f"{word}.quota", f"{word} {name}", **own)
@@ -55,7 +55,7 @@ class QuotaSettings:
         def query(tx: Tx) -> Use:
             _require_holder(tx, kind, name)
             limits = self._quotas.limits(name, *tx.one(_LIMITS, name, name))
-            return Use(name, limits.repositories, quotas.count_repositories(tx, name), limits.bytes, quotas.count_bytes(tx, name))
+            return Use(name, limits.repositories, quota_sums.count_repositories(tx, name), limits.bytes, quota_sums.count_bytes(tx, name))
 
         return await self._db.scan(query)
 

@@ -1,59 +1,88 @@
 """Quotas: how many repositories and bytes a namespace may hold, and what a push is told that would go over.
 
-What counts: the bytes of each blob that is linked to a repository of the namespace, once however many of them have it, and of each repository's
-manifests; repositories that hold any of these. Uploads count when they are finished.
+What counts: the bytes of each blob that is linked to a repository of the namespace, once however many of them have it; of each repository's
+manifests; and what uploads that are not finished have received so far. Repositories count that hold a blob or a manifest. Besides, bytes that were
+replaced or deleted and are not collected yet (garbage) may make as much again: so replacing everything once is no reason to refuse anybody, and the disk
+holds at most twice the quota for a namespace.
 
-A namespace without a quota costs nothing: whether there is one comes with the row of the repository, or of the upload. One with a quota
-has a row that each push changes last of all, in the transaction that makes the content visible; so pushes of a namespace are decided one after
-the other, at the nodes of a Galera cluster too. The row's sum only grows: deleting and collecting garbage don't touch it. When it would go
-over, or is an hour old, all is counted anew, and only that count refuses anything. So no push that saw the quota goes over it; what was
-pushed while the quota was being set is found out within the hour.
+A namespace without a quota costs nothing: whether there is one comes with the row of the repository, or of the upload. For one with a quota quota_sums.py
+remembers what it holds, in a row that each push changes last of all, in the transaction that makes the content visible; so pushes of a namespace are
+decided one after the other, at the nodes of a Galera cluster too. A push that would go over is refused by that row alone, unless the sums may be too high:
+then the transaction is undone, all is counted anew outside of it, and it runs again. So no push that saw the quota goes over it; what was pushed while the
+quota was being set is found out within the hour.
 """
 
-from typing import NamedTuple
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple, TypeVar
 
-from ..db import Database, Tx, now
-from ..errors import QuotaExceeded
+from ..db import Database, Tx
+from ..errors import QuotaExceeded, RegistryError, Unavailable
 from ..names import namespace_of
-from . import namespaces, repositories
+from . import namespaces, quota_sums, repositories
 from .audit import Actor
+from .quota_sums import COLUMNS, FILLED, Change, Counting, Sums
 
+T = TypeVar("T")
 UNLIMITED = -1
-_RECOUNT_MS = 3_600_000
-QUOTA_COLUMNS = "quotas.most_repositories, quotas.most_bytes, quotas.used_bytes, namespaces.kind"
+_ATTEMPTS = 4
+QUOTA_COLUMNS = f"quotas.most_repositories, quotas.most_bytes, namespaces.kind, {COLUMNS}"
 # Both parameters are the namespace.
 QUOTA_JOIN = "LEFT JOIN quotas ON quotas.namespace = ? LEFT JOIN namespaces ON namespaces.name = ? AND namespaces.released_at IS NULL"
+_LIMITS = f"SELECT {QUOTA_COLUMNS} FROM (SELECT 1 AS one) request {QUOTA_JOIN}"
 _ENTER = f"SELECT repositories.id, {QUOTA_COLUMNS} FROM (SELECT 1 AS one) request LEFT JOIN repositories ON repositories.name = ? {QUOTA_JOIN}"
-_FILLED = (
-    "(EXISTS (SELECT 1 FROM manifests WHERE manifests.repository_id = repositories.id)"
-    " OR EXISTS (SELECT 1 FROM repository_blobs WHERE repository_blobs.repository_id = repositories.id))"
-)
-_IS_FILLED = f"SELECT 1 FROM repositories WHERE id = ? AND {_FILLED}"
-_REPOSITORIES = f"SELECT COUNT(*) FROM repositories WHERE name > ? AND name < ? AND {_FILLED}"
-_BLOB_BYTES = (
-    "SELECT COALESCE(SUM(size), 0) FROM blobs WHERE digest IN (SELECT repository_blobs.digest FROM repositories"
-    " JOIN repository_blobs ON repository_blobs.repository_id = repositories.id WHERE repositories.name > ? AND repositories.name < ?)"
-)
-_MANIFEST_BYTES = (
-    "SELECT COALESCE(SUM(manifests.size), 0) FROM repositories JOIN manifests ON manifests.repository_id = repositories.id"
-    " WHERE repositories.name > ? AND repositories.name < ?"
-)
-_ADD = "UPDATE quotas SET used_bytes = used_bytes + ?, charges = charges + 1 WHERE namespace = ?"
-INSERT = "INSERT INTO quotas (namespace, most_repositories, most_bytes, used_bytes, counted_at, charges) VALUES (?, ?, ?, NULL, NULL, 0)"
-_COUNTED = "UPDATE quotas SET used_bytes = ?, counted_at = ? WHERE namespace = ?"
+_IS_FILLED = f"SELECT 1 FROM repositories WHERE id = ? AND {FILLED}"
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
+class CountFirst(Exception):
+    """Raised in a transaction, which is undone: the sums of the namespace have to be counted anew. refusal: what follows where they can't be."""
+
+    def __init__(self, namespace: str, refusal: RegistryError):
+        self.namespace, self.refusal = namespace, refusal
+
+
 class Limits(NamedTuple):
-    """What a namespace may hold; None: as much as there is room for. used: its bytes at most, None where they were never counted."""
+    """What a namespace may hold; None: as much as there is room for. sums: what it holds."""
 
     namespace: str
     repositories: int | None
     bytes: int | None
-    used: int | None
+    sums: Sums
 
     def __bool__(self) -> bool:
         return self.repositories is not None or self.bytes is not None
+
+    def refusal(self, sums: Sums, wanted: int) -> RegistryError | None:
+        """Why sums are too high that have `wanted` bytes of this push in them; None: they are not."""
+        if not sums.known:
+            return self._being_counted()
+        if self.repositories is not None and sums.repositories > self.repositories:
+            return _too_many_repositories(self, sums.repositories - 1)
+        if self.bytes is None or not wanted:
+            return None
+        if sums.bytes > self.bytes:
+            return _too_many_bytes(self, sums.bytes - wanted, wanted)
+        return _too_much_garbage(self, sums, wanted) if sums.bytes + sums.garbage > 2 * self.bytes else None
+
+    def decide(self, tx: Tx, change: Change, wanted: int = 0) -> None:
+        """Change the sums, as the transaction's last word. wanted: bytes of this push that are in the sums then. Raises QuotaExceeded, CountFirst."""
+        if not self:
+            return
+        changed = quota_sums.change(tx, self.namespace, change)
+        if not wanted and change.repositories <= 0:
+            return
+        if not changed:
+            raise CountFirst(self.namespace, self._being_counted())
+        sums = quota_sums.read(tx, self.namespace)
+        refusal = self.refusal(sums if change.repositories > 0 else sums._replace(repositories=0), wanted)
+        before = sums._replace(freed=(sums.freed or 0) - change.freed)
+        if before.are_old or refusal and before.may_be_too_high:
+            raise CountFirst(self.namespace, refusal or self._being_counted())
+        if refusal:
+            raise refusal
+
+    def _being_counted(self) -> Unavailable:
+        return Unavailable(f"what the namespace {self.namespace} holds is being counted")
 
 
 class Place(NamedTuple):
@@ -63,10 +92,13 @@ class Place(NamedTuple):
     limits: Limits
     was_filled: bool = True
 
-    def charge(self, tx: Tx, size: int | None) -> None:
-        """So many bytes were added; None: nothing. The transaction's last word, since others wait for the row. Raises QuotaExceeded."""
-        if self.limits and size is not None:
-            _charge(tx, self, size)
+    def charge(self, tx: Tx, size: int | None, change: Change = Change()) -> None:
+        """So many bytes became visible; None: nothing did. change: what else is different. The transaction's last word. Raises QuotaExceeded, CountFirst."""
+        if not self.limits or size is None and change == Change():
+            return
+        if not self.was_filled:
+            change += Change(repositories=1, freed=1)  # at the same time another transaction may count the same repository
+        self.limits.decide(tx, change + Change(bytes=size or 0), size or 0)
 
 
 class Quotas:
@@ -74,6 +106,7 @@ class Quotas:
 
     def __init__(self, most_repositories: int = 0, most_bytes: int = 0):
         self._defaults = most_repositories or None, most_bytes or None
+        self._counting = Counting()
 
     def enter(self, tx: Tx, repository: str, maker: Actor | None = None) -> Place:
         """The repository, made where there is none, and what its namespace may hold. maker: who is noted for making it."""
@@ -84,70 +117,81 @@ class Quotas:
             return Place(repositories.ensure(tx, repository, maker), limits, False)
         return Place(found, limits, limits.repositories is None or tx.one(_IS_FILLED, found) is not None)
 
-    def limits(self, namespace: str, most_repositories: int | None, most_bytes: int | None, used: int | None, kind: str | None) -> Limits:
+    def find(self, tx: Tx, repository: str) -> Limits:
+        """What the repository's namespace may hold."""
+        namespace = namespace_of(repository)
+        return self.limits(namespace, *tx.one(_LIMITS, namespace, namespace))
+
+    def limits(self, namespace: str, most_repositories: int | None, most_bytes: int | None, kind: str | None, *sums: int | None) -> Limits:
         """Of what a row of QUOTA_COLUMNS says. What nobody holds, and what is the registry's own, has no limit."""
         if kind in (None, namespaces.SYSTEM):
-            return Limits(namespace, None, None, used)
+            return Limits(namespace, None, None, Sums(*sums))
         most = (own if own is not None else default for own, default in zip((most_repositories, most_bytes), self._defaults))
-        return Limits(namespace, *(None if limit == UNLIMITED else limit for limit in most), used)
+        return Limits(namespace, *(None if limit == UNLIMITED else limit for limit in most), Sums(*sums))
 
-    async def require_room(self, db: Database, limits: Limits, repository: str, wanted: int) -> None:
-        """Before bytes are received: raise QuotaExceeded where so many more would not fit, or the repository would be one too many."""
-        if limits.bytes is not None and (limits.used is None or limits.used + wanted > limits.bytes):
-            used = await db.scan(lambda tx: count_bytes(tx, limits.namespace))
-            if used + wanted > limits.bytes:
-                raise _too_many_bytes(limits, used, wanted)
-        if limits.repositories is not None:
-            await db.scan(lambda tx: _require_place(tx, limits, repository))
+    async def decided(self, db: Database, write: Callable[[], Awaitable[T]]) -> T:
+        """The outcome of a write whose transaction charges; where the sums may be too high they are counted anew, and it is tried again."""
+        for _ in range(_ATTEMPTS):
+            try:
+                return await write()
+            except CountFirst as error:
+                refusal = error.refusal
+                await self._counting.anew(db, error.namespace)
+        raise refusal
 
+    async def require_room(self, db: Database, limits: Limits, repository: str, wanted: int, charged: int = 0) -> None:
+        """Before bytes are received: raise QuotaExceeded where so many would not fit, or the repository would be one too many.
 
-def _charge(tx: Tx, place: Place, size: int) -> None:
-    """From its first statement on, no other push into the namespace is decided until this transaction ends."""
-    limits = place.limits
-    if not tx.run(_ADD, size, limits.namespace):
-        # The limit is the registry's setting, and this is the first push under it.
-        tx.insert(INSERT, limits.namespace, None, None)
-        tx.run(_ADD, size, limits.namespace)
-    if limits.bytes is not None:
-        used, counted_at = tx.one("SELECT used_bytes, counted_at FROM quotas WHERE namespace = ?", limits.namespace)
-        if used is None or used > limits.bytes or counted_at + _RECOUNT_MS < now():
-            used = count_bytes(tx, limits.namespace)
-            tx.run(_COUNTED, used, now(), limits.namespace)
-        if used > limits.bytes:
-            raise _too_many_bytes(limits, used - size, size)
-    if limits.repositories is not None and not place.was_filled:
-        _require_fewer(limits, count_repositories(tx, limits.namespace) - 1)
+        charged: how many of them are in the sums already.
+        """
+        for _ in range(_ATTEMPTS):
+            refusal = await _foreseen(db, limits, repository, wanted, charged) if limits else None
+            if refusal is None:
+                return
+            if not limits.sums.may_be_too_high:
+                break
+            await self._counting.anew(db, limits.namespace)
+            limits = await db.read(lambda tx: self.find(tx, repository))
+        raise refusal
 
 
-def _require_place(tx: Tx, limits: Limits, repository: str) -> None:
-    """Raise QuotaExceeded where the repository is not there, or empty, and there are as many as may be."""
+async def _foreseen(db: Database, limits: Limits, repository: str, wanted: int, charged: int) -> RegistryError | None:
+    """What will be said of a push of so many bytes; None: that it fits."""
+    sums = limits.sums
+    if not sums.known:
+        return limits.refusal(sums, wanted)
+    new = limits.repositories is not None and sums.repositories >= limits.repositories and not await db.scan(lambda tx: _is_filled(tx, repository))
+    return limits.refusal(sums._replace(bytes=sums.bytes + wanted - charged, repositories=sums.repositories + 1 if new else 0), wanted)
+
+
+def _is_filled(tx: Tx, repository: str) -> bool:
     found = repositories.find(tx, repository)
-    if found is None or tx.one(_IS_FILLED, found) is None:
-        _require_fewer(limits, count_repositories(tx, limits.namespace))
+    return found is not None and tx.one(_IS_FILLED, found) is not None
 
 
-def _require_fewer(limits: Limits, others: int) -> None:
-    if others >= limits.repositories:
-        raise QuotaExceeded(
-            f"the quota of namespace {limits.namespace} is {limits.repositories} repositories: {others} are used, and this push wants 1 more",
-            quota=limits.repositories, used=others, wanted=1,
-        )  # fmt: skip
+def _too_many_repositories(limits: Limits, others: int) -> QuotaExceeded:
+    return QuotaExceeded(
+        f"the quota of namespace {limits.namespace} is {limits.repositories} repositories: {others} are used, and this push wants 1 more",
+        quota=limits.repositories, used=others, wanted=1,
+    )  # fmt: skip
 
 
 def _too_many_bytes(limits: Limits, used: int, wanted: int) -> QuotaExceeded:
     return QuotaExceeded(
         f"the quota of namespace {limits.namespace} is {in_words(limits.bytes)}: {in_words(used)} are used, and this push wants {in_words(wanted)} more",
+        "delete what is not needed any more, cancel other uploads, which count too, or ask the operator of this registry for a larger quota",
         quota=limits.bytes, used=used, wanted=wanted,
     )  # fmt: skip
 
 
-def count_repositories(tx: Tx, namespace: str) -> int:
-    return tx.one(_REPOSITORIES, *namespaces.bounds(namespace))[0]
-
-
-def count_bytes(tx: Tx, namespace: str) -> int:
-    bounds = namespaces.bounds(namespace)
-    return int(tx.one(_BLOB_BYTES, *bounds)[0]) + int(tx.one(_MANIFEST_BYTES, *bounds)[0])
+def _too_much_garbage(limits: Limits, sums: Sums, wanted: int) -> QuotaExceeded:
+    used, garbage = sums.bytes - wanted, sums.garbage
+    return QuotaExceeded(
+        f"the namespace {limits.namespace} may hold {in_words(limits.bytes)}, and as much again that was deleted or replaced and is not collected yet:"
+        f" {in_words(used)} and {in_words(garbage)} are there, and this push wants {in_words(wanted)} more",
+        "push again when it has been collected, which is so long after it was deleted as gc.grace says, or ask the operator of this registry",
+        quota=limits.bytes, used=used, garbage=garbage, wanted=wanted,
+    )  # fmt: skip
 
 
 def in_words(size: int) -> str:

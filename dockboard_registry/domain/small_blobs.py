@@ -5,6 +5,8 @@ A pull begins with the image's configuration, a few kilobytes that every client 
 kept in memory is never stale; whether anybody may still read it is asked of the database first.
 """
 
+import asyncio
+import hashlib
 from collections import OrderedDict
 
 from ..db import Database, Tx
@@ -14,6 +16,7 @@ from ..storage import Source, Storage, StorageFailed
 # Bytes: what is longer is read and written faster in a file. A blob of at most so many may lie there or here.
 LIMIT = 32 << 10
 _IN_MEMORY = 4 << 20
+_READ = 1 << 20
 _BODY = "SELECT body FROM small_blobs WHERE storage_key = ?"
 
 
@@ -40,6 +43,15 @@ async def open_source(db: Database, storage: Storage, key: str, size: int) -> So
     """The bytes of a blob of this size, wherever they lie. Raises StorageError."""
     data = await find(db, key) if size <= LIMIT else None
     return await storage.open(key) if data is None else HeldSource(data)
+
+
+async def digest_of_source(source: Source, algorithm: str) -> str:
+    """The digest of all its bytes, which are read and hashed off the loop. Raises StorageFailed."""
+    hasher, loop, offset = hashlib.new(algorithm), asyncio.get_running_loop(), 0
+    while data := await source.read(offset, _READ):
+        await loop.run_in_executor(None, hasher.update, data)
+        offset += len(data)
+    return f"{algorithm}:{hasher.hexdigest()}"
 
 
 class HeldSource:

@@ -5,18 +5,34 @@ are told apart by the row's generation. From the byte on that is one too many al
 """
 
 import asyncio
+import contextlib
 import hashlib
 import time
 from collections.abc import Awaitable, Callable
 
 from ..db import T
-from ..errors import DigestInvalid, QuotaExceeded, UploadUnknown
+from ..errors import DigestInvalid, QuotaExceeded, RegistryError, UploadUnknown
 from ..names import algorithm_of, digest_of
 from ..storage import StorageError, Upload, UploadLost
 from .audit import Actor
 from .uploads import Session, Uploads
 
 _SAVE_SECONDS = 15
+# Bytes that a request may bring before the quota of the namespace counts them.
+_LEAST_UNCHARGED, _MOST_UNCHARGED = 64 << 10, 8 << 20
+
+
+def _at_most(count: int, fill: Callable[[memoryview], int]) -> Callable[[memoryview], int]:
+    """fill, which ends after so many bytes."""
+    left = count
+
+    def limited(buffer: memoryview) -> int:
+        nonlocal left
+        got = fill(buffer[:left]) if left > 0 else 0
+        left -= got
+        return got
+
+    return limited
 
 
 class Writer:
@@ -27,6 +43,7 @@ class Writer:
         self._maker = maker
         self.session = session
         self.size = session.size
+        self._coming = coming
         self._few = not session.is_stored and session.size + coming <= uploads.small  # all bytes so far and those announced
         self._here: bytes | None = None  # and these, once they were asked for
         self._begun = False
@@ -43,7 +60,7 @@ class Writer:
         await self._drain()
         self._pending = asyncio.ensure_future(upload.write(data, self._hasher))
         self.size += len(data)
-        return await self._save_sometimes()
+        return await self._note_sometimes()
 
     async def _keep(self, data: bytes) -> None:
         if not self._begun:
@@ -69,19 +86,34 @@ class Writer:
             else:
                 self._hasher = hashlib.new(self.session.algorithm)
                 await self._guarded(upload.write(here, self._hasher))
+            await self._charge(self.session.size + self._coming)
         return self._upload
+
+    async def _charge(self, size: int) -> None:
+        """Let the namespace's quota, if there is one, count so many bytes. Raises QuotaExceeded, UploadRange, UploadUnknown."""
+        if self.session.charged is not None and self.session.charged < size:
+            self.session = await self._uploads.charge(self.session, size)
 
     async def pour(self, fill: Callable[[memoryview], int], dear: bool = False) -> int:
         """Append what fill(buffer) gives, called in a thread until it returns 0; the number of bytes. dear: as storage.Upload's. Raises as write does."""
         upload = await self._stored()
         await self._drain()
+        if self.session.charged is not None:
+            fill = _at_most(self._uncharged(), fill)
         count = await self._guarded(upload.pour(fill, self._hasher, dear))
         self.size += count
-        await self._save_sometimes()
+        await self._note_sometimes()
         return count
 
-    async def _save_sometimes(self) -> None:
-        """Note the progress of a long upload, so that it does not expire and little is lost with this process."""
+    def _uncharged(self) -> int:
+        """How many bytes of a body of unknown length may come until the quota counts them: few at first, and later a part of what came before."""
+        charged = self.session.charged
+        return charged + min(max(charged // 4, _LEAST_UNCHARGED), _MOST_UNCHARGED) - self.size
+
+    async def _note_sometimes(self) -> None:
+        """Let the quota count what came; and note the progress of a long upload, so that it does not expire and little is lost with this process."""
+        if self.session.charged is not None and self._uncharged() <= 0:
+            await self._charge(self.size)
         if time.monotonic() - self._saved > _SAVE_SECONDS:
             await self._drain()
             self.session = await self._uploads.save(self.session, self.size, await self._upload.suspend(), None)
@@ -101,7 +133,14 @@ class Writer:
             raise UploadUnknown("the bytes received earlier are gone") from error
 
     async def save(self) -> Session:
-        """Keep what was written for a later request. Raises UploadRange, UploadUnknown, StorageError."""
+        """Keep what was written for a later request. Raises UploadRange, UploadUnknown, StorageError, and QuotaExceeded: then the session is gone."""
+        try:
+            return await self._save()
+        except QuotaExceeded:
+            await self.discard()
+            raise
+
+    async def _save(self) -> Session:
         if self._upload is None:
             if self.size != self.session.size:
                 self.session = await self._uploads.save_here(self.session, self._here, digest_of(self.session.algorithm, self._here))
@@ -118,11 +157,25 @@ class Writer:
             await self._upload.release()
 
     async def leave(self) -> Session:
-        """Let go; what this request wrote does not count."""
+        """Let go; what this request wrote does not count for the upload. For the namespace's quota it does, while it is there."""
         await self._settle()
         if self._upload is not None:
-            await self._upload.release()
+            try:
+                await self._charge_all()
+            finally:
+                await self._upload.release()
         return self.session
+
+    async def _charge_all(self) -> None:
+        """Let the quota count what is in the store, no more than that and no less; or drop it, with the session, where it is too much."""
+        if self.session.charged in (None, self.size):
+            return
+        with contextlib.suppress(RegistryError):
+            try:
+                self.session = await self._uploads.charge(self.session, self.size)
+            except QuotaExceeded:
+                await self._upload.abort()
+                await self._uploads.drop(self.session)
 
     async def _settle(self) -> None:
         """Wait for a write under way, whatever becomes of it: its thread uses what release takes away."""
@@ -142,17 +195,28 @@ class Writer:
             await self._drain()
             if await self._content_digest(digest) != digest:
                 raise DigestInvalid("the content received has another digest; the upload was dropped", "push the content again", digest=digest)
-            if self._upload is not None:
-                await self._guarded(self._upload.commit())
-            await self._uploads.record(self.session, self.size, digest, await self._new_here(), self._maker)
+            await self._record(digest)
         except (DigestInvalid, QuotaExceeded, StorageError):
             await self.discard()
             raise
         except BaseException:
             await self.leave()
             raise
-        await self.leave()
+        if self._upload is not None:
+            await self._upload.release()
         return self.size
+
+    async def _record(self, digest: str) -> None:
+        """Make the bytes durable, and the blob's. Under a quota those that are there stay where they are whole: replacing them again and again would fill the disk."""
+        kept = None if self.session.charged is None else await self._uploads.whole_copy(digest, self.size)
+        if kept and await self._uploads.record(self.session, self.size, digest, maker=self._maker, kept=kept):
+            if self._upload is not None:
+                with contextlib.suppress(StorageError):  # the collector finds what is left
+                    await self._upload.abort()
+            return
+        if self._upload is not None:
+            await self._guarded(self._upload.commit())
+        await self._uploads.record(self.session, self.size, digest, await self._new_here(), self._maker)
 
     async def _new_here(self) -> bytes | None:
         """What the database does not have yet of few bytes; none at all are some, too."""

@@ -16,26 +16,31 @@ from typing import NamedTuple, NoReturn
 
 from ..db import ROWS, Database, Row, Tx, now
 from ..errors import QuotaExceeded, TooManyRequests, UploadRange, UploadUnknown
-from ..names import namespace_of
-from ..storage import Storage, Upload, UploadBusy, new_key
-from . import blobs, open_uploads, repositories, small_blobs
+from ..names import algorithm_of, namespace_of
+from ..storage import Storage, StorageError, Upload, UploadBusy, new_key
+from . import blobs, open_uploads, quota_sums, repositories, small_blobs
 from .audit import Actor
 from .open_uploads import Expiry
+from .quota_sums import Change
 from .quotas import QUOTA_COLUMNS, QUOTA_JOIN, Limits, Quotas
 
-_FIND = "SELECT id, repository, storage_key, state, size, algorithm, digest, epoch, generation, owner FROM uploads WHERE id = ?"
-_COLUMNS = 10
+_FIND = "SELECT id, repository, storage_key, state, size, algorithm, digest, epoch, generation, owner, charged FROM uploads WHERE id = ?"
+_COLUMNS = 11
 _FIND_WITH_QUOTA = (
-    "SELECT id, repository, storage_key, state, size, algorithm, digest, epoch, generation, owner,"
+    "SELECT id, repository, storage_key, state, size, algorithm, digest, epoch, generation, owner, charged,"
     f" {QUOTA_COLUMNS} FROM uploads {QUOTA_JOIN} WHERE uploads.id = ?"
 )
 _OPEN = "(SELECT COUNT(*) FROM uploads), (SELECT COUNT(*) FROM uploads WHERE share_of = ?)"
 _OPEN_WITH_QUOTA = f"SELECT {_OPEN}, {QUOTA_COLUMNS} FROM (SELECT 1 AS one) request {QUOTA_JOIN}"
 _INSERT = (
-    "INSERT INTO uploads (id, repository, storage_key, state, size, algorithm, digest, epoch, generation, owner, share_of,"
-    " started_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO uploads (id, repository, storage_key, state, size, algorithm, digest, epoch, generation, owner, charged,"
+    " share_of, started_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
-_SAVE = "UPDATE uploads SET size = ?, state = ?, digest = ?, epoch = ?, generation = ?, updated_at = ? WHERE id = ? AND generation = ?"
+_SAVE = (
+    "UPDATE uploads SET size = ?, state = ?, digest = ?, epoch = ?, generation = ?, charged = ?, updated_at = ?"
+    " WHERE id = ? AND generation = ?"
+)
+_CHARGE = "UPDATE uploads SET charged = ? WHERE id = ? AND generation = ? AND charged = ?"
 _REMEMBERED = 1024
 # Seconds between two looks for expired sessions.
 _PAUSE = 1.0
@@ -46,6 +51,7 @@ _HERE, _STORED = "here", "stored:"
 class Session(NamedTuple):
     """One row of uploads: size in bytes, digest of all bytes so far where it is known, owner: who may go on with it, None without accounts.
 
+    charged: how many bytes of it the namespace's quota has counted, which may be more than were saved; None: it counts none of this session.
     state: where the bytes are, and the storage driver's own words on that.
     """
 
@@ -59,6 +65,7 @@ class Session(NamedTuple):
     epoch: str | None
     generation: int
     owner: str | None = None
+    charged: int | None = None
 
     @property
     def is_here(self) -> bool:
@@ -97,17 +104,17 @@ class Uploads:
         """
         session = Session(secrets.token_hex(16), repository, new_key(), "", 0, algorithm, None, None, 0, owner)
         try:
-            limits = await self._insert(session, share_of)
+            limits, session = await self._insert(session, share_of)
         except TooManyRequests:
             self._note_refused(share_of)
             if not await self._drop_expired():
                 raise
-            limits = await self._insert(session, share_of)
+            limits, session = await self._insert(session, share_of)
         if limits:
             await self._require_room(limits, session, wanted)
         return session
 
-    async def _insert(self, session: Session, share_of: str | None) -> Limits:
+    async def _insert(self, session: Session, share_of: str | None) -> tuple[Limits, Session]:
         """Raises TooManyRequests."""
         namespace = namespace_of(session.repository)
 
@@ -116,16 +123,17 @@ class Uploads:
             open_uploads.require_place(self._limit, total, own)
             return self._quotas.limits(namespace, *row)
 
-        def insert(tx: Tx) -> Limits:
+        def insert(tx: Tx) -> tuple[Limits, Session]:
             limits, at = ask(tx), now()
-            tx.insert(_INSERT, *session, share_of, at, at)  # False where a run before was committed: nobody else has this id
-            return limits
+            made = session._replace(charged=None if limits.bytes is None else 0)
+            tx.insert(_INSERT, *made, share_of, at, at)  # False where a run before was committed: nobody else has this id
+            return limits, made
 
         if share_of in self._refused:
             await self._db.read(ask)  # whoever goes on asking is refused without holding up those who write
-        limits = await self._db.write(insert, durable=False, repeatable=True)
+        made = await self._db.write(insert, durable=False, repeatable=True)
         self._refused.pop(share_of, None)
-        return limits
+        return made
 
     def _note_refused(self, share_of: str | None) -> None:
         self._refused[share_of] = None
@@ -144,7 +152,7 @@ class Uploads:
     async def _require_room(self, limits: Limits, session: Session, wanted: int) -> None:
         """Raises QuotaExceeded, and then the session is gone: no other request can bring it to a good end."""
         try:
-            await self._quotas.require_room(self._db, limits, session.repository, session.size + wanted)
+            await self._quotas.require_room(self._db, limits, session.repository, session.size + wanted, session.charged or 0)
         except QuotaExceeded:
             await self.cancel(session)
             raise
@@ -198,7 +206,7 @@ class Uploads:
             current = await self.find(session.repository, session.id, session.owner)
             if current.generation != session.generation:
                 raise UploadRange("another request wrote to this upload meanwhile")
-            return session
+            return current
         except BaseException:
             await upload.release()
             raise
@@ -222,34 +230,57 @@ class Uploads:
 
     async def _forget(self, session: Session, delete: str, *parameters) -> None:
         def change(tx: Tx) -> None:
+            (charged,) = tx.lock("SELECT charged FROM uploads WHERE id = ?", session.id) or (None,)
             if not tx.run(delete, *parameters):
                 _refuse(tx.one(_FIND, session.id))  # the bytes may be a blob's by now
             small_blobs.drop(tx, session.storage_key)
+            if charged:
+                quota_sums.change(tx, namespace_of(session.repository), Change(-charged))
 
         await self._db.write(change, durable=False, brings=0)
         await self._storage.delete([session.storage_key])
+
+    async def charge(self, session: Session, size: int) -> Session:
+        """Let the namespace's quota count so many bytes of the session. Raises QuotaExceeded, UploadRange, UploadUnknown."""
+        charged = session._replace(charged=size)
+
+        def change(tx: Tx) -> None:
+            if tx.run(_CHARGE, size, session.id, session.generation, session.charged):
+                return self._charge(tx, session, charged)
+            found = tx.one(_FIND, session.id)
+            return None if tx.doubtful and found == tuple(charged) else _refuse(found)
+
+        await self._quotas.decided(self._db, lambda: self._db.write(change, durable=False, repeatable=True))
+        return charged
+
+    def _charge(self, tx: Tx, before: Session, after: Session) -> None:
+        if after.charged != before.charged:
+            more = after.charged - before.charged
+            self._quotas.find(tx, after.repository).decide(tx, Change(more), after.charged if more > 0 else 0)
 
     async def save(self, session: Session, size: int, state: str, digest: str | None) -> Session:
         """The session with what was written to the store. Raises UploadUnknown where it was cancelled meanwhile."""
         return await self._save(session._replace(size=size, state=_STORED + state, digest=digest), session)
 
     async def save_here(self, session: Session, data: bytes, digest: str) -> Session:
-        """The session with all its bytes in the database. Raises UploadRange where another request was faster, UploadUnknown."""
+        """The session with all its bytes in the database. Raises UploadRange where another request was faster, UploadUnknown, QuotaExceeded."""
         saved = session._replace(size=len(data), state=_HERE, digest=digest)
         return await self._save(saved, session, lambda tx: small_blobs.put(tx, session.storage_key, data), len(data) + ROWS)
 
     async def _save(self, wanted: Session, session: Session, more: Callable[[Tx], object] | None = None, brings: int = 0) -> Session:
         """The session as it is wanted, in the place of what it was; `more`, which brings so many bytes, is done in the same transaction."""
-        saved = wanted._replace(epoch=self._epoch, generation=session.generation + 1)
+        saved = wanted._replace(epoch=self._epoch, generation=session.generation + 1, charged=None if session.charged is None else wanted.size)
 
         def update(tx: Tx) -> None:
-            values = saved.size, saved.state, saved.digest, saved.epoch, saved.generation
+            values = saved.size, saved.state, saved.digest, saved.epoch, saved.generation, saved.charged
             if tx.run(_SAVE, *values, now(), session.id, session.generation):
-                return more(tx) if more else None
+                if more:
+                    more(tx)
+                return self._charge(tx, session, saved)
             found = tx.one(_FIND, session.id)
             return None if tx.doubtful and found == tuple(saved) else _refuse(found)
 
-        await self._db.write(update, durable=False, repeatable=True, brings=brings)
+        await self._quotas.decided(self._db, lambda: self._db.write(update, durable=False, repeatable=True, brings=brings))
         return saved
 
     def remember(self, id: str, size: int, hasher) -> None:
@@ -258,26 +289,57 @@ class Uploads:
         if len(self._hashers) > _REMEMBERED:
             self._hashers.popitem(last=False)
 
-    async def record(self, session: Session, size: int, digest: str, data: bytes | None = None, maker: Actor | None = None) -> None:
+    async def record(self, session: Session, size: int, digest: str, data: bytes | None = None, maker: Actor | None = None, kept: str | None = None) -> bool:
         """The one transaction that makes the bytes a blob of the repository: data, or those that are durable under the key already.
-        maker: who is noted for a new repository.
+        maker: who is noted for a new repository. kept: a key with the same bytes that is the blob's; False where it is not any more.
 
         Raises UploadRange, UploadUnknown, QuotaExceeded.
         """
 
-        def change(tx: Tx) -> None:
+        def change(tx: Tx) -> bool:
+            if kept is not None and not blobs.keep(tx, digest, kept):
+                return False
             if not tx.run("DELETE FROM uploads WHERE id = ? AND generation = ?", session.id, session.generation):
                 # A run before was committed, though its answer was lost; a push since may have given the blob another key.
                 if tx.doubtful and blobs.renew(tx, repositories.find(tx, session.repository), digest, now()):
-                    return
+                    return True
                 _refuse(tx.one(_FIND, session.id))
+            self._link(tx, session, size, digest, data, maker, kept)
+            return True
+
+        return await self._quotas.decided(self._db, lambda: self._db.write(change, repeatable=True, brings=len(data or b"") + ROWS))
+
+    def _link(self, tx: Tx, session: Session, size: int, digest: str, data: bytes | None, maker: Actor | None, kept: str | None) -> None:
+        """Make the bytes the blob's, or forget them where others are kept; and the blob the repository's."""
+        replaced, owner = 0, None if session.charged is None else namespace_of(session.repository)
+        if kept is not None:
+            small_blobs.drop(tx, session.storage_key)
+        else:
             if data is not None:
                 small_blobs.put(tx, session.storage_key, data)
-            blobs.store(tx, digest, session.storage_key, size)
-            place = self._quotas.enter(tx, session.repository, maker)
-            place.charge(tx, size if blobs.link(tx, place.repository_id, digest) else None)
+            replaced = blobs.store(tx, digest, session.storage_key, size, owner)
+        place = self._quotas.enter(tx, session.repository, maker)
+        linked = blobs.link(tx, place.repository_id, digest)
+        known = linked and (replaced or kept) and place.limits and blobs.is_elsewhere(tx, place.limits.namespace, place.repository_id, digest)
+        # At the same time another transaction may count the same blob.
+        change = Change(-(session.charged or 0), replaced if owner else 0, freed=1 if replaced or kept else 0)
+        place.charge(tx, size if linked and not known else None, change)
 
-        await self._db.write(change, repeatable=True, brings=len(data or b"") + ROWS)
+    async def whole_copy(self, digest: str, size: int) -> str | None:
+        """The key of the blob's bytes where they are there and whole; None where they are not."""
+        row = await self._db.read(lambda tx: tx.one("SELECT storage_key, size FROM blobs WHERE digest = ?", digest))
+        if row is None or row[1] != size:
+            return None
+        try:
+            source = await small_blobs.open_source(self._db, self._storage, row[0], size)
+        except StorageError:
+            return None
+        try:
+            return row[0] if await small_blobs.digest_of_source(source, algorithm_of(digest)) == digest else None
+        except StorageError:
+            return None
+        finally:
+            source.close()
 
     def known_digest(self, session: Session) -> str | None:
         """The digest of all bytes where it was saved since this start of the server."""
@@ -292,6 +354,6 @@ def _refuse(found: Row | None) -> NoReturn:
 
 
 def _owned(row: Row | None, repository: str, owner: str | None) -> Session:
-    if row is None or row[1] != repository or row[-1] != owner:
+    if row is None or row[1] != repository or row[9] != owner:
         raise UploadUnknown("there is no such upload in this repository: it was finished, cancelled or has expired")
     return Session(*row)

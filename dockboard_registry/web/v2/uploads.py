@@ -8,7 +8,7 @@ from ...domain.access import PULL, PUSH
 from ...domain.open_uploads import share_of
 from ...domain.upload_writer import Writer
 from ...domain.uploads import Session
-from ...errors import DigestInvalid, NameInvalid, RegistryError, UploadInvalid, UploadRange
+from ...errors import DigestInvalid, NameInvalid, QuotaExceeded, RegistryError, UploadInvalid, UploadRange
 from ...names import algorithm as parse_algorithm
 from ...names import algorithm_of
 from ...names import digest as parse_digest
@@ -109,13 +109,13 @@ async def _finish(endpoint: Endpoint, request: Request, pusher: Pusher, session:
         await _receive(endpoint, request, writer, length)
         if time.monotonic() - begun > SLOW_SECONDS:
             await endpoint.services.gate.require_still(request, pusher)
-    except (RegistryError, ConnectionCut) as error:
-        await (writer.leave() if keep else writer.discard())
-        raise await _with_state(endpoint, session, error)
-    except StorageError:
+    except (StorageError, QuotaExceeded):
         with contextlib.suppress(RegistryError):
             await writer.discard()
         raise
+    except (RegistryError, ConnectionCut) as error:
+        await (writer.leave() if keep else writer.discard())
+        raise await _with_state(endpoint, session, error)
     except BaseException:
         await writer.leave()
         raise
@@ -136,13 +136,13 @@ async def _append(endpoint: Endpoint, request: Request, session: Session) -> Ses
         with contextlib.suppress(RegistryError):
             await writer.save()
         raise
-    except RegistryError as error:
-        await writer.leave()
-        raise await _with_state(endpoint, session, error)
-    except StorageError:
+    except (StorageError, QuotaExceeded):
         with contextlib.suppress(RegistryError):
             await writer.discard()
         raise
+    except RegistryError as error:
+        await writer.leave()
+        raise await _with_state(endpoint, session, error)
     except BaseException:
         await writer.leave()
         raise
