@@ -57,7 +57,7 @@ class QuotaSettings:
             limits = self._quotas.limits(name, *tx.one(_LIMITS, name, name))
             return Use(name, limits.repositories, quota_sums.count_repositories(tx, name), limits.bytes, quota_sums.count_bytes(tx, name))
 
-        return await self._db.scan(query)
+        return await self._db.scan(query, long=True)
 
 
 def _require_holder(tx: Tx, kind: str | None, name: str) -> str:

@@ -143,8 +143,8 @@ class Counting:
     async def _count(self, db: Database, namespace: str) -> None:
         try:
             await asyncio.sleep(self._rests.pop(namespace, 0.0) - time.monotonic())
-            counted, took = await db.scan(lambda tx: _count(tx, namespace))
-            await db.write(lambda tx: _keep(tx, namespace, counted), durable=False)
+            counted, took = await db.scan(lambda tx: _count(tx, namespace), long=True)
+            await db.write(lambda tx: _keep(tx, namespace, counted), durable=False, brings=0)
             self._rests[namespace] = time.monotonic() + min(took * _REST, _LONGEST_REST)
             if len(self._rests) > _REMEMBERED:
                 self._rests.popitem(last=False)

@@ -250,7 +250,7 @@ class Uploads:
             found = tx.one(_FIND, session.id)
             return None if tx.doubtful and found == tuple(charged) else _refuse(found)
 
-        await self._quotas.decided(self._db, lambda: self._db.write(change, durable=False, repeatable=True))
+        await self._quotas.decided(self._db, lambda: self._db.write(change, durable=False, repeatable=True, brings=0))
         return charged
 
     def _charge(self, tx: Tx, before: Session, after: Session) -> None:

@@ -1,6 +1,8 @@
 """Quotas: what counts, what is refused and when, and that no pushes at once go over together."""
 
 import asyncio
+import contextlib
+import random
 
 import pytest
 
@@ -8,11 +10,12 @@ from dockboard_registry.domain.blobs import Blobs
 from dockboard_registry.domain.collect import Collector
 from dockboard_registry.domain.manifests import Manifests
 from dockboard_registry.domain.quota_settings import QuotaSettings, Use
+from dockboard_registry.domain.quota_sums import Counting
 from dockboard_registry.domain.quotas import UNLIMITED, Quotas
 from dockboard_registry.domain.uploads import Uploads
-from dockboard_registry.errors import AccountUnknown, FieldInvalid, QuotaExceeded
-from tests.contract.aio import asynchronous
-from tests.contract.domain.world import LONG, OPERATOR, image, index, sha256
+from dockboard_registry.errors import AccountUnknown, FieldInvalid, QuotaExceeded, RegistryError
+from tests.contract.aio import asynchronous, gathered
+from tests.contract.domain.world import LONG, OPERATOR, Between, image, index, sha256
 
 PARALLEL, PIECE = 12, 1000
 
@@ -207,3 +210,122 @@ async def test_pushes_at_once_fill_the_quota_and_no_more(world, process, most):
     await allow(process, **most)
     assert await pushers(processes, PARALLEL) == 5
     assert (await used(process)).bytes == 5 * PIECE and (await used(process)).repositories == 5
+
+
+class Counted:
+    """A Database that counts what is scanned at length."""
+
+    def __init__(self, db):
+        self._db, self.long_scans = db, 0
+
+    def __getattr__(self, name: str):
+        return getattr(self._db, name)
+
+    def scan(self, fn, long: bool = False):
+        self.long_scans += long
+        return self._db.scan(fn, long)
+
+
+@asynchronous
+async def test_who_goes_on_asking_at_the_limit_is_not_counted_each_time(world):
+    process = world.process()
+    process.db = Counted(process.db)
+    limited(process)
+    await process.people("bob")
+    await allow(process, bytes=3000, repositories=2)
+    await process.push(b"x" * 2990, "bob/app")
+    await process.push(b"y" * 10, "bob/other")
+    before = process.db.long_scans
+    for number in range(30):
+        with pytest.raises(QuotaExceeded):
+            await process.push(b"%04d" % number, "bob/app")
+        with pytest.raises(QuotaExceeded):
+            await process.put(index(annotations={"number": f"{number}"}), repository="bob/app")
+        with pytest.raises(QuotaExceeded):
+            await process.uploads.start(f"bob/{number}")
+    assert process.db.long_scans <= before + 2
+
+
+@asynchronous
+async def test_open_uploads_count_until_they_end(process):
+    await process.people("bob")
+    await allow(process, bytes=3000)
+    first = await process.begun(b"a" * 2000, repository="bob/app")
+    with pytest.raises(QuotaExceeded):
+        await process.begun(b"b" * 1001, repository="bob/other")
+    second = await process.begun(b"b" * 1000, repository="bob/other")
+    with pytest.raises(QuotaExceeded):
+        await process.push(b"c", "bob/app")
+    await process.uploads.cancel(second)
+    assert await process.finish(first, sha256(b"a" * 2000)) == 2000
+    await process.push(b"b" * 1000, "bob/app")
+    assert await sums(process) == (3000, 0, 1)
+
+
+async def sums(process) -> tuple[int, int, int]:
+    """What the row of bob remembers."""
+    return await process.db.read(lambda tx: tx.one("SELECT used_bytes, garbage_bytes, used_repositories FROM quotas WHERE namespace = 'bob'"))
+
+
+async def truth(process) -> tuple[int, int, int]:
+    use, open = await used(process), await process.count("SELECT COALESCE(SUM(charged), 0) FROM uploads")
+    garbage = await process.count("SELECT COALESCE(SUM(size), 0) FROM garbage WHERE namespace = 'bob'")
+    return use.bytes + int(open), int(garbage), use.repositories
+
+
+async def any_step(process, chance: random.Random) -> None:
+    """One of all that changes what bob holds."""
+    repository, data = f"bob/{chance.randrange(3)}", bytes([chance.randrange(8)]) * 1000
+    sessions = await process.db.read(lambda tx: tx.all("SELECT id, repository, size FROM uploads"))
+    match chance.randrange(9):
+        case 0 | 1 | 2:
+            await process.push(data, repository)
+        case 3:
+            await process.blobs.mount(repository, sha256(data), f"bob/{chance.randrange(3)}")
+        case 4:
+            await process.blobs.delete(repository, sha256(data))
+        case 5:
+            await process.put(image(data, annotations={"any": f"{chance.random()}"}), "v1", repository=repository)
+        case 6:
+            tagged = await process.db.read(lambda tx: tx.one("SELECT manifests.digest, name FROM manifests JOIN repositories ON id = repository_id LIMIT 1"))
+            if tagged:
+                await process.manifests.delete(tagged[1], tagged[0])
+        case 7:
+            await process.begun(data[: chance.randrange(1, 1000)], repository=repository)
+        case 8 if sessions:
+            id, repository, size = chance.choice(sessions)
+            await process.uploads.cancel(await process.uploads.find(repository, id))
+
+
+@pytest.mark.parametrize("seed", range(3))
+@asynchronous
+async def test_the_sums_are_never_less_than_what_is_there_and_exact_when_counted(world, seed):
+    """Two processes by turns, with the collector; in the end at once."""
+    chance, processes = random.Random(seed), [limited(world.process(lease=0, grace=0, expiry=0 if seed == 2 else LONG)) for _ in range(2)]
+    await processes[0].people("bob")
+    await allow(processes[0], bytes=9000, repositories=3)
+    await processes[0].push(b"first", "bob/0")
+    for number in range(120):
+        with contextlib.suppress(RegistryError):
+            await any_step(processes[number % 2], chance)
+        if number % 20 == 19:
+            await processes[0].collect()
+        (bytes, garbage, repositories), there = await sums(processes[0]), await truth(processes[0])
+        assert bytes >= there[0] and garbage == there[1] and repositories >= there[2], number
+        assert there[0] <= 9000 and there[2] <= 3
+    await gathered(*(any_step(processes[number % 2], chance) for number in range(24)))
+    assert (await sums(processes[0]))[0] >= (await truth(processes[0]))[0]
+    await Counting().anew(processes[0].db, "bob")
+    assert await sums(processes[0]) == await truth(processes[0])
+
+
+@asynchronous
+async def test_what_is_pushed_while_it_is_counted_stays_in_the_sums(world):
+    process = limited(world.process())
+    await process.people("bob")
+    await allow(process, bytes=3000)
+    await process.push(b"x" * 1000, "bob/app")
+    await process.blobs.mount("bob/other", sha256(b"x" * 1000), "bob/app")
+    between = Between(process.db, "write", lambda: process.push(b"y" * 1500, "bob/app"))
+    await Counting().anew(between, "bob")
+    assert between.acted and await sums(process) == (2500, 0, 2) == await truth(process)

@@ -217,9 +217,9 @@ class Between:
     async def read(self, fn: Callable) -> Any:
         return await self._db.read(fn)
 
-    async def scan(self, fn: Callable) -> Any:
+    async def scan(self, fn: Callable, long: bool = False) -> Any:
         await self._interrupt("scan")
-        return await self._db.scan(fn)
+        return await self._db.scan(fn, long)
 
     async def write(self, fn: Callable, durable: bool = True, repeatable: bool = False, brings: int = 0) -> Any:
         await self._interrupt("write")
