@@ -170,6 +170,7 @@ def _drop(tx: Tx, actor: Actor, ids: list[str], owner: str) -> list[str]:
     ended = {id: row for id in ids if (row := _end(tx, id, _DELETE_OWN, id, owner, owner))}
     for id, row in ended.items():
         small_blobs.drop(tx, row.storage_key)
-        audit.note(tx, actor, "upload.drop", f"repository {row.repository}", upload=id, size=row.size)
+        if not owner:  # who ends their own does no more than a client that cancels its upload
+            audit.note(tx, actor, "upload.drop", f"repository {row.repository}", upload=id, size=row.size)
     quota_sums.change_all(tx, ((row.namespace, Change(-row.charged)) for row in ended.values() if row.charged))
     return [row.storage_key for row in ended.values()]
