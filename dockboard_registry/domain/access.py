@@ -161,7 +161,7 @@ def action(text: str) -> str:
 def decide(principal: Principal, action: str, object: Object) -> Decision:
     """May the principal do this to the object? Pure: depends on nothing else."""
     needed = _needed(action, object)
-    for rule, _ in _RULES:
+    for rule in _DECIDING:
         found = rule(principal, needed, object)
         if found is not None:
             return found
@@ -296,6 +296,7 @@ _RULES = (
     (_public, "not a pull of a public repository by someone who may do that"),
     (_nobodys, "not a namespace that is open to everyone"),
 )
+_DECIDING = tuple(rule for rule, _ in _RULES)
 
 
 def _refused(principal: Principal, action: str, object: Object) -> Decision:

@@ -70,7 +70,9 @@ def oracle(who: str, verb: str, action: str | None, state: str, level: str) -> s
     if action is None:
         return {405}
     if action == "form":
-        return {400}
+        if who == "anonymous":
+            return {400}
+        action = "log in"
     if action == "" or (action == "log in" and who not in REFUSED and "bearer" not in who):
         return {200}
     if who in REFUSED or action == "log in":
