@@ -67,9 +67,10 @@ def found(reference: Reference, told: Facts) -> Manifest:
     """Raises NameUnknown, ManifestUnknown."""
     if told.content[0] is not None:
         return Manifest(*told.content)
+    name, wanted = told.object.name, reference.digest or reference.tag
     if not told.object.exists:
-        raise NameUnknown("this registry has no repository of that name")
-    raise ManifestUnknown("this repository has no manifest of that tag or digest", reference=reference.digest or reference.tag)
+        raise NameUnknown(name=name)
+    raise ManifestUnknown(f"{name} has no manifest {wanted}", name=name, reference=wanted)
 
 
 class Stored(NamedTuple):
@@ -142,7 +143,7 @@ class Manifests:
         def change(tx: Tx) -> None:
             repository_id = repositories.find(tx, repository)
             if repository_id is None:
-                raise NameUnknown("this registry has no repository of that name")
+                raise NameUnknown(name=repository)
             tx.lock(_TYPE, repository_id, digest)
             parent = tx.one("SELECT parent_digest FROM manifest_children WHERE repository_id = ? AND child_digest = ? LIMIT 1", repository_id, digest)
             if parent:

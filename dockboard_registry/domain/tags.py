@@ -58,7 +58,7 @@ class Tags:
                 raise NameUnknown(name=repository)
             pointed = tx.lock(_DIGEST, found, tag)
             if pointed is None:
-                raise ManifestUnknown("this repository has no such tag", name=repository, tag=tag)
+                raise ManifestUnknown(f"{repository} has no tag {tag}", name=repository, tag=tag)
             tx.run("DELETE FROM tags WHERE repository_id = ? AND name = ?", found, tag)
             if actor is not None:
                 audit.note(tx, actor, "tag.delete", f"repository {repository}", tag=tag, digest=pointed[0])

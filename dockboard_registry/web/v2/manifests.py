@@ -95,7 +95,7 @@ class Manifest(Endpoint):
 
 def _unknown(error: NameUnknown) -> ManifestUnknown:
     """A manifest of an unknown repository has the code of an unknown manifest, as in distribution: skopeo takes nothing else for "no image yet"."""
-    return ManifestUnknown(error.cause, error.next)
+    return ManifestUnknown(error.cause, error.next, **error.facts)
 
 
 def _more_tags(request: Request) -> list[str]:
