@@ -47,6 +47,8 @@ def _instead(record: logging.LogRecord) -> str:
     template = str(record.msg)
     for beginning, words in _WORDS.items():
         if template.startswith(beginning):
+            if beginning.startswith("Malformed") and record.args:
+                return f"{words}, from {record.args[0]}"
             reason = next((error.reason for error in record.args or () if getattr(error, "reason", None)), None)
             return f"{words}: {reason}" if type(reason) is str and reason.replace("_", "").isalnum() else words
     return f"a message is left out, since it may repeat a request; it is made at line {record.lineno} of {record.filename}"

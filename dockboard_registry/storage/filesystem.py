@@ -29,6 +29,8 @@ from .relay import Relay, thread_buffer
 MARKER, BLOBS = "store-id", "blobs"
 FOLDERS = [f"{number:02x}" for number in range(256)]
 OWN_NAMES = (MARKER, BLOBS, ".lock")
+# So many directories are listed by a thread at once: there are 256, and most stores are small.
+_LISTED = 16
 _KEY = re.compile(r"[0-9a-f]{40}", re.A)
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _READ = 1 << 20
@@ -183,12 +185,14 @@ class FilesystemStorage:
         return freed
 
     async def keys(self, after: str = "") -> AsyncIterator[tuple[str, int]]:
-        for number in range(256):
-            folder = f"{number:02x}"
-            if folder >= after[:2]:
-                for found in await self._in_thread(self._files, folder):
-                    if found[0] > after:
-                        yield found
+        folders = [folder for folder in FOLDERS if folder >= after[:2]]
+        for first in range(0, len(folders), _LISTED):
+            for found in await self._in_thread(self._all_files, folders[first : first + _LISTED]):
+                if found[0] > after:
+                    yield found
+
+    def _all_files(self, folders: list[str]) -> list[tuple[str, int]]:
+        return [found for folder in folders for found in self._files(folder)]
 
     def _files(self, folder: str) -> list[tuple[str, int]]:
         """(key, time of the last write) of one directory's files; what has no key's name is none of ours."""

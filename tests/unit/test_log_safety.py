@@ -31,7 +31,7 @@ def line(name: str, message: str, *args: object, exc_info=None) -> str:
 @pytest.mark.parametrize(
     ("message", "args", "words"),
     [
-        ("Malformed HTTP message from %s: %s", ("::1", SECRET), "refused a request that is not HTTP/1.1"),
+        ("Malformed HTTP message from %s: %s", ("::1", SECRET), "refused a request that is not HTTP/1.1, from ::1"),
         ("Unsatisfiable read, closing connection: " + SECRET, (), "refused a request whose head is too long"),
         (f"Exception in callback f({SECRET!r})", (), "a callback failed"),
         (f"Task exception was never retrieved\nfuture: <Task {SECRET}>", (), "a task failed"),
