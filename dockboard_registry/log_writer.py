@@ -4,6 +4,7 @@ import contextlib
 import os
 import select
 import signal
+import stat
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -22,6 +23,8 @@ class LogWriter:
     def __init__(self, note: Callable[[int], bytes], on_drop: Callable[[int], None], lasting: bool, descriptor: int = 2, limit: int = LIMIT):
         self._note, self._on_drop, self._lasting = note, on_drop, lasting
         self._descriptor, self._limit = descriptor, limit
+        # In a file no other process's lines get between those that are written at once, however many they are.
+        self._joins = _is_file(descriptor)
         self._waiting: deque[bytes] = deque()
         self._size = self._dropped = 0
         self._running = False
@@ -29,6 +32,8 @@ class LogWriter:
 
     def put(self, pieces: Iterable[bytes]) -> None:
         """Take whole lines, joined to pieces that are each written at once."""
+        if self._joins:
+            pieces = [b"".join(pieces)]
         with self._changed:
             for piece in pieces:
                 self._keep(piece)
@@ -93,3 +98,10 @@ class LogWriter:
         """Wait until all lines are written, as long as that takes no longer."""
         with self._changed:
             self._changed.wait_for(lambda: not self._waiting, seconds)
+
+
+def _is_file(descriptor: int) -> bool:
+    try:
+        return stat.S_ISREG(os.fstat(descriptor).st_mode)
+    except OSError:  # there is no such descriptor: nobody reads the log
+        return False
