@@ -24,6 +24,7 @@ from .domain.principals import Principals
 from .domain.quotas import Quotas
 from .domain.referrers import Referrers
 from .domain.repositories import Repositories
+from .domain.repository_deletion import RepositoryDeletion
 from .domain.tags import Tags
 from .domain.uploads import Uploads
 from .errors import StartError
@@ -47,6 +48,7 @@ class Services:
         self.principals = Principals(self.db, config.auth.anonymous)
         gc = config.gc
         self.repositories = Repositories(self.db)
+        self.repository_deletion = RepositoryDeletion(self.db)
         self.tags = Tags(self.db)
         self.quotas = Quotas(config.auth.quota_repositories, config.auth.quota_bytes)
         self.manifests = Manifests(self.db, self.quotas)
@@ -70,9 +72,10 @@ class Services:
     @functools.cached_property
     def people(self):
         """Accounts and what belongs to them (people.People). Their modules are read now: a start is quicker without them."""
-        from .people import People
+        from .people import Content, People
 
-        return People(self.db, self._config, self.principals, self.quotas, self.open_uploads)
+        content = Content(self.tags, self.manifests, self.repository_deletion, self.open_uploads)
+        return People(self.db, self._config, self.principals, self.quotas, content)
 
     @functools.cached_property
     def credentials(self):
@@ -111,8 +114,13 @@ class Services:
         if await self.principals.value():
             await self.people.htpasswd.tidy()
 
+    async def finish_deletions(self) -> None:
+        """What is left of repositories and organizations that were deleted."""
+        await self.repository_deletion.purge()
+
     async def collect(self) -> GcReport:
         """One round of collecting garbage, and of what is due besides."""
+        await self.finish_deletions()
         await self.rotate_keys()
         await self.trim_audit()
         await self.forget_failures()

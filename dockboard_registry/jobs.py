@@ -45,6 +45,7 @@ class Jobs:
         self._all = (
             Job("collect", collecting, max(collecting, _HOUR), self._collect),
             Job("strays", _DAY if collecting else 0.0, _DAY, self._strays),
+            Job("deletions", tidying, _HOUR, services.finish_deletions),
             Job("keys", tidying, _HOUR, services.rotate_keys),
             Job("audit", tidying, _HOUR, services.trim_audit),
             Job("failures", tidying, _HOUR, services.forget_failures),

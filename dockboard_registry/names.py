@@ -14,11 +14,13 @@ from .errors import DigestInvalid, FieldInvalid, ManifestInvalid, NameInvalid, T
 _AGAIN = 1024
 # The grammars of names, also for documents that tell others what is accepted.
 REPOSITORY_GRAMMAR = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*"
+TAG_GRAMMAR = r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}"
+DIGEST_GRAMMAR = r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}"
 ACCOUNT_GRAMMAR = r"[a-z0-9]+(?:[._-][a-z0-9]+)*"
 _NAME = re.compile(REPOSITORY_GRAMMAR, re.A)
 _ACCOUNT = re.compile(ACCOUNT_GRAMMAR, re.A)
-_TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}", re.A)
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}", re.A)
+_TAG = re.compile(TAG_GRAMMAR, re.A)
+_DIGEST = re.compile(DIGEST_GRAMMAR, re.A)
 _MEDIA_TYPE_LIMIT = 255
 
 ALGORITHMS = ("sha256", "sha512")

@@ -1,5 +1,7 @@
 """Accounts and what belongs to them, put together: beside app.Services, because these modules are read only when they are needed."""
 
+from typing import NamedTuple
+
 from .config import Config, MailConfig
 from .db import Database
 from .domain.access_tokens import AccessTokens
@@ -9,6 +11,7 @@ from .domain.grants import Grants
 from .domain.htpasswd import Htpasswd
 from .domain.invitations import Invitations
 from .domain.logins import Logins
+from .domain.manifests import Manifests
 from .domain.one_time import OneTimeTokens
 from .domain.open_uploads import OpenUploads
 from .domain.organizations import Organizations
@@ -17,21 +20,32 @@ from .domain.principals import Principals
 from .domain.quota_settings import QuotaSettings
 from .domain.quotas import Quotas
 from .domain.registration import Registrations
+from .domain.repository_deletion import RepositoryDeletion
 from .domain.repository_settings import RepositorySettings
 from .domain.resets import PasswordResets
 from .domain.robots import Robots
 from .domain.signing_keys import SigningKeys
+from .domain.tags import Tags
 from .domain.teams import Teams
 from .domain.throttle import Throttle
+
+
+class Content(NamedTuple):
+    """What the commands delete of what was pushed, or is being pushed."""
+
+    tags: Tags
+    manifests: Manifests
+    repositories: RepositoryDeletion
+    uploads: OpenUploads
 
 
 class People:
     """All that concerns who there is and what they may do."""
 
-    def __init__(self, db: Database, config: Config, principals: Principals, quotas: Quotas, open_uploads: OpenUploads):
+    def __init__(self, db: Database, config: Config, principals: Principals, quotas: Quotas, content: Content):
         # Of each worker; what one computes takes 32 MiB at a time.
         self.passwords = Passwords(1 if config.workers > 2 else 2)
-        self.principals, self.open_uploads = principals, open_uploads
+        self.principals, self.content, self.open_uploads = principals, content, content.uploads
         self._auth, quarantine = config.auth, config.auth.quarantine
         self.throttle = Throttle(db)
         self.accounts = Accounts(db, self.passwords, quarantine)

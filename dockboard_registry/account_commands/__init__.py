@@ -1,5 +1,5 @@
-"""Commands that manage accounts: user, org, team, repository, grant, token, robot, uploads, explain, audit. They work on the database, beside a
-running server. What a command tells goes to standard output; secrets come from standard input, or are printed alone and once.
+"""Commands that manage accounts and what was pushed: user, org, team, repository, tag, manifest, grant, token, robot, uploads, explain, audit.
+They work on the database, beside a running server. What a command tells goes to standard output; secrets come from standard input, or are printed alone and once.
 
 The modules are imported by the command that needs them: reading them would double the time that `version` takes.
 """
@@ -15,7 +15,9 @@ _WORDS = {
     "invitation": "codes with which people make accounts themselves: add, list, revoke",
     "org": "organizations, which own a namespace: add, list, member, quota, delete",
     "team": "teams of organizations, which hold grants together: add, list, member, delete",
-    "repository": "who may see repositories, and what they are: set, default, list, rights",
+    "repository": "who may see repositories, and what they are: set, default, list, rights, delete",
+    "tag": "tags of images: delete",
+    "manifest": "manifests by their digests: delete",
     "grant": "rights on repositories, by name or pattern: add, remove, list",
     "token": "access tokens of users, for machines that act for them: add, list, revoke; and the key that signs logins: rotate-key",
     "robot": "robot accounts of organizations: add, rotate, list, secrets, enable, disable, delete",
@@ -45,6 +47,10 @@ def _grammar(name: str) -> Callable[[Word], None]:
         from . import rights
 
         return {"repository": rights.repository, "grant": rights.grant, "explain": rights.explain}[name]
+    if name in ("tag", "manifest"):
+        from . import content
+
+        return {"tag": content.tag, "manifest": content.manifest}[name]
     if name == "invitation":
         from . import invitations
 

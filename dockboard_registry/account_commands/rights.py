@@ -8,6 +8,7 @@ from ..domain import access
 from ..domain.access import PRIVATE, PUBLIC
 from ..errors import AccountUnknown, FieldInvalid
 from ..names import repository_name
+from .content import delete_repository
 from .words import REFUSED, Word, json_flag, operator, pages, show
 
 
@@ -31,6 +32,7 @@ def repository(group: Word) -> None:
     default.add_argument("namespace", metavar="NAMESPACE", help="name of a user or an organization, or library")
     _visibility_flags(default, required=True)
     json_flag(group.command("list", _list, "list all repositories"))
+    delete_repository(group)
     told = group.command("rights", _rights, "list who can do what with a repository, and by what")
     told.add_argument("name", metavar="NAME", help="name of the repository")
     json_flag(told)

@@ -101,6 +101,20 @@ def password(parsed: argparse.Namespace) -> str:
     return typed
 
 
+def yes_flag(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--yes", action="store_true", help="do it without asking")
+
+
+def confirm(parsed: argparse.Namespace, what_goes: str) -> None:
+    """Say what goes and ask, unless the flag --yes is there. Raises FieldInvalid where the answer is not yes."""
+    if parsed.yes:
+        return
+    print(f"{_printable(what_goes)}\nDelete? [y/N] ", end="", file=sys.stderr, flush=True)
+    answer = sys.stdin.readline().strip().lower()
+    if answer not in ("y", "yes"):
+        raise FieldInvalid("nothing was deleted", "answer y, or say --yes where nobody is asked")
+
+
 def show(parsed: argparse.Namespace, names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """A list: columns for people, or with --json an array of objects.
 

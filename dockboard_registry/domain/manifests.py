@@ -12,6 +12,7 @@ from ..errors import DigestInvalid, InUse, ManifestInvalid, ManifestUnknown, Nam
 from ..names import Reference, algorithm_of, digest_of
 from . import audit, documents, facts, references, referrers, repositories, tags
 from .audit import Actor
+from .changes import require_standing
 from .documents import Document
 from .facts import Facts, Question
 from .quota_sums import Change
@@ -141,6 +142,7 @@ class Manifests:
         """Delete a manifest and every tag that points to it. actor: who is noted. Raises NameUnknown, ManifestUnknown; InUse while an index has it."""
 
         def change(tx: Tx) -> None:
+            require_standing(tx, actor)
             repository_id = repositories.find(tx, repository)
             if repository_id is None:
                 raise NameUnknown(name=repository)

@@ -4,8 +4,14 @@ from ..db import Database, Tx, now
 from ..errors import Denied, ManifestUnknown, NameUnknown
 from . import audit, repositories
 from .audit import Actor
+from .changes import require_standing
 
 _DIGEST = "SELECT digest FROM tags WHERE repository_id = ? AND name = ?"
+_POINTED = "SELECT tags.digest FROM tags JOIN repositories ON repositories.id = tags.repository_id WHERE repositories.name = ? AND tags.name = ?"
+_OF = (
+    "SELECT tags.name FROM tags JOIN repositories ON repositories.id = tags.repository_id"
+    " WHERE repositories.name = ? AND tags.digest = ? ORDER BY tags.name"
+)
 _MAKE = "INSERT INTO tags (repository_id, name, digest, updated_at) VALUES (?, ?, ?, ?)"
 _MOVE = "UPDATE tags SET digest = ?, updated_at = ? WHERE repository_id = ? AND name = ?"
 
@@ -37,6 +43,17 @@ class Tags:
     def __init__(self, db: Database):
         self._db = db
 
+    async def pointed(self, repository: str, tag: str) -> str:
+        """The digest that the tag points to. Raises NameUnknown, ManifestUnknown."""
+        found = await self._db.scan(lambda tx: tx.one(_POINTED, repository, tag))
+        if found is None:
+            raise ManifestUnknown("this repository has no such tag", tag=tag)
+        return found[0]
+
+    async def of(self, repository: str, digest: str) -> list[str]:
+        """The tags of a manifest."""
+        return [name for (name,) in await self._db.scan(lambda tx: tx.all(_OF, repository, digest))]
+
     async def list(self, repository: str, after: str, limit: int) -> list[str]:
         """Tags greater than `after` in byte order, at most `limit`. Raises NameUnknown."""
 
@@ -53,6 +70,7 @@ class Tags:
         """Take the tag away; the manifest and its other tags stay. actor: who is noted. Raises NameUnknown, ManifestUnknown."""
 
         def change(tx: Tx) -> None:
+            require_standing(tx, actor)
             found = repositories.find(tx, repository)
             if found is None:
                 raise NameUnknown(name=repository)

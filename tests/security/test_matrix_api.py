@@ -35,6 +35,7 @@ ROWS = {
     **dict.fromkeys(("listRobots", "getRobot", "changeRobot", "deleteRobot", "listRobotSecrets"), ("owner", ACME)),
     **dict.fromkeys(("addRobot", "rotateRobot"), ("owner's secrets", ACME)),
     "listRepositories": ("logged in", [""]), "getRepository": ("sees", REPOSITORIES), "changeRepository": ("admin", REPOSITORIES), "listRights": ("admin", REPOSITORIES),
+    **dict.fromkeys(("deleteRepository", "deleteTag", "deleteManifest"), ("deletes", REPOSITORIES)),
     "getNamespace": ("owner", ACME), "changeNamespace": ("owner", ACME), "listNamespaceGrants": ("owner", ACME), "listGrants": ("administrator", [""]),
     "getQuota": ("owner", ACME), "changeQuota": ("administrator", ["bob", "none"]),
     "setGrant": ("pattern", PATTERNS), "removeGrant": ("pattern", PATTERNS), "explain": ("administrator", [""]), "listAudit": ("administrator", [""]),
@@ -45,13 +46,14 @@ ROWS = {
     "exportAudit": ("administrator", [""]), "rotateSigningKey": ("administrator", [""]),
 }  # fmt: skip
 # The names that follow the first one of a path.
-OTHERS = {"user": "eve", "token": "none", "team": "dev", "robot": "ci", "holder": "user:eve"}
+OTHERS = {"user": "eve", "token": "none", "team": "dev", "robot": "ci", "holder": "user:eve", "tag": "v1", "digest": f"sha256:{'0' * 64}"}
 QUERY = {"explain": "who=eve&action=pull"}
 # Signed tokens of the token server are for images.
 OUT = REFUSED | {"administrator's bearer", "owner's bearer", "member's bearer", "anonymous bearer"}
 PASSWORDS = {"administrator with password", "stranger with password"}
 ADMINISTRATORS = {"administrator", "administrator with password", "administrator by Bearer", "administrator's token to admin"}
 OWNERS = {"owner", "owner's token to admin"}
+TO_ADMIN = {"owner's token to admin", "administrator's token to admin"}
 ROBOTS = {"robot", "robot by Bearer"}
 SCOPED = {"owner's token to pull", "owner's token elsewhere", "owner's token to admin", "administrator's token to admin", "administrator's token in acme"}
 # Tokens that are for no action of the administration, or for some repositories only.
@@ -71,9 +73,11 @@ def may(who: str, needs: str, name: str) -> str:
     if needs == "owner's secrets":
         rights = may(who, "owner", name)
         return "no" if rights == "yes" and who in SCOPED else rights
+    if needs == "deletes" and who in TO_ADMIN:
+        return "no"
     if who in ADMINISTRATORS:
         return "yes"
-    if needs in ("sees", "admin", "pattern"):
+    if needs in ("sees", "admin", "pattern", "deletes"):
         return of_repository(who, needs, name)
     if name == "none":
         return "hidden"

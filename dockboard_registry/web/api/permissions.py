@@ -1,7 +1,7 @@
 """Who may call an operation: asked of the one rule of domain/access.py, and answered so that what is hidden looks like what is not there."""
 
 from ...domain import access, patterns
-from ...domain.access import ADMIN, ANONYMOUS, PULL, REGISTRY, USER, Object
+from ...domain.access import ADMIN, ANONYMOUS, DELETE, PULL, REGISTRY, USER, Object
 from ...errors import AccountUnknown, Denied, NameUnknown, RegistryError, Unauthorized
 from .operations import Call, Permission
 
@@ -114,6 +114,16 @@ async def _repository_admin(call: Call) -> None:
     await require_repository(call, ADMIN, call.path["repository"])
 
 
+async def _repository_deletes(call: Call) -> None:
+    await require_repository(call, DELETE, call.path["repository"])
+
+
+async def _repository_goes(call: Call) -> None:
+    """Its settings go with its content: that takes the rights to both."""
+    await _repository_deletes(call)
+    await _repository_admin(call)
+
+
 async def require_repository(call: Call, action: str, name: str) -> None:
     require_login(call)
     object = (await call.services.principals.facts(name)).object
@@ -142,4 +152,6 @@ ORGANIZATION_OWNER = Permission(_organization_owner, "owners of the organization
 NAMESPACE_OWNER = Permission(_namespace_owner, "whose the namespace is", True)
 SEES_REPOSITORY = Permission(_sees_repository, "whoever may pull the repository", True)
 REPOSITORY_ADMIN = Permission(_repository_admin, "whoever has the right admin on the repository", True)
+REPOSITORY_DELETES = Permission(_repository_deletes, "whoever may delete in the repository, which takes the right admin", True)
+REPOSITORY_GOES = Permission(_repository_goes, "whoever has the right admin on the repository; a token needs the actions delete and admin", True)
 PATTERN_ADMIN = Permission(_pattern_admin, "whoever has the right admin on the repository; for patterns with *, whose the namespace is", True)

@@ -26,6 +26,7 @@ from dockboard_registry.domain.principals import Principals
 from dockboard_registry.domain.referrers import Referrers
 from dockboard_registry.domain.registration import Registrations
 from dockboard_registry.domain.repositories import Repositories
+from dockboard_registry.domain.repository_deletion import RepositoryDeletion
 from dockboard_registry.domain.repository_settings import RepositorySettings
 from dockboard_registry.domain.robots import Robots
 from dockboard_registry.domain.tags import Tags
@@ -75,6 +76,7 @@ class Process:
         self.blobs = Blobs(self.db, self.storage, lease)
         self.manifests = Manifests(self.db)
         self.tags, self.referrers, self.repositories = Tags(self.db), Referrers(self.db), Repositories(self.db)
+        self.deletion = RepositoryDeletion(self.db)
         self.collector = Collector(self.db, self.storage, grace, lease, expiry, LONG)
         self.checker = Checker(self.db, self.storage)
         self._people(LONG)

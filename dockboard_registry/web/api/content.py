@@ -1,0 +1,35 @@
+"""/repositories/NAME: deleting what was pushed, by tag, by digest, or all of it."""
+
+from .operations import Answer, Call, Operation
+from .permissions import REPOSITORY_DELETES, REPOSITORY_GOES
+
+# Short transactions that the request waits for. What a larger repository has more goes with the next round of the collector: nobody sees it any more.
+_PIECES = 200
+
+
+async def _delete_tag(call: Call) -> Answer:
+    await call.services.tags.delete(call.path["repository"], call.path["tag"], call.actor)
+    return Answer(204)
+
+
+async def _delete_manifest(call: Call) -> Answer:
+    await call.services.manifests.delete(call.path["repository"], call.path["digest"], call.actor)
+    return Answer(204)
+
+
+async def _delete(call: Call) -> Answer:
+    await call.services.repository_deletion.delete(call.actor, call.path["repository"])
+    await call.services.repository_deletion.purge(_PIECES)
+    return Answer(204)
+
+
+_ONE = "/repositories/{repository}"
+OPERATIONS = (
+    Operation("DELETE", _ONE, "deleteRepository", "Delete it with all that was pushed to it; grants that name it stay", REPOSITORY_GOES, _delete, 204),
+    Operation("DELETE", f"{_ONE}/tags/{{tag}}", "deleteTag", "Delete a tag; the manifest stays", REPOSITORY_DELETES, _delete_tag, 204),
+    Operation(
+        *("DELETE", f"{_ONE}/manifests/{{digest}}", "deleteManifest", "Delete a manifest with its tags; not while an index needs it", REPOSITORY_DELETES),
+        *(_delete_manifest, 204),
+        **{"conflicts": True},
+    ),
+)
