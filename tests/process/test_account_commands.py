@@ -140,6 +140,33 @@ def test_a_profile(registry):
     assert (found["company"], found["full_name"], found["url"], found["location"], found["avatar_hash"]) == ("Acme", "Bob B.", "https://example.org", None, "0" * 64)
 
 
+def test_what_was_pushed_is_deleted_when_somebody_says_yes(registry):
+    with Client(registry.address) as client, As(registry.address, basic("ann", said(registry, "token", "add", "ann", "--name", "deleter").strip())) as ann:
+        del client
+        digest = ann.push_image("library/gone", "v1", [b"layer"])
+        ann.push_image("library/gone", "v2", [b"layer"])
+        done = ran(registry, "tag", "delete", "library/gone:v2", stdin="n\n")
+        assert done.returncode == 2 and f"v2 of library/gone points to {digest}" in done.stderr and "nothing was deleted" in done.stderr
+        assert "--yes" in refused(registry, "manifest", "delete", f"library/gone@{digest}")
+        ann.get("/v2/library/gone/manifests/v2").expect(200)
+        done = ran(registry, "tag", "delete", "library/gone:v2", stdin="y\n")
+        assert (done.returncode, done.stdout) == (0, "")
+        ann.get("/v2/library/gone/manifests/v2").expect(404)
+        said(registry, "manifest", "delete", f"library/gone@{digest}", "--yes")
+        ann.get(f"/v2/library/gone/manifests/{digest}").expect(404)
+        index = ann.push_image("library/gone", "v3", [b"layer"])
+        done = ran(registry, "repository", "delete", "library/gone", stdin="yes\n")
+        assert done.returncode == 0 and "1 tag, 1 manifest" in done.stderr
+        ann.get("/v2/library/gone/tags/list").expect(404)
+        assert index == digest
+    for words in (("tag", "delete", "library/gone"), ("tag", "delete", "a:b/c"), ("manifest", "delete", "library/gone"), ("manifest", "delete", "library/gone@v1"), ("repository", "delete", "No")):
+        assert "Traceback" not in refused(registry, *words, "--yes")
+    for words in (("tag", "delete", "library/gone:v1"), ("manifest", "delete", f"library/gone@{digest}"), ("repository", "delete", "library/gone")):
+        refused(registry, *words, "--yes")
+    events = [(event["action"], event["actor"], event["detail"]) for event in map(json.loads, said(registry, "audit", "--json", "--object", "repository library/gone").splitlines())]
+    assert ("repository.delete", "console", {"tags": 1, "manifests": 1}) in events and ("tag.delete", "console", {"tag": "v2", "digest": digest}) in events
+
+
 def test_without_a_mail_server_no_token_is_sent(registry):
     assert "mail.host" in refused(registry, "user", "reset", "bob", "--mail")
 

@@ -27,11 +27,8 @@ MOMENT = Whole("milliseconds since 1970")
 # The parts of paths in braces. A name of a repository and a pattern are one segment each, with %2F for their slashes.
 PATH: Mapping[str, Text] = {
     **dict.fromkeys(("user", "organization", "team", "robot", "token", "namespace"), NAME),
-<<<<<<< HEAD
-    "upload": Text("id of an upload", False, 32, 32, "[0-9a-f]{32}"),
-=======
     "tag": Text("a tag", False, 128, 1, TAG_GRAMMAR), "digest": Text("the digest of a manifest", False, 135, 71, DIGEST_GRAMMAR),
->>>>>>> 9e09c17 (A tag, a manifest or a whole repository is deleted by command and by API)
+    "upload": Text("id of an upload", False, 32, 32, "[0-9a-f]{32}"),
     "invitation": Text("id of an invitation", False, 19, 1, "[0-9]{1,19}"), "repository": REPOSITORY, "pattern": PATTERN, "holder": HOLDER,
 }  # fmt: skip
 PAGE: Mapping[str, Kind] = {

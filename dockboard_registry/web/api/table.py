@@ -3,11 +3,7 @@
 import functools
 from typing import Self
 
-<<<<<<< HEAD
-from . import account, document, grants, organizations, oversight, quotas, registration, repositories, robots, teams, uploads, users
-=======
-from . import account, content, document, grants, organizations, oversight, quotas, registration, repositories, robots, teams, users
->>>>>>> 9e09c17 (A tag, a manifest or a whole repository is deleted by command and by API)
+from . import account, content, document, grants, organizations, oversight, quotas, registration, repositories, robots, teams, uploads, users
 from .operations import Operation
 
 OPERATIONS: tuple[Operation, ...] = (
