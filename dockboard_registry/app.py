@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .config import Config, database_place
+from .db import unusable
 from .db.copy import Copy, CopyReport, shared_tables
 from .db.engines import Engine, engine
 from .db.observer import Observer
@@ -117,6 +118,8 @@ class Services:
     async def finish_deletions(self) -> None:
         """What is left of repositories and organizations that were deleted."""
         await self.repository_deletion.purge()
+        if await self.principals.value():
+            await self.people.organizations.forget()
 
     async def collect(self) -> GcReport:
         """One round of collecting garbage, and of what is due besides."""
@@ -163,7 +166,7 @@ def prepare(config: Config) -> list[str]:
     except OSError as error:
         raise StartError(f"can't use the data directory {root}: {error.strerror}. Check that it is mounted and writable") from error
     except FAILURES as error:
-        raise StartError(f"the database {engine(config.database_place)} can't be used: {error}") from error
+        raise unusable(engine(config.database_place), error) from error
 
 
 def has_accounts(config: Config) -> bool:
@@ -172,7 +175,7 @@ def has_accounts(config: Config) -> bool:
     try:
         return database.transact(value) > 0
     except FAILURES as error:
-        raise StartError(f"the database {database} can't be used: {error}") from error
+        raise unusable(database, error) from error
 
 
 def first_password(config: Config) -> str | None:
@@ -192,7 +195,7 @@ def first_password(config: Config) -> str | None:
                 return chosen.password
         return "" if database.transact(first_account.untold) else None
     except FAILURES as error:
-        raise StartError(f"the database {database} can't be used: {error}") from error
+        raise unusable(database, error) from error
 
 
 def first_password_told(config: Config) -> None:

@@ -17,14 +17,18 @@ from typing import Any
 from . import __version__, account_commands, commit, config, logs
 from .config import Config, ConfigError
 from .database_url import masked
-from .errors import RegistryError, StartError
-from .wording import counted
+from .errors import FieldInvalid, RegistryError, StartError
+from .wording import counted, why
 
 FOUND = 1
 CANNOT_RUN = 2
 # What shells report for a program that SIGINT ended.
 INTERRUPTED = 130
 BAR_WIDTH = 40
+# Arguments that name files.
+_FILES = ("config", "data", "output")
+# First release of each line with the fixes to http, tarfile and ssl that a server wants.
+RECOMMENDED = {(3, 11): 17, (3, 12): 15, (3, 13): 16}
 
 EPILOG = """\
 Every key of the configuration file is also a name in the environment: server.workers is DOCKBOARD_SERVER_WORKERS.
@@ -50,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Whoever read our output has gone; Python must not try to write the rest of it at its exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     except OSError as error:
-        print(f"registry: {error}", file=sys.stderr)
+        print(f"registry: {why(error)}", file=sys.stderr)
     except KeyboardInterrupt:
         return INTERRUPTED
     return CANNOT_RUN
@@ -71,6 +75,9 @@ def open_standard_streams() -> None:
             os.open(os.devnull, os.O_RDWR)
     sys.stdout = sys.stdout or open(os.devnull, "w")
     sys.stderr = sys.stderr or open(os.devnull, "w")
+    # A terminal that is not UTF-8 shows names of others too.
+    with contextlib.suppress(AttributeError):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -199,7 +206,17 @@ def _config(parsed: argparse.Namespace) -> int:
 
     tls.context(loaded.server)
     print("the configuration is right")
+    if advice := _python_advice():
+        print(f"registry: {advice}", file=sys.stderr)
     return 0
+
+
+def _python_advice() -> str:
+    """Said where somebody asks whether all is right, and not at each start: many systems mend their Python without another number."""
+    major, minor, micro = sys.version_info[:3]
+    wanted = RECOMMENDED.get((major, minor), 0)
+    words = "fixes to http, tarfile and ssl, unless your system's package has them"
+    return f"Python {major}.{minor}.{micro} is used; {major}.{minor}.{wanted} has {words}" if micro < wanted else ""
 
 
 def _migrate(parsed: argparse.Namespace) -> int:
@@ -274,10 +291,18 @@ def _take_store(parsed: argparse.Namespace) -> int:
 
 def _on_services(parsed: argparse.Namespace, work: Callable[[Any, argparse.Namespace], Awaitable[int | None]]) -> int:
     """A command on the database itself, beside a running server, or before the first one."""
+    _require_text(parsed)
     loaded = _load_quietly(parsed)
     from . import app
 
     return app.run_with(loaded, lambda services: work(services.people, parsed)) or 0
+
+
+def _require_text(parsed: argparse.Namespace) -> None:
+    """Arguments are bytes; what goes into the database has to be text. Names of files may be any bytes. Raises FieldInvalid."""
+    for name, value in vars(parsed).items():
+        if isinstance(value, str) and name not in _FILES and value != value.encode("utf-8", "replace").decode():
+            raise FieldInvalid(f"an argument is not UTF-8 text: {value[:60]!a}", "write it in UTF-8, and see that the terminal does (locale, LANG)")
 
 
 def _version(parsed: argparse.Namespace) -> int:

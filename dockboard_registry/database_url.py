@@ -10,6 +10,7 @@ from typing import NamedTuple
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from .errors import StartError
+from .wording import why
 
 PORT = 3306
 _OPTIONS = ("tls", "ca", "socket", "password_file")
@@ -44,7 +45,7 @@ class MySQLUrl(NamedTuple):
             with open(self.password_file, encoding="utf-8") as file:
                 return file.read().rstrip("\r\n")
         except (OSError, UnicodeDecodeError) as error:
-            raise StartError(f"can't read the password_file {self.password_file} of database.url: {error}") from None
+            raise StartError(f"can't read the password_file {self.password_file} of database.url: {why(error)}") from None
 
 
 def masked(url: str) -> str:

@@ -12,7 +12,7 @@ SIZE_EXAMPLES = "500MiB, 10GiB or 10G"
 _DURATION = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,6})?[smhdw]?", re.A)
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 # As the programs of coreutils read them: 10G is 10GiB, and 10GB is a power of ten.
-_SIZE = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,6})?) ?(?:([KMGTP])(IB|I|B)?|B)?", re.A | re.I)
+_SIZE = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,6})?)(?:([KMGTP])(IB|I|B)?|B)?", re.A | re.I)
 _POWERS = "KMGTP"
 _LONGEST = 100 * 366 * 86400
 
@@ -27,7 +27,7 @@ def seconds(text: str) -> int | float:
 
 
 def size(text: str) -> int:
-    """Bytes of 10GiB, 10G, 1.5 GiB, 10GB or 512; a number alone is bytes. Raises ValueError."""
+    """Bytes of 10GiB, 10G, 1.5GiB, 10GB or 512; a number alone is bytes. Raises ValueError."""
     found = _SIZE.fullmatch(text)
     if found is None:
         raise ValueError(f"{text[:60]!a} is no size")

@@ -37,7 +37,7 @@ class Text:
         if not isinstance(value, str):
             raise ValueError(f"must be text in quotes, not {described(value)}")
         if not value.isprintable():
-            raise ValueError(f"must not hold control characters: {described(value)}")
+            raise ValueError(f"must not hold control characters or bytes that are not UTF-8: {described(value)}")
         return self.parse(value)
 
     def parse(self, value: str) -> Any:

@@ -17,6 +17,8 @@ from .log_writer import LogWriter
 
 # PIPE_BUF: a write of at most that many bytes is one piece in a pipe that several workers write to.
 LINE_LIMIT = 4096
+# Of a JSON line that is too long: a character may take six bytes.
+_SHORT = {"path": 400, "request_id": 64, "user_agent": 100, "who": 200}
 # So many lines are made and written in 2 ms.
 _NOTED = 1000
 # A method that is none of these may be a secret that somebody typed in the wrong place.
@@ -61,14 +63,26 @@ def _is_known(name: str, _: str, value: str) -> bool:
     return name in _KNOWN_FIELDS or (name == "scope" and value.startswith(_SCOPES))
 
 
-# Programs, and what they ask for: there are few, and they come again with each request.
-_again = functools.lru_cache(64)(quoted)
+def received(text: str) -> str:
+    """Text of a request, whose bytes the HTTP parser takes for Latin-1: as UTF-8, which nearly all clients mean. Other bytes become \\udcNN."""
+    if text.isascii():
+        return text
+    try:
+        return text.encode("latin1").decode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text
+
+
+@functools.lru_cache(64)
+def _again(agent: str) -> str:
+    """Programs: there are few, and they come again with each request."""
+    return quoted(received(agent))
 
 
 @functools.lru_cache(256)
 def _asked(remote: str, method: str, path: str) -> str:
     """How a line of the access log goes on after its time. The path is without secrets: it is remembered."""
-    return f'{quoted(remote)} "{_method(method)} {quoted(path)}"'
+    return f'{quoted(remote)} "{_method(method)} {quoted(received(path))}"'
 
 
 def _method(method: str) -> str:
@@ -203,7 +217,7 @@ class AccessLog:
             path = without_secrets(path)
         line = (
             f'{self._time(now)} {_asked(remote, method, path)} {status} {size}B {seconds * 1000:.1f}ms '
-            f'{quoted(request_id)} "{_again(agent)}" {quoted(who)}'
+            f'{quoted(received(request_id))} "{_again(agent)}" {quoted(who)}'
         )
         return line if len(line) * 4 < LINE_LIMIT else shortened(line, LINE_LIMIT - 1)
 
@@ -215,19 +229,18 @@ class AccessLog:
             "logger": "access",
             "remote": remote,
             "method": _method(method),
-            "path": path,
+            "path": received(path),
             "status": status,
             "bytes": size,
             "ms": round(seconds * 1000, 1),
-            "request_id": request_id,
-            "user_agent": agent,
+            "request_id": received(request_id),
+            "user_agent": received(agent),
             "who": who,
         }
         line = _dumps(entry)
         if len(line) < LINE_LIMIT:
             return line
-        # A character may take six in JSON.
-        return _dumps({**entry, "path": shortened(path, 400), "request_id": shortened(request_id, 64), "user_agent": shortened(agent, 100), "who": shortened(who, 200)})
+        return _dumps({**entry, **{name: shortened(entry[name], size) for name, size in _SHORT.items()}})
 
     def flush(self) -> None:
         """Hand on what has been noted, in pieces that no other worker's lines get into; lines that standard error does not take are lost."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from .config import Config
-from .db import DatabaseBusy, DatabaseFailed, DatabaseFull
+from .db import DatabaseBusy, DatabaseFailed, DatabaseFull, unusable
 from .db.engines import Engine, engine, sqlite_names
 from .domain import settings
 from .domain.settings import Store
@@ -69,10 +69,7 @@ def known_store(database: Engine) -> Store:
             raise StartError(f"{database} is itself a copy of {source} that is not whole yet: run copy-database again")
         return database.transact(settings.known_store)
     except FAILURES as error:
-        raise StartError(
-            f"the database {database} can't be used: {error}. Nothing was changed. "
-            "If it is damaged, restore it from a backup; never delete it, it knows what every stored file is"
-        ) from error
+        raise unusable(database, error) from error
 
 
 def is_new(database: Engine) -> bool:
@@ -142,7 +139,7 @@ def _held(database: Engine, alone: bool, why: str) -> Iterator[None]:
         except OSError as error:
             raise StartError(f"can't lock the database {database}: {error.strerror}") from error
         except FAILURES as error:
-            raise StartError(f"the database {database} can't be used: {error}") from error
+            raise unusable(database, error) from error
         if not is_free:
             raise StartError(f"{why}. Nothing was changed")
         yield

@@ -21,11 +21,10 @@ from .private_files import open_own
 from .log_writer import LogWriter
 from .storage.filesystem import make_directory
 from .supervisor import Supervisor
+from .wording import counted
 
 log = logging.getLogger("server")
 
-# First release of each line with the fixes to http, tarfile and ssl that a server wants.
-RECOMMENDED = {(3, 11): 17, (3, 12): 15, (3, 13): 16}
 # Workers of a supervisor that was killed end at once; their hold on the data directory ends with them.
 LOCK_SECONDS = 5.0
 # How long the end waits for the log's reader.
@@ -176,8 +175,7 @@ def announce(config: Config, listener: socket.socket) -> None:
     with contextlib.suppress(OSError):
         sys.stdout.write(text)
         sys.stdout.flush()
-    log.info("listening on %s with %d workers", url, config.workers)
-    _recommend_python()
+    log.info("listening on %s with %s", url, counted(config.workers, "worker"))
 
 
 def _docker_host(config: Config, url: str, port: int) -> str:
@@ -186,10 +184,3 @@ def _docker_host(config: Config, url: str, port: int) -> str:
     if config.server.external_url:
         return urlsplit(config.server.external_url).netloc
     return f"localhost:{port}" if here else urlsplit(url).netloc
-
-
-def _recommend_python() -> None:
-    wanted = RECOMMENDED.get(sys.version_info[:2], 0)
-    if sys.version_info.micro < wanted:
-        major, minor, micro = sys.version_info[:3]
-        log.info("this is Python %d.%d.%d; %d.%d.%d has fixes that a server wants", major, minor, micro, major, minor, wanted)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from .config import ServerConfig
 from .errors import StartError
+from .wording import why
 
 _MISMATCH = "the key is not that of the certificate: name the file of the key that the certificate was made for"
 # What OpenSSL calls it -> what it means here.
@@ -42,7 +43,7 @@ def context(server: ServerConfig) -> ssl.SSLContext | None:
 def _words(error: OSError | ValueError, server: ServerConfig) -> str:
     """Why; where OpenSSL only says that it can't read a file, what the file lacks."""
     if not isinstance(error, ssl.SSLError):
-        return getattr(error, "strerror", None) or str(error)
+        return why(error)
     if known := _REASONS.get(error.reason or ""):
         return known
     certificate, key = (Path(name).read_bytes() for name in (server.tls_certificate, server.tls_key))

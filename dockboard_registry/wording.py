@@ -1,6 +1,9 @@
-"""How numbers and times are written for people, the same in every list and message."""
+"""How numbers, times and the system's errors are written for people, the same in every list and message."""
 
+import re
 import time
+
+_NUMBER = re.compile(r"\[Errno -?[0-9]+\] ")
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:
@@ -11,3 +14,15 @@ def counted(number: int, noun: str, plural: str = "") -> str:
 def moment(milliseconds: int) -> str:
     """A time of the database, in milliseconds since 1970, in UTC: `2026-11-23T16:00:00Z`."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(milliseconds / 1000))
+
+
+def why(error: Exception) -> str:
+    """What went wrong, without the numbers and names that Python and OpenSSL put before it; with the file that it is about."""
+    if isinstance(error, UnicodeError):
+        return "it is not UTF-8 text"
+    reason = getattr(error, "reason", None)
+    if isinstance(error, OSError) and isinstance(reason, str):
+        return reason.lower().replace("_", " ")
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename is not None else error.strerror
+    return _NUMBER.sub("", str(error)) or type(error).__name__

@@ -13,7 +13,7 @@ from .words import Run, Word
 _WORDS = {
     "user": "people's accounts: add, invite, approve, reject, import, set, list, enable, disable, promote, demote, passwd, reset, unlock, quota, delete",
     "invitation": "codes with which people make accounts themselves: add, list, revoke",
-    "org": "organizations, which own a namespace: add, list, member, quota, delete",
+    "org": "organizations, which own a namespace: add, list, member, quota, delete, restore",
     "team": "teams of organizations, which hold grants together: add, list, member, delete",
     "repository": "who may see repositories, and what they are: set, default, list, rights, delete",
     "tag": "tags of images: delete",

@@ -4,7 +4,7 @@ import argparse
 from typing import Any
 
 from ..domain.organizations import ROLES
-from .words import Word, in_future, json_flag, operator, show
+from .words import Word, in_future, json_flag, operator, output_flag, secret_output, show
 
 
 def invitation(group: Word) -> None:
@@ -14,14 +14,16 @@ def invitation(group: Word) -> None:
     added.add_argument("--expires", metavar="TIME", default="7d", help="how long it counts (default: %(default)s)")
     added.add_argument("--organization", metavar="ORG", help="make the account a member of this organization")
     added.add_argument("--role", choices=ROLES, default="member", help="as what (default: %(default)s)")
+    output_flag(added)
     json_flag(group.command("list", _list, "list invitations with what became of them"))
     revoked = group.command("revoke", _revoke, "let a code count no more")
     revoked.add_argument("id", metavar="ID", type=int, help="as the list shows it")
 
 
 async def _add(people: Any, parsed: argparse.Namespace) -> None:
-    made = await people.invitations.add(operator(), parsed.email, in_future(parsed.expires), parsed.organization, parsed.role)
-    print(made.code)
+    until = in_future(parsed.expires)
+    with secret_output(parsed) as tell:
+        tell((await people.invitations.add(operator(), parsed.email, until, parsed.organization, parsed.role)).code)
 
 
 async def _list(people: Any, parsed: argparse.Namespace) -> None:

@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from .words import Word, duration, in_future, json_flag, operator, show
+from .words import Word, duration, in_future, json_flag, operator, output_flag, secret_output, show
 
 
 def token(group: Word) -> None:
@@ -14,6 +14,7 @@ def token(group: Word) -> None:
     added.add_argument("--repositories", metavar="PATTERN", help="only for these, such as team/app-*,team/tool; without it all that the user may use")
     added.add_argument("--actions", metavar="LIST", help="only for these of pull, push, create (push, and move no tag), delete, admin, catalog, such as pull,push")
     _expires(added)
+    output_flag(added)
     listed = group.command("list", _list, "list a user's tokens, with their last use")
     _user(listed)
     json_flag(listed)
@@ -28,10 +29,12 @@ def robot(group: Word) -> None:
     added = group.command("add", _add_robot, "make a robot account and print its secret, this once and alone on standard output")
     _robot(added)
     _expires(added)
+    output_flag(added)
     rotated = group.command("rotate", _rotate, "print a new secret; the old ones go on working for a while")
     _robot(rotated)
     rotated.add_argument("--overlap", metavar="TIME", default="24h", help="how long old secrets go on working, such as 30m or 0s (default: %(default)s)")
     _expires(rotated)
+    output_flag(rotated)
     listed = group.command("list", _list_robots, "list the robot accounts of an organization")
     listed.add_argument("org", metavar="ORG", help="name of the organization")
     json_flag(listed)
@@ -57,7 +60,8 @@ def _expires(parser: argparse.ArgumentParser) -> None:
 
 async def _add(people: Any, parsed: argparse.Namespace) -> None:
     until = in_future(parsed.expires)
-    print(await people.tokens.add(operator(), parsed.user, parsed.name, parsed.repositories, parsed.actions, until))
+    with secret_output(parsed) as tell:
+        tell(await people.tokens.add(operator(), parsed.user, parsed.name, parsed.repositories, parsed.actions, until))
 
 
 async def _list(people: Any, parsed: argparse.Namespace) -> None:
@@ -74,11 +78,15 @@ async def _rotate_key(people: Any, parsed: argparse.Namespace) -> None:
 
 
 async def _add_robot(people: Any, parsed: argparse.Namespace) -> None:
-    print(await people.robots.add(operator(), parsed.name, in_future(parsed.expires)))
+    until = in_future(parsed.expires)
+    with secret_output(parsed) as tell:
+        tell(await people.robots.add(operator(), parsed.name, until))
 
 
 async def _rotate(people: Any, parsed: argparse.Namespace) -> None:
-    print(await people.robots.rotate(operator(), parsed.name, duration(parsed.overlap), in_future(parsed.expires)))
+    overlap, until = duration(parsed.overlap), in_future(parsed.expires)
+    with secret_output(parsed) as tell:
+        tell(await people.robots.rotate(operator(), parsed.name, overlap, until))
 
 
 async def _list_robots(people: Any, parsed: argparse.Namespace) -> None:

@@ -5,8 +5,9 @@ from typing import Any
 
 from ..domain.access import MEMBER
 from ..domain.organizations import ROLES
+from ..wording import counted
 from .quotas import quota
-from .words import Word, json_flag, operator, pages, show
+from .words import Word, confirm, json_flag, operator, pages, show, yes_flag
 
 
 def org(group: Word) -> None:
@@ -15,7 +16,12 @@ def org(group: Word) -> None:
     added.add_argument("name", metavar="NAME", help="name of the organization, which is also its namespace")
     added.add_argument("--owner", metavar="USER", required=True, help="user who owns it; more owners are added as members")
     json_flag(group.command("list", _list_orgs, "list all organizations"))
-    _org(group.command("delete", _delete_org, "delete the organization with its teams, robot accounts and grants; repositories stay"))
+    deleted = group.command("delete", _delete_org, "delete the organization with its teams, robot accounts and grants; repositories stay")
+    _org(deleted)
+    yes_flag(deleted)
+    restored = group.command("restore", _restore_org, "undo the deletion, as long as the name is free for nobody else (auth.quarantine)")
+    _org(restored)
+    restored.add_argument("--owner", metavar="USER", help="user who becomes its owner, where those that it had have no account any more")
     quota(group, "organization")
     members = group.group("member", "members of an organization: add, remove, list")
     joined = members.command("add", _add_member, "add a member, or give a member another role")
@@ -70,7 +76,15 @@ async def _list_orgs(people: Any, parsed: argparse.Namespace) -> None:
 
 
 async def _delete_org(people: Any, parsed: argparse.Namespace) -> None:
+    members = await people.organizations.members(parsed.org)
+    teams, robots = await people.teams.list(parsed.org), await people.robots.list(parsed.org)
+    goes = ", ".join(counted(len(each), noun) for each, noun in ((members, "member"), (teams, "team"), (robots, "robot account")))
+    confirm(parsed, f"The organization {parsed.org} goes with {goes}, and all grants in its namespace. Its repositories stay, for administrators. `org restore` undoes it.")
     await people.organizations.delete(operator(), parsed.org)
+
+
+async def _restore_org(people: Any, parsed: argparse.Namespace) -> None:
+    await people.organizations.restore(operator(), parsed.org, parsed.owner)
 
 
 async def _add_member(people: Any, parsed: argparse.Namespace) -> None:

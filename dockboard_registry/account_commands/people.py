@@ -8,10 +8,10 @@ from typing import Any
 from ..domain.accounts import INVITED, Profile
 from ..domain.first_account import NAME as ADMIN
 from ..domain.one_time import INVITE, RESET
-from ..errors import AccountUnknown, FieldInvalid
+from ..errors import AccountUnknown, FieldInvalid, RegistryError
 from ..wording import counted
 from .quotas import quota
-from .words import REFUSED, Word, json_flag, operator, pages, password, password_flag, show
+from .words import REFUSED, Word, json_flag, operator, output_flag, pages, password, password_flag, secret_output, show
 
 
 def user(group: Word) -> None:
@@ -64,6 +64,7 @@ def _name(parser: argparse.ArgumentParser) -> None:
 
 def _mail_flag(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mail", action="store_true", help="send the token to the account's e-mail address (see mail.host) instead of printing it")
+    output_flag(parser)
 
 
 def _profile_flags(parser: argparse.ArgumentParser) -> None:
@@ -78,14 +79,23 @@ async def _add(people: Any, parsed: argparse.Namespace) -> None:
 
 
 async def _invite(people: Any, parsed: argparse.Namespace) -> None:
-    """Again for somebody who has not answered yet: the token that was printed before counts no more."""
+    """Again for somebody who has not answered yet: the token that was printed before counts no more. Where the mail fails there is no new account."""
+    if parsed.mail:
+        people.resets.require_mailer()
     try:
         waiting = (await people.accounts.get(parsed.name)).state == INVITED
     except AccountUnknown:
         waiting = False
+    if not waiting and parsed.mail and not parsed.email:
+        raise FieldInvalid(f"there is no address to send {parsed.name} a mail to", "say --email E")
     if not waiting:
         await people.accounts.add(operator(), parsed.name, None, Profile(parsed.email, parsed.full_name), parsed.admin, adopt=True)
-    await _tell(people, parsed, INVITE)
+    try:
+        await _tell(people, parsed, INVITE)
+    except RegistryError:
+        if not waiting:
+            await people.accounts.withdraw(operator(), parsed.name)
+        raise
 
 
 async def _tell(people: Any, parsed: argparse.Namespace, purpose: str) -> None:
@@ -93,7 +103,8 @@ async def _tell(people: Any, parsed: argparse.Namespace, purpose: str) -> None:
     if parsed.mail:
         await people.resets.send(operator(), parsed.name, purpose)
     else:
-        print(await people.one_time.make(operator(), parsed.name, purpose))
+        with secret_output(parsed) as tell:
+            tell(await people.one_time.make(operator(), parsed.name, purpose))
 
 
 async def _approve(people: Any, parsed: argparse.Namespace) -> None:

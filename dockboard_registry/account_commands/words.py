@@ -1,10 +1,13 @@
 """What these commands share: their grammar, the way to the services, secrets from standard input, durations, lists."""
 
 import argparse
+import contextlib
 import json
 import os
 import sys
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+import tempfile
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from ..durations import duration as duration
@@ -99,6 +102,34 @@ def password(parsed: argparse.Namespace) -> str:
     if getpass.getpass("The same once more: ") != typed:
         raise FieldInvalid("the two passwords are not the same", "type them again")
     return typed
+
+
+def output_flag(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--output", metavar="FILE", help="write it into this file, readable by its owner only, instead of printing it; a command that fails leaves the file as it was"
+    )
+
+
+@contextlib.contextmanager
+def secret_output(parsed: argparse.Namespace) -> Iterator[Callable[[str], None]]:
+    """The function that tells a secret, printed or written to the file of --output. That it can be written is known before the secret is made. Raises FieldInvalid, OSError."""
+    if parsed.output is None:
+        yield print
+        return
+    path = Path(parsed.output).resolve()
+    if path.exists() and not path.is_file():
+        raise FieldInvalid(f"{parsed.output!a} is no file", "name a file, or let the secret be printed")
+    # Beside the file, so that it is there whole or as before; mkstemp makes it with mode 0600.
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w") as file:
+            yield lambda secret: print(secret, file=file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
 
 
 def yes_flag(parser: argparse.ArgumentParser) -> None:

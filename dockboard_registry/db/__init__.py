@@ -15,6 +15,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, TypeVar
 
+from ..errors import StartError
 from .observer import CAUSES as CAUSES
 from .observer import KINDS as KINDS
 from .observer import PoolUse as PoolUse
@@ -40,11 +41,20 @@ class NoRoom(DatabaseFull):
 
 
 class DatabaseFailed(Exception):
-    """The database or the disk below it failed; the change was not acknowledged."""
+    """The database or the disk below it failed; the change was not acknowledged. next: what an operator can do, where that is known."""
+
+    def __init__(self, words: str = "", next: str = ""):
+        super().__init__(words)
+        self.next = next
 
 
 class OutcomeUnknown(DatabaseFailed):
     """The connection was lost while COMMIT was under way: the change is there, whole, or not at all; reading tells which."""
+
+
+def unusable(database: object, error: Exception) -> StartError:
+    """The error of a start or a command that can't use the database."""
+    return StartError(f"the database {database} can't be used: {error}. Nothing was changed. {getattr(error, 'next', '')}".rstrip(" ."))
 
 
 class Tx(Protocol):

@@ -10,7 +10,7 @@ from importlib import resources
 from pathlib import Path
 
 from ..errors import StartError
-from . import DatabaseBusy, DatabaseFailed, DatabaseFull, T, Tx, now
+from . import DatabaseBusy, DatabaseFailed, DatabaseFull, T, Tx, now, unusable
 from .sqlite_connection import connect, translate
 
 _VERSIONS = "CREATE TABLE IF NOT EXISTS schema_versions (version BIGINT NOT NULL PRIMARY KEY, name VARCHAR(255) NOT NULL, applied_at BIGINT NOT NULL)"
@@ -46,10 +46,7 @@ def migrate(path: Path, wanted: list[tuple[int, str, str]] | None = None) -> lis
             connection.close()
     except (sqlite3.Error, DatabaseBusy, DatabaseFailed, DatabaseFull) as error:
         reason = translate(error) if isinstance(error, sqlite3.Error) else error
-        raise StartError(
-            f"the database {path} can't be used: {reason}. Nothing was changed. "
-            "If the file is damaged, restore it from a backup; never delete it, it knows what every stored file is."
-        ) from error
+        raise unusable(path, reason) from error
 
 
 def require_current(name: str, tables: Callable[[], set[str]], transact: Callable[[Callable[[Tx], T]], T]) -> None:
@@ -57,7 +54,7 @@ def require_current(name: str, tables: Callable[[], set[str]], transact: Callabl
     try:
         newest = transact(newest_version) if "schema_versions" in tables() else 0
     except (DatabaseBusy, DatabaseFailed, DatabaseFull) as error:
-        raise StartError(f"the database {name} can't be used: {error}") from error
+        raise unusable(name, error) from error
     known = files()[-1][0]
     refuse_newer(name, newest, known)
     if newest < known:

@@ -21,6 +21,7 @@ from pymysql.constants import CLIENT, CR, ER
 
 from ..database_url import MySQLUrl
 from ..errors import StartError
+from ..wording import why
 from . import Database, DatabaseBusy, DatabaseFailed, DatabaseFull, OutcomeUnknown, Row, T
 from .for_jobs import ForJobs
 from .mysql_read import Elsewhere, LoopReader
@@ -113,15 +114,25 @@ def number(error: pymysql.Error) -> int:
     return error.args[0] if error.args and isinstance(error.args[0], int) else 0
 
 
+_LOGIN = "Check user and password in database.url, and that the server lets this user in from here (docs/databases.md)"
+_REACH = "Check host and port in database.url, and that the server runs"
+_NEXT = {
+    **dict.fromkeys((ER.ACCESS_DENIED_ERROR, 1698), _LOGIN),
+    ER.DBACCESS_DENIED_ERROR: "Give the user of database.url all rights on this database (docs/databases.md)",
+    ER.BAD_DB_ERROR: "Make the database first: CREATE DATABASE, as docs/databases.md says",
+    **dict.fromkeys((CR.CR_CONN_HOST_ERROR, CR.CR_CONNECTION_ERROR, CR.CR_UNKNOWN_HOST), _REACH),
+}
+
+
 def translate(error: pymysql.Error) -> Exception:
     """The database layer's own error for one of PyMySQL's."""
     code = number(error)
-    words = f"{error.args[1]} (error {code})" if len(error.args) > 1 else str(error)
+    words = f"{why(Exception(error.args[1]))} (error {code})" if len(error.args) > 1 else str(error)
     if code in COLLISIONS | _TOO_MANY:
         return DatabaseBusy(words)
     if code in _FULL:
         return DatabaseFull(words)
-    return DatabaseFailed(words)
+    return DatabaseFailed(words, _NEXT.get(code, ""))
 
 
 class _Connection(pymysql.Connection):
@@ -181,7 +192,7 @@ def _tls(url: MySQLUrl) -> ssl.SSLContext | None:
     try:
         return ssl.create_default_context(cafile=url.ca or None)
     except (OSError, ssl.SSLError) as error:
-        raise DatabaseFailed(f"can't use the certificates in {url.ca} (database.url, ca): {error}") from error
+        raise DatabaseFailed(f"can't use the certificates in {url.ca} (database.url, ca): {why(error)}") from error
 
 
 def discard(connection: pymysql.Connection) -> None:

@@ -18,7 +18,7 @@ from pymysql.constants import ER
 
 from ..database_url import MySQLUrl
 from ..errors import StartError
-from . import DatabaseFailed, now
+from . import DatabaseFailed, now, unusable
 from .migrate import files, newest_version, refuse_newer, statements
 from .mysql import COLLISIONS, MySQLTx, connect, discard, number, translate
 
@@ -101,7 +101,7 @@ def _connect(url: MySQLUrl) -> pymysql.Connection:
         return connect(url, _STATEMENT_SECONDS)
     except (pymysql.Error, DatabaseFailed) as error:
         reason = translate(error) if isinstance(error, pymysql.Error) else error
-        raise StartError(f"the database {url} can't be used: {reason}") from error
+        raise unusable(url, reason) from error
 
 
 def _newest(tx: MySQLTx) -> int:

@@ -105,6 +105,15 @@ def _use_wal(connection: sqlite3.Connection) -> None:
         time.sleep(_BUSY_PAUSE)
 
 
+_DAMAGED = "It is damaged: restore it from a backup; never delete it, it knows what every stored file is"
+_PLACE = "Check that the file and its directory are there, and belong to the user who runs this"
+_NEXT = {
+    **dict.fromkeys((sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB), _DAMAGED),
+    **dict.fromkeys((sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY), _PLACE),
+    sqlite3.SQLITE_IOERR: "The disk or its file system fails: see the system's log",
+}
+
+
 def translate(error: sqlite3.Error) -> Exception:
     """The database layer's own error for one of sqlite3's; SQLite result codes: sqlite.org/rescode.html."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
@@ -112,7 +121,7 @@ def translate(error: sqlite3.Error) -> Exception:
         return DatabaseBusy(str(error))
     if code == sqlite3.SQLITE_FULL or getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_IOERR_SHMSIZE:
         return DatabaseFull(str(error))
-    return DatabaseFailed(str(error))
+    return DatabaseFailed(str(error), _NEXT.get(code, ""))
 
 
 def transact(path: Path, fn: Callable[[SQLiteTx], T]) -> T:

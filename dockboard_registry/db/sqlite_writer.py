@@ -14,6 +14,7 @@ from time import perf_counter
 from typing import Any, NamedTuple
 
 from ..callers import Turn
+from ..wording import why
 from . import DatabaseBusy, DatabaseFailed, DatabaseFull, NoRoom
 from .pool import settle
 from .sqlite_connection import SQLiteTx, connect, translate
@@ -91,13 +92,13 @@ class Writer(threading.Thread):
         try:
             self.lock.take()
         except (OSError, DatabaseBusy) as error:
-            return [(None, error if isinstance(error, DatabaseBusy) else DatabaseFailed(str(error)))] * len(batch)
+            return [(None, error if isinstance(error, DatabaseBusy) else DatabaseFailed(why(error)))] * len(batch)
         try:
             self._renew_log()
             self._set_synchronous(any(job.durable for job in batch))
             return self._transaction(batch, self._room.refused(self._connection, [job.brings for job in batch]))
         except (sqlite3.Error, OSError) as error:
-            failure = translate(error) if isinstance(error, sqlite3.Error) else DatabaseFailed(str(error))
+            failure = translate(error) if isinstance(error, sqlite3.Error) else DatabaseFailed(why(error))
             if isinstance(failure, DatabaseFailed):
                 self.lock.note(failed=True)
             return [(None, failure) for _ in batch]

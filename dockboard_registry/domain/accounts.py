@@ -195,6 +195,20 @@ class Accounts:
 
         await self._db.write(change, brings=0)
 
+    async def withdraw(self, actor: Actor, name: str) -> None:
+        """Undo an invitation that did not reach its owner: no account is left, and the name is free at once. Raises AccountUnknown, ChangeRefused."""
+
+        def change(tx: Tx) -> None:
+            access_changed(tx, actor)
+            person = find(tx, name)
+            if person.state != INVITED:
+                raise ChangeRefused(f"{name} is more than invited", "delete the account instead")
+            remove(tx, person)
+            namespaces.drop(tx, name)
+            audit.note(tx, actor, "user.withdraw", f"user {name}")
+
+        await self._db.write(change, brings=0)
+
     async def _hash(self, password: str, *names: str | None) -> str:
         passwords.check_choice(password, *(part for name in names if name for part in (name, name.partition("@")[0])))
         async with self._passwords.turn():

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ..db import Database, now
 from ..errors import FieldInvalid, Unauthorized
 from ..names import account_name
-from .access import ACTIVE, PENDING
+from .access import ACTIVE, DISABLED, PENDING
 from .passwords import Passwords, Verdict
 from .throttle import Throttle
 
@@ -58,6 +58,9 @@ class Logins:
             verdict = await self._passwords.verify(password, found.stored)
             if verdict.right and found.state == PENDING:
                 raise Unauthorized("an administrator has to approve the account first", "wait for that; the password is right")
+            if verdict.right and found.state == DISABLED:
+                # Who knows the password is told; it is no guess, and nobody else learns whose account is disabled.
+                raise Unauthorized("this account is disabled", "ask an administrator of the registry to enable it; the password is right")
             failed = not verdict.right or found.state != ACTIVE
             if failed:
                 await self._count(name, address, found, verdict)

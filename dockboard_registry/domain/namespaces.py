@@ -82,6 +82,11 @@ def release(tx: Tx, name: str) -> None:
     _end(tx, name)
 
 
+def take_back(tx: Tx, name: str) -> None:
+    """The name that was released is its holder's again."""
+    tx.run("UPDATE namespaces SET released_at = NULL WHERE name = ?", name)
+
+
 def _end(tx: Tx, name: str) -> None:
     tx.run("DELETE FROM grants WHERE namespace = ?", name)
     tx.run("DELETE FROM quotas WHERE namespace = ?", name)

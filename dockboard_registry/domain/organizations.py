@@ -6,7 +6,7 @@ from typing import NamedTuple
 from ..db import ALL, Database, Tx, now
 from ..errors import AccountUnknown, ChangeRefused, FieldInvalid
 from ..names import namespace_name
-from . import accounts, audit, namespaces
+from . import accounts, audit, namespaces, organization_restore
 from .access import MEMBER, OWNER
 from .audit import Actor
 from .changes import access_changed
@@ -119,17 +119,33 @@ class Organizations:
         await self._db.write(change, brings=0)
 
     async def delete(self, actor: Actor, name: str) -> None:
-        """The organization with its teams, robot accounts and all grants in its namespace; repositories stay. Raises AccountUnknown."""
+        """The organization with its teams, robot accounts and all grants in its namespace; repositories stay. `restore` undoes it. Raises AccountUnknown."""
 
         def change(tx: Tx) -> None:
             access_changed(tx, actor)
             organization = find(tx, name)
+            organization_restore.keep(tx, organization.id, name)
             for statement in _OF_AN_ORGANIZATION:
                 tx.run(statement, organization.id)
             namespaces.release(tx, name)
             audit.note(tx, actor, "org.delete", f"org {name}")
 
         await self._db.write(change, brings=0)
+
+
+    async def restore(self, actor: Actor, name: str, owner: str | None = None) -> None:
+        """Undo the deletion, while the name is nobody's. owner: a user who becomes its owner. Raises AccountUnknown, ChangeRefused."""
+
+        def change(tx: Tx) -> None:
+            access_changed(tx, actor)
+            organization_restore.restore(tx, name, self._quarantine, accounts.find(tx, owner).id if owner else None)
+            audit.note(tx, actor, "org.restore", f"org {name}", **({"owner": owner} if owner else {}))
+
+        await self._db.write(change)
+
+    async def forget(self) -> None:
+        """What was kept of deleted organizations goes when it can't be undone any more."""
+        await self._db.write(lambda tx: organization_restore.forget(tx, self._quarantine), durable=False, brings=0)
 
 
 _OF_AN_ORGANIZATION = (

@@ -82,10 +82,14 @@ class PasswordResets:
         except (RegistryError, DatabaseBusy, DatabaseFull, DatabaseFailed):
             return
 
-    async def send(self, actor: Actor, name: str, purpose: str) -> None:
-        """A token by mail, for an administrator who waits for it to be sent. Raises AccountUnknown, ChangeRefused, MailFailed."""
+    def require_mailer(self) -> None:
+        """Raises ChangeRefused."""
         if self._mailer is None:
             raise ChangeRefused("no mail server is configured", "set mail.host, or let the token be printed")
+
+    async def send(self, actor: Actor, name: str, purpose: str) -> None:
+        """A token by mail, for an administrator who waits for it to be sent. Raises AccountUnknown, ChangeRefused, MailFailed."""
+        self.require_mailer()
         person = await self._db.scan(lambda tx: accounts.find(tx, name))
         if not person.email:
             raise ChangeRefused(f"{name} has no e-mail address", "set one first, or let the token be printed")

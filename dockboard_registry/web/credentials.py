@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from ..db import DatabaseBusy, DatabaseFailed, DatabaseFull, now
 from ..domain import access_tokens, signed_tokens
-from ..domain.access import ACTIVE, ANONYMOUS, USER, narrowed
+from ..domain.access import ACTIVE, ANONYMOUS, DISABLED, USER, narrowed
 from ..domain.access_tokens import Shown
 from ..domain.logins import SEEN_MS, account_meant
 from ..domain.signed_tokens import ACCESS, REFRESH, Claims, Holder, Subject
@@ -202,6 +202,8 @@ class Credentials:
             self._tokens.keep(id, (found_at, token))
         token = await self._token(id, value)
         known = token and await self._people.principals.get(token.holder_kind, token.holder_id, value)
+        if known and known.principal.state == DISABLED and name in (None, known.principal.name):
+            raise Unauthorized("the account of this access token is disabled", "ask an administrator of the registry, or an owner of the organization, to enable it")
         if not known or known.principal.state != ACTIVE or name not in (None, known.principal.name):
             raise Unauthorized("the access token does not count any more, or is not one of this user")
         self._note(token, address)

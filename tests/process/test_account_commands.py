@@ -8,6 +8,7 @@ import json
 import os
 import pty
 import re
+import socket
 import subprocess
 
 import pytest
@@ -167,6 +168,61 @@ def test_what_was_pushed_is_deleted_when_somebody_says_yes(registry):
     assert ("repository.delete", "console", {"tags": 1, "manifests": 1}) in events and ("tag.delete", "console", {"tag": "v2", "digest": digest}) in events
 
 
+def test_an_organization_goes_when_somebody_says_yes_and_comes_back(registry):
+    said(registry, "org", "add", "brief", "--owner", "bob")
+    secret = said(registry, "robot", "add", "brief/ci").strip()
+    done = ran(registry, "org", "delete", "brief")
+    assert done.returncode == 2 and "1 member, 0 teams, 1 robot account" in done.stderr and "--yes" in done.stderr
+    done = ran(registry, "org", "delete", "brief", stdin="y\n")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "no organization brief" in refused(registry, "org", "member", "list", "brief")
+    assert "given up lately" in refused(registry, "org", "add", "brief", "--owner", "bob")
+    said(registry, "org", "restore", "brief")
+    assert [(item["user"], item["role"]) for item in listed(registry, "org", "member", "list", "brief")] == [("bob", "owner")]
+    with As(registry.address, basic("brief/ci", secret)) as robot:
+        robot.get("/v2/").expect(200)
+    assert "no organization brief was deleted lately" in refused(registry, "org", "restore", "brief")
+    said(registry, "org", "delete", "brief", "--yes")
+
+
+def test_an_invitation_that_can_not_be_sent_leaves_no_account(registry):
+    before = listed(registry, "user", "list")
+    assert "mail.host" in refused(registry, "user", "invite", "gus", "--email", "gus@example.org", "--mail")
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        settings = {"MAIL_HOST": "127.0.0.1", "MAIL_PORT": str(nobody.getsockname()[1]), "MAIL_TLS": "none", "MAIL_SENDER": "registry@example.com"}
+        environment = {**registry.environment(), **{f"DOCKBOARD_{name}": value for name, value in settings.items()}}
+        nobody.close()
+        for words, expected in (((), "--email"), (("--email", "gus@example.org"), "mail could not be sent")):
+            command = [*registry._command, "user", "invite", "gus", "--mail", *words]
+            done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+            assert done.returncode == 2 and done.stdout == "" and expected in done.stderr and "Errno" not in done.stderr, done
+    assert listed(registry, "user", "list") == before
+    assert re.fullmatch(r"[A-Za-z0-9_-]{43}\n", said(registry, "user", "invite", "gus", "--email", "gus@example.org"))
+    said(registry, "user", "delete", "gus")
+
+
+def test_a_secret_goes_into_a_file_that_is_there_whole_or_as_before(registry, tmp_path):
+    file = tmp_path / "secret"
+    assert said(registry, "token", "add", "ann", "--name", "filed", "--output", str(file)) == ""
+    assert SECRET.fullmatch(file.read_text()) and file.stat().st_mode & 0o777 == 0o600
+    kept = file.read_text()
+    assert "filed" in refused(registry, "token", "add", "ann", "--name", "filed", "--output", str(file))
+    for words in (["--output", str(tmp_path)], ["--output", "/dev/null"], ["--output", str(tmp_path / "none" / "secret")]):
+        refused(registry, "token", "add", "ann", "--name", "unfiled", *words)
+    assert file.read_text() == kept and sorted(tmp_path.iterdir()) == [file]
+    assert [token["name"] for token in listed(registry, "token", "list", "ann")].count("unfiled") == 0
+
+
+def test_arguments_that_are_no_text_are_refused_in_words(registry):
+    for words in (["user", "set", "bob", "--full-name", b"B\xe4r"], ["user", "disable", b"b\xe4r"], ["repository", "set", "acme/app", "--description", b"\xff"]):
+        done = subprocess.run([*registry._command, *words], env=registry.environment(), capture_output=True, timeout=60)
+        assert done.returncode == 2 and b"not UTF-8 text" in done.stderr and b"Traceback" not in done.stderr, done
+
+
+def test_a_file_that_is_not_there_is_named_without_a_number(registry, tmp_path):
+    assert refused(registry, "user", "import", "--htpasswd", str(tmp_path / "none")) == f"registry: {tmp_path}/none: No such file or directory\n"
+
+
 def test_without_a_mail_server_no_token_is_sent(registry):
     assert "mail.host" in refused(registry, "user", "reset", "bob", "--mail")
 
@@ -257,7 +313,7 @@ def test_tokens_and_robots_print_their_secret_alone_and_once(registry):
 
 def test_the_audit_says_who_did_what(registry):
     said(registry, "org", "add", "audited", "--owner", "ann")
-    said(registry, "org", "delete", "audited")
+    said(registry, "org", "delete", "audited", "--yes")
     lines = [json.loads(line) for line in said(registry, "audit", "--json", "--object", "org audited").splitlines()]
     assert [(event["action"], event["actor"], event["address"]) for event in lines] == [
         ("org.delete", "console", f"uid {os.getuid()}"),

@@ -21,6 +21,7 @@ import pytest
 from dockboard_registry.db import migrate
 from dockboard_registry.wording import counted
 from tests.protocol.certificates import make_certificate
+from tests.support import mariadb
 from tests.support.http import Client
 from tests.support.server import Registry, registry_pyz, wait_for
 
@@ -288,6 +289,25 @@ def test_config_check_tries_certificate_and_key_together(tmp_path, mend, words):
         said = refused(registry, *command)
         assert words in said and "server.tls_key" in said and "_ssl.c" not in said
     assert registry.run("config", "show").returncode == 0
+
+
+def test_only_a_damaged_database_is_to_be_restored(tmp_path):
+    """A refused login, a server that is not there, a file of another user: what to check is said, and nothing of damage."""
+    server = mariadb.shared()
+    right = server.url(server.make())
+    for url, words in (
+        (right.replace("@127", "x@127"), "Check user and password in database.url"),
+        (right.rpartition("/")[0] + "/nobodys", "Give the user of database.url all rights"),
+        (right.replace(f":{server.port}/", ":1/"), "Check host and port"),
+    ):
+        registry = Registry(tmp_path / "data", database_url=url)
+        for command in (["serve"], ["migrate"]):
+            said = refused(registry, *command)
+            assert words in said and "damaged" not in said and "Errno" not in said and mariadb.PASSWORD not in said
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / "registry.db").write_bytes(b"no database" * 1000)
+    said = refused(Registry(tmp_path / "damaged"), "serve")
+    assert "It is damaged: restore it from a backup" in said
 
 
 def encrypted(key: Path) -> Path:

@@ -8,9 +8,9 @@ from dockboard_registry.config import ConfigError
 from dockboard_registry.errors import FieldInvalid
 
 SECONDS = [("90d", 7776000), ("1h", 3600), ("30m", 1800), ("45s", 45), ("2w", 1209600), ("60", 60), ("0.5", 0.5), ("1.5h", 5400), ("0s", 0)]
-BYTES = [("10GiB", 10 << 30), ("10G", 10 << 30), ("10g", 10 << 30), ("10Gi", 10 << 30), ("10GB", 10**10), ("1.5 GiB", 3 << 29), ("512", 512), ("512B", 512), ("1K", 1024), ("2TiB", 2 << 40)]
+BYTES = [("10GiB", 10 << 30), ("10G", 10 << 30), ("10g", 10 << 30), ("10Gi", 10 << 30), ("10GB", 10**10), ("1.5GiB", 3 << 29), ("512", 512), ("512B", 512), ("1K", 1024), ("2TiB", 2 << 40)]
 NO_DURATION = ["", "d", "90x", "90 d", "1h30m", "-1s", "90D", "٣d", "1e3", "nan", "1.s"]
-NO_SIZE = ["", "G", "10X", "10GiBs", "-1G", "1 0G", "٣G", "10iB", "nan"]
+NO_SIZE = ["", "10 GB", "G", "10X", "10GiBs", "-1G", "1 0G", "٣G", "10iB", "nan"]
 
 
 def from_file(tmp_path, key: str, value: str):

@@ -106,6 +106,19 @@ def test_access_lines_in_json(capfd):
 
 
 @pytest.mark.parametrize("format", ["text", "json"])
+def test_names_in_utf8_are_shown_as_they_are(capfd, format):
+    """The HTTP parser takes each byte for a character of Latin-1."""
+    path, agent, damaged = ("/v2/größe/тег".encode().decode("latin1"), "Käse/1 🧀".encode().decode("latin1"), "/v2/gr\xf6\xdfe")
+    first, second = written(capfd, LogConfig(format=format), ("::1", "GET", path, 404, 0, 0.1, "id", agent), ("::1", "GET", damaged, 404, 0, 0.1, "id", "x"))
+    if format == "json":
+        assert (json.loads(first)["path"], json.loads(first)["user_agent"]) == ("/v2/größe/тег", "Käse/1 🧀")
+        assert json.loads(second)["path"] == "/v2/gr\udcf6\udcdfe"
+    else:
+        assert '"GET /v2/größe/тег" 404' in first and '"Käse/1 🧀"' in first
+        assert r"/v2/gr\udcf6\udcdfe" in second
+
+
+@pytest.mark.parametrize("format", ["text", "json"])
 def test_access_lines_keep_hostile_fields_inside(capfd, format):
     hostile = (HOSTILE, HOSTILE, HOSTILE, 400, 0, 1.0, HOSTILE, HOSTILE, HOSTILE)
     long = ("::1", "G" * 20000, "\x1b" * 20000, 400, 0, 1.0, "\U0001f433" * 20000, '"' * 20000, "é" * 20000)

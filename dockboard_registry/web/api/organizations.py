@@ -9,7 +9,7 @@ from ...errors import ChangeRefused, Denied
 from .kinds import Choice, Record
 from .operations import MOMENT, NAME, PAGE, Answer, Call, Operation, created, paged
 from .pages import after, page, size
-from .permissions import LOGGED_IN, ORGANIZATION, ORGANIZATION_OWNER, require
+from .permissions import ADMINISTRATOR, LOGGED_IN, ORGANIZATION, ORGANIZATION_OWNER, require
 
 ROLE = Choice("owners may do everything in the namespace, members pull from it", False, ROLES)
 ORGANIZATION_KIND = Record("", False, "Organization", {"name": NAME, "created_at": MOMENT})
@@ -20,6 +20,7 @@ _WANTED = Record(
     {"name": NAME, "owner": NAME},
     ("owner",),
 )
+_RESTORED = Record("owner: who becomes an owner besides", False, "OrganizationRestored", {"owner": NAME}, ("owner",))
 _ROLE = Record("", False, "MemberRole", {"role": ROLE})
 
 
@@ -71,6 +72,11 @@ async def _delete(call: Call) -> Answer:
     return Answer(204)
 
 
+async def _restore(call: Call) -> Answer:
+    await call.people.organizations.restore(call.actor, call.path["organization"], call.body.get("owner"))
+    return await _get(call)
+
+
 async def _members(call: Call) -> Answer:
     found = await call.people.organizations.members(call.path["organization"], after(call), size(call) + 1)
     return page(call, found, _member_shown, lambda member: member.user)
@@ -96,6 +102,7 @@ OPERATIONS = (
     ),
     Operation("GET", _ONE, "getOrganization", "Show an organization", ORGANIZATION, _get, answer=ORGANIZATION_KIND),
     Operation("DELETE", _ONE, "deleteOrganization", "Delete it with teams, robots and grants; repositories stay", ORGANIZATION_OWNER, _delete, 204),
+    Operation("POST", f"{_ONE}/restore", "restoreOrganization", "Undo the deletion", ADMINISTRATOR, _restore, 200, ORGANIZATION_KIND, _RESTORED, conflicts=True),
     Operation("GET", f"{_ONE}/members", "listMembers", "List the members with their roles", ORGANIZATION, _members, answer=paged(_MEMBER), query=PAGE),
     Operation("PUT", _PERSON, "setMember", "Add a member, or give another role", ORGANIZATION_OWNER, _set_member, 204, body=_ROLE, conflicts=True),
     Operation("DELETE", _PERSON, "removeMember", "Remove a member, from the teams too", ORGANIZATION_OWNER, _remove_member, 204, conflicts=True),

@@ -50,7 +50,9 @@ async def test_a_password_lets_in_until_it_is_another(process, other):
     with pytest.raises(Unauthorized):
         await other.logins.check("bob", PASSWORD, HERE)
     await process.accounts.set_state(ME, "bob", False)
-    for name, password in (("bob", "another battery horse"), ("bob", ""), ("nobody", PASSWORD), ("", ""), ("x" * 5000, "x\0" * 5000), ("b\0b", "\ud800")):
+    with pytest.raises(Unauthorized, match="this account is disabled"):
+        await other.logins.check("bob", "another battery horse", HERE)
+    for name, password in (("bob", "another battery horses"), ("bob", ""), ("nobody", PASSWORD), ("", ""), ("x" * 5000, "x\0" * 5000), ("b\0b", "\ud800")):
         with pytest.raises(Unauthorized, match="name or password is wrong"):
             await other.logins.check(name, password, f"198.51.100.{len(name) % 200}")
     assert PASSWORD not in await everything(process)

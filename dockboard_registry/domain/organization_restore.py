@@ -1,0 +1,109 @@
+"""What goes with an organization is kept as long as its name is nobody's, so that the deletion can be undone.
+
+Kept are its members, teams, robot accounts with their secrets' digests, the grants that end with it, and its quota; not its open invitations. What others
+were meanwhile deleted (users, teams of other organizations) does not come back.
+"""
+
+import json
+from collections.abc import Callable
+from typing import NamedTuple
+
+from ..db import Row, Tx, now
+from ..errors import AccountUnknown, ChangeRefused
+from . import namespaces, quotas
+from .access import OWNER, USER
+
+_TEAMS, _ROBOTS = "(SELECT id FROM teams WHERE organization_id = ?)", "(SELECT id FROM robots WHERE organization_id = ?)"
+_GRANT = "id, holder_kind, holder_id, pattern, namespace, permission, created_at"
+_TOKEN = "id, holder_kind, holder_id, name, digest, hint, patterns, actions, created_at, expires_at, last_used_at, last_used_from, revoked_at"
+_QUOTA = "SELECT most_repositories, most_bytes FROM quotas WHERE namespace = ?"
+_PUT = "INSERT INTO deleted_organizations (name, id, deleted_at, kept) VALUES (?, ?, ?, ?)"
+_EXISTS = {
+    USER: "SELECT 1 FROM users WHERE id = ?",
+    "team": "SELECT 1 FROM teams WHERE id = ?",
+    "robot": "SELECT 1 FROM robots WHERE id = ?",
+}
+
+
+class Part(NamedTuple):
+    """Rows of one table. needs: who has to be there for a row to come back, (kind, id)."""
+
+    select: str
+    insert: str
+    needs: Callable[[Row], tuple[str, int] | None] = lambda row: None
+
+
+# In the order in which they come back. Parameters of each select: the organization's id as often as there are marks.
+_PARTS = (
+    Part("SELECT id, name, created_at FROM organizations WHERE id = ?", "INSERT INTO organizations (id, name, created_at) VALUES (?, ?, ?)"),
+    Part(
+        "SELECT organization_id, user_id, role, created_at FROM members WHERE organization_id = ?",
+        "INSERT INTO members (organization_id, user_id, role, created_at) VALUES (?, ?, ?, ?)",
+        lambda row: (USER, row[1]),
+    ),
+    Part(
+        "SELECT id, organization_id, name, created_at FROM teams WHERE organization_id = ?",
+        "INSERT INTO teams (id, organization_id, name, created_at) VALUES (?, ?, ?, ?)",
+    ),
+    Part(
+        f"SELECT team_id, user_id FROM team_members WHERE team_id IN {_TEAMS}",
+        "INSERT INTO team_members (team_id, user_id) VALUES (?, ?)",
+        lambda row: (USER, row[1]),
+    ),
+    Part(
+        "SELECT id, organization_id, name, state, credential_generation, created_at FROM robots WHERE organization_id = ?",
+        "INSERT INTO robots (id, organization_id, name, state, credential_generation, created_at) VALUES (?, ?, ?, ?, ?, ?)",
+    ),
+    Part(
+        f"SELECT {_TOKEN} FROM access_tokens WHERE holder_kind = 'robot' AND holder_id IN {_ROBOTS}",
+        f"INSERT INTO access_tokens ({_TOKEN}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    ),
+    Part(
+        f"SELECT {_GRANT} FROM grants WHERE namespace = (SELECT name FROM organizations WHERE id = ?)"
+        f" OR (holder_kind = 'team' AND holder_id IN {_TEAMS}) OR (holder_kind = 'robot' AND holder_id IN {_ROBOTS})",
+        f"INSERT INTO grants ({_GRANT}) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        lambda row: (row[1], row[2]),
+    ),
+)
+
+
+def keep(tx: Tx, id: int, name: str) -> None:
+    """Write down all of the organization, before it is deleted."""
+    rows = [tx.all(part.select, *[id] * part.select.count("?")) for part in _PARTS]
+    tx.run("DELETE FROM deleted_organizations WHERE name = ?", name)
+    tx.run(_PUT, name, id, now(), json.dumps({"rows": rows, "quota": tx.one(_QUOTA, name)}))
+
+
+def restore(tx: Tx, name: str, quarantine: float, owner_id: int | None = None) -> None:
+    """Bring it back; quarantine in seconds. owner_id: a user who becomes its owner. Raises AccountUnknown, ChangeRefused.
+
+    The caller's transaction began with access_changed.
+    """
+    found = tx.one("SELECT id, deleted_at, kept FROM deleted_organizations WHERE name = ?", name)
+    held = namespaces.find(tx, name)
+    if found is None or held is None or held.holder_id != found[0]:
+        raise AccountUnknown(f"no organization {name} was deleted lately", "make one with `org add`")
+    if now() >= found[1] + int(quarantine * 1000):
+        raise ChangeRefused(f"organization {name} was deleted too long ago (auth.quarantine)", "make it anew with `org add`")
+    kept = json.loads(found[2])
+    for part, rows in zip(_PARTS, kept["rows"]):
+        for row in filter(lambda row: _is_there(tx, part.needs(row)), rows):  # noqa: B023
+            tx.insert(part.insert, *row)
+    if owner_id is not None:
+        tx.run("DELETE FROM members WHERE organization_id = ? AND user_id = ?", found[0], owner_id)
+        tx.run("INSERT INTO members (organization_id, user_id, role, created_at) VALUES (?, ?, ?, ?)", found[0], owner_id, OWNER, now())
+    if tx.one("SELECT 1 FROM members WHERE organization_id = ? AND role = ? LIMIT 1", found[0], OWNER) is None:
+        raise ChangeRefused(f"no owner of organization {name} has an account any more", "say who owns it now (--owner USER)")
+    if kept["quota"]:
+        tx.insert(quotas.INSERT, name, *kept["quota"])
+    namespaces.take_back(tx, name)
+    tx.run("DELETE FROM deleted_organizations WHERE name = ?", name)
+
+
+def _is_there(tx: Tx, needed: tuple[str, int] | None) -> bool:
+    return needed is None or tx.one(_EXISTS[needed[0]], needed[1]) is not None
+
+
+def forget(tx: Tx, quarantine: float) -> None:
+    """Delete what was kept of organizations whose time is over."""
+    tx.run("DELETE FROM deleted_organizations WHERE deleted_at < ?", now() - int(quarantine * 1000))
