@@ -67,3 +67,16 @@ def test_a_token_for_deleting_deletes_content_and_no_settings(registry, bob):
         with As(registry.address, basic("bob", people.command("token", "add", "bob", "--name", f"c-{name}", "--actions", actions))) as token:
             token.delete("/api/v1/repositories/acme%2Ftokens/tags/v2").expect(403 if name == "admin" else 404)
             token.delete("/api/v1/repositories/acme%2Ftokens").expect(204 if name == "both" else 403)
+
+
+def test_a_deleted_organization_comes_back(registry):
+    people = People(registry)
+    people.command("org", "add", "brief", "--owner", "dan")
+    with people.as_user("dan") as dan, people.as_user("ann") as ann:
+        dan.delete("/api/v1/organizations/brief").expect(204)
+        ann.get("/api/v1/organizations/brief").expect(404)
+        restore = ("POST", "/api/v1/organizations/brief/restore", {"Content-Type": "application/json"}, b"{}")
+        dan.request(*restore).expect(403)
+        assert ann.request(*restore).expect(200).json()["name"] == "brief"
+        assert [member["user"] for member in dan.get("/api/v1/organizations/brief/members").expect(200).json()["items"]] == ["dan"]
+        ann.request(*restore).expect(404)
