@@ -27,6 +27,7 @@ _BATCH = 200
 _EXPIRED = "SELECT id FROM uploads WHERE updated_at <= ? AND (size = 0 OR updated_at <= ?) ORDER BY updated_at, id LIMIT ?"
 _DELETE_EXPIRED = "DELETE FROM uploads WHERE id = ? AND updated_at <= ? AND (size = 0 OR updated_at <= ?)"
 _DELETE_OWN = "DELETE FROM uploads WHERE id = ? AND (? = '' OR COALESCE(owner, 'anonymous') = ?)"
+_DELETE = "DELETE FROM uploads WHERE id = ?"
 _ENDS = "SELECT storage_key, repository, size, charged FROM uploads WHERE id = ?"
 _FIELDS = "id, repository, owner, share_of, size, started_at, updated_at"
 _LIST = (
@@ -84,7 +85,15 @@ async def drop_expired(db: Database, expiry: Expiry) -> tuple[int, bool]:
 
 
 def _expire(tx: Tx, found: list, cutoffs: tuple[int, int]) -> int:
-    ended = [row for (id,) in found if (row := _end(tx, id, _DELETE_EXPIRED, id, *cutoffs))]
+    return _give_up(tx, [row for (id,) in found if (row := _end(tx, id, _DELETE_EXPIRED, id, *cutoffs))])
+
+
+def end_all(tx: Tx, ids: list[str]) -> int:
+    """End the sessions whatever state they are in; how many there were."""
+    return _give_up(tx, [row for id in ids if (row := _end(tx, id, _DELETE, id))])
+
+
+def _give_up(tx: Tx, ended: "list[_Ended]") -> int:
     for row in ended:
         blobs.condemn(tx, row.storage_key, row.namespace if row.charged else None, row.charged or 0)
     quota_sums.change_all(tx, ((row.namespace, Change(-row.charged, row.charged)) for row in ended if row.charged))

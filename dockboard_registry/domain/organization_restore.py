@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from ..db import Row, Tx, now
 from ..errors import AccountUnknown, ChangeRefused
-from . import namespaces, quotas
+from . import namespaces, quota_sums
 from .access import OWNER, USER
 
 _TEAMS, _ROBOTS = "(SELECT id FROM teams WHERE organization_id = ?)", "(SELECT id FROM robots WHERE organization_id = ?)"
@@ -95,7 +95,7 @@ def restore(tx: Tx, name: str, quarantine: float, owner_id: int | None = None) -
     if tx.one("SELECT 1 FROM members WHERE organization_id = ? AND role = ? LIMIT 1", found[0], OWNER) is None:
         raise ChangeRefused(f"no owner of organization {name} has an account any more", "say who owns it now (--owner USER)")
     if kept["quota"]:
-        tx.insert(quotas.INSERT, name, *kept["quota"])
+        tx.insert(quota_sums.INSERT, name, *kept["quota"])
     namespaces.take_back(tx, name)
     tx.run("DELETE FROM deleted_organizations WHERE name = ?", name)
 

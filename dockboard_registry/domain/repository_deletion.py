@@ -9,9 +9,11 @@ from typing import NamedTuple
 
 from ..db import Database, Tx, now
 from ..errors import NameUnknown
-from . import audit, blobs, repositories
+from ..names import namespace_of
+from . import audit, blobs, open_uploads, quota_sums, repositories
 from .audit import Actor
 from .changes import require_standing
+from .quota_sums import Change
 
 # A push that began before the deletion may commit after it, under the old id: that long the id is looked at again.
 _LATE_MS = 3_600_000
@@ -23,8 +25,7 @@ _FORGET = "DELETE FROM repositories WHERE id = ?"
 _REMEMBER = "INSERT INTO deleted_repositories (id, name, deleted_at) VALUES (?, ?, ?)"
 _DELETED = "SELECT id, name, deleted_at FROM deleted_repositories ORDER BY id"
 _DONE = "DELETE FROM deleted_repositories WHERE id = ?"
-_UPLOADS = "SELECT id, storage_key FROM uploads WHERE repository = ? AND started_at <= ? LIMIT ?"
-_DROP_UPLOAD = "DELETE FROM uploads WHERE id = ?"
+_UPLOADS = "SELECT id FROM uploads WHERE repository = ? AND started_at <= ? LIMIT ?"
 # What is found of a repository, how it is deleted, and how many rows at a time. Each is a row by its whole key.
 _CONTENT = (
     ("SELECT name FROM tags WHERE repository_id = ? LIMIT ?", "DELETE FROM tags WHERE repository_id = ? AND name = ?", _ROWS),
@@ -39,8 +40,9 @@ _CONTENT = (
         _ROWS,
     ),
     ("SELECT digest FROM manifests WHERE repository_id = ? LIMIT ?", "DELETE FROM manifests WHERE repository_id = ? AND digest = ?", _MANIFESTS),
-    ("SELECT digest FROM repository_blobs WHERE repository_id = ? LIMIT ?", "DELETE FROM repository_blobs WHERE repository_id = ? AND digest = ?", _ROWS),
 )
+_LINKS = "SELECT digest FROM repository_blobs WHERE repository_id = ? ORDER BY digest LIMIT ?"
+_UNLINK = "DELETE FROM repository_blobs WHERE repository_id = ? AND digest = ?"
 
 
 class Held(NamedTuple):
@@ -72,6 +74,7 @@ class RepositoryDeletion:
                 raise _unknown()
             tx.run(_REMEMBER, found, name, now())
             audit.note(tx, actor, "repository.delete", f"repository {name}", **held._asdict())
+            quota_sums.change(tx, namespace_of(name), Change(freed=1))
             return held
 
         return await self._db.write(change, brings=0)
@@ -106,13 +109,21 @@ def _held(tx: Tx, id: int) -> Held:
 def _piece(tx: Tx, id: int, name: str, deleted_at: int) -> int:
     """Take a few rows away; how many. An upload that began after the deletion is for the next repository of that name."""
     if uploads := tx.all(_UPLOADS, name, deleted_at, _ROWS):
-        for upload, key in uploads:
-            if tx.run(_DROP_UPLOAD, upload):
-                blobs.condemn(tx, key)
-        return len(uploads)
+        return open_uploads.end_all(tx, [upload for (upload,) in uploads])
     for select, delete, rows in _CONTENT:
         if found := tx.all(select, id, rows):
             for key in found:
                 tx.run(delete, id, *key)
             return len(found)
-    return 0
+    return _unlink(tx, id, namespace_of(name))
+
+
+def _unlink(tx: Tx, id: int, namespace: str) -> int:
+    """A few links to blobs, and the blobs that no other repository has: until they are collected they count as the namespace's garbage."""
+    found = tx.all(_LINKS, id, _ROWS)
+    for (digest,) in found:
+        tx.run(_UNLINK, id, digest)
+    if found:
+        size = sum(blobs.drop_unlinked(tx, digest, namespace) for (digest,) in found)
+        quota_sums.change(tx, namespace, Change(bytes=-size, garbage=size, freed=1))
+    return len(found)
