@@ -64,6 +64,11 @@ class Limits(NamedTuple):
             return _too_many_bytes(self, sums.bytes - wanted, wanted)
         return _too_much_garbage(self, sums, wanted) if sums.bytes + sums.garbage > 2 * self.bytes else None
 
+    def refuse_for_sure(self, wanted: int) -> None:
+        """Raise QuotaExceeded where so many bytes more are too many, and counting anew would not change that."""
+        if self and not self.sums.may_be_too_high and (refusal := self.refusal(self.sums._replace(bytes=self.sums.bytes + wanted, repositories=0), wanted)):
+            raise refusal
+
     def decide(self, tx: Tx, change: Change, wanted: int = 0) -> None:
         """Change the sums, as the transaction's last word. wanted: bytes of this push that are in the sums then. Raises QuotaExceeded, CountFirst."""
         if not self:

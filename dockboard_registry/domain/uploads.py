@@ -104,24 +104,29 @@ class Uploads:
         """
         session = Session(secrets.token_hex(16), repository, new_key(), "", 0, algorithm, None, None, 0, owner)
         try:
-            limits, session = await self._insert(session, share_of)
+            limits, session = await self._insert(session, share_of, wanted)
+        except QuotaExceeded:
+            self._note_refused(share_of)
+            raise
         except TooManyRequests:
             self._note_refused(share_of)
             if not await self._drop_expired():
                 raise
-            limits, session = await self._insert(session, share_of)
+            limits, session = await self._insert(session, share_of, wanted)
         if limits:
             await self._require_room(limits, session, wanted)
         return session
 
-    async def _insert(self, session: Session, share_of: str | None) -> tuple[Limits, Session]:
-        """Raises TooManyRequests."""
+    async def _insert(self, session: Session, share_of: str | None, wanted: int) -> tuple[Limits, Session]:
+        """Raises TooManyRequests; QuotaExceeded where that is certain without counting."""
         namespace = namespace_of(session.repository)
 
         def ask(tx: Tx) -> Limits:
             total, own, *row = tx.one(_OPEN_WITH_QUOTA, share_of, namespace, namespace)
             open_uploads.require_place(self._limit, total, own)
-            return self._quotas.limits(namespace, *row)
+            limits = self._quotas.limits(namespace, *row)
+            limits.refuse_for_sure(wanted)
+            return limits
 
         def insert(tx: Tx) -> tuple[Limits, Session]:
             limits, at = ask(tx), now()
