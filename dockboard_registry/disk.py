@@ -2,12 +2,44 @@
 
 import contextlib
 import os
+import re
+from pathlib import Path
 
 from .private_files import open_own
 
 _RESERVE_SHARE, _RESERVE_MOST = 0.05, 1 << 30
 # A spare file has a 64th of the disk within these bounds, and never more than a 16th.
 _SPARE_PART, _SPARE_LEAST, _SPARE_MOST, _SPARE_SHARE = 64, 1 << 20, 16 << 20, 16
+
+
+# File systems on disks and in the memory of this machine. What is not known may wait for another machine, or for a program.
+_LOCAL = frozenset(
+    "bcachefs btrfs ecryptfs exfat ext2 ext3 ext4 f2fs jfs nilfs2 ntfs3 overlay reiserfs rootfs tmpfs vfat xfs zfs".split()
+)
+_UNKNOWN = 1 << 62
+_OCTAL = re.compile(r"\\([0-7]{3})")
+
+
+def is_local(*folders: Path) -> bool:
+    """Whether all of these directories lie on disks of this machine, as far as the system tells (proc(5), mountinfo)."""
+    try:
+        lines = Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape").splitlines()
+    except OSError:
+        return True
+    mounts = [_mount(line) for line in lines]
+    return all(_type(mounts, os.path.realpath(folder)) in _LOCAL for folder in folders)
+
+
+def _mount(line: str) -> tuple[str, str]:
+    """(where it is mounted, type of the file system) of a line of mountinfo."""
+    before, _, after = line.partition(" - ")
+    return _OCTAL.sub(lambda found: chr(int(found[1], 8)), before.split(" ")[4]), after.split(" ")[0]
+
+
+def _type(mounts: list[tuple[str, str]], path: str) -> str:
+    """That of the innermost mount; of several at one place the last covers the others."""
+    inside = [(len(place), number, kind) for number, (place, kind) in enumerate(mounts) if f"{path}/".startswith(place.rstrip("/") + "/")]
+    return max(inside)[2] if inside else ""
 
 
 class Disk:
@@ -20,6 +52,8 @@ class Disk:
     def left(self) -> int:
         """Bytes that are free beyond the reserve; negative where less than the reserve is free. Raises OSError."""
         found = os.statvfs(self._folder)
+        if not found.f_blocks:
+            return _UNKNOWN  # the file system tells no size
         reserve = self._reserve
         if reserve < 0:
             reserve = min(int(found.f_blocks * found.f_frsize * _RESERVE_SHARE), _RESERVE_MOST)

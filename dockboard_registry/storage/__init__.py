@@ -132,8 +132,8 @@ class Storage(Protocol):
         Bytes beyond `size`, of a writer that died, are dropped at the first write.
         """
 
-    def refuse_when_full(self, count: int = 0) -> None:
-        """Raise StorageFull where so many more bytes would not leave the reserve, which is for what has to go on. Takes no waiting to speak of."""
+    def refuse_when_full(self) -> None:
+        """Raise StorageFull where less than the reserve is free, which is for what has to go on. Takes no waiting to speak of."""
 
     async def marker(self) -> Marker | None:
         """Which database owns the store now. Raises StorageFailed."""

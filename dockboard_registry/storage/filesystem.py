@@ -7,7 +7,6 @@ An upload is written to its final name from the first byte: no row of the blobs 
 invisible as a temporary file, and commit needs no rename. Durable means fdatasync of the file and fsync of its directory.
 """
 
-import asyncio
 import contextlib
 import errno
 import fcntl
@@ -21,9 +20,10 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle
 from pathlib import Path
 
-from ..disk import Disk
+from ..disk import Disk, is_local
 from ..private_files import adopt, open_own
 from . import Hasher, KeyMissing, Marker, NotDeleted, StorageError, StorageFailed, StorageFull, UploadBusy, UploadLost
+from .calls import Calls, translate
 from .relay import Relay, thread_buffer
 
 MARKER, BLOBS = "store-id", "blobs"
@@ -32,7 +32,6 @@ OWN_NAMES = (MARKER, BLOBS, ".lock")
 # So many directories are listed by a thread at once: there are 256, and most stores are small.
 _LISTED = 16
 _KEY = re.compile(r"[0-9a-f]{40}", re.A)
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 _READ = 1 << 20
 # What uploads may write before they look again at what is free: so many bytes and seconds, and no more than a part of what is free.
 _LOOK_BYTES, _LOOK_SECONDS, _LOOK_PART = 16 << 20, 1.0, 16
@@ -98,38 +97,31 @@ def _other_owner(root: Path) -> tuple[int, int] | None:
     return (found.st_uid, found.st_gid) if found.st_uid != 0 else None
 
 
-def _translate(error: OSError) -> StorageError:
-    if error.errno in _FULL:
-        return StorageFull(os.strerror(error.errno))
-    return StorageFailed(os.strerror(error.errno or errno.EIO))
-
-
 class FilesystemSource:
     """An open file; unlinking it meanwhile takes nothing from the reader."""
 
-    def __init__(self, descriptor: int, pool: ThreadPoolExecutor):
+    def __init__(self, descriptor: int, calls: Calls):
         self._descriptor = descriptor
-        self._pool = pool
+        self._calls = calls
         self.size = os.fstat(descriptor).st_size
 
     def fileno(self) -> int:
         return self._descriptor
 
     async def read(self, start: int, length: int) -> bytes:
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, os.pread, self._descriptor, length, start)
-        except OSError as error:
-            raise _translate(error) from error
+        return await self._calls.long(os.pread, self._descriptor, length, start)
 
-    def read_now(self, start: int, length: int) -> bytes:
+    def read_now(self, start: int, length: int) -> bytes | None:
+        if not self._calls.is_local:
+            return None
         try:
             return os.pread(self._descriptor, length, start)
         except OSError as error:
-            raise _translate(error) from error
+            raise translate(error) from error
 
     def close(self) -> None:
         if self._descriptor >= 0:
-            os.close(self._descriptor)
+            self._calls.later(os.close, self._descriptor)
             self._descriptor = -1
 
 
@@ -142,8 +134,9 @@ class FilesystemStorage:
         self._disk = Disk(root, reserve)
         self._owner = _other_owner(root)
         self._room = threading.Lock()
-        self._looked, self._granted = 0.0, 0
-        self.pool = ThreadPoolExecutor(threads, "storage")
+        self._looked, self._granted, self._looking = 0.0, 0, False
+        self._full: StorageError | None = None
+        self.calls = Calls(is_local(root, root / BLOBS), threads)
         self.hashers = ThreadPoolExecutor(2, "hash")
         self.syncers = ThreadPoolExecutor(threads, "sync")
 
@@ -151,12 +144,13 @@ class FilesystemStorage:
         return f"{self._blobs}{key[:2]}/{key}"
 
     async def open(self, key: str) -> FilesystemSource:
+        return await self.calls.short(self._open, key, undo=FilesystemSource.close)
+
+    def _open(self, key: str) -> FilesystemSource:
         try:
-            return FilesystemSource(os.open(self.path(key), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), self.pool)
+            return FilesystemSource(os.open(self.path(key), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), self.calls)
         except FileNotFoundError as error:
             raise KeyMissing(key) from error
-        except OSError as error:
-            raise _translate(error) from error
 
     def open_upload(self, path: str) -> int:
         """Root's files belong to the store's owner."""
@@ -166,7 +160,7 @@ class FilesystemStorage:
         return descriptor
 
     async def delete(self, keys: list[str]) -> int:
-        return await self._in_thread(self._delete, keys)
+        return await self.calls.long(self._delete, keys)
 
     def _delete(self, keys: list[str]) -> int:
         freed, failed, why = 0, set(), ""
@@ -187,7 +181,7 @@ class FilesystemStorage:
     async def keys(self, after: str = "") -> AsyncIterator[tuple[str, int]]:
         folders = [folder for folder in FOLDERS if folder >= after[:2]]
         for first in range(0, len(folders), _LISTED):
-            for found in await self._in_thread(self._all_files, folders[first : first + _LISTED]):
+            for found in await self.calls.long(self._all_files, folders[first : first + _LISTED]):
                 if found[0] > after:
                     yield found
 
@@ -207,10 +201,10 @@ class FilesystemStorage:
         return FilesystemUpload(self, key, size)
 
     async def marker(self) -> Marker | None:
-        return await self._in_thread(marker, self._root)
+        return await self.calls.long(marker, self._root)
 
     async def check(self) -> None:
-        await self._in_thread(self._check)
+        await (self.calls.long if self.calls.is_local else self.calls.short)(self._check)
 
     def _check(self) -> None:
         if marker(self._root) is None or not os.access(self._blobs, os.R_OK | os.W_OK | os.X_OK):
@@ -218,27 +212,41 @@ class FilesystemStorage:
         if os.statvfs(self._root).f_flag & os.ST_RDONLY:
             raise StorageFailed("the storage is read-only")
 
-    def refuse_when_full(self, count: int = 0) -> None:
+    def refuse_when_full(self) -> None:
+        if self.calls.is_local:
+            return self.claim(0)
+        if time.monotonic() - self._looked > _LOOK_SECONDS and not self._looking:
+            self._looking = True
+            self.calls.later(self._look)
+        if self._full is not None:
+            raise self._full
+
+    def _look(self) -> None:
+        """In a thread, so that nobody waits for a file system that does not answer: the answer counts for the next who asks."""
+        try:
+            self.claim(0)
+            self._full = None
+        except StorageError as error:
+            self._full = error
+        finally:
+            self._looking = False
+
+    def claim(self, count: int) -> None:
+        """Raise StorageFull where so many more bytes would not leave the reserve."""
         at = time.monotonic()
         with self._room:
             if count > self._granted or at - self._looked > _LOOK_SECONDS:
                 try:
                     left = self._disk.left()
                 except OSError as error:
-                    raise _translate(error) from error
+                    raise translate(error) from error
                 if left < count:
                     raise StorageFull("less is free than the reserve")
                 self._looked, self._granted = at, max(count, min(left // _LOOK_PART, _LOOK_BYTES))
             self._granted -= count
 
-    async def _in_thread(self, fn: Callable, *arguments):
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self.pool, fn, *arguments)
-        except OSError as error:
-            raise _translate(error) from error
-
     def close(self) -> None:
-        self.pool.shutdown()
+        self.calls.close()
         self.hashers.shutdown()
         self.syncers.shutdown()
 
@@ -248,6 +256,7 @@ class FilesystemUpload:
 
     def __init__(self, storage: FilesystemStorage, key: str, size: int):
         self._storage = storage
+        self._calls = storage.calls
         self._path = storage.path(key)
         self._size = size
         self._descriptor = -1
@@ -255,12 +264,7 @@ class FilesystemUpload:
 
     async def write(self, data: bytes, hasher: Hasher | None = None) -> None:
         """A small piece goes into the page cache and the hash in place: 40 microseconds, where a way through a thread takes 200."""
-        if len(data) > _SMALL:
-            return await self._guarded(self._write, data, hasher)
-        try:
-            self._write(data, hasher)
-        except OSError as error:
-            raise _translate(error) from error
+        await (self._calls.long if len(data) > _SMALL else self._calls.short)(self._write, data, hasher)
 
     def _write(self, data: bytes, hasher: Hasher | None) -> None:
         self._trim()
@@ -269,7 +273,7 @@ class FilesystemUpload:
             hasher.update(data)
 
     async def pour(self, fill: Callable[[memoryview], int], hasher: Hasher | None = None, dear: bool = False) -> int:
-        return await self._guarded(self._relay if dear else self._pour, fill, hasher)
+        return await self._calls.long(self._relay if dear else self._pour, fill, hasher)
 
     def _relay(self, fill: Callable[[memoryview], int], hasher: Hasher | None) -> int:
         self._trim()
@@ -299,7 +303,7 @@ class FilesystemUpload:
     def _claim(self, count: int) -> int:
         """Where the next so many bytes belong. Raises StorageFull."""
         if count:
-            self._storage.refuse_when_full(count)
+            self._storage.claim(count)
         place, self._size = self._size, self._size + count
         return place
 
@@ -310,10 +314,7 @@ class FilesystemUpload:
 
     async def hold(self) -> None:
         """Opening and flock without waiting take less than a way through a thread, so they are done in place."""
-        try:
-            self._hold()
-        except OSError as error:
-            raise _translate(error) from error
+        await self._calls.short(self._hold, undo=lambda _: self._release())
 
     def _hold(self) -> None:
         descriptor = self._storage.open_upload(self._path)
@@ -339,10 +340,11 @@ class FilesystemUpload:
         return ""
 
     async def release(self) -> None:
-        self._release()
+        with contextlib.suppress(StorageError):
+            await self._calls.short(self._release)
 
     async def hash(self, hasher: Hasher) -> None:
-        await self._guarded(self._hash, hasher)
+        await self._calls.long(self._hash, hasher)
 
     def _hash(self, hasher: Hasher) -> None:
         self._trim()
@@ -355,7 +357,7 @@ class FilesystemUpload:
             offset += len(data)
 
     async def commit(self) -> None:
-        await self._guarded(self._commit)
+        await self._calls.long(self._commit)
 
     def _commit(self) -> None:
         """File and directory at the same time: the file system writes its journal once for both, and the disk empties its cache once."""
@@ -365,7 +367,7 @@ class FilesystemUpload:
         entry.result()
 
     async def abort(self) -> None:
-        await self._guarded(self._abort)
+        await self._calls.long(self._abort)
 
     def _abort(self) -> None:
         try:
@@ -377,8 +379,3 @@ class FilesystemUpload:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
-
-    async def _guarded(self, fn: Callable, *arguments):
-        return await self._storage._in_thread(fn, *arguments)
-
-

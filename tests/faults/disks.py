@@ -100,6 +100,13 @@ class Tmpfs(Disk):
         return ["mount", "-t", "tmpfs", "-o", f"size={self.size}", "tmpfs"]
 
 
+class Ramfs(Disk):
+    """A file system in memory of a kind that the registry takes for one that may not answer, as it takes NFS and FUSE."""
+
+    def mount_command(self) -> list[str]:
+        return ["mount", "-t", "ramfs", "ramfs"]
+
+
 def need_disks() -> None:
     """Mounting needs root and mkfs.ext4."""
     if os.geteuid() != 0:
