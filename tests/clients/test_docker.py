@@ -34,6 +34,14 @@ def test_an_imported_image_is_pushed_and_pulled(docker, client, repository, targ
     assert manifest.json()["config"]["digest"] == before
 
 
+def test_an_image_without_layers_is_pushed_and_pulled(docker, tmp_path, client, repository, target):
+    """docker's newer image store pushes such an image with `"layers": null`."""
+    (tmp_path / "Dockerfile").write_text("FROM scratch\nLABEL a=b\n")
+    docker("build", "--tag", f"{target}:v1", tmp_path)
+    docker("push", f"{target}:v1")
+    assert not client.pull_manifest(repository, "v1").json()["layers"]
+
+
 def test_push_prints_the_digest_that_pull_by_digest_takes(docker, tmp_path, client, repository, target, layers):
     image_id = load(docker, tmp_path / "image.tar", f"{target}:v1", layers)
     printed = docker("push", f"{target}:v1")

@@ -68,6 +68,15 @@ def test_files_are_pushed_and_pulled(oras, push, files, tmp_path, client, reposi
         assert oras.output("blob", "fetch", HTTP, "--output", "-", f"{target}@{blob}") == path.read_bytes()
 
 
+@pytest.mark.parametrize("media_type", ["sometype", "text/plain;charset=utf-8", "application/vnd.example+json;version=0.2"])
+def test_a_file_of_any_media_type(oras, tmp_path, client, repository, target, media_type):
+    (tmp_path / "a.txt").write_text("a")
+    oras("push", HTTP, "--disable-path-validation", f"{target}:v1", f"{tmp_path}/a.txt:{media_type}")
+    assert client.pull_manifest(repository, "v1").json()["layers"][0]["mediaType"] == media_type
+    blob = client.pull_manifest(repository, "v1").json()["layers"][0]["digest"]
+    assert oras.output("blob", "fetch", HTTP, "--output", "-", f"{target}@{blob}") == b"a"
+
+
 def test_files_land_under_their_names(oras, tmp_path, files, target):
     # oras names files by the paths that it was given; from inside the directory they are plain names.
     shell = f'cd "{files}" && exec "{oras.path}" push {HTTP} --artifact-type {CHART} {target}:v1 chart.tgz values.yaml'
