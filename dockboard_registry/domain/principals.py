@@ -78,13 +78,17 @@ class Principals:
         return remembered[1]
 
     async def named(self, text: str) -> Known | None:
-        """By what `holder_of` tells apart, token:USER/NAME, token:ID, or anonymous; for people who ask what somebody may do. Raises FieldInvalid, AccountUnknown."""
+        """For people who ask what somebody may do: by what `holder_of` tells apart, by token:USER/NAME, token:ID or what the access log has of a token, or anonymous.
+
+        Raises FieldInvalid, AccountUnknown.
+        """
         from . import grants
 
         if text == access.ANONYMOUS:
             return Known(self.anonymous(await self.value(), local=not self._setting), 0)
-        if text.startswith(TOKEN):
-            return await self._db.scan(lambda tx: self._with_token(tx, text.removeprefix(TOKEN)))
+        _, token, name = text.rpartition(TOKEN)
+        if token:
+            return await self._db.scan(lambda tx: self._with_token(tx, name))
         kind, id = await self._db.scan(lambda tx: grants.find_holder(tx, holder_of(text)))
         return (await self._db.scan(lambda tx: self._read(tx, kind, id)))[1]
 

@@ -107,7 +107,7 @@ def test_explain_knows_robots_and_tokens(registry, people):
         assert status == 0 and "the grant of read on acme/** to robot:acme/ci allows it" in text
         assert explained(people, who, "push", "acme/app")[0] == 1
     ids = {line.split()[0]: line.split()[-1] for line in people.command("token", "list", "ann").splitlines()[1:]}
-    for who in (("ann", "--token", "pulls"), ("ann", "--token", ids["pulls"]), ("token:ann/pulls",), (f"token:{ids['pulls']}",)):
+    for who in (("ann", "--token", "pulls"), ("ann", "--token", ids["pulls"]), ("token:ann/pulls",), (f"token:{ids['pulls']}",), (f"user:ann/token:{ids['pulls']}",)):
         assert explained(people, who[0], "pull", "acme/app", *who[1:])[0] == 0
         status, text = explained(people, who[0], "push", "acme/app", *who[1:])
         assert status == 1 and "the token's scope does not include push on acme/app" in text

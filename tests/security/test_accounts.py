@@ -151,7 +151,7 @@ def test_no_character_of_a_name_stands_for_another(registry, people):
         assert [eve.get(f"/v2/{name}/app/tags/list").status for name in ("a_b", "axb", "a.b", "a%5fb", "a%25b")] == [200, 404, 404, 200, 400]
     secret = people.command("robot", "add", "a.b/ci")
     with Client(registry.address) as client:
-        for name in ("a_b/ci", "axb/ci", "a%b/ci", "%/ci", "a.b/_i", "a.b/CI", "a.b/ci "):
+        for name in ("a_b/ci", "axb/ci", "a%b/ci", "%/ci", "a.b/_i", "a.b/ci "):
             client.get("/v2/", basic(name, secret)).expect(401)
         client.get("/v2/", basic("a.b/ci", secret)).expect(200)
 
