@@ -27,7 +27,7 @@ from .domain.robots import Robots
 from .domain.signing_keys import SigningKeys
 from .domain.tags import Tags
 from .domain.teams import Teams
-from .domain.throttle import Throttle
+from .domain.throttle import Rate, Throttle
 
 
 class Content(NamedTuple):
@@ -48,6 +48,8 @@ class People:
         self.principals, self.content, self.open_uploads = principals, content, content.uploads
         self._auth, quarantine = config.auth, config.auth.quarantine
         self.throttle = Throttle(db)
+        # Of one account by the API, at each worker. Administrators have programs that set up many things at once.
+        self.changes, self.administrators_changes = Rate(60, 1.0), Rate(600, 0.1)
         self.accounts = Accounts(db, self.passwords, quarantine)
         self.htpasswd = Htpasswd(db, self.passwords, quarantine)
         self.one_time = OneTimeTokens(db, self.passwords)

@@ -18,7 +18,7 @@ from ..names import account_name
 from . import accounts, audit, patterns
 from .access import ACTIVE, ADMIN, CATALOG, CREATE, DELETE, EXPIRED, OVERWRITE, PULL, PUSH, REVOKED, ROBOT, USER, Entry
 from .audit import Actor
-from .changes import VALUE, access_changed
+from .changes import VALUE, access_changed, require_standing
 from .repositories import new_id
 
 USER_PREFIX, ROBOT_PREFIX = "dbr_", "dbk_"
@@ -36,6 +36,8 @@ ACTIONS = {
 }
 _USE_NOTED_MS = 60_000
 _MOST_TEXT, MOST_PATTERNS = 4000, 100
+# Of one holder.
+MOST = 1000
 _TOKENS = "SELECT id, name, hint, patterns, actions, created_at, expires_at, last_used_at, last_used_from, revoked_at FROM access_tokens"
 _OF_HOLDER = f"{_TOKENS} WHERE holder_kind = ? AND holder_id = ? ORDER BY id"
 _BY_NAME = f"{_TOKENS} WHERE holder_kind = ? AND holder_id = ? AND name > ? ORDER BY name LIMIT ?"
@@ -136,9 +138,10 @@ class AccessTokens:
         secret = make_secret(USER_PREFIX)
 
         def change(tx: Tx) -> None:
-            access_changed(tx, actor)
-            holder = accounts.find(tx, user)
+            require_standing(tx, actor)
+            holder = accounts.hold(tx, user)
             tx.run(_GONE, USER, holder.id, name, now())
+            _require_room(tx, USER, holder.id)
             if not _insert(tx, USER, holder.id, name, secret, given_patterns, given_actions, expires_at):
                 raise ChangeRefused(f"{user} has a token {name} already", "choose another name, or revoke that one first")
             audit.note(tx, actor, "token.add", f"user {user}", token=name, repositories=given_patterns, actions=given_actions, expires_at=expires_at)
@@ -191,6 +194,8 @@ class AccessTokens:
 
 
 _GONE = "DELETE FROM access_tokens WHERE holder_kind = ? AND holder_id = ? AND name = ? AND (revoked_at IS NOT NULL OR expires_at <= ?)"
+_ALL_GONE = "DELETE FROM access_tokens WHERE holder_kind = ? AND holder_id = ? AND (revoked_at IS NOT NULL OR expires_at <= ?)"
+_COUNT = "SELECT COUNT(*) FROM access_tokens WHERE holder_kind = ? AND holder_id = ?"
 _REVOKE = "UPDATE access_tokens SET revoked_at = ? WHERE holder_kind = ? AND holder_id = ? AND name = ? AND revoked_at IS NULL"
 
 
@@ -198,6 +203,12 @@ def _shown(row: Row) -> tuple[int, Shown | None]:
     value, id, kind, holder_id, _, given_patterns, given_actions, expires_at, last_used_at, revoked_at = row
     token = Shown(id, kind, holder_id, scope(given_patterns, given_actions), last_used_at, expires_at)
     return value, None if revoked_at is not None or token.expired else token
+
+
+def _require_room(tx: Tx, kind: str, id: int) -> None:
+    """Raise ChangeRefused where the holder has too many. Those that count no more are listed as long as there is room for them."""
+    if tx.one(_COUNT, kind, id)[0] >= MOST and tx.run(_ALL_GONE, kind, id, now()) == 0:
+        raise ChangeRefused(f"there are {MOST:,} access tokens already that count", "revoke those that are not used any more")
 
 
 def counts(tx: Tx, id: int) -> bool:

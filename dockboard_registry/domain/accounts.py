@@ -12,7 +12,7 @@ from ..names import namespace_name
 from . import audit, namespaces, passwords, throttle
 from .access import ACTIVE, DISABLED, OWNER, USER
 from .audit import Actor
-from .changes import access_changed, require_standing
+from .changes import Unchanged, access_changed, require_standing, write
 from .passwords import Passwords
 from .repositories import new_id
 
@@ -134,16 +134,18 @@ class Accounts:
         avatar = given.pop("avatar_hash", None)
 
         def change(tx: Tx) -> None:
-            access_changed(tx, actor)
+            if active is None and administrator is None:
+                require_standing(tx, actor)
+            else:
+                access_changed(tx, actor)
             person = find(tx, name)
-            if administrator is not None:
-                _set_administrator(tx, actor, person, administrator)
-            if active is not None:
-                _set_state(tx, actor, find(tx, name), active)
-            if profile:
-                _set_profile(tx, actor, person, person.profile._replace(**given).checked(), avatar)
+            changed = administrator is not None and _set_administrator(tx, actor, person, administrator)
+            changed |= active is not None and _set_state(tx, actor, find(tx, name), active)
+            changed |= bool(profile) and _set_profile(tx, actor, person, person.profile._replace(**given).checked(), avatar)
+            if not changed:
+                raise Unchanged
 
-        await self._db.write(change, brings=0)
+        await write(self._db, change, brings=0)
 
     async def set_password(self, actor: Actor, name: str, password: str) -> None:
         """Another password: tokens of the registry that were made from the old one, and one-time tokens, count no more. Raises FieldInvalid."""
@@ -163,9 +165,10 @@ class Accounts:
 
         def change(tx: Tx) -> None:
             require_standing(tx, actor)
-            _set_profile(tx, actor, find(tx, name), new)
+            if not _set_profile(tx, actor, find(tx, name), new):
+                raise Unchanged
 
-        await self._db.write(change)
+        await write(self._db, change)
 
     async def unlock(self, actor: Actor, name: str) -> None:
         """Forget wrong passwords, so that the account can be logged in to from everywhere. Raises AccountUnknown."""
@@ -270,34 +273,49 @@ def find(tx: Tx, name: str) -> Person:
     return _person(row)
 
 
-def _set_state(tx: Tx, actor: Actor, person: Person, active: bool) -> None:
+def hold(tx: Tx, name: str) -> Person:
+    """The same, who stays as they are until the transaction ends. For changes that leave the counter of changes alone. Raises AccountUnknown."""
+    tx.lock("SELECT id FROM users WHERE name = ?", name)
+    return find(tx, name)
+
+
+def _set_state(tx: Tx, actor: Actor, person: Person, active: bool) -> bool:
+    """Whether that was another state."""
+    state = ACTIVE if active else DISABLED
+    if person.state == state:
+        return False
     if active and tx.one("SELECT password FROM users WHERE id = ?", person.id)[0] is None:
         raise ChangeRefused("the account has no password yet", "set one first")
     if not active:
         _require_another_administrator(tx, person)
-    state = ACTIVE if active else DISABLED
     tx.run("UPDATE users SET state = ?, credential_generation = credential_generation + 1 WHERE id = ?", state, person.id)
     audit.note(tx, actor, "user.enable" if active else "user.disable", f"user {person.name}")
+    return True
 
 
-def _set_administrator(tx: Tx, actor: Actor, person: Person, administrator: bool) -> None:
+def _set_administrator(tx: Tx, actor: Actor, person: Person, administrator: bool) -> bool:
+    """Whether that was otherwise before."""
+    if person.administrator == administrator:
+        return False
     if not administrator:
         _require_another_administrator(tx, person)
     tx.run("UPDATE users SET administrator = ? WHERE id = ?", int(administrator), person.id)
     audit.note(tx, actor, "user.administrator", f"user {person.name}", administrator=administrator)
+    return True
 
 
-def _set_profile(tx: Tx, actor: Actor, person: Person, new: Profile, avatar: str | None = None) -> None:
-    """avatar: another hash than that of the address; empty for the address's again, None for as it is until the address changes."""
+def _set_profile(tx: Tx, actor: Actor, person: Person, new: Profile, avatar: str | None = None) -> bool:
+    """Whether it was another one. avatar: another hash than that of the address; empty for the address's again, None for as it is until the address changes."""
     if avatar and not _AVATAR.fullmatch(avatar):
         raise FieldInvalid("this is not the hash of an address", "give 32 or 64 lower-case hexadecimal digits (MD5 or SHA-256)")
     if avatar is None and new.email == person.email:
         avatar = person.avatar_hash
-    tx.run(
-        "UPDATE users SET email = ?, full_name = ?, company = ?, location = ?, url = ?, avatar_hash = ? WHERE id = ?",
-        *(*new, avatar or avatar_hash(new.email), person.id),
-    )
+    avatar = avatar or avatar_hash(new.email)
+    if (new, avatar) == (person.profile, person.avatar_hash):
+        return False
+    tx.run("UPDATE users SET email = ?, full_name = ?, company = ?, location = ?, url = ?, avatar_hash = ? WHERE id = ?", *new, avatar, person.id)
     audit.note(tx, actor, "user.profile", f"user {person.name}")
+    return True
 
 
 def _is_web_page(url: str) -> bool:

@@ -1,13 +1,17 @@
-"""The counter under which rights are remembered: every transaction that changes who may do what begins with `access_changed`.
+"""The counter under which rights are remembered: every transaction that takes somebody a right, or gives one, begins with `access_changed`.
 
 Whoever remembers rights does so for one value of the counter and asks for it with every request, so a change counts with the next
 request at every worker and node. As all these transactions change one row, and before they read anything, each of them sees
 all that the others did; so what they decide needs no further locks.
+
+A right that is given has to be seen too: what is remembered of its holder lacks it. A new access token, reset token or profile gives and takes nothing that
+anybody remembers, and leaves the counter alone: all workers would have to read everybody's rights again.
 """
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ..db import Tx
+from ..db import Database, Tx
 from ..errors import ChangeRefused
 
 if TYPE_CHECKING:  # a start is quicker without
@@ -17,6 +21,18 @@ if TYPE_CHECKING:  # a start is quicker without
 VALUE = "COALESCE((SELECT value FROM generations WHERE name = 'access'), 0)"
 _ALONE = f"SELECT {VALUE}"
 _ADD = "UPDATE generations SET value = value + 1 WHERE name = 'access'"
+
+
+class Unchanged(Exception):
+    """A transaction found that everything is as it should become. It is undone, and the counter's step with it."""
+
+
+async def write(db: Database, change: Callable[[Tx], object], **options: int) -> None:
+    """db.write of a change that may raise Unchanged, after which nothing is written: no audit, and no new value of the counter."""
+    try:
+        await db.write(change, **options)
+    except Unchanged:
+        pass
 
 
 def access_changed(tx: Tx, actor: "Actor | None" = None) -> None:

@@ -9,7 +9,7 @@ from ..names import LIBRARY
 from . import accounts, audit, namespaces, patterns, robots, teams
 from .access import RIGHTS, ROBOT, USER, Grant
 from .audit import Actor
-from .changes import access_changed
+from .changes import Unchanged, access_changed, write
 from .repositories import new_id
 
 TEAM = "team"
@@ -63,6 +63,8 @@ class Grants:
             access_changed(tx, actor)
             kind, id = find_holder(tx, holder)
             namespaces.require_held(tx, parsed.namespace)
+            if [found for (found,) in tx.all(_RIGHTS, kind, id, *same)] == [right]:
+                raise Unchanged
             tx.run(_REMOVE, kind, id, *same)
             if tx.one(_COUNT, parsed.namespace, kind, id)[0] >= MOST:
                 raise ChangeRefused(f"{holder} has {MOST} grants in the namespace {parsed.namespace} already", "use fewer, with wildcards")
@@ -72,7 +74,7 @@ class Grants:
             )
             audit.note(tx, actor, "grant.add", f"repository {pattern}", to=holder, right=right)
 
-        await self._db.write(change)
+        await write(self._db, change)
 
     async def remove(self, actor: Actor, pattern: str, holder: str) -> None:
         """Raises FieldInvalid, AccountUnknown."""
@@ -103,6 +105,7 @@ def _remove(tx: Tx, pattern: str, holder: str) -> int:
     return tx.run(_REMOVE, kind, id, *_spellings(pattern))
 
 
+_RIGHTS = "SELECT permission FROM grants WHERE holder_kind = ? AND holder_id = ? AND pattern IN (?, ?)"
 _REMOVE = "DELETE FROM grants WHERE holder_kind = ? AND holder_id = ? AND pattern IN (?, ?)"
 
 

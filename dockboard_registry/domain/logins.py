@@ -31,13 +31,13 @@ class Login(NamedTuple):
 
 
 def account_meant(text: str) -> str:
-    """The name of the account that somebody means who types this: names are lower case, so Bob is bob.
+    """The name of the account that somebody means who types this: names of users are lower case, so Bob is bob. A robot's is written by programs.
 
     An e-mail address is no name, and nobody is looked up by it: whose it is was never verified. Raises Unauthorized then, and nothing is counted as a guess.
     """
     if "@" in text:
         raise Unauthorized("an e-mail address is not the name of an account", "log in with the account's name instead of the e-mail address")
-    return text.lower() if text.isascii() else text
+    return text.lower() if text.isascii() and "/" not in text else text
 
 
 class Logins:

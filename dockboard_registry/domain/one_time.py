@@ -12,7 +12,7 @@ from .access import DISABLED
 from .access_tokens import digest
 from .accounts import INVITED
 from .audit import Actor
-from .changes import access_changed
+from .changes import access_changed, require_standing
 from .passwords import Passwords, fingerprint
 
 RESET, INVITE = "reset", "invite"
@@ -34,8 +34,8 @@ class OneTimeTokens:
         secret = secrets.token_urlsafe(32)
 
         def change(tx: Tx) -> None:
-            access_changed(tx, actor)
-            person = accounts.find(tx, user)
+            require_standing(tx, actor)
+            person = accounts.hold(tx, user)
             if person.state == DISABLED:
                 raise ChangeRefused(f"{user} is disabled", "enable the account first")
             if (person.state == INVITED) != (purpose == INVITE):

@@ -9,7 +9,7 @@ from ..names import namespace_name
 from . import accounts, audit, namespaces, organization_restore
 from .access import MEMBER, OWNER
 from .audit import Actor
-from .changes import access_changed
+from .changes import Unchanged, access_changed, write
 from .repositories import new_id
 
 ROLES = (OWNER, MEMBER)
@@ -90,13 +90,15 @@ class Organizations:
         def change(tx: Tx) -> None:
             access_changed(tx, actor)
             organization, person = find(tx, name), accounts.find(tx, user)
+            if tx.one(_ROLE, organization.id, person.id) == (role,):
+                raise Unchanged
             if role != OWNER:
                 _require_another_owner(tx, organization, person)
             tx.run("DELETE FROM members WHERE organization_id = ? AND user_id = ?", organization.id, person.id)
             join(tx, organization.id, person.id, role)
             audit.note(tx, actor, "org.member.add", f"org {name}", user=user, role=role)
 
-        await self._db.write(change)
+        await write(self._db, change)
 
     async def remove_member(self, actor: Actor, name: str, user: str) -> None:
         """Take the user out of the organization and its teams, with the user's own grants in its namespace.

@@ -6,7 +6,7 @@ from ..names import LIBRARY, namespace_of, repository_name
 from . import audit, described, holders, namespaces
 from .access import PUBLIC, Principal
 from .audit import Actor
-from .changes import access_changed, require_accounts, require_standing
+from .changes import Unchanged, access_changed, require_accounts, require_standing, write
 from .described import Described
 from .holders import Held
 
@@ -39,15 +39,12 @@ class RepositorySettings:
             else:
                 access_changed(tx, actor)
                 require_accounts(tx)
-                if visibility != PUBLIC:
-                    _require_holder(tx, name)
-                _change(tx, "UPDATE repositories SET visibility = ? WHERE name = ?", visibility, name)
-                audit.note(tx, actor, "repository.visibility", f"repository {name}", visibility=visibility)
-            if description is not None:
-                _change(tx, "UPDATE repositories SET description = ? WHERE name = ?", description or None, name)
-                audit.note(tx, actor, "repository.description", f"repository {name}")
+            changed = visibility is not None and _set_visibility(tx, actor, name, visibility)
+            changed |= description is not None and _set_description(tx, actor, name, description or None)
+            if not changed:
+                raise Unchanged
 
-        await self._db.write(change)
+        await write(self._db, change)
 
     async def rights(self, name: str) -> list[Held]:
         """Who can do what with the repository, as administrators see it. Raises NameUnknown."""
@@ -61,10 +58,13 @@ class RepositorySettings:
         def change(tx: Tx) -> None:
             access_changed(tx, actor)
             require_accounts(tx)
+            known = namespaces.find(tx, namespace)
+            if known is not None and known.released_at is None and known.default_visibility == visibility:
+                raise Unchanged
             namespaces.set_default(tx, namespace, visibility)
             audit.note(tx, actor, "namespace.default", f"namespace {namespace}", visibility=visibility)
 
-        await self._db.write(change)
+        await write(self._db, change)
 
     async def get(self, name: str) -> Described:
         """Raises NameUnknown."""
@@ -91,9 +91,32 @@ class RepositorySettings:
         return await self._db.scan(lambda tx: described.every(tx, after, limit))
 
 
-def _change(tx: Tx, sql: str, setting: str | None, name: str) -> None:
-    if not tx.run(sql, setting, name):
+def _set_visibility(tx: Tx, actor: Actor, name: str, visibility: str) -> bool:
+    """Whether it was another one, or none of its own."""
+    if visibility != PUBLIC:
+        _require_holder(tx, name)
+    if _setting(tx, "SELECT visibility FROM repositories WHERE name = ?", name) == visibility:
+        return False
+    tx.run("UPDATE repositories SET visibility = ? WHERE name = ?", visibility, name)
+    audit.note(tx, actor, "repository.visibility", f"repository {name}", visibility=visibility)
+    return True
+
+
+def _set_description(tx: Tx, actor: Actor, name: str, description: str | None) -> bool:
+    """Whether it was another one."""
+    if _setting(tx, "SELECT description FROM repositories WHERE name = ?", name) == description:
+        return False
+    tx.run("UPDATE repositories SET description = ? WHERE name = ?", description, name)
+    audit.note(tx, actor, "repository.description", f"repository {name}")
+    return True
+
+
+def _setting(tx: Tx, sql: str, name: str) -> str | None:
+    """Raises NameUnknown."""
+    row = tx.one(sql, name)
+    if row is None:
         raise NameUnknown(name=name)
+    return row[0]
 
 
 def _require_holder(tx: Tx, name: str) -> None:

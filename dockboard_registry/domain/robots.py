@@ -8,7 +8,7 @@ from ..names import account_name
 from . import access_tokens, audit, organizations
 from .access import ACTIVE, DISABLED, ROBOT
 from .audit import Actor
-from .changes import access_changed
+from .changes import Unchanged, access_changed, write
 from .repositories import new_id
 from .teams import split
 
@@ -95,11 +95,13 @@ class Robots:
 
         def change(tx: Tx) -> None:
             access_changed(tx, actor)
-            state = ACTIVE if active else DISABLED
-            tx.run("UPDATE robots SET state = ?, credential_generation = credential_generation + 1 WHERE id = ?", state, find(tx, name).id)
+            robot, state = find(tx, name), ACTIVE if active else DISABLED
+            if robot.state == state:
+                raise Unchanged
+            tx.run("UPDATE robots SET state = ?, credential_generation = credential_generation + 1 WHERE id = ?", state, robot.id)
             audit.note(tx, actor, "robot.enable" if active else "robot.disable", f"robot {name}")
 
-        await self._db.write(change, brings=0)
+        await write(self._db, change, brings=0)
 
     async def delete(self, actor: Actor, name: str) -> None:
         """The robot with its grants and secrets. Raises AccountUnknown."""

@@ -7,7 +7,7 @@ from ..errors import AccountUnknown, ChangeRefused, FieldInvalid
 from ..names import account_name
 from . import accounts, audit, organizations
 from .audit import Actor
-from .changes import access_changed
+from .changes import Unchanged, access_changed, write
 from .repositories import new_id
 
 
@@ -76,10 +76,11 @@ class Teams:
             access_changed(tx, actor)
             team, person = find(tx, f"{organization}/{name}"), accounts.find(tx, user)
             organizations.require_member(tx, organizations.find(tx, organization), person)
-            tx.insert("INSERT INTO team_members (team_id, user_id) VALUES (?, ?)", team.id, person.id)
+            if not tx.insert("INSERT INTO team_members (team_id, user_id) VALUES (?, ?)", team.id, person.id):
+                raise Unchanged
             audit.note(tx, actor, "team.member.add", f"team {team}", user=user)
 
-        await self._db.write(change)
+        await write(self._db, change)
 
     async def remove_member(self, actor: Actor, organization: str, name: str, user: str) -> None:
         """Raises AccountUnknown."""

@@ -11,7 +11,10 @@ Whoever shows a valid access token is never asked here. Names are hashed: people
 
 import functools
 import hashlib
-from collections.abc import Callable
+import math
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import NamedTuple
 
@@ -37,6 +40,8 @@ _STATE = (
     " LEFT JOIN known_networks known ON known.user_id = users.id AND known.network = ? AND known.last_at > ?"
 )
 
+# Of a Rate. Who did something longest ago is forgotten first.
+_REMEMBERED = 10_000
 _PAST = "DELETE FROM failures WHERE last_at < ? AND (name LIKE 'network %' OR name LIKE 'spent %' OR last_at < ?)"
 
 
@@ -159,6 +164,27 @@ class Throttle:
         left = await self._db.write(lambda tx: _spend(tx, f"spent {what}", most, seconds * 1000), durable=False, brings=0)
         if left:
             raise TooManyRequests("too often from here, or for the same name", headers=_retry_after(left))
+
+
+class Rate:
+    """How often each of many may do something, as one process counts it: so many at once, and then one in so many seconds."""
+
+    def __init__(self, at_once: int, seconds: float):
+        self._at_once, self._seconds = at_once, seconds
+        # When each of them could do all at once again, as time.monotonic().
+        self._full_at: OrderedDict[Hashable, float] = OrderedDict()
+
+    def take(self, who: Hashable) -> None:
+        """Raises TooManyRequests."""
+        at = time.monotonic()
+        full_at = max(self._full_at.get(who, at), at) + self._seconds
+        wait = full_at - at - self._at_once * self._seconds
+        if wait > 0:
+            raise TooManyRequests("too many changes in a short time", headers=_retry_after(math.ceil(wait * 1000)))
+        self._full_at[who] = full_at
+        self._full_at.move_to_end(who)
+        if len(self._full_at) > _REMEMBERED:
+            self._full_at.popitem(last=False)
 
 
 def _retry_after(milliseconds: int) -> dict[str, str]:

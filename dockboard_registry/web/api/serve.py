@@ -6,6 +6,7 @@ from urllib.parse import unquote_to_bytes
 
 from ...callers import identify
 from ...domain import documents
+from ...domain.access import ANONYMOUS
 from ...domain.access_tokens import is_secret
 from ...domain.signed_tokens import Holder, Subject
 from ...domain.standing import Standing
@@ -33,6 +34,7 @@ async def answer(services, request: Request) -> Response:
             call.principal = call.standing.holder.principal
             identify(call.principal.holder or request.remote)
             await permissions.check(call)
+            _take_turn(call)
         await _read(call)
         return _response(operation, await operation.work(call))
     except RegistryError as error:
@@ -41,6 +43,13 @@ async def answer(services, request: Request) -> Response:
             # What the declaration allows, and the domain does not: 400 is for what is not of the declared form.
             error.status = 422
         raise
+
+
+def _take_turn(call: Call) -> None:
+    """Each change is a row of the audit, and waits for the database's one writer. Raises TooManyRequests."""
+    if call.operation.method not in _SAFE and call.principal.kind != ANONYMOUS:
+        rate = call.people.administrators_changes if call.principal.administrator else call.people.changes
+        rate.take((call.principal.kind, call.principal.id))
 
 
 def find(request: Request) -> tuple[Operation, Mapping[str, str]]:

@@ -398,8 +398,8 @@ async def test_every_change_is_written_down_and_nothing_that_failed(process):
     assert events[0].detail == {"to": "user:ann", "right": "read"}
     assert [event.object for event in await process.audit.list(action="user.add")] == ["user ann", "user bob"]
     assert await process.audit.list(object="org acme", actor="console") == [events[1]]
-    for name, actor in (("user ann", "ann"), ("robot acme/ci", "acme/ci")):
-        await process.organizations.set_member(Actor(name, "here"), "acme", "ann", "owner")
+    for name, actor, role in (("user ann", "ann", "owner"), ("robot acme/ci", "acme/ci", "member")):
+        await process.organizations.set_member(Actor(name, "here"), "acme", "ann", role)
         assert [event.actor for event in await process.audit.list(actor=actor)] == [event.actor for event in await process.audit.list(actor=name)] == [name]
     assert await process.audit.list(before=events[1].id, limit=1) == [events[2]]
     assert await process.audit.list(since=events[0].happened_at + 60_000) == []
