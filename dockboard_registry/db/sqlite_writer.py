@@ -57,13 +57,27 @@ class Writer(threading.Thread):
 
     def run(self) -> None:
         while self._receive():
-            batch = self._next()
-            outcomes = self._commit(batch)
+            batch, outcomes = self._take_turn()
             self._answer(batch[: len(outcomes)], outcomes)
             for job in reversed(batch[len(outcomes) :]):
                 self._turns.put(job.turn, job, again=True)
         self._connection.close()
         self.lock.close()
+
+    def _take_turn(self) -> tuple[list[Job], list[Outcome]]:
+        """What is done with the lock, and its outcome. Whose turn it is is decided when the lock is there: somebody with short work may have come meanwhile."""
+        try:
+            self.lock.take()
+        except (OSError, DatabaseBusy) as error:
+            waiting = [self._take() for _ in range(len(self._turns))]
+            return waiting, [(None, error if isinstance(error, DatabaseBusy) else DatabaseFailed(why(error)))] * len(waiting)
+        try:
+            self._receive()
+            batch = self._next()
+            return batch, self._commit(batch)
+        finally:
+            self._leave_transaction()
+            self.lock.leave()
 
     def _receive(self) -> bool:
         """Let those who came meanwhile wait for their turn, and wait for one where nobody does; False where nobody waits and no more will come."""
@@ -83,16 +97,16 @@ class Writer(threading.Thread):
             left -= (seconds := self._seconds.get(self._turns.peek().turn, _ASSUMED_SECONDS))
             if batch and left < 0:
                 break
-            batch.append(self._turns.take())
-            self._turns.charge(seconds)
+            batch.append(self._take(seconds))
         return batch
+
+    def _take(self, seconds: float = 0.0) -> Job:
+        job = self._turns.take()
+        self._turns.charge(seconds)
+        return job
 
     def _commit(self, batch: list[Job]) -> list[Outcome]:
         """The outcomes of the first jobs of the batch, of all of them where there was time."""
-        try:
-            self.lock.take()
-        except (OSError, DatabaseBusy) as error:
-            return [(None, error if isinstance(error, DatabaseBusy) else DatabaseFailed(why(error)))] * len(batch)
         try:
             self._renew_log()
             self._set_synchronous(any(job.durable for job in batch))
@@ -102,9 +116,6 @@ class Writer(threading.Thread):
             if isinstance(failure, DatabaseFailed):
                 self.lock.note(failed=True)
             return [(None, failure) for _ in batch]
-        finally:
-            self._leave_transaction()
-            self.lock.leave()
 
     def _transaction(self, batch: list[Job], refused: list[bool]) -> list[Outcome]:
         """Where the disk turns out to be full, what frees room is tried once more, with the room that was set aside."""
