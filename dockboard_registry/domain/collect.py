@@ -22,16 +22,19 @@ from .strays import Strays
 _BATCH, _PAGE = 200, 2000
 _JOB = "collect"
 _LAST_ID, _LAST_DIGEST = (1 << 63) - 1, "~"
-# The link that ends a page of the links behind another one; what follows finds the unused ones up to there.
-_END_OF_LINKS = (
-    "SELECT repository_id, digest FROM repository_blobs WHERE repository_id >= ? AND (repository_id > ? OR digest > ?)"
-    " ORDER BY repository_id, digest LIMIT 1 OFFSET ?"
-)
-_UNUSED_LINKS = (
-    "SELECT repository_id, digest FROM repository_blobs WHERE repository_id >= ? AND (repository_id > ? OR digest > ?)"
-    " AND repository_id <= ? AND (repository_id < ? OR digest <= ?) AND leased_at <= ?"
-    " AND NOT EXISTS (SELECT 1 FROM manifest_blobs WHERE manifest_blobs.repository_id = repository_blobs.repository_id"
+_UNUSED = (
+    "leased_at <= ? AND NOT EXISTS (SELECT 1 FROM manifest_blobs WHERE manifest_blobs.repository_id = repository_blobs.repository_id"
     " AND manifest_blobs.blob_digest = repository_blobs.digest)"
+)
+# A page of links lies within one repository, or begins behind it; the first statement of each pair finds the page's last link, the other one what is unused.
+_END_WITHIN, _UNUSED_WITHIN = (
+    "SELECT digest FROM repository_blobs WHERE repository_id = ? AND digest > ? ORDER BY digest LIMIT 1 OFFSET ?",
+    f"SELECT repository_id, digest FROM repository_blobs WHERE repository_id = ? AND digest > ? AND digest <= ? AND {_UNUSED}",
+)
+_END_BEHIND, _UNUSED_BEHIND = (
+    "SELECT repository_id, digest FROM repository_blobs WHERE repository_id > ? ORDER BY repository_id, digest LIMIT 1 OFFSET ?",
+    "SELECT repository_id, digest FROM repository_blobs WHERE repository_id > ? AND repository_id <= ?"
+    f" AND (repository_id < ? OR digest <= ?) AND {_UNUSED}",
 )
 _LOCK_LINK = "SELECT leased_at FROM repository_blobs WHERE repository_id = ? AND digest = ?"
 _DELETE_UNUSED_LINK = (
@@ -106,7 +109,7 @@ class Collector:
         return dropped
 
     async def _unlink(self) -> int:
-        cutoff, gone, after = now() - self._lease, 0, (0, "")
+        cutoff, gone, after = now() - self._lease, 0, (-1, _LAST_DIGEST)
         while after is not None:
             rows, after = await self._db.scan(lambda tx: _unused_links(tx, cutoff, *after))  # noqa: B023
             gone += await self._each(rows, lambda tx, repository_id, digest: _unlink(tx, repository_id, digest, cutoff))
@@ -143,10 +146,12 @@ class Collector:
 
 def _unused_links(tx: Tx, cutoff: int, repository_id: int, digest: str) -> tuple[list, tuple[int, str] | None]:
     """The unused links of the page behind this link, and the link that ends the page; None: it is the last one."""
-    behind = repository_id, repository_id, digest
-    end = tx.one(_END_OF_LINKS, *behind, _PAGE)
-    last_id, last_digest = end or (_LAST_ID, _LAST_DIGEST)
-    return tx.all(_UNUSED_LINKS, *behind, last_id, last_id, last_digest, cutoff), end
+    if digest != _LAST_DIGEST:
+        (last,) = tx.one(_END_WITHIN, repository_id, digest, _PAGE) or (_LAST_DIGEST,)
+        return tx.all(_UNUSED_WITHIN, repository_id, digest, last, cutoff), (repository_id, last)
+    end = tx.one(_END_BEHIND, repository_id, _PAGE)
+    last_id, last = end or (_LAST_ID, _LAST_DIGEST)
+    return tx.all(_UNUSED_BEHIND, repository_id, last_id, last_id, last, cutoff), end
 
 
 def _unlinked_blobs(tx: Tx, after: str) -> tuple[list, str | None]:

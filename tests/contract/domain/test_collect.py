@@ -241,3 +241,21 @@ async def test_a_claim_says_who_and_until_when(process):
     await process.db.write(lambda tx: tx.run("UPDATE jobs SET due_at = due_at - 86401000"))
     assert await process.collector.claim("other")
     assert (await process.db.read(lambda tx: tx.one("SELECT due_at, claimed_by FROM jobs")))[1] == "other"
+
+
+@everywhere
+@asynchronous
+async def test_pages_of_links_and_blobs_leave_nothing_out(process, hasty):
+    """More rows than one page has, in one repository and in many."""
+    places = [(1, number) for number in range(4500)] + [(number, number) for number in range(2, 2600)]
+
+    def fill(tx) -> None:
+        for repository_id, number in places:
+            tx.run("INSERT INTO repository_blobs (repository_id, digest, leased_at) VALUES (?, ?, 0)", repository_id, sha256(b"%d" % number))
+        for number in range(4500):
+            tx.run("INSERT INTO blobs (digest, storage_key, size, created_at) VALUES (?, ?, 9, 0)", sha256(b"%d" % number), new_key())
+
+    await process.db.write(fill)
+    report = await hasty.collect()
+    assert (report.links, report.blobs, report.keys) == (len(places), 4500, 4500)
+    assert await process.count("SELECT COUNT(*) FROM repository_blobs") == await process.count("SELECT COUNT(*) FROM garbage") == 0
