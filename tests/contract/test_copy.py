@@ -19,7 +19,8 @@ TABLES = ("repositories", "blobs", "repository_blobs", "manifests", "manifest_bl
           "small_blobs")  # fmt: skip
 # Of these any row will do.
 ACCOUNTS = ("generations", "namespaces", "users", "organizations", "members", "teams", "team_members", "robots", "grants", "access_tokens", "signing_keys",
-            "one_time_tokens", "failures", "audit", "invitations", "known_networks", "quotas")  # fmt: skip
+            "one_time_tokens", "failures", "audit", "invitations", "known_networks", "quotas",
+            "deleted_organizations", "deleted_repositories")  # fmt: skip
 TABLES += ACCOUNTS
 
 
