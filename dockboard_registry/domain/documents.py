@@ -66,8 +66,10 @@ def parse(body: bytes, content_type: str) -> Document:
     fields = _object(load(body), "the manifest")
     _refuse_lookalikes(fields, "the manifest")
     media_type = _media_type(fields, content_type)
-    if not _is_integer(fields.get("schemaVersion")) or fields["schemaVersion"] != 2:
-        raise ManifestInvalid(f"schemaVersion: has to be 2, not {_quoted(fields.get('schemaVersion'))}")
+    version = fields.get("schemaVersion")
+    if not _is_integer(version) or version != 2:
+        # A text in this place is no version of anything, and an answer repeats none.
+        raise ManifestInvalid(f"schemaVersion: has to be 2, not {'a text' if isinstance(version, str) else _quoted(version)}")
     index = media_type in INDEXES
     for stranger in ("layers", "config") if index else ("manifests",):
         if fields.get(stranger) is not None:
