@@ -20,6 +20,7 @@ from ..db import DatabaseBusy, DatabaseFailed, DatabaseFull, NoRoom
 from ..errors import BadRequest, HeadersTooLarge, InsufficientStorage, MediaUnsupported, NameInvalid, RegistryError, Unavailable, UriTooLong
 from ..storage import StorageError, StorageFull
 from . import detached, eager, framing, spans, targets
+from .budget import FREE
 from .connection import MOVING, WORK
 from .holding import Holding
 from .messages import Body, ConnectionCut, Fields, Request, Response
@@ -220,7 +221,8 @@ class Exchange(Holding, HTTPMessageDelegate):
         self.stream.enter(MOVING)
         self._write()
         self._connection.finish()
-        self.owe(self.stream.unwritten())
+        # Tornado keeps the whole until the last byte of it is out.
+        self.owe(self.response.length if self.stream.unwritten() > FREE else 0)
         return self.end(self.response.status)
 
     def _send_early(self) -> None:

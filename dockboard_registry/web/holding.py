@@ -53,13 +53,13 @@ class Holding:
         return send()
 
     def owe(self, size: int) -> None:
-        """So many bytes of the answer wait for the kernel to take them: who reads too slowly holds them."""
+        """So many bytes of the answer are in memory until the kernel has taken the last: who reads too slowly holds them."""
         self.response.body = b""
         if size <= FREE:
             return self.release()
         if self._share is None:
             self._share = self.edge.budget.share(self.stream.cut)
-        if not self._share.take(max(size, self._share.size)):
+        if not self._share.take(size):
             return self.stream.cut()
         self.stream.owed, self._share = self._share, None
         return None
