@@ -14,7 +14,7 @@ LIMIT = 64 << 20
 # So much of a body or an answer is not counted: a connection itself takes more.
 FREE = 8 << 10
 _SAFE_SECONDS = 1.0
-_WAIT_SECONDS, _LOOK_SECONDS = 1.5, 0.05
+_WAIT_SECONDS, _LOOK_SECONDS = 3.0, 0.05
 
 
 class Budget:

@@ -56,8 +56,18 @@ def others_go_on(registry: Registry) -> None:
         for number in range(20):
             client.get("/v2/app/manifests/v1").expect(200)
             client.push_image("app", f"tag{number}", layers=[b"layer %d" % number])
-        client.push_manifest("app", "honest", manifest(1), OCI_INDEX)
-        assert client.get("/v2/app/manifests/largest").expect(200).body == manifest(0)
+        asked(client, "PUT", "/v2/app/manifests/honest", manifest(1)).expect(201)
+        assert asked(client, "GET", "/v2/app/manifests/largest").expect(200).body == manifest(0)
+
+
+def asked(client: Client, method: str, path: str, body: bytes | None = None):
+    """As clients do: who is asked to come again does so."""
+    for _ in range(10):
+        answer = client.request(method, path, {"Content-Type": OCI_INDEX}, body)
+        if answer.status != 503:
+            break
+        time.sleep(int(answer.headers["Retry-After"]) / 4)
+    return answer
 
 
 def counted(registry: Registry, name: str) -> float:
@@ -108,12 +118,7 @@ def test_answers_that_nobody_reads_hold_no_more_than_the_budget(registry):
 def test_many_who_read_at_once_all_get_the_largest_answer(registry):
     def pull(_: int) -> bytes:
         with Client(registry.address) as client:
-            for _ in range(20):
-                answer = client.get("/v2/app/manifests/largest").expect(200, 503)
-                if answer.status == 200:
-                    return answer.body
-                time.sleep(int(answer.headers["Retry-After"]) / 4)
-        return b""
+            return asked(client, "GET", "/v2/app/manifests/largest").expect(200).body
 
     with ThreadPoolExecutor(40) as pool:
         assert set(pool.map(pull, range(40))) == {manifest(0)}
