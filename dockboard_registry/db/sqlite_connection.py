@@ -73,6 +73,8 @@ def _connect(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA journal_size_limit=67108864")
         connection.execute("PRAGMA temp_store=MEMORY")
+        # Some builds of SQLite overwrite what is deleted: to delete a manifest of 4 MiB would then take 4 MiB of the log, on a full disk too.
+        connection.execute("PRAGMA secure_delete=FAST")
     except sqlite3.Error as error:
         connection.close()
         raise translate(error) from error
