@@ -103,7 +103,8 @@ class Place(NamedTuple):
             return
         if not self.was_filled:
             change += Change(repositories=1, freed=1)  # at the same time another transaction may count the same repository
-        self.limits.decide(tx, change + Change(bytes=size or 0), size or 0)
+        # What was replaced is asked about too: of few bytes nobody looks whether those that are there are whole.
+        self.limits.decide(tx, change + Change(bytes=size or 0), size or change.garbage)
 
 
 class Quotas:

@@ -207,8 +207,8 @@ class Writer:
         return self.size
 
     async def _record(self, digest: str) -> None:
-        """Make the bytes durable, and the blob's. Under a quota those that are there stay where they are whole: replacing them again and again would fill the disk."""
-        kept = None if self.session.charged is None else await self._uploads.whole_copy(digest, self.size)
+        """Make the bytes durable, and the blob's. Under a quota many that are there stay where they are whole: replacing them again and again would fill the disk."""
+        kept = None if self.session.charged is None or self._few else await self._uploads.whole_copy(digest, self.size)
         if kept and await self._uploads.record(self.session, self.size, digest, maker=self._maker, kept=kept):
             if self._upload is not None:
                 with contextlib.suppress(StorageError):  # the collector finds what is left
