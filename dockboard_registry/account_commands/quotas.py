@@ -63,4 +63,4 @@ def _whole(text: str) -> int:
 
 
 # Flag -> how its value is read, and what that is in words.
-_READ = {"repositories": (_whole, "a whole number"), "bytes": (size, f"a size such as {SIZE_EXAMPLES}")}
+_READ = {"repositories": (_whole, "a number"), "bytes": (size, f"a number of bytes, or a size such as {SIZE_EXAMPLES}")}
