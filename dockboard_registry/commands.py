@@ -6,6 +6,7 @@ Exit status: 0 all is well, 1 the command found something wrong, 2 it could not 
 import argparse
 import contextlib
 import json
+import logging
 import os
 import signal
 import sys
@@ -63,6 +64,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _interrupted(*_: Any) -> None:
     """The first Control-C ends the command in good order, which may take as long as what is under way; the second one at once."""
     signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
+    # What is cut off below is no fault that anybody should read of.
+    logging.disable(logging.CRITICAL)
     raise KeyboardInterrupt
 
 

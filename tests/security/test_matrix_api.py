@@ -35,7 +35,7 @@ ROWS = {
     **dict.fromkeys(("listRobots", "getRobot", "changeRobot", "deleteRobot", "listRobotSecrets"), ("owner", ACME)),
     **dict.fromkeys(("addRobot", "rotateRobot"), ("owner's secrets", ACME)),
     "listRepositories": ("logged in", [""]), "getRepository": ("sees", REPOSITORIES), "changeRepository": ("admin", REPOSITORIES), "listRights": ("admin", REPOSITORIES),
-    "restoreOrganization": ("administrator", ACME),
+    "restoreOrganization": ("administrator", ["eve", "none"]),
     **dict.fromkeys(("deleteRepository", "deleteTag", "deleteManifest"), ("deletes", REPOSITORIES)),
     "getNamespace": ("owner", ACME), "changeNamespace": ("owner", ACME), "listNamespaceGrants": ("owner", ACME), "listGrants": ("administrator", [""]),
     "getQuota": ("owner", ACME), "changeQuota": ("administrator", ["bob", "none"]),
