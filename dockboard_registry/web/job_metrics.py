@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from .exposition import head, sample
 
-JOBS = ("collect", "strays", "keys", "audit", "failures", "htpasswd")
+JOBS = ("collect", "strays", "deletions", "keys", "audit", "failures", "htpasswd")
 _RUNS, _FAILURES, _ENDED_AT, _FAILED_AT = range(4)
 _EACH = 4
 CELLS = len(JOBS) * _EACH
