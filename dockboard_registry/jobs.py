@@ -102,11 +102,11 @@ class Jobs:
             self._running.discard(job.name)
 
     async def _failed(self, job: Job, why: str) -> None:
-        self._metrics.jobs.failed(job.name)
-        if job.name == "collect":
-            self._metrics.add("gc_failures_total", 1)
         _log.warning("the job %s failed and is tried again: %s", job.name, why)
         try:
+            self._metrics.jobs.failed(job.name)
+            if job.name == "collect":
+                self._metrics.add("gc_failures_total", 1)
             await jobs.again(self._services.db, job.name, min(job.interval, _AGAIN_SECONDS))
         except Exception as error:
             _log.warning("the job %s waits for its next turn: %s", job.name, error)
