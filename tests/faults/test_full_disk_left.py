@@ -24,7 +24,7 @@ def full_soon(request, tmp_path) -> Iterator[tuple[Registry, Path]]:
     with Tmpfs(tmp_path / "disk", "24m") as disk:
         settings = {"gc_interval": 86400, "gc_grace": 0, "gc_lease": 86400}
         if request.param == "two disks":
-            settings["database_url"] = f"sqlite:{disk.where}/registry.db"
+            settings["database_url"] = f"sqlite:{disk.where}/db/registry.db"
         registry = Registry(tmp_path / "data" if request.param == "two disks" else disk.where / "data", workers=2, **settings)
         registry.log, registry.output = tmp_path / "log", tmp_path / "out"
         registry.root.parent.mkdir(parents=True, exist_ok=True)
