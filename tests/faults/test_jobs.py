@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from dockboard_registry.web.job_metrics import JOBS
 from tests.faults.tracing import Strace
 from tests.support import tools
 from tests.support.http import Client
