@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import NamedTuple
@@ -15,6 +16,7 @@ from .audit import Actor
 from .changes import require_standing
 from .documents import Document
 from .facts import Facts, Question
+from .long_turn import LongTurn
 from .quota_sums import Change
 from .quotas import Quotas
 from .references import Held
@@ -39,10 +41,9 @@ _WARNING = (
     " WHERE repositories.name = ? AND manifests.digest = ?"
 )
 _WARN = "UPDATE manifests SET warning = ? WHERE repository_id = ? AND digest = ? AND warning IS NULL"
+# A longer manifest takes milliseconds to read, and may have so many references that it takes milliseconds of the write lock: so it takes its turn.
 _LARGE = 64 << 10
 _LONG_ANNOTATIONS = 4 << 10
-# A push with more references takes milliseconds of the write lock: of these a process asks and writes for one at a time, and others come in between.
-_MANY = 256
 # Bytes that a reference takes in the database: its row, and an entry in each of two indexes.
 _REFERENCE = 512
 # So many tags fit into one entry of the audit, however long they are; of moved tags the entry has the digests too.
@@ -89,7 +90,7 @@ class Manifests:
         self._quotas = quotas
         # Python runs one thread at a time, so a second one would only keep the event loop waiting.
         self._parser = ThreadPoolExecutor(1, "parse")
-        self._long_turn = asyncio.Semaphore(1)
+        self._long_turn = LongTurn()
 
     async def body(self, repository: str, manifest: Manifest) -> bytes:
         """A long one, for whoever may have it. Raises ManifestUnknown where it was deleted meanwhile."""
@@ -103,13 +104,22 @@ class Manifests:
 
         Raises ManifestInvalid, DigestInvalid, ManifestBlobUnknown, QuotaExceeded, Denied.
         """
-        document, digest = await self._read(body, content_type, algorithm_of(reference.digest or "sha256"))
-        if reference.digest and reference.digest != digest:
-            raise DigestInvalid("the manifest has another digest than the URL says", "push it under its own digest", digest=digest)
-        names = dict.fromkeys(([reference.tag] if reference.tag else []) + more_tags)
-        point = tags.point if moves else tags.make
+        async with self._long_turn.take(len(body)) if len(body) > _LARGE else contextlib.nullcontext():
+            document, digest = await self._read(body, content_type, algorithm_of(reference.digest or "sha256"))
+            if reference.digest and reference.digest != digest:
+                raise DigestInvalid("the manifest has another digest than the URL says", "push it under its own digest", digest=digest)
+            names = dict.fromkeys(([reference.tag] if reference.tag else []) + more_tags)
+            warning = await self._record(repository, names, document, digest, body, tags.point if moves else tags.make, actor)
+        return Stored(digest, document.subject, list(names), warning)
 
-        def change(tx: Tx, held: Held, warning: str | None) -> None:
+    async def _record(
+        self, repository: str, names: Iterable[str], document: Document, digest: str, body: bytes, point: Callable, actor: Actor | None
+    ) -> str | None:
+        """Ask for what the manifest refers to, then store it and point the tags to it in one transaction. Returns what is wrong with it."""
+        held = await references.ask(self._db, repository, document)
+        warning = references.warning(document, held)
+
+        def change(tx: Tx) -> None:
             place = self._quotas.enter(tx, repository, actor)
             new = _store(tx, place.repository_id, repository, digest, document, body, held, warning)
             before = {name: point(tx, place.repository_id, name, digest) for name in names}
@@ -117,13 +127,9 @@ class Manifests:
                 _note_push(tx, actor, repository, digest, new, before)
             place.charge(tx, len(body) if new else None)
 
-        count = len(document.references())
-        async with self._long_turn if count > _MANY else contextlib.nullcontext():
-            held = await references.ask(self._db, repository, document)
-            warning = references.warning(document, held)
-            brings = len(body) + _LONG_ANNOTATIONS + _REFERENCE * count + ROWS
-            await self._quotas.decided(self._db, lambda: self._db.write(lambda tx: change(tx, held, warning), repeatable=True, brings=brings))
-        return Stored(digest, document.subject, list(names), warning)
+        brings = len(body) + _LONG_ANNOTATIONS + _REFERENCE * len(document.references()) + ROWS
+        await self._quotas.decided(self._db, lambda: self._db.write(change, repeatable=True, brings=brings))
+        return warning
 
     async def warning(self, repository: str, digest: str) -> str | None:
         """What was wrong with the manifest when it was pushed; None where nothing is known."""
