@@ -73,6 +73,9 @@ def received(text: str) -> str:
         return text
 
 
+_known = functools.lru_cache(256)(quoted)
+
+
 @functools.lru_cache(64)
 def _again(agent: str) -> str:
     """Programs: there are few, and they come again with each request."""
@@ -217,7 +220,7 @@ class AccessLog:
             path = without_secrets(path)
         line = (
             f'{self._time(now)} {_asked(remote, method, path)} {status} {size}B {seconds * 1000:.1f}ms '
-            f'{quoted(received(request_id))} "{_again(agent)}" {quoted(who)}'
+            f'{quoted(request_id)} "{_again(agent)}" {_known(who)}'
         )
         return line if len(line) * 4 < LINE_LIMIT else shortened(line, LINE_LIMIT - 1)
 
@@ -233,7 +236,7 @@ class AccessLog:
             "status": status,
             "bytes": size,
             "ms": round(seconds * 1000, 1),
-            "request_id": received(request_id),
+            "request_id": request_id,
             "user_agent": received(agent),
             "who": who,
         }
@@ -249,7 +252,7 @@ class AccessLog:
         noted, self._noted = self._noted, []
         pieces, lines, size = [], [], 0
         for now, request in noted:
-            data = _line(self._line(now, *request))
+            data = self._line(now, *request).encode(errors="backslashreplace") + b"\n"
             size += len(data)
             if size > LINE_LIMIT:
                 pieces.append(b"".join(lines))

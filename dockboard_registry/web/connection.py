@@ -15,6 +15,7 @@ import time
 
 from tornado.iostream import IOStream, SSLIOStream, StreamClosedError, UnsatisfiableReadError
 
+from ..callers import Turn
 from ..errors import BadRequest, HeadersTooLarge, Unavailable
 from .budget import Share
 
@@ -53,6 +54,7 @@ class _Limited:
     read_by_tornado = False
     taken = b""
     watch = None
+    turn = Turn()  # whose request came last
     owed: Share | None = None  # of an answer that waits to be written
     piece = 0  # at most so much of a body is read at once; 0: whatever is asked for
 

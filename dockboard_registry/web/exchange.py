@@ -79,7 +79,9 @@ class Exchange(Holding, HTTPMessageDelegate):
         edge = self.edge
         edge.metrics.begin()
         self.request = edge.request(method, target, version, headers, self.stream, known)
-        turn.set(Turn(self.request.remote, id(self.stream)))
+        if self.stream.turn.owner != self.request.remote:
+            self.stream.turn = Turn(self.request.remote, id(self.stream))
+        turn.set(self.stream.turn)
         self._endpoint = edge.unknown
 
     def find(self) -> None:
