@@ -86,11 +86,12 @@ class ChunkedBody(SocketBody):
         before, line = self._grammar, found.group()
         if before is chunks.TRAILER:
             self._over = found["end"] is not None
-        else:
-            self._left = int(found["size"], 16)
-            self._grammar = chunks.LATER if self._left else chunks.TRAILER
-            if before is chunks.LATER and self._left and chunks.is_plain(len(line), self._left):
-                self._usual, self._usual_size = line, self._left
+            self._malformed = not self._over and self._waste.is_too_much_behind(len(line))
+            return
+        self._left = int(found["size"], 16)
+        self._grammar = chunks.LATER if self._left else chunks.TRAILER
+        if before is chunks.LATER and self._left and chunks.is_plain(len(line), self._left):
+            self._usual, self._usual_size = line, self._left
         self._malformed = self._waste.is_too_much(len(line), self._left)
 
     async def _ready(self) -> float:

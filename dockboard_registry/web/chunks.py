@@ -34,3 +34,8 @@ class Waste:
         """After a line of this length in front of so much data."""
         self._size = max(self._size + line - _PLAIN_LINE - data, 0)
         return self._size > _MOST
+
+    def is_too_much_behind(self, line: int) -> bool:
+        """After a line of this length behind all data: short ones count too, or else there could be any number of them."""
+        self._size += _PLAIN_LINE + line
+        return self._size > _MOST

@@ -22,8 +22,8 @@ from ..storage import StorageError, StorageFull
 from . import detached, eager, framing, spans, targets
 from .budget import FREE
 from .connection import MOVING, WORK
-from .holding import Holding
-from .messages import Body, ConnectionCut, Fields, Request, Response
+from .holding import LARGE_ANSWER, Holding
+from .messages import Body, ConnectionCut, EmptyBody, Fields, Request, Response
 
 _log = logging.getLogger("dockboard.http")
 _HEADER_BYTES, _RANGE_BYTES, _HEADER_FIELDS, _URL_BYTES = 16 << 10, 32 << 10, 100, 8 << 10
@@ -104,12 +104,12 @@ class Exchange(Holding, HTTPMessageDelegate):
         self.stream.expect_body(length, self._endpoint.streams)
         self.stream.enter(MOVING)
         self._unread = length if length is not None else _UNKNOWN
-        self._body = self.request.body = Body(self, length)
+        body = self._body = self.request.body = Body(self, length)
         if self.response is None:
             eager.run(self.answer(), self._handled)
         else:
             self._handled()
-        return self._body.wanted
+        return body.wanted
 
     async def _open_source(self) -> None:
         """Run a handler that may answer with a large blob; if it does, leave Tornado and send the blob in a thread."""
@@ -151,6 +151,7 @@ class Exchange(Holding, HTTPMessageDelegate):
         elif self.response is not None:
             self._send()
         elif self._handler is not None:
+            self.stream.enter(WORK)
             eager.run(self.answer(), self._send)
 
     def on_connection_close(self) -> None:
@@ -192,6 +193,18 @@ class Exchange(Holding, HTTPMessageDelegate):
             self._send()
         elif self._unread > _DRAIN_QUIETLY:
             self._send_early()
+        elif self._is_longer_than(FREE):
+            self._put_off()
+
+    def _is_longer_than(self, size: int) -> bool:
+        """Whether the answer holds a stored blob, or so much memory."""
+        return self.response.span is not None or len(self.response.body) > size
+
+    def _put_off(self) -> None:
+        """Nothing lies in memory until the body that GET has no use for has come: then the handler runs again."""
+        self.drop_span()
+        self.response = self._body = None
+        self.request.body = EmptyBody()
 
     def render(self, error: Exception) -> Response:
         known = _as_registry_error(error)
@@ -223,18 +236,22 @@ class Exchange(Holding, HTTPMessageDelegate):
         self.stream.enter(MOVING)
         self._write()
         self._connection.finish()
-        # Tornado keeps the whole until the last byte of it is out.
-        self.owe(self.response.length if self.stream.unwritten() > FREE else 0)
+        self._owe_unwritten()
         return self.end(self.response.status)
+
+    def _owe_unwritten(self) -> None:
+        """Tornado keeps the whole until the last byte of it is out."""
+        self.owe(self.response.length if self.stream.unwritten() > FREE else 0)
 
     def _send_early(self) -> None:
         """Answer before a long body has come: tell that the connection closes, then take a bounded rest so that the client reads it."""
         self._unread = 0
-        if self.response.span is not None:
+        if self._is_longer_than(LARGE_ANSWER):
             self.drop_span()
             self.response = self.render(BadRequest("this method takes no body, and certainly not one of this size"))
         self.response.headers["Connection"] = "close"
         self._written = self._write()
+        self._owe_unwritten()
         self.end(self.response.status)
 
     def _write(self) -> asyncio.Future:

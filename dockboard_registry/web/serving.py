@@ -26,7 +26,7 @@ class _Connection(HTTP1Connection):
                 work = 0
                 await asyncio.sleep(0)
         while (line := await reader.line()) != b"\r\n":
-            if TRAILER[0].fullmatch(line) is None or waste.is_too_much(len(line), 0):
+            if TRAILER[0].fullmatch(line) is None or waste.is_too_much_behind(len(line)):
                 raise HTTPInputError("malformed trailer")
         await reader.flush()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 
 import pytest
 
@@ -59,9 +60,10 @@ def test_a_form_for_the_token_server(registry):
         b"3\r\nabc\r\n0\r\na b: c\r\n\r\n",
         b"3\r\nabc\r\n0\r\n" + b"X: " + b"y" * 5_000 + b"\r\n\r\n",
         b"3\r\nabc\r\n0\r\n" + (b"X: " + b"y" * 900 + b"\r\n") * 30 + b"\r\n",
+        b"3\r\nabc\r\n0\r\n" + b"X:\r\n" * 5_000 + b"\r\n",
         (b"1;" + b"x" * 200 + b"\r\na\r\n") * 300 + b"0\r\n\r\n",
     ],
-    ids=range(9),
+    ids=range(10),
 )
 @pytest.mark.parametrize("path", ["/v2/chunks/app/manifests/v2", "upload"])
 def test_what_is_malformed_or_too_long_is_refused(registry, body, path):
@@ -73,3 +75,17 @@ def test_what_is_malformed_or_too_long_is_refused(registry, body, path):
             assert answer == b"" or answer.startswith(b"HTTP/1.1 400 ")
             assert answer.count(b"HTTP/1.1 ") <= 1
         client.get("/v2/chunks/app/manifests/v2").expect(404)
+
+
+@pytest.mark.parametrize("target", ["PUT /v2/chunks/app/manifests/v3", "POST /v2/chunks/app/blobs/uploads/", "GET /v2/"])
+def test_trailers_without_end_keep_nobody_waiting(registry, target):
+    """Each of them is short, and they come faster than they are read."""
+    with Connection(registry.address) as connection, Client(registry.address) as client:
+        method, path = target.split(" ")
+        connection.send(connection.head(method, path, [("Transfer-Encoding", "chunked")]) + b"3\r\nabc\r\n0\r\n")
+        sender = threading.Thread(target=connection.send, args=(b"X:\r\n" * 20_000_000,), daemon=True)
+        sender.start()
+        for _ in range(20):
+            client.get("/v2/").expect(200)
+        sender.join(10)
+        assert not sender.is_alive()

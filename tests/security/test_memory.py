@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import re
 import socket
@@ -113,6 +114,29 @@ def test_answers_that_nobody_reads_hold_no_more_than_the_budget(registry):
         grown = registry.pss() - before
         others_go_on(registry)
     assert grown < BOUND, f"{grown >> 20} MiB"
+
+
+@pytest.mark.parametrize("body", ["Content-Length: 900000", "Content-Length: 2000000", "Transfer-Encoding: chunked", "Content-Length: 2000000\r\nExpect: 100-continue"])
+def test_answers_wait_in_no_memory_for_a_body_that_does_not_come(registry, body):
+    """GET has no use for a body, and who announces one can let it come as slowly as the limits of time allow."""
+    before = registry.pss()
+    with contextlib.ExitStack() as stack:
+        for _ in range(COUNT):
+            connected(registry, stack).sendall(f"GET /v2/app/manifests/largest HTTP/1.1\r\nHost: localhost\r\n{body}\r\n\r\n".encode())
+            time.sleep(0.02)
+        grown = registry.pss() - before
+    assert grown < 40 << 20, f"{grown >> 20} MiB"
+
+
+@pytest.mark.parametrize("size", [5, 500_000])
+def test_a_get_with_a_body_is_answered_behind_it(registry, size):
+    with contextlib.ExitStack() as stack:
+        sock = connected(registry, stack)
+        for path, most in (("manifests/largest", LARGEST), ("manifests/v1", 5000)):
+            sock.sendall(f"GET /v2/app/{path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {size}\r\n\r\n".encode() + b"x" * size)
+            with http.client.HTTPResponse(sock) as answer:
+                answer.begin()
+                assert answer.status == 200 and 100 < len(answer.read()) <= most
 
 
 def test_many_who_read_at_once_all_get_the_largest_answer(registry):

@@ -78,5 +78,7 @@ def test_lines_are_bounded_each_and_in_all():
     assert decoded([b"3;" + b"x" * 5000 + b"\r\nabc\r\n0\r\n\r\n"])[1] == "malformed"
     assert decoded([b"1;" + b"x" * 100 + b"\r\na\r\n"] * 1000)[1] == "malformed"
     assert decoded([b"3\r\nabc\r\n0\r\n", *[b"X: " + b"y" * 1000 + b"\r\n"] * 30])[1] == "malformed"
+    assert decoded([b"3\r\nabc\r\n0\r\n", b"X: y\r\n" * 100, b"\r\n"]) == (b"abc", "whole")
+    assert decoded([b"3\r\nabc\r\n0\r\n", b"X:\r\n" * 5000, b"\r\n"])[1] == "malformed"
     signed = b"400;chunk-signature=" + b"f" * 64 + b"\r\n" + b"x" * 1024 + b"\r\n"
     assert decoded([signed] * 400 + [b"0\r\n\r\n"], 1 << 16) == (b"x" * 409600, "whole")
