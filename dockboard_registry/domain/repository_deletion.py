@@ -60,34 +60,48 @@ class RepositoryDeletion:
         """What would go. Raises NameUnknown."""
         return await self._db.scan(lambda tx: _held(tx, _find(tx, name)))
 
-    async def delete(self, actor: Actor, name: str) -> Held:
-        """Let nobody see the repository any more, and end its uploads; then `purge`. Returns what it held. Raises NameUnknown.
+    async def delete(self, actor: Actor, name: str, pieces: int = 0) -> Held:
+        """Let nobody see the repository any more. Returns what it held. Raises NameUnknown.
 
-        Grants that name it stay: they count for a repository of that name that is pushed later.
+        pieces: in so many short transactions what it held is taken away at once; `purge` does the rest. Grants that name it stay: they count for a
+        repository of that name that is pushed later.
         """
 
-        def change(tx: Tx) -> Held:
+        def change(tx: Tx) -> tuple[_Deleted, Held]:
             require_standing(tx, actor)
-            found = _find(tx, name)
-            held = _held(tx, found)
-            if not tx.run(_FORGET, found):
+            gone = _Deleted(_find(tx, name), name, now())
+            held = _held(tx, gone.id)
+            if not tx.run(_FORGET, gone.id):
                 raise _unknown()
-            tx.run(_REMEMBER, found, name, now())
+            tx.run(_REMEMBER, *gone)
             audit.note(tx, actor, "repository.delete", f"repository {name}", **held._asdict())
             quota_sums.change(tx, namespace_of(name), Change(freed=1))
-            return held
+            return gone, held
 
-        return await self._db.write(change, brings=0)
+        gone, held = await self._db.write(change, brings=0)
+        for _ in range(pieces):
+            if not await self._take(gone):
+                break
+        return held
 
-    async def purge(self, most: int | None = None) -> bool:
-        """Take away what is left of deleted repositories, in at most so many short transactions; whether nothing is left."""
-        for id, name, deleted_at in await self._db.scan(lambda tx: tx.all(_DELETED)):
-            while await self._db.write(lambda tx: _piece(tx, id, name, deleted_at), durable=False, brings=0):  # noqa: B023
-                if most is not None and (most := most - 1) <= 0:
-                    return False
-            if deleted_at + _LATE_MS < now():
-                await self._db.write(lambda tx: tx.run(_DONE, id), durable=False, brings=0)  # noqa: B023
-        return True
+    async def purge(self) -> None:
+        """Take away what is left of deleted repositories. Of most nothing is left: they are looked at without waiting for the right to write."""
+        for gone in await self._db.scan(lambda tx: [_Deleted(*row) for row in tx.all(_DELETED)]):
+            while await self._db.scan(lambda tx: _is_left(tx, gone)):  # noqa: B023
+                await self._take(gone)
+            if gone.deleted_at + _LATE_MS < now():
+                await self._db.write(lambda tx: tx.run(_DONE, gone.id), durable=False, brings=0)  # noqa: B023
+
+    async def _take(self, gone: "_Deleted") -> int:
+        return await self._db.write(lambda tx: _piece(tx, gone), durable=False, brings=0)
+
+
+class _Deleted(NamedTuple):
+    """A row of deleted_repositories."""
+
+    id: int
+    name: str
+    deleted_at: int
 
 
 def _find(tx: Tx, name: str) -> int:
@@ -106,16 +120,21 @@ def _held(tx: Tx, id: int) -> Held:
     return Held(tx.one(_COUNT_TAGS, id)[0], tx.one(_COUNT_MANIFESTS, id)[0])
 
 
-def _piece(tx: Tx, id: int, name: str, deleted_at: int) -> int:
+def _is_left(tx: Tx, gone: _Deleted) -> bool:
+    selects = [select for select, _, _ in _CONTENT]
+    return bool(tx.all(_UPLOADS, gone.name, gone.deleted_at, 1)) or any(tx.all(select, gone.id, 1) for select in (*selects, _LINKS))
+
+
+def _piece(tx: Tx, gone: _Deleted) -> int:
     """Take a few rows away; how many. An upload that began after the deletion is for the next repository of that name."""
-    if uploads := tx.all(_UPLOADS, name, deleted_at, _ROWS):
+    if uploads := tx.all(_UPLOADS, gone.name, gone.deleted_at, _ROWS):
         return open_uploads.end_all(tx, [upload for (upload,) in uploads])
     for select, delete, rows in _CONTENT:
-        if found := tx.all(select, id, rows):
+        if found := tx.all(select, gone.id, rows):
             for key in found:
-                tx.run(delete, id, *key)
+                tx.run(delete, gone.id, *key)
             return len(found)
-    return _unlink(tx, id, namespace_of(name))
+    return _unlink(tx, gone.id, namespace_of(gone.name))
 
 
 def _unlink(tx: Tx, id: int, namespace: str) -> int:

@@ -18,8 +18,7 @@ async def _delete_manifest(call: Call) -> Answer:
 
 
 async def _delete(call: Call) -> Answer:
-    await call.services.repository_deletion.delete(call.actor, call.path["repository"])
-    await call.services.repository_deletion.purge(_PIECES)
+    await call.services.repository_deletion.delete(call.actor, call.path["repository"], _PIECES)
     return Answer(204)
 
 

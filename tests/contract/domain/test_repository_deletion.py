@@ -5,6 +5,7 @@ import pytest
 from dockboard_registry.domain import repository_deletion
 from dockboard_registry.domain.audit import Actor
 from dockboard_registry.domain.manifests import Manifests
+from dockboard_registry.domain.repository_deletion import RepositoryDeletion
 from dockboard_registry.errors import BlobUnknown, ManifestBlobUnknown, NameUnknown, UploadUnknown
 from dockboard_registry.names import Reference
 from tests.contract.aio import asynchronous
@@ -44,7 +45,7 @@ async def test_a_repository_goes_with_all_that_it_has_and_the_others_stay(proces
     with pytest.raises(BlobUnknown):
         await process.blob("app", sha256(b"config"))
     assert await process.repositories.catalog("", 10) == ["other"]
-    assert await process.deletion.purge()
+    await process.deletion.purge()
     assert await left(process) == {table: count // 2 for table, count in before.items()} | {"uploads": 1}
     assert (await process.uploads.find("other", kept.id)).size == 4
     assert (await process.check()).problems == []
@@ -57,10 +58,9 @@ async def test_a_repository_goes_with_all_that_it_has_and_the_others_stay(proces
 async def test_it_goes_a_few_rows_at_a_time_and_a_crash_in_between_leaves_nothing(process, other, monkeypatch):
     monkeypatch.setattr(repository_deletion, "_ROWS", 2)
     await filled(process, count=5)
-    await process.deletion.delete(BOB, "app")
-    assert not await process.deletion.purge(3)
+    await process.deletion.delete(BOB, "app", 3)
     assert sum((await left(process)).values()) > 0
-    assert await other.deletion.purge()
+    await other.deletion.purge()
     assert sum((await left(process)).values()) == 0
 
 
@@ -113,3 +113,33 @@ async def test_bytes_go_with_the_collector(world):
     await process.deletion.purge()
     await process.collect()
     assert await process.keys() == []
+
+
+class Counting:
+    """A database that counts the transactions that it is asked to write."""
+
+    def __init__(self, db):
+        self.scan, self._write = db.scan, db.write
+        self.writes = 0
+
+    def write(self, *arguments, **named):
+        self.writes += 1
+        return self._write(*arguments, **named)
+
+
+@asynchronous
+async def test_what_was_deleted_before_costs_the_next_deletion_nothing(process):
+    """Whoever makes and deletes repositories again and again must not make others wait for the right to write."""
+    await process.people("bob")
+    for _ in range(5):
+        await filled(process)
+        await process.deletion.delete(BOB, "app", 100)
+    assert sum((await left(process)).values()) == 0
+    await filled(process)
+    db = Counting(process.db)
+    deletion = RepositoryDeletion(db)
+    await deletion.purge()
+    assert db.writes == 0
+    await deletion.delete(BOB, "app", 100)
+    # The name goes; tags, children, blobs' references, manifests and blobs; and a look whether anything is left.
+    assert db.writes == 7
