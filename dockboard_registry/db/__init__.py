@@ -91,7 +91,8 @@ class Database(Protocol):
         """long: it looks at many rows, so it has a way of its own, and short lists do not wait behind it."""
 
     def write(self, fn: Callable[[Tx], T], durable: bool = True, repeatable: bool = False, brings: int = ROWS) -> Awaitable[T]:
-        """Commit what fn did. durable=False: visible to all at once, but a power cut may undo it until a durable commit follows.
+        """Commit what fn did. durable=False: visible to all at once, but a power cut may undo it until a durable commit follows. It may run in the event loop
+        (SQLite), so it is for changes of few rows: work of many rows goes durably, though nobody waits for its sync.
 
         brings: bytes by which it makes the database grow, NoRoom where the disk has not so much room beyond the reserve; 0 for what
         frees room, and for what has to go on when the disk is full (logins, collecting).

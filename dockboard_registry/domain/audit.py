@@ -79,7 +79,7 @@ class Audit:
         deleted = 0
         oldest = now() - days * 86400_000
         while days:
-            piece = await self._db.write(lambda tx: _forget(tx, oldest), durable=False, brings=0)
+            piece = await self._db.write(lambda tx: _forget(tx, oldest), brings=0)
             deleted += piece
             if piece < _PIECE:
                 break

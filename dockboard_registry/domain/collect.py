@@ -114,7 +114,7 @@ class Collector:
             rows, after = await self._db.scan(lambda tx: _unused_links(tx, cutoff, *after))  # noqa: B023
             gone += await self._each(rows, lambda tx, repository_id, digest: _unlink(tx, repository_id, digest, cutoff))
         if gone:
-            await self._db.write(quota_sums.freed_everywhere, durable=False, brings=0)
+            await self._db.write(quota_sums.freed_everywhere, brings=0)
         return gone
 
     async def _drop_blobs(self) -> int:

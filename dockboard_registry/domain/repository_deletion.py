@@ -93,7 +93,7 @@ class RepositoryDeletion:
                 await self._db.write(lambda tx: tx.run(_DONE, gone.id), durable=False, brings=0)  # noqa: B023
 
     async def _take(self, gone: "_Deleted") -> int:
-        return await self._db.write(lambda tx: _piece(tx, gone), durable=False, brings=0)
+        return await self._db.write(lambda tx: _piece(tx, gone), brings=0)
 
 
 class _Deleted(NamedTuple):

@@ -157,7 +157,7 @@ class Throttle:
 
     async def tidy(self) -> None:
         """Forget what counts no more."""
-        await self._db.write(lambda tx: tx.run(_PAST, now() - _DAY_MS, now() - STOPPED_MS), durable=False, brings=0)
+        await self._db.write(lambda tx: tx.run(_PAST, now() - _DAY_MS, now() - STOPPED_MS), brings=0)
 
     async def spend(self, what: str, most: int, seconds: int) -> None:
         """Count one of `most` that may be done in so many seconds. Raises TooManyRequests."""

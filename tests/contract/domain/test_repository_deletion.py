@@ -1,11 +1,14 @@
 """Deleting a whole repository: at once for everybody, in short transactions, and whatever happens beside it."""
 
+import threading
+
 import pytest
 
 from dockboard_registry.domain import repository_deletion
-from dockboard_registry.domain.audit import Actor
+from dockboard_registry.domain.audit import Actor, Audit
 from dockboard_registry.domain.manifests import Manifests
 from dockboard_registry.domain.repository_deletion import RepositoryDeletion
+from dockboard_registry.domain.throttle import Throttle
 from dockboard_registry.errors import BlobUnknown, ManifestBlobUnknown, NameUnknown, UploadUnknown
 from dockboard_registry.names import Reference
 from tests.contract.aio import asynchronous
@@ -115,16 +118,22 @@ async def test_bytes_go_with_the_collector(world):
     assert await process.keys() == []
 
 
-class Counting:
-    """A database that counts the transactions that it is asked to write."""
+class Watched:
+    """A database that counts the transactions that it is asked to write, and those that ran in the thread of the event loop."""
 
     def __init__(self, db):
         self.scan, self._write = db.scan, db.write
-        self.writes = 0
+        self.writes = self.in_loop = 0
 
-    def write(self, *arguments, **named):
+    def write(self, change, *arguments, **named):
+        loop = threading.get_ident()
         self.writes += 1
-        return self._write(*arguments, **named)
+
+        def watched(tx):
+            self.in_loop += threading.get_ident() == loop
+            return change(tx)
+
+        return self._write(watched, *arguments, **named)
 
 
 @asynchronous
@@ -136,10 +145,23 @@ async def test_what_was_deleted_before_costs_the_next_deletion_nothing(process):
         await process.deletion.delete(BOB, "app", 100)
     assert sum((await left(process)).values()) == 0
     await filled(process)
-    db = Counting(process.db)
+    db = Watched(process.db)
     deletion = RepositoryDeletion(db)
     await deletion.purge()
     assert db.writes == 0
     await deletion.delete(BOB, "app", 100)
     # The name goes; tags, children, blobs' references, manifests and blobs; and a look whether anything is left.
     assert db.writes == 7
+
+
+@asynchronous
+async def test_the_event_loop_is_free_while_much_is_taken_away(process):
+    """Requests wait for nothing that a deletion or a job does with many rows."""
+    await process.people("bob")
+    await filled(process)
+    db = Watched(process.db)
+    await RepositoryDeletion(db).delete(BOB, "app", 100)
+    await Audit(db).forget(1)
+    await Throttle(db).tidy()
+    assert db.writes == 9
+    assert db.in_loop == 0
