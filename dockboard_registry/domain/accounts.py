@@ -253,9 +253,9 @@ def insert(
     return made
 
 
-def has_imported(tx: Tx) -> bool:
-    """Whether an account has a password's hash still that another program made."""
-    return tx.one("SELECT 1 FROM users WHERE password NOT LIKE '$scrypt$%' LIMIT 1") is not None
+def imported_hashes(tx: Tx) -> list[str]:
+    """The hashes of passwords that another program made, of accounts whose owners have not logged in since."""
+    return [stored for (stored,) in tx.all("SELECT password FROM users WHERE password NOT LIKE '$scrypt$%'")]
 
 
 def remove(tx: Tx, person: Person) -> None:

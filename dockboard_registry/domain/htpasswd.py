@@ -58,6 +58,10 @@ class Htpasswd:
         await self._db.write(change)
 
     async def tidy(self) -> None:
-        """When the last of these hashes is replaced, logins that fail need not take as long as with one any more."""
-        if await self._db.read(settings.failed_login_ms) and not await self._db.scan(accounts.has_imported):
-            await self._db.write(settings.forget_failed_login_ms, durable=False, repeatable=True, brings=0)
+        """Let logins that fail take long enough for the hashes that a version before took over, and no longer when the last one is replaced."""
+        if await self._db.read(settings.failed_login_ms):
+            if not await self._db.scan(accounts.imported_hashes):
+                await self._db.write(settings.forget_failed_login_ms, durable=False, repeatable=True, brings=0)
+        elif hashes := await self._db.scan(accounts.imported_hashes):
+            least = math.ceil(await self._passwords.least_seconds(hashes) * 1000)
+            await self._db.write(lambda tx: settings.raise_failed_login_ms(tx, least), durable=False, repeatable=True, brings=0)

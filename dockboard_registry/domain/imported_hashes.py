@@ -28,8 +28,14 @@ MOST_SECONDS, _MOST_AT_LOGIN = 2.0, 8.0
 # bcrypt looks at no more: two passwords that differ behind it would be the same one.
 _BCRYPT_BYTES = 72
 _CHECKSUM = 31
-# What the time of a hash is reckoned from, and the rounds of it.
-_SAMPLES = {"bcrypt": ("$2b$04$" + "C" * 21 + "." * 32, 1 << 4), "sha512_crypt": ("$6$rounds=1000$salt$" + "." * 86, 1000)}
+# The longest password that anything is computed of. sha512-crypt takes ten times as long for it as for a short one, and a guess may be as long.
+MOST_BYTES = 1024
+# What the time of a hash is reckoned from: a hash, its rounds, and the length of the password that takes longest.
+_SAMPLES = {
+    "bcrypt": ("$2b$04$" + "C" * 21 + "." * 32, 1 << 4, _BCRYPT_BYTES),
+    "sha512_crypt": ("$6$rounds=1000$salt$" + "." * 86, 1000, MOST_BYTES),
+    "apr_md5_crypt": ("$apr1$salt$" + "." * 22, 1, MOST_BYTES),
+}
 _LIBRARIES = ("libcrypt.so.1", "libcrypt.so.2", None)
 _ROOM = 256 << 10  # struct crypt_data has 131,232 bytes in the largest of the known ones
 _PROOF = b"U*U", "$2y$05$CCCCCCCCCCCCCCCCCCCCC.", "E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW"
@@ -50,20 +56,29 @@ def refusal(stored: str) -> str | None:
     if took is None:
         return "the hash is damaged"
     if took > MOST_SECONDS:
-        more = f"at a login this machine would need {took:,.0f} s for the hash, and {MOST_SECONDS:.0f} s are the most"
+        more = f"at a login this machine would need up to {took:,.0f} s for the hash, and {MOST_SECONDS:.0f} s are the most"
         return f"{more}; write it anew with less cost (htpasswd -B -C 5), or make the account with user add and let its owner set a password (user reset)"
     return None
 
 
 def seconds(stored: str) -> float | None:
-    """About how long this machine needs for the hash; None where it is none that counts here."""
+    """About how long this machine needs for the hash of the password that takes longest; None where it is none that counts here."""
     kind = kind_of(stored)
     found = kind and _WHOLE[kind].fullmatch(stored)
     if not found:
         return None
+    return _rounds(kind, found) * _seconds_per_round(kind) if kind in _SAMPLES else 0.0
+
+
+def _rounds(kind: str, found: re.Match) -> int:
     if kind == "bcrypt":
-        return (1 << int(found[1])) * _seconds_per_round(kind)
-    return int(found[1] or _ROUNDS_UNSAID) * _seconds_per_round(kind) if kind == "sha512_crypt" else 0.0
+        return 1 << int(found[1])
+    return int(found[1] or _ROUNDS_UNSAID) if kind == "sha512_crypt" else 1
+
+
+def slowest(hashes: list[str]) -> float:
+    """How long the one of them takes that takes longest, of those that a login computes."""
+    return max((took for took in map(seconds, hashes) if took is not None and took <= _MOST_AT_LOGIN), default=0.0)
 
 
 def verify(password: bytes, stored: str) -> bool | None:
@@ -136,11 +151,12 @@ def _libcrypt() -> Callable[[bytes, str], str] | None:
 @functools.cache
 def _seconds_per_round(kind: str) -> float:
     """The least of three: something else may run beside them."""
-    stored, rounds = _SAMPLES[kind]
-    _is_right(b"nobody", stored)
+    stored, rounds, length = _SAMPLES[kind]
+    longest = b"x" * length
+    _is_right(longest, stored)
     took = []
     for _ in range(3):
         begun = time.perf_counter()
-        _is_right(b"nobody", stored)
+        _is_right(longest, stored)
         took.append(time.perf_counter() - begun)
     return min(took) / rounds

@@ -18,8 +18,9 @@ from typing import NamedTuple
 
 from ..errors import FieldInvalid, TooManyRequests
 from . import imported_hashes, scrypt
+from .imported_hashes import MOST_BYTES
 
-SHORTEST, MOST_BYTES = 12, 1024
+SHORTEST = 12
 _QUEUE, _RETRY_SECONDS = 64, 2
 # How much the threads give way to whoever serves requests (nice of setpriority(2), which on Linux is a thread's own).
 _GIVE_WAY = 10
@@ -155,7 +156,13 @@ class Passwords:
     def _imported(self, stored: str) -> float:
         if why := imported_hashes.refusal(stored):
             raise FieldInvalid(why)
-        seconds = imported_hashes.seconds(stored)
+        return self._hiding(imported_hashes.seconds(stored))
+
+    async def least_seconds(self, hashes: list[str]) -> float:
+        """The same for several hashes that were taken over before."""
+        return await self._run(lambda: self._hiding(imported_hashes.slowest(hashes)))
+
+    def _hiding(self, seconds: float) -> float:
         return 0.0 if seconds < _UNSEEN_SECONDS else 2 * (seconds + self._scrypt_seconds())
 
     def _scrypt_seconds(self) -> float:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,17 @@ def test_what_would_take_too_long_is_said_with_what_to_do(stored):
     assert imported_hashes.verify(PASSWORD, stored) is None
 
 
+@pytest.mark.parametrize("stored", [SHA512.replace("rounds=1000", "rounds=60000"), "$apr1$Wq0lRzRr$mTjBUHDdUTAjUuhVZVD1O0", "$2y$10$" + BCRYPT[7:]])
+def test_the_time_of_a_hash_is_reckoned_for_the_password_that_takes_longest(stored):
+    """A guess may have 1,024 bytes, for which sha512-crypt takes ten times as long as for a short one: it would be told by the clock, and hold the thread."""
+    reckoned, took = imported_hashes.seconds(stored), []
+    for length in (20, 72, 511, 1024) * 2:
+        begun = time.thread_time()
+        assert imported_hashes.verify(b"x" * length, stored) is False
+        took.append(time.thread_time() - begun)
+    assert max(took) < 3 * reckoned
+
+
 def test_bcrypt_tells_passwords_apart_that_are_too_long_for_it():
     assert imported_hashes.verify(b"x" * 73, BCRYPT) is False
 
@@ -73,6 +85,8 @@ def test_bcrypt_counts_without_libcrypt_too(tmp_path):
 async def test_a_failed_login_takes_twice_what_the_slowest_hash_takes():
     hashing = Passwords()
     assert await hashing.imported(HASHES["sha1"]) == 0.0
+    assert await hashing.least_seconds([HASHES["sha1"], "damaged", "$2y$31$" + BCRYPT[7:]]) == 0.0
+    assert await hashing.least_seconds([*HASHES.values(), "$2y$12$" + BCRYPT[7:]]) == await hashing.imported("$2y$12$" + BCRYPT[7:])
     assert await hashing.imported("$2y$12$" + BCRYPT[7:]) > 2 * imported_hashes.seconds("$2y$12$" + BCRYPT[7:]) > 0.01
     with pytest.raises(FieldInvalid, match="none of bcrypt"):
         await hashing.imported("plain")

@@ -38,3 +38,13 @@ async def test_failed_logins_take_longer_while_there_are_slow_imported_hashes(pr
         await other.logins.check(name, "correct horse", "192.0.2.7")
     await other.htpasswd.tidy()
     assert await least() == 0
+
+
+@asynchronous
+async def test_failed_logins_take_longer_for_slow_hashes_that_a_version_before_took_over(process, other):
+    """That one remembered nothing of them."""
+    await process.htpasswd.take_over(ME, f"bob:{'$2y$10$' + BCRYPT[7:]}\n")
+    remembered = await process.db.read(settings.failed_login_ms)
+    await process.db.write(settings.forget_failed_login_ms)
+    await other.htpasswd.tidy()
+    assert 0.5 * remembered < await process.db.read(settings.failed_login_ms) < 2 * remembered
