@@ -18,6 +18,7 @@ from ..storage import Storage
 from . import audit, blobs, quota_sums, small_blobs
 from .access import ANONYMOUS, ROBOT, USER, Principal
 from .audit import Actor
+from .changes import require_standing
 from .quota_sums import Change
 from .throttle import network_of
 
@@ -176,6 +177,7 @@ def _name(tx: Tx, owner: str | None) -> str:
 
 def _drop(tx: Tx, actor: Actor, ids: list[str], owner: str) -> list[str]:
     """The keys of their bytes."""
+    require_standing(tx, actor)
     ended = {id: row for id in ids if (row := _end(tx, id, _DELETE_OWN, id, owner, owner))}
     for id, row in ended.items():
         small_blobs.drop(tx, row.storage_key)

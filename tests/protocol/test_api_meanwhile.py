@@ -19,10 +19,12 @@ REFUSED = {401, 403, 404}
 class Slow:
     """A request whose body is sent only after its rights were asked: the server says when with 100 Continue. (A proxy may say it earlier.)"""
 
-    def __init__(self, registry, method: str, path: str, shown: dict, document: object) -> None:
+    def __init__(self, registry, method: str, path: str, shown: dict, document: object = None) -> None:
+        """Without a document it is a body in chunks, of which there are none."""
         host, _, port = registry.address.rpartition(":")
-        self._body = json.dumps(document).encode()
-        head = {"Host": registry.address, "Content-Type": "application/json", "Content-Length": len(self._body), "Expect": "100-continue", **shown}
+        self._body = json.dumps(document).encode() if document is not None else b"0\r\n\r\n"
+        length = {"Content-Type": "application/json", "Content-Length": len(self._body)} if document is not None else {"Transfer-Encoding": "chunked"}
+        head = {"Host": registry.address, "Expect": "100-continue", **length, **shown}
         self._socket = socket.create_connection((host, int(port)), timeout=60)
         self._socket.sendall("\r\n".join([f"{method} {ROOT}{path} HTTP/1.1", *(f"{key}: {value}" for key, value in head.items()), "", ""]).encode())
         interim = b""
@@ -51,6 +53,18 @@ def test_who_is_no_administrator_any_more_makes_no_other(registry, ann):
     assert ann.call("GET", "/users/eve").json()["administrator"] is False
     ann.call("GET", "/users/max").expect(404)
     assert ann.call("GET", "/repositories/acme%2Fapp").json()["description"] is None
+
+
+def test_who_is_no_administrator_any_more_deletes_nothing(registry, ann, bob):
+    """A DELETE may have a body too, which comes as slowly."""
+    ann.call("POST", "/users", {"name": "ute", "password": LONG, "administrator": True}).expect(201)
+    upload = bob.start_upload("acme/app").partition("?")[0].rpartition("/")[2]
+    paths = [f"/uploads/{upload}", "/repositories/acme%2Fapp/tags/v1", "/repositories/acme%2Fapp", "/organizations/acme", "/users/eve"]
+    requests = [Slow(registry, "DELETE", path, basic("ute", LONG)) for path in paths]
+    ann.call("PATCH", "/users/ute", {"administrator": False}).expect(200)
+    assert {request.end() for request in requests} <= REFUSED
+    bob.call("DELETE", f"/uploads/{upload}").expect(204)
+    bob.get("/v2/acme/app/manifests/v1").expect(200)
 
 
 def test_a_token_that_was_revoked_changes_nothing(registry):
