@@ -20,7 +20,6 @@ import tempfile
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fnmatch import fnmatch
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -58,12 +57,12 @@ They come from the package index that pip is set up for; the first build needs i
 
 @dataclass(frozen=True)
 class Package:
-    """A wheel, pinned; `without` are patterns of the paths in it that are left out."""
+    """A wheel, pinned. `modules`: those that are packed, without the package's name and .py; empty: all of them."""
 
     name: str
     version: str
     sha256: str
-    without: tuple[str, ...] = ()
+    modules: str = ""
 
     @property
     def requirement(self) -> str:
@@ -75,20 +74,21 @@ class Package:
 
 
 PACKAGES = (
-    # One platform's wheel for all: without its optional C module it is pure Python.
+    # One platform's wheel for all: without its optional C module it is pure Python. HTTP, the event loop, and templates.
     Package(
         "tornado",
         "6.6.1",
         "1b6ff57cc69b339f8feb9e7b567b0e0eacb16bfaf234159496623ef7a67ba640",
-        ("tornado/test/*", "tornado/speedups*"),
+        "__init__ concurrent escape gen http1connection httputil ioloop iostream log netutil platform/__init__ platform/asyncio template util",
     ),
     Package("pymysql", "1.2.4", "e169bed906168fffd0088925f45b3df024c2775c6fd128da0df773d47c458840"),
-    # Its import name is passlib. Word lists, Django support and code generators are for others.
+    # Its import name is passlib. Hashes of htpasswd files, and no other ones.
     Package(
         "libpass",
         "1.9.4",
         "a608621af2d7d64579957988fac287f230f88792c83a2d0f895afb05ee429489",
-        ("passlib/_data/*", "passlib/ext/*", "*/_gen_files.py"),
+        "__init__ _logging crypto/__init__ crypto/_blowfish/__init__ crypto/_blowfish/base crypto/_blowfish/unrolled exc handlers/__init__ handlers/ldap_digests handlers/md5_crypt handlers/misc"
+        " handlers/sha2_crypt hash ifc registry utils/__init__ utils/binary utils/compat/__init__ utils/decor utils/handlers",
     ),
 )
 PLATFORM = ("--implementation", "cp", "--python-version", "3.11", "--abi", "abi3", "--platform", "manylinux_2_28_x86_64")
@@ -135,12 +135,16 @@ def wheel_members(package: Package, wheel: Path) -> Iterator[tuple[str, bytes]]:
     """What a wheel brings: its modules, and its licences under licenses/."""
     with zipfile.ZipFile(wheel) as archive:
         for name in archive.namelist():
-            if name.endswith("/") or any(fnmatch(name, pattern) for pattern in package.without):
-                continue
-            if ".dist-info/" not in name:
+            if is_packed(package, name):
                 yield name, archive.read(name)
             elif re.search(r"/(LICEN[CS]E|COPYING|NOTICE|AUTHORS)[^/]*\Z", name):
                 yield f"licenses/{package.name}/{name.rpartition('/')[2]}", archive.read(name)
+
+
+def is_packed(package: Package, name: str) -> bool:
+    """Whether this path in the wheel is a module that the program needs."""
+    module = name.partition("/")[2].removesuffix(".py")
+    return name.endswith(".py") and (not package.modules or module in package.modules.split())
 
 
 def write(output: Path, contents: dict[str, bytes]) -> None:

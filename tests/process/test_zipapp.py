@@ -92,6 +92,26 @@ def test_it_is_pure_python(archive):
     assert not [name for name in archive.namelist() if "/test/" in name or "/tests/" in name]
 
 
+# Imports every module of the archive, from it alone.
+IMPORTED = """
+import importlib, sys, zipfile
+sys.path[:] = [sys.argv[1], *(path for path in sys.path if path.endswith((".zip", "lib-dynload")) or path.rpartition("/")[2].startswith("python3"))]
+names = [name.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for name in zipfile.ZipFile(sys.argv[1]).namelist() if name.endswith(".py")]
+for name in names:
+    if not name.endswith("__main__"):
+        importlib.import_module(name)
+print(len(names))
+"""
+
+
+@pytest.mark.parametrize("version", CURRENT)
+def test_no_module_misses_one_that_was_left_out(version):
+    command = [PYTHONS[version][0], "-I", "-S", "-c", IMPORTED, str(registry_pyz())]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 200
+
+
 def test_it_carries_the_licences_and_the_schema(archive):
     names = archive.namelist()
     for package in ("dockboard-registry", "tornado", "pymysql", "libpass"):
