@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable
 
 # So many bytes of lines wait for the reader.
 LIMIT = 1 << 20
+# So many bytes are written to a file at once. Where there is no room for them they are dropped together.
+_JOINED = 256 << 10
 
 
 class LogWriter:
@@ -33,7 +35,7 @@ class LogWriter:
     def put(self, pieces: Iterable[bytes]) -> None:
         """Take whole lines, joined to pieces that are each written at once."""
         if self._joins:
-            pieces = [b"".join(pieces)]
+            pieces = _joined(pieces)
         with self._changed:
             for piece in pieces:
                 self._keep(piece)
@@ -98,6 +100,17 @@ class LogWriter:
         """Wait until all lines are written, as long as that takes no longer."""
         with self._changed:
             self._changed.wait_for(lambda: not self._waiting, seconds)
+
+
+def _joined(pieces: Iterable[bytes]) -> Iterable[bytes]:
+    together, size = [], 0
+    for piece in pieces:
+        if size + len(piece) > _JOINED:
+            yield b"".join(together)
+            together, size = [], 0
+        together.append(piece)
+        size += len(piece)
+    yield b"".join(together)
 
 
 def _is_file(descriptor: int) -> bool:

@@ -67,6 +67,9 @@ class HeldSource:
     async def read(self, start: int, length: int) -> bytes:
         return self.read_now(start, length)
 
+    async def read_each(self, places: list[tuple[int, int]]) -> list[bytes]:
+        return [self.read_now(start, length) for start, length in places]
+
     def read_now(self, start: int, length: int) -> bytes:
         return self._data[start : start + length]
 

@@ -71,6 +71,9 @@ class Source(Protocol):
     async def read(self, start: int, length: int) -> bytes:
         """At most length bytes from start; empty only at the end. Raises StorageFailed."""
 
+    async def read_each(self, places: list[tuple[int, int]]) -> list[bytes]:
+        """The same for several (start, length)."""
+
     def read_now(self, start: int, length: int) -> bytes | None:
         """The same for a small piece, where it takes no waiting to speak of; None where it would."""
 

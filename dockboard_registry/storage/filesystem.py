@@ -111,6 +111,9 @@ class FilesystemSource:
     async def read(self, start: int, length: int) -> bytes:
         return await self._calls.long(os.pread, self._descriptor, length, start)
 
+    async def read_each(self, places: list[tuple[int, int]]) -> list[bytes]:
+        return await self._calls.long(lambda: [os.pread(self._descriptor, length, start) for start, length in places])
+
     def read_now(self, start: int, length: int) -> bytes | None:
         if not self._calls.is_local:
             return None

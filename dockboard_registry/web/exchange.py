@@ -114,7 +114,8 @@ class Exchange(Holding, HTTPMessageDelegate):
     async def _open_source(self) -> None:
         """Run a handler that may answer with a large blob; if it does, leave Tornado and send the blob in a thread."""
         await self.answer()
-        if self.response.span and self.response.length > _DETACH and self._may_detach():
+        span = self.response.span
+        if span and (self.response.length > _DETACH or len(span.pieces) > 1) and self._may_detach():
             self._leave(detached.send_blob(self))
 
     def _leave(self, work: Coroutine) -> None:

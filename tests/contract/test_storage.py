@@ -119,7 +119,9 @@ async def test_any_part_can_be_read(storage):
     data = bytes(range(256)) * 4
     source = await storage.open(await stored(storage, data))
     assert source.size == len(data)
-    for start, length in [(0, 1), (0, 1024), (1023, 1), (1000, 100), (7, 0), (1024, 10), (5000, 10)]:
+    places = [(0, 1), (0, 1024), (1023, 1), (1000, 100), (7, 0), (1024, 10), (5000, 10)]
+    assert await source.read_each(places) == [data[start : start + length] for start, length in places]
+    for start, length in places:
         assert await source.read(start, length) == data[start : start + length]
         at_once = source.read_now(start, length)
         assert at_once is None or at_once == data[start : start + length]
