@@ -5,6 +5,7 @@ from typing import Any
 
 from ..domain.access import ANONYMOUS
 from ..errors import FieldInvalid
+from ..wording import counted
 from .words import REFUSED, Word, json_flag, operator, show
 
 _PAGE = 1000
@@ -37,7 +38,7 @@ async def _drop(people: Any, parsed: argparse.Namespace) -> int:
         raise FieldInvalid("it is not clear which uploads are meant", "give ids, or --owner or --repository, or --all")
     ids = parsed.ids or [upload.id for upload in await _found(people, parsed)]
     dropped = await people.open_uploads.drop(operator(), ids)
-    print(f"dropped {dropped:,} of {len(ids):,} uploads")
+    print(f"dropped {dropped:,} of {counted(len(ids), 'upload')}")
     return REFUSED if dropped < len(parsed.ids) else 0
 
 

@@ -120,7 +120,10 @@ def secret_output(parsed: argparse.Namespace) -> Iterator[Callable[[str], None]]
     if path.exists() and not path.is_file():
         raise FieldInvalid(f"{parsed.output!a} is no file", "name a file, or let the secret be printed")
     # Beside the file, so that it is there whole or as before; mkstemp makes it with mode 0600.
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise FieldInvalid(f"can't write {parsed.output!a}: {error.strerror}", "name a file in a directory that you may write to") from None
     try:
         with os.fdopen(handle, "w") as file:
             yield lambda secret: print(secret, file=file)

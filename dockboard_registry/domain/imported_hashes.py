@@ -18,8 +18,8 @@ _WHOLE = {
     # Cost, salt, checksum.
     "bcrypt": re.compile(r"\$2[aby]\$(0[4-9]|[12][0-9]|3[01])\$([./A-Za-z0-9]{22})([./A-Za-z0-9]{31})", re.A),
     # Rounds.
-    "sha512_crypt": re.compile(r"\$6\$(?:rounds=([1-9][0-9]{3,8})\$)?[^$:\s]{0,16}\$[./A-Za-z0-9]{86}", re.A),
-    "apr_md5_crypt": re.compile(r"\$apr1\$[^$:\s]{0,8}\$[./A-Za-z0-9]{22}", re.A),
+    "sha512_crypt": re.compile(r"\$6\$(?:rounds=([1-9][0-9]{3,8})\$)?[./A-Za-z0-9]{0,16}\$[./A-Za-z0-9]{86}", re.A),
+    "apr_md5_crypt": re.compile(r"\$apr1\$[./A-Za-z0-9]{0,8}\$[./A-Za-z0-9]{22}", re.A),
     "ldap_sha1": re.compile(r"\{SHA\}[A-Za-z0-9+/]{27}=", re.A),
 }
 _ROUNDS_UNSAID = 5000  # of sha512-crypt

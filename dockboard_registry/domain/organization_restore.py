@@ -1,7 +1,7 @@
 """What goes with an organization is kept as long as its name is nobody's, so that the deletion can be undone.
 
 Kept are its members, teams, robot accounts with their secrets' digests, the grants that end with it, and its quota; not its open invitations. What others
-were meanwhile deleted (users, teams of other organizations) does not come back.
+were meanwhile deleted (users, teams of other organizations, namespaces) does not come back.
 """
 
 import json
@@ -16,6 +16,8 @@ from .access import OWNER, USER
 _TEAMS, _ROBOTS = "(SELECT id FROM teams WHERE organization_id = ?)", "(SELECT id FROM robots WHERE organization_id = ?)"
 _GRANT = "id, holder_kind, holder_id, pattern, namespace, permission, created_at"
 _TOKEN = "id, holder_kind, holder_id, name, digest, hint, patterns, actions, created_at, expires_at, last_used_at, last_used_from, revoked_at"
+_HELD_BY = "(SELECT holder_id FROM namespaces WHERE namespaces.name = grants.namespace AND released_at IS NULL)"
+_HOLDER = "SELECT (SELECT holder_id FROM namespaces WHERE name = ? AND released_at IS NULL)"
 _QUOTA = "SELECT most_repositories, most_bytes FROM quotas WHERE namespace = ?"
 _PUT = "INSERT INTO deleted_organizations (name, id, deleted_at, kept) VALUES (?, ?, ?, ?)"
 _EXISTS = {
@@ -25,12 +27,26 @@ _EXISTS = {
 }
 
 
+def _is_there(tx: Tx, kind: str, id: int) -> bool:
+    return tx.one(_EXISTS[kind], id) is not None
+
+
+def _user_is_there(tx: Tx, row: Row) -> bool:
+    return _is_there(tx, USER, row[1])
+
+
+def _grant_stands(tx: Tx, row: Row) -> bool:
+    """Its holder is there, and the namespace is still that of whoever had it then: a later holder of the name gave nobody this right."""
+    _, kind, id, _, namespace, *_, holder = row
+    return _is_there(tx, kind, id) and tx.one(_HOLDER, namespace) == (holder,)
+
+
 class Part(NamedTuple):
-    """Rows of one table. needs: who has to be there for a row to come back, (kind, id)."""
+    """Rows of one table. stands: whether a row may come back, as everything is now."""
 
     select: str
     insert: str
-    needs: Callable[[Row], tuple[str, int] | None] = lambda row: None
+    stands: Callable[[Tx, Row], bool] = lambda tx, row: True
 
 
 # In the order in which they come back. Parameters of each select: the organization's id as often as there are marks.
@@ -39,7 +55,7 @@ _PARTS = (
     Part(
         "SELECT organization_id, user_id, role, created_at FROM members WHERE organization_id = ?",
         "INSERT INTO members (organization_id, user_id, role, created_at) VALUES (?, ?, ?, ?)",
-        lambda row: (USER, row[1]),
+        _user_is_there,
     ),
     Part(
         "SELECT id, organization_id, name, created_at FROM teams WHERE organization_id = ?",
@@ -48,7 +64,7 @@ _PARTS = (
     Part(
         f"SELECT team_id, user_id FROM team_members WHERE team_id IN {_TEAMS}",
         "INSERT INTO team_members (team_id, user_id) VALUES (?, ?)",
-        lambda row: (USER, row[1]),
+        _user_is_there,
     ),
     Part(
         "SELECT id, organization_id, name, state, credential_generation, created_at FROM robots WHERE organization_id = ?",
@@ -59,10 +75,10 @@ _PARTS = (
         f"INSERT INTO access_tokens ({_TOKEN}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     ),
     Part(
-        f"SELECT {_GRANT} FROM grants WHERE namespace = (SELECT name FROM organizations WHERE id = ?)"
+        f"SELECT {_GRANT}, {_HELD_BY} FROM grants WHERE namespace = (SELECT name FROM organizations WHERE id = ?)"
         f" OR (holder_kind = 'team' AND holder_id IN {_TEAMS}) OR (holder_kind = 'robot' AND holder_id IN {_ROBOTS})",
         f"INSERT INTO grants ({_GRANT}) VALUES (?, ?, ?, ?, ?, ?, ?)",
-        lambda row: (row[1], row[2]),
+        _grant_stands,
     ),
 )
 
@@ -86,9 +102,10 @@ def restore(tx: Tx, name: str, quarantine: float, owner_id: int | None = None) -
     if now() >= found[1] + int(quarantine * 1000):
         raise ChangeRefused(f"organization {name} was deleted too long ago (auth.quarantine)", "make it anew with `org add`")
     kept = json.loads(found[2])
+    namespaces.take_back(tx, name)
     for part, rows in zip(_PARTS, kept["rows"]):
-        for row in filter(lambda row: _is_there(tx, part.needs(row)), rows):  # noqa: B023
-            tx.insert(part.insert, *row)
+        for row in filter(lambda row: part.stands(tx, row), rows):  # noqa: B023
+            tx.insert(part.insert, *row[: part.insert.count("?")])
     if owner_id is not None:
         tx.run("DELETE FROM members WHERE organization_id = ? AND user_id = ?", found[0], owner_id)
         tx.run("INSERT INTO members (organization_id, user_id, role, created_at) VALUES (?, ?, ?, ?)", found[0], owner_id, OWNER, now())
@@ -96,12 +113,7 @@ def restore(tx: Tx, name: str, quarantine: float, owner_id: int | None = None) -
         raise ChangeRefused(f"no owner of organization {name} has an account any more", "say who owns it now (--owner USER)")
     if kept["quota"]:
         tx.insert(quota_sums.INSERT, name, *kept["quota"])
-    namespaces.take_back(tx, name)
     tx.run("DELETE FROM deleted_organizations WHERE name = ?", name)
-
-
-def _is_there(tx: Tx, needed: tuple[str, int] | None) -> bool:
-    return needed is None or tx.one(_EXISTS[needed[0]], needed[1]) is not None
 
 
 def forget(tx: Tx, quarantine: float) -> None:

@@ -208,7 +208,7 @@ def test_a_secret_goes_into_a_file_that_is_there_whole_or_as_before(registry, tm
     kept = file.read_text()
     assert "filed" in refused(registry, "token", "add", "ann", "--name", "filed", "--output", str(file))
     for words in (["--output", str(tmp_path)], ["--output", "/dev/null"], ["--output", str(tmp_path / "none" / "secret")]):
-        refused(registry, "token", "add", "ann", "--name", "unfiled", *words)
+        assert f"{words[1]!a}" in refused(registry, "token", "add", "ann", "--name", "unfiled", *words), "it names what was said"
     assert file.read_text() == kept and sorted(tmp_path.iterdir()) == [file]
     assert [token["name"] for token in listed(registry, "token", "list", "ann")].count("unfiled") == 0
 

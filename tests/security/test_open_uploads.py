@@ -151,7 +151,7 @@ def test_uploads_are_listed_and_dropped_by_command(registry):
         assert "bob/app" in people.command("uploads", "list", "--owner", "bob", "--repository", "bob/app")
         assert len(json.loads(people.command("uploads", "list", "--owner", "mallory", "--json"))) == 1
         (id,) = [found["id"] for found in listed if found["repository"] == "bob/app"]
-        assert people.command("uploads", "drop", id) == "dropped 1 of 1 uploads"
+        assert people.command("uploads", "drop", id) == "dropped 1 of 1 upload"
         bob.get(location).expect(404)
         assert not [name for _, _, names in os.walk(registry.root / "blobs") for name in names], "its bytes are gone"
         assert registry.run("uploads", "drop", id).returncode == 1

@@ -23,7 +23,8 @@ HASHES = {
     "apr1": "$apr1$Wq0lRzRr$mTjBUHDdUTAjUuhVZVD1O0",
     "sha1": "{SHA}L55TUjtiq8FBorTWAZ0jy6g129A=",
 }
-DAMAGED = (BCRYPT[:-1], BCRYPT + "x", "$2y$99$" + BCRYPT[7:], "$2y$03$" + BCRYPT[7:], "$2y$", "$6$", "$6$rounds=1000$abc$def", "$apr1$x", "{SHA}x", BCRYPT + "\n")
+DAMAGED = (BCRYPT[:-1], BCRYPT + "x", "$2y$99$" + BCRYPT[7:], "$2y$03$" + BCRYPT[7:], "$2y$", "$6$", "$6$rounds=1000$abc$def", "$apr1$x", "{SHA}x", BCRYPT + "\n",
+           "$apr1$é$mTjBUHDdUTAjUuhVZVD1O0", "$apr1$a!b$mTjBUHDdUTAjUuhVZVD1O0", SHA512.replace("abcdefgh", "ab*\\x"), SHA512.replace("abcdefgh", "\0"))  # fmt: skip
 
 
 @pytest.mark.parametrize("name", HASHES)

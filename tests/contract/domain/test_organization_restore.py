@@ -80,3 +80,16 @@ async def test_nothing_but_a_deleted_organization_is_restored(process):
     for name in ("acme", "bob", "nobody"):
         with pytest.raises(AccountUnknown):
             await process.organizations.restore(OPERATOR, name)
+
+
+@asynchronous
+async def test_rights_in_a_namespace_that_was_given_up_meanwhile_do_not_come_back(process):
+    """They would count for the images of whoever has its name next."""
+    await acme(process)
+    await process.people("eve")
+    await process.grants.add(OPERATOR, "eve/app", "team:acme/dev", "write")
+    await process.organizations.delete(OPERATOR, "acme")
+    await process.accounts.delete(OPERATOR, "eve")
+    await process.organizations.restore(OPERATOR, "acme")
+    assert await process.count("SELECT COUNT(*) FROM grants WHERE namespace = 'eve'") == 0
+    assert await process.count("SELECT COUNT(*) FROM grants") == 4
