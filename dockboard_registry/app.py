@@ -210,7 +210,7 @@ def database_in_use(config: Config) -> contextlib.AbstractContextManager[None]:
     try:
         database.prepare(filesystem.make_directory)
     except OSError as error:
-        raise StartError(f"can't make a place for the database {database}: {error.strerror}") from error
+        raise StartError(f"can't make the directory of the database {database}: {error.strerror}") from error
     return using(database)
 
 
@@ -276,7 +276,7 @@ def run_copy(source_url: str, target_url: str, on_progress: Callable[[int, int],
         source.require_current()
         target.migrate()
         if (moved_to := known_store(source).moved_to) not in (None, str(target)):
-            raise StartError(f"{source} was copied to {moved_to}, which has the store now: copy that, or run take-store first")
+            raise StartError(f"{source} was copied to {moved_to}, and the store belongs to that copy now: copy that one, or run take-store first")
         store = store_of(source, [place for place in (root, *_folders(source_url, target_url)) if place])
         return _copied(source, target, store, on_progress)
 

@@ -106,16 +106,16 @@ def parser() -> argparse.ArgumentParser:
         return made
 
     _listen_flag(command("serve", _serve, "serve until stopped; this is what happens without a command"))
-    _json_flag(command("check", _check, "verify that all that is stored is there, byte for byte (exit status 1: it is not)"))
+    _json_flag(command("check", _check, "read everything that is stored and verify it, byte for byte (exit status 1: something is wrong)"))
     _json_flag(command("gc", _gc, "collect garbage now, once; safe beside a running server"))
     shown = command("config", _config, "show the configuration in effect, or check it")
     _listen_flag(shown)
-    shown.add_argument("what", choices=("show", "check"), help="print all keys and values, or only what is wrong")
-    command("migrate", _migrate, "bring the database to this version; serve does so too")
-    copied = command("copy-database", _copy_database, "copy the whole database into an empty one, as from SQLite to MySQL; stop the servers first")
-    copied.add_argument("--from", dest="source", metavar="URL", required=True, help="database to copy, written as database.url; @FILE or - reads it from a file or a line of standard input")
-    copied.add_argument("--to", dest="target", metavar="URL", required=True, help="empty database, given in the same ways; a copy that was cut short is continued")
-    command("take-store", _take_store, "let the database own the store again that a copy of it took; what was pushed to the copy since is lost")
+    shown.add_argument("what", choices=("show", "check"), help="show: print all keys and values; check: print what is wrong")
+    command("migrate", _migrate, "make the data directory and bring the database to this version; serve does so too")
+    copied = command("copy-database", _copy_database, "copy the whole database into an empty one, for example from SQLite to MySQL; stop the servers first")
+    copied.add_argument("--from", dest="source", metavar="URL", required=True, help="URL of the database to copy, as in database.url; @FILE reads the URL from a file, - from a line of standard input")
+    copied.add_argument("--to", dest="target", metavar="URL", required=True, help="URL of an empty database, given in the same ways; an interrupted copy is continued")
+    command("take-store", _take_store, "go back to this database after copy-database; what was pushed to the copy is lost")
     account_commands.declare(commands.add_parser, [common], _on_services)
     command("version", _version, "print version and commit")
     return top
@@ -208,7 +208,7 @@ def _config(parsed: argparse.Namespace) -> int:
     from . import tls
 
     tls.context(loaded.server)
-    print("the configuration is right")
+    print("the configuration is valid")
     if advice := _python_advice():
         print(f"registry: {advice}", file=sys.stderr)
     return 0
@@ -288,7 +288,7 @@ def _take_store(parsed: argparse.Namespace) -> int:
     from . import app
 
     app.take_store(loaded)
-    print("the store belongs to this database again; run check to see whether all is there")
+    print("the store belongs to this database again; run `registry.pyz check` to see whether everything is there")
     return 0
 
 

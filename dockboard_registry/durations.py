@@ -20,7 +20,7 @@ _LONGEST = 100 * 366 * 86400
 def seconds(text: str) -> int | float:
     """Of 90d, 12h, 30m, 45s or 2w; a number alone is seconds. Raises ValueError."""
     if not _DURATION.fullmatch(text):
-        raise ValueError(f"{text[:60]!a} is no duration")
+        raise ValueError(f"{text[:60]!a} is not a duration")
     unit = text[-1] if text[-1] in _SECONDS else ""
     amount, parts = _product(text.removesuffix(unit), _SECONDS[unit or "s"])
     return amount / parts if amount % parts else amount // parts
@@ -30,7 +30,7 @@ def size(text: str) -> int:
     """Bytes of 10GiB, 10G, 1.5GiB, 10GB or 512; a number alone is bytes. Raises ValueError."""
     found = _SIZE.fullmatch(text)
     if found is None:
-        raise ValueError(f"{text[:60]!a} is no size")
+        raise ValueError(f"{text[:60]!a} is not a size")
     number, letter, rest = found.groups("")
     base = 1000 if rest.upper() == "B" else 1024
     amount, parts = _product(number, base ** (_POWERS.index(letter.upper()) + 1 if letter else 0))
@@ -50,7 +50,7 @@ def duration(text: str) -> int | float:
     except ValueError as error:
         raise FieldInvalid(str(error), f"write a number with s, m, h, d or w, such as {DURATION_EXAMPLES}; without a letter it is seconds") from None
     if found > _LONGEST:
-        raise FieldInvalid(f"{text!a} is more than a hundred years", "write a shorter time, or leave it out for ever")
+        raise FieldInvalid(f"{text!a} is more than a hundred years", "write a shorter time, or leave the flag out for no limit")
     return found
 
 

@@ -67,7 +67,7 @@ class RegistryError(Exception):
 class AccountUnknown(RegistryError):
     words = ""
     code, status, cause = "NAME_UNKNOWN", 404, "there is nothing of that name here"
-    next = "check the name in the list of what there is"
+    next = "check the name, or look it up in the list"
 
 
 class BadRequest(RegistryError):
@@ -113,11 +113,11 @@ class ManifestInvalid(RegistryError):
 
 class ManifestUnknown(RegistryError):
     code, status, cause = "MANIFEST_UNKNOWN", 404, "this repository has no such manifest"
-    next = "check the tag or digest; the tag list shows what this repository has"
+    next = "check the tag or digest; the list of tags shows what the repository has"
 
 
 class NameInvalid(RegistryError):
-    code, status, cause = "NAME_INVALID", 400, "the repository name has characters, an order of them or a length that is not allowed"
+    code, status, cause = "NAME_INVALID", 400, "the repository name has characters, a form or a length that is not allowed"
     next = "use lower-case letters, digits, and single . _ - between them, in segments joined by /, 255 characters at most"
 
 

@@ -69,7 +69,7 @@ class Jobs:
         except (DatabaseBusy, DatabaseFull, DatabaseFailed) as error:
             _log.debug("logins are not prepared: %s", error)
         except Exception:
-            _log.exception("logins can't be prepared")
+            _log.exception("can't prepare for logins")
 
     async def _begin_due(self, running: asyncio.TaskGroup) -> None:
         try:
@@ -81,9 +81,9 @@ class Jobs:
                     self._running.add(job.name)
                     running.create_task(self._run(job))
         except _FAILURES as error:
-            _log.warning("which jobs are due can't be read; they are looked for again: %s", error)
+            _log.warning("can't read which jobs are due; trying again: %s", error)
         except Exception:
-            _log.exception("which jobs are due can't be read; they are looked for again")
+            _log.exception("can't read which jobs are due; trying again")
 
     async def _run(self, job: Job) -> None:
         turn.set(Turn(f"job {job.name}"))
@@ -109,7 +109,7 @@ class Jobs:
                 self._metrics.add("gc_failures_total", 1)
             await jobs.again(self._services.db, job.name, min(job.interval, _AGAIN_SECONDS))
         except Exception as error:
-            _log.warning("the job %s waits for its next turn: %s", job.name, error)
+            _log.warning("the job %s will be tried again later: %s", job.name, error)
 
     async def _collect(self) -> None:
         collector = self._services.collector

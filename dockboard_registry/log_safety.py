@@ -51,7 +51,7 @@ def _instead(record: logging.LogRecord) -> str:
                 return f"{words}, from {record.args[0]}"
             reason = next((error.reason for error in record.args or () if getattr(error, "reason", None)), None)
             return f"{words}: {reason}" if type(reason) is str and reason.replace("_", "").isalnum() else words
-    return f"a message is left out, since it may repeat a request; it is made at line {record.lineno} of {record.filename}"
+    return f"a message is left out because it may repeat a request; it comes from line {record.lineno} of {record.filename}"
 
 
 def trace_without_texts(error: BaseException | None) -> str:

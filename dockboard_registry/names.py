@@ -63,7 +63,7 @@ def namespace_of(repository: str) -> str:
 def account_name(text: str) -> str:
     """A name for a user, an organization, a team or a robot account; raises FieldInvalid."""
     if not SHORTEST_ACCOUNT <= len(text) <= LONGEST_ACCOUNT or not _ACCOUNT.fullmatch(text):
-        raise FieldInvalid("the name has characters, an order of them or a length that is not allowed")
+        raise FieldInvalid("the name has characters, a form or a length that is not allowed")
     return text
 
 

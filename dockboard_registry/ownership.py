@@ -120,7 +120,7 @@ def take_store(config: Config) -> None:
 @contextlib.contextmanager
 def using(database: Engine) -> Iterator[None]:
     """For servers and commands: nobody copies the database meanwhile. Raises StartError."""
-    with _held(database, False, f"the database {database} is being copied: wait for its end"):
+    with _held(database, False, f"the database {database} is being copied: wait until that has ended"):
         yield
 
 

@@ -37,9 +37,9 @@ def _wrong(path: Path) -> str:
     except OSError:
         return ""
     if stat.S_ISLNK(mode):
-        return f"{path} is a symbolic link, and none is followed there: put what it points to in its place, or name that place (storage.root, database.url)"
+        return f"{path} is a symbolic link, which the registry does not follow: move what it points to here, or name that place in storage.root or database.url"
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
-        return f"{path} is no plain file: move it away"
+        return f"{path} is not a plain file: move it away"
     return ""
 
 

@@ -115,7 +115,7 @@ def _require_lock_file(handle: int, root: Path) -> None:
     """Only a file that holds nothing, or the number of a process, is written to."""
     held = os.pread(handle, 40, 0)
     if held and not held.isdigit():
-        raise StartError(f"{root / '.lock'} is not a file of the registry: it holds something else than the number of a process. Move it away")
+        raise StartError(f"{root / '.lock'} is not a file of the registry: it holds more than the number of a process. Move it away")
 
 
 def _lock(handle: int, root: Path) -> None:

@@ -7,7 +7,7 @@ from .config import ServerConfig
 from .errors import StartError
 from .wording import why
 
-_MISMATCH = "the key is not that of the certificate: name the file of the key that the certificate was made for"
+_MISMATCH = "the key does not belong to the certificate: name the file with the key that the certificate was made for"
 # What OpenSSL calls it -> what it means here.
 _REASONS = {
     "KEY_VALUES_MISMATCH": _MISMATCH,
@@ -52,5 +52,5 @@ def _words(error: OSError | ValueError, server: ServerConfig) -> str:
     if b"PRIVATE KEY-----" not in key:
         return "server.tls_key is not PEM: its file has to hold -----BEGIN PRIVATE KEY-----"
     if b"ENCRYPTED" in key:
-        return "the key has a password, which nobody could type at a start: write it without one by `openssl pkey -in OLD -out NEW`"
+        return "the key has a password, which nobody can type when the server starts: remove it with `openssl pkey -in OLD -out NEW`"
     return f"one of them is damaged ({(error.reason or 'not readable').lower().replace('_', ' ')})"

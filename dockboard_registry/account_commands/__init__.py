@@ -17,11 +17,11 @@ _WORDS = {
     "team": "teams of organizations, which hold grants together: add, list, member, delete",
     "repository": "who may see repositories, and what they are: set, default, list, rights, delete",
     "tag": "tags of images: delete",
-    "manifest": "manifests by their digests: delete",
+    "manifest": "manifests, by digest: delete",
     "grant": "rights on repositories, by name or pattern: add, remove, list",
     "token": "access tokens of users, for machines that act for them: add, list, revoke; and the key that signs logins: rotate-key",
     "robot": "robot accounts of organizations: add, rotate, list, secrets, enable, disable, delete",
-    "uploads": "uploads that are not finished: list, drop",
+    "uploads": "unfinished uploads: list, drop",
     "explain": "tell whether somebody may do something, and why (exit status 1: no)",
     "audit": "list the changes that were made to accounts and rights, the newest first",
 }

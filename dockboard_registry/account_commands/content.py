@@ -30,7 +30,7 @@ def manifest(group: Word) -> None:
 
 def delete_repository(group: Word) -> None:
     """`repository delete`."""
-    deleted = group.command("delete", _delete_repository, "delete a repository with all that was pushed to it, and its uploads; grants that name it stay")
+    deleted = group.command("delete", _delete_repository, "delete a repository with everything in it and its unfinished uploads; grants that name it stay")
     deleted.add_argument("name", metavar="NAME", help="name of the repository")
     yes_flag(deleted)
 
@@ -41,7 +41,7 @@ async def _delete_tag(people: Any, parsed: argparse.Namespace) -> None:
         raise FieldInvalid(f"{parsed.reference[:300]!a} does not name a tag", "write REPOSITORY:TAG, such as acme/app:v1")
     repository, wanted = repository_name(name), parse_tag(text)
     digest = await people.content.tags.pointed(repository, wanted)
-    confirm(parsed, f"The tag {wanted} of {repository} points to {digest}. The manifest stays.")
+    confirm(parsed, f"The tag {wanted} of {repository} points to {digest}. Only the tag is deleted, the manifest stays.")
     await people.content.tags.delete(repository, wanted, operator())
 
 
@@ -51,7 +51,7 @@ async def _delete_manifest(people: Any, parsed: argparse.Namespace) -> None:
         raise FieldInvalid(f"{parsed.reference[:300]!a} does not name a manifest", "write REPOSITORY@DIGEST, such as acme/app@sha256:..., or delete a tag by `tag delete`")
     repository, reference = repository_name(name), Reference(None, parse_digest(text))
     tags = await people.content.tags.of(repository, reference.digest)
-    confirm(parsed, f"The manifest {reference.digest} of {repository} goes with {_listed(tags)}.")
+    confirm(parsed, f"This deletes the manifest {reference.digest} of {repository} with {_listed(tags)}.")
     await people.content.manifests.delete(repository, reference.digest, operator())
 
 
@@ -66,6 +66,6 @@ async def _delete_repository(people: Any, parsed: argparse.Namespace) -> None:
     name, deletion = repository_name(parsed.name), people.content.repositories
     held = await deletion.holds(name)
     goes = f"{counted(held.tags, 'tag')}, {counted(held.manifests, 'manifest')}"
-    confirm(parsed, f"The repository {name} goes with {goes} and its unfinished uploads. Grants that name it stay.")
+    confirm(parsed, f"This deletes the repository {name} with {goes} and its unfinished uploads. Grants that name it stay.")
     await deletion.delete(operator(), name)
     await deletion.purge()

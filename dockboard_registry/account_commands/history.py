@@ -44,5 +44,5 @@ def _limit(text: str) -> int:
     if text == "all":
         return NEWEST
     if not (text.isascii() and text.isdigit() and len(text) <= 18 and int(text)):
-        raise FieldInvalid("--limit is no number of 1 or more", "write one, or all")
+        raise FieldInvalid("--limit is not a number of 1 or more", "write a number, or `all`")
     return int(text)

@@ -9,15 +9,15 @@ from .words import Word, in_future, json_flag, operator, output_flag, secret_out
 
 def invitation(group: Word) -> None:
     """What may follow `invitation`."""
-    added = group.command("add", _add, "make a code for one account, and print it, this once and alone on standard output")
-    added.add_argument("--email", metavar="E", help="only for who gives this address")
-    added.add_argument("--expires", metavar="TIME", default="7d", help="how long it counts (default: %(default)s)")
+    added = group.command("add", _add, "make a code for one account and print it; it is not shown again")
+    added.add_argument("--email", metavar="E", help="only for an account with this address")
+    added.add_argument("--expires", metavar="TIME", default="7d", help="how long the code is valid (default: %(default)s)")
     added.add_argument("--organization", metavar="ORG", help="make the account a member of this organization")
-    added.add_argument("--role", choices=ROLES, default="member", help="as what (default: %(default)s)")
+    added.add_argument("--role", choices=ROLES, default="member", help="role in the organization (default: %(default)s)")
     output_flag(added)
-    json_flag(group.command("list", _list, "list invitations with what became of them"))
-    revoked = group.command("revoke", _revoke, "let a code count no more")
-    revoked.add_argument("id", metavar="ID", type=int, help="as the list shows it")
+    json_flag(group.command("list", _list, "list invitations and who used them"))
+    revoked = group.command("revoke", _revoke, "make a code invalid")
+    revoked.add_argument("id", metavar="ID", type=int, help="id of an invitation, as `invitation list` shows it")
 
 
 async def _add(people: Any, parsed: argparse.Namespace) -> None:

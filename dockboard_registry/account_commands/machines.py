@@ -8,25 +8,25 @@ from .words import Word, duration, in_future, json_flag, operator, output_flag, 
 
 def token(group: Word) -> None:
     """What may follow `token`."""
-    added = group.command("add", _add, "make a token and print it, this once and alone on standard output")
+    added = group.command("add", _add, "make a token and print it; it is not shown again")
     _user(added)
-    added.add_argument("--name", metavar="N", required=True, help="what to call it in lists")
-    added.add_argument("--repositories", metavar="PATTERN", help="only for these, such as team/app-*,team/tool; without it all that the user may use")
-    added.add_argument("--actions", metavar="LIST", help="only for these of pull, push, create (push, and move no tag), delete, admin, catalog, such as pull,push")
+    added.add_argument("--name", metavar="N", required=True, help="name of the token")
+    added.add_argument("--repositories", metavar="PATTERN", help="names and patterns of repositories, separated by commas, such as team/app-*,team/tool; without this flag all that the user may use")
+    added.add_argument("--actions", metavar="LIST", help="actions, separated by commas: pull, push, create (push, but move no tag), delete, admin, catalog; without this flag all")
     _expires(added)
     output_flag(added)
     listed = group.command("list", _list, "list a user's tokens, with their last use")
     _user(listed)
     json_flag(listed)
-    revoked = group.command("revoke", _revoke, "let a token count no more, from the next request on")
+    revoked = group.command("revoke", _revoke, "make a token invalid, from the next request on")
     _user(revoked)
     revoked.add_argument("name", metavar="NAME", help="name of the token")
-    group.command("rotate-key", _rotate_key, "sign what logins get with a new key; the key before the present one counts no more, and logins that it signed end")
+    group.command("rotate-key", _rotate_key, "sign login tokens with a new key; the key before the present one becomes invalid, and logins that it signed end")
 
 
 def robot(group: Word) -> None:
     """What may follow `robot`."""
-    added = group.command("add", _add_robot, "make a robot account and print its secret, this once and alone on standard output")
+    added = group.command("add", _add_robot, "make a robot account and print its secret, which is not shown again")
     _robot(added)
     _expires(added)
     output_flag(added)
@@ -38,7 +38,7 @@ def robot(group: Word) -> None:
     listed = group.command("list", _list_robots, "list the robot accounts of an organization")
     listed.add_argument("org", metavar="ORG", help="name of the organization")
     json_flag(listed)
-    secrets = group.command("secrets", _list_secrets, "list the secrets of a robot account, with their last use: may the old one end?")
+    secrets = group.command("secrets", _list_secrets, "list the secrets of a robot account with their last use, to see whether an old one is still used")
     _robot(secrets)
     json_flag(secrets)
     _robot(group.command("enable", _enable, "let a disabled robot account be used again"))
@@ -55,7 +55,7 @@ def _robot(parser: argparse.ArgumentParser) -> None:
 
 
 def _expires(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--expires", metavar="TIME", help="how long it counts, such as 90d or 12h; without it until it is revoked")
+    parser.add_argument("--expires", metavar="TIME", help="how long it is valid, such as 90d or 12h; without this flag until it is revoked")
 
 
 async def _add(people: Any, parsed: argparse.Namespace) -> None:

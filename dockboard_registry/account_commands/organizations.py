@@ -19,7 +19,7 @@ def org(group: Word) -> None:
     deleted = group.command("delete", _delete_org, "delete the organization with its teams, robot accounts and grants; repositories stay")
     _org(deleted)
     yes_flag(deleted)
-    restored = group.command("restore", _restore_org, "undo the deletion, as long as the name is free for nobody else (auth.quarantine)")
+    restored = group.command("restore", _restore_org, "undo the deletion of an organization; auth.quarantine says for how long this is possible")
     _org(restored)
     restored.add_argument("--owner", metavar="USER", help="user who becomes its owner, where those that it had have no account any more")
     quota(group, "organization")
@@ -79,7 +79,7 @@ async def _delete_org(people: Any, parsed: argparse.Namespace) -> None:
     members = await people.organizations.members(parsed.org)
     teams, robots = await people.teams.list(parsed.org), await people.robots.list(parsed.org)
     goes = ", ".join(counted(len(each), noun) for each, noun in ((members, "member"), (teams, "team"), (robots, "robot account")))
-    confirm(parsed, f"The organization {parsed.org} goes with {goes}, and all grants in its namespace. Its repositories stay, for administrators. `org restore` undoes it.")
+    confirm(parsed, f"This deletes the organization {parsed.org} with {goes}, and all grants in its namespace. Its repositories stay, for administrators. `org restore` undoes it.")
     await people.organizations.delete(operator(), parsed.org)
 
 

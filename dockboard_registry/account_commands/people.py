@@ -24,7 +24,7 @@ def user(group: Word) -> None:
     _name(invited)
     _profile_flags(invited)
     _mail_flag(invited)
-    _name(group.command("approve", _approve, "let an account count that somebody made and that waits for approval"))
+    _name(group.command("approve", _approve, "approve an account that somebody made for themselves"))
     _name(group.command("reject", _reject, "delete an account that waits for approval; its name is free at once"))
     changed = group.command("set", _set, "change the profile; an empty text removes what there is")
     _name(changed)
@@ -36,11 +36,11 @@ def user(group: Word) -> None:
     _name(group.command("enable", _enable, "let a disabled account be used again"))
     _name(group.command("disable", _disable, "refuse the account everything, from the next request on; nothing is lost"))
     _name(group.command("promote", _promote, "make the user an administrator of the registry"))
-    _name(group.command("demote", _demote, "let the user be an administrator no more"))
+    _name(group.command("demote", _demote, "make the user an ordinary user again"))
     changed = group.command("passwd", _passwd, "set another password")
     _name(changed)
     password_flag(changed)
-    _name(group.command("unlock", _unlock, "forget wrong passwords, so that the user can log in from everywhere again"))
+    _name(group.command("unlock", _unlock, "forget the wrong passwords, so that the user can log in from everywhere again"))
     reset = group.command("reset", _reset, "print a token with which the user sets another password within an hour")
     _name(reset)
     _mail_flag(reset)
@@ -87,7 +87,7 @@ async def _invite(people: Any, parsed: argparse.Namespace) -> None:
     except AccountUnknown:
         waiting = False
     if not waiting and parsed.mail and not parsed.email:
-        raise FieldInvalid(f"there is no address to send {parsed.name} a mail to", "say --email E")
+        raise FieldInvalid(f"there is no address to send {parsed.name} a mail to", "give one with --email E")
     if not waiting:
         await people.accounts.add(operator(), parsed.name, None, Profile(parsed.email, parsed.full_name), parsed.admin, adopt=True)
     try:

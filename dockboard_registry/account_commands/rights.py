@@ -17,8 +17,8 @@ def explain(word: Word) -> None:
     explained = word.completes(_explain)
     explained.add_argument("who", metavar="WHO", help="name of a user, ORG/NAME of a robot account, token:USER/NAME or token:ID of an access token, or anonymous")
     explained.add_argument("action", metavar="ACTION", help=", ".join(access.ACTIONS))
-    explained.add_argument("repository", metavar="REPOSITORY", help="name of a repository, which need not be there yet; * for the registry")
-    explained.add_argument("--token", metavar="NAME", help="name or id of an access token of this user: what may be done with that")
+    explained.add_argument("repository", metavar="REPOSITORY", help="name of a repository, which need not exist yet; * for the registry")
+    explained.add_argument("--token", metavar="NAME", help="ask about this access token of the user, by its name or id")
     json_flag(explained)
 
 
@@ -28,12 +28,12 @@ def repository(group: Word) -> None:
     changed.add_argument("name", metavar="NAME", help="name of the repository")
     _visibility_flags(changed, required=False)
     changed.add_argument("--description", metavar="TEXT", help="a few words; an empty text removes them")
-    default = group.command("default", _default, "say what repositories are that are pushed to a namespace from now on")
+    default = group.command("default", _default, "say who may see repositories that are new in a namespace from now on")
     default.add_argument("namespace", metavar="NAMESPACE", help="name of a user or an organization, or library")
     _visibility_flags(default, required=True)
     json_flag(group.command("list", _list, "list all repositories"))
     delete_repository(group)
-    told = group.command("rights", _rights, "list who can do what with a repository, and by what")
+    told = group.command("rights", _rights, "list who can do what with a repository, and which rule allows it")
     told.add_argument("name", metavar="NAME", help="name of the repository")
     json_flag(told)
 
@@ -41,12 +41,12 @@ def repository(group: Word) -> None:
 def _visibility_flags(parser: argparse.ArgumentParser, required: bool) -> None:
     flags = parser.add_mutually_exclusive_group(required=required)
     flags.add_argument("--public", dest="visibility", action="store_const", const=PUBLIC, help="all users may pull, and whomever auth.anonymous lets in")
-    flags.add_argument("--private", dest="visibility", action="store_const", const=PRIVATE, help="only who has a right to it may pull, or know that it is there")
+    flags.add_argument("--private", dest="visibility", action="store_const", const=PRIVATE, help="only who has a right to the repository may pull, or see that it exists")
 
 
 def grant(group: Word) -> None:
     """What may follow `grant`."""
-    added = group.command("add", _add_grant, "give a right; another one on the same pattern is replaced")
+    added = group.command("add", _add_grant, "give a right; it replaces the one that the holder has on the same pattern")
     _pattern(added)
     added.add_argument("--to", dest="holder", metavar="HOLDER", required=True, help="user:NAME, team:ORG/TEAM or robot:ORG/NAME")
     added.add_argument("--right", metavar="RIGHT", required=True, help="read (pull), write (push too), or admin (delete and grant too)")

@@ -14,18 +14,18 @@ _NAMES = ("id", "repository", "owner", "network", "size", "started_at", "updated
 
 def uploads(group: Word) -> None:
     """What may follow `uploads`."""
-    listed = group.command("list", _list, "list uploads that are not finished")
+    listed = group.command("list", _list, "list unfinished uploads")
     _filters(listed)
     json_flag(listed)
     dropped = group.command("drop", _drop, "end uploads and free their bytes")
-    dropped.add_argument("ids", metavar="ID", nargs="*", help="id of an upload, as list shows it")
+    dropped.add_argument("ids", metavar="ID", nargs="*", help="id of an upload, as `uploads list` shows it")
     _filters(dropped)
     dropped.add_argument("--all", action="store_true", help="all uploads")
 
 
 def _filters(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--owner", metavar="WHO", default="", help="only those of this user, ORG/NAME of a robot account, or anonymous")
-    parser.add_argument("--repository", metavar="NAME", default="", help="only those to this repository")
+    parser.add_argument("--owner", metavar="WHO", default="", help="only uploads of this owner: a user, ORG/NAME of a robot account, or anonymous")
+    parser.add_argument("--repository", metavar="NAME", default="", help="only uploads to this repository")
 
 
 async def _list(people: Any, parsed: argparse.Namespace) -> None:
@@ -35,7 +35,7 @@ async def _list(people: Any, parsed: argparse.Namespace) -> None:
 async def _drop(people: Any, parsed: argparse.Namespace) -> int:
     chosen = sum(map(bool, (parsed.ids, parsed.owner or parsed.repository, parsed.all)))
     if chosen != 1:
-        raise FieldInvalid("it is not clear which uploads are meant", "give ids, or --owner or --repository, or --all")
+        raise FieldInvalid("nothing says which uploads to drop, or more than one thing does", "give ids, or --owner and --repository, or --all")
     ids = parsed.ids or [upload.id for upload in await _found(people, parsed)]
     dropped = await people.open_uploads.drop(operator(), ids)
     print(f"dropped {dropped:,} of {counted(len(ids), 'upload')}")

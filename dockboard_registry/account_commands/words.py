@@ -106,7 +106,7 @@ def password(parsed: argparse.Namespace) -> str:
 
 def output_flag(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--output", metavar="FILE", help="write it into this file, readable by its owner only, instead of printing it; a command that fails leaves the file as it was"
+        "--output", metavar="FILE", help="write it into this file instead of printing it; only the owner can read the file; if the command fails, the file stays as it was"
     )
 
 
@@ -118,7 +118,7 @@ def secret_output(parsed: argparse.Namespace) -> Iterator[Callable[[str], None]]
         return
     path = Path(parsed.output).resolve()
     if path.exists() and not path.is_file():
-        raise FieldInvalid(f"{parsed.output!a} is no file", "name a file, or let the secret be printed")
+        raise FieldInvalid(f"{parsed.output!a} is not a file", "name a file, or leave out --output to print the secret")
     # Beside the file, so that it is there whole or as before; mkstemp makes it with mode 0600.
     try:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -146,7 +146,7 @@ def confirm(parsed: argparse.Namespace, what_goes: str) -> None:
     print(f"{_printable(what_goes)}\nDelete? [y/N] ", end="", file=sys.stderr, flush=True)
     answer = sys.stdin.readline().strip().lower()
     if answer not in ("y", "yes"):
-        raise FieldInvalid("nothing was deleted", "answer y, or say --yes where nobody is asked")
+        raise FieldInvalid("nothing was deleted", "answer y, or give --yes in a script")
 
 
 def show(parsed: argparse.Namespace, names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

@@ -208,7 +208,7 @@ def _shown(row: Row) -> tuple[int, Shown | None]:
 def _require_room(tx: Tx, kind: str, id: int) -> None:
     """Raise ChangeRefused where the holder has too many. Those that count no more are listed as long as there is room for them."""
     if tx.one(_COUNT, kind, id)[0] >= MOST and tx.run(_ALL_GONE, kind, id, now()) == 0:
-        raise ChangeRefused(f"there are {MOST:,} access tokens already that count", "revoke those that are not used any more")
+        raise ChangeRefused(f"there are {MOST:,} valid access tokens already", "revoke tokens that are not used any more")
 
 
 def counts(tx: Tx, id: int) -> bool:
@@ -227,7 +227,7 @@ def named(tx: Tx, text: str) -> tuple[str, int, Token]:
         id = min(int(text), _MOST_ID) if _ID.fullmatch(text) else 0
         holder, row = tx.one(_HOLDER, id), tx.one(_ONE, id)
     if row is None:
-        raise AccountUnknown(f"there is no token {text}", "name it as USER/NAME or by its id, which `token list` tells")
+        raise AccountUnknown(f"there is no token {text}", "write USER/NAME, or the id that `token list` shows")
     return *holder, Token(*row)
 
 

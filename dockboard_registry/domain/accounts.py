@@ -75,7 +75,7 @@ class Profile(NamedTuple):
         if self.email and not is_email(self.email):
             raise FieldInvalid("this is not an e-mail address", "write it as name@example.org")
         if self.url and not _is_web_page(self.url):
-            raise FieldInvalid("this is not the address of a web page", "begin it with https://")
+            raise FieldInvalid("this is not the URL of a web page", "begin it with https://")
         return Profile(*(text or None for text in self))
 
 

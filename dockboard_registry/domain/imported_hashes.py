@@ -51,13 +51,13 @@ def kind_of(stored: str) -> str | None:
 def refusal(stored: str) -> str | None:
     """Why this hash can't be taken over, and what to do; None where it can."""
     if kind_of(stored) is None:
-        return "the hash is none of bcrypt, sha512-crypt, apr1 and SHA1; write it anew with htpasswd -B"
+        return "the hash is not bcrypt, sha512-crypt, apr1 or SHA1; make a new one with htpasswd -B"
     took = seconds(stored)
     if took is None:
         return "the hash is damaged"
     if took > MOST_SECONDS:
         more = f"at a login this machine would need up to {took:,.0f} s for the hash, and {MOST_SECONDS:.0f} s are the most"
-        return f"{more}; write it anew with less cost (htpasswd -B -C 5), or make the account with user add and let its owner set a password (user reset)"
+        return f"{more}; make a new one with a lower cost (htpasswd -B -C 5), or make the account with user add and let its owner set a password (user reset)"
     return None
 
 

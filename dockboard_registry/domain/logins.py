@@ -60,7 +60,7 @@ class Logins:
                 raise Unauthorized("an administrator has to approve the account first", "wait for that; the password is right")
             if verdict.right and found.state == DISABLED:
                 # Who knows the password is told; it is no guess, and nobody else learns whose account is disabled.
-                raise Unauthorized("this account is disabled", "ask an administrator of the registry to enable it; the password is right")
+                raise Unauthorized("the password is right, but this account is disabled", "ask an administrator of the registry to enable it")
             failed = not verdict.right or found.state != ACTIVE
             if failed:
                 await self._count(name, address, found, verdict)

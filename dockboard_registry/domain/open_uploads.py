@@ -59,8 +59,8 @@ def require_place(limit: int, total: int, own: int) -> None:
     if total >= limit:
         raise TooManyRequests(f"all {limit} upload sessions of this registry are open", "try again later, or ask the operator of this registry", retry)
     if own >= share(limit, total):
-        next = "finish uploads, or cancel them with DELETE; those that stay without bytes end after some minutes"
-        raise TooManyRequests(f"you have {own} upload sessions open, which is your share of the {limit} that this registry keeps", next, retry)
+        next = "finish uploads, or cancel them with DELETE; sessions without bytes expire after some minutes"
+        raise TooManyRequests(f"you have {own} upload sessions open, which is your share of the {limit} that may be open here", next, retry)
 
 
 class Expiry(NamedTuple):

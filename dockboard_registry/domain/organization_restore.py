@@ -100,7 +100,7 @@ def restore(tx: Tx, name: str, quarantine: float, owner_id: int | None = None) -
     if found is None or held is None or held.holder_id != found[0]:
         raise AccountUnknown(f"no organization {name} was deleted lately", "make one with `org add`")
     if now() >= found[1] + int(quarantine * 1000):
-        raise ChangeRefused(f"organization {name} was deleted too long ago (auth.quarantine)", "make it anew with `org add`")
+        raise ChangeRefused(f"organization {name} was deleted too long ago (auth.quarantine)", "make a new one with `org add`")
     kept = json.loads(found[2])
     namespaces.take_back(tx, name)
     for part, rows in zip(_PARTS, kept["rows"]):
@@ -110,7 +110,7 @@ def restore(tx: Tx, name: str, quarantine: float, owner_id: int | None = None) -
         tx.run("DELETE FROM members WHERE organization_id = ? AND user_id = ?", found[0], owner_id)
         tx.run("INSERT INTO members (organization_id, user_id, role, created_at) VALUES (?, ?, ?, ?)", found[0], owner_id, OWNER, now())
     if tx.one("SELECT 1 FROM members WHERE organization_id = ? AND role = ? LIMIT 1", found[0], OWNER) is None:
-        raise ChangeRefused(f"no owner of organization {name} has an account any more", "say who owns it now (--owner USER)")
+        raise ChangeRefused(f"no owner of organization {name} has an account any more", "name a new owner (--owner USER)")
     if kept["quota"]:
         tx.insert(quota_sums.INSERT, name, *kept["quota"])
     tx.run("DELETE FROM deleted_organizations WHERE name = ?", name)

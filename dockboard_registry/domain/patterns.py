@@ -57,7 +57,7 @@ def _literal(text: str) -> str:
     try:
         return repository_name(text)
     except NameInvalid:
-        raise FieldInvalid("the pattern has characters, an order of them or a length that is not allowed", _NEXT) from None
+        raise FieldInvalid("the pattern has characters, a form or a length that is not allowed", _NEXT) from None
 
 
 def _expression(segment: str) -> str:

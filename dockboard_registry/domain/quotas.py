@@ -195,7 +195,7 @@ def _too_much_garbage(limits: Limits, sums: Sums, wanted: int) -> QuotaExceeded:
     return QuotaExceeded(
         f"the namespace {limits.namespace} may hold {in_words(limits.bytes)}, and as much again that was deleted or replaced and is not collected yet:"
         f" {in_words(used)} and {in_words(garbage)} are there, and this push wants {in_words(wanted)} more",
-        "push again when it has been collected, which is so long after it was deleted as gc.grace says, or ask the operator of this registry",
+        "push again when it has been collected (gc.grace says how long that takes), or ask the operator of this registry",
         quota=limits.bytes, used=used, garbage=garbage, wanted=wanted,
     )  # fmt: skip
 

@@ -85,14 +85,14 @@ class PasswordResets:
     def require_mailer(self) -> None:
         """Raises ChangeRefused."""
         if self._mailer is None:
-            raise ChangeRefused("no mail server is configured", "set mail.host, or let the token be printed")
+            raise ChangeRefused("no mail server is configured", "set mail.host, or leave out --mail to print the token")
 
     async def send(self, actor: Actor, name: str, purpose: str) -> None:
         """A token by mail, for an administrator who waits for it to be sent. Raises AccountUnknown, ChangeRefused, MailFailed."""
         self.require_mailer()
         person = await self._db.scan(lambda tx: accounts.find(tx, name))
         if not person.email:
-            raise ChangeRefused(f"{name} has no e-mail address", "set one first, or let the token be printed")
+            raise ChangeRefused(f"{name} has no e-mail address", "set one first, or leave out --mail to print the token")
         await self._mail(actor, name, person.email, purpose)
 
     async def _mail(self, actor: Actor, name: str, email: str, purpose: str) -> None:

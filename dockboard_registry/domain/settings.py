@@ -37,17 +37,20 @@ def _store(tx: Tx) -> Store:
 def not_owner(known: Store, found: Marker | None) -> str:
     """Why a database that knows this may not use the store with that marker, or nothing. A sentence for the operator."""
     back = (
-        "Use that one. To come back with all that was pushed since, copy it into an empty database. To come back without: registry.pyz take-store, "
-        "while nothing uses the store"
+        "Set database.url to that database. To go back and keep what was pushed since, copy that database into an empty one. To go back and lose it, "
+        "stop all servers and run: registry.pyz take-store"
     )
     if known.moved_to is not None:
-        return f"it was copied to {known.moved_to}, which has the store now. {back}"
+        return f"it was copied to {known.moved_to}, and the store belongs to that copy now. {back}"
     if known.id is None or found is None:
         return ""
     if found.id != known.id:
-        return "the store carries another id in its file store-id"
+        return "the file store-id of the store has another id than the database"
     if found.epoch > known.epoch:
-        return f"a later copy of it has the store now, and this one would take what was pushed since for garbage. {back}"
+        return (
+            "the store belongs to another database now, a later copy or one that take-store went back to, "
+            f"and collecting garbage with this one would delete what was pushed there. {back}"
+        )
     return ""
 
 

@@ -44,11 +44,11 @@ class JobMetrics:
 
     def lines(self) -> Iterator[str]:
         """All workers' figures."""
-        yield from head("job_runs_total", "counter", "Runs of periodic jobs that did all they had to, by job.")
+        yield from head("job_runs_total", "counter", "Runs of periodic jobs that succeeded, by job.")
         yield from (sample("job_runs_total", self._sum(number * _EACH + _RUNS), job=job) for number, job in enumerate(JOBS))
         yield from head("job_failures_total", "counter", "Runs of periodic jobs that failed, by job.")
         yield from (sample("job_failures_total", self._sum(number * _EACH + _FAILURES), job=job) for number, job in enumerate(JOBS))
-        yield from head("job_last_success_timestamp_seconds", "gauge", "When a periodic job last did all it had to; 0: not since the server was started.")
+        yield from head("job_last_success_timestamp_seconds", "gauge", "When a periodic job last succeeded; 0: not since the server was started.")
         names = enumerate(JOBS)
         yield from (sample("job_last_success_timestamp_seconds", self._newest(number * _EACH + _ENDED_AT), job=job) for number, job in names)
 

@@ -321,7 +321,7 @@ def test_the_audit_says_who_did_what(registry):
     ]
     assert len(said(registry, "audit", "--limit", "1", "--since", "1d").splitlines()) == 2
     for limit in ("0", "-3", "x"):
-        assert "no number of 1 or more" in refused(registry, "audit", f"--limit={limit}")
+        assert "not a number of 1 or more" in refused(registry, "audit", f"--limit={limit}")
 
 
 def test_a_word_that_is_not_complete_shows_what_may_follow(registry):

@@ -183,7 +183,7 @@ def test_options_may_stand_before_the_command_or_after_it(tmp_path):
 
 
 def test_config_check(filled, tmp_path):
-    assert filled.run("config", "check").stdout == "the configuration is right\n"
+    assert filled.run("config", "check").stdout == "the configuration is valid\n"
     file = tmp_path / "registry.toml"
     file.write_text("[server]\nworker = 1\n[gc]\ngrace = 'long'\n")
     assert refused(filled, "config", "check", "--config", str(file)).splitlines() == [
@@ -275,7 +275,7 @@ def opened_by(pid: int) -> list[str]:
 @pytest.mark.parametrize(
     ("mend", "words"),
     [
-        (lambda certificate, key, other: (certificate, other), "the key is not that of the certificate"),
+        (lambda certificate, key, other: (certificate, other), "the key does not belong to the certificate"),
         (lambda certificate, key, other: (key, key), "server.tls_certificate is not PEM"),
         (lambda certificate, key, other: (certificate, encrypted(key)), "the key has a password"),
     ],
@@ -283,7 +283,7 @@ def opened_by(pid: int) -> list[str]:
 def test_config_check_tries_certificate_and_key_together(tmp_path, mend, words):
     (certificate, key), (_, other) = (make_certificate(tmp_path, name) for name in ("one", "two"))
     registry = Registry(tmp_path / "data", server_tls_certificate=certificate, server_tls_key=key)
-    assert registry.run("config", "check").stdout == "the configuration is right\n"
+    assert registry.run("config", "check").stdout == "the configuration is valid\n"
     used = mend(certificate, key, other)
     registry.configure(server_tls_certificate=used[0], server_tls_key=used[1])
     for command in (["config", "check"], ["serve"]):

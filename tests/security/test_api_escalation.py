@@ -109,7 +109,7 @@ def test_a_token_for_less_than_everything_is_told_no_secret(registry, ann, actio
     for shown in (bearer(secret), basic("ann", secret)):
         with Api(registry.address, shown) as client:
             for path, document in TELL_SECRETS:
-                assert "log in with the password, or with an access token that is for everything" in client.call("POST", path, document).expect(403).json()["errors"][0]["message"]
+                assert "log in with the password, or with an access token without limits" in client.call("POST", path, document).expect(403).json()["errors"][0]["message"]
             client.call("POST", "/account/tokens", {"name": "other"}).expect(403)
             client.call("GET", "/organizations/acme/robots").expect(200)
     assert [robot["name"] for robot in ann.all("/organizations/acme/robots")] == ["ci"]

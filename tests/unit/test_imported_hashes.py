@@ -89,6 +89,6 @@ async def test_a_failed_login_takes_twice_what_the_slowest_hash_takes():
     assert await hashing.least_seconds([HASHES["sha1"], "damaged", "$2y$31$" + BCRYPT[7:]]) == 0.0
     assert await hashing.least_seconds([*HASHES.values(), "$2y$12$" + BCRYPT[7:]]) == await hashing.imported("$2y$12$" + BCRYPT[7:])
     assert await hashing.imported("$2y$12$" + BCRYPT[7:]) > 2 * imported_hashes.seconds("$2y$12$" + BCRYPT[7:]) > 0.01
-    with pytest.raises(FieldInvalid, match="none of bcrypt"):
+    with pytest.raises(FieldInvalid, match="not bcrypt"):
         await hashing.imported("plain")
     hashing.close()

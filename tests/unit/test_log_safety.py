@@ -35,8 +35,8 @@ def line(name: str, message: str, *args: object, exc_info=None) -> str:
         ("Unsatisfiable read, closing connection: " + SECRET, (), "refused a request whose head is too long"),
         (f"Exception in callback f({SECRET!r})", (), "a callback failed"),
         (f"Task exception was never retrieved\nfuture: <Task {SECRET}>", (), "a task failed"),
-        ("Something new: %r", (SECRET,), "a message is left out, since it may repeat a request; it is made at line 714 of iostream.py"),
-        (f"100% {SECRET}", (), "a message is left out, since it may repeat a request; it is made at line 714 of iostream.py"),
+        ("Something new: %r", (SECRET,), "a message is left out because it may repeat a request; it comes from line 714 of iostream.py"),
+        (f"100% {SECRET}", (), "a message is left out because it may repeat a request; it comes from line 714 of iostream.py"),
     ],
 )
 def test_a_librarys_words_are_replaced(name, message, args, words):

@@ -24,7 +24,7 @@ async def _delete(call: Call) -> Answer:
 
 _ONE = "/repositories/{repository}"
 OPERATIONS = (
-    Operation("DELETE", _ONE, "deleteRepository", "Delete it with all that was pushed to it; grants that name it stay", REPOSITORY_GOES, _delete, 204),
+    Operation("DELETE", _ONE, "deleteRepository", "Delete a repository with everything in it; grants that name it stay", REPOSITORY_GOES, _delete, 204),
     Operation("DELETE", f"{_ONE}/tags/{{tag}}", "deleteTag", "Delete a tag; the manifest stays", REPOSITORY_DELETES, _delete_tag, 204),
     Operation(
         *("DELETE", f"{_ONE}/manifests/{{digest}}", "deleteManifest", "Delete a manifest with its tags; not while an index needs it", REPOSITORY_DELETES),

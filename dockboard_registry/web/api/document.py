@@ -23,7 +23,7 @@ _SCHEMES = {
     "basic": {"type": "http", "scheme": "basic", "description": "name and password; an access token or the secret of a robot account may be the password"},
     "bearer": {"type": "http", "scheme": "bearer", "description": "an access token or the secret of a robot account itself"},
 }
-_WHOLE = "; not with an access token for some actions or repositories alone"
+_WHOLE = "; not with an access token that is limited to some actions or repositories"
 _ERROR_HEADERS = {401: "WWW-Authenticate", 429: "Retry-After"}
 
 

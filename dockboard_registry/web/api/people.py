@@ -53,7 +53,7 @@ TOKEN_FIELDS: dict[str, Kind] = {
     "last_used_from": Text("address", True, 64),
 }
 TOKEN = Record("an access token, without its secret", False, "Token", TOKEN_FIELDS)
-SECRET = Secret("what to show as the password; it is told this once", False, 60)
+SECRET = Secret("what to use as the password; it is shown this once", False, 60)
 NEW_TOKEN = Record("an access token that was just made", False, "NewToken", {**TOKEN_FIELDS, "secret": SECRET})
 _WORDS = "|".join(ACTIONS)
 TOKEN_WANTED = Record(

@@ -61,7 +61,7 @@ def require_whole(call: Call) -> None:
     if call.principal.scopes:
         raise Denied(
             "an access token for some actions or repositories alone gets no secrets, and changes no credentials",
-            "log in with the password, or with an access token that is for everything",
+            "log in with the password, or with an access token without limits",
         )
 
 

@@ -9,19 +9,19 @@ from .pages import after, page, size
 from .permissions import ONESELF
 
 _UPLOAD = Record(
-    "an upload that is not finished",
+    "an unfinished upload",
     *(False, "Upload"),
     {
         "id": Text("", False, 32),
         "repository": Text("", False, 255),
         "owner": Text("who began it: user NAME, robot ORG/NAME or anonymous", False, 160),
-        "network": Text("where it was begun without credentials", True, 64),
+        "network": Text("network of the client, if it was begun without credentials", True, 64),
         "size": Whole("bytes received"),
         "started_at": MOMENT,
         "updated_at": MOMENT,
     },
 )
-_FILTER: dict[str, Kind] = {"repository": REPOSITORY.said("only those to this repository")}
+_FILTER: dict[str, Kind] = {"repository": REPOSITORY.said("only uploads to this repository")}
 
 
 def _owner(call: Call) -> str:
@@ -45,7 +45,7 @@ async def _drop(call: Call) -> Answer:
 
 OPERATIONS = (
     Operation(
-        *("GET", "/uploads", "listUploads", "List uploads that are not finished: all for administrators, one's own for users; keys are the ids", ONESELF, _list),
+        *("GET", "/uploads", "listUploads", "List unfinished uploads: all for administrators, their own for users; keys are the ids", ONESELF, _list),
         **{"answer": paged(_UPLOAD), "query": {**_FILTER, **PAGE}},
     ),
     Operation("DELETE", "/uploads/{upload}", "dropUpload", "End an upload and free its bytes", ONESELF, _drop, 204),

@@ -113,7 +113,7 @@ OPERATIONS = (
     Operation("DELETE", _ONE, "deleteUser", "Delete a user; repositories stay", ADMINISTRATOR, _delete, 204, conflicts=True),
     Operation("PUT", f"{_ONE}/password", "setPassword", "Set a user's password", ADMINISTRATOR, _set_password, 204, body=_PASSWORD, whole=True),
     Operation("POST", f"{_ONE}/reset", "resetPassword", "Make a token to set another password with", ADMINISTRATOR, _reset, 200, ONE_TIME, conflicts=True),
-    Operation("POST", f"{_ONE}/invite", "inviteUser", "Make another token for who has not set a password yet", ADMINISTRATOR, _invite, 200, ONE_TIME, conflicts=True),
+    Operation("POST", f"{_ONE}/invite", "inviteUser", "Make another token for a user who has not set a password yet", ADMINISTRATOR, _invite, 200, ONE_TIME, conflicts=True),
     Operation("POST", f"{_ONE}/reset/mail", "mailReset", "Send such a token to the account's e-mail address", ADMINISTRATOR, _mail_reset, 204, conflicts=True, whole=True),
     Operation("POST", f"{_ONE}/invite/mail", "mailInvitation", "Send such a token to the account's e-mail address", ADMINISTRATOR, _mail_invitation, 204, conflicts=True, whole=True),
     Operation("POST", "/user-imports", "importUsers", "Make accounts from a file of names and hashes", ADMINISTRATOR, _import, 200, _IMPORTED, _HTPASSWD, whole=True),

@@ -38,7 +38,7 @@ class Manifest(Endpoint):
         try:
             told = await self.services.gate.ask(request, name, PULL, question)
             if wanted is None:
-                raise ManifestUnknown("the reference can be neither a tag nor a digest, so there is no manifest of it")
+                raise ManifestUnknown("the reference is neither a tag nor a digest, so no manifest has it")
             found = manifests.found(wanted, told)
         except NameUnknown as error:
             raise _unknown(error) from None
