@@ -5,6 +5,8 @@ import time
 
 import pytest
 
+from dockboard_registry.callers import Turn
+from dockboard_registry.callers import turn as current
 from dockboard_registry.domain.long_turn import LongTurn
 from dockboard_registry.errors import Unavailable
 
@@ -55,5 +57,57 @@ def test_more_bytes_than_there_is_room_for_do_not_wait():
         await asyncio.gather(*waiting)
         await work(turn, notes, 0.0, 16 * MIB)
         assert len(notes) == 10
+
+    asyncio.run(main())
+
+
+def test_a_small_one_waits_for_one_large_one_of_another_client_at_most():
+    async def main():
+        turn, order = LongTurn(), []
+
+        async def of(owner: str, seconds: float, size: int) -> None:
+            current.set(Turn(owner))
+            async with turn.take(size):
+                await asyncio.sleep(seconds)
+                order.append(owner)
+
+        mallory = [asyncio.create_task(of("mallory", 0.1, 2 * MIB)) for _ in range(4)]
+        await asyncio.sleep(0.05)
+        begun = time.monotonic()
+        await asyncio.create_task(of("bob", 0.0, MIB // 16))
+        assert order == ["mallory", "bob"]
+        assert time.monotonic() - begun < 0.3
+        await asyncio.gather(*mallory)
+
+    asyncio.run(main())
+
+
+def test_one_client_takes_not_all_of_the_room():
+    async def main():
+        turn, notes = LongTurn(), []
+        current.set(Turn("mallory"))
+        waiting = [asyncio.create_task(work(turn, notes, 0.0, 4 * MIB)) for _ in range(8)]
+        await asyncio.sleep(0)
+        current.set(Turn("bob"))
+        await work(turn, notes, 0.0, 4 * MIB)
+        refused = [error for error in await asyncio.gather(*waiting, return_exceptions=True) if error]
+        assert [type(error) for error in refused] == [Unavailable] * 4
+
+    asyncio.run(main())
+
+
+def test_one_who_went_away_holds_up_nobody():
+    async def main():
+        turn, notes = LongTurn(), []
+        first = asyncio.create_task(work(turn, notes, 0.05))
+        gone = [asyncio.create_task(work(turn, notes, 0.0)) for _ in range(3)]
+        await asyncio.sleep(0)
+        gone[0].cancel()
+        await first
+        gone[1].cancel()
+        async with asyncio.timeout(5):
+            await gone[2]
+            await work(turn, notes, 0.0, 24 * MIB)
+        assert len(notes) == 6
 
     asyncio.run(main())
