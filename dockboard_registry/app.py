@@ -40,7 +40,7 @@ _FAILURES = (*FAILURES, StorageError)
 
 class Services:
     """All that handlers and jobs call. epoch: the start of the server that this process belongs to; metrics may be None.
-    reserve: bytes of the database's disk that what grows leaves free; None, for commands: nothing is refused."""
+    reserve: bytes of the database's disk that growing changes leave free; None for commands, which are never refused."""
 
     def __init__(self, config: Config, epoch: str, metrics=None, reserve: int | None = None):
         self.metrics = metrics
@@ -96,22 +96,22 @@ class Services:
             self._prepared = True
 
     async def rotate_keys(self) -> None:
-        """A new signing key where the newest is old. This, and what follows here, does nothing where there are no accounts."""
+        """Make a new signing key if the newest one is old. This job and those below do nothing where there are no accounts."""
         if await self.principals.value():
             await self.people.rotate_keys()
 
     async def trim_audit(self) -> None:
-        """The end of what auth.audit_days does not keep."""
+        """Delete entries of the audit that are older than auth.audit_days."""
         if await self.principals.value():
             await self.people.trim_audit()
 
     async def forget_failures(self) -> None:
-        """The end of failed logins that count no more."""
+        """Delete failed logins that no longer count."""
         if await self.principals.value():
             await self.people.throttle.tidy()
 
     async def tidy_htpasswd(self) -> None:
-        """What is due of hashes that came from a file of another registry."""
+        """What is due for hashes from htpasswd files."""
         if await self.principals.value():
             await self.people.htpasswd.tidy()
 
@@ -122,7 +122,7 @@ class Services:
             await self.people.organizations.forget()
 
     async def collect(self) -> GcReport:
-        """One round of collecting garbage, and of what is due besides."""
+        """One round of collecting garbage, and what else is due."""
         await self.finish_deletions()
         await self.rotate_keys()
         await self.trim_audit()

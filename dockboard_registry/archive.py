@@ -16,7 +16,7 @@ from importlib.machinery import SourceFileLoader
 from types import CodeType
 from zipimport import zipimporter
 
-# Of the directory's end: its size and place. Of one of its entries: method, packed size; lengths of name, extra field, comment; place of the data's header.
+# End of the directory: its size and offset. Entry: method, packed size; lengths of name, extra field and comment; offset of the data's header.
 _END, _ENTRY = struct.Struct("<12xLL2x"), struct.Struct("<10xH8xL4xHHH8xL")
 # The header before the data: the lengths of name and extra field.
 _HEADER = struct.Struct("<26xHH")
@@ -24,7 +24,7 @@ _STORED = 0
 
 
 class _Archive:
-    """A zip file as it is when it is first asked for, without comment and of less than 4 GiB. Raises OSError."""
+    """A zip file as it is at the first read. It has no comment and less than 4 GiB. Raises OSError."""
 
     def __init__(self, path: str):
         with open(path, "rb") as file:

@@ -1,4 +1,4 @@
-"""On whose behalf the code that runs now works: by this, clients take turns at what they share."""
+"""The client for which the running code works. Clients take turns by it at shared resources."""
 
 from contextvars import ContextVar
 from typing import NamedTuple
@@ -15,5 +15,5 @@ turn: ContextVar[Turn] = ContextVar("turn", default=Turn())
 
 
 def identify(owner: str) -> None:
-    """The request that is answered now is this account's."""
+    """From now on this request counts for this account."""
     turn.set(Turn(owner, turn.get().connection))

@@ -62,9 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _interrupted(*_: Any) -> None:
-    """The first Control-C ends the command in good order, which may take as long as what is under way; the second one at once."""
+    """The first Control-C ends the command in good order, which may take as long as the current step. The second one ends it at once."""
     signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
-    # What is cut off below is no fault that anybody should read of.
+    # Errors from cutting off the current work are of no interest.
     logging.disable(logging.CRITICAL)
     raise KeyboardInterrupt
 
@@ -78,7 +78,7 @@ def open_standard_streams() -> None:
             os.open(os.devnull, os.O_RDWR)
     sys.stdout = sys.stdout or open(os.devnull, "w")
     sys.stderr = sys.stderr or open(os.devnull, "w")
-    # A terminal that is not UTF-8 shows names of others too.
+    # Names may have characters that the terminal's encoding lacks.
     with contextlib.suppress(AttributeError):
         sys.stdout.reconfigure(errors="backslashreplace")
 
@@ -215,7 +215,7 @@ def _config(parsed: argparse.Namespace) -> int:
 
 
 def _python_advice() -> str:
-    """Said where somebody asks whether all is right, and not at each start: many systems mend their Python without another number."""
+    """Only `config check` says this, not each start: many systems ship fixes without a new version number of Python."""
     major, minor, micro = sys.version_info[:3]
     wanted = RECOMMENDED.get((major, minor), 0)
     words = "fixes to http, tarfile and ssl, unless your system's package has them"
@@ -252,7 +252,7 @@ def _copy_database(parsed: argparse.Namespace) -> int:
 
 
 def _given_url(flag: str, text: str) -> str:
-    """The URL itself, or the one that a file or standard input holds, where no list of processes shows its password. Raises StartError."""
+    """The URL itself, or the URL in a file or on standard input, which keeps its password out of the list of processes. Raises StartError."""
     if text == "-":
         return sys.stdin.readline().strip()
     if not text.startswith("@"):

@@ -1,4 +1,4 @@
-"""What is free on the file system of a directory, and a file that keeps room there for the time when nothing else is free."""
+"""Free room on the file system of a directory, and a spare file that reserves room there for a full disk."""
 
 import contextlib
 import os
@@ -8,11 +8,11 @@ from pathlib import Path
 from .private_files import open_own
 
 _RESERVE_SHARE, _RESERVE_MOST = 0.05, 1 << 30
-# A spare file has a 64th of the disk within these bounds, and never more than a 16th.
+# A spare file takes a 64th of the disk within these bounds, and at most a 16th of it.
 _SPARE_PART, _SPARE_LEAST, _SPARE_MOST, _SPARE_SHARE = 64, 1 << 20, 16 << 20, 16
 
 
-# File systems on disks and in the memory of this machine. What is not known may wait for another machine, or for a program.
+# File systems on local disks or in memory. An unknown one may wait for another machine or for a program.
 _LOCAL = frozenset(
     "bcachefs btrfs ecryptfs exfat ext2 ext3 ext4 f2fs jfs nilfs2 ntfs3 overlay reiserfs rootfs tmpfs vfat xfs zfs".split()
 )
@@ -37,13 +37,13 @@ def _mount(line: str) -> tuple[str, str]:
 
 
 def _type(mounts: list[tuple[str, str]], path: str) -> str:
-    """That of the innermost mount; of several at one place the last covers the others."""
+    """The type of the innermost mount. Of several at one place the last one covers the others."""
     inside = [(len(place), number, kind) for number, (place, kind) in enumerate(mounts) if f"{path}/".startswith(place.rstrip("/") + "/")]
     return max(inside)[2] if inside else ""
 
 
 class Disk:
-    """The file system of a directory. reserve: bytes that what grows leaves free; negative means 5 %, but at most 1 GiB."""
+    """The file system of a directory. reserve: bytes that growing changes leave free; negative means 5 %, but at most 1 GiB."""
 
     def __init__(self, folder: str | os.PathLike, reserve: int):
         self._folder = folder
@@ -53,7 +53,7 @@ class Disk:
         """Bytes that are free beyond the reserve; negative where less than the reserve is free. Raises OSError."""
         found = os.statvfs(self._folder)
         if not found.f_blocks:
-            return _UNKNOWN  # the file system tells no size
+            return _UNKNOWN  # the file system has no known size
         reserve = self._reserve
         if reserve < 0:
             reserve = min(int(found.f_blocks * found.f_frsize * _RESERVE_SHARE), _RESERVE_MOST)
@@ -67,7 +67,7 @@ class Disk:
 
 
 class SpareFile:
-    """A file of no content that takes room. It is removed when a change that frees room, or has to go on, finds none."""
+    """A file that reserves room and has no content. It is removed when a change that frees room, or must not fail, finds no room."""
 
     def __init__(self, path: str):
         self._path = path
@@ -76,7 +76,7 @@ class SpareFile:
         return os.path.lexists(self._path)
 
     def make(self, size: int) -> None:
-        """Take so many bytes of the disk; does nothing where the file is there, or where they are not free."""
+        """Allocate so many bytes; does nothing if the file exists or the bytes are not free."""
         with contextlib.suppress(OSError):
             descriptor = open_own(self._path, os.O_WRONLY | os.O_EXCL)
             try:
@@ -87,7 +87,7 @@ class SpareFile:
                 os.close(descriptor)
 
     def release(self) -> bool:
-        """Give its room back to the disk; False where there was none."""
+        """Remove the file; False if there was none."""
         try:
             os.unlink(self._path)
         except OSError:

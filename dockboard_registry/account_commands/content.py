@@ -1,4 +1,4 @@
-"""`tag`, `manifest` and `repository delete`: what was pushed is taken away."""
+"""`tag`, `manifest` and `repository delete`: delete what was pushed."""
 
 import argparse
 from typing import Any
@@ -10,7 +10,7 @@ from ..names import tag as parse_tag
 from ..wording import counted
 from .words import Word, confirm, operator, yes_flag
 
-# More tags than these are counted and not named in a question.
+# A question names at most so many tags, and the number of the others.
 _NAMED = 10
 
 

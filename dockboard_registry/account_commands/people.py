@@ -79,7 +79,7 @@ async def _add(people: Any, parsed: argparse.Namespace) -> None:
 
 
 async def _invite(people: Any, parsed: argparse.Namespace) -> None:
-    """Again for somebody who has not answered yet: the token that was printed before counts no more. Where the mail fails there is no new account."""
+    """For somebody who has not answered yet, the token that was printed before becomes invalid. If the mail fails, no new account stays."""
     if parsed.mail:
         people.resets.require_mailer()
     try:
@@ -157,7 +157,7 @@ async def _demote(people: Any, parsed: argparse.Namespace) -> None:
 
 
 async def _passwd(people: Any, parsed: argparse.Namespace) -> None:
-    """Where there has never been an account, admin is made, as the first start would do that others reach."""
+    """If there has never been an account, make admin, as a first start does that other machines can reach."""
     if parsed.name == ADMIN and not await people.principals.value():
         await people.accounts.add(operator(), ADMIN, password(parsed), Profile(), True, adopt=True)
     else:

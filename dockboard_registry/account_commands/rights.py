@@ -97,7 +97,7 @@ async def _list_grants(people: Any, parsed: argparse.Namespace) -> None:
 
 
 async def _asked_about(people: Any, parsed: argparse.Namespace) -> str:
-    """Who is asked about, as Principals.named takes it. An id that is no name of this user's tokens has to be one of theirs. Raises AccountUnknown."""
+    """The principal to explain, as Principals.named takes it. --token is a name or an id of one of the user's tokens. Raises AccountUnknown."""
     if parsed.token is None:
         return parsed.who
     tokens = await people.tokens.list(parsed.who)

@@ -51,7 +51,7 @@ async def _found(people: Any, parsed: argparse.Namespace) -> list:
 
 
 async def _holder(people: Any, who: str) -> str:
-    """What the list calls its owner. Raises AccountUnknown, FieldInvalid."""
+    """The owner as the list of uploads stores it. Raises AccountUnknown, FieldInvalid."""
     if who in ("", ANONYMOUS):
         return who
     return (await people.principals.named(f"robot:{who}" if "/" in who else f"user:{who}")).principal.holder

@@ -112,14 +112,14 @@ def output_flag(parser: argparse.ArgumentParser) -> None:
 
 @contextlib.contextmanager
 def secret_output(parsed: argparse.Namespace) -> Iterator[Callable[[str], None]]:
-    """The function that tells a secret, printed or written to the file of --output. That it can be written is known before the secret is made. Raises FieldInvalid, OSError."""
+    """The function that prints a secret, or writes it to the file of --output. The file is opened before the secret is made. Raises FieldInvalid, OSError."""
     if parsed.output is None:
         yield print
         return
     path = Path(parsed.output).resolve()
     if path.exists() and not path.is_file():
         raise FieldInvalid(f"{parsed.output!a} is not a file", "name a file, or leave out --output to print the secret")
-    # Beside the file, so that it is there whole or as before; mkstemp makes it with mode 0600.
+    # A temporary file beside it is renamed, so the file is complete or unchanged. mkstemp makes it with mode 0600.
     try:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     except OSError as error:
@@ -140,7 +140,7 @@ def yes_flag(parser: argparse.ArgumentParser) -> None:
 
 
 def confirm(parsed: argparse.Namespace, what_goes: str) -> None:
-    """Say what goes and ask, unless the flag --yes is there. Raises FieldInvalid where the answer is not yes."""
+    """Say what will be deleted and ask, unless --yes was given. Raises FieldInvalid where the answer is not yes."""
     if parsed.yes:
         return
     print(f"{_printable(what_goes)}\nDelete? [y/N] ", end="", file=sys.stderr, flush=True)
@@ -165,7 +165,7 @@ def show(parsed: argparse.Namespace, names: Sequence[str], rows: Iterable[Sequen
 
 
 def as_json(names: Sequence[str], row: Sequence[Any]) -> dict[str, Any]:
-    """A row as an object. An id is a text, as in the API: it has more digits than a number keeps in most readers of JSON (2^53)."""
+    """A row as an object. An id is a text, as in the API, because most readers of JSON keep whole numbers only up to 2^53."""
     return {name: str(value) if name == "id" else value for name, value in zip(names, row)}
 
 

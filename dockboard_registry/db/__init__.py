@@ -21,9 +21,9 @@ from .observer import KINDS as KINDS
 from .observer import PoolUse as PoolUse
 
 T = TypeVar("T")
-# As the limit of a list: all of it.
+# The limit of a list that is read whole.
 ALL = (1 << 31) - 1
-# The bytes of a few rows: what a change brings that says nothing of it.
+# The bytes of a few rows: assumed for a change that does not say how much it brings.
 ROWS = 4 << 10
 Row = tuple[Any, ...]
 
@@ -88,7 +88,7 @@ class Database(Protocol):
     async def read(self, fn: Callable[[Tx], T]) -> T: ...
 
     def scan(self, fn: Callable[[Tx], T], long: bool = False) -> Awaitable[T]:
-        """long: it looks at many rows, so it has a way of its own, and short lists do not wait behind it."""
+        """long: the scan looks at many rows, so it runs apart, and short lists do not wait behind it."""
 
     def write(self, fn: Callable[[Tx], T], durable: bool = True, repeatable: bool = False, brings: int = ROWS) -> Awaitable[T]:
         """Commit what fn did. durable=False: visible to all at once, but a power cut may undo it until a durable commit follows. It may run in the event loop
@@ -103,10 +103,10 @@ class Database(Protocol):
         """
 
     async def compact(self) -> None:
-        """Give room that rows took back to a disk that is nearly full."""
+        """If the disk is nearly full, give the room of deleted rows back to it."""
 
     def for_jobs(self) -> "Database":
-        """The same database for work that no request waits for: no list of a request waits behind its scans."""
+        """The same database for background work, whose scans do not delay the lists of requests."""
 
     def pools(self) -> list[PoolUse]:
         """How its connections are used now; nothing where their number is not limited."""

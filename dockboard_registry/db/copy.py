@@ -26,7 +26,7 @@ class CopyReport(NamedTuple):
 
 
 class Copy:
-    """One copying; the source is not written to meanwhile. names: how source and target are called in the notes."""
+    """One run of copying. Nobody writes to the source meanwhile. names: how source and target are called in the notes."""
 
     def __init__(self, source: Database, target: Database, tables: list[Table], names: tuple[str, str], progress: Callable[[int, int], None]):
         self._source, self._target = source, target
@@ -50,7 +50,7 @@ class Copy:
         return CopyReport(sum(counts), len(self._tables))
 
     async def _hand_over(self) -> None:
-        """The source first: whatever cuts this short, at most one of the two may be used."""
+        """Mark the source first: wherever this is interrupted, at most one of the two may be used."""
         epoch = int((await self._source.read(lambda tx: tx.one(_EPOCH)) or ("0",))[0]) + 1
         await self._source.write(lambda tx: _note(tx, "moved_to", self._target_name), repeatable=True)
 
@@ -143,7 +143,7 @@ def _select(table: Table, after: Row | None) -> str:
 
 
 def _ours(table: Table, word: str) -> Iterator[str]:
-    """Leave out what each database notes of itself."""
+    """Leave out the rows that each database has about itself."""
     if table.name == "settings":
         yield f"{word} name NOT IN ('copy_from', 'moved_to', 'store_epoch')"
 

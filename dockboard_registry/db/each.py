@@ -10,7 +10,7 @@ _SIZES = (1, FEW, MANY)
 
 
 class Each:
-    """A statement that ends in `IN (...)`. It takes any number of values, at most MANY at a time. What stands before the list are its other parameters."""
+    """A statement that ends in `IN (...)`, for any number of values, at most MANY at a time. Its other parameters come before the list."""
 
     def __init__(self, sql: str):
         self._texts = {size: sql.replace("(...)", f"({', '.join('?' * size)})") for size in _SIZES}
@@ -23,7 +23,7 @@ class Each:
         return sum(tx.run(sql, *before, *part) for sql, part in self._parts(values))
 
     def _parts(self, values: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
-        """Each text with its values; the last value is repeated where the text has room for more."""
+        """Each statement's text with its values. The last value is repeated to fill the text's parameters."""
         for first in range(0, len(values), MANY):
             part = list(values[first : first + MANY])
             size = next(size for size in _SIZES if len(part) <= size)

@@ -51,7 +51,7 @@ class Engine(Protocol):
         """Raise StartError unless the schema is exactly this program's: commands beside a running server change none."""
 
     def use(self, alone: bool) -> contextlib.AbstractContextManager[bool]:
-        """Use it as servers and commands do, beside each other, or alone; gives False where others are in the way. Raises OSError, as `transact` too."""
+        """Use the database shared, as servers and commands do, or alone. False if somebody else uses it in a way that excludes this. Raises OSError."""
 
     def transact(self, fn: Callable[[Tx], T]) -> T:
         """One write transaction before there is an event loop. fn is repeatable. Raises as Database.write does."""
@@ -60,7 +60,7 @@ class Engine(Protocol):
         """Sentences about settings of the server that endanger what is stored."""
 
     def set_aside(self, reserve: int) -> None:
-        """Keep room on its disk, where that is this machine's, for the time when it is full. Raises OSError."""
+        """Reserve room on the database's disk, if that is local, for the time when the disk is full. Raises OSError."""
 
     def open(self, connections: int, observer: Observer = Observer(), reserve: int | None = None) -> Database:
         """The database for this process; after fork. reserve: bytes of its disk that what grows leaves free, None: nothing is refused."""
@@ -68,7 +68,7 @@ class Engine(Protocol):
 
 # (table,) column, type, place in the primary key from 1 or 0; in the order of the columns.
 _SQLITE_COLUMNS = "SELECT name, type, pk FROM pragma_table_info(?) ORDER BY cid"
-# Whoever else is connected to this database as this user.
+# Other connections of this user to this database.
 _OTHERS = (
     "SELECT id FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID()"
     " AND user = SUBSTRING_INDEX(USER(), '@', 1)"
@@ -143,7 +143,7 @@ class SQLiteEngine:
 
     @contextlib.contextmanager
     def use(self, alone: bool) -> Iterator[bool]:
-        """The lock on a file of its own ends with the last process that has it."""
+        """A lock on a separate file, which ends with the last process that holds it."""
         descriptor = open_own(f"{self._path}.use", os.O_RDONLY)
         try:
             fcntl.flock(descriptor, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
@@ -205,7 +205,7 @@ class MySQLEngine:
 
     @contextlib.contextmanager
     def use(self, alone: bool) -> Iterator[bool]:
-        """A server has connections all the time. Those of a process that has just ended take a moment to go."""
+        """A running server always has connections. Those of a process that has just ended disappear after a moment."""
         deadline = time.monotonic() + _GONE_SECONDS
         others = alone and self.transact(lambda tx: tx.all(_OTHERS))
         while others and time.monotonic() < deadline:

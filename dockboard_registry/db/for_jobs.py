@@ -1,4 +1,4 @@
-"""A database whose scans go another way than those of requests."""
+"""A database whose scans run apart from those of requests."""
 
 from collections.abc import Awaitable, Callable
 
@@ -20,4 +20,4 @@ class ForJobs:
         return self
 
     def close(self) -> None:
-        """The database that it belongs to is closed by whoever opened it."""
+        """Nothing to close: whoever opened the underlying database closes it."""

@@ -13,9 +13,9 @@ from .sqlite_connection import BUSY_MS
 
 _BUSY_SECONDS = BUSY_MS / 1000
 _TRUST, _DISTRUST = b"0", b"1"
-# Between two looks at a lock that another process has. With longer pauses whoever has just let go takes it again first, again and again.
+# Pause between two tries for the lock. With a longer pause the process that has just released the lock gets it again, again and again.
 _PAUSE, _LONGEST_PAUSE = 0.0002, 0.0005
-# A process that waits for its turn so long does without, and for a while does not ask again: whoever is before it may be a stopped process.
+# After waiting so long a process skips the queue, and does not use it again for a while: the process before it may be stopped.
 _TURN_SECONDS, _NO_TURN_SECONDS = 0.5, 10.0
 
 
@@ -62,7 +62,7 @@ class WriteLock:
                 fcntl.flock(self._line, fcntl.LOCK_UN)
 
     def _wait_in_line(self) -> bool:
-        """Whether this process is the next now; a file system may know no locks of directories."""
+        """Whether it is this process's turn. Some file systems have no locks on directories."""
         now = time.monotonic()
         if now < self._in_line_from:
             return False
@@ -78,7 +78,7 @@ class WriteLock:
         self._threads.release()
 
     def log_failed(self) -> bool:
-        """Did a sync of the log fail, in any process, since it was begun?"""
+        """Whether a sync of the current log has failed, in any process."""
         try:
             return self._failed or os.pread(self._file, 1, 0) == _DISTRUST
         except OSError:

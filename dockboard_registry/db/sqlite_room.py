@@ -1,7 +1,7 @@
-"""Room for a SQLite database on its disk: which changes may still grow it, and what helps when nothing is left.
+"""Room for a SQLite database on its disk: which changes may still make it grow, and what to do when the disk is full.
 
 A change takes room twice: in the log at once, and in the database when the log is copied there. Free pages of the database, and a log whose content
-was copied, are used again before either file grows. A spare file keeps room for what frees some, and for what has to go on.
+was copied, are reused before either file grows. A spare file reserves room for changes that free room, and for those that must not fail.
 """
 
 import contextlib
@@ -13,7 +13,7 @@ from pathlib import Path
 from ..disk import Disk, SpareFile
 
 _SPARE_FOR_LOG = 8 << 20
-# What a change writes into the log beside the bytes that it brings: each page that it touches.
+# Bytes that a change writes into the log in addition to its own: the pages that it touches.
 _LOG_BESIDE = 64 << 10
 _MARGIN = 1 << 20
 _LOOK_SECONDS = 0.1
@@ -25,7 +25,7 @@ def spare_file(path: Path) -> SpareFile:
 
 
 class Room:
-    """reserve: as storage.reserve; None: nothing is refused, as for commands."""
+    """reserve: as storage.reserve; None for commands, which are never refused."""
 
     def __init__(self, path: Path, reserve: int | None):
         self._path = path
@@ -43,14 +43,14 @@ class Room:
         self._released = not self._spare.exists()
 
     def is_small(self) -> bool:
-        """Whether the spare file is too small for what the database may grow by when 1,000 pages of the log are copied there."""
+        """Whether the spare file is smaller than the growth of the database when 1,000 pages of the log are copied into it."""
         try:
             return self._disk.spare_size() < _SPARE_FOR_LOG
         except OSError:
             return False
 
     def is_plenty(self, brings: int) -> bool:
-        """Whether so many bytes fit without a closer look. For the event loop: it asks the system ten times a second at most."""
+        """Whether so many bytes fit for sure. For the event loop: it asks the system at most ten times a second."""
         if not self._asks or not brings:
             return True
         at = time.monotonic()
@@ -74,7 +74,7 @@ class Room:
         return [False] * len(sizes)
 
     def _refused(self, connection: sqlite3.Connection, sizes: list[int]) -> list[bool]:
-        """A change fits that needs no more of the disk, or leaves the reserve."""
+        """A change fits if it needs no more of the disk, or leaves the reserve free."""
         log, growing, pages = _usable(connection, self._path)
         left, refused = self._disk.left() - growing, []
         for size in sizes:
@@ -87,13 +87,13 @@ class Room:
         return refused
 
     def _beyond_the_log(self) -> int:
-        """Bytes that are free beyond the reserve, and beyond what the database may grow by when the log is copied there."""
+        """Free bytes, less the reserve and the growth of the database when the log is copied into it."""
         return self._disk.left() - _size(f"{self._path}-wal")
 
     def release(self, connection: sqlite3.Connection) -> None:
-        """Give up the spare file, and copy the log into the database, so that what follows writes from its beginning."""
+        """Delete the spare file, and copy the log into the database, so that the next writes reuse the log from its beginning."""
         self._released = self._spare.release() or self._released
-        with contextlib.suppress(sqlite3.Error):  # where even this finds no room, the log has some now
+        with contextlib.suppress(sqlite3.Error):  # if even this finds no room, the log has some now
             connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
     def compact(self, connection: sqlite3.Connection) -> None:
@@ -124,7 +124,7 @@ def _taken(size: int) -> int:
 
 
 def _usable(connection: sqlite3.Connection, path: Path) -> tuple[int, int, int]:
-    """Bytes of the log that are written anew from its beginning, by which the database grows still, and that are free inside it."""
+    """Bytes of the log that can be reused, bytes by which the database will still grow, and bytes that are free inside it."""
     busy, logged, copied = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
     log = _size(f"{path}-wal") if not busy and logged == copied else 0
     kept, free = _used(connection)
@@ -132,7 +132,7 @@ def _usable(connection: sqlite3.Connection, path: Path) -> tuple[int, int, int]:
 
 
 def _used(connection: sqlite3.Connection) -> tuple[int, int]:
-    """Bytes of the database that hold something, and that are free for more."""
+    """Used and free bytes of the database."""
     questions = "PRAGMA page_size", "PRAGMA page_count", "PRAGMA freelist_count"
     page, pages, free = (connection.execute(question).fetchone()[0] for question in questions)
     return (pages - free) * page, free * page
@@ -146,7 +146,7 @@ def _size(path: str | Path) -> int:
 
 
 def is_full(folder: Path) -> bool:
-    """Whether there is no room for what a connection needs beside the database."""
+    """Whether there is no room for the files that a connection needs beside the database."""
     try:
         return _free(folder) < _LOG_BESIDE
     except OSError:

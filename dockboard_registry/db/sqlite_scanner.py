@@ -12,7 +12,7 @@ from .sqlite_connection import SQLiteTx, connect, translate
 
 
 class Scanner:
-    """At most so many threads; a thread begins, and opens its connection, when there is work that no other one takes."""
+    """At most so many threads. A thread starts, and opens its connection, when there is work and no idle thread."""
 
     def __init__(self, path: Path, threads: int, name: str):
         self._path = path

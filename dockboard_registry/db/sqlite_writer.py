@@ -23,7 +23,7 @@ from .sqlite_room import Room
 from .turns import Turns
 
 _BATCH, _BATCH_SECONDS = 64, 0.005
-# How long the last work of a client took is known of so many; of others this is assumed.
+# For so many clients the duration of their last work is remembered. This is assumed for others.
 _MOST_KNOWN, _ASSUMED_SECONDS = 1000, 0.0002
 
 
@@ -65,7 +65,7 @@ class Writer(threading.Thread):
         self.lock.close()
 
     def _take_turn(self) -> tuple[list[Job], list[Outcome]]:
-        """What is done with the lock, and its outcome. Whose turn it is is decided when the lock is there: somebody with short work may have come meanwhile."""
+        """Work under the lock, and its outcome. The next client is chosen once the lock is held, because one with short work may have come meanwhile."""
         try:
             self.lock.take()
         except (OSError, DatabaseBusy) as error:
@@ -80,7 +80,7 @@ class Writer(threading.Thread):
             self.lock.leave()
 
     def _receive(self) -> bool:
-        """Let those who came meanwhile wait for their turn, and wait for one where nobody does; False where nobody waits and no more will come."""
+        """Queue the jobs that have arrived, and wait for one if there is none. False if the queue is empty and no more will come."""
         while not self._ending and not (self._turns and self._jobs.empty()):
             job = self._jobs.get()
             if job is None:
@@ -90,7 +90,7 @@ class Writer(threading.Thread):
         return len(self._turns) > 0
 
     def _next(self) -> list[Job]:
-        """Those whose turn it is, as far as they should find time in one transaction. A client is charged for its last work with the next one."""
+        """The next jobs, as many as should fit into the time of one transaction. A client is charged for its last work when its next one is taken."""
         batch: list[Job] = []
         left = _BATCH_SECONDS
         while self._turns and len(batch) < _BATCH:
@@ -118,7 +118,7 @@ class Writer(threading.Thread):
             return [(None, failure) for _ in batch]
 
     def _transaction(self, batch: list[Job], refused: list[bool]) -> list[Outcome]:
-        """Where the disk turns out to be full, what frees room is tried once more, with the room that was set aside."""
+        """If the disk turns out to be full, try the changes that free room once more, with the reserved room."""
         try:
             return self._commit_all(batch, refused)
         except sqlite3.Error as error:
@@ -169,7 +169,7 @@ class Writer(threading.Thread):
         except sqlite3.Error:
             raise
         except StopIteration as error:
-            # A future can't carry this one.
+            # A future can't hold this exception.
             outcome = self._undo(RuntimeError(repr(error)))
         except Exception as error:
             outcome = self._undo(error)

@@ -1,7 +1,7 @@
-"""Whose work is next, of all who wait: whoever has used the least so far (start-time fair queueing).
+"""A queue that serves the owner who has used the least time so far (start-time fair queueing).
 
-Each owner has a clock that goes on by the time that the owner's work took, and within it one for each of its connections. The one that is furthest
-behind is next. Who comes anew starts where the others are, so nobody saves up. Who asks for little is served before the next long work of somebody else.
+Each owner has a clock that advances by the time that the owner's work took, and each of its connections has one within it. The clock that is furthest
+behind is next. A new owner starts at the others' time, so nobody saves up time. Short work is served before the next long work of another owner.
 """
 
 import heapq
@@ -9,12 +9,12 @@ from collections import deque
 from collections.abc import Hashable
 from typing import Any
 
-# So many clocks are remembered of those who wait for nothing, and none while nobody waits.
+# So many clocks of owners without waiting work are remembered, and none while nobody waits.
 _IDLE = 1000
 
 
 class Turns:
-    """path: whose the work is, one key for each level. After `take` comes `charge`, before the next `take`."""
+    """path: the owner of the work, one key for each level. Call `charge` after each `take`."""
 
     def __init__(self, levels: int = 2):
         self._levels = levels
@@ -29,7 +29,7 @@ class Turns:
         return self._count
 
     def put(self, path: tuple[Hashable, ...], work: Any, again: bool = False) -> None:
-        """again: it was taken before, and goes before what its connection asked for since."""
+        """again: the work was taken before; it goes before later work of its connection."""
         key, *rest = path
         found = self._waiting.get(key)
         if found is None:
@@ -44,12 +44,12 @@ class Turns:
         self._count += 1
 
     def peek(self) -> Any:
-        """The work that is next, which stays. Raises IndexError where there is none."""
+        """The next work, without taking it. Raises IndexError if there is none."""
         found = self._waiting[self._order[0][2]]
         return found.peek() if isinstance(found, Turns) else found[0]
 
     def take(self) -> Any:
-        """The work that is next. Raises IndexError where there is none."""
+        """Take the next work. Raises IndexError if there is none."""
         clock, _, key = heapq.heappop(self._order)
         self._served, self._now = (key, clock), clock
         self._count -= 1
@@ -57,7 +57,7 @@ class Turns:
         return found.take() if isinstance(found, Turns) else found.popleft()
 
     def charge(self, seconds: float) -> None:
-        """The work that was taken last took so long."""
+        """Charge the owner of the work that was taken last for its time."""
         (key, clock), self._served = self._served, None
         found = self._waiting[key]
         if isinstance(found, Turns):
@@ -71,6 +71,6 @@ class Turns:
         return None
 
     def _enter(self, key: Hashable, clock: float) -> None:
-        """In the order of the clocks, and of those that show the same, in the order in which they came."""
+        """Ordered by clock, and for equal clocks by arrival."""
         self._entered += 1
         heapq.heappush(self._order, (clock, self._entered, key))
