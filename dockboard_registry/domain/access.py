@@ -16,7 +16,7 @@ PULL, PUSH, OVERWRITE, DELETE, ADMIN, CREATE, CATALOG = "pull", "push", "overwri
 ACTIONS = (PULL, PUSH, OVERWRITE, DELETE, ADMIN, CREATE, CATALOG)
 ANONYMOUS, USER, ROBOT = "anonymous", "user", "robot"
 ACTIVE, DISABLED, PENDING = "active", "disabled", "pending"
-# Of an access token that somebody asks about.
+# States of an access token that `explain` is asked about.
 REVOKED, EXPIRED = "revoked", "expired"
 PUBLIC, PRIVATE = "public", "private"
 OWNER, MEMBER = "owner", "member"
@@ -26,7 +26,7 @@ _WRITES = frozenset({PULL, PUSH, OVERWRITE, CREATE})
 _OWNS = _WRITES | {DELETE, ADMIN}
 # The rights that a grant gives, the smallest first.
 RIGHTS: Mapping[str, frozenset] = MappingProxyType({READ: frozenset({PULL}), WRITE: _WRITES, ADMIN: _OWNS})
-# A token has so few entries as a rule: to look at each is quicker than to sort them.
+# Up to so many entries, looking at each is quicker than an index.
 _FEW = 8
 # What auth.anonymous gives to everyone while there is no account.
 _OPEN = {"none": frozenset(), "pull": frozenset({PULL, CATALOG}), "push": _WRITES | {DELETE, CATALOG}, "all": frozenset(ACTIONS)}
@@ -48,7 +48,7 @@ class Entry(NamedTuple):
 
 
 class Scope(tuple[Entry, ...]):
-    """The entries of a token's scope. Where there are many, those of one namespace are found without a look at the others."""
+    """The entries of a token's scope. If there are many, those of one namespace are found by an index."""
 
     def within(self, namespace: str) -> Sequence[Entry]:
         """The entries that may name something in the namespace."""
@@ -204,7 +204,7 @@ def _state(principal: Principal, action: str, object: Object) -> Decision | None
 
 
 def _scope(principal: Principal, action: str, object: Object) -> Decision | None:
-    """An access token takes nothing from what everyone may pull. A signed token does: another one can be asked for."""
+    """An access token may pull what everyone may pull. A signed token may not, because the client can ask for another one."""
     asked, scopes = principal.asked, principal.scopes
     if asked is None and not scopes:
         return None
@@ -217,7 +217,7 @@ def _scope(principal: Principal, action: str, object: Object) -> Decision | None
 
 
 def _covers(scope: tuple[Entry, ...], action: str, object: Object) -> bool:
-    """Patterns name repositories: neither a namespace nor the whole registry is one, though library/* would match how these are written.
+    """Patterns name repositories. A namespace or the whole registry is not a repository, though library/* would match their written form.
 
     To look at a namespace, at who is in it, takes the action admin: a token to pull is for images.
     """

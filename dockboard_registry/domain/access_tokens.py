@@ -36,7 +36,7 @@ ACTIONS = {
 }
 _USE_NOTED_MS = 60_000
 _MOST_TEXT, MOST_PATTERNS = 4000, 100
-# Of one holder.
+# Tokens that one holder may have.
 MOST = 1000
 _TOKENS = "SELECT id, name, hint, patterns, actions, created_at, expires_at, last_used_at, last_used_from, revoked_at FROM access_tokens"
 _OF_HOLDER = f"{_TOKENS} WHERE holder_kind = ? AND holder_id = ? ORDER BY id"
@@ -206,7 +206,7 @@ def _shown(row: Row) -> tuple[int, Shown | None]:
 
 
 def _require_room(tx: Tx, kind: str, id: int) -> None:
-    """Raise ChangeRefused where the holder has too many. Those that count no more are listed as long as there is room for them."""
+    """Raise ChangeRefused if the holder has too many. Tokens that have ended stay in the list while there is room."""
     if tx.one(_COUNT, kind, id)[0] >= MOST and tx.run(_ALL_GONE, kind, id, now()) == 0:
         raise ChangeRefused(f"there are {MOST:,} valid access tokens already", "revoke tokens that are not used any more")
 

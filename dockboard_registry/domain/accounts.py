@@ -199,7 +199,7 @@ class Accounts:
         await self._db.write(change, brings=0)
 
     async def withdraw(self, actor: Actor, name: str) -> None:
-        """Undo an invitation that did not reach its owner: no account is left, and the name is free at once. Raises AccountUnknown, ChangeRefused."""
+        """Undo an invitation whose mail failed: the account is removed, and its name is free at once. Raises AccountUnknown, ChangeRefused."""
 
         def change(tx: Tx) -> None:
             access_changed(tx, actor)
@@ -274,13 +274,13 @@ def find(tx: Tx, name: str) -> Person:
 
 
 def hold(tx: Tx, name: str) -> Person:
-    """The same, who stays as they are until the transaction ends. For changes that leave the counter of changes alone. Raises AccountUnknown."""
+    """The same, locked until the transaction ends. For changes that do not move the counter of changes. Raises AccountUnknown."""
     tx.lock("SELECT id FROM users WHERE name = ?", name)
     return find(tx, name)
 
 
 def _set_state(tx: Tx, actor: Actor, person: Person, active: bool) -> bool:
-    """Whether that was another state."""
+    """Returns whether the state changed."""
     state = ACTIVE if active else DISABLED
     if person.state == state:
         return False
@@ -294,7 +294,7 @@ def _set_state(tx: Tx, actor: Actor, person: Person, active: bool) -> bool:
 
 
 def _set_administrator(tx: Tx, actor: Actor, person: Person, administrator: bool) -> bool:
-    """Whether that was otherwise before."""
+    """Returns whether it changed."""
     if person.administrator == administrator:
         return False
     if not administrator:
@@ -305,7 +305,7 @@ def _set_administrator(tx: Tx, actor: Actor, person: Person, administrator: bool
 
 
 def _set_profile(tx: Tx, actor: Actor, person: Person, new: Profile, avatar: str | None = None) -> bool:
-    """Whether it was another one. avatar: another hash than that of the address; empty for the address's again, None for as it is until the address changes."""
+    """Returns whether it changed. avatar: a hash other than that of the address; empty: the hash of the address again; None: keep it until the address changes."""
     if avatar and not _AVATAR.fullmatch(avatar):
         raise FieldInvalid("this is not the hash of an address", "give 32 or 64 lower-case hexadecimal digits (MD5 or SHA-256)")
     if avatar is None and new.email == person.email:

@@ -13,7 +13,7 @@ _RANDOM_BITS = 11
 _PIECE = 1000
 _EVENTS = "SELECT id, happened_at, actor, address, action, object, detail FROM audit WHERE"
 _FOUND = "id < ? AND id >= ? AND happened_at >= ? AND (? = '' OR actor = ?) AND (? = '' OR action = ?) AND (? = '' OR object = ?) ORDER BY id DESC LIMIT ?"
-# By an actor or an object there is an index.
+# There are indexes by actor and by object.
 _LIST, _OF_ACTOR, _OF_OBJECT = f"{_EVENTS} {_FOUND}", f"{_EVENTS} actor = ? AND {_FOUND}", f"{_EVENTS} object = ? AND {_FOUND}"
 NEWEST = (1 << 63) - 1
 # Actors that are neither a user nor a robot account; accounts with these names are found in full: user mail.

@@ -29,7 +29,7 @@ _FIND = (
     " LEFT JOIN blobs ON blobs.digest = repository_blobs.digest"
 )
 _KEY = "SELECT storage_key, size FROM blobs WHERE digest = ?"
-# The row has to change, and the last bit of the time says nothing to anybody.
+# The row has to change; nobody needs the last bit of the time.
 _TOUCH = "UPDATE blobs SET created_at = created_at + 1 - 2 * (created_at % 2) WHERE digest = ? AND storage_key = ?"
 _DROP_UNLINKED = (
     "DELETE FROM blobs WHERE digest = ? AND storage_key = ?"
@@ -92,7 +92,7 @@ def renew(tx: Tx, repository_id: int, digest: str, at: int) -> bool:
 
 
 def renew_all(tx: Tx, repository_id: int, digests: list[str], at: int) -> int:
-    """The same for many, in few statements; how many of them the repository has."""
+    """The same for many, in few statements. Returns how many of them the repository has."""
     return _RENEW_ALL.run(tx, (at, at, repository_id), digests)
 
 
@@ -104,13 +104,13 @@ def guard(tx: Tx, repository_id: int, digests: list[str]) -> int:
 
 
 def is_elsewhere(tx: Tx, namespace: str, repository_id: int, digest: str) -> bool:
-    """Whether another repository of the namespace has the blob; looks at a bounded number of rows, so that of many it may miss some."""
+    """Whether another repository of the namespace has the blob. Looks at a bounded number of rows, so it may miss one among many."""
     bounds = namespaces.bounds(namespace)
     return tx.one(_ELSEWHERE, digest, repository_id, *bounds, *bounds, digest, repository_id) is not None
 
 
 def store(tx: Tx, digest: str, key: str, size: int, namespace: str | None = None) -> int:
-    """Name the key as the blob's bytes. Bytes that were just verified replace older ones, so a new push mends a damaged blob.
+    """Name the key as the blob's bytes. Newly verified bytes replace older ones, so pushing a damaged blob again repairs it.
 
     namespace: in whose sums the replaced bytes are; how many they are.
     """
@@ -124,12 +124,12 @@ def store(tx: Tx, digest: str, key: str, size: int, namespace: str | None = None
 
 
 def keep(tx: Tx, digest: str, key: str) -> bool:
-    """Keep the blob's bytes, and its row from being collected before this transaction ends; False where its bytes are others by now."""
+    """Keep the stored bytes and prevent collection until this transaction ends. False if the blob has other bytes by now."""
     return tx.run(_TOUCH, digest, key) > 0
 
 
 def drop_unlinked(tx: Tx, digest: str, namespace: str) -> int:
-    """Give up a blob that no repository has any more; how many bytes that are, which are in the sums of the namespace."""
+    """Give up a blob that no repository has any more. Returns its bytes, which count in the sums of the namespace."""
     found = tx.lock(_KEY, digest)
     if found is None or not tx.run(_DROP_UNLINKED, digest, found[0]):
         return 0
@@ -206,7 +206,7 @@ class Blobs:
             if target.repository_id != found and link(tx, target.repository_id, digest) and target.limits:
                 known = is_elsewhere(tx, target.limits.namespace, target.repository_id, digest)
                 (size,) = (None,) if known else tx.one("SELECT size FROM blobs WHERE digest = ?", digest)
-                target.charge(tx, size, Change(freed=1))  # at the same time another transaction may count the same blob
+                target.charge(tx, size, Change(freed=1))  # another transaction may count the same blob at the same time
             return True
 
         return await self._quotas.decided(self._db, lambda: self._db.write(change, repeatable=True))

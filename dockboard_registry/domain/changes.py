@@ -1,4 +1,4 @@
-"""The counter under which rights are remembered: every transaction that takes somebody a right, or gives one, begins with `access_changed`.
+"""The counter under which rights are remembered: every transaction that takes away or gives a right begins with `access_changed`.
 
 Whoever remembers rights does so for one value of the counter and asks for it with every request, so a change counts with the next
 request at every worker and node. As all these transactions change one row, and before they read anything, each of them sees
@@ -24,11 +24,11 @@ _ADD = "UPDATE generations SET value = value + 1 WHERE name = 'access'"
 
 
 class Unchanged(Exception):
-    """A transaction found that everything is as it should become. It is undone, and the counter's step with it."""
+    """Raised in a transaction that would change nothing. The transaction is undone, with the counter's step."""
 
 
 async def write(db: Database, change: Callable[[Tx], object], **options: int) -> None:
-    """db.write of a change that may raise Unchanged, after which nothing is written: no audit, and no new value of the counter."""
+    """db.write of a change that may raise Unchanged; then nothing is written: no audit entry and no new value of the counter."""
     try:
         await db.write(change, **options)
     except Unchanged:

@@ -119,7 +119,7 @@ class Checker:
 
 
 def _page(tx: Tx, repository_id: int, digest: str) -> list:
-    """The next manifests. Long ones without their bodies, which are read one at a time."""
+    """The next manifests. Bodies of long ones are left out and read one at a time."""
     return tx.all(
         "SELECT repository_id, digest, CASE WHEN size <= 16384 THEN body END FROM manifests WHERE repository_id > ? OR (repository_id = ? AND digest > ?)"
         " ORDER BY repository_id, digest LIMIT 100",

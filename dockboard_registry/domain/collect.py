@@ -26,7 +26,7 @@ _UNUSED = (
     "leased_at <= ? AND NOT EXISTS (SELECT 1 FROM manifest_blobs WHERE manifest_blobs.repository_id = repository_blobs.repository_id"
     " AND manifest_blobs.blob_digest = repository_blobs.digest)"
 )
-# A page of links lies within one repository, or begins behind it; the first statement of each pair finds the page's last link, the other one what is unused.
+# A page of links lies within one repository, or begins after it. The first statement of each pair finds the page's last link, the second one the unused links.
 _END_WITHIN, _UNUSED_WITHIN = (
     "SELECT digest FROM repository_blobs WHERE repository_id = ? AND digest > ? ORDER BY digest LIMIT 1 OFFSET ?",
     f"SELECT repository_id, digest FROM repository_blobs WHERE repository_id = ? AND digest > ? AND digest <= ? AND {_UNUSED}",
@@ -89,7 +89,7 @@ class Collector:
         return report._replace(strays=strays, bytes=report.bytes + freed)
 
     async def collect(self) -> GcReport:
-        """A round without the strays, which only a crash leaves."""
+        """A round without looking for strays, which only a crash leaves."""
         self.deletion = Deletion(self._db, self._storage)
         uploads = await self._expire_uploads()
         links = await self._unlink()
@@ -145,7 +145,7 @@ class Collector:
 
 
 def _unused_links(tx: Tx, cutoff: int, repository_id: int, digest: str) -> tuple[list, tuple[int, str] | None]:
-    """The unused links of the page behind this link, and the link that ends the page; None: it is the last one."""
+    """The unused links of the page after this link, and the last link of the page; None after the last page."""
     if digest != _LAST_DIGEST:
         (last,) = tx.one(_END_WITHIN, repository_id, digest, _PAGE) or (_LAST_DIGEST,)
         return tx.all(_UNUSED_WITHIN, repository_id, digest, last, cutoff), (repository_id, last)
@@ -155,13 +155,13 @@ def _unused_links(tx: Tx, cutoff: int, repository_id: int, digest: str) -> tuple
 
 
 def _unlinked_blobs(tx: Tx, after: str) -> tuple[list, str | None]:
-    """The same of blobs that no repository has."""
+    """The same for blobs that no repository has."""
     end = tx.one(_END_OF_BLOBS, after, _PAGE)
     return tx.all(_UNLINKED_BLOBS, after, end[0] if end else _LAST_DIGEST), end and end[0]
 
 
 def _forget(tx: Tx, keys: list[str]) -> tuple[int, int]:
-    """Forget garbage whose stored bytes are gone: how many rows, and the bytes that lay in the database."""
+    """Delete the rows of garbage whose stored bytes are gone. Returns the number of rows, and the bytes that were in the database."""
     freed = sum(small_blobs.drop(tx, key) for key in keys)
     charged = [(key, tx.one("SELECT namespace, size FROM garbage WHERE storage_key = ?", key)) for key in keys]
     gone = [row for key, row in charged if tx.run("DELETE FROM garbage WHERE storage_key = ?", key)]

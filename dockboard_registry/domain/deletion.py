@@ -1,15 +1,15 @@
-"""Deleting many stored keys, of which some can't be deleted, and none where the store has gone to another database."""
+"""Deleting many stored keys. Some may fail. None is deleted if the store belongs to another database by now."""
 
 from ..db import Database
 from ..storage import NotDeleted, Storage, StorageFailed
 from . import settings
 
-# With so many that can't be deleted it is the store that is at fault, and not a file.
+# After so many failures the store is at fault, and not a file.
 _MOST = 100
 
 
 class Deletion:
-    """One round. A key that can't be deleted holds up no other one. undeleted: how many there were; why: what the store said of the last."""
+    """One round. A key that can't be deleted holds up no other key. undeleted: how many there were; why: the store's message for the last one."""
 
     def __init__(self, db: Database, storage: Storage):
         self._db = db
@@ -17,8 +17,8 @@ class Deletion:
         self.undeleted, self.why = 0, ""
 
     async def delete(self, keys: list[str]) -> tuple[list[str], int]:
-        """The keys that are gone now, and the bytes freed. Raises StorageError: where too many stay in one round, and where the store belongs to
-        another database by now, as it does after a copy."""
+        """The deleted keys and the bytes freed. Raises StorageError if too many keys fail in one round, or if the store belongs to
+        another database by now, as after a copy."""
         if not keys:
             return [], 0
         if why := await settings.why_not_owner(self._db, await self._storage.marker()):

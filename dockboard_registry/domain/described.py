@@ -1,4 +1,4 @@
-"""Repositories with what is said of them, as lists show them: all, or those that somebody may pull.
+"""Repositories with visibility and description, as lists show them: all, or those that somebody may pull.
 
 However many repositories, grants and patterns there are, the work of one page is bounded. So a page may be short, and be followed by another one.
 """
@@ -12,7 +12,7 @@ from ..names import LIBRARY
 from . import access, namespaces
 from .access import PUBLIC, PULL, USER, Principal, decide
 
-# Of one page: rows of which the rule is asked, names that the database looks at for public ones, and seconds; then it ends with what there is.
+# Limits of one page: rows for which the rule is asked, names among which the database looks for public ones, and seconds. A page ends at the first limit.
 _MOST_ROWS, _MOST_NAMES, _MOST_SECONDS = 1000, 5000, 0.05
 _PIECE = 100
 _LAST_NAME = "~"
@@ -24,7 +24,7 @@ _DESCRIBED = (
 _LIST = f"{_DESCRIBED} WHERE repositories.name > ? ORDER BY repositories.name LIMIT ?"
 _ONE = f"{_DESCRIBED} WHERE repositories.name = ?"
 _END_OF_NAMES = "SELECT name FROM repositories WHERE name > ? ORDER BY name LIMIT 1 OFFSET ?"
-# With 1 also what is in library by a name of one segment: such names lie between all others.
+# With 1 it includes names of one segment, which are in library and lie between all others.
 _PUBLIC = (
     f"{_DESCRIBED} WHERE repositories.name > ? AND repositories.name <= ?"
     " AND (COALESCE(repositories.visibility, namespaces.default_visibility, 'public') = 'public' OR (? = 1 AND INSTR(repositories.name, '/') = 0))"
@@ -42,7 +42,7 @@ class Described(NamedTuple):
     created_at: int
 
 
-# Rows in the order of their names, and the name up to which nothing is left out; None: to the end.
+# Rows in the order of their names, and the name up to which the rows are complete; None: to the end.
 Pieces = Iterator[tuple[list[Row], str | None]]
 
 
@@ -57,7 +57,7 @@ def every(tx: Tx, after: str, limit: int) -> list[Described]:
 
 
 def visible(tx: Tx, principal: Principal, after: str, limit: int) -> tuple[list[Described], str | None]:
-    """Those that the principal may pull, at most `limit`, and the name behind which to go on; None: there are no more."""
+    """At most `limit` repositories that the principal may pull, and the name after which to go on; None: there are no more."""
     spaces, ends_at = _spaces(principal), perf_counter() + _MOST_SECONDS
     ways = [_all(tx, after)] if spaces is None else [_public(tx, after, LIBRARY in spaces), _within(tx, after, spaces)]
     found: dict[str, Described] = {}
@@ -77,7 +77,7 @@ def _described(row: Row) -> Described:
 
 
 def _spaces(principal: Principal) -> set[str] | None:
-    """The namespaces where the principal may pull what is not public; None: there is no telling."""
+    """The namespaces where the principal may pull private repositories; None: not known in advance."""
     own = {principal.name} if principal.kind == USER else set()
     found = None if principal.administrator else {*principal.memberships, *principal.grants, *own}
     for scope in principal.scopes:
@@ -89,7 +89,7 @@ def _spaces(principal: Principal) -> set[str] | None:
 
 
 def _pulled(principal: Principal, pieces: Pieces, limit: int, ends_at: float) -> tuple[dict[str, Described], str | None]:
-    """What the principal may pull of the first pieces, more than `limit` if there is, and the name up to which nothing is left out."""
+    """What the principal may pull of the first pieces, more than `limit` if there is more, and the name up to which this is complete."""
     found: dict[str, Described] = {}
     looked, upto = 0, None
     for rows, upto in pieces:
@@ -110,7 +110,7 @@ def _all(tx: Tx, after: str) -> Pieces:
 
 
 def _public(tx: Tx, after: str, with_library: bool) -> Pieces:
-    """Public ones, and with_library those in library, among so many names."""
+    """Public repositories among so many names; with_library: also those in library."""
     end = (tx.one(_END_OF_NAMES, after, _MOST_NAMES) or (None,))[0]
     while len(rows := tx.all(_PUBLIC, after, end or _LAST_NAME, int(with_library), _PIECE)) == _PIECE:
         after = rows[-1][0]

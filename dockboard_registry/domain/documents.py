@@ -20,10 +20,10 @@ IMAGES = (OCI_MANIFEST, DOCKER_MANIFEST)
 INDEXES = (OCI_INDEX, DOCKER_LIST)
 
 SIZE_LIMIT = 4 << 20
-# More layers 4 MiB hardly hold.
+# 4 MiB hardly have room for more layers.
 _LAYERS, _CHILDREN = 20_000, 10_000
 _TOKENS, _DEPTH = 250_000, 64
-# Of a value that an error quotes.
+# Characters of a value that an error quotes.
 _QUOTED = 60
 _KEYS = {
     key.casefold(): key
@@ -52,7 +52,7 @@ class Document(NamedTuple):
     children: list[Descriptor]
 
     def references(self) -> list[Descriptor]:
-        """All that has to be in the repository, or may be; `place` says where the document names it."""
+        """All descriptors whose content the repository has to have, or may have. `place` says where the document names each."""
         return self.blobs + self.children
 
     def place(self, at: int) -> str:
@@ -68,7 +68,7 @@ def parse(body: bytes, content_type: str) -> Document:
     media_type = _media_type(fields, content_type)
     version = fields.get("schemaVersion")
     if not _is_integer(version) or version != 2:
-        # A text in this place is no version of anything, and an answer repeats none.
+        # A text here is no version, and answers do not repeat texts of clients.
         raise ManifestInvalid(f"schemaVersion: has to be 2, not {'a text' if isinstance(version, str) else _quoted(version)}")
     index = media_type in INDEXES
     for stranger in ("layers", "config") if index else ("manifests",):
@@ -174,7 +174,7 @@ def _subject(fields: dict) -> str | None:
 
 
 def annotations(fields: dict, where: str = "annotations") -> dict[str, str] | None:
-    """The annotations of a document or descriptor. Numbers are stored, as other registries do, and shown as text, since Go's clients read nothing else."""
+    """The annotations of a document or descriptor. Numbers are accepted, as by other registries, and shown as text, because clients in Go read only text."""
     found = fields.get("annotations")
     if found is None:
         return None
@@ -222,7 +222,7 @@ def _known_type(value: object, where: str) -> str:
 
 
 def _quoted(value: object) -> str:
-    """The beginning of a value, for an error that names it."""
+    """The beginning of a value, for an error that quotes it."""
     if isinstance(value, str):
         return repr(value[:_QUOTED])
     return {dict: "an object", list: "a list", bool: "true or false"}.get(type(value)) or json.dumps(value)[:_QUOTED]

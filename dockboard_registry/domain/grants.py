@@ -26,7 +26,7 @@ _ALL = (
     " LEFT JOIN organizations ON organizations.id = COALESCE(teams.organization_id, robots.organization_id)"
 )
 _LIST = f"{_ALL} WHERE ? = '' OR grants.namespace = ? ORDER BY grants.pattern, grants.holder_kind, grants.id"
-# A page is what comes behind a grant, up to the pattern that is so many grants behind its pattern: so no more than that is sorted.
+# A page has the grants after a given one, up to the pattern that is so many grants further. So only these are sorted.
 _END, _END_WITHIN = (
     "SELECT pattern FROM grants WHERE pattern > ? ORDER BY pattern LIMIT 1 OFFSET ?",
     "SELECT pattern FROM grants WHERE namespace = ? AND pattern > ? ORDER BY pattern LIMIT 1 OFFSET ?",
@@ -88,7 +88,7 @@ class Grants:
         await self._db.write(change, brings=0)
 
     async def page(self, after: str, limit: int, namespace: str = "") -> list[Given]:
-        """All grants, or those in one namespace, behind `PATTERN HOLDER`, by pattern and then by kind and name of the holder; at most `limit`."""
+        """All grants, or those in one namespace, after `PATTERN HOLDER`, by pattern and then by kind and name of the holder; at most `limit`."""
         return await self._db.scan(lambda tx: _page(tx, after, limit, (namespace,) if namespace else ()), long=True)
 
     async def list(self, namespace: str = "") -> list[Given]:

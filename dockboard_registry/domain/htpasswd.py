@@ -1,4 +1,4 @@
-"""Accounts from htpasswd files: with hashes that other programs made, which count until their owner's first login makes ours of them."""
+"""Accounts from htpasswd files: with hashes that other programs made. The owner's first login replaces the hash by our own."""
 
 import math
 from typing import NamedTuple
@@ -28,9 +28,9 @@ class Htpasswd:
         self._quarantine = quarantine
 
     async def take_over(self, actor: Actor, text: str) -> Imported:
-        """Accounts from lines `name:hash`, each in a transaction of its own; what can't be taken over is told, and the rest goes on."""
+        """Make accounts from lines `name:hash`, each in a transaction of its own. Lines that can't be taken over are reported; the others are taken."""
         added, refused = [], []
-        # Editors may begin a file with a byte order mark, which is no part of the first name.
+        # Some editors begin a file with a byte order mark, which is not part of the first name.
         for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), 1):
             name, colon, stored = line.strip().partition(":")
             if not name or name.startswith("#"):

@@ -23,9 +23,9 @@ _WHOLE = {
     "ldap_sha1": re.compile(r"\{SHA\}[A-Za-z0-9+/]{27}=", re.A),
 }
 _ROUNDS_UNSAID = 5000  # of sha512-crypt
-# What one hash may take: at the import, and at a login, whose machine may be another one or busy.
+# Seconds that one hash may take: at the import, and at a login, which may run on another or a busy machine.
 MOST_SECONDS, _MOST_AT_LOGIN = 2.0, 8.0
-# bcrypt looks at no more: two passwords that differ behind it would be the same one.
+# bcrypt ignores all after this: two passwords that differ only there would be equal.
 _BCRYPT_BYTES = 72
 _CHECKSUM = 31
 # The longest password that anything is computed of. sha512-crypt takes ten times as long for it as for a short one, and a guess may be as long.
@@ -39,7 +39,7 @@ _SAMPLES = {
 _LIBRARIES = ("libcrypt.so.1", "libcrypt.so.2", None)
 _ROOM = 256 << 10  # struct crypt_data has 131,232 bytes in the largest of the known ones
 _PROOF = b"U*U", "$2y$05$CCCCCCCCCCCCCCCCCCCCC.", "E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW"
-# A thread that computes in Python keeps the interpreter for so long before another one gets it, five milliseconds by default.
+# So long a thread that computes in Python keeps the interpreter from other threads; the default is five milliseconds.
 _SLICE_SECONDS = 0.0005
 _loading = threading.Lock()
 
@@ -82,13 +82,13 @@ def slowest(hashes: list[str]) -> float:
 
 
 def verify(password: bytes, stored: str) -> bool | None:
-    """Whether this is the password; None where that can't be found out here: the hash is none of these, or would take too long."""
+    """Whether this is the password; None if this machine can't tell: the hash is of another kind, or would take too long."""
     took = seconds(stored)
     return None if took is None or took > _MOST_AT_LOGIN else _is_right(password, stored)
 
 
 def load() -> dict[str, Any]:
-    """passlib's classes by name. One thread at a time: passlib loads them by what it imports, and a second thread finds that half done."""
+    """passlib's classes by name. One thread at a time, because a second thread could see passlib's modules half imported."""
     with _loading:
         return _loaded()
 
@@ -150,7 +150,7 @@ def _libcrypt() -> Callable[[bytes, str], str] | None:
 
 @functools.cache
 def _seconds_per_round(kind: str) -> float:
-    """The least of three: something else may run beside them."""
+    """The fastest of three runs, because other programs may disturb them."""
     stored, rounds, length = _SAMPLES[kind]
     longest = b"x" * length
     _is_right(longest, stored)

@@ -1,4 +1,4 @@
-"""Whose turn it is to run a periodic job, of all processes at all nodes: a row for each job says when it is due, and moving it on is to claim it."""
+"""Which process of all nodes runs a periodic job. A row for each job says when it is due; the process that moves the time on runs the job."""
 
 from collections.abc import Callable
 
@@ -6,13 +6,13 @@ from ..db import Database, Tx, now
 
 
 async def due(db: Database) -> Callable[[str], bool]:
-    """Whether a job is due now, by its name. One statement for all of them."""
+    """Whether each job is due now, by name. One statement for all of them."""
     at, known = now(), dict(await db.read(lambda tx: tx.all("SELECT name, due_at FROM jobs")))
     return lambda name: known.get(name, at) <= at
 
 
 async def claim(db: Database, name: str, interval: float, holder: str) -> bool:
-    """True for the one process, of all that ask, whose turn it is to run the job now; it is due again an interval later, in seconds. 0: never."""
+    """True for the one process that is to run the job now. The job is due again after `interval` seconds; 0: never."""
     if not interval:
         return False
     at = now()
@@ -30,6 +30,6 @@ async def claim(db: Database, name: str, interval: float, holder: str) -> bool:
 
 
 async def again(db: Database, name: str, seconds: float) -> None:
-    """The job failed: it is due after so many seconds, where that is sooner."""
+    """The job failed: it is due again after so many seconds, if that is sooner."""
     at = now() + int(seconds * 1000)
     await db.write(lambda tx: tx.run("UPDATE jobs SET due_at = ? WHERE name = ? AND due_at > ?", at, name, at), durable=False, brings=0)

@@ -31,7 +31,7 @@ class Login(NamedTuple):
 
 
 def account_meant(text: str) -> str:
-    """The name of the account that somebody means who types this: names of users are lower case, so Bob is bob. A robot's is written by programs.
+    """The account that this typed name means. Names of users are lower case, so Bob is bob. Programs write the names of robots as they are.
 
     An e-mail address is no name, and nobody is looked up by it: whose it is was never verified. Raises Unauthorized then, and nothing is counted as a guess.
     """
@@ -59,13 +59,13 @@ class Logins:
             if verdict.right and found.state == PENDING:
                 raise Unauthorized("an administrator has to approve the account first", "wait for that; the password is right")
             if verdict.right and found.state == DISABLED:
-                # Who knows the password is told; it is no guess, and nobody else learns whose account is disabled.
+                # The password is right, so this is no guess. Nobody else learns that the account is disabled.
                 raise Unauthorized("the password is right, but this account is disabled", "ask an administrator of the registry to enable it")
             failed = not verdict.right or found.state != ACTIVE
             if failed:
                 await self._count(name, address, found, verdict)
         if failed:
-            # An account with a slow hash of an htpasswd file would be told by the clock from one that is not there.
+            # Otherwise the time would tell an account with a slow imported hash from a name without an account.
             await asyncio.sleep(max(begun + found.least_seconds - time.monotonic(), 0.0))
             raise Unauthorized("name or password is wrong")
         await self._throttle.succeeded(found.id, name, address)
@@ -74,7 +74,7 @@ class Logins:
         return Login(found.id, found.generation)
 
     async def _count(self, name: str, address: str, found: "_Found", verdict: Verdict) -> None:
-        """A wrong password is a guess, but not one of which nobody knows whether it is wrong."""
+        """A wrong password counts as a guess. One that can't be verified here does not."""
         if verdict.computed:
             await self._throttle.failed(name, address)
         elif len(self._told) < _MOST_TOLD and found.id not in self._told:
@@ -82,7 +82,7 @@ class Logins:
             _log.warning("the imported hash of user %s can't be computed on this machine, so nobody can log in with it: set another password with user passwd or user reset", name)
 
     async def _replace(self, found: "_Found", better: str) -> None:
-        """Not where the password was changed meanwhile. Credentials stay the same, so nothing that was made from them ends."""
+        """Does nothing if the password was changed meanwhile. The credentials stay the same, so tokens made from them do not end."""
         change = "UPDATE users SET password = ? WHERE id = ? AND password = ?"
         await self._db.write(lambda tx: tx.run(change, better, found.id, found.stored), brings=0)
 
@@ -102,7 +102,7 @@ class Logins:
 
 
 class _Found(NamedTuple):
-    """The account that a login is for, if there is one, and how long a login takes at least that fails, whether there is one or not."""
+    """The account that a login is for, if there is one, and the least time of a failed login, whether there is one or not."""
 
     least_seconds: float
     id: int

@@ -44,9 +44,9 @@ _WARN = "UPDATE manifests SET warning = ? WHERE repository_id = ? AND digest = ?
 # A longer manifest takes milliseconds to read, and may have so many references that it takes milliseconds of the write lock: so it takes its turn.
 _LARGE = 64 << 10
 _LONG_ANNOTATIONS = 4 << 10
-# Bytes that a reference takes in the database: its row, and an entry in each of two indexes.
+# Bytes of a reference in the database: its row and its entries in two indexes.
 _REFERENCE = 512
-# So many tags fit into one entry of the audit, however long they are; of moved tags the entry has the digests too.
+# So many tags fit into one entry of the audit, however long they are. For moved tags the entry has the digests too.
 _NOTED, _NOTED_MOVED = 25, 9
 
 
@@ -76,7 +76,7 @@ def found(reference: Reference, told: Facts) -> Manifest:
 
 
 class Stored(NamedTuple):
-    """What a push of a manifest made. warning: what is wrong with it, though it was stored."""
+    """The result of pushing a manifest. warning: what is wrong with the manifest, though it was stored."""
 
     digest: str
     subject: str | None
@@ -88,7 +88,7 @@ class Manifests:
     def __init__(self, db: Database, quotas: Quotas = Quotas()):
         self._db = db
         self._quotas = quotas
-        # Python runs one thread at a time, so a second one would only keep the event loop waiting.
+        # Python runs one thread at a time, so a second thread would only delay the event loop.
         self._parser = ThreadPoolExecutor(1, "parse")
         self._long_turn = LongTurn()
 
@@ -115,7 +115,7 @@ class Manifests:
     async def _record(
         self, repository: str, names: Iterable[str], document: Document, digest: str, body: bytes, point: Callable, actor: Actor | None
     ) -> str | None:
-        """Ask for what the manifest refers to, then store it and point the tags to it in one transaction. Returns what is wrong with it."""
+        """Look up what the manifest refers to, then store it and point the tags to it in one transaction. Returns the warning."""
         held = await references.ask(self._db, repository, document)
         warning = references.warning(document, held)
 
@@ -132,7 +132,7 @@ class Manifests:
         return warning
 
     async def warning(self, repository: str, digest: str) -> str | None:
-        """What was wrong with the manifest when it was pushed; None where nothing is known."""
+        """The warning from when the manifest was pushed; None if there is none."""
         row = await self._db.read(lambda tx: tx.one(_WARNING, repository, digest))
         return row[0] if row else None
 
@@ -174,17 +174,17 @@ def _store(tx: Tx, repository_id: int, repository: str, digest: str, document: D
     new = not known and _insert(tx, repository_id, digest, document, body, warning)
     if not new:
         if not known:
-            references.guard(tx, repository_id, [digest])  # another push has just made it
+            references.guard(tx, repository_id, [digest])  # another push has just stored it
         _refuse_other_type(tx.one(_TYPE, repository_id, digest)[0], document.media_type)
         if warning is not None:
             tx.run(_WARN, warning, repository_id, digest)
-    # Of a manifest that was here too: a foreign layer may have been pushed since.
+    # Also for a manifest that was here before: a foreign layer may have been pushed since.
     references.record(tx, repository_id, digest, held)
     return new
 
 
 def _insert(tx: Tx, repository_id: int, digest: str, document: Document, body: bytes, warning: str | None) -> bool:
-    """Of long annotations the column has only a mark: they would be stored twice."""
+    """For long annotations the column has only a mark, because the body has them too."""
     annotations = json.dumps(document.annotations) if document.annotations else None
     if annotations is not None and len(annotations) > _LONG_ANNOTATIONS:
         annotations = referrers.IN_BODY
@@ -212,7 +212,7 @@ def _remove(tx: Tx, repository_id: int, digest: str) -> list[str]:
 
 
 def _note_push(tx: Tx, actor: Actor, repository: str, digest: str, new: bool, before: dict[str, str | None]) -> None:
-    """before: what each tag pointed to. A push that changes nothing is not noted: whoever repeats one must not fill the audit."""
+    """before: what each tag pointed to. A push that changes nothing has no entry, so repeating one does not fill the audit."""
     names = [name for name, old in before.items() if old != digest]
     if not new and not names:
         return
