@@ -7,11 +7,13 @@ from .config import ServerConfig
 from .errors import StartError
 from .wording import why
 
-_MISMATCH = "the key does not belong to the certificate: name the file with the key that the certificate was made for"
+_MISMATCH = "the key does not belong to the certificate: name the file with the key that the certificate was made for; in a chain the server's own certificate comes first"
 # What OpenSSL calls it -> what it means here.
 _REASONS = {
     "KEY_VALUES_MISMATCH": _MISMATCH,
     "KEY_TYPE_MISMATCH": _MISMATCH,
+    # Of a key of another kind, as RSA beside P-256.
+    "NO_CERTIFICATE_ASSIGNED": _MISMATCH,
     "EE_KEY_TOO_SMALL": "the key of the certificate is too short to be safe: make one with RSA of 2048 bits or more, or with P-256",
     "CA_MD_TOO_WEAK": "the certificate is signed with a hash that is not safe any more: make one with SHA-256",
 }

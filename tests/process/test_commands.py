@@ -276,6 +276,8 @@ def opened_by(pid: int) -> list[str]:
     ("mend", "words"),
     [
         (lambda certificate, key, other: (certificate, other), "the key does not belong to the certificate"),
+        (lambda certificate, key, other: (certificate, rsa(key)), "the key does not belong to the certificate"),
+        (lambda certificate, key, other: (chain(other.with_suffix(".pem"), certificate), key), "the server's own certificate comes first"),
         (lambda certificate, key, other: (key, key), "server.tls_certificate is not PEM"),
         (lambda certificate, key, other: (certificate, encrypted(key)), "the key has a password"),
     ],
@@ -309,6 +311,21 @@ def test_only_a_damaged_database_is_to_be_restored(tmp_path):
     (tmp_path / "damaged" / "registry.db").write_bytes(b"no database" * 1000)
     said = refused(Registry(tmp_path / "damaged"), "serve")
     assert "It is damaged: restore it from a backup" in said
+
+
+def rsa(key: Path) -> Path:
+    """A key of another kind than the certificate's."""
+    made = key.with_suffix(".rsa")
+    subprocess.run(["openssl", "genpkey", "-algorithm", "RSA", "-out", made], check=True, capture_output=True)
+    made.chmod(0o600)
+    return made
+
+
+def chain(*certificates: Path) -> Path:
+    """One file with all of them."""
+    made = certificates[0].with_suffix(".chain")
+    made.write_bytes(b"".join(certificate.read_bytes() for certificate in certificates))
+    return made
 
 
 def encrypted(key: Path) -> Path:
