@@ -40,11 +40,12 @@ FILLED = (
     "(EXISTS (SELECT 1 FROM manifests WHERE manifests.repository_id = repositories.id)"
     " OR EXISTS (SELECT 1 FROM repository_blobs WHERE repository_blobs.repository_id = repositories.id))"
 )
-# Each has the bounds of the namespace's names as its parameters.
+# Each has the bounds of the namespace's names as its parameters; _BLOB_BYTES twice, for what is not taken away yet of deleted repositories is in the sums.
 _REPOSITORIES = f"SELECT COUNT(*) FROM repositories WHERE name > ? AND name < ? AND {FILLED}"
 _BLOB_BYTES = (
-    "SELECT COALESCE(SUM(size), 0) FROM blobs WHERE digest IN (SELECT repository_blobs.digest FROM repositories"
-    " JOIN repository_blobs ON repository_blobs.repository_id = repositories.id WHERE repositories.name > ? AND repositories.name < ?)"
+    "SELECT COALESCE(SUM(size), 0) FROM blobs WHERE digest IN (SELECT repository_blobs.digest FROM"
+    " (SELECT id FROM repositories WHERE name > ? AND name < ? UNION ALL SELECT id FROM deleted_repositories WHERE name > ? AND name < ?) own"
+    " JOIN repository_blobs ON repository_blobs.repository_id = own.id)"
 )
 _MANIFEST_BYTES = (
     "SELECT COALESCE(SUM(manifests.size), 0) FROM repositories JOIN manifests ON manifests.repository_id = repositories.id"
@@ -123,7 +124,7 @@ def count_repositories(tx: Tx, namespace: str) -> int:
 def count_bytes(tx: Tx, namespace: str) -> int:
     """Those of blobs and manifests."""
     bounds = namespaces.bounds(namespace)
-    return int(tx.one(_BLOB_BYTES, *bounds)[0]) + int(tx.one(_MANIFEST_BYTES, *bounds)[0])
+    return int(tx.one(_BLOB_BYTES, *bounds * 2)[0]) + int(tx.one(_MANIFEST_BYTES, *bounds)[0])
 
 
 class Counting:
@@ -155,7 +156,7 @@ class Counting:
 def _count(tx: Tx, namespace: str) -> tuple[Row, float]:
     """What is there and what the row says, and the seconds that this took."""
     bounds, begun = namespaces.bounds(namespace), time.monotonic()
-    return tx.one(_COUNT, *bounds * 3, namespace, *bounds, namespace), time.monotonic() - begun
+    return tx.one(_COUNT, *bounds * 4, namespace, *bounds, namespace), time.monotonic() - begun
 
 
 def _keep(tx: Tx, namespace: str, counted: Row) -> None:

@@ -329,3 +329,19 @@ async def test_what_is_pushed_while_it_is_counted_stays_in_the_sums(world):
     between = Between(process.db, "write", lambda: process.push(b"y" * 1500, "bob/app"))
     await Counting().anew(between, "bob")
     assert between.acted and await sums(process) == (2500, 0, 2) == await truth(process)
+
+
+@asynchronous
+async def test_what_is_counted_while_a_repository_goes_is_taken_off_once(process):
+    """Its blobs are in the sums until they become garbage, however the count falls."""
+    await process.people("bob")
+    await allow(process, bytes=3000)
+    await process.push(b"a" * 1000, "bob/kept")
+    await process.push(b"b" * 1000, "bob/app")
+    await process.deletion.delete(OPERATOR, "bob/app")
+    await Counting().anew(process.db, "bob")
+    assert (await sums(process))[:2] == (2000, 0)
+    await process.deletion.purge()
+    assert (await sums(process))[:2] == (1000, 1000)
+    await Counting().anew(process.db, "bob")
+    assert (await sums(process))[:2] == (1000, 1000)
