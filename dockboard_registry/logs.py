@@ -25,7 +25,10 @@ _NOTED = 200
 _METHODS = frozenset("GET HEAD POST PUT PATCH DELETE OPTIONS TRACE CONNECT".split())
 _KNOWN_FIELDS = frozenset("n last digest digest-algorithm mount from artifactType tag ns".split())
 _SCOPES = ("repository:", "repository%3A", "repository%3a", "registry:", "registry%3A", "registry%3a")
-_USER = re.compile(r"^((?:[^/@]*//)?)[^/]*@")
+# In a value such a character, or its spelling in a URL, may begin another field.
+_NEXT_FIELD = re.compile(r"[;=#]|%(?:23|26|3[BD])", re.I)
+_PATH_END = re.compile(r"[?#]|%3F", re.I)
+_HOST = re.compile(r"((?:https?:)?//)(?:.*@)?", re.I)
 STANDARD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
@@ -49,18 +52,27 @@ def quoted(text: str) -> str:
 
 
 def without_secrets(target: str) -> str:
-    """A request's target as the log has it: people put passwords and tokens into queries, and before the host. Of a query only the
-    values of fields that the registry reads and that are no secrets are kept."""
-    path, mark, query = target.partition("?")
-    if not path.startswith("/"):
-        path = _USER.sub(r"\1", path)
-    if not mark:
-        return path
-    return path + mark + "&".join(field if _is_known(*field.partition("=")) else "..." for field in query.split("&"))
+    """A request's target as the log has it: people put passwords and tokens into queries, behind a #, before the host, or in the place of the
+    whole. Of a query only the values of fields that the registry reads and that are no secrets are kept."""
+    if not target.startswith("/") or target.startswith("//"):
+        target = _absolute(target)
+    found = _PATH_END.search(target)
+    path, mark, rest = (target[: found.start()], found.group(), target[found.end() :]) if found else (target, "", "")
+    if mark != "?":
+        return f"{path}{mark}..." if mark else path
+    query, mark, _ = rest.partition("#")
+    shown = "&".join(field if _is_known(*field.partition("=")) else "..." for field in query.split("&"))
+    return f"{path}?{shown}{mark and '#...'}"
+
+
+def _absolute(target: str) -> str:
+    """A target that is no path: without what stands before the last @, and nothing of what is no target at all."""
+    found = _HOST.match(target)
+    return found[1] + target[found.end() :] if found else "*" if target == "*" else "..."
 
 
 def _is_known(name: str, _: str, value: str) -> bool:
-    return name in _KNOWN_FIELDS or (name == "scope" and value.startswith(_SCOPES))
+    return (name in _KNOWN_FIELDS or (name == "scope" and value.startswith(_SCOPES))) and _NEXT_FIELD.search(value) is None
 
 
 def received(text: str) -> str:
@@ -216,7 +228,7 @@ class AccessLog:
         return f"{self._prefix}{int((now - second) * 1000):03d}Z"
 
     def _text(self, now, remote, method, path, status, size, seconds, request_id, agent, who="-") -> str:
-        if "?" in path or not path.startswith("/"):
+        if "?" in path or "%" in path or "#" in path or not path.startswith("/") or path.startswith("//"):
             path = without_secrets(path)
         line = (
             f'{self._time(now)} {_asked(remote, method, path)} {status} {size}B {seconds * 1000:.1f}ms '

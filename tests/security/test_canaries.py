@@ -115,6 +115,10 @@ _BODIES = {
 _GOOD: dict[str, str] = {}
 _RAW = {
     "a name in the URL": lambda s: f"GET http://bob:{quote(s)}@127.0.0.1/v2/ HTTP/1.1\r\nHost: x\r\n\r\n",
+    "a password with a slash in the URL": lambda s: f"GET http://bob:x/{quote(s)}@127.0.0.1/v2/ HTTP/1.1\r\nHost: x\r\n\r\n",
+    "the whole target": lambda s: f"GET {quote(s)} HTTP/1.1\r\nHost: x\r\n\r\n",
+    "a fragment": lambda s: f"GET /v2/#access_token={quote(s)} HTTP/1.1\r\nHost: x\r\n\r\n",
+    "behind a known field": lambda s: f"GET /v2/_catalog?n=1;password={quote(s)} HTTP/1.1\r\nHost: x\r\n\r\n",
     "no version": lambda s: f"GET /v2/ HTTP/9.9\r\nAuthorization: Basic {encoded('bob:' + s)}\r\n\r\n",
     "a blank before the colon": lambda s: f"GET /v2/ HTTP/1.1\r\nHost: x\r\nAuthorization : Basic {encoded('bob:' + s)}\r\n\r\n",
     "no colon": lambda s: f"GET /v2/ HTTP/1.1\r\nHost: x\r\n{quote(s)}\r\n\r\n",

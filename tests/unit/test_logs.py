@@ -133,6 +133,35 @@ def test_access_lines_keep_hostile_fields_inside(capfd, format):
         assert json.loads(lines[1])["status"] == 400
 
 
+@pytest.mark.parametrize(
+    ("target", "shown"),
+    [
+        ("/v2/app/tags/list", "/v2/app/tags/list"),
+        ("/v2/app%2Fb/x@y", "/v2/app%2Fb/x@y"),
+        ("/v2/_catalog?n=5&last=a%2Fb&password=S", "/v2/_catalog?n=5&last=a%2Fb&..."),
+        ("/v2/_catalog?n=5;token=S&last=x%26password%3DS", "/v2/_catalog?...&..."),
+        ("/token?scope=repository%3Aa%2Fb%3Apull%2Cpush&n=5", "/token?scope=repository%3Aa%2Fb%3Apull%2Cpush&n=5"),
+        ("/token?scope=repository:a:pull%26password=S", "/token?..."),
+        ("/v2/#token=S", "/v2/#..."),
+        ("/v2/?n=1#token=S", "/v2/?n=1#..."),
+        ("/v2/%3ftoken=S", "/v2/%3f..."),
+        ("http://bob:S@host/v2/?n=1", "http://host/v2/?n=1"),
+        ("HTTP://bob:S/S@host/v2/", "HTTP://host/v2/"),
+        ("http://bob:a?S%3FS#S@host/v2/?n=1", "http://host/v2/?n=1"),
+        ("//bob:S@host/v2/", "//host/v2/"),
+        ("http:bob:S@host", "..."),
+        ("bob:S@host:443", "..."),
+        ("S", "..."),
+        ("", "..."),
+        ("*", "*"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("format", ["text", "json"])
+def test_targets_are_shown_without_secrets(capfd, format, target, shown):
+    [line] = written(capfd, LogConfig(format=format), ("::1", "GET", target, 404, 0, 0.1, "id", "agent"))
+    assert f'"GET {shown}"' in line if format == "text" else json.loads(line)["path"] == shown
+
+
 def test_access_lines_come_in_order_and_many_do_not_wait(capfd):
     access = logs.AccessLog(LogConfig())
     for number in range(logs._NOTED + 1):
