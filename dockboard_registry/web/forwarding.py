@@ -19,12 +19,13 @@ _PROTO = re.compile(r'(?:^|[;,\s])proto="?https"?(?=[;,\s]|\Z)', re.I)
 def client(headers: Mapping[str, str], peer: str, trusted: Callable[[str], bool]) -> str:
     """The nearest address that is not a trusted proxy's, asked of the trusted proxy `peer`; that itself where the headers name no address.
 
-    Each proxy adds on the right who asked it, so the list is read from there. A proxy that hides its client, or adds nothing, is passed over.
+    Each proxy adds on the right who asked it, so the list is read from there. `unknown` and empty places are passed over, as many proxies write
+    them. Behind a name that a proxy made up for its client (RFC 7239 section 6.3) nothing is believed: that client may have written it.
     """
     found = peer
     for node in reversed(_nodes(headers)):
         text = node.strip(' \t"')
-        if not text or text.lower() == "unknown" or text.startswith("_"):
+        if not text or text.lower() == "unknown":
             continue
         address = _address(text)
         if address is None:

@@ -51,10 +51,13 @@ def forwarded(*lines: tuple[str, str]) -> HTTPHeaders:
         # A proxy that hides its client, or leaves its place empty, is passed over; what can't be read is not.
         ("unknown, 198.51.100.7", "198.51.100.7"),
         ("198.51.100.7, unknown", "198.51.100.7"),
-        ("198.51.100.7, Unknown, _abc, , 10.0.0.2", "198.51.100.7"),
+        ("198.51.100.7, Unknown, , 10.0.0.2", "198.51.100.7"),
         ("198.51.100.7,,", "198.51.100.7"),
         ("198.51.100.7, junk", PEER),
         ("198.51.100.7, junk, 10.0.0.2", "10.0.0.2"),
+        # Who is behind a made-up name has written what stands on the left of it.
+        ("198.51.100.7, _abc", PEER),
+        ("198.51.100.7, _abc, unknown, 10.0.0.2", "10.0.0.2"),
         ("192.0.2.1," * 3000 + "198.51.100.7", "198.51.100.7"),
     ],
 )  # fmt: skip
@@ -72,6 +75,7 @@ def test_who_a_trusted_proxy_speaks_for(value, found):
         ([("Forwarded", 'proto=https;For="[2001:db8::7]:5000"')], "2001:db8::7"),
         ([("Forwarded", "for=192.0.2.1, for=198.51.100.7"), ("Forwarded", "for=10.0.0.2")], "198.51.100.7"),
         ([("Forwarded", "for=198.51.100.7, for=unknown")], "198.51.100.7"),
+        ([("Forwarded", 'for=198.51.100.7, for="_gazonk"')], PEER),
         ([("Forwarded", "proto=https")], PEER),
         # A quote that a client left open on the left hides nothing that a proxy adds on the right.
         ([("Forwarded", 'for=192.0.2.1;by="'), ("Forwarded", 'for="[2001:db8::7]:80"')], "2001:db8::7"),
