@@ -5,20 +5,20 @@ import time
 
 from .errors import FieldInvalid
 
-# What the API takes of that. A letter has to be there: numbers of the API are milliseconds.
+# The form that the API takes. It needs a letter, because plain numbers of the API are milliseconds.
 DURATION_GRAMMAR = "[0-9]{1,6}[smhdw]"
 DURATION_EXAMPLES = "90d, 12h, 30m or 45s"
 SIZE_EXAMPLES = "500MiB, 10GiB or 10G"
 _DURATION = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,6})?[smhdw]?", re.A)
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
-# As the programs of coreutils read them: 10G is 10GiB, and 10GB is a power of ten.
+# Read as by coreutils: 10G is 10GiB, and 10GB is a power of ten.
 _SIZE = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,6})?)(?:([KMGTP])(IB|I|B)?|B)?", re.A | re.I)
 _POWERS = "KMGTP"
 _LONGEST = 100 * 366 * 86400
 
 
 def seconds(text: str) -> int | float:
-    """Of 90d, 12h, 30m, 45s or 2w; a number alone is seconds. Raises ValueError."""
+    """The seconds of 90d, 12h, 30m, 45s or 2w. A number alone is seconds. Raises ValueError."""
     if not _DURATION.fullmatch(text):
         raise ValueError(f"{text[:60]!a} is not a duration")
     unit = text[-1] if text[-1] in _SECONDS else ""
@@ -27,7 +27,7 @@ def seconds(text: str) -> int | float:
 
 
 def size(text: str) -> int:
-    """Bytes of 10GiB, 10G, 1.5GiB, 10GB or 512; a number alone is bytes. Raises ValueError."""
+    """The bytes of 10GiB, 10G, 1.5GiB, 10GB or 512. A number alone is bytes. Raises ValueError."""
     found = _SIZE.fullmatch(text)
     if found is None:
         raise ValueError(f"{text[:60]!a} is not a size")
@@ -44,7 +44,7 @@ def _product(number: str, unit: int) -> tuple[int, int]:
 
 
 def duration(text: str) -> int | float:
-    """The same for what a command or a request says. Raises FieldInvalid."""
+    """The same for a value of a command or a request. Raises FieldInvalid."""
     try:
         found = seconds(text)
     except ValueError as error:

@@ -7,7 +7,7 @@ that distribution's errcode package made common (UNAVAILABLE, UNKNOWN).
 
 import json
 
-# What the specification says of each code, and distribution of the last two. Clients and scripts look for these words, so a message begins with them.
+# The specification's words for each code; for the last two those of distribution. Clients and scripts look for these words, so a message begins with them.
 WORDS = {
     "BLOB_UNKNOWN": "blob unknown to registry",
     "BLOB_UPLOAD_INVALID": "blob upload invalid",
@@ -54,12 +54,12 @@ class RegistryError(Exception):
 
     @property
     def message(self) -> str:
-        """For people, and docker shows them nothing else: the words of the code, the cause, and the next step."""
+        """The words of the code, the cause, and the next step. docker shows people nothing else."""
         words = WORDS[self.code] if self.words is None else self.words
         return f"{words}: {self.cause}; {self.next}" if words else f"{self.cause}; {self.next}"
 
     def body(self) -> bytes:
-        """The JSON body of the specification's section "Error Codes". detail has facts only, since crane, oras and helm print it behind the message."""
+        """The JSON body of the specification's section "Error Codes". detail has facts only, because crane, oras and helm print it after the message."""
         error = {"code": self.code, "message": self.message} | ({"detail": self.facts} if self.facts else {})
         return json.dumps({"errors": [error]}).encode()
 

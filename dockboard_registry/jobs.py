@@ -1,4 +1,4 @@
-"""Periodic jobs of a running server. Each fails alone: it is logged and counted, `/readyz` names it, it is tried again, and the others go on."""
+"""Periodic jobs of a running server. Each fails alone: its failure is logged and counted, `/readyz` names it, it is tried again, and the others go on."""
 
 import asyncio
 import logging
@@ -18,13 +18,13 @@ from .web.metrics import Metrics
 _log = logging.getLogger("dockboard.jobs")
 _HOUR, _DAY = 3600.0, 86400.0
 _SETTLE_SECONDS, _LOOK_SECONDS = 0.5, 10.0
-# A job that failed is tried again after that, where it would not be due sooner.
+# A job that failed is tried again after so many seconds, unless it is due sooner.
 _AGAIN_SECONDS = 600.0
 _FAILURES = (DatabaseBusy, DatabaseFull, DatabaseFailed, StorageError)
 
 
 class Job(NamedTuple):
-    """name: also that of its row, and the label of its metrics; interval: seconds, 0: never; limit: seconds that one run may take."""
+    """name: also of its row and its metrics; interval: seconds, 0: never; limit: seconds that one run may take."""
 
     name: str
     interval: float
@@ -38,7 +38,7 @@ class Jobs:
     def __init__(self, services: Services, config: Config, metrics: Metrics, holder: str):
         self._services, self._metrics, self._holder = services, metrics, holder
         collecting = config.gc.interval
-        # What is not collecting goes on without it, and no less often than it does.
+        # The other jobs run without collecting too, and at least as often.
         tidying = min(collecting or _HOUR, _HOUR)
         self._pause = min(max(collecting, 1.0), _LOOK_SECONDS) if collecting else _LOOK_SECONDS
         self._running: set[str] = set()
@@ -53,7 +53,7 @@ class Jobs:
         )
 
     async def run(self) -> None:
-        """Look again and again for jobs that are due, until cancelled."""
+        """Look for due jobs and run them, until cancelled."""
         await asyncio.sleep(_SETTLE_SECONDS)
         await self._prepare()
         async with asyncio.TaskGroup() as running:
@@ -63,7 +63,7 @@ class Jobs:
                 await self._begin_due(running)
 
     async def _prepare(self) -> None:
-        """Be ready for logins; where that fails, the first of them does the rest."""
+        """Prepare for logins. If that fails, the first login does the rest."""
         try:
             await self._services.prepare()
         except (DatabaseBusy, DatabaseFull, DatabaseFailed) as error:

@@ -196,7 +196,7 @@ class Duration(Number):
         return text
 
     def _number(self, value: Any) -> int | float | None:
-        """Of a text without a letter too: so are numbers given in the environment."""
+        """A text may have no letter, because the environment gives numbers as texts."""
         if self.unit == "seconds" and isinstance(value, float):
             return value
         if not isinstance(value, str):

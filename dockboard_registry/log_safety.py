@@ -1,4 +1,4 @@
-"""Keeps what clients sent out of the log: libraries repeat parts of requests in their messages, and exceptions in their texts.
+"""Keeps what clients sent out of the log: messages of libraries and texts of exceptions may repeat parts of requests.
 
 A request stands in the log only through fields that we choose (the access log, and what our own messages name).
 """
@@ -11,9 +11,9 @@ import traceback
 
 _log = logging.getLogger("dockboard.process")
 _LIBRARIES = ("tornado", "asyncio")
-# Loggers of code that has requests in its hands: of an exception they tell its type and where it was raised, not its text.
+# Loggers of code that handles requests. They log an exception's type and place, and not its text.
 _NEAR_REQUESTS = (*_LIBRARIES, "dockboard.http", "dockboard.edge", "dockboard.turns", "dockboard.process")
-# How the libraries' messages begin, and what the log has instead.
+# Beginnings of libraries' messages, and what the log has in their place.
 _WORDS = {
     "Malformed HTTP message": "refused a request that is not HTTP/1.1",
     "Unsatisfiable read": "refused a request whose head is too long",
@@ -34,7 +34,7 @@ def keep_requests_out(record: logging.LogRecord) -> bool:
     text = _instead(record) if _is_below(record.name, _LIBRARIES) else record.getMessage()
     if record.exc_info and record.exc_info[1] is not None:
         text += "\n" + trace_without_texts(record.exc_info[1])
-    # Without arguments a message is not a template: logging leaves a % in it alone.
+    # A message without arguments is not a template: logging does not replace a % in it.
     record.msg, record.args, record.exc_info, record.exc_text, record.stack_info = text, (), None, None, None
     return True
 
@@ -55,7 +55,7 @@ def _instead(record: logging.LogRecord) -> str:
 
 
 def trace_without_texts(error: BaseException | None) -> str:
-    """Where the error and its causes were raised, and their types; what an exception says about a request may repeat it."""
+    """The types of the error and its causes, and where they were raised. Their texts are left out, because they may repeat a request."""
     parts: list[str] = []
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
@@ -71,6 +71,6 @@ def _kind(error: BaseException) -> str:
 
 
 def catch_stray_errors() -> None:
-    """Errors that end a thread, or that nobody can be told of, become lines of the log instead of Python's own words on standard error."""
+    """Log errors that end a thread or can't be raised anywhere. Python would print them on standard error."""
     threading.excepthook = lambda stray: _log.error("a thread failed", exc_info=(stray.exc_type, stray.exc_value, stray.exc_traceback))
     sys.unraisablehook = lambda stray: _log.error("an error was not handled", exc_info=(stray.exc_type, stray.exc_value, stray.exc_traceback))

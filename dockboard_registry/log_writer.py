@@ -1,4 +1,4 @@
-"""Writes log lines in a thread, so that a reader of standard error who stalls keeps nobody waiting but that thread."""
+"""Writes log lines in a thread, so that only this thread waits for a stalled reader of standard error."""
 
 import contextlib
 import os
@@ -9,7 +9,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 
-# So many bytes of lines wait for the reader.
+# At most so many bytes of lines wait for the reader.
 LIMIT = 1 << 20
 # So many bytes are written to a file at once. Where there is no room for them they are dropped together.
 _JOINED = 256 << 10
@@ -65,10 +65,10 @@ class LogWriter:
         self._size += len(piece)
 
     def _run(self) -> None:
-        # Signals are for the other threads: in the supervisor the one that waits for them.
+        # Other threads get the signals: in the supervisor the thread that waits for them.
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         while (piece := self._next()) is not None:
-            # Nobody is left to be told of an error: the reader is gone, or the disk is full.
+            # The error can't be logged: the reader is gone, or the disk is full.
             with contextlib.suppress(OSError):
                 self._write(piece)
             with self._changed:
@@ -76,7 +76,7 @@ class LogWriter:
                 self._size -= len(piece)
 
     def _next(self) -> bytes | None:
-        """What is to be written next, which stays in the queue until it is; None when the thread is to end."""
+        """What to write next. It stays in the queue until it is written. None: the thread ends."""
         with self._changed:
             while not self._waiting:
                 self._tell_dropped()
@@ -93,11 +93,11 @@ class LogWriter:
         while piece:
             try:
                 piece = piece[os.write(self._descriptor, piece) :]
-            except BlockingIOError:  # another program has made the shared descriptor one that does not wait
+            except BlockingIOError:  # another program has set the shared descriptor to non-blocking
                 select.select([], [self._descriptor], [])
 
     def settle(self, seconds: float) -> None:
-        """Wait until all lines are written, as long as that takes no longer."""
+        """Wait until all lines are written, at most so long."""
         with self._changed:
             self._changed.wait_for(lambda: not self._waiting, seconds)
 

@@ -17,11 +17,11 @@ from .log_writer import LogWriter
 
 # PIPE_BUF: a write of at most that many bytes is one piece in a pipe that several workers write to.
 LINE_LIMIT = 4096
-# Of a JSON line that is too long: a character may take six bytes.
+# A JSON line may be too long, because a character may take six bytes.
 _SHORT = {"path": 400, "request_id": 64, "user_agent": 100, "who": 200}
 # So many lines are made in less than a millisecond, and the writer's queue has room for them however long they are.
 _NOTED = 200
-# A method that is none of these may be a secret that somebody typed in the wrong place.
+# Another method may be a secret that somebody typed in the wrong place.
 _METHODS = frozenset("GET HEAD POST PUT PATCH DELETE OPTIONS TRACE CONNECT".split())
 _KNOWN_FIELDS = frozenset("n last digest digest-algorithm mount from artifactType tag ns".split())
 _SCOPES = ("repository:", "repository%3A", "repository%3a", "registry:", "registry%3A", "registry%3a")
@@ -76,7 +76,7 @@ def _is_known(name: str, _: str, value: str) -> bool:
 
 
 def received(text: str) -> str:
-    """Text of a request, whose bytes the HTTP parser takes for Latin-1: as UTF-8, which nearly all clients mean. Other bytes become \\udcNN."""
+    """Text of a request, decoded as UTF-8, which nearly all clients send. The HTTP parser reads it as Latin-1. Other bytes become \\udcNN."""
     if text.isascii():
         return text
     try:
@@ -90,7 +90,7 @@ _known = functools.lru_cache(256)(quoted)
 
 @functools.lru_cache(64)
 def _again(agent: str) -> str:
-    """Programs: there are few, and they come again with each request."""
+    """Names of programs. There are few, and each request repeats one."""
     return quoted(received(agent))
 
 
@@ -163,7 +163,7 @@ def _line(text: str) -> bytes:
 
 
 def writer(config: LogConfig, on_drop: Callable[[int], None] = lambda lines: None, lasting: bool = False) -> LogWriter:
-    """What writes the log of a process that must not wait for who reads it."""
+    """The writer of the log, for a process that must not wait for the log's reader."""
 
     def note(dropped: int) -> bytes:
         words = "lines of the log were dropped, since standard error was not read"
@@ -258,7 +258,7 @@ class AccessLog:
         return _dumps({**entry, **{name: shortened(entry[name], size) for name, size in _SHORT.items()}})
 
     def flush(self) -> None:
-        """Hand on what has been noted, in pieces that no other worker's lines get into; lines that standard error does not take are lost."""
+        """Write the noted lines, in pieces into which no other worker's lines get. Lines that standard error does not take are lost."""
         if not self._noted:
             return
         noted, self._noted = self._noted, []

@@ -109,7 +109,7 @@ def digest_of(algorithm: str, data: bytes) -> str:
 
 
 def media_type(text: str) -> str:
-    """A media type as other registries store it: with parameters, or without a slash. Raises ManifestInvalid for what can't be kept or shown."""
+    """A media type as other registries store it: with parameters, or without a slash. Raises ManifestInvalid if it can't be stored or shown."""
     if not 0 < len(text) <= _MEDIA_TYPE_LIMIT or not text.isprintable() or text != text.strip():
         raise ManifestInvalid(f"a media type has 1 to {_MEDIA_TYPE_LIMIT} printable characters, with no blank around them")
     return text

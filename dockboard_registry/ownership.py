@@ -1,4 +1,4 @@
-"""Which database owns a store, which servers use a database, and whether what is configured belongs together."""
+"""Which database owns a store, which servers use a database, and whether the configured database and store belong together."""
 
 import contextlib
 import secrets
@@ -16,7 +16,7 @@ from .private_files import refusal
 from .storage import filesystem
 
 FAILURES = (DatabaseBusy, DatabaseFull, DatabaseFailed)
-# How long a node waits at its first start for another to mark the store that both share.
+# At its first start a node waits so long for another node to mark their common store.
 _MARK_SECONDS = 5.0
 
 
@@ -27,13 +27,13 @@ def verify(config: Config) -> None:
     """
     if why := exposed(config):
         raise StartError(why)
-    # At a first start another node may make id and marker between the two looks; looking again settles it.
+    # At a first start another node may make id and marker between the two reads; reading again settles it.
     if _strangers(config) and (why := _strangers(config)):
         raise StartError(why)
 
 
 def exposed(config: Config) -> str:
-    """Why data may not be kept where it is configured, because others could change it or it is theirs; or nothing."""
+    """Why the configured place may not be used: others could change the data, or own it. Empty if it may."""
     root, place = config.storage.root, config.database_place
     why = refusal(root, filesystem.OWN_NAMES) or refusal(root / filesystem.BLOBS, filesystem.FOLDERS)
     if not why and isinstance(place, Path):
@@ -42,7 +42,7 @@ def exposed(config: Config) -> str:
 
 
 def _strangers(config: Config) -> str:
-    """Why database and store do not belong together, or nothing. The marker is written after the id, and noted after that."""
+    """Why database and store do not belong together, or empty. A first start writes the id, then the marker, then that the marker exists."""
     root, database = config.storage.root, engine(config.database_place)
     exists = database.exists()
     if exists and (why := database.unwritable()):
@@ -61,7 +61,7 @@ def _strangers(config: Config) -> str:
 
 
 def known_store(database: Engine) -> Store:
-    """What the database knows of its store; of a schema not yet complete too. Raises StartError."""
+    """What the database knows of its store, even if its schema is not complete yet. Raises StartError."""
     try:
         if not {"settings", "blobs"} <= database.tables():
             return settings.NO_STORE
@@ -73,7 +73,7 @@ def known_store(database: Engine) -> Store:
 
 
 def is_new(database: Engine) -> bool:
-    """Whether there is nothing at its place yet. Raises StartError."""
+    """Whether the database does not exist yet. Raises StartError."""
     try:
         return not database.exists() or "settings" not in database.tables()
     except FAILURES as error:
@@ -81,7 +81,7 @@ def is_new(database: Engine) -> bool:
 
 
 def mark(config: Config) -> None:
-    """Tie database and store together by an id in both, made at the first start, and the epoch of the database.
+    """Tie database and store together by the database's epoch and by an id in both, which the first start makes.
 
     Of several nodes that start at once the one that made the id marks the store; the others wait for the mark, which comes only
     where the store is the same. A node that died between the two leaves the marking to whoever waited in vain.
@@ -97,14 +97,14 @@ def mark(config: Config) -> None:
 
 
 def claim(config: Config) -> None:
-    """Let the store's marker say the epoch of this database, where that is a newer one, as a copy's is. After verify."""
+    """Write this database's epoch into the store's marker, if it is newer, as a copy's is. Call it after verify."""
     known, found = known_store(engine(config.database_place)), filesystem.marker(config.storage.root)
     if found is not None and known.id == found.id and known.epoch > found.epoch:
         filesystem.write_marker(config.storage.root, known.id, known.epoch)
 
 
 def take_store(config: Config) -> None:
-    """The command `take-store`: this database owns the store again, whatever owned it since. Raises StartError."""
+    """The command `take-store`: make this database the owner of the store again, whichever owned it since. Raises StartError."""
     root, database = config.storage.root, engine(config.database_place)
     if not database.exists():
         raise StartError(f"there is no database {database}")
@@ -119,14 +119,14 @@ def take_store(config: Config) -> None:
 
 @contextlib.contextmanager
 def using(database: Engine) -> Iterator[None]:
-    """For servers and commands: nobody copies the database meanwhile. Raises StartError."""
+    """For servers and commands: prevent copying of the database meanwhile. Raises StartError."""
     with _held(database, False, f"the database {database} is being copied: wait until that has ended"):
         yield
 
 
 @contextlib.contextmanager
 def alone(database: Engine) -> Iterator[None]:
-    """For copying: no server and no command uses the database. Raises StartError."""
+    """For copying: make sure that no server and no command uses the database. Raises StartError."""
     with _held(database, True, f"a server or a command uses the database {database}: stop it first"):
         yield
 
@@ -146,7 +146,7 @@ def _held(database: Engine, alone: bool, why: str) -> Iterator[None]:
 
 
 def store_of(database: Engine, roots: list[Path]) -> Path | None:
-    """Which of these directories is the store that the database owns. Raises StartError where it is a newer database's by now."""
+    """The one of these directories that is the store of this database. Raises StartError if the store belongs to a newer database by now."""
     known = known_store(database)
     for root in roots:
         found = filesystem.marker(root)

@@ -48,7 +48,7 @@ class People:
         self.principals, self.content, self.open_uploads = principals, content, content.uploads
         self._auth, quarantine = config.auth, config.auth.quarantine
         self.throttle = Throttle(db)
-        # Of one account by the API, at each worker. Administrators have programs that set up many things at once.
+        # Changes of one account by the API, at each worker. Administrators have more, for programs that set up many things at once.
         self.changes, self.administrators_changes = Rate(60, 1.0), Rate(600, 0.1)
         self.accounts = Accounts(db, self.passwords, quarantine)
         self.htpasswd = Htpasswd(db, self.passwords, quarantine)
@@ -69,12 +69,12 @@ class People:
         await self.passwords.prepare()
 
     async def rotate_keys(self) -> None:
-        """A new signing key where the newest is old. Many processes may do so at once."""
+        """Make a new signing key if the newest one is old. Many processes may do so at once."""
         if self._auth.key_rotation:
             await self.signing_keys.rotate_old(self._auth.key_rotation)
 
     async def trim_audit(self) -> None:
-        """The end of what is not kept."""
+        """Delete what is older than its limit."""
         await self.audit.forget(self._auth.audit_days)
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Directories and files that belong to the registry alone: what may not be used as such, and how files there are opened."""
+"""Directories and files that belong to the registry alone: which are refused, and how files there are opened."""
 
 import grp
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def refusal(folder: Path, names: Iterable[str]) -> str:
-    """Why the registry may not keep its data in this directory, under these names; nothing where it may, or where there is no directory yet."""
+    """Why the registry may not keep its data in this directory under these names. Empty if it may, or if the directory does not exist yet."""
     try:
         found = os.stat(folder)
     except FileNotFoundError:
@@ -25,7 +25,7 @@ def refusal(folder: Path, names: Iterable[str]) -> str:
 
 
 def _is_ours(found: os.stat_result) -> bool:
-    """Root may work on everybody's data, and a volume may be shared by a group that may write there."""
+    """Root may work on anybody's data. A group that may write to a volume may share it."""
     mine = os.geteuid()
     shared = found.st_mode & stat.S_IWGRP and found.st_gid in {os.getegid(), *os.getgroups()}
     return mine == 0 or found.st_uid == mine or bool(shared)
@@ -58,14 +58,14 @@ def _group(gid: int) -> str:
 
 
 def open_own(path: str | Path, flags: int = os.O_RDWR) -> int:
-    """Open a file of the registry, which is made where it is missing, and never through a symbolic link. Raises OSError."""
+    """Open a file of the registry, or create it. Symbolic links are not followed. Raises OSError."""
     descriptor = os.open(path, flags | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     adopt(path, descriptor)
     return descriptor
 
 
 def adopt(path: str | Path, descriptor: int | None = None) -> None:
-    """What root has made belongs to whom its directory belongs to: the service that works there must be able to open it. Raises OSError."""
+    """Give a file that root has made to the owner of its directory, because the service that runs there has to open it. Raises OSError."""
     if os.geteuid() != 0:
         return
     owner = os.stat(os.path.dirname(path))

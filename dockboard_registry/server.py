@@ -27,7 +27,7 @@ log = logging.getLogger("server")
 
 # Workers of a supervisor that was killed end at once; their hold on the data directory ends with them.
 LOCK_SECONDS = 5.0
-# How long the end waits for the log's reader.
+# At its end the server waits so long for the log's reader.
 LOG_SECONDS = 1.0
 
 BANNER = """\
@@ -112,7 +112,7 @@ def data_lock(root: Path) -> Iterator[None]:
 
 
 def _require_lock_file(handle: int, root: Path) -> None:
-    """Only a file that holds nothing, or the number of a process, is written to."""
+    """Write only to a file that is empty or has the number of a process."""
     held = os.pread(handle, 40, 0)
     if held and not held.isdigit():
         raise StartError(f"{root / '.lock'} is not a file of the registry: it holds more than the number of a process. Move it away")

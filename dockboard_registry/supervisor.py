@@ -31,7 +31,7 @@ STEADY = 10.0
 HUNG = 30.0
 # A pause between two rounds that long means that the supervisor itself was stopped, and so were the workers.
 PAUSED = 15.0
-# So long is waited for a signal where nothing is due.
+# The supervisor waits so long for a signal if nothing is due.
 ROUND = 5.0
 # When no worker has ever served, one that fails this often in a row ends the server: its next start would fail alike.
 FIRST_FAILURES = 5
@@ -148,7 +148,7 @@ class Supervisor:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
             signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
-            logs.configure(self._config.log)  # the thread that writes the supervisor's log is not here
+            logs.configure(self._config.log)  # the fork has no thread that writes the supervisor's log
             context = WorkerContext(
                 slot, self._epoch, self._listeners, self._metrics_listeners, self._alive_read, self._board
             )
@@ -186,7 +186,7 @@ class Supervisor:
         self._send(signal.SIGTERM)
 
     def _end_at_once(self, again: signal.Signals) -> None:
-        """Whoever stops it twice means it: no word, and the status of a program that the signal ended."""
+        """Whoever stops it twice wants it to end at once, without a message, and with the status of a program that the signal ended."""
         self._status = 128 + again
         self._send(signal.SIGKILL)
         for slot in self._running():

@@ -8,7 +8,7 @@ from .errors import StartError
 from .wording import why
 
 _MISMATCH = "the key does not belong to the certificate: name the file with the key that the certificate was made for; in a chain the server's own certificate comes first"
-# What OpenSSL calls it -> what it means here.
+# OpenSSL's name of the error -> what it means here.
 _REASONS = {
     "KEY_VALUES_MISMATCH": _MISMATCH,
     "KEY_TYPE_MISMATCH": _MISMATCH,
@@ -33,7 +33,7 @@ def context(server: ServerConfig) -> ssl.SSLContext | None:
     made.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
     made.set_alpn_protocols(["http/1.1"])
     try:
-        # Without a function to ask, OpenSSL would ask for a key's password on the terminal.
+        # Without this function OpenSSL would ask for a key's password on the terminal.
         made.load_cert_chain(server.tls_certificate, server.tls_key, password=lambda: b"")
     except (OSError, ValueError) as error:
         raise StartError(
@@ -43,7 +43,7 @@ def context(server: ServerConfig) -> ssl.SSLContext | None:
 
 
 def _words(error: OSError | ValueError, server: ServerConfig) -> str:
-    """Why; where OpenSSL only says that it can't read a file, what the file lacks."""
+    """The reason in words. If OpenSSL only says that it can't read a file, say what the file lacks."""
     if not isinstance(error, ssl.SSLError):
         return why(error)
     if known := _REASONS.get(error.reason or ""):

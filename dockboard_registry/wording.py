@@ -7,7 +7,7 @@ _NUMBER = re.compile(r"\[Errno -?[0-9]+\] ")
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:
-    """`1 problem`, `2 problems`, `1,024 bytes`. plural: where it is not the noun with an s."""
+    """`1 problem`, `2 problems`, `1,024 bytes`. plural: if it is not the noun with an s."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
@@ -17,7 +17,7 @@ def moment(milliseconds: int) -> str:
 
 
 def why(error: Exception) -> str:
-    """What went wrong, without the numbers and names that Python and OpenSSL put before it; with the file that it is about."""
+    """What went wrong, with the file, and without the numbers and names that Python and OpenSSL put before it."""
     if isinstance(error, UnicodeError):
         return "it is not UTF-8 text"
     reason = getattr(error, "reason", None)

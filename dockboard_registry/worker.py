@@ -22,7 +22,7 @@ from .web.routes import MetricsRoutes, Routes
 
 _log = logging.getLogger("dockboard.worker")
 _BEAT_SECONDS, _FLUSH_SECONDS = 5.0, 0.1
-# How long an end waits for the log's reader.
+# At its end a worker waits so long for the log's reader.
 _LOG_SECONDS, _ORPHANS_LOG_SECONDS = 1.0, 0.2
 
 
@@ -74,7 +74,7 @@ class Worker:
         return 0
 
     def _orphaned(self) -> None:
-        """The supervisor is gone, and nobody is left to stop this worker."""
+        """The supervisor has ended, so nobody else stops this worker."""
         self._access_log.flush()
         self._log_writer.settle(_ORPHANS_LOG_SECONDS)
         os._exit(1)
@@ -103,7 +103,7 @@ class Worker:
         self._metrics.add("long_turns_total", 1)
 
     def _flush_soon(self) -> None:
-        """Lines of many requests are written together; where there are none, nothing wakes the worker."""
+        """Lines of many requests are written together. If there are none, nothing wakes the worker."""
         asyncio.get_running_loop().call_later(_FLUSH_SECONDS, self._access_log.flush)
 
     def _reload(self) -> None:

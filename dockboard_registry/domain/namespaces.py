@@ -83,7 +83,7 @@ def release(tx: Tx, name: str) -> None:
 
 
 def take_back(tx: Tx, name: str) -> None:
-    """The name that was released is its holder's again."""
+    """Give a released name back to its holder."""
     tx.run("UPDATE namespaces SET released_at = NULL WHERE name = ?", name)
 
 

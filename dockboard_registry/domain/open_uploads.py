@@ -1,4 +1,4 @@
-"""Open upload sessions: how many each client may have, when they expire, and what people see of them and end.
+"""Open upload sessions: how many each client may have, when they expire, and listing and ending them.
 
 A registry keeps `server.open_uploads` sessions. A tenth of these places is set aside for clients with few sessions. Of the other places a client may
 have a tenth of what is free. So one client that takes all it can gets a twelfth of all, ten such clients get half together, and the others still find
@@ -22,7 +22,7 @@ from .changes import require_standing
 from .quota_sums import Change
 from .throttle import network_of
 
-# How many sessions are few: a thousandth of all, within these.
+# A client with so many sessions or less has few: a thousandth of all, within these bounds.
 _FEWEST, _FEW = 3, 10
 _BATCH = 200
 _EXPIRED = "SELECT id FROM uploads WHERE updated_at <= ? AND (size = 0 OR updated_at <= ?) ORDER BY updated_at, id LIMIT ?"
@@ -40,7 +40,7 @@ _NETWORK = "network "
 
 
 def share_of(principal: Principal, address: str) -> str:
-    """Whose share a session takes that this principal opens from this address."""
+    """The owner of the share that a session takes which this principal opens from this address."""
     if principal.kind == ANONYMOUS:
         return _NETWORK + network_of(address)
     return f"organization {principal.name.partition('/')[0]}" if principal.kind == ROBOT else f"user {principal.id}"
@@ -76,7 +76,7 @@ class Expiry(NamedTuple):
 
 
 async def drop_expired(db: Database, expiry: Expiry) -> tuple[int, bool]:
-    """Drop expired sessions, a bounded number of the oldest; how many, and whether there may be more."""
+    """Drop a bounded number of the oldest expired sessions. Returns how many, and whether there may be more."""
     cutoffs = expiry.cutoffs()
     found = await db.scan(lambda tx: tx.all(_EXPIRED, *cutoffs, _BATCH))
     if not found:
@@ -90,7 +90,7 @@ def _expire(tx: Tx, found: list, cutoffs: tuple[int, int]) -> int:
 
 
 def end_all(tx: Tx, ids: list[str]) -> int:
-    """End the sessions whatever state they are in; how many there were."""
+    """End the sessions in whatever state they are. Returns how many there were."""
     return _give_up(tx, [row for id in ids if (row := _end(tx, id, _DELETE, id))])
 
 
@@ -113,7 +113,7 @@ class _Ended(NamedTuple):
 
 
 def _end(tx: Tx, id: str, delete: str, *parameters: str | int) -> _Ended | None:
-    """Delete the session; its bytes and sums are the caller's affair. None where the statement deletes nothing."""
+    """Delete the session. The caller takes care of its bytes and sums. None if the statement deletes nothing."""
     row = tx.lock(_ENDS, id)
     return _Ended(*row) if row and tx.run(delete, *parameters) else None
 
@@ -181,7 +181,7 @@ def _drop(tx: Tx, actor: Actor, ids: list[str], owner: str) -> list[str]:
     ended = {id: row for id in ids if (row := _end(tx, id, _DELETE_OWN, id, owner, owner))}
     for id, row in ended.items():
         small_blobs.drop(tx, row.storage_key)
-        if not owner:  # who ends their own does no more than a client that cancels its upload
+        if not owner:  # an owner who ends a session of their own does the same as a client that cancels its upload
             audit.note(tx, actor, "upload.drop", f"repository {row.repository}", upload=id, size=row.size)
     quota_sums.change_all(tx, ((row.namespace, Change(-row.charged)) for row in ended.values() if row.charged))
     return [row.storage_key for row in ended.values()]

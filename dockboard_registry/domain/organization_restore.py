@@ -1,4 +1,4 @@
-"""What goes with an organization is kept as long as its name is nobody's, so that the deletion can be undone.
+"""Rows that are deleted with an organization are kept while its name is not free, so that the deletion can be undone.
 
 Kept are its members, teams, robot accounts with their secrets' digests, the grants that end with it, and its quota; not its open invitations. What others
 were meanwhile deleted (users, teams of other organizations, namespaces) does not come back.
@@ -36,20 +36,20 @@ def _user_is_there(tx: Tx, row: Row) -> bool:
 
 
 def _grant_stands(tx: Tx, row: Row) -> bool:
-    """Its holder is there, and the namespace is still that of whoever had it then: a later holder of the name gave nobody this right."""
+    """Whether its holder exists and the namespace still has the same owner. A later owner of the name gave nobody this right."""
     _, kind, id, _, namespace, *_, holder = row
     return _is_there(tx, kind, id) and tx.one(_HOLDER, namespace) == (holder,)
 
 
 class Part(NamedTuple):
-    """Rows of one table. stands: whether a row may come back, as everything is now."""
+    """Rows of one table. stands: whether a row may be restored now."""
 
     select: str
     insert: str
     stands: Callable[[Tx, Row], bool] = lambda tx, row: True
 
 
-# In the order in which they come back. Parameters of each select: the organization's id as often as there are marks.
+# In the order in which they are restored. Parameters of each select: the organization's id, once for each question mark.
 _PARTS = (
     Part("SELECT id, name, created_at FROM organizations WHERE id = ?", "INSERT INTO organizations (id, name, created_at) VALUES (?, ?, ?)"),
     Part(
@@ -84,7 +84,7 @@ _PARTS = (
 
 
 def keep(tx: Tx, id: int, name: str) -> None:
-    """Write down all of the organization, before it is deleted."""
+    """Save all rows of the organization before they are deleted."""
     rows = [tx.all(part.select, *[id] * part.select.count("?")) for part in _PARTS]
     tx.run("DELETE FROM deleted_organizations WHERE name = ?", name)
     tx.run(_PUT, name, id, now(), json.dumps({"rows": rows, "quota": tx.one(_QUOTA, name)}))
@@ -117,5 +117,5 @@ def restore(tx: Tx, name: str, quarantine: float, owner_id: int | None = None) -
 
 
 def forget(tx: Tx, quarantine: float) -> None:
-    """Delete what was kept of organizations whose time is over."""
+    """Delete the saved rows of organizations that can't be restored any more."""
     tx.run("DELETE FROM deleted_organizations WHERE deleted_at < ?", now() - int(quarantine * 1000))

@@ -121,7 +121,7 @@ class Organizations:
         await self._db.write(change, brings=0)
 
     async def delete(self, actor: Actor, name: str) -> None:
-        """The organization with its teams, robot accounts and all grants in its namespace; repositories stay. `restore` undoes it. Raises AccountUnknown."""
+        """Delete the organization with its teams, robot accounts and all grants in its namespace. Repositories stay. `restore` undoes it. Raises AccountUnknown."""
 
         def change(tx: Tx) -> None:
             access_changed(tx, actor)
@@ -136,7 +136,7 @@ class Organizations:
 
 
     async def restore(self, actor: Actor, name: str, owner: str | None = None) -> None:
-        """Undo the deletion, while the name is nobody's. owner: a user who becomes its owner. Raises AccountUnknown, ChangeRefused."""
+        """Undo the deletion, while the name is not free. owner: a user who becomes its owner. Raises AccountUnknown, ChangeRefused."""
 
         def change(tx: Tx) -> None:
             access_changed(tx, actor)
@@ -146,7 +146,7 @@ class Organizations:
         await self._db.write(change)
 
     async def forget(self) -> None:
-        """What was kept of deleted organizations goes when it can't be undone any more."""
+        """Delete the saved rows of deleted organizations that can't be restored any more."""
         await self._db.write(lambda tx: organization_restore.forget(tx, self._quarantine), durable=False, brings=0)
 
 

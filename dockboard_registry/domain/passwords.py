@@ -24,7 +24,7 @@ SHORTEST = 12
 _QUEUE, _RETRY_SECONDS = 64, 2
 # How much the threads give way to whoever serves requests (nice of setpriority(2), which on Linux is a thread's own).
 _GIVE_WAY = 10
-# A hash that takes less is not found by the clock beside one scrypt, of which a login takes as much as this for 0.25 s.
+# A faster hash can't be noticed by its time, beside the scrypt of 0.25 s that each login computes.
 _UNSEEN_SECONDS = 0.001
 # Characters that a password has besides names, common words and sequences.
 _OWN_CHARACTERS = 6
@@ -39,7 +39,7 @@ _COUNTING = "0123456789" * 103 + "9876543210" * 103
 
 
 class Verdict(NamedTuple):
-    """better: a hash to keep instead, where the stored one is not of the kind that new ones are. computed: whether the stored hash could be computed here."""
+    """better: a hash to store instead, if the stored one is not of the current kind. computed: whether this machine could compute the stored hash."""
 
     right: bool
     better: str | None = None
@@ -122,7 +122,7 @@ class Passwords:
             self._slots.release()
 
     async def prepare(self) -> None:
-        """Load what hashes of htpasswd files need, so that no login is slower for it."""
+        """Load the modules for imported hashes, so that no login has to wait for that."""
         await self._run(imported_hashes.load)
 
     async def hash(self, password: str) -> str:
@@ -147,7 +147,7 @@ class Passwords:
         return Verdict(False, computed=right is not None)
 
     async def imported(self, stored: str) -> float:
-        """The seconds that each login has to take that fails while there is an account with this hash of an htpasswd file, lest it be told from others.
+        """The seconds that each failed login has to take while an account has this imported hash, so that time does not tell the account from others.
 
         Twice what this one takes here: it may have to wait for the processor. Raises FieldInvalid where the hash can't be taken over.
         """

@@ -28,12 +28,12 @@ _ROBOT = (
     " JOIN organizations ON organizations.id = robots.organization_id WHERE robots.id = ?"
 )
 _REMEMBERED = 10_000
-# What the name of an access token begins with where somebody asks what may be done with it.
+# `explain` names an access token with this prefix.
 TOKEN = "token:"
 
 
 def holder_of(text: str) -> str:
-    """The holder of a right, as grants.find_holder takes it, by that or by what they log in as: NAME, or ORGANIZATION/NAME for a robot."""
+    """The holder as grants.find_holder takes it. The text is that already, or what the holder logs in as: NAME, or ORGANIZATION/NAME for a robot."""
     if ":" in text:
         return text
     return f"{ROBOT if '/' in text else USER}:{text}"
@@ -78,7 +78,7 @@ class Principals:
         return remembered[1]
 
     async def named(self, text: str) -> Known | None:
-        """For people who ask what somebody may do: by what `holder_of` tells apart, by token:USER/NAME, token:ID or what the access log has of a token, or anonymous.
+        """The principal to explain: a text for `holder_of`, token:USER/NAME, token:ID, a token as the access log names it, or anonymous.
 
         Raises FieldInvalid, AccountUnknown.
         """
@@ -93,7 +93,7 @@ class Principals:
         return (await self._db.scan(lambda tx: self._read(tx, kind, id)))[1]
 
     def _with_token(self, tx: Tx, text: str) -> Known | None:
-        """Who shows the access token, as far as it lets them act."""
+        """The token's owner, limited to what the access token allows."""
         from . import access_tokens
 
         kind, id, token = access_tokens.named(tx, text)

@@ -1,4 +1,4 @@
-"""What namespaces with a quota hold, remembered in a row for each, so that a push need not count it.
+"""What each namespace with a quota holds, kept as sums in a row, so that a push does not have to count it.
 
 The sums are never less than what is there. Each push adds to them in its own transaction, and an upload session that ends takes its bytes off. Deleting
 and collecting can't tell how much less there is (another repository may have the same blob), so they add one to `freed`: the sums may be too high.
@@ -17,7 +17,7 @@ from ..db import Database, Row, Tx, now
 from . import namespaces
 
 _OLD_MS, _MINUTE_MS = 3_600_000, 60_000
-# After a count nobody counts the same namespace for so many times as long, so that who is at the limit makes others wait little. Seconds at most.
+# After a count the process does not count the same namespace for so many times its duration, and at most so many seconds. So a user at the limit costs others little.
 _REST, _LONGEST_REST = 9, 10.0
 _REMEMBERED = 1000
 COLUMNS = "quotas.used_bytes, quotas.garbage_bytes, quotas.used_repositories, quotas.freed, quotas.counted_at"
@@ -40,7 +40,7 @@ FILLED = (
     "(EXISTS (SELECT 1 FROM manifests WHERE manifests.repository_id = repositories.id)"
     " OR EXISTS (SELECT 1 FROM repository_blobs WHERE repository_blobs.repository_id = repositories.id))"
 )
-# Each has the bounds of the namespace's names as its parameters; _BLOB_BYTES twice, for what is not taken away yet of deleted repositories is in the sums.
+# The parameters of each are the bounds of the namespace's names. _BLOB_BYTES has them twice, because the sums include rows of deleted repositories that are left.
 _REPOSITORIES = f"SELECT COUNT(*) FROM repositories WHERE name > ? AND name < ? AND {FILLED}"
 _BLOB_BYTES = (
     "SELECT COALESCE(SUM(size), 0) FROM blobs WHERE digest IN (SELECT repository_blobs.digest FROM"
@@ -60,7 +60,7 @@ _COUNT = (
 
 
 class Change(NamedTuple):
-    """What becomes more, or less. freed: how often something was taken away, nobody knows how much."""
+    """A change of the sums. freed: how many deletions of unknown size it has."""
 
     bytes: int = 0
     garbage: int = 0
@@ -90,7 +90,7 @@ class Sums(NamedTuple):
 
     @property
     def are_old(self) -> bool:
-        """Whether they are to be counted anew in any case."""
+        """Whether they have to be counted again in any case."""
         return not self.known or self.counted_at + _OLD_MS < now()
 
 
@@ -99,12 +99,12 @@ def read(tx: Tx, namespace: str) -> Sums:
 
 
 def change(tx: Tx, namespace: str, change: Change) -> bool:
-    """Change the sums of a namespace; False where it has none. The transaction's last word, since others wait for the row."""
+    """Change the sums of a namespace; False if it has none. This is the last statement of a transaction, because others wait for the row."""
     return tx.run(_CHANGE, *change, namespace) > 0
 
 
 def change_all(tx: Tx, changes: Iterable[tuple[str, Change]]) -> None:
-    """The same for many changes, in one order of namespaces."""
+    """The same for many changes, always in the same order of namespaces."""
     total: defaultdict[str, Change] = defaultdict(Change)
     for namespace, each in changes:
         total[namespace] += each
@@ -113,7 +113,7 @@ def change_all(tx: Tx, changes: Iterable[tuple[str, Change]]) -> None:
 
 
 def freed_everywhere(tx: Tx) -> None:
-    """Something was taken away, and nobody knows from which namespaces."""
+    """Something was deleted from unknown namespaces."""
     tx.run(_FREED_EVERYWHERE)
 
 
@@ -128,7 +128,7 @@ def count_bytes(tx: Tx, namespace: str) -> int:
 
 
 class Counting:
-    """One process's counts: one at a time for each namespace, which all who wait for it share, and a rest after each."""
+    """The counts of one process: one at a time for each namespace, shared by all who wait for it, and a pause after each."""
 
     def __init__(self) -> None:
         self._running: dict[str, asyncio.Future] = {}
@@ -154,13 +154,13 @@ class Counting:
 
 
 def _count(tx: Tx, namespace: str) -> tuple[Row, float]:
-    """What is there and what the row says, and the seconds that this took."""
+    """What is there, what the row says, and the seconds that counting took."""
     bounds, begun = namespaces.bounds(namespace), time.monotonic()
     return tx.one(_COUNT, *bounds * 4, namespace, *bounds, namespace), time.monotonic() - begun
 
 
 def _keep(tx: Tx, namespace: str, counted: Row) -> None:
-    """Correct the row; it stays as it is where somebody else did so since, or where the sums were made meanwhile."""
+    """Correct the row, unless somebody else has corrected it since, or has made the sums meanwhile."""
     blobs, manifests, uploads, garbage, repositories, charges, *row = counted
     there, seen = (int(blobs + manifests + uploads), int(garbage), repositories), Sums(*row)
     at = max(now(), (seen.counted_at or 0) + 1)

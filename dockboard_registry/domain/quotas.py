@@ -35,14 +35,14 @@ _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
 class CountFirst(Exception):
-    """Raised in a transaction, which is undone: the sums of the namespace have to be counted anew. refusal: what follows where they can't be."""
+    """Raised in a transaction to undo it, because the sums of the namespace have to be counted first. refusal: the error if they can't be counted."""
 
     def __init__(self, namespace: str, refusal: RegistryError):
         self.namespace, self.refusal = namespace, refusal
 
 
 class Limits(NamedTuple):
-    """What a namespace may hold; None: as much as there is room for. sums: what it holds."""
+    """What a namespace may hold; None: no limit. sums: what it holds."""
 
     namespace: str
     repositories: int | None
@@ -53,7 +53,7 @@ class Limits(NamedTuple):
         return self.repositories is not None or self.bytes is not None
 
     def refusal(self, sums: Sums, wanted: int) -> RegistryError | None:
-        """Why sums are too high that have `wanted` bytes of this push in them; None: they are not."""
+        """The refusal if these sums, with `wanted` bytes of this push, exceed the quota; None if they do not."""
         if not sums.known:
             return self._being_counted()
         if self.repositories is not None and sums.repositories > self.repositories:
@@ -65,12 +65,12 @@ class Limits(NamedTuple):
         return _too_much_garbage(self, sums, wanted) if sums.bytes + sums.garbage > 2 * self.bytes else None
 
     def refuse_for_sure(self, wanted: int) -> None:
-        """Raise QuotaExceeded where so many bytes more are too many, and counting anew would not change that."""
+        """Raise QuotaExceeded if so many more bytes exceed the quota, and counting again would not change that."""
         if self and not self.sums.may_be_too_high and (refusal := self.refusal(self.sums._replace(bytes=self.sums.bytes + wanted, repositories=0), wanted)):
             raise refusal
 
     def decide(self, tx: Tx, change: Change, wanted: int = 0) -> None:
-        """Change the sums, as the transaction's last word. wanted: bytes of this push that are in the sums then. Raises QuotaExceeded, CountFirst."""
+        """Change the sums, as the transaction's last statement. wanted: bytes of this push that the sums then have. Raises QuotaExceeded, CountFirst."""
         if not self:
             return
         changed = quota_sums.change(tx, self.namespace, change)
@@ -98,12 +98,12 @@ class Place(NamedTuple):
     was_filled: bool = True
 
     def charge(self, tx: Tx, size: int | None, change: Change = Change()) -> None:
-        """So many bytes became visible; None: nothing did. change: what else is different. The transaction's last word. Raises QuotaExceeded, CountFirst."""
+        """So many bytes became visible; None: nothing did. change: other changes of the sums. The transaction's last statement. Raises QuotaExceeded, CountFirst."""
         if not self.limits or size is None and change == Change():
             return
         if not self.was_filled:
-            change += Change(repositories=1, freed=1)  # at the same time another transaction may count the same repository
-        # What was replaced is asked about too: of few bytes nobody looks whether those that are there are whole.
+            change += Change(repositories=1, freed=1)  # another transaction may count the same repository at the same time
+        # Count replaced bytes too: for few bytes nobody checks whether the stored ones are whole.
         self.limits.decide(tx, change + Change(bytes=size or 0), size or change.garbage)
 
 
@@ -136,7 +136,7 @@ class Quotas:
         return Limits(namespace, *(None if limit == UNLIMITED else limit for limit in most), Sums(*sums))
 
     async def decided(self, db: Database, write: Callable[[], Awaitable[T]]) -> T:
-        """The outcome of a write whose transaction charges; where the sums may be too high they are counted anew, and it is tried again."""
+        """Run a write whose transaction charges the quota. If the sums may be too high, count them and run it again."""
         for _ in range(_ATTEMPTS):
             try:
                 return await write()
@@ -146,7 +146,7 @@ class Quotas:
         raise refusal
 
     async def require_room(self, db: Database, limits: Limits, repository: str, wanted: int, charged: int = 0) -> None:
-        """Before bytes are received: raise QuotaExceeded where so many would not fit, or the repository would be one too many.
+        """Before bytes are received: raise QuotaExceeded if so many would not fit, or if the repository would be one too many.
 
         charged: how many of them are in the sums already.
         """
@@ -162,7 +162,7 @@ class Quotas:
 
 
 async def _foreseen(db: Database, limits: Limits, repository: str, wanted: int, charged: int) -> RegistryError | None:
-    """What will be said of a push of so many bytes; None: that it fits."""
+    """The refusal of a push of so many bytes; None if it fits."""
     sums = limits.sums
     if not sums.known:
         return limits.refusal(sums, wanted)

@@ -1,4 +1,4 @@
-"""What a manifest refers to: asked for before the transaction of its push, confirmed in it, and recorded with the manifest.
+"""What a manifest refers to: looked up before the transaction of its push, confirmed in it, and recorded with the manifest.
 
 An index may name thousands of manifests, and an image thousands of layers. All of them are asked for in few statements, and outside the
 transaction, so that a push that is refused never has the write lock, and one that is not has it for a short time.
@@ -23,7 +23,7 @@ _BLOBS = Each(
 _COUNT = Each("SELECT COUNT(*) FROM manifests WHERE repository_id = ? AND digest IN (...)")
 # Moves the time by a millisecond, back and forth: the row has to change.
 _TOUCH = Each("UPDATE manifests SET pushed_at = pushed_at + 1 - 2 * (pushed_at % 2) WHERE repository_id = ? AND digest IN (...)")
-# Of a manifest that was here before some are recorded already.
+# For a manifest that was here before, some are recorded already.
 _REFER_TO_BLOBS = Each(
     "INSERT INTO manifest_blobs (repository_id, manifest_digest, blob_digest) SELECT repository_id, ?, digest FROM repository_blobs"
     " WHERE NOT EXISTS (SELECT 1 FROM manifest_blobs known WHERE known.repository_id = repository_blobs.repository_id"
@@ -75,7 +75,7 @@ def guard(tx: Tx, repository_id: int, digests: list[str]) -> int:
 
 
 def record(tx: Tx, repository_id: int, digest: str, held: Held) -> None:
-    """Nothing of this is deleted as long as the manifest is here."""
+    """Record the references: none of the content is deleted while the manifest is here."""
     _REFER_TO_BLOBS.run(tx, (digest, digest, repository_id), sorted(held.blobs))
     _REFER_TO_MANIFESTS.run(tx, (digest, digest, repository_id), sorted(held.manifests))
 
@@ -89,7 +89,7 @@ def forget(tx: Tx, repository_id: int, digest: str) -> None:
 
 
 def warning(document: Document, held: Held) -> str | None:
-    """Words on the first size that is not that of the content, as other registries store them too; None where all are right."""
+    """A warning about the first wrong size; None if all are right. Other registries store such manifests too."""
     wrong = [(at, entry) for at, entry in enumerate(document.references()) if held.size(entry.digest) not in (None, entry.size)]
     if not wrong:
         return None

@@ -14,7 +14,7 @@ from . import documents, repositories
 # Clients read as much as a manifest may have, 4 MiB. A descriptor without its annotations has 1 KiB at most.
 _PAGE_BYTES, _DESCRIPTOR_BYTES = 4 << 20, 1 << 10
 _ROWS, _LOOKED_AT = 100, 10_000
-# Of a short manifest the annotations are short, by whichever version they were stored.
+# The annotations of a short manifest are short, whichever version stored them.
 _SHORT_MANIFEST = "manifests.size <= 16384"
 _NEXT = (
     f"SELECT digest, media_type, size, artifact_type, CASE WHEN {_SHORT_MANIFEST} THEN annotations END, {_SHORT_MANIFEST} FROM manifests"
@@ -22,12 +22,12 @@ _NEXT = (
 )
 _ANNOTATIONS = "SELECT annotations FROM manifests WHERE repository_id = ? AND digest = ?"
 _BODY = "SELECT body FROM manifests WHERE repository_id = ? AND digest = ?"
-# Stands in the column for annotations that are too long for it. The version before takes it for none.
+# The column has this in place of annotations that are too long for it. The version before reads it as none.
 IN_BODY = ""
 
 
 class _Row(NamedTuple):
-    """complete: annotations are what the column says; otherwise the column is still to be read."""
+    """complete: `annotations` has the column's value; otherwise the column has not been read yet."""
 
     digest: str
     media_type: str
@@ -42,7 +42,7 @@ class Referrers:
         self._db = db
 
     async def list(self, repository: str, subject: str, artifact_type: str | None, after: str, limit: int) -> tuple[list[dict], str | None]:
-        """Descriptors with a digest greater than `after`, and the digest to go on after, if there may be more.
+        """Descriptors with a digest greater than `after`, and the digest after which to go on, if there may be more.
 
         At most `limit` of them, and so many that 4 MiB are read for all but the first.
         """
@@ -78,7 +78,7 @@ def _rows(tx: Tx, repository_id: int | None, subject: str, after: str) -> Iterat
 
 
 def _annotations(tx: Tx, repository_id: int, row: _Row, room: int | None) -> tuple[dict | None, int]:
-    """The annotations, and how many bytes were read for them. room: more bytes are not read, and the annotations are not known then."""
+    """The annotations, and how many bytes were read for them. room: no more bytes than this are read; if they do not suffice, the annotations stay unknown."""
     text = row.annotations if row.complete else tx.one(_ANNOTATIONS, repository_id, row.digest)[0]
     if text is None:
         return None, 0

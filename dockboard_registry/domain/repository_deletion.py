@@ -1,8 +1,8 @@
 """Deleting a whole repository, however large, without making others wait.
 
-The row that gives it its name goes in one short transaction: all questions begin with that row, so from then on nobody sees anything of the repository,
-and a push to the name begins a new one. A row of deleted_repositories remembers the id, and what was stored under it is taken away a few rows at a time:
-by whoever deleted it, and what is left by the next round of the collector, also after a crash. Blobs that nothing else needs go with the collector.
+One short transaction deletes the row that has its name. Every query begins with that row, so from then on nobody sees anything of the repository, and a
+push to the name makes a new repository. A row of deleted_repositories keeps the id. What was stored under it is deleted a few rows at a time, first by
+whoever deleted the repository, then by the next rounds of the collector, also after a crash. The collector deletes blobs that nothing else needs.
 """
 
 from typing import NamedTuple
@@ -15,9 +15,9 @@ from .audit import Actor
 from .changes import require_standing
 from .quota_sums import Change
 
-# A push that began before the deletion may commit after it, under the old id: that long the id is looked at again.
+# A push that began before the deletion may commit after it under the old id. So the id is checked again for so long.
 _LATE_MS = 3_600_000
-# Rows in one transaction. A manifest may have 4 MiB, which SQLite follows page by page.
+# Rows in one transaction. A manifest may have 4 MiB, whose pages SQLite reads one by one to delete it.
 _ROWS, _MANIFESTS = 200, 20
 _COUNT_TAGS = "SELECT COUNT(*) FROM tags WHERE repository_id = ?"
 _COUNT_MANIFESTS = "SELECT COUNT(*) FROM manifests WHERE repository_id = ?"
@@ -26,7 +26,7 @@ _REMEMBER = "INSERT INTO deleted_repositories (id, name, deleted_at) VALUES (?, 
 _DELETED = "SELECT id, name, deleted_at FROM deleted_repositories ORDER BY id"
 _DONE = "DELETE FROM deleted_repositories WHERE id = ?"
 _UPLOADS = "SELECT id FROM uploads WHERE repository = ? AND started_at <= ? LIMIT ?"
-# What is found of a repository, how it is deleted, and how many rows at a time. Each is a row by its whole key.
+# How rows of a repository are found and deleted, and how many at a time. Each statement takes a row's whole key.
 _CONTENT = (
     ("SELECT name FROM tags WHERE repository_id = ? LIMIT ?", "DELETE FROM tags WHERE repository_id = ? AND name = ?", _ROWS),
     (
@@ -57,11 +57,11 @@ class RepositoryDeletion:
         self._db = db
 
     async def holds(self, name: str) -> Held:
-        """What would go. Raises NameUnknown."""
+        """What deleting the repository would delete. Raises NameUnknown."""
         return await self._db.scan(lambda tx: _held(tx, _find(tx, name)))
 
     async def delete(self, actor: Actor, name: str, pieces: int = 0) -> Held:
-        """Let nobody see the repository any more. Returns what it held. Raises NameUnknown.
+        """Hide the repository from everybody. Returns what it held. Raises NameUnknown.
 
         pieces: in so many short transactions what it held is taken away at once; `purge` does the rest. Grants that name it stay: they count for a
         repository of that name that is pushed later.
@@ -85,7 +85,7 @@ class RepositoryDeletion:
         return held
 
     async def purge(self) -> None:
-        """Take away what is left of deleted repositories. Of most nothing is left: they are looked at without waiting for the right to write."""
+        """Delete the rows that are left of deleted repositories. Most have none, so looking for them does not take the write lock."""
         for gone in await self._db.scan(lambda tx: [_Deleted(*row) for row in tx.all(_DELETED)]):
             while await self._db.scan(lambda tx: _is_left(tx, gone)):  # noqa: B023
                 await self._take(gone)
@@ -126,7 +126,7 @@ def _is_left(tx: Tx, gone: _Deleted) -> bool:
 
 
 def _piece(tx: Tx, gone: _Deleted) -> int:
-    """Take a few rows away; how many. An upload that began after the deletion is for the next repository of that name."""
+    """Delete a few rows. Returns how many. An upload that began after the deletion belongs to the next repository of that name."""
     if uploads := tx.all(_UPLOADS, gone.name, gone.deleted_at, _ROWS):
         return open_uploads.end_all(tx, [upload for (upload,) in uploads])
     for select, delete, rows in _CONTENT:
@@ -138,7 +138,7 @@ def _piece(tx: Tx, gone: _Deleted) -> int:
 
 
 def _unlink(tx: Tx, id: int, namespace: str) -> int:
-    """A few links to blobs, and the blobs that no other repository has: until they are collected they count as the namespace's garbage."""
+    """Delete a few links to blobs, and the blobs that no other repository has. Until they are collected they count as the namespace's garbage."""
     found = tx.all(_LINKS, id, _ROWS)
     for (digest,) in found:
         tx.run(_UNLINK, id, digest)

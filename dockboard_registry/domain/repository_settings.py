@@ -74,7 +74,7 @@ class RepositorySettings:
         return found
 
     async def visible(self, principal: Principal, after: str, limit: int) -> tuple[list[Described], str | None]:
-        """The same as `list`, of what the principal may pull, and the name behind which to go on (see described.visible)."""
+        """Like `list`, but only what the principal may pull, and the name after which to go on (see described.visible)."""
         return await self._db.scan(lambda tx: described.visible(tx, principal, after, limit), long=True)
 
     async def namespace(self, name: str) -> namespaces.Namespace:
@@ -92,7 +92,7 @@ class RepositorySettings:
 
 
 def _set_visibility(tx: Tx, actor: Actor, name: str, visibility: str) -> bool:
-    """Whether it was another one, or none of its own."""
+    """Returns whether it changed, or the repository had no visibility of its own."""
     if visibility != PUBLIC:
         _require_holder(tx, name)
     if _setting(tx, "SELECT visibility FROM repositories WHERE name = ?", name) == visibility:
@@ -103,7 +103,7 @@ def _set_visibility(tx: Tx, actor: Actor, name: str, visibility: str) -> bool:
 
 
 def _set_description(tx: Tx, actor: Actor, name: str, description: str | None) -> bool:
-    """Whether it was another one."""
+    """Returns whether it changed."""
     if _setting(tx, "SELECT description FROM repositories WHERE name = ?", name) == description:
         return False
     tx.run("UPDATE repositories SET description = ? WHERE name = ?", description, name)

@@ -1,4 +1,4 @@
-"""The hash that passwords are kept as: scrypt with N = 2^15, r = 8, p = 3, written `$scrypt$ln=15,r=8,p=3$SALT$KEY`.
+"""The hash that passwords are stored as: scrypt with N = 2^15, r = 8, p = 3, written `$scrypt$ln=15,r=8,p=3$SALT$KEY`.
 
 It is computed by Python's own hashlib: a login then needs no other module, and the first one at a worker takes as long as any.
 """
@@ -33,7 +33,7 @@ def hash(password: bytes) -> str:
 
 
 def nobodys() -> str:
-    """What no password is right for, at no cost: a key that was drawn and not computed."""
+    """A hash that no password matches. It costs nothing, because its key is random and not computed."""
     return _written(secrets.token_bytes(_SALT_BYTES), secrets.token_bytes(_KEY_BYTES))
 
 
@@ -50,7 +50,7 @@ def is_outdated(stored: str) -> bool:
 
 def _key(password: bytes, salt: bytes, cost: Cost, length: int = _KEY_BYTES) -> bytes:
     n = 1 << cost.log_n
-    # OpenSSL counts the p blocks, and a little more, too.
+    # OpenSSL also counts the p blocks and a little more.
     room = 128 * cost.r * (n + cost.p + 2)
     return hashlib.scrypt(password, salt=salt, n=n, r=cost.r, p=cost.p, maxmem=room, dklen=length)
 

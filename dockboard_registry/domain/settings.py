@@ -11,8 +11,8 @@ _FAILED_LOGIN = "failed_login_ms"
 
 
 class Store(NamedTuple):
-    """What a database knows of its store. id: what the store's marker has to carry; marked: whether it must be there already;
-    epoch: how often the store went from a database to its copy; moved_to: the copy of this database that has the store now."""
+    """What a database knows of its store. id: the id that the store's marker must have; marked: whether the marker must exist already;
+    epoch: how often the store has moved from a database to its copy; moved_to: the copy of this database that the store belongs to now."""
 
     id: str | None
     marked: bool
@@ -35,7 +35,7 @@ def _store(tx: Tx) -> Store:
 
 
 def not_owner(known: Store, found: Marker | None) -> str:
-    """Why a database that knows this may not use the store with that marker, or nothing. A sentence for the operator."""
+    """Why a database that knows this may not use the store with that marker, as a sentence for the operator; empty if it may."""
     back = (
         "Set database.url to that database. To go back and keep what was pushed since, copy that database into an empty one. To go back and lose it, "
         "stop all servers and run: registry.pyz take-store"
@@ -60,7 +60,7 @@ async def why_not_owner(db: Database, found: Marker | None) -> str:
 
 
 def own_store(tx: Tx, epoch: int) -> None:
-    """From now on this database has the store, under this epoch."""
+    """Make this database the owner of the store, under this epoch."""
     tx.run("DELETE FROM settings WHERE name IN ('store_epoch', 'moved_to')")
     tx.insert("INSERT INTO settings (name, value) VALUES ('store_epoch', ?)", str(epoch))
 
@@ -97,7 +97,7 @@ def first_account_untold(tx: Tx) -> bool:
 
 
 def failed_login_ms(tx: Tx) -> int:
-    """How long each login takes at least that fails, in milliseconds; see Logins."""
+    """The least time of a failed login, in milliseconds; see Logins."""
     return int(_value(tx, _FAILED_LOGIN) or 0)
 
 

@@ -58,7 +58,7 @@ class Holder(NamedTuple):
     subject: Subject
 
     def named(self) -> str:
-        """`user:ann`, `robot:acme/ci`, or `user:ann/token:12` where an access token of theirs was shown; never a secret."""
+        """`user:ann`, `robot:acme/ci`, or `user:ann/token:12` if an access token of the user was shown. Never a secret."""
         if self.subject.kind == ANONYMOUS:
             return "-"
         token = "" if self.subject.token_id is None else f"/token:{self.subject.token_id}"

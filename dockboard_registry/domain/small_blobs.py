@@ -46,7 +46,7 @@ async def open_source(db: Database, storage: Storage, key: str, size: int) -> So
 
 
 async def digest_of_source(source: Source, algorithm: str) -> str:
-    """The digest of all its bytes, which are read and hashed off the loop. Raises StorageFailed."""
+    """The digest of all its bytes. They are read and hashed outside of the event loop. Raises StorageFailed."""
     hasher, loop, offset = hashlib.new(algorithm), asyncio.get_running_loop(), 0
     while data := await source.read(offset, _READ):
         await loop.run_in_executor(None, hasher.update, data)

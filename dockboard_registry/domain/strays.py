@@ -1,5 +1,5 @@
-"""Stored keys that no row names: a crash left them, since the row comes before the bytes. So that they are found without a question for each stored key,
-the keys of the store and those of the database are read in the same order, by pages.
+"""Stored keys that no row names (strays). A crash left them, because the row comes before the bytes. To find them without one query for each stored key,
+the keys of the store and those of the database are read page by page, in the same order.
 """
 
 from ..db import Database, Tx, now
@@ -22,7 +22,7 @@ _SMALL = "SELECT storage_key FROM small_blobs WHERE storage_key > ? ORDER BY sto
 
 
 class Strays:
-    """grace in milliseconds: it holds for strays too, which may be newer than a database that was restored from a backup."""
+    """grace in milliseconds. It holds for strays too, because they may be newer than a database that was restored from a backup."""
 
     def __init__(self, db: Database, storage: Storage, grace: int):
         self._db = db
@@ -43,7 +43,7 @@ class Strays:
         return removed + len(gone) + rows, freed + size + small
 
     async def _sweep_small(self) -> tuple[int, int]:
-        """The same of the bytes that lie in the database, which come and go with their names."""
+        """The same for bytes in the database, which are written and deleted with their names."""
         removed, freed, keys = 0, 0, [""]
         while keys := [key for (key,) in await self._db.scan(lambda tx: tx.all(_SMALL, keys[-1], _PAGE))]:  # noqa: B023
             strays = await self._unnamed(keys)
@@ -53,16 +53,16 @@ class Strays:
         return removed, freed
 
     async def _unnamed(self, keys: list[str]) -> list[str]:
-        """Those of the keys, which are in order, that no row names."""
+        """Those of the sorted keys that no row names."""
         left = set(keys)
         for names in _NAMES:
             after = ""
             while left and after < keys[-1]:
-                # What is no key may come before the first one.
+                # Something that is not a key may come before the first one.
                 found = await self._db.scan(lambda tx: tx.all(names, max(after, keys[0][:-1]), keys[-1], _PAGE))  # noqa: B023
                 left.difference_update(key for (key,) in found)
                 after = found[-1][0] if len(found) == _PAGE else keys[-1]
-        # Between two looks a key may have gone from one table to another: one snapshot decides.
+        # A key may have moved from one table to another between two queries, so one snapshot decides.
         return await self._db.scan(lambda tx: [key for key in keys if key in left and not _named(tx, key)]) if left else []
 
 

@@ -23,7 +23,7 @@ def point(tx: Tx, repository_id: int, tag: str, digest: str) -> str | None:
     while there is None:
         if tx.insert(_MAKE, repository_id, tag, digest, at):
             return None
-        there = tx.lock(_DIGEST, repository_id, tag)  # another push made it meanwhile; this one comes later
+        there = tx.lock(_DIGEST, repository_id, tag)  # another push has made it meanwhile; this one is the later one
     tx.run(_MOVE, digest, at, repository_id, tag)
     return there[0]
 

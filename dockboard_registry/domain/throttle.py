@@ -27,7 +27,7 @@ STRANGERS, KNOWN, KNOWN_NETWORKS = 50, 10, 5
 STOPPED_MS, KNOWN_MS = 30 * 86400_000, 90 * 86400_000
 _FORGIVEN_MS, _LOCKED_FORGIVEN_MS, _DAY_MS = 5 * 60_000, 60 * 60_000, 86400_000
 _LONGEST_WAIT_MS = 15 * 60_000
-# So many wrong passwords from one network are no mistakes of those who are there.
+# So many wrong passwords from one network are guessing, and not mistakes of its users.
 PERSISTENT, _SHARED_WAIT_MS = 200, 8000
 _FIND = "SELECT failed, last_at, blocked_until, in_a_row FROM failures WHERE name = ?"
 _KNOWN = (
@@ -40,7 +40,7 @@ _STATE = (
     " LEFT JOIN known_networks known ON known.user_id = users.id AND known.network = ? AND known.last_at > ?"
 )
 
-# Of a Rate. Who did something longest ago is forgotten first.
+# So many clients a Rate remembers. The one who acted longest ago is forgotten first.
 _REMEMBERED = 10_000
 _PAST = "DELETE FROM failures WHERE last_at < ? AND (name LIKE 'network %' OR name LIKE 'spent %' OR last_at < ?)"
 
@@ -167,11 +167,11 @@ class Throttle:
 
 
 class Rate:
-    """How often each of many may do something, as one process counts it: so many at once, and then one in so many seconds."""
+    """A rate limit for each of many clients, counted by one process: so many actions at once, then one in so many seconds."""
 
     def __init__(self, at_once: int, seconds: float):
         self._at_once, self._seconds = at_once, seconds
-        # When each of them could do all at once again, as time.monotonic().
+        # When each client may do all at once again, as time.monotonic().
         self._full_at: OrderedDict[Hashable, float] = OrderedDict()
 
     def take(self, who: Hashable) -> None:

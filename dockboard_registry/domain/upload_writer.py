@@ -111,7 +111,7 @@ class Writer:
         return charged + min(max(charged // 4, _LEAST_UNCHARGED), _MOST_UNCHARGED) - self.size
 
     async def _note_sometimes(self) -> None:
-        """Let the quota count what came; and note the progress of a long upload, so that it does not expire and little is lost with this process."""
+        """Let the quota count what came. Save the progress of a long upload, so that it does not expire and a crash of this process loses little."""
         if self.session.charged is not None and self._uncharged() <= 0:
             await self._charge(self.size)
         if time.monotonic() - self._saved > _SAVE_SECONDS:
@@ -157,7 +157,7 @@ class Writer:
             await self._upload.release()
 
     async def leave(self) -> Session:
-        """Let go; what this request wrote does not count for the upload. For the namespace's quota it does, while it is there."""
+        """Give up. The bytes of this request do not count for the upload. They count for the namespace's quota while they are stored."""
         await self._settle()
         if self._upload is not None:
             try:
@@ -167,7 +167,7 @@ class Writer:
         return self.session
 
     async def _charge_all(self) -> None:
-        """Let the quota count what is in the store, no more than that and no less; or drop it, with the session, where it is too much."""
+        """Let the quota count exactly what is in the store. If that is too much, drop it with the session."""
         if self.session.charged in (None, self.size):
             return
         with contextlib.suppress(RegistryError):
@@ -207,11 +207,11 @@ class Writer:
         return self.size
 
     async def _record(self, digest: str) -> None:
-        """Make the bytes durable, and the blob's. Under a quota many that are there stay where they are whole: replacing them again and again would fill the disk."""
+        """Make the bytes durable and record the blob. Under a quota, long bytes that are stored and whole stay, because replacing them again and again would fill the disk."""
         kept = None if self.session.charged is None or self._few else await self._uploads.whole_copy(digest, self.size)
         if kept and await self._uploads.record(self.session, self.size, digest, maker=self._maker, kept=kept):
             if self._upload is not None:
-                with contextlib.suppress(StorageError):  # the collector finds what is left
+                with contextlib.suppress(StorageError):  # the collector removes what is left
                     await self._upload.abort()
             return
         if self._upload is not None:

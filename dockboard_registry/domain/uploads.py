@@ -42,7 +42,7 @@ _SAVE = (
 )
 _CHARGE = "UPDATE uploads SET charged = ? WHERE id = ? AND generation = ? AND charged = ?"
 _REMEMBERED = 1024
-# Seconds between two looks for expired sessions.
+# Seconds between two searches for expired sessions.
 _PAUSE = 1.0
 # What a session's state says of where its bytes are; nothing yet, or in the store since a version before this one: "".
 _HERE, _STORED = "here", "stored:"
@@ -98,7 +98,7 @@ class Uploads:
     async def start(
         self, repository: str, algorithm: str = "sha256", owner: str | None = None, wanted: int = 1, share_of: str | None = None
     ) -> Session:
-        """A new session, into which at least `wanted` bytes are going to be sent. share_of: whose share of the open sessions it takes.
+        """Open a session, into which at least `wanted` bytes will be sent. share_of: the client whose share of the open sessions it takes.
 
         Raises TooManyRequests, QuotaExceeded.
         """
@@ -131,11 +131,11 @@ class Uploads:
         def insert(tx: Tx) -> tuple[Limits, Session]:
             limits, at = ask(tx), now()
             made = session._replace(charged=None if limits.bytes is None else 0)
-            tx.insert(_INSERT, *made, share_of, at, at)  # False where a run before was committed: nobody else has this id
+            tx.insert(_INSERT, *made, share_of, at, at)  # False if an earlier run was committed: nobody else has this id
             return limits, made
 
         if share_of in self._refused:
-            await self._db.read(ask)  # whoever goes on asking is refused without holding up those who write
+            await self._db.read(ask)  # refuse a client that keeps asking without the write lock
         made = await self._db.write(insert, durable=False, repeatable=True)
         self._refused.pop(share_of, None)
         return made
@@ -273,7 +273,7 @@ class Uploads:
         return await self._save(saved, session, lambda tx: small_blobs.put(tx, session.storage_key, data), len(data) + ROWS)
 
     async def _save(self, wanted: Session, session: Session, more: Callable[[Tx], object] | None = None, brings: int = 0) -> Session:
-        """The session as it is wanted, in the place of what it was; `more`, which brings so many bytes, is done in the same transaction."""
+        """Replace the session by this one. `more`, which brings so many bytes, runs in the same transaction."""
         saved = wanted._replace(epoch=self._epoch, generation=session.generation + 1, charged=None if session.charged is None else wanted.size)
 
         def update(tx: Tx) -> None:
@@ -315,7 +315,7 @@ class Uploads:
         return await self._quotas.decided(self._db, lambda: self._db.write(change, repeatable=True, brings=len(data or b"") + ROWS))
 
     def _link(self, tx: Tx, session: Session, size: int, digest: str, data: bytes | None, maker: Actor | None, kept: str | None) -> None:
-        """Make the bytes the blob's, or forget them where others are kept; and the blob the repository's."""
+        """Make these the blob's bytes, or forget them if stored ones are kept, and link the blob to the repository."""
         replaced, owner = 0, None if session.charged is None else namespace_of(session.repository)
         if kept is not None:
             small_blobs.drop(tx, session.storage_key)
@@ -326,12 +326,12 @@ class Uploads:
         place = self._quotas.enter(tx, session.repository, maker)
         linked = blobs.link(tx, place.repository_id, digest)
         known = linked and (replaced or kept) and place.limits and blobs.is_elsewhere(tx, place.limits.namespace, place.repository_id, digest)
-        # At the same time another transaction may count the same blob.
+        # Another transaction may count the same blob at the same time.
         change = Change(-(session.charged or 0), replaced if owner else 0, freed=1 if replaced or kept else 0)
         place.charge(tx, size if linked and not known else None, change)
 
     async def whole_copy(self, digest: str, size: int) -> str | None:
-        """The key of the blob's bytes where they are there and whole; None where they are not."""
+        """The key of the blob's bytes if they are stored and whole, else None."""
         row = await self._db.read(lambda tx: tx.one("SELECT storage_key, size FROM blobs WHERE digest = ?", digest))
         if row is None or row[1] != size:
             return None

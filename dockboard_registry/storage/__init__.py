@@ -45,7 +45,7 @@ class UploadLost(StorageError):
 
 
 class Marker(NamedTuple):
-    """What a store says of the database that owns it. epoch: how often it went from a database to its copy."""
+    """The store's record of the database that owns it. epoch: how often it has moved from a database to its copy."""
 
     id: str
     epoch: int
@@ -136,7 +136,7 @@ class Storage(Protocol):
         """
 
     def refuse_when_full(self) -> None:
-        """Raise StorageFull where less than the reserve is free, which is for what has to go on. Takes no waiting to speak of."""
+        """Raise StorageFull if less than the reserve is free. The reserve is for what must not fail. Does not block."""
 
     async def marker(self) -> Marker | None:
         """Which database owns the store now. Raises StorageFailed."""

@@ -1,4 +1,4 @@
-"""Calls to the file system of a store: in the event loop where that is a disk of this machine, else in threads, which a server that does not answer may hold."""
+"""Calls to the file system of a store: in the event loop if that is a local disk, else in threads, which may wait for a server that does not answer."""
 
 import asyncio
 import errno
@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from . import StorageError, StorageFailed, StorageFull
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-# Of a file system on the network: how long a short call may take, and how many calls may wait at a time.
+# For a file system on the network: how long a short call may take, and how many calls may wait at a time.
 _ANSWER_SECONDS, _MOST = 10.0, 256
 _SILENT = "the file system does not answer"
 
@@ -22,7 +22,7 @@ def translate(error: OSError) -> StorageError:
 
 
 class Calls:
-    """One store's. is_local: its file system answers at once, and never waits for another machine."""
+    """The calls of one store. is_local: its file system answers at once, and never waits for another machine."""
 
     def __init__(self, is_local: bool, threads: int):
         self.is_local = is_local
@@ -30,14 +30,14 @@ class Calls:
         self._free = threading.Semaphore(_MOST)
 
     async def long(self, fn: Callable, *arguments):
-        """What takes its time, in a thread. Raises StorageError, and what fn raises."""
+        """Run a long call in a thread. Raises StorageError, and what fn raises."""
         try:
             return await asyncio.wrap_future(self._submit(fn, *arguments))
         except OSError as error:
             raise translate(error) from error
 
     async def short(self, fn: Callable, *arguments, undo: Callable[..., object] | None = None):
-        """What takes less than a way through a thread, where the file system is local. Raises as `long` does, and where there is no answer in time.
+        """Run a short call: in place if the file system is local, because a thread would take longer. Raises like `long`, and if there is no answer in time.
 
         undo: what to do with an outcome that comes when nobody waits for it any more.
         """
@@ -59,7 +59,7 @@ class Calls:
 
     async def _answered(self, work: Future, undo: Callable[..., object] | None):
         waiting = asyncio.wrap_future(work)
-        waiting.add_done_callback(lambda done: done.cancelled() or done.exception())  # asked for, or else asyncio complains of what comes late
+        waiting.add_done_callback(lambda done: done.cancelled() or done.exception())  # read the exception, or asyncio logs late ones
         done, _ = await _wait(waiting, work, undo)
         if not done:
             _when_late(work, undo)
@@ -70,7 +70,7 @@ class Calls:
             raise translate(error) from error
 
     def later(self, fn: Callable, *arguments) -> None:
-        """What nobody waits for."""
+        """Run a call for which nobody waits."""
         if self.is_local:
             fn(*arguments)
         else:
@@ -89,6 +89,6 @@ async def _wait(waiting: asyncio.Future, work: Future, undo: Callable[..., objec
 
 
 def _when_late(work: Future, undo: Callable[..., object] | None) -> None:
-    """Whoever asked has gone: work that has not begun is given up, and the outcome of what has is undone."""
+    """The caller has gone: cancel work that has not begun, and undo the outcome of work that has."""
     if not work.cancel() and undo is not None:
         work.add_done_callback(lambda done: done.exception() or undo(done.result()))

@@ -29,11 +29,11 @@ from .relay import Relay, thread_buffer
 MARKER, BLOBS = "store-id", "blobs"
 FOLDERS = [f"{number:02x}" for number in range(256)]
 OWN_NAMES = (MARKER, BLOBS, ".lock")
-# So many directories are listed by a thread at once: there are 256, and most stores are small.
+# A thread lists so many directories at once: there are 256, and most stores are small.
 _LISTED = 16
 _KEY = re.compile(r"[0-9a-f]{40}", re.A)
 _READ = 1 << 20
-# What uploads may write before they look again at what is free: so many bytes and seconds, and no more than a part of what is free.
+# Uploads may write so many bytes, for so many seconds, and at most a part of the free room, before they look again at what is free.
 _LOOK_BYTES, _LOOK_SECONDS, _LOOK_PART = 16 << 20, 1.0, 16
 _SMALL = 32 << 10
 _HALF = 1 << 20
@@ -53,7 +53,7 @@ def prepare(root: Path, store_id: str, epoch: int = 0) -> None:
 
 
 def write_marker(root: Path, store_id: str, epoch: int) -> None:
-    """Say durably which database owns the store. Versions before this one know no epoch, and none is written for a database that was never copied."""
+    """Write durably which database owns the store. Older versions know no epoch, so none is written for a database that was never copied."""
     temporary = root / f"{MARKER}.new.{os.getpid()}.{secrets.token_hex(4)}"  # other nodes may do this at the same time
     with os.fdopen(open_own(temporary, os.O_WRONLY | os.O_EXCL), "w") as file:
         file.write(f"{store_id}\n{epoch}\n" if epoch else f"{store_id}\n")
@@ -90,7 +90,7 @@ def sync_directory(path: Path | str) -> None:
 
 
 def _other_owner(root: Path) -> tuple[int, int] | None:
-    """Where root works on somebody else's store: whose, as user and group."""
+    """The user and group that own the store, if root works on somebody else's store."""
     if os.geteuid() != 0 or not root.is_dir():
         return None
     found = os.stat(root)
@@ -156,7 +156,7 @@ class FilesystemStorage:
             raise KeyMissing(key) from error
 
     def open_upload(self, path: str) -> int:
-        """Root's files belong to the store's owner."""
+        """Give a file that root has made to the store's owner."""
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         if self._owner is not None:
             os.fchown(descriptor, *self._owner)
@@ -225,7 +225,7 @@ class FilesystemStorage:
             raise self._full
 
     def _look(self) -> None:
-        """In a thread, so that nobody waits for a file system that does not answer: the answer counts for the next who asks."""
+        """Runs in a thread, so that nobody waits for a file system that does not answer. The next caller uses the result."""
         try:
             self.claim(0)
             self._full = None
