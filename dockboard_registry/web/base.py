@@ -56,7 +56,7 @@ def caching(request: Request) -> dict[str, str]:
 
 
 def asked_again(request: Request) -> dict[str, str]:
-    """For tags, which move: a cache asks whether its answer still counts each time before it gives it."""
+    """For tags, which move: a cache has to revalidate its answer before each use."""
     return {"Cache-Control": "private, no-cache" if "Authorization" in request.headers else "no-cache"}
 
 

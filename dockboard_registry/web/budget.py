@@ -11,28 +11,28 @@ from collections.abc import Callable
 from ..errors import Unavailable
 
 LIMIT = 64 << 20
-# So much of a body or an answer is not counted: a connection itself takes more.
+# Bytes of a body or an answer that are not counted: a connection itself takes more.
 FREE = 8 << 10
 _SAFE_SECONDS = 1.0
 _WAIT_SECONDS, _LOOK_SECONDS = 3.0, 0.05
 
 
 class Budget:
-    """One worker's. count: is told the name of a metric and what to add to it."""
+    """The budget of one worker. count: a function that adds to the metric of that name."""
 
     def __init__(self, count: Callable[[str, float], None], limit: int = LIMIT):
         self._count = count
         self.left = limit
-        # Answers lie in memory while they wait for room.
+        # Bytes of answers that wait in memory for room.
         self._room_to_wait = limit // 4
         self._slow: dict[Share, None] = {}
 
     def share(self, cut: Callable[[], None]) -> "Share":
-        """A share of one request, as yet of nothing. cut: ends the request's connection."""
+        """An empty share for one request. cut: a function that ends the request's connection."""
         return Share(self, cut)
 
     def note(self, share: "Share") -> None:
-        """The client decides from now on for how long this share is held."""
+        """From now on the client determines for how long this share is held."""
         share.since = time.monotonic()
         self._slow[share] = None
 
@@ -40,7 +40,7 @@ class Budget:
         self._slow.pop(share, None)
 
     def make_room(self, size: int, asker: "Share") -> bool:
-        """Whether there is room for so many bytes more, once those are cut off who have held theirs for too long."""
+        """Whether there is room for so many more bytes, after cutting off connections that have held theirs for too long."""
         if size <= self.left:
             return True
         last = time.monotonic() - _SAFE_SECONDS
@@ -51,11 +51,11 @@ class Budget:
         return size <= self.left
 
     def _oldest(self, asker: "Share") -> "Share | None":
-        """Who has held theirs for longest; they stand in the order in which they began."""
+        """The share that was held longest. Shares are ordered by when they began."""
         return next((share for share in self._slow if share is not asker), None)
 
     async def wait(self, share: "Share", size: int, held: int) -> None:
-        """Until there is room for a share of this size. held: bytes that lie in memory meanwhile. Raises Unavailable."""
+        """Wait until there is room for a share of this size. held: bytes that are in memory meanwhile. Raises Unavailable."""
         deadline = time.monotonic() + _WAIT_SECONDS
         if held <= self._room_to_wait:
             self._room_to_wait -= held
@@ -80,7 +80,7 @@ class Share:
         self.size, self.since = 0, 0.0
 
     def take(self, size: int) -> bool:
-        """Hold so many bytes in all from now on, until the client has done its part; False where there is no room."""
+        """Hold so many bytes in all from now on, until the client has sent or read them; False if there is no room."""
         if size > self.size and not self._budget.make_room(size - self.size, self):
             return False
         if not self.size:
@@ -90,12 +90,12 @@ class Share:
         return True
 
     async def grow(self, size: int, piece: int) -> None:
-        """The same for a body of which a piece has come; waits a moment for room. Raises Unavailable."""
+        """The same for a body after a piece of it has arrived. Waits a moment for room. Raises Unavailable."""
         if not self.take(size):
             await self._budget.wait(self, size, piece)
 
     def settle(self) -> None:
-        """The client has done its part: nobody cuts it off for what is held from here on."""
+        """The client has sent or read everything. It is not cut off for what is held from now on."""
         self._budget.forget(self)
 
     def release(self) -> None:

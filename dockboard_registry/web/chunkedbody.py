@@ -6,7 +6,7 @@ from ..errors import UploadInvalid
 from . import chunks
 from .socketbody import SocketBody
 
-# Longer than the longest framing without extensions, so that one piece of it decides.
+# Longer than the longest framing without extensions, so that one piece suffices to decide.
 _FRAMING_BYTES = 40
 
 
@@ -82,7 +82,7 @@ class ChunkedBody(SocketBody):
         return start + used
 
     def _go_on(self, found: re.Match) -> None:
-        """After a line: data, another trailer or the end follows."""
+        """Called after a line: data, another trailer or the end follows."""
         before, line = self._grammar, found.group()
         if before is chunks.TRAILER:
             self._over = found["end"] is not None

@@ -1,4 +1,4 @@
-"""The lines between the data of a chunked body (RFC 9112 section 7.1). Extensions and trailers are skipped, as long as they are few."""
+"""The lines between the data of a chunked body (RFC 9112 section 7.1). Extensions and trailers are skipped, up to a limit."""
 
 import re
 
@@ -8,14 +8,14 @@ _SIZE = rb"(?P<size>[0-9A-Fa-f]{1,15})" + _EXTENSION + rb"\r\n"
 _SIZE_PART = rb"(?:[0-9A-Fa-f]{1,15}(?:[ \t]*|[ \t]*;" + _TEXT + rb")\r?)?"
 _TRAILER = rb"(?P<end>\r\n)|" + _NAME + rb":" + _TEXT + rb"\r\n"
 
-# What a reader expects next: the whole of it, and what may be a part of it.
+# What may come next, complete and as a beginning.
 FIRST = re.compile(_SIZE), re.compile(_SIZE_PART)
 LATER = re.compile(rb"\r\n" + _SIZE), re.compile(rb"\r?|\r\n" + _SIZE_PART)
 TRAILER = re.compile(_TRAILER), re.compile(rb"\r?|" + _NAME + rb"(?::" + _TEXT + rb"\r?)?")
 LINE_LIMIT = 4 << 10
-# Bytes of lines beyond what senders need, for the whole body.
+# Bytes of lines beyond what senders need, in the whole body.
 _MOST = 16 << 10
-# A line and its chunk's data: so much of them is no waste.
+# A line of this length is in proportion to this much data.
 _PLAIN_LINE = 16
 
 
@@ -25,13 +25,13 @@ def is_plain(line: int, data: int) -> bool:
 
 
 class Waste:
-    """How much a body has had of lines that are longer than senders need: else each byte of data could come with a thousand of them."""
+    """Counts the bytes of needlessly long lines in a body. Without a limit each byte of data could bring a thousand of them."""
 
     def __init__(self) -> None:
         self._size = 0
 
     def is_too_much(self, line: int, data: int) -> bool:
-        """After a line of this length in front of so much data."""
+        """Count a line of this length before so much data."""
         self._size = max(self._size + line - _PLAIN_LINE - data, 0)
         return self._size > _MOST
 

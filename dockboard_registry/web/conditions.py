@@ -41,7 +41,7 @@ def byte_ranges(request: Request, size: int, digest: str) -> list[tuple[int, int
 
 
 def _bounds(first: str, last: str, size: int) -> tuple[int, int] | None:
-    """What a range means in content of this size; None where nothing lies inside."""
+    """Start and stop of a range in content of this size; None if no byte lies inside."""
     if first == "":
         start, stop = max(size - int(last), 0), size
     else:
@@ -50,7 +50,7 @@ def _bounds(first: str, last: str, size: int) -> tuple[int, int] | None:
 
 
 def _joined(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Those that overlap as one, at the place of the first of them."""
+    """Join overlapping ranges into one, at the place of the first of them."""
     joined: list[list[int]] = []
     for start, stop, place in sorted((start, stop, place) for place, (start, stop) in enumerate(ranges)):
         if joined and start < joined[-1][2]:

@@ -25,7 +25,7 @@ SMALL_READ, BODY_PIECE, LARGE_READ = 16 << 10, 64 << 10, 1 << 20
 _RATE = 1024
 _TLS_HANDSHAKE = 0x16
 _NOT_TLS = b"HTTP/1.0 400 Bad Request\r\nConnection: close\r\n\r\nThis port speaks http, and the client sent https.\n"
-# How OpenSSL names requests that it was sent instead of a handshake, and how those whose method it does not know.
+# OpenSSL's names for a plain HTTP request in place of a handshake, and for one whose method it does not know.
 _PLAIN, _NO_HANDSHAKE = ("HTTP_REQUEST", "HTTPS_PROXY_REQUEST"), "WRONG_VERSION_NUMBER"
 _NOT_PLAIN_BODY = BadRequest("this port speaks https, and the client sent http", "use https:// in the address").body()
 _NOT_PLAIN = (
@@ -55,7 +55,7 @@ class _Limited:
     taken = b""
     watch = None
     turn = Turn()  # whose request came last
-    owed: Share | None = None  # of an answer that waits to be written
+    owed: Share | None = None  # for an answer that waits to be written
     piece = 0  # at most so much of a body is read at once; 0: whatever is asked for
 
     def start(self) -> None:
@@ -97,7 +97,7 @@ class _Limited:
         return super().read_until_regex(regex, max_bytes)
 
     def expect_body(self, length: int | None, long: bool) -> None:
-        """What follows is a body; a long one moves in large pieces, and of others no piece is larger than what the kernel might hold as well."""
+        """A body follows. A long one is read in large pieces, others in pieces that the kernel could hold as well."""
         if not long:
             self.piece = BODY_PIECE
         if length is None or length > BODY_PIECE:
@@ -143,7 +143,7 @@ class _Limited:
         return count
 
     def unwritten(self) -> int:
-        """Bytes of answers that the kernel has not taken yet."""
+        """The bytes of answers that the kernel has not taken yet."""
         return 0 if self.closed() else len(self._write_buffer)
 
     def _pay(self) -> None:
@@ -225,7 +225,7 @@ class TlsConnection(_Limited, SSLIOStream):
         super().close(exc_info)
 
     def _refuse_plain(self, sure: bool) -> None:
-        """Say at once that this is https. Of what was sent OpenSSL has taken five bytes; unread, the rest would take the answer with it."""
+        """Answer at once that this port speaks https. OpenSSL has read five bytes of the request. The rest has to be read too, or closing would discard the answer."""
         descriptor, rest = self.socket.fileno(), b""
         with contextlib.suppress(BlockingIOError):
             rest = os.read(descriptor, HEADER_LIMIT)

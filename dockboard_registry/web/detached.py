@@ -21,7 +21,7 @@ _REST_QUIETLY, _REST_AT_MOST = 1 << 20, 64 << 20
 
 
 async def send_blob(exchange) -> None:
-    """Send the response whose span is of a stored file."""
+    """Send a response whose span is in a stored file."""
     response, stream = exchange.response, exchange.stream
     source, pieces = response.span
     keep, sent = keeps_alive(exchange), 0

@@ -145,7 +145,7 @@ class Edge(HTTPServerConnectionDelegate):
         self._connections.discard(stream)
 
     def request(self, method: str, target: str, version: str, headers: HTTPHeaders, stream, known: dict | None = None) -> Request:
-        """The request with its sender and id, which a proxy may say that is trusted."""
+        """The request with its sender and id. A trusted proxy may give both."""
         remote = stream.remote
         self._requests += 1
         id = f"{self._id_prefix}{self._requests:x}"
@@ -158,7 +158,7 @@ class Edge(HTTPServerConnectionDelegate):
         return Request(method, target, version, headers, remote, id, stream.tls, known)
 
     def _note_proxy(self, peer: str, headers: HTTPHeaders) -> None:
-        """Say once for all workers that there seems to be a proxy whose word for its clients does not count."""
+        """Log once for all workers that there seems to be a proxy that is not in server.trusted_proxies."""
         if self.metrics.first("untrusted_forwarding_total"):
             shown = ", ".join(sorted(forwarding.HEADERS & set(headers)))
             words = '%s sends %s, and is not in server.trusted_proxies, so it stands for all its clients; if it is your proxy, set server.trusted_proxies = ["%s"]'

@@ -31,7 +31,7 @@ _DRAIN_QUIETLY, _DRAIN_AT_MOST = 1 << 20, 64 << 20
 _UNKNOWN = 1 << 62
 WITH_BODY = ("POST", "PATCH", "PUT")
 _DETACH, _TAKE_OVER = 64 << 10, 256 << 10
-# Ordinary answers of stored blobs: so many at once are few.
+# Up to so many answers with stored blobs at once count as few.
 _FEW = 16
 
 
@@ -211,7 +211,7 @@ class Exchange(Holding, HTTPMessageDelegate):
         known = _as_registry_error(error)
         if known.status >= 500:
             self.edge.metrics.failed()
-            # What is not foreseen may have any text; where it was raised follows.
+            # An unforeseen error may have any text, so its place is logged instead.
             trace = error if type(known) is RegistryError else None
             words = "%s %s failed: %s", self.request.method, self.request.path, type(error).__name__ if trace else repr(error)
             _log.log(logging.ERROR if trace else logging.WARNING, *words, exc_info=trace, extra={"request_id": self.request.id})
@@ -337,7 +337,7 @@ def check_limits(target: str, headers: HTTPHeaders) -> None:
     for name, value in headers.get_all():
         count += 1
         size += len(name) + len(value)
-    # A thousand ranges of a large blob, as podman asks for, are 20 KiB of text.
+    # podman asks for a thousand ranges of a large blob, which are 20 KiB of text.
     size -= min(len(headers.get("Range", "")), _RANGE_BYTES)
     if count > _HEADER_FIELDS or size > _HEADER_BYTES:
         raise HeadersTooLarge(f"the header has {count} fields and {size} bytes")

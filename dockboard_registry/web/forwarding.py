@@ -1,4 +1,4 @@
-"""What proxies say of the client behind them: its address, and whether it asked by https.
+"""What proxies report about the client behind them: its address, and whether it used https.
 
 Read are X-Forwarded-For and X-Forwarded-Proto in the spellings that proxies give them, and Forwarded (RFC 7239).
 """
@@ -7,11 +7,11 @@ import re
 from collections.abc import Callable, Mapping
 from ipaddress import ip_address
 
-# What a proxy that is not in server.trusted_proxies shows itself by.
+# Headers by which a proxy is noticed that is not in server.trusted_proxies.
 HEADERS = frozenset({"X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Ssl", "Forwarded"})
-# A client can make the list long. Only its end is read.
+# Only the end of the list is read, because a client can make it long.
 _MOST_NODES = 32
-# A parameter of Forwarded, wherever it stands. Quotes that a client left open on the left must not hide what a proxy added on the right.
+# A parameter of Forwarded, anywhere. A quote that a client left open must not hide what a proxy added after it.
 _FOR = re.compile(r'(?:^|[;,\s])for=("[^"]*"|[^;,\s"]*)', re.I)
 _PROTO = re.compile(r'(?:^|[;,\s])proto="?https"?(?=[;,\s]|\Z)', re.I)
 
@@ -55,7 +55,7 @@ def _address(text: str) -> str | None:
 
 
 def says_https(headers: Mapping[str, str]) -> bool:
-    """Whether any proxy on the way says that it was asked by https.
+    """Whether any proxy on the way says that its client used https.
 
     This is believed from everybody: it can only send a password over TLS that would have gone in clear, and never the other way round.
     """

@@ -12,7 +12,7 @@ _LENGTH = re.compile(r"[0-9]{1,18}", re.A)
 
 
 def is_host(text: str) -> bool:
-    """Whether this has the form of a host, with or without a port."""
+    """Whether this is a host in form, with or without a port."""
     return _HOST.fullmatch(text) is not None
 
 

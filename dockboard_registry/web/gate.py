@@ -54,7 +54,7 @@ class Caller(NamedTuple):
 
 
 class Pusher(NamedTuple):
-    """Who was let in to push, and where to. actor: whom the audit names."""
+    """Who may push, and to which repository. actor: as the audit names them."""
 
     caller: Caller
     object: Object
@@ -198,7 +198,7 @@ class Gate:
         raise NameUnknown(name=object.name)
 
     def _not_logged_in(self, request: Request, scope: str, **facts: str) -> Unauthorized:
-        """For nobody, who may show a token that says so. RFC 6750 section 3.1: only what was shown can be insufficient."""
+        """For anonymous requests, which may have an anonymous token. RFC 6750 section 3.1: only a token that was shown can be insufficient."""
         if request.authorization is None:
             return Unauthorized(headers=self._challenge(request, scope), **facts)
         return Unauthorized("the token is nobody's, and this takes a login", headers=self._challenge(request, scope, "insufficient_scope"), **facts)
@@ -242,7 +242,7 @@ class Gate:
 
 
 def actor(request: Request, principal: Principal) -> Actor | None:
-    """Whom the audit names for what this request pushes, deletes or makes; nobody where there are no accounts, and so nothing to look at it with."""
+    """The actor in the audit for what this request changes; None where there are no accounts, and so nobody who could read the audit."""
     return None if principal.open else Actor(str(principal), request.remote)
 
 
@@ -260,7 +260,7 @@ def _is_ours(host: str) -> bool:
 
 
 def _scope(request: Request, name: str | None, action: str | None) -> str:
-    """What a token has to be for, in the words of the token protocol; nothing for /v2/. A mount takes a pull from its source, too."""
+    """The scope that a token needs, in the token protocol's words; empty for /v2/. A mount also needs pull on its source."""
     if name is None:
         return "registry:catalog:*" if action == CATALOG else ""
     scope = f"repository:{name}:{_CHALLENGED[action]}"

@@ -9,7 +9,7 @@ from .base import Endpoint, document
 from .messages import Request, Response
 
 _TEXT = "text/plain; charset=utf-8"
-# Those who ask wait for two seconds, as a rule.
+# Probes usually wait for two seconds.
 _SECONDS = 1.5
 
 
@@ -29,7 +29,7 @@ class Alive(Endpoint):
 
 
 class Ready(Endpoint):
-    """/readyz: database and store answer, soon. The text also names periodic jobs that failed, which keep nobody from pulling and pushing."""
+    """/readyz: database and store answer, soon. The text also names periodic jobs that failed, but these do not make it fail: pulling and pushing still work."""
 
     name = "health"
 
@@ -66,7 +66,7 @@ class Ready(Endpoint):
 
 
 def _retrieve(future: asyncio.Future) -> None:
-    """Whoever asked may have gone; the failure is nothing to be logged then."""
+    """Read the failure, because the caller may have gone and asyncio would log it."""
     if not future.cancelled():
         future.exception()
 

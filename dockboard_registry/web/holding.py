@@ -6,7 +6,7 @@ from ..errors import RegistryError, Unavailable
 from . import spans
 from .budget import FREE, Share
 
-# Answers of more bytes ask for room before they begin; of shorter ones what the kernel does not take at once is counted.
+# Longer answers wait for room before they begin. For shorter ones the part counts that the kernel does not take at once.
 LARGE_ANSWER = 64 << 10
 
 
@@ -16,7 +16,7 @@ class Holding:
     _share: Share | None = None
 
     async def hold(self, size: int, piece: int) -> None:
-        """So many bytes of the body are in memory, with the piece that has just come. Raises Unavailable."""
+        """So many bytes of the body are in memory, including the piece that has just arrived. Raises Unavailable."""
         if self._share is None:
             self._share = self.edge.budget.share(self.stream.cut_busy)
         try:
@@ -31,7 +31,7 @@ class Holding:
             self._share.settle()
 
     def admit(self, send: Callable[[], None]) -> None:
-        """Send the answer: at once, or when there is room for it in the worker's memory. The body is not needed any more."""
+        """Send the answer, at once or when there is room for it in the worker's memory. The request's body is not needed any more."""
         self.release()
         response = self.response
         size = min(response.length, spans.SMALL) if response.span is not None else len(response.body)
@@ -53,7 +53,7 @@ class Holding:
         return send()
 
     def owe(self, size: int) -> None:
-        """So many bytes of the answer are in memory until the kernel has taken the last: who reads too slowly holds them."""
+        """So many bytes of the answer are in memory until the kernel has taken the last one. A slow reader holds them."""
         self.response.body = b""
         if size <= FREE:
             return self.release()

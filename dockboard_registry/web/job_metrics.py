@@ -1,4 +1,4 @@
-"""What became of periodic jobs (jobs.py), in a part of the worker's row on the board of web/metrics.py."""
+"""Results of periodic jobs (jobs.py), in a part of the worker's row on the board of web/metrics.py."""
 
 import time
 from collections.abc import Iterator
@@ -13,13 +13,13 @@ CELLS = len(JOBS) * _EACH
 
 
 class JobMetrics:
-    """CELLS cells from bases[slot] for each worker, of which this one has a slot; times are seconds since 1970."""
+    """Each worker has CELLS cells from bases[slot]; slot is this worker's. Times are seconds since 1970."""
 
     def __init__(self, cells: memoryview, bases: range, slot: int):
         self._cells, self._bases, self._base = cells, bases, bases[slot]
 
     def ended(self, job: str) -> None:
-        """It did all that it had to do."""
+        """Record a run that succeeded."""
         self._note(job, _RUNS, _ENDED_AT)
 
     def failed(self, job: str) -> None:
@@ -31,7 +31,7 @@ class JobMetrics:
         self._cells[row + at] = time.time()
 
     def _newest(self, cell: int) -> float:
-        """Of all workers."""
+        """The figures of all workers."""
         return max(self._cells[base + cell] for base in self._bases)
 
     def _sum(self, cell: int) -> float:

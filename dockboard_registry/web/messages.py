@@ -12,7 +12,7 @@ from .budget import FREE
 from .forwarding import says_https
 
 _QUERY_FIELDS = 200
-# Basic with an empty name and an empty password ends so.
+# Basic credentials with an empty name and an empty password end so.
 _NO_PAIR = " Og=="
 
 
@@ -142,12 +142,12 @@ class Request:
 
     @property
     def secure(self) -> bool:
-        """Whether the client asked by https, of this server or of a proxy before it."""
+        """Whether the client used https, to this server or to a proxy before it."""
         return self._tls or says_https(self.headers)
 
     @property
     def authorization(self) -> str | None:
-        """The Authorization header. None also for Basic with neither name nor password: some clients send that when nobody is logged in."""
+        """The Authorization header. None also for Basic with an empty name and password, which some clients send without a login."""
         shown = self.headers.get("Authorization")
         return None if shown is not None and shown.endswith(_NO_PAIR) and shown[:6].lower() == "basic " else shown
 
@@ -202,7 +202,7 @@ class Piece(NamedTuple):
 
 
 class Span(NamedTuple):
-    """Pieces of a source, to be sent one after the other as the body; the source is closed afterwards."""
+    """Pieces of a source that are sent one after the other as the body. The source is closed afterwards."""
 
     source: Source
     pieces: tuple[Piece, ...]

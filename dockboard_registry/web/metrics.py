@@ -65,7 +65,7 @@ class Metrics:
         self._cells[self._base + _SINGLE_AT[name]] += amount
 
     def first(self, name: str) -> bool:
-        """Add one to a single counter; whether that is the first one of all workers since the start."""
+        """Add one to a single counter. Returns whether it is the first of all workers since the start."""
         seen = self._sum(_SINGLE_AT[name])
         self.add(name, 1.0)
         return seen == 0.0

@@ -25,7 +25,7 @@ _NEAR_MICROSECONDS, _NEAR_BUFFER = 250, 256 << 10
 
 
 class Transfer:
-    """Pieces of a file on their way to a stream's socket: of the one that is next, what is left of the bytes before it, then `offset` to `stop`.
+    """Pieces of a file on their way to a stream's socket. For the current piece: the rest of the bytes before it, then `offset` to `stop`.
 
     sent: bytes so far; `ended` gets None after the last of them, or the error.
     """
@@ -48,7 +48,7 @@ class Transfer:
             return True
 
     def note(self, count: int) -> bool:
-        """So many bytes of what is next were sent; whether more are to come. None were where the file has ended early."""
+        """So many bytes of the current piece were sent. Returns whether there are more. None were sent if the file ended early."""
         self.sent += count
         self.stream.moved += count
         if self.before:

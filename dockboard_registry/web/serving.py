@@ -8,12 +8,12 @@ from tornado.iostream import StreamClosedError, UnsatisfiableReadError
 
 from .chunks import FIRST, LINE_LIMIT, TRAILER, Waste
 
-# So many bytes, and lines, are read before others have their turn.
+# So many bytes and lines are read before other connections have their turn.
 _TURN_BYTES, _LINE_COST = 1 << 20, 4 << 10
 
 
 class _Connection(HTTP1Connection):
-    """What came of short chunks goes to the delegate together, as soon as more has to be waited for."""
+    """Data of short chunks is handed to the delegate together, as soon as reading has to wait for more."""
 
     async def _read_chunked_body(self, delegate) -> None:
         reader, waste, work = _Gathered(self, delegate), Waste(), 0
@@ -40,7 +40,7 @@ def _size(line: bytes, waste: Waste) -> int:
 
 
 class _Gathered:
-    """Reads from a connection's stream, and gathers data for its delegate meanwhile."""
+    """Reads from a connection's stream, and collects data for its delegate."""
 
     def __init__(self, connection: _Connection, delegate):
         self._connection, self._delegate = connection, delegate

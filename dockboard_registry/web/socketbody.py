@@ -171,7 +171,7 @@ class SocketBody(EmptyBody):
         deadline, left = time.monotonic() + _DISCARD_SECONDS, limit
         while not self.ended and left > 0 and time.monotonic() < deadline:
             left -= len(await self.read())
-            await asyncio.sleep(0)  # of a client that sends fast there is always more: others have their turn between two pieces
+            await asyncio.sleep(0)  # a fast client always has more to send: other connections have their turn between two pieces
         return self.ended
 
 

@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from ..storage import Source, StorageError
 from .messages import Piece, Span
 
-# The first where few such answers are on their way in a worker, the second where many are, since a client that stops to read keeps its piece.
+# The first size if a worker sends few such answers, the second if many, because a client that stops reading holds its piece in memory.
 _LARGE, SMALL = 1 << 20, 128 << 10
 
 
 async def pieces(span: Span, few: Callable[[], bool]) -> AsyncIterator[bytes]:
-    """All bytes of a span, as they are to be sent. Raises StorageError."""
+    """All bytes of a span as they are sent. Raises StorageError."""
     for group in _groups(span.pieces):
         if len(group) > 1:
             yield await _together(span.source, group)
@@ -48,7 +48,7 @@ async def _together(source: Source, group: list[Piece]) -> bytes:
 
 
 async def _read(source: Source, start: int, stop: int, few: Callable[[], bool]) -> AsyncIterator[bytes]:
-    """The bytes from start to stop; while there are few such answers, each piece is read while the one before is encrypted and sent. Raises StorageError."""
+    """The bytes from start to stop. If there are few such answers, each piece is read while the one before is encrypted and sent. Raises StorageError."""
 
     def read() -> asyncio.Future:
         return asyncio.ensure_future(source.read(start, min(_LARGE if few() else SMALL, stop - start)))
@@ -67,5 +67,5 @@ async def _read(source: Source, start: int, stop: int, few: Callable[[], bool]) 
                 reading = read()
         raise StorageError("the stored bytes end early")
     finally:
-        # The source is closed next: nobody may read from it any more.
+        # The caller closes the source next, so no read may be under way.
         await asyncio.gather(reading, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""Request targets in absolute form (RFC 9112 section 3.2.2), as programs send them that take the registry for a proxy, and `OPTIONS *`."""
+"""Request targets in absolute form (RFC 9112 section 3.2.2), which programs send that treat the registry as a proxy, and `OPTIONS *`."""
 
 import re
 
@@ -8,7 +8,7 @@ from .framing import is_host, is_sound
 from .messages import Request, Response
 
 _ABSOLUTE = re.compile(r"https?://([^/?#]*)(/[^?#]*)?(\?[^#]*)?", re.A | re.I)
-# What the registry knows at any of its paths.
+# The methods that the registry knows.
 _METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 WHOLE_SERVER = "*"
 

@@ -35,7 +35,7 @@ class Token(Endpoint):
         return await self._by_header(request, {})
 
     async def _by_header(self, request: Request, form: dict[str, str]) -> Response:
-        """For who is named in the Authorization header. What is asked for stands in the query, or in a form without grant_type."""
+        """A token for the account in the Authorization header. The wanted scope is in the query, or in a form without grant_type."""
         wanted = scopes([*request.query_all("scope"), form.get("scope", "")])
         self._require_us(request.query("service") or form.get("service"))
         header, offline = request.authorization, request.query("offline_token") in ("true", "1")
@@ -46,7 +46,7 @@ class Token(Endpoint):
         return await self._answer(request, show if header is not None else None, wanted, offline)
 
     async def post(self, request: Request) -> Response:
-        """OAuth2, with grant_type password or refresh_token. Some clients only show the header, and send an empty form or none."""
+        """OAuth2, with grant_type password or refresh_token. Some clients send only the header, with an empty form or none."""
         form = _form(await request.body.read_all(_MOST_BODY))
         if "grant_type" not in form and "Authorization" in request.headers:
             return await self._by_header(request, form)

@@ -43,7 +43,7 @@ async def _get(call: Call) -> Answer:
 
 
 async def _token(call: Call) -> dict[str, Any] | None:
-    """Of a user; the secrets of robot accounts are for all that these may."""
+    """A user's access token. Secrets of robot accounts have no limits of their own."""
     id = call.standing.holder.subject.token_id
     if id is None or call.principal.kind != access.USER:
         return None

@@ -1,9 +1,9 @@
-"""/repositories/NAME: deleting what was pushed, by tag, by digest, or all of it."""
+"""/repositories/NAME: deleting what was pushed: a tag, a manifest, or the whole repository."""
 
 from .operations import Answer, Call, Operation
 from .permissions import REPOSITORY_DELETES, REPOSITORY_GOES
 
-# Short transactions that the request waits for. What a larger repository has more goes with the next round of the collector: nobody sees it any more.
+# Short transactions that the request waits for. The next round of the collector deletes the rest of a larger repository, which nobody sees any more.
 _PIECES = 200
 
 

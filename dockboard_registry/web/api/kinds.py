@@ -74,7 +74,7 @@ class Text(Kind):
 
 @dataclass(frozen=True)
 class Secret(Text):
-    """What lets in whoever has it, or makes them a password or an account."""
+    """A secret with which its holder logs in, sets a password or makes an account."""
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ async def _explain(call: Call) -> Answer:
 
 
 def _require_known(call: Call, who: str) -> None:
-    """Which tokens somebody has, others do not hear. Raises AccountUnknown, as where there is no such one."""
+    """Others must not learn which tokens somebody has. Raises AccountUnknown, as for a token that does not exist."""
     user = who.removeprefix(TOKEN).partition("/")[0]
     if not who.startswith(TOKEN):
         return require_known(call, holder_of(who))
@@ -73,7 +73,7 @@ def _require_known(call: Call, who: str) -> None:
 
 
 def _is(asker: Principal, user: str) -> bool:
-    """Whether this user asks, with the password or a token for everything."""
+    """Whether this user asks, with the password or a token without limits."""
     return asker.kind == USER and asker.name == user and not asker.scopes
 
 

@@ -10,7 +10,7 @@ CHALLENGE = {"WWW-Authenticate": 'Basic realm="Dockboard Registry", charset="UTF
 
 
 async def check(call: Call) -> None:
-    """Raise what those hear who may not do what they ask for."""
+    """Raise the error for a request that is not allowed."""
     await call.operation.permission.check(call)
     if call.operation.needs_whole:
         require_whole(call)
@@ -57,7 +57,7 @@ async def _oneself(call: Call) -> None:
 
 
 def require_whole(call: Call) -> None:
-    """A token that is for less than its owner may must not get what is good for more, or for longer. Raises Denied."""
+    """A limited token must not get a secret that allows more, or is valid for longer. Raises Denied."""
     if call.principal.scopes:
         raise Denied(
             "an access token for some actions or repositories alone gets no secrets, and changes no credentials",
@@ -119,7 +119,7 @@ async def _repository_deletes(call: Call) -> None:
 
 
 async def _repository_goes(call: Call) -> None:
-    """Its settings go with its content: that takes the rights to both."""
+    """The repository's settings are deleted with its content, so this takes the rights to both."""
     await _repository_deletes(call)
     await _repository_admin(call)
 

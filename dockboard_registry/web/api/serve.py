@@ -46,7 +46,7 @@ async def answer(services, request: Request) -> Response:
 
 
 def _take_turn(call: Call) -> None:
-    """Each change is a row of the audit, and waits for the database's one writer. Raises TooManyRequests."""
+    """Limit the rate of changes, because each is a row of the audit and waits for the database's only writer. Raises TooManyRequests."""
     if call.operation.method not in _SAFE and call.principal.kind != ANONYMOUS:
         rate = call.people.administrators_changes if call.principal.administrator else call.people.changes
         rate.take((call.principal.kind, call.principal.id))

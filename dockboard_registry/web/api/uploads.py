@@ -1,4 +1,4 @@
-"""/uploads: open upload sessions, everybody's for administrators, and one's own."""
+"""/uploads: open upload sessions: all for administrators, their own for users."""
 
 from ...domain import access
 from ...domain.access import ADMIN, REGISTRY
@@ -25,7 +25,7 @@ _FILTER: dict[str, Kind] = {"repository": REPOSITORY.said("only uploads to this 
 
 
 def _owner(call: Call) -> str:
-    """Whose uploads concern whoever asks; empty: everybody's."""
+    """The owner whose uploads the caller may see; empty: everybody's."""
     return "" if access.decide(call.principal, ADMIN, REGISTRY).allowed else call.principal.holder or access.ANONYMOUS
 
 

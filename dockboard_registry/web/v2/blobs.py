@@ -71,7 +71,7 @@ async def _one_piece(status: int, headers: dict, source: Source, start: int, sto
 
 
 async def _several_pieces(headers: dict, span: Span) -> Response:
-    """What is in memory goes out at once; a file's pieces are never read here: there may be a thousand of them all over a slow disk."""
+    """Bytes in memory are sent at once. Pieces of a file are never read here, because a thousand of them may lie all over a slow disk."""
     if span.source.fileno() is not None:
         return Response(206, headers, span=span)
     body = b"".join([before + await span.source.read(start, stop - start) for start, stop, before in span.pieces])
@@ -85,7 +85,7 @@ def _headers(request: Request, digest: str) -> dict:
         "Docker-Content-Digest": digest,
         "Etag": f'"{digest}"',
         "Accept-Ranges": "bytes",
-        # A shared cache gives what it kept only to those who show what the first one showed.
+        # A shared cache may give its copy only to requests with the same credentials.
         "Vary": "Authorization",
         "Cache-Control": _FOR_ONE if "Authorization" in request.headers else _FOR_EVER,
     }

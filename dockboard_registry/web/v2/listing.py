@@ -73,7 +73,7 @@ class ReferrerList(Endpoint):
         if after:
             keep = {"artifactType": artifact_type} if artifact_type else {}
             headers |= next_page(request.path, n=str(page_size(request) or 1), last=after, **keep)
-        # No longer than the manifests that the annotations come from: clients read as much as a manifest may have.
+        # At most as long as a manifest, because clients read no more than that.
         return document(200, json.dumps(index, ensure_ascii=False, separators=(",", ":")).encode(), headers, OCI_INDEX)
 
     head = get

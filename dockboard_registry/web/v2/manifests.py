@@ -16,7 +16,7 @@ from ..gate import SLOW_SECONDS, actor
 from ..messages import Request, Response
 
 _TAGS = 100
-# The answer names the tags in one header line. nginx, as many set it up, takes 4 KiB of header in all; the other fields need up to 1.5 KiB.
+# The answer names the tags in one header line. nginx accepts 4 KiB of header by default; the other fields need up to 1.5 KiB.
 _TAG_BYTES = 2560
 
 
@@ -94,12 +94,12 @@ class Manifest(Endpoint):
 
 
 def _unknown(error: NameUnknown) -> ManifestUnknown:
-    """A manifest of an unknown repository has the code of an unknown manifest, as in distribution: skopeo takes nothing else for "no image yet"."""
+    """A manifest of an unknown repository has the code of an unknown manifest, as in distribution: skopeo accepts only this as "no image yet"."""
     return ManifestUnknown(error.cause, error.next, **error.facts)
 
 
 def _more_tags(request: Request) -> list[str]:
-    """The tags that the query asks for, each once. Raises TagInvalid; BadRequest where they do not fit into the answer."""
+    """The tags in the query, without repetitions. Raises TagInvalid; BadRequest if they do not fit into the answer."""
     tags = list(dict.fromkeys(parse_tag(text) for value in request.query_all("tag") for text in value.split(",")))
     size = len(",".join(tags))
     if len(tags) > _TAGS or size > _TAG_BYTES:

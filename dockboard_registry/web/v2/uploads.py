@@ -43,7 +43,7 @@ class Uploads(Endpoint):
         return await _finish(self, request, pusher, session, digest, keep=False)
 
     async def _mount(self, request: Request, pusher: Pusher) -> str | None:
-        """The digest that was mounted. None where nothing is to be mounted or can be: then the request starts an upload, as the specification says.
+        """The digest that was mounted. None if no mount is wanted or possible: then the request starts an upload, as the specification says.
 
         Without `from` any repository will do where all repositories are everyone's, that is without accounts.
         """
@@ -56,7 +56,7 @@ class Uploads(Endpoint):
         return digest if await self.services.blobs.mount(pusher.object.name, digest, source, pusher.actor) else None
 
     async def _may_pull(self, request: Request, source: str) -> bool:
-        """False for what is no name of a repository, too."""
+        """False also for a text that is not a name of a repository."""
         try:
             return await self.services.gate.may(request, source, PULL)
         except NameInvalid:
