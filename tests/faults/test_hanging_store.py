@@ -24,7 +24,9 @@ def registry(tmp_path) -> Iterator[Registry]:
     need_disks()
     tools.need("strace")
     with Ramfs(tmp_path / "net") as disk:
-        made = Registry(disk.where / "data", workers=1, database="mysql", gc_interval=86400)
+        # Without this the C library opens a file of /sys in a new thread, and the process waits for that too.
+        environment = {"MALLOC_ARENA_MAX": "8"}
+        made = Registry(disk.where / "data", workers=1, database="mysql", environment=environment, gc_interval=86400)
         made.log, made.output = tmp_path / "log", tmp_path / "out"
         made.start()
         try:

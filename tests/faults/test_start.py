@@ -193,22 +193,23 @@ def test_store_not_mounted(tmp_path):
 
 
 def test_storage_root_gone_while_running(tmp_path):
-    """Requests fail honestly, nothing is made anew, and the return of the root mends all."""
+    """Requests that need it fail honestly, nothing is made anew, and the return of the root mends all."""
     registry = Registry(tmp_path / "data", workers=2, database_url=f"sqlite:{tmp_path}/registry.db", gc_interval=86400).start()
     journal = Journal(tmp_path / "journal")
     try:
         fill(registry, journal, 3)
         kept = registry.root.rename(tmp_path / "kept")
         client = Journalled(registry.address, journal)
+        large = os.urandom(100_000)
         with pytest.raises(Unanswered) as error:
-            client.upload(REPOSITORY, b"new")
+            client.upload(REPOSITORY, large)
         assert error.value.status in (500, 503)
         assert client.http.get("/readyz").status == 503
         assert command(registry, "gc", "--json", gc_grace=0).returncode != 0
         assert not registry.root.exists()
         kept.rename(registry.root)
         client.http.get("/readyz").expect(200)
-        client.upload(REPOSITORY, b"new")
+        client.upload(REPOSITORY, large)
         assert verify(registry, journal) == []
         registry.stop()
     finally:
