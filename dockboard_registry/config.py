@@ -41,7 +41,7 @@ def option(default: Any, kind: Any, help: str) -> Any:
 class ServerConfig:
     listen: str = option("127.0.0.1:5000", kinds.Listen(), "address and port to serve on; port 0 takes a free one")
     workers: int = option(0, kinds.Number(0, 256), f"worker processes; 0 = one per core, at most {MOST_WORKERS}")
-    external_url: str = option("", kinds.BaseUrl(), "how clients reach the registry; where they are sent to log in begins with it. Empty = by the name that they asked for")
+    external_url: str = option("", kinds.BaseUrl(), "URL by which clients reach the registry; the address where they log in begins with it. Empty = the name that the client asked for")
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = option(
         [], kinds.Networks(), "proxies (addresses or networks) whose X-Forwarded-For, Forwarded and X-Request-Id are believed"
     )
@@ -52,21 +52,21 @@ class ServerConfig:
     idle_timeout: float = option(75, kinds.seconds(1), "seconds that a connection may stay open between requests")
     body_timeout: float = option(60, kinds.seconds(1), "seconds in which at least 1 KiB/s of a body has to arrive")
     fast_paths: bool = option(True, kinds.Switch(), "plain requests and large bodies go the short ways; false = Tornado reads and writes everything")
-    open_uploads: int = option(10000, kinds.Number(1), "upload sessions that may be open at once; one client may have a share of them")
+    open_uploads: int = option(10000, kinds.Number(1), "upload sessions that may be open at once; each client may have a share of them")
 
 
 @dataclass(frozen=True)
 class DatabaseConfig:
     url: str = option("", kinds.DatabaseUrl(), "sqlite:FILE or mysql://USER:PASSWORD@HOST:PORT/NAME; empty = registry.db in storage.root")
     connections: int = option(8, kinds.Number(4, 256), "connections to MySQL that one worker may have")
-    small_blobs: int = option(32768, kinds.Size(0, 32768), "bytes that a blob may have to be kept in the database; longer ones, and with 0 all, are files")
+    small_blobs: int = option(32768, kinds.Size(0, 32768), "blobs of at most so many bytes are kept in the database, longer ones in files; 0 = all in files")
 
 
 @dataclass(frozen=True)
 class StorageConfig:
     root: Path = option("./registry-data", kinds.Directory(), "data directory")
     reserve: int = option(
-        -1, kinds.Size(-1), "bytes of the disk that pushes and other changes that grow leave free; -1 = 5 % of the disk, at most 1 GiB"
+        -1, kinds.Size(-1), "bytes of the disk that pushes and other growing changes leave free; -1 = 5 % of the disk, at most 1 GiB"
     )
 
 
@@ -92,7 +92,7 @@ class AuthConfig:
 
 
     key_rotation: float = option(
-        7776000, kinds.seconds(), "seconds after which /token signs with a new key; what the last but one signed ends then. 0 = only by command"
+        7776000, kinds.seconds(), "seconds after which /token signs with a new key; tokens of the key before the previous one end then. 0 = only by command"
     )
     audit_days: int = option(0, kinds.days(), "days that the list of changes (audit) goes back; 0 = for ever")
 
@@ -113,7 +113,7 @@ class GcConfig:
     grace: float = option(3600, kinds.seconds(), "seconds between giving up a blob and removing its bytes")
     lease: float = option(86400, kinds.seconds(), "seconds that a repository keeps a blob that no manifest refers to")
     upload_expiry: float = option(86400, kinds.seconds(), "seconds after which an upload that does not go on is dropped")
-    empty_upload_expiry: float = option(600, kinds.seconds(), "seconds after which an upload is dropped that has no bytes yet")
+    empty_upload_expiry: float = option(600, kinds.seconds(), "seconds after which an upload without any bytes is dropped")
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ TRAILER = re.compile(_TRAILER), re.compile(rb"\r?|" + _NAME + rb"(?::" + _TEXT +
 LINE_LIMIT = 4 << 10
 # Bytes of lines beyond what senders need, in the whole body.
 _MOST = 16 << 10
-# A line of this length is in proportion to this much data.
+# Bytes that a line may always have, in addition to one for each byte of its data.
 _PLAIN_LINE = 16
 
 

@@ -31,7 +31,7 @@ class JobMetrics:
         self._cells[row + at] = time.time()
 
     def _newest(self, cell: int) -> float:
-        """The figures of all workers."""
+        """The newest time of all workers."""
         return max(self._cells[base + cell] for base in self._bases)
 
     def _sum(self, cell: int) -> float:
