@@ -42,10 +42,11 @@ FILLED = (
 )
 # The parameters of each are the bounds of the namespace's names. _BLOB_BYTES has them twice, because the sums include rows of deleted repositories that are left.
 _REPOSITORIES = f"SELECT COUNT(*) FROM repositories WHERE name > ? AND name < ? AND {FILLED}"
+# CROSS JOIN keeps SQLite from looking through all links of the registry for those of deleted repositories.
 _BLOB_BYTES = (
     "SELECT COALESCE(SUM(size), 0) FROM blobs WHERE digest IN (SELECT repository_blobs.digest FROM"
     " (SELECT id FROM repositories WHERE name > ? AND name < ? UNION ALL SELECT id FROM deleted_repositories WHERE name > ? AND name < ?) own"
-    " JOIN repository_blobs ON repository_blobs.repository_id = own.id)"
+    " CROSS JOIN repository_blobs ON repository_blobs.repository_id = own.id)"
 )
 _MANIFEST_BYTES = (
     "SELECT COALESCE(SUM(manifests.size), 0) FROM repositories JOIN manifests ON manifests.repository_id = repositories.id"

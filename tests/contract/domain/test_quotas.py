@@ -3,9 +3,12 @@
 import asyncio
 import contextlib
 import random
+import sqlite3
 
 import pytest
 
+from dockboard_registry.db import migrate
+from dockboard_registry.domain import quota_sums
 from dockboard_registry.domain.blobs import Blobs
 from dockboard_registry.domain.collect import Collector
 from dockboard_registry.domain.manifests import Manifests
@@ -345,3 +348,14 @@ async def test_what_is_counted_while_a_repository_goes_is_taken_off_once(process
     assert (await sums(process))[:2] == (1000, 1000)
     await Counting().anew(process.db, "bob")
     assert (await sums(process))[:2] == (1000, 1000)
+
+
+def test_a_count_looks_through_no_table_that_others_fill(tmp_path):
+    """However much other namespaces hold, SQLite finds what this one has by indexes."""
+    path = tmp_path / "registry.db"
+    migrate.migrate(path)
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        parameters = [""] * quota_sums._COUNT.count("?")
+        plan = [step for *_, step in connection.execute(f"EXPLAIN QUERY PLAN {quota_sums._COUNT}", parameters)]  # noqa: S608
+    scanned = {step for step in plan if step.startswith("SCAN ")}
+    assert scanned and not any(table in step for step in scanned for table in ("blobs", "manifests", "repositories", "uploads", "garbage") if "deleted_" not in step)
