@@ -41,12 +41,15 @@ class LongTurn:
             finally:
                 self._end(begun)
         finally:
-            self._hold(who.owner, -size)
+            self._note(who.owner, -size)
 
     def _hold(self, owner: str, size: int) -> None:
         own = self._held[owner]
         if size > self._room or own and own + size > (self._room + own) * 2 // 3:
             raise Unavailable("too many large manifests wait to be stored", headers={"Retry-After": "2"})
+        self._note(owner, size)
+
+    def _note(self, owner: str, size: int) -> None:
         self._room -= size
         self._held[owner] += size
         if not self._held[owner]:

@@ -96,6 +96,21 @@ def test_one_client_takes_not_all_of_the_room():
     asyncio.run(main())
 
 
+def test_all_of_the_room_is_there_again_when_several_clients_have_had_it():
+    async def main():
+        turn, notes, waiting = LongTurn(), [], []
+        for owner in ("mallory", "mallory", "mallory", "mallory", "ann", "bob"):
+            current.set(Turn(owner))
+            waiting.append(asyncio.create_task(work(turn, notes, 0.02, 4 * MIB)))
+            await asyncio.sleep(0)
+        await asyncio.gather(*waiting)
+        current.set(Turn("carol"))
+        await work(turn, notes, 0.0, 24 * MIB)
+        assert len(notes) == 14
+
+    asyncio.run(main())
+
+
 def test_one_who_went_away_holds_up_nobody():
     async def main():
         turn, notes = LongTurn(), []
