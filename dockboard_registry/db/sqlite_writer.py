@@ -1,7 +1,7 @@
 """The thread of a process that writes to SQLite: it takes waiting writes into one transaction, so that they share one sync.
 
-Clients take turns (turns.py). A transaction begins no more work once it has run for a few milliseconds, and work of a client whose last one took long
-gets a transaction of its own: so short work waits for one long work at most, however many clients ask for long ones.
+Clients take turns (turns.py). A transaction takes no more work after a few milliseconds. If the last work of a client took long, its next work gets
+a transaction of its own. So short work waits for at most one long work, however many clients have long work.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
 """Repositories with visibility and description, as lists show them: all, or those that somebody may pull.
 
-However many repositories, grants and patterns there are, the work of one page is bounded. So a page may be short, and be followed by another one.
+The work for one page is bounded, however many repositories, grants and patterns there are. So a page may be short although more pages follow.
 """
 
 from collections.abc import Iterator

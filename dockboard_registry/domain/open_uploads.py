@@ -1,7 +1,7 @@
 """Open upload sessions: how many each client may have, when they expire, and listing and ending them.
 
 A registry keeps `server.open_uploads` sessions. A tenth of these places is set aside for clients with few sessions. Of the other places a client may
-have a tenth of what is free. So one client that takes all it can gets a twelfth of all, ten such clients get half together, and the others still find
+have a tenth of what is free. So one client that opens as many sessions as it can gets a twelfth of all, ten such clients get half together, and the others still find
 places. A client is a user, an organization with its robot accounts, or the network of somebody who shows no credentials.
 
 A session without bytes expires after minutes, any other one after a day. The collector drops expired sessions in its rounds; so does a client who finds

@@ -1,7 +1,7 @@
 """Rows that are deleted with an organization are kept while its name is not free, so that the deletion can be undone.
 
-Kept are its members, teams, robot accounts with their secrets' digests, the grants that end with it, and its quota; not its open invitations. What others
-were meanwhile deleted (users, teams of other organizations, namespaces) does not come back.
+These are its members, teams, robot accounts with the digests of their secrets, the grants that end with it, and its quota, but not its open invitations.
+A row is not restored if something that it needs (a user, a team of another organization, a namespace) was deleted meanwhile.
 """
 
 import json

@@ -3,7 +3,7 @@
 The sums are never less than what is there. Each push adds to them in its own transaction, and an upload session that ends takes its bytes off. Deleting
 and collecting can't tell how much less there is (another repository may have the same blob), so they add one to `freed`: the sums may be too high.
 
-All is counted anew outside of write transactions: one statement reads what is there and what the row says, and afterwards the row is changed by the
+Counting runs outside of write transactions: one statement reads what is there and what the row says, and afterwards the row is changed by the
 difference. So what is pushed meanwhile stays in the sums.
 """
 

@@ -1,7 +1,7 @@
 """One budget of bytes for what a worker holds in memory for its clients: bodies while they come, and answers that the kernel has not taken yet.
 
-Without one each of many slow connections could hold the largest manifest. Where there is no room, those are cut off who have held theirs for
-longest; everybody is safe for the first second. Who finds no room then waits a moment, and is asked to come again.
+Without a budget each of many slow connections could hold the largest manifest. If there is no room, the connections that have held memory longest
+are cut off, but none in its first second. A request that still finds no room waits a moment, and is then answered 503.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
 """What proxies report about the client behind them: its address, and whether it used https.
 
-Read are X-Forwarded-For and X-Forwarded-Proto in the spellings that proxies give them, and Forwarded (RFC 7239).
+This reads X-Forwarded-For and X-Forwarded-Proto in the forms that proxies send, and Forwarded (RFC 7239).
 """
 
 import re
