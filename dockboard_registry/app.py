@@ -264,7 +264,7 @@ def run_with(config: Config, work: Callable[[Services], Awaitable[Any]]) -> Any:
 def run_copy(source_url: str, target_url: str, on_progress: Callable[[int, int], None], root: Path | None = None) -> CopyReport:
     """The command `copy-database`: into an empty database, or on from where it was cut short. Raises StartError.
 
-    root: where the store may be; else it is looked for beside an SQLite file. Where it is nowhere, the first start on the copy finds it.
+    root: where the store may be; otherwise it is looked for beside an SQLite file. If it is not found, the first start with the copy takes the store over.
     """
     source, target = engine(database_place(source_url)), engine(database_place(target_url))
     if str(source) == str(target):

@@ -35,8 +35,8 @@ class StartError(Exception):
 class RegistryError(Exception):
     """Base of all errors that become an HTTP answer.
 
-    cause: what is wrong here, in our own words; an instance may say it better than its class. words: None stands for those of the code, which
-    would not be true of errors that only our own API has: these have none.
+    cause: what is wrong, in our own words; an instance may say it better than its class. words: None stands for the words of the code. Errors that only our
+    own API has use none, because those words would not be true of them.
     """
 
     code = "UNKNOWN"

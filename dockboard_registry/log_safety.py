@@ -1,6 +1,6 @@
 """Keeps what clients sent out of the log: messages of libraries and texts of exceptions may repeat parts of requests.
 
-A request stands in the log only through fields that we choose (the access log, and what our own messages name).
+The log has only those parts of a request that we choose: fields of the access log, and names in our own messages.
 """
 
 import logging

@@ -18,8 +18,8 @@ _JOINED = 256 << 10
 class LogWriter:
     """Lines wait in a queue of bounded size. What finds no room is dropped and counted, and one line says how many as soon as there is room again.
 
-    note: makes that line of their number; on_drop: is told each time. lasting: the thread stays for the next lines, as in a worker; else it ends
-    when all are written, as in the supervisor, which forks.
+    note: a function that makes this line from their number; on_drop: is called for each dropped line. lasting: the thread waits for the next lines, as in a
+    worker; otherwise it ends when all are written, as in the supervisor, which forks.
     """
 
     def __init__(self, note: Callable[[int], bytes], on_drop: Callable[[int], None], lasting: bool, descriptor: int = 2, limit: int = LIMIT):

@@ -23,7 +23,7 @@ _MARK_SECONDS = 5.0
 def verify(config: Config) -> None:
     """Refuse a database and a store that do not belong together, before anything is made or changed. Raises StartError.
 
-    A server that took a lost database for a new registry would take every stored blob for garbage.
+    Otherwise a server with an empty database in place of a lost one would delete every stored blob as garbage.
     """
     if why := exposed(config):
         raise StartError(why)
@@ -83,8 +83,8 @@ def is_new(database: Engine) -> bool:
 def mark(config: Config) -> None:
     """Tie database and store together by the database's epoch and by an id in both, which the first start makes.
 
-    Of several nodes that start at once the one that made the id marks the store; the others wait for the mark, which comes only
-    where the store is the same. A node that died between the two leaves the marking to whoever waited in vain.
+    If several nodes start at once, the one that made the id marks the store. The others wait for the mark, which they see only
+    if their store is the same. If that node died before marking, a node that has waited in vain marks the store.
     """
     root, database, made = config.storage.root, engine(config.database_place), secrets.token_hex(16)
     known = database.transact(lambda tx: settings.store_id(tx, made))

@@ -22,8 +22,8 @@ _REASONS = {
 def context(server: ServerConfig) -> ssl.SSLContext | None:
     """TLS 1.2 or later with Python's choice of ciphers, without compression and renegotiation; None without a certificate.
 
-    Of these ciphers the client's favourite is taken: it knows what its processor is quick at, and a program in Go names AES-128 first.
-    Raises StartError with words where certificate and key can't be used together.
+    The client's preferred cipher is taken, because the client knows its processor; programs in Go prefer AES-128.
+    Raises StartError with the reason if certificate and key can't be used together.
     """
     if not server.tls_certificate:
         return None

@@ -1,5 +1,5 @@
 """Commands that manage accounts and what was pushed: user, org, team, repository, tag, manifest, grant, token, robot, uploads, explain, audit.
-They work on the database, beside a running server. What a command tells goes to standard output; secrets come from standard input, or are printed alone and once.
+They work on the database, beside a running server. Results go to standard output. Passwords come from standard input. A new secret is printed once, with nothing else.
 
 The modules are imported by the command that needs them: reading them would double the time that `version` takes.
 """

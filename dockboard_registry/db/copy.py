@@ -2,7 +2,7 @@
 
 Rows go in the order of their primary keys, a batch to a transaction, so the last key of a table tells how far a copy came that was
 cut short. A note in settings says that the target is not whole yet; it goes when all rows have been compared.
-Then the store belongs to the copy: the source notes where it went, and the copy gets the next epoch.
+Then the store belongs to the copy: the source records where the store went, and the copy gets the next epoch.
 """
 
 from collections.abc import Callable, Iterator

@@ -53,7 +53,7 @@ class SQLiteTx:
 def connect(path: Path) -> sqlite3.Connection:
     """A connection in autocommit mode that any one thread may use; raises DatabaseFailed where the file is no database.
 
-    Where the disk is so full that there is no room for its log, the room that was set aside is given up.
+    If the disk has no room for the log, the reserved room is given up.
     """
     try:
         return _connect(path)

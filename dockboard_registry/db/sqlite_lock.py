@@ -46,7 +46,7 @@ class WriteLock:
     def take(self) -> None:
         """Wait for the lock. Raises DatabaseBusy when another process keeps it, as a stopped one does; OSError.
 
-        One process at a time waits for the lock itself, and the others for its place. So whoever has just let go is not the next, where another waits.
+        One process at a time waits for the lock, and the others wait for that place. So a process that has just released the lock is not the next one.
         """
         self._threads.acquire()
         in_line = False

@@ -99,7 +99,7 @@ class Room:
     def compact(self, connection: sqlite3.Connection) -> None:
         """Give the database's free pages back to a disk that is nearly full, and make the spare file again. For whoever has the write lock.
 
-        The new database is put together in memory, and passes through the log, so it must not be large.
+        The new database is built in memory and written through the log, so it must not be large.
         """
         if self._beyond_the_log() < self._disk.spare_size() + _MARGIN:
             try:

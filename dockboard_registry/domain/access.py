@@ -219,7 +219,7 @@ def _scope(principal: Principal, action: str, object: Object) -> Decision | None
 def _covers(scope: tuple[Entry, ...], action: str, object: Object) -> bool:
     """Patterns name repositories. A namespace or the whole registry is not a repository, though library/* would match their written form.
 
-    To look at a namespace, at who is in it, takes the action admin: a token to pull is for images.
+    Looking at a namespace and its members takes the action admin. A token to pull is for images only.
     """
     name = full(object.name) if object.name and object.namespace else None
     wanted = ADMIN if action == PULL and not object.name else action

@@ -4,8 +4,8 @@ Whoever remembers rights does so for one value of the counter and asks for it wi
 request at every worker and node. As all these transactions change one row, and before they read anything, each of them sees
 all that the others did; so what they decide needs no further locks.
 
-A right that is given has to be seen too: what is remembered of its holder lacks it. A new access token, reset token or profile gives and takes nothing that
-anybody remembers, and leaves the counter alone: all workers would have to read everybody's rights again.
+A given right has to be counted too, because the remembered rights of its holder lack it. A new access token, reset token or profile changes nothing that
+workers remember, and does not move the counter. Otherwise all workers would have to read the rights of all users again.
 """
 
 from collections.abc import Callable

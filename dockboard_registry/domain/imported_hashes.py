@@ -1,7 +1,7 @@
 """Hashes of htpasswd files: which of them can be taken over, and whether a password is right for one.
 
-bcrypt and sha512-crypt are computed by the system's libcrypt where it knows them, without which a cost of bcrypt takes 80 times as long: passlib
-has it in pure Python. Nothing here may be called in the event loop.
+The system's libcrypt computes bcrypt and sha512-crypt, if it knows them. Otherwise passlib computes them in pure Python, where bcrypt takes 80 times as
+long. Nothing here may be called in the event loop.
 """
 
 import functools

@@ -33,7 +33,7 @@ class Login(NamedTuple):
 def account_meant(text: str) -> str:
     """The account that this typed name means. Names of users are lower case, so Bob is bob. Programs write the names of robots as they are.
 
-    An e-mail address is no name, and nobody is looked up by it: whose it is was never verified. Raises Unauthorized then, and nothing is counted as a guess.
+    An e-mail address is not a name, and no account is looked up by it, because addresses are not verified. It raises Unauthorized, and is not counted as a guess.
     """
     if "@" in text:
         raise Unauthorized("an e-mail address is not the name of an account", "log in with the account's name instead of the e-mail address")

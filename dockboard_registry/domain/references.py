@@ -58,7 +58,7 @@ async def ask(db: Database, repository: str, document: Document) -> Held:
 def confirm(tx: Tx, repository: str, repository_id: int, document: Document, held: Held) -> Held:
     """What the repository still has of it, and keeps until the transaction ends. Raises ManifestBlobUnknown.
 
-    Rows are changed kind by kind and in the order of digests, so that pushes wait for each other and seldom have to start again.
+    Rows are changed table by table and in the order of digests, so that concurrent pushes wait for each other and seldom have to start again.
     """
     while guard(tx, repository_id, sorted(held.manifests)) + blobs.guard(tx, repository_id, sorted(held.blobs)) < sum(map(len, held)):
         held = _look(tx, repository, document)

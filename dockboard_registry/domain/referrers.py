@@ -44,7 +44,7 @@ class Referrers:
     async def list(self, repository: str, subject: str, artifact_type: str | None, after: str, limit: int) -> tuple[list[dict], str | None]:
         """Descriptors with a digest greater than `after`, and the digest after which to go on, if there may be more.
 
-        At most `limit` of them, and so many that 4 MiB are read for all but the first.
+        There are at most `limit` of them, and at most 4 MiB are read for all but the first.
         """
         return await self._db.scan(lambda tx: _page(tx, repositories.find(tx, repository), subject, artifact_type, after, limit))
 

@@ -63,7 +63,7 @@ class RepositoryDeletion:
     async def delete(self, actor: Actor, name: str, pieces: int = 0) -> Held:
         """Hide the repository from everybody. Returns what it held. Raises NameUnknown.
 
-        pieces: in so many short transactions what it held is taken away at once; `purge` does the rest. Grants that name it stay: they count for a
+        pieces: so many short transactions delete its content at once; `purge` does the rest. Grants that name it stay, and are valid for a
         repository of that name that is pushed later.
         """
 

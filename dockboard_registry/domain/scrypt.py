@@ -1,6 +1,6 @@
 """The hash that passwords are stored as: scrypt with N = 2^15, r = 8, p = 3, written `$scrypt$ln=15,r=8,p=3$SALT$KEY`.
 
-It is computed by Python's own hashlib: a login then needs no other module, and the first one at a worker takes as long as any.
+Python's own hashlib computes it. So a login needs no other module, and the first one at a worker is as fast as later ones.
 """
 
 import base64

@@ -39,7 +39,7 @@ class Calls:
     async def short(self, fn: Callable, *arguments, undo: Callable[..., object] | None = None):
         """Run a short call: in place if the file system is local, because a thread would take longer. Raises like `long`, and if there is no answer in time.
 
-        undo: what to do with an outcome that comes when nobody waits for it any more.
+        undo: called with an outcome for which nobody waits any more.
         """
         if not self.is_local:
             return await self._answered(self._submit(fn, *arguments), undo)

@@ -21,9 +21,9 @@ def not_modified(request: Request, digest: str) -> bool:
 def byte_ranges(request: Request, size: int, digest: str) -> list[tuple[int, int]] | None:
     """(start, stop) of each range asked for, stop exclusive, in the order of the request; None for the whole.
 
-    Ranges that overlap are one. Those that only touch stay apart: podman counts the parts that it gets. Other units, what is not of the
-    grammar and more than MOST_RANGES are answered with the whole, which every client understands; so is everything about empty content.
-    Raises RangeInvalid where nothing of the content lies inside any of them.
+    Overlapping ranges are joined. Adjacent ones are not, because podman counts the parts that it gets. The whole content is the answer to other
+    units, to malformed ranges, to more than MOST_RANGES, and for empty content: every client understands it.
+    Raises RangeInvalid if no byte of the content lies inside any range.
     """
     unit, _, given = request.headers.get("Range", "").partition("=")
     if unit.lower() != "bytes" or size == 0 or request.headers.get("If-Range", f'"{digest}"').strip('"') != digest:

@@ -19,7 +19,7 @@ _PROTO = re.compile(r'(?:^|[;,\s])proto="?https"?(?=[;,\s]|\Z)', re.I)
 def client(headers: Mapping[str, str], peer: str, trusted: Callable[[str], bool]) -> str:
     """The nearest address that is not a trusted proxy's, asked of the trusted proxy `peer`; that itself where the headers name no address.
 
-    Each proxy adds on the right who asked it, so the list is read from there. `unknown` and empty places are passed over, as many proxies write
+    Each proxy adds its client on the right, so the list is read from there. `unknown` and empty elements are skipped, because many proxies write
     them. Behind a name that a proxy made up for its client (RFC 7239 section 6.3) nothing is believed: that client may have written it.
     """
     found = peer
@@ -57,7 +57,7 @@ def _address(text: str) -> str | None:
 def says_https(headers: Mapping[str, str]) -> bool:
     """Whether any proxy on the way says that its client used https.
 
-    This is believed from everybody: it can only send a password over TLS that would have gone in clear, and never the other way round.
+    Everybody is believed in this: it can only move a password from clear text to TLS, and never the other way round.
     """
     values = headers.get("X-Forwarded-Proto", "").lower().split(",")
     if any(value.strip(' \t"') == "https" for value in values):

@@ -119,7 +119,7 @@ _NO_BODY = EmptyBody()
 class Request:
     """One request: raw target (path and query), headers, and who sent it. tls: the connection to this server is encrypted.
 
-    known: what was found out about these headers, for all requests that have the same. who: whose credentials were found good, for the access log.
+    known: facts about these headers, shared by all requests with the same ones. who: whose credentials were valid, for the access log.
     """
 
     __slots__ = ("method", "target", "path", "_query", "_fields", "headers", "remote", "id", "body", "version", "_tls", "known", "who")

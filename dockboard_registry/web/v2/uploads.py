@@ -45,7 +45,7 @@ class Uploads(Endpoint):
     async def _mount(self, request: Request, pusher: Pusher) -> str | None:
         """The digest that was mounted. None if no mount is wanted or possible: then the request starts an upload, as the specification says.
 
-        Without `from` any repository will do where all repositories are everyone's, that is without accounts.
+        Without `from` any repository is a source if everybody may read all of them, that is without accounts.
         """
         digests, sources = request.query_all("mount"), request.query_all("from")
         if len(digests) != 1 or not is_digest(digests[0]) or len(sources) > 1:
