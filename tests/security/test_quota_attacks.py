@@ -46,7 +46,11 @@ def pieces(count: int, size: int = MIB) -> Iterator[bytes]:
 
 
 def one_piece(client: Client, data: bytes):
-    return client.request("POST", with_query(NEW, digest=digest_of(data)), TYPE, data)
+    """nginx closes a connection without a word when the answer came before the whole body, so the next request takes another one."""
+    answer = client.request("POST", with_query(NEW, digest=digest_of(data)), TYPE, data)
+    if answer.status != 201:
+        client.close()
+    return answer
 
 
 def finished(registry, client: Client) -> None:
