@@ -122,7 +122,7 @@ def test_a_reversed_range(client, blob, wanted):
     client.get(blob, {"Range": wanted}).expect(416)
 
 
-@pytest.mark.parametrize("wanted", ["bytes=0-0,5-5", "lines=0-5", "bytes=a-b", "bytes=", "0-5", "bytes 0-5", "bytes=--5"])
+@pytest.mark.parametrize("wanted", ["lines=0-5", "bytes=a-b", "bytes=", "0-5", "bytes 0-5", "bytes=--5"])
 def test_ranges_that_are_not_served_do_no_harm(client, blob, wanted):
     answer = client.get(blob, {"Range": wanted}).expect(200, 416)
     assert answer.status == 416 or answer.body == DATA
