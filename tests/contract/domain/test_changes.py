@@ -73,7 +73,7 @@ async def test_a_user_has_a_thousand_access_tokens_at_most(process):
             tx.run(names, number + 1, row[0], row[1], f"t{number}", f"{number:064x}", row[2], row[3])
 
     await process.db.write(fill)
-    with pytest.raises(ChangeRefused, match="1,000 access tokens"):
+    with pytest.raises(ChangeRefused, match="1,000 valid access tokens"):
         await process.tokens.add(ME, "bob", "next")
     await process.tokens.revoke(ME, "bob", "t7")
     await process.tokens.add(ME, "bob", "next")
