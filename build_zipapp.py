@@ -35,13 +35,17 @@ import sys
 if sys.version_info < (3, 11):
     sys.exit("registry.pyz needs Python 3.11 or later; this is Python %d.%d (%s)" % (sys.version_info[:2] + (sys.executable,)))
 
-from dockboard_registry.archive import compile_once
+try:
+    from dockboard_registry.archive import compile_once
 
-compile_once()
+    compile_once()
 
-from dockboard_registry.__main__ import main
+    from dockboard_registry.__main__ import main
 
-sys.exit(main())
+    sys.exit(main())
+except KeyboardInterrupt:
+    # So early that the program could not yet see to it.
+    sys.exit(130)
 '''
 
 NO_PIP = """\
