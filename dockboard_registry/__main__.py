@@ -6,7 +6,7 @@ import sys
 if sys.version_info < (3, 11):
     sys.exit("registry needs Python 3.11 or later; this is Python %d.%d (%s)" % (sys.version_info[:2] + (sys.executable,)))
 
-from dockboard_registry.commands import main
+from dockboard_registry.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -14,20 +14,20 @@ from .db.copy import Copy, CopyReport, shared_tables
 from .db.engines import Engine, engine
 from .db.observer import Observer
 from .domain import settings
-from .domain.blobs import Blobs
+from .domain.content.blobs import Blobs
 from .domain.changes import value
-from .domain.check import Checker, CheckReport
-from .domain.collect import Collector, GcReport
-from .domain.deletion import Deletion
-from .domain.manifests import Manifests
-from .domain.open_uploads import Expiry, OpenUploads
-from .domain.principals import Principals
-from .domain.quotas import Quotas
-from .domain.referrers import Referrers
-from .domain.repositories import Repositories
-from .domain.repository_deletion import RepositoryDeletion
-from .domain.tags import Tags
-from .domain.uploads import Uploads
+from .domain.content.check import Checker, CheckReport
+from .domain.garbage.collect import Collector, GcReport
+from .domain.garbage.deletion import Deletion
+from .domain.content.manifests import Manifests
+from .domain.uploads.open_uploads import Expiry, OpenUploads
+from .domain.rights.principals import Principals
+from .domain.quotas.quotas import Quotas
+from .domain.content.referrers import Referrers
+from .domain.content.repositories import Repositories
+from .domain.content.repository_deletion import RepositoryDeletion
+from .domain.content.tags import Tags
+from .domain.uploads.uploads import Uploads
 from .errors import StartError
 from .ownership import FAILURES, alone, claim, is_new, known_store, mark, store_of, take_store, using, verify
 from .storage import StorageError
@@ -66,14 +66,14 @@ class Services:
     @functools.cached_property
     def gate(self):
         """Who asks, and may they (web.gate.Gate); of no use to commands, which have no requests."""
-        from .web.gate import Gate
+        from .web.auth.gate import Gate
 
         return Gate(self, self._config.server.external_url, self._config.auth.anonymous)
 
     @functools.cached_property
     def people(self):
         """Accounts and what belongs to them (people.People). Their modules are read now: a start is quicker without them."""
-        from .people import Content, People
+        from .account_services import Content, People
 
         content = Content(self.tags, self.manifests, self.repository_deletion, self.open_uploads)
         return People(self.db, self._config, self.principals, self.quotas, content)
@@ -81,7 +81,7 @@ class Services:
     @functools.cached_property
     def credentials(self):
         """Who shows what (web.credentials.Credentials), read as late as accounts are."""
-        from .web.credentials import Credentials
+        from .web.auth.credentials import Credentials
 
         return Credentials(self.people, self.gate.service)
 
@@ -147,8 +147,8 @@ class Services:
 
 
 def _read_account_code() -> None:
-    from . import people  # noqa: F401
-    from .web import credentials  # noqa: F401
+    from . import account_services  # noqa: F401
+    from .web.auth import credentials  # noqa: F401
     from .web.api import serve  # noqa: F401
 
 
@@ -187,7 +187,7 @@ def first_password(config: Config) -> str | None:
     try:
         if database.transact(value) and not database.transact(settings.first_account_untold):
             return None
-        from .domain import first_account
+        from .domain.accounts import first_account
 
         if not database.transact(value):
             chosen = first_account.choose()

@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from ..database_url import MySQLUrl
+from ..config.database_url import MySQLUrl
 from ..private_files import open_own
 from . import Database, T, Tx, migrate
 from .observer import Observer
-from .sqlite import SQLiteDatabase
-from .sqlite_connection import keep_private, transact
-from .sqlite_room import Room
+from .sqlite.database import SQLiteDatabase
+from .sqlite.connection import keep_private, transact
+from .sqlite.room import Room
 
 
 class Table(NamedTuple):
@@ -203,7 +203,7 @@ class MySQLEngine:
         migrate.require_current(str(self), self.tables, self.transact)
 
     def migrate(self) -> list[str]:
-        from . import mysql_migrate
+        from .mysql import migrate as mysql_migrate
 
         return mysql_migrate.migrate(self._url)
 
@@ -218,12 +218,12 @@ class MySQLEngine:
         yield not others
 
     def transact(self, fn: Callable[[Tx], T]) -> T:
-        from . import mysql
+        from .mysql import database as mysql
 
         return mysql.transact(self._url, fn)
 
     def warnings(self) -> list[str]:
-        from . import mysql_server
+        from .mysql import server as mysql_server
 
         return mysql_server.warnings(self._url)
 
@@ -231,6 +231,6 @@ class MySQLEngine:
         pass
 
     def open(self, connections: int, observer: Observer = Observer(), reserve: int | None = None) -> Database:
-        from . import mysql
+        from .mysql import database as mysql
 
         return mysql.MySQLDatabase(self._url, connections, observer)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ..errors import StartError
 from . import DatabaseBusy, DatabaseFailed, DatabaseFull, T, Tx, now, unusable
-from .sqlite_connection import connect, translate
+from .sqlite.connection import connect, translate
 
 _VERSIONS = "CREATE TABLE IF NOT EXISTS schema_versions (version BIGINT NOT NULL PRIMARY KEY, name VARCHAR(255) NOT NULL, applied_at BIGINT NOT NULL)"
 

@@ -21,7 +21,7 @@ class PoolUse(NamedTuple):
 
 
 class Observer:
-    """Counts nothing; for commands, and the base of web/database_metrics.py."""
+    """Counts nothing; for commands, and the base of metrics/database.py."""
 
     def timer(self, kind: str) -> Callable[[float], None]:
         """What to call in the event loop with the seconds from asking for one work to its outcome, waiting and retries included."""

@@ -3,7 +3,7 @@
 import re
 
 from ..errors import RangeInvalid
-from .messages import Piece, Request
+from ..http.messages import Piece, Request
 
 MOST_RANGES = 1000
 _RANGE = re.compile(r"(\d{0,19})-(\d{0,19})", re.A)

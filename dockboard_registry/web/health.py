@@ -5,8 +5,8 @@ import asyncio
 from ..domain.settings import database_answers
 from ..errors import Unavailable
 from ..storage import StorageError
-from .base import Endpoint, document
-from .messages import Request, Response
+from .endpoint import Endpoint, document
+from ..http.messages import Request, Response
 
 _TEXT = "text/plain; charset=utf-8"
 # Probes usually wait for two seconds.

@@ -9,15 +9,15 @@ import re
 import time
 from urllib.parse import parse_qs
 
-from ..domain.access import CATALOG, DELETE, PULL, PUSH, REGISTRY, Object, Principal, decide
-from ..domain.facts import ask, objects
-from ..domain.signed_tokens import ACCESS, ACCESS_SECONDS, LONGEST, MOST_ENTRIES, REFRESH, Granted, Holder, Subject
-from ..domain.signed_tokens import REGISTRY as THE_REGISTRY
-from ..domain.signed_tokens import REPOSITORY, make
+from ..domain.access.rule import CATALOG, DELETE, PULL, PUSH, REGISTRY, Object, Principal, decide
+from ..domain.access.facts import ask, objects
+from ..domain.credentials.signed_tokens import ACCESS, ACCESS_SECONDS, LONGEST, MOST_ENTRIES, REFRESH, Granted, Holder, Subject
+from ..domain.credentials.signed_tokens import REGISTRY as THE_REGISTRY
+from ..domain.credentials.signed_tokens import REPOSITORY, make
 from ..errors import BadRequest, Unauthorized
 from ..names import is_repository_name
-from .base import Endpoint, document
-from .messages import Request, Response
+from .endpoint import Endpoint, document
+from ..http.messages import Request, Response
 
 _MOST_BODY, _MOST_FIELDS, _MOST_NAMES = 16 << 10, 100, 5000
 _ACTIONS = {"pull": PULL, "push": PUSH, "delete": DELETE}

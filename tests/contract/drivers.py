@@ -15,9 +15,10 @@ from typing import Any
 import pymysql
 
 from dockboard_registry.config import database_place
-from dockboard_registry.db import migrate, mysql_migrate
-from dockboard_registry.db.mysql import MySQLDatabase
-from dockboard_registry.db.sqlite import SQLiteDatabase
+from dockboard_registry.db import migrate
+from dockboard_registry.db.mysql import migrate as mysql_migrate
+from dockboard_registry.db.mysql.database import MySQLDatabase
+from dockboard_registry.db.sqlite.database import SQLiteDatabase
 from dockboard_registry.storage import filesystem
 from dockboard_registry.storage.filesystem import FilesystemStorage
 from tests.support import mariadb

@@ -11,7 +11,7 @@ import pytest
 
 from dockboard_registry.config import MailConfig
 from dockboard_registry.errors import MailFailed
-from dockboard_registry.mail import Mailer, composed
+from dockboard_registry.outbound.mail import Mailer, composed
 from tests.protocol.certificates import make_certificate
 from tests.support.server import REPOSITORY
 from tests.support.smtp import MailServer
@@ -66,7 +66,7 @@ def test_over_tls_with_a_login(tmp_path, implicit):
     secret = tmp_path / "password"
     secret.write_text("the mail password\n")
     program = (
-        "import asyncio, sys\nfrom dockboard_registry.config import MailConfig\nfrom dockboard_registry.mail import Mailer\n"
+        "import asyncio, sys\nfrom dockboard_registry.config import MailConfig\nfrom dockboard_registry.outbound.mail import Mailer\n"
         "config = MailConfig(host='127.0.0.1', port=int(sys.argv[1]), tls=sys.argv[2], user='registry', password_file=sys.argv[3], sender='registry@example.com')\n"
         "asyncio.run(Mailer(config).send('bob@example.org', 'Word', 'text'))\n"
     )

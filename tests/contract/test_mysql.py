@@ -10,9 +10,9 @@ import pytest
 
 from dockboard_registry.config import database_place
 from dockboard_registry.db import DatabaseBusy, DatabaseFailed, DatabaseFull, OutcomeUnknown
-from dockboard_registry.db.mysql import LOGIN_SECONDS, MySQLDatabase, MySQLTx, connect, placeholders, transact
-from dockboard_registry.db.mysql_migrate import migrate
-from dockboard_registry.db.mysql_server import warnings
+from dockboard_registry.db.mysql.database import LOGIN_SECONDS, MySQLDatabase, MySQLTx, connect, placeholders, transact
+from dockboard_registry.db.mysql.migrate import migrate
+from dockboard_registry.db.mysql.server import warnings
 from dockboard_registry.errors import StartError
 from tests.contract.aio import asynchronous, gathered
 from tests.support import mariadb

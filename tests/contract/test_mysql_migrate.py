@@ -11,7 +11,7 @@ import pytest
 
 from dockboard_registry.config import database_place
 from dockboard_registry.db import migrate
-from dockboard_registry.db.mysql_migrate import migrate as migrate_mysql
+from dockboard_registry.db.mysql.migrate import migrate as migrate_mysql
 from dockboard_registry.errors import StartError
 from tests.contract.drivers import ROOT
 from tests.support import mariadb
@@ -19,7 +19,7 @@ from tests.support.mysql_proxy import MySQLProxy
 
 UPGRADE = (
     "import sys; from dockboard_registry.config import database_place as place;"
-    "from dockboard_registry.db.mysql_migrate import migrate; print(migrate(place(sys.argv[1])))"
+    "from dockboard_registry.db.mysql.migrate import migrate; print(migrate(place(sys.argv[1])))"
 )
 TWO = "CREATE TABLE b (\n    id BIGINT NOT NULL PRIMARY KEY\n);\nALTER TABLE a ADD COLUMN extra VARCHAR(10);\nCREATE INDEX a_extra ON a (extra);\n"
 DATA = "INSERT INTO b (id) SELECT id + 10 FROM a;\nUPDATE b SET id = id + 100;\nDROP INDEX a_extra ON a;\nALTER TABLE a DROP COLUMN extra;\n"

@@ -8,10 +8,10 @@ import pytest
 
 from dockboard_registry.config import database_place
 from dockboard_registry.db import DatabaseFailed
-from dockboard_registry.db.mysql import MySQLDatabase, MySQLSession, _statement, connect
-from dockboard_registry.db.mysql_migrate import migrate
-from dockboard_registry.db.mysql_read import Elsewhere, LoopReader
-from dockboard_registry.db.mysql_wire import Answer, Unreadable
+from dockboard_registry.db.mysql.database import MySQLDatabase, MySQLSession, _statement, connect
+from dockboard_registry.db.mysql.migrate import migrate
+from dockboard_registry.db.mysql.read import Elsewhere, LoopReader
+from dockboard_registry.db.mysql.wire import Answer, Unreadable
 from tests.contract.aio import asynchronous, gathered
 from tests.support import mariadb
 from tests.support.server import wait_for

@@ -8,7 +8,7 @@ import pytest
 
 from dockboard_registry.config import database_place
 from dockboard_registry.db import DatabaseFailed
-from dockboard_registry.db.mysql import MySQLDatabase
+from dockboard_registry.db.mysql.database import MySQLDatabase
 from tests.protocol.certificates import make_certificate
 from tests.support import mariadb
 

@@ -10,9 +10,9 @@ import pytest
 from dockboard_registry.config import database_place
 from dockboard_registry.db import DatabaseFailed, OutcomeUnknown
 from dockboard_registry.db.engines import engine
-from dockboard_registry.db.mysql_migrate import migrate
+from dockboard_registry.db.mysql.migrate import migrate
 from dockboard_registry.db.observer import PoolUse
-from dockboard_registry.web.metrics import BOARD_SIZE, Metrics
+from dockboard_registry.metrics import BOARD_SIZE, Metrics
 from tests.contract.aio import asynchronous
 from tests.support import mariadb
 from tests.support.mysql_proxy import MySQLProxy

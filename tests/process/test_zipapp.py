@@ -229,7 +229,7 @@ try:
 except SystemExit as end:
     assert not end.code, end.code
 sys.path.insert(0, sys.argv[0])
-import dockboard_registry.server
+import dockboard_registry.server.serve
 print(*(f"{count} {name}" for name, count in compiled.items() if name.startswith(sys.argv[0])), sep="\\n")
 """
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from dockboard_registry.domain.signed_tokens import sign
+from dockboard_registry.domain.credentials.signed_tokens import sign
 from tests.support.http import OCTETS, digest_of, with_query
 from tests.support.people import As, People, basic, bearer
 from tests.support.server import Registry

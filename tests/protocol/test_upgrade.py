@@ -9,7 +9,8 @@ import threading
 import pytest
 
 from dockboard_registry.config import database_place
-from dockboard_registry.db import migrate, mysql_migrate
+from dockboard_registry.db import migrate
+from dockboard_registry.db.mysql import migrate as mysql_migrate
 from dockboard_registry.db.engines import engine
 from tests.support.http import Client
 from tests.support.images import noise

@@ -16,7 +16,7 @@ from urllib.parse import quote, quote_plus, urlencode
 
 import pytest
 
-from dockboard_registry.domain.access_tokens import make_secret
+from dockboard_registry.domain.credentials.access_tokens import make_secret
 from tests.security.state import rows
 from tests.support.http import OCTETS, Client, digest_of
 from tests.support.people import FORM, People, basic, bearer

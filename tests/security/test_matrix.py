@@ -10,8 +10,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from dockboard_registry.domain.access_tokens import make_secret
-from dockboard_registry.web.base import Endpoint
+from dockboard_registry.domain.credentials.access_tokens import make_secret
+from dockboard_registry.web.endpoint import Endpoint
 from dockboard_registry.web.routes import Routes
 from tests.support.http import Client, digest_of
 from tests.support.people import As, People, basic, bearer

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dockboard_registry.domain import access, patterns
-from dockboard_registry.domain.access import ACTIONS, Entry, Grant, Object, Principal, decide, explain
+from dockboard_registry.domain.access import rule, patterns
+from dockboard_registry.domain.access.rule import ACTIONS, Entry, Grant, Object, Principal, decide, explain
 
 LEVELS = ("none", "pull", "push")
 
@@ -23,36 +23,36 @@ def everything(*actions: str) -> tuple[Entry, ...]:
 # By the words that the oracle understands.
 PEOPLE = {
     "anonymous": Principal(),
-    "stranger": Principal(1, access.USER, "stranger"),
-    "member": Principal(2, access.USER, "member", memberships={"acme": access.MEMBER}),
-    "owner": Principal(3, access.USER, "owner", memberships={"acme": access.OWNER}),
-    "acme": Principal(4, access.USER, "acme"),
-    "reader": Principal(5, access.USER, "reader", grants=granted("read", "acme/app", "user:reader")),
-    "writer": Principal(6, access.USER, "writer", grants=granted("write", "acme/a*", "team:acme/dev"), teams=("acme/dev",)),
-    "admin of it": Principal(7, access.USER, "admin-of-it", grants=granted("admin", "acme/**", "user:admin-of-it")),
-    "owner elsewhere": Principal(8, access.USER, "elsewhere", memberships={"other": access.OWNER}),
-    "robot": Principal(9, access.ROBOT, "acme/ci", grants=granted("write", "acme/app", "robot:acme/ci")),
-    "robot without grants": Principal(10, access.ROBOT, "acme/idle"),
-    "site administrator": Principal(11, access.USER, "root-user", administrator=True),
-    "disabled owner": Principal(12, access.USER, "gone", state=access.DISABLED, memberships={"acme": access.OWNER}),
-    "disabled administrator": Principal(13, access.USER, "gone-too", state=access.DISABLED, administrator=True),
-    "owner with a token to pull": Principal(14, access.USER, "owner", memberships={"acme": access.OWNER}, scopes=(everything("pull"),)),
+    "stranger": Principal(1, rule.USER, "stranger"),
+    "member": Principal(2, rule.USER, "member", memberships={"acme": rule.MEMBER}),
+    "owner": Principal(3, rule.USER, "owner", memberships={"acme": rule.OWNER}),
+    "acme": Principal(4, rule.USER, "acme"),
+    "reader": Principal(5, rule.USER, "reader", grants=granted("read", "acme/app", "user:reader")),
+    "writer": Principal(6, rule.USER, "writer", grants=granted("write", "acme/a*", "team:acme/dev"), teams=("acme/dev",)),
+    "admin of it": Principal(7, rule.USER, "admin-of-it", grants=granted("admin", "acme/**", "user:admin-of-it")),
+    "owner elsewhere": Principal(8, rule.USER, "elsewhere", memberships={"other": rule.OWNER}),
+    "robot": Principal(9, rule.ROBOT, "acme/ci", grants=granted("write", "acme/app", "robot:acme/ci")),
+    "robot without grants": Principal(10, rule.ROBOT, "acme/idle"),
+    "site administrator": Principal(11, rule.USER, "root-user", administrator=True),
+    "disabled owner": Principal(12, rule.USER, "gone", state=rule.DISABLED, memberships={"acme": rule.OWNER}),
+    "disabled administrator": Principal(13, rule.USER, "gone-too", state=rule.DISABLED, administrator=True),
+    "owner with a token to pull": Principal(14, rule.USER, "owner", memberships={"acme": rule.OWNER}, scopes=(everything("pull"),)),
     "owner with a token for another": Principal(
-        15, access.USER, "owner", memberships={"acme": access.OWNER}, scopes=((Entry(patterns.parse("acme/other"), frozenset(ACTIONS)),),)
+        15, rule.USER, "owner", memberships={"acme": rule.OWNER}, scopes=((Entry(patterns.parse("acme/other"), frozenset(ACTIONS)),),)
     ),
-    "administrator with a token to push": Principal(16, access.USER, "root-user", administrator=True, scopes=(everything("push", "create"),)),
+    "administrator with a token to push": Principal(16, rule.USER, "root-user", administrator=True, scopes=(everything("push", "create"),)),
 }
 STATES = {
-    "public": access.repository("acme/app", visibility="public"),
-    "private": access.repository("acme/app"),
-    "missing": access.repository("acme/app", exists=False),
-    "missing, by default public": access.repository("acme/app", exists=False, visibility="public"),
-    "nobody's": access.repository("wild/app", visibility="public", held=False),
-    "nobody's, private": access.repository("wild/app", held=False),
-    "nobody's, missing": access.repository("wild/app", exists=False, held=False),
-    "library": access.repository("app", visibility="public", held=False),
-    "namespace": access.namespace("acme"),
-    "registry": access.REGISTRY,
+    "public": rule.repository("acme/app", visibility="public"),
+    "private": rule.repository("acme/app"),
+    "missing": rule.repository("acme/app", exists=False),
+    "missing, by default public": rule.repository("acme/app", exists=False, visibility="public"),
+    "nobody's": rule.repository("wild/app", visibility="public", held=False),
+    "nobody's, private": rule.repository("wild/app", held=False),
+    "nobody's, missing": rule.repository("wild/app", exists=False, held=False),
+    "library": rule.repository("app", visibility="public", held=False),
+    "namespace": rule.namespace("acme"),
+    "registry": rule.REGISTRY,
 }
 
 ALL = set(ACTIONS)
@@ -111,7 +111,7 @@ def test_everyone_may_do_what_the_requirements_say(who):
 def test_without_accounts_the_setting_is_the_rule(level):
     allowed = {"none": set(), "pull": {"pull", "catalog"}, "push": ALL - {"admin"}, "all": ALL}[level]
     for object in STATES.values():
-        assert {action for action in ACTIONS if decide(access.anonymous(level), action, object).allowed} == allowed
+        assert {action for action in ACTIONS if decide(rule.anonymous(level), action, object).allowed} == allowed
 
 
 names = st.sampled_from(["acme/app", "acme/api", "acme/a/b", "other/app", "app", "library/app", "acme"])
@@ -137,8 +137,8 @@ people = st.builds(
     everyone=st.sampled_from(LEVELS),
     open=st.sampled_from([False, False, True]),
 )
-objects = st.builds(access.repository, names, st.booleans(), st.sampled_from(["public", "private"]), st.booleans()) | st.sampled_from(
-    [access.REGISTRY, access.namespace("acme"), Object("app", "library")]
+objects = st.builds(rule.repository, names, st.booleans(), st.sampled_from(["public", "private"]), st.booleans()) | st.sampled_from(
+    [rule.REGISTRY, rule.namespace("acme"), Object("app", "library")]
 )
 
 
@@ -152,14 +152,14 @@ def test_the_explanation_and_the_decision_agree(principal, action, object):
 
 @given(people, st.lists(entries, max_size=3).map(tuple), st.sampled_from(ACTIONS), objects)
 def test_a_scope_only_narrows(principal, scope, action, object):
-    if decide(access.narrowed(principal, scope), action, object).allowed:
+    if decide(rule.narrowed(principal, scope), action, object).allowed:
         assert decide(principal, action, object).allowed
 
 
 @given(people, st.lists(entries, max_size=3).map(tuple), objects)
 def test_an_access_token_takes_nothing_from_what_everyone_may_pull(principal, scope, object):
-    nobody = access.anonymous(principal.everyone, open=False)
-    shown = access.narrowed(principal._replace(state=access.ACTIVE, asked=None, open=False), scope)
+    nobody = rule.anonymous(principal.everyone, open=False)
+    shown = rule.narrowed(principal._replace(state=rule.ACTIVE, asked=None, open=False), scope)
     if object.name and decide(nobody, "pull", object).allowed:
         assert decide(shown, "pull", object).allowed
 
@@ -167,18 +167,18 @@ def test_an_access_token_takes_nothing_from_what_everyone_may_pull(principal, sc
 @given(people, st.sampled_from(ACTIONS), names)
 def test_a_signed_token_is_good_for_what_it_was_asked_for_and_nothing_else(principal, action, name):
     """Another one can be asked for; what it was asked for is allowed as far as it is without it."""
-    public, signed = access.repository(name, visibility="public"), (Entry(patterns.exact(name), frozenset({action})),)
+    public, signed = rule.repository(name, visibility="public"), (Entry(patterns.exact(name), frozenset({action})),)
     assert not decide(principal._replace(asked=(Entry(patterns.exact("acme/other"), frozenset(ACTIONS)),)), action, public).allowed
     assert decide(principal._replace(asked=signed), action, public).allowed == decide(principal._replace(asked=None), action, public).allowed
 
 
 @pytest.mark.parametrize("pattern", ["library/*", "library/**", "library/*-*"])
-@pytest.mark.parametrize("object", [access.REGISTRY, access.namespace("acme"), access.namespace("library")])
+@pytest.mark.parametrize("object", [rule.REGISTRY, rule.namespace("acme"), rule.namespace("library")])
 def test_patterns_of_a_token_name_repositories_alone(pattern, object):
     """As text `*` would match library/*, and so would a namespace, whose repository name is empty."""
-    narrow = access.narrowed(PEOPLE["site administrator"], (Entry(patterns.parse(pattern), frozenset(ACTIONS)),))
+    narrow = rule.narrowed(PEOPLE["site administrator"], (Entry(patterns.parse(pattern), frozenset(ACTIONS)),))
     assert not any(decide(narrow, action, object).allowed for action in ACTIONS)
-    assert decide(narrow, "admin", access.repository("a-b")).allowed
+    assert decide(narrow, "admin", rule.repository("a-b")).allowed
 
 
 @given(people, st.sampled_from(["none", "pull"]), st.sampled_from(ACTIONS), objects)
@@ -191,7 +191,7 @@ def test_more_anonymous_access_takes_nothing_away(principal, level, action, obje
 @given(people, st.sampled_from(ACTIONS), names, st.booleans())
 def test_what_may_not_be_seen_is_as_if_it_did_not_exist(principal, action, name, held):
     """The same decision for a private repository and for none, but that the first push needs the right to create."""
-    private = decide(principal, action, access.repository(name, True, "private", True))
-    missing = decide(principal, action, access.repository(name, False, "private", True))
+    private = decide(principal, action, rule.repository(name, True, "private", True))
+    missing = decide(principal, action, rule.repository(name, False, "private", True))
     if action != "push":
         assert private == missing

@@ -6,8 +6,8 @@ import time
 import pytest
 
 from dockboard_registry.errors import Unavailable
-from dockboard_registry.web import budget as module
-from dockboard_registry.web.budget import Budget, Share
+from dockboard_registry.http import budget as module
+from dockboard_registry.http.budget import Budget, Share
 
 LIMIT = 100
 

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from dockboard_registry.web.chunkedbody import ChunkedBody
+from dockboard_registry.http.bodies.chunkedbody import ChunkedBody
 
 
 class Fed(ChunkedBody):

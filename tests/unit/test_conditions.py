@@ -11,7 +11,7 @@ from tornado.httputil import HTTPHeaders
 
 from dockboard_registry.errors import RangeInvalid
 from dockboard_registry.web.conditions import MOST_RANGES, byte_ranges, multipart, not_modified
-from dockboard_registry.web.messages import Request
+from dockboard_registry.http.messages import Request
 
 DIGEST = "sha256:" + "ab" * 32
 OTHER = "sha256:" + "cd" * 32

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dockboard_registry import config, kinds
+from dockboard_registry import config
+from dockboard_registry.config import kinds
 from dockboard_registry.config import ConfigError
 
 ROOT = Path(__file__).parents[2]

@@ -2,8 +2,9 @@
 
 import pytest
 
-from dockboard_registry import config, kinds
-from dockboard_registry.database_url import masked, parse_mysql
+from dockboard_registry import config
+from dockboard_registry.config import kinds
+from dockboard_registry.config.database_url import masked, parse_mysql
 from dockboard_registry.errors import StartError
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from dockboard_registry import commands, config, errors
+from dockboard_registry import config, errors
+from dockboard_registry.cli import main as commands
 from dockboard_registry.errors import RegistryError
 
 ROOT = Path(__file__).parents[2]

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dockboard_registry.domain import documents
-from dockboard_registry.domain.documents import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, Descriptor, parse
+from dockboard_registry.domain.content import documents
+from dockboard_registry.domain.content.documents import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, Descriptor, parse
 from dockboard_registry.errors import ManifestInvalid
 
 DIGEST = "sha256:" + "0" * 64

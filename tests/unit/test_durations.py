@@ -3,7 +3,7 @@
 import pytest
 
 from dockboard_registry import config, durations
-from dockboard_registry.account_commands.quotas import _READ, limit
+from dockboard_registry.cli.accounts.quotas import _READ, limit
 from dockboard_registry.config import ConfigError
 from dockboard_registry.errors import FieldInvalid
 

@@ -4,7 +4,7 @@ import asyncio
 import contextvars
 import gc
 
-from dockboard_registry.web import eager
+from dockboard_registry.http import start_now
 
 
 class Log(list):
@@ -24,7 +24,7 @@ def test_what_needs_no_waiting_is_over_at_once():
         async def work() -> None:
             log.append(await inner())
 
-        eager.run(work(), log.done)
+        start_now.run(work(), log.done)
         assert log == ["inner", "done"]
         assert len(asyncio.all_tasks()) == 1
 
@@ -44,7 +44,7 @@ def test_the_rest_goes_on_in_a_task():
                 await asyncio.sleep(0.001)
             log.append("end")
 
-        eager.run(work(), lambda: (log.done(), end.set()))
+        start_now.run(work(), lambda: (log.done(), end.set()))
         assert log == ["begun"]
         gate.set_result("went on")
         await end.wait()
@@ -60,11 +60,11 @@ def test_one_wait_needs_no_task():
         async def work() -> None:
             log.append(await gate)
 
-        eager.run(work(), log.done)
-        assert len(asyncio.all_tasks()) == 1 and len(eager.running) == 1
+        start_now.run(work(), log.done)
+        assert len(asyncio.all_tasks()) == 1 and len(start_now.running) == 1
         gate.set_result("value")
         await asyncio.sleep(0)
-        assert log == ["value", "done"] and not eager.running
+        assert log == ["value", "done"] and not start_now.running
 
     asyncio.run(main())
 
@@ -77,10 +77,10 @@ def test_an_awaited_future_that_is_cancelled_ends_the_coroutine_and_done_is_call
         async def work() -> None:
             await gate
 
-        eager.run(work(), log.done)
+        start_now.run(work(), log.done)
         gate.cancel()
         await asyncio.sleep(0.01)
-        assert log == ["done"] and not eager.running
+        assert log == ["done"] and not start_now.running
 
     asyncio.run(main())
 
@@ -93,7 +93,7 @@ def test_a_future_that_is_done_needs_no_task():
         async def work() -> None:
             log.append(await gate)
 
-        eager.run(work(), log.done)
+        start_now.run(work(), log.done)
         assert log == ["value", "done"]
 
     asyncio.run(main())
@@ -110,7 +110,7 @@ def test_errors_of_what_is_awaited_arrive_in_the_coroutine():
                 except Exception as error:
                     log.append(type(error))
 
-        eager.run(work(), lambda: (log.done(), end.set()))
+        start_now.run(work(), lambda: (log.done(), end.set()))
         gate.set_exception(KeyError("x"))
         await end.wait()
         assert log == [KeyError, TimeoutError, "done"]
@@ -129,7 +129,7 @@ def test_a_cancelled_task_ends_the_coroutine_with_its_finally_and_done():
             finally:
                 log.append("finally")
 
-        eager.run(work(), lambda: (log.done(), end.set()))
+        start_now.run(work(), lambda: (log.done(), end.set()))
         (task,) = asyncio.all_tasks() - {asyncio.current_task()}
         await asyncio.sleep(0.01)
         task.cancel()
@@ -151,7 +151,7 @@ def test_a_coroutine_may_handle_cancellation_and_wait_on():
                 await asyncio.sleep(0.001)
                 log.append("tidied up")
 
-        eager.run(work(), lambda: (log.done(), end.set()))
+        start_now.run(work(), lambda: (log.done(), end.set()))
         (task,) = asyncio.all_tasks() - {asyncio.current_task()}
         await asyncio.sleep(0.01)
         task.cancel()
@@ -177,7 +177,7 @@ def test_many_at_once_keep_apart_and_none_is_lost_to_garbage_collection():
                 end.set()
 
         for number in range(300):
-            eager.run(work(number), done)
+            start_now.run(work(number), done)
         gc.collect()
         await asyncio.wait_for(end.wait(), 10)
         assert sorted(results) == [(number, number) for number in range(300)]

@@ -1,6 +1,6 @@
 """Whose work is next, of all who wait."""
 
-from dockboard_registry.db.turns import Turns
+from dockboard_registry.db.sqlite.fair_queue import Turns
 
 
 def served(turns: Turns, seconds: dict[str, float], number: int) -> list[str]:

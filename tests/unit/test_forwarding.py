@@ -5,7 +5,7 @@ from ipaddress import ip_address, ip_network
 import pytest
 from tornado.httputil import HTTPHeaders
 
-from dockboard_registry.web.forwarding import client, says_https
+from dockboard_registry.http.forwarding import client, says_https
 
 PEER = "10.0.0.1"
 NETWORK = ip_network("10.0.0.0/8")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from dockboard_registry.domain import imported_hashes
-from dockboard_registry.domain.passwords import Passwords
+from dockboard_registry.domain.credentials import imported_hashes
+from dockboard_registry.domain.credentials.passwords import Passwords
 from dockboard_registry.errors import FieldInvalid
 from tests.contract.aio import asynchronous
 from tests.support.people import BCRYPT, without_libcrypt

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from dockboard_registry import log_safety
+from dockboard_registry.server import log_safety
 
 SECRET = "dbr_canary"
 

@@ -7,8 +7,8 @@ import time
 import pytest
 
 from dockboard_registry.config import LogConfig
-from dockboard_registry.log_writer import LogWriter
-from dockboard_registry.logs import AccessLog
+from dockboard_registry.server.log_writer import LogWriter
+from dockboard_registry.server.logs import AccessLog
 
 
 class Pipe:

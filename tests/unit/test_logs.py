@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dockboard_registry import logs
+from dockboard_registry.server import logs
 from dockboard_registry.config import LogConfig
 
 FORMATTERS = {"text": logs.TextFormatter(), "json": logs.JsonFormatter()}

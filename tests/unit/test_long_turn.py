@@ -7,7 +7,7 @@ import pytest
 
 from dockboard_registry.callers import Turn
 from dockboard_registry.callers import turn as current
-from dockboard_registry.domain.long_turn import LongTurn
+from dockboard_registry.domain.content.long_turn import LongTurn
 from dockboard_registry.errors import Unavailable
 
 MIB = 1 << 20

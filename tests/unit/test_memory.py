@@ -4,8 +4,8 @@ import base64
 
 import pytest
 
-from dockboard_registry.web.credentials import Bearers
-from dockboard_registry.web.lane import Lane
+from dockboard_registry.web.auth.credentials import Bearers
+from dockboard_registry.http.fast_path import Lane
 
 CREDENTIALS = base64.b64encode(b"bob:correct horse").decode()
 

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from dockboard_registry.context import last_beat
-from dockboard_registry.web.metrics import BOARD_SIZE, ENDPOINTS, SLOTS, Metrics
+from dockboard_registry.server.context import last_beat
+from dockboard_registry.metrics import BOARD_SIZE, ENDPOINTS, SLOTS, Metrics
 
 LINE = re.compile(r'(dockboard_\w+)(?:\{(\w+="[^"\\\n]*"(?:,\w+="[^"\\\n]*")*)\})? (\S+)')
 BLOB = SimpleNamespace(number=ENDPOINTS.index("blob"))

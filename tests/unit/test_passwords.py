@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dockboard_registry.domain import passwords, scrypt
+from dockboard_registry.domain.credentials import passwords, scrypt
 from dockboard_registry.errors import FieldInvalid
 from tests.contract.aio import asynchronous, turns_during
 from tests.contract.domain.world import QUICK_HASH

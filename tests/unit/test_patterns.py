@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dockboard_registry.domain import patterns
+from dockboard_registry.domain.access import patterns
 from dockboard_registry.errors import FieldInvalid
 
 

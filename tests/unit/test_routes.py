@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dockboard_registry.errors import NotFound, Unsupported
-from dockboard_registry.web.messages import decoded
+from dockboard_registry.http.messages import decoded
 from dockboard_registry.web.routes import MetricsRoutes, Routes
 
 DIGEST = "sha256:" + "0" * 64

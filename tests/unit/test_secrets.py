@@ -5,8 +5,8 @@ import zlib
 
 import pytest
 
-from dockboard_registry.domain import access_tokens
-from dockboard_registry.domain.throttle import network_key
+from dockboard_registry.domain.credentials import access_tokens
+from dockboard_registry.domain.credentials.throttle import network_key
 
 
 @pytest.mark.parametrize(

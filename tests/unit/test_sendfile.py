@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-from dockboard_registry.web.connection import accept
-from dockboard_registry.web.messages import Piece
-from dockboard_registry.web.sendfile import Sender
+from dockboard_registry.http.connection import accept
+from dockboard_registry.http.messages import Piece
+from dockboard_registry.http.sending.sendfile import Sender
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="TCP_CORK is Linux's")
 DATA = bytes(range(256)) * 4000 + b"an end that fills no segment"

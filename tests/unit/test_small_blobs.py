@@ -2,7 +2,7 @@
 
 import pytest
 
-from dockboard_registry.domain.small_blobs import HeldSource, SmallBlobs
+from dockboard_registry.domain.content.small_blobs import HeldSource, SmallBlobs
 from dockboard_registry.names import digest_of
 from dockboard_registry.storage import StorageFailed
 

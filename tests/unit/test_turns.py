@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from dockboard_registry.web import turns
+from dockboard_registry.http import event_loop as turns
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="epoll is Linux's")
 MANY = 100

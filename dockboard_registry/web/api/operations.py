@@ -4,12 +4,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from ...domain.access import Principal
+from ...domain.access.rule import Principal
 from ...domain.audit import Actor
-from ...domain.standing import Standing
+from ...domain.rights.recheck import Standing
 from ...durations import DURATION_GRAMMAR
 from ...names import ACCOUNT_GRAMMAR, DIGEST_GRAMMAR, LONGEST_ACCOUNT, NAME_LIMIT, REPOSITORY_GRAMMAR, SHORTEST_ACCOUNT, TAG_GRAMMAR
-from ..messages import Request
+from ...http.messages import Request
 from .kinds import Kind, ListOf, Record, Secret, Text, Whole
 
 PREFIX = "/api/v1"

@@ -1,7 +1,7 @@
-"""Who may call an operation: asked of the one rule of domain/access.py, and answered so that what is hidden looks like what is not there."""
+"""Who may call an operation: asked of the one rule of domain/access/rule.py, and answered so that what is hidden looks like what is not there."""
 
-from ...domain import access, patterns
-from ...domain.access import ADMIN, ANONYMOUS, DELETE, PULL, REGISTRY, USER, Object
+from ...domain.access import rule, patterns
+from ...domain.access.rule import ADMIN, ANONYMOUS, DELETE, PULL, REGISTRY, USER, Object
 from ...errors import AccountUnknown, Denied, NameUnknown, RegistryError, Unauthorized
 from .operations import Call, Permission
 
@@ -18,11 +18,11 @@ async def check(call: Call) -> None:
 
 def require(call: Call, action: str, object: Object, hidden: RegistryError | None = None) -> None:
     """Raise Unauthorized, Denied with the reason, or `hidden` where they may not even see it, for which it takes the right to pull, or admin."""
-    decision = access.decide(call.principal, action, object)
+    decision = rule.decide(call.principal, action, object)
     if decision.allowed:
         return
     require_login(call)
-    sees = any(access.decide(call.principal, each, object).allowed for each in (PULL, ADMIN))
+    sees = any(rule.decide(call.principal, each, object).allowed for each in (PULL, ADMIN))
     if sees and action == PULL:
         return
     if sees or hidden is None:
@@ -32,7 +32,7 @@ def require(call: Call, action: str, object: Object, hidden: RegistryError | Non
 
 def require_login(call: Call) -> None:
     """Before there are accounts the only thing to be done is to add the first user, on this machine. Raises Unauthorized, Denied."""
-    if call.principal.open and not access.decide(call.principal, ADMIN, REGISTRY).allowed:
+    if call.principal.open and not rule.decide(call.principal, ADMIN, REGISTRY).allowed:
         raise Denied("there are no accounts yet, and only this machine itself may add the first user", "add a user on the server's machine")
     if call.principal.open and not call.operation.first:
         raise Denied("there are no accounts yet", "add a user first")
@@ -53,7 +53,7 @@ async def _oneself(call: Call) -> None:
     await _logged_in(call)
     if call.principal.kind != USER:
         raise Denied("robot accounts are managed in their organization", "use an account of a user")
-    require(call, ADMIN, access.namespace(call.principal.name))
+    require(call, ADMIN, rule.namespace(call.principal.name))
 
 
 def require_whole(call: Call) -> None:
@@ -92,13 +92,13 @@ async def _organization_owner(call: Call) -> None:
 def _require_organization(call: Call, action: str) -> None:
     require_login(call)
     name = call.path["organization"]
-    require(call, action, access.namespace(name), AccountUnknown(f"there is no organization {name}"))
+    require(call, action, rule.namespace(name), AccountUnknown(f"there is no organization {name}"))
 
 
 async def _namespace_owner(call: Call) -> None:
     require_login(call)
     name = call.path["namespace"]
-    require(call, ADMIN, access.namespace(name), nobodys(name))
+    require(call, ADMIN, rule.namespace(name), nobodys(name))
 
 
 def nobodys(namespace: str) -> AccountUnknown:
@@ -135,7 +135,7 @@ async def _pattern_admin(call: Call) -> None:
     require_login(call)
     pattern = patterns.parse(call.path["pattern"])
     if "*" in pattern.text:
-        object = access.namespace(pattern.namespace)
+        object = rule.namespace(pattern.namespace)
     else:
         object = (await call.services.principals.facts(pattern.text)).object
     require(call, ADMIN, object, nobodys(pattern.namespace))

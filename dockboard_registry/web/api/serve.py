@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from urllib.parse import unquote_to_bytes
 
 from ...callers import identify
-from ...domain import documents
-from ...domain.access import ANONYMOUS
-from ...domain.access_tokens import is_secret
-from ...domain.signed_tokens import Holder, Subject
-from ...domain.standing import Standing
+from ...domain.content import documents
+from ...domain.access.rule import ANONYMOUS
+from ...domain.credentials.access_tokens import is_secret
+from ...domain.credentials.signed_tokens import Holder, Subject
+from ...domain.rights.recheck import Standing
 from ...errors import BadRequest, Denied, FieldInvalid, ManifestInvalid, MediaUnsupported, NotFound, RegistryError, Unauthorized, Unsupported
-from ..messages import Request, Response
+from ...http.messages import Request, Response
 from . import permissions, table
 from .kinds import Kind, Wrong
 from .operations import JSON, PATH, PREFIX, Answer, Call, Operation

@@ -3,7 +3,8 @@
 import functools
 from typing import Self
 
-from . import account, content, document, grants, organizations, oversight, quotas, registration, repositories, robots, teams, uploads, users
+from . import document
+from .resources import account, content, grants, organizations, oversight, quotas, registration, repositories, robots, teams, uploads, users
 from .operations import Operation
 
 OPERATIONS: tuple[Operation, ...] = (

@@ -1,13 +1,13 @@
 """/v2/<name>/blobs/<digest>: content by digest."""
 
-from ...domain import blobs
-from ...domain.access import DELETE, PULL
+from ...domain.content import blobs
+from ...domain.access.rule import DELETE, PULL
 from ...names import digest as parse_digest
 from ...storage import Source
-from ..base import Endpoint
+from ..endpoint import Endpoint
 from ..conditions import byte_ranges, multipart, not_modified
-from ..gate import actor
-from ..messages import Piece, Request, Response, Span
+from ..auth.gate import actor
+from ...http.messages import Piece, Request, Response, Span
 
 _SMALL = 64 << 10
 _FOR_EVER = "max-age=31536000, immutable"

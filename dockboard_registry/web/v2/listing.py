@@ -2,11 +2,11 @@
 
 import json
 
-from ...domain.access import CATALOG, PULL
-from ...domain.documents import OCI_INDEX
+from ...domain.access.rule import CATALOG, PULL
+from ...domain.content.documents import OCI_INDEX
 from ...names import digest as parse_digest
-from ..base import Endpoint, asked_again, caching, document, next_page, page_size
-from ..messages import Request, Response
+from ..endpoint import Endpoint, asked_again, caching, document, next_page, page_size
+from ...http.messages import Request, Response
 
 
 class Base(Endpoint):

@@ -3,17 +3,17 @@
 import functools
 import time
 
-from ...domain import manifests
-from ...domain.access import DELETE, PULL
-from ...domain.documents import SIZE_LIMIT
-from ...domain.facts import ALONE, Question
+from ...domain.content import manifests
+from ...domain.access.rule import DELETE, PULL
+from ...domain.content.documents import SIZE_LIMIT
+from ...domain.access.facts import ALONE, Question
 from ...errors import BadRequest, DigestInvalid, ManifestUnknown, NameUnknown, TagInvalid
 from ...names import Reference
 from ...names import tag as parse_tag
-from ..base import Endpoint, asked_again, caching
+from ..endpoint import Endpoint, asked_again, caching
 from ..conditions import not_modified
-from ..gate import SLOW_SECONDS, actor
-from ..messages import Request, Response
+from ..auth.gate import SLOW_SECONDS, actor
+from ...http.messages import Request, Response
 
 _TAGS = 100
 # The answer names the tags in one header line. nginx accepts 4 KiB of header by default; the other fields need up to 1.5 KiB.

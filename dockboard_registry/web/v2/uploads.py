@@ -4,19 +4,19 @@ import contextlib
 import re
 import time
 
-from ...domain.access import PULL, PUSH
-from ...domain.open_uploads import share_of
-from ...domain.upload_writer import Writer
-from ...domain.uploads import Session
+from ...domain.access.rule import PULL, PUSH
+from ...domain.uploads.open_uploads import share_of
+from ...domain.uploads.upload_writer import Writer
+from ...domain.uploads.uploads import Session
 from ...errors import DigestInvalid, NameInvalid, QuotaExceeded, RegistryError, UploadInvalid, UploadRange
 from ...names import algorithm as parse_algorithm
 from ...names import algorithm_of
 from ...names import digest as parse_digest
 from ...names import is_digest
 from ...storage import StorageError
-from ..base import Endpoint
-from ..gate import SLOW_SECONDS, Pusher
-from ..messages import ConnectionCut, Request, Response
+from ..endpoint import Endpoint
+from ..auth.gate import SLOW_SECONDS, Pusher
+from ...http.messages import ConnectionCut, Request, Response
 
 _CONTENT_RANGE = re.compile(r"(\d{1,19})-(\d{1,19})", re.A)
 

@@ -2,6 +2,6 @@
 
 import pytest
 
-from dockboard_registry.domain.small_blobs import LIMIT
+from dockboard_registry.domain.content.small_blobs import LIMIT
 
 everywhere = pytest.mark.parametrize("small", [0, LIMIT], ids=["files", "rows"])

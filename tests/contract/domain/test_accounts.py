@@ -2,11 +2,11 @@
 
 import pytest
 
-from dockboard_registry.domain import access
-from dockboard_registry.domain.accounts import Accounts, Profile
+from dockboard_registry.domain.access import rule
+from dockboard_registry.domain.accounts.accounts import Accounts, Profile
 from dockboard_registry.domain.audit import Actor
-from dockboard_registry.domain.grants import MOST
-from dockboard_registry.domain.organizations import Organizations
+from dockboard_registry.domain.rights.grants import MOST
+from dockboard_registry.domain.accounts.organizations import Organizations
 from dockboard_registry.errors import AccountUnknown, ChangeRefused, FieldInvalid, NameUnknown
 from dockboard_registry.names import RESERVED
 from tests.contract.aio import asynchronous, gathered
@@ -25,11 +25,11 @@ async def test_without_an_account_the_counter_is_zero_and_the_setting_rules(proc
     assert await counter(process) == 0
     assert process.principals.anonymous(0).open
     assert not await process.may("anonymous", "pull", "app")
-    assert access.decide(process.principals.anonymous(0, local=True), "admin", access.REGISTRY).allowed
+    assert rule.decide(process.principals.anonymous(0, local=True), "admin", rule.REGISTRY).allowed
     await process.people("bob")
     assert await counter(process) == 1
     assert not process.principals.anonymous(1).open
-    assert not access.decide(process.principals.anonymous(1, local=True), "pull", access.repository("app")).allowed
+    assert not rule.decide(process.principals.anonymous(1, local=True), "pull", rule.repository("app")).allowed
 
 
 @asynchronous

@@ -3,7 +3,7 @@
 import pytest
 
 from dockboard_registry.domain.changes import value
-from dockboard_registry.domain.throttle import Rate
+from dockboard_registry.domain.credentials.throttle import Rate
 from dockboard_registry.errors import ChangeRefused, TooManyRequests
 from tests.contract.aio import asynchronous
 from tests.contract.domain.world import OPERATOR as ME

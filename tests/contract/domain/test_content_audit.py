@@ -4,7 +4,7 @@ import pytest
 
 from dockboard_registry.domain import audit
 from dockboard_registry.domain.audit import Actor
-from dockboard_registry.domain.manifests import Manifests
+from dockboard_registry.domain.content.manifests import Manifests
 from dockboard_registry.errors import InUse, ManifestUnknown
 from dockboard_registry.names import Reference
 from tests.contract.aio import asynchronous, gathered

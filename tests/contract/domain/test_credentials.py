@@ -5,10 +5,10 @@ import asyncio
 import pytest
 
 from dockboard_registry.db import now
-from dockboard_registry.domain import access
-from dockboard_registry.domain.accounts import Accounts, Profile
-from dockboard_registry.domain.one_time import LIFE_MS, OneTimeTokens
-from dockboard_registry.domain.throttle import FREE, account_key
+from dockboard_registry.domain.access import rule
+from dockboard_registry.domain.accounts.accounts import Accounts, Profile
+from dockboard_registry.domain.credentials.one_time import LIFE_MS, OneTimeTokens
+from dockboard_registry.domain.credentials.throttle import FREE, account_key
 from dockboard_registry.errors import AccountUnknown, ChangeRefused, FieldInvalid, TooManyRequests, Unauthorized
 from tests.contract.aio import asynchronous, gathered
 from tests.contract.domain.test_overlap import overlapping
@@ -187,12 +187,12 @@ async def test_a_token_does_what_its_scope_and_its_holder_may(process):
     await process.people("bob")
     _, shown = await process.tokens.find(await process.tokens.add(ME, "bob", "ci", "bob/app-*", "push"))
     known = await process.principals.get("user", shown.holder_id, await process.principals.value())
-    narrowed = access.narrowed(known.principal, shown.scope)
+    narrowed = rule.narrowed(known.principal, shown.scope)
     allowed = {
         (action, name)
-        for action in access.ACTIONS
+        for action in rule.ACTIONS
         for name in ("bob/app-1", "bob/tool", "ann/app-1")
-        if access.decide(narrowed, action, access.repository(name)).allowed
+        if rule.decide(narrowed, action, rule.repository(name)).allowed
     }
     assert allowed == {("push", "bob/app-1"), ("create", "bob/app-1"), ("overwrite", "bob/app-1")}
     for patterns, actions in (("bob/*,", None), ("*", None), (None, "everything"), (None, ""), ("", None), (",".join(["bob/application"] * 400), None)):

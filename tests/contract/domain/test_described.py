@@ -2,8 +2,9 @@
 
 import pytest
 
-from dockboard_registry.domain import described, patterns
-from dockboard_registry.domain.access import PULL, USER, Entry, Grant, Principal, narrowed
+from dockboard_registry.domain.access import patterns
+from dockboard_registry.domain.rights import described
+from dockboard_registry.domain.access.rule import PULL, USER, Entry, Grant, Principal, narrowed
 from tests.contract.aio import asynchronous
 from tests.contract.domain.placement import everywhere
 

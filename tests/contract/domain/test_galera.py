@@ -12,17 +12,17 @@ from typing import Any
 import pytest
 
 from dockboard_registry.config import database_place
-from dockboard_registry.db import mysql_migrate
-from dockboard_registry.db.mysql import MySQLDatabase
-from dockboard_registry.domain.accounts import Accounts
-from dockboard_registry.domain.blobs import Blobs, renew
-from dockboard_registry.domain.collect import Collector
-from dockboard_registry.domain.grants import Grants
-from dockboard_registry.domain.manifests import Manifests
-from dockboard_registry.domain.organizations import Organizations
-from dockboard_registry.domain.quota_settings import QuotaSettings
-from dockboard_registry.domain.quotas import Quotas
-from dockboard_registry.domain.uploads import Uploads
+from dockboard_registry.db.mysql import migrate as mysql_migrate
+from dockboard_registry.db.mysql.database import MySQLDatabase
+from dockboard_registry.domain.accounts.accounts import Accounts
+from dockboard_registry.domain.content.blobs import Blobs, renew
+from dockboard_registry.domain.garbage.collect import Collector
+from dockboard_registry.domain.rights.grants import Grants
+from dockboard_registry.domain.content.manifests import Manifests
+from dockboard_registry.domain.accounts.organizations import Organizations
+from dockboard_registry.domain.quotas.quota_settings import QuotaSettings
+from dockboard_registry.domain.quotas.quotas import Quotas
+from dockboard_registry.domain.uploads.uploads import Uploads
 from dockboard_registry.errors import (
     AccountUnknown,
     BlobUnknown,

@@ -5,9 +5,9 @@ import time
 import pytest
 
 from dockboard_registry.db import now
-from dockboard_registry.domain import signed_tokens
-from dockboard_registry.domain.signed_tokens import ACCESS, ACCESS_SECONDS, REFRESH, REFRESH_SECONDS, Subject
-from dockboard_registry.domain.signing_keys import SigningKeys
+from dockboard_registry.domain.credentials import signed_tokens
+from dockboard_registry.domain.credentials.signed_tokens import ACCESS, ACCESS_SECONDS, REFRESH, REFRESH_SECONDS, Subject
+from dockboard_registry.domain.credentials.signing_keys import SigningKeys
 from dockboard_registry.errors import Unauthorized
 from tests.contract.aio import asynchronous, gathered
 from tests.contract.domain.test_overlap import overlapping

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from dockboard_registry.domain.manifests import Manifests
+from dockboard_registry.domain.content.manifests import Manifests
 from dockboard_registry.errors import DigestInvalid, InUse, ManifestBlobUnknown, ManifestUnknown, NameUnknown
 from dockboard_registry.names import Reference, digest_of
 from tests.contract.aio import asynchronous, gathered

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dockboard_registry.domain import organizations
+from dockboard_registry.domain.accounts import organizations
 from dockboard_registry.errors import AccountUnknown, ChangeRefused
 from tests.contract.aio import asynchronous
 from tests.contract.domain.world import OPERATOR

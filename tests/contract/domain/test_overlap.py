@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from dockboard_registry.domain.blobs import Blobs
-from dockboard_registry.domain.collect import Collector
-from dockboard_registry.domain.manifests import Manifests
-from dockboard_registry.domain.uploads import Uploads
+from dockboard_registry.domain.content.blobs import Blobs
+from dockboard_registry.domain.garbage.collect import Collector
+from dockboard_registry.domain.content.manifests import Manifests
+from dockboard_registry.domain.uploads.uploads import Uploads
 from dockboard_registry.errors import BlobUnknown, InUse, ManifestBlobUnknown, ManifestUnknown
 from dockboard_registry.names import Reference
 from tests.contract.aio import asynchronous

@@ -8,14 +8,14 @@ import sqlite3
 import pytest
 
 from dockboard_registry.db import migrate
-from dockboard_registry.domain import quota_sums
-from dockboard_registry.domain.blobs import Blobs
-from dockboard_registry.domain.collect import Collector
-from dockboard_registry.domain.manifests import Manifests
-from dockboard_registry.domain.quota_settings import QuotaSettings, Use
-from dockboard_registry.domain.quota_sums import Counting
-from dockboard_registry.domain.quotas import UNLIMITED, Quotas
-from dockboard_registry.domain.uploads import Uploads
+from dockboard_registry.domain.quotas import quota_sums
+from dockboard_registry.domain.content.blobs import Blobs
+from dockboard_registry.domain.garbage.collect import Collector
+from dockboard_registry.domain.content.manifests import Manifests
+from dockboard_registry.domain.quotas.quota_settings import QuotaSettings, Use
+from dockboard_registry.domain.quotas.quota_sums import Counting
+from dockboard_registry.domain.quotas.quotas import UNLIMITED, Quotas
+from dockboard_registry.domain.uploads.uploads import Uploads
 from dockboard_registry.errors import AccountUnknown, FieldInvalid, QuotaExceeded, RegistryError
 from tests.contract.aio import asynchronous, gathered
 from tests.contract.domain.world import LONG, OPERATOR, Between, image, index, sha256

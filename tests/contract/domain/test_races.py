@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from dockboard_registry.domain.collect import Collector
+from dockboard_registry.domain.garbage.collect import Collector
 from dockboard_registry.errors import BlobUnknown
 from tests.contract.aio import asynchronous
 from tests.contract.domain.world import LONG, Between, image, sha256

@@ -4,11 +4,11 @@ import threading
 
 import pytest
 
-from dockboard_registry.domain import repository_deletion
+from dockboard_registry.domain.content import repository_deletion
 from dockboard_registry.domain.audit import Actor, Audit
-from dockboard_registry.domain.manifests import Manifests
-from dockboard_registry.domain.repository_deletion import RepositoryDeletion
-from dockboard_registry.domain.throttle import Throttle
+from dockboard_registry.domain.content.manifests import Manifests
+from dockboard_registry.domain.content.repository_deletion import RepositoryDeletion
+from dockboard_registry.domain.credentials.throttle import Throttle
 from dockboard_registry.errors import BlobUnknown, ManifestBlobUnknown, NameUnknown, UploadUnknown
 from dockboard_registry.names import Reference
 from tests.contract.aio import asynchronous

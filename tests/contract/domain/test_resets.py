@@ -5,11 +5,11 @@ import re
 import pytest
 
 from dockboard_registry.config import MailConfig
-from dockboard_registry.domain.accounts import Profile
-from dockboard_registry.domain.resets import FOR_ACCOUNT, FROM_NETWORK, PasswordResets
-from dockboard_registry.domain.throttle import Throttle
+from dockboard_registry.domain.accounts.accounts import Profile
+from dockboard_registry.domain.credentials.resets import FOR_ACCOUNT, FROM_NETWORK, PasswordResets
+from dockboard_registry.domain.credentials.throttle import Throttle
 from dockboard_registry.errors import AccountUnknown, ChangeRefused, Denied, FieldInvalid, MailFailed, TooManyRequests, Unauthorized
-from dockboard_registry.mail import Mailer
+from dockboard_registry.outbound.mail import Mailer
 from tests.contract.aio import asynchronous
 from tests.contract.domain.test_credentials import everything
 from tests.contract.domain.world import OPERATOR

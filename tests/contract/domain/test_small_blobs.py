@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from dockboard_registry.domain.small_blobs import LIMIT
-from dockboard_registry.domain.upload_writer import Writer
+from dockboard_registry.domain.content.small_blobs import LIMIT
+from dockboard_registry.domain.uploads.upload_writer import Writer
 from dockboard_registry.errors import BlobUnknown, DigestInvalid, UploadRange, UploadUnknown
 from dockboard_registry.storage import StorageFailed, StorageFull
 from tests.contract.aio import asynchronous, gathered

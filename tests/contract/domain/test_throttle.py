@@ -1,8 +1,8 @@
-"""What guessing a password costs, and that the owner gets in all the same: figures of domain/throttle.py."""
+"""What guessing a password costs, and that the owner gets in all the same: figures of domain/credentials/throttle.py."""
 
 import pytest
 
-from dockboard_registry.domain.throttle import FREE, KNOWN, KNOWN_NETWORKS, PERSISTENT, STOPPED_MS, STRANGERS, account_key, network_wait_ms
+from dockboard_registry.domain.credentials.throttle import FREE, KNOWN, KNOWN_NETWORKS, PERSISTENT, STOPPED_MS, STRANGERS, account_key, network_wait_ms
 from dockboard_registry.errors import AccountUnknown, TooManyRequests
 from tests.contract.aio import asynchronous
 from tests.contract.domain.world import OPERATOR

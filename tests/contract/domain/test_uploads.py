@@ -8,8 +8,8 @@ import stat
 
 import pytest
 
-from dockboard_registry.domain.upload_writer import Writer
-from dockboard_registry.domain.uploads import Uploads
+from dockboard_registry.domain.uploads.upload_writer import Writer
+from dockboard_registry.domain.uploads.uploads import Uploads
 from dockboard_registry.errors import BlobUnknown, DigestInvalid, TooManyRequests, UploadRange, UploadUnknown
 from dockboard_registry.names import digest_of
 from dockboard_registry.storage import StorageFull

@@ -5,35 +5,36 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from dockboard_registry.domain import blobs, facts, manifests
-from dockboard_registry.domain.access import Decision, decide
-from dockboard_registry.domain.access_tokens import AccessTokens
-from dockboard_registry.domain.accounts import Accounts
+from dockboard_registry.domain.access import facts
+from dockboard_registry.domain.content import blobs, manifests
+from dockboard_registry.domain.access.rule import Decision, decide
+from dockboard_registry.domain.credentials.access_tokens import AccessTokens
+from dockboard_registry.domain.accounts.accounts import Accounts
 from dockboard_registry.domain.audit import Actor, Audit
-from dockboard_registry.domain.blobs import Blob, Blobs
-from dockboard_registry.domain.check import Checker, CheckReport
-from dockboard_registry.domain.collect import Collector, GcReport
-from dockboard_registry.domain.documents import OCI_INDEX, OCI_MANIFEST
-from dockboard_registry.domain.grants import Grants
-from dockboard_registry.domain.htpasswd import Htpasswd
-from dockboard_registry.domain.invitations import Invitations
-from dockboard_registry.domain.logins import Logins
-from dockboard_registry.domain.manifests import Manifest, Manifests
-from dockboard_registry.domain.one_time import OneTimeTokens
-from dockboard_registry.domain.organizations import Organizations
-from dockboard_registry.domain.passwords import Passwords
-from dockboard_registry.domain.principals import Principals
-from dockboard_registry.domain.referrers import Referrers
-from dockboard_registry.domain.registration import Registrations
-from dockboard_registry.domain.repositories import Repositories
-from dockboard_registry.domain.repository_deletion import RepositoryDeletion
-from dockboard_registry.domain.repository_settings import RepositorySettings
-from dockboard_registry.domain.robots import Robots
-from dockboard_registry.domain.tags import Tags
-from dockboard_registry.domain.teams import Teams
-from dockboard_registry.domain.throttle import Throttle
-from dockboard_registry.domain.upload_writer import Writer
-from dockboard_registry.domain.uploads import Session, Uploads
+from dockboard_registry.domain.content.blobs import Blob, Blobs
+from dockboard_registry.domain.content.check import Checker, CheckReport
+from dockboard_registry.domain.garbage.collect import Collector, GcReport
+from dockboard_registry.domain.content.documents import OCI_INDEX, OCI_MANIFEST
+from dockboard_registry.domain.rights.grants import Grants
+from dockboard_registry.domain.accounts.htpasswd import Htpasswd
+from dockboard_registry.domain.accounts.invitations import Invitations
+from dockboard_registry.domain.credentials.logins import Logins
+from dockboard_registry.domain.content.manifests import Manifest, Manifests
+from dockboard_registry.domain.credentials.one_time import OneTimeTokens
+from dockboard_registry.domain.accounts.organizations import Organizations
+from dockboard_registry.domain.credentials.passwords import Passwords
+from dockboard_registry.domain.rights.principals import Principals
+from dockboard_registry.domain.content.referrers import Referrers
+from dockboard_registry.domain.accounts.registration import Registrations
+from dockboard_registry.domain.content.repositories import Repositories
+from dockboard_registry.domain.content.repository_deletion import RepositoryDeletion
+from dockboard_registry.domain.rights.repository_settings import RepositorySettings
+from dockboard_registry.domain.accounts.robots import Robots
+from dockboard_registry.domain.content.tags import Tags
+from dockboard_registry.domain.accounts.teams import Teams
+from dockboard_registry.domain.credentials.throttle import Throttle
+from dockboard_registry.domain.uploads.upload_writer import Writer
+from dockboard_registry.domain.uploads.uploads import Session, Uploads
 from dockboard_registry.names import Reference
 from dockboard_registry.storage import Source
 

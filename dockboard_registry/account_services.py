@@ -1,0 +1,93 @@
+"""Accounts and what belongs to them, put together: beside app.Services, because these modules are read only when they are needed."""
+
+from typing import NamedTuple
+
+from .config import Config, MailConfig
+from .db import Database
+from .domain.credentials.access_tokens import AccessTokens
+from .domain.accounts.accounts import Accounts
+from .domain.audit import Audit
+from .domain.rights.grants import Grants
+from .domain.accounts.htpasswd import Htpasswd
+from .domain.accounts.invitations import Invitations
+from .domain.credentials.logins import Logins
+from .domain.content.manifests import Manifests
+from .domain.credentials.one_time import OneTimeTokens
+from .domain.uploads.open_uploads import OpenUploads
+from .domain.accounts.organizations import Organizations
+from .domain.credentials.passwords import Passwords
+from .domain.rights.principals import Principals
+from .domain.quotas.quota_settings import QuotaSettings
+from .domain.quotas.quotas import Quotas
+from .domain.accounts.registration import Registrations
+from .domain.content.repository_deletion import RepositoryDeletion
+from .domain.rights.repository_settings import RepositorySettings
+from .domain.credentials.resets import PasswordResets
+from .domain.accounts.robots import Robots
+from .domain.credentials.signing_keys import SigningKeys
+from .domain.content.tags import Tags
+from .domain.accounts.teams import Teams
+from .domain.credentials.throttle import Rate, Throttle
+
+
+class Content(NamedTuple):
+    """What the commands delete of what was pushed, or is being pushed."""
+
+    tags: Tags
+    manifests: Manifests
+    repositories: RepositoryDeletion
+    uploads: OpenUploads
+
+
+class People:
+    """All that concerns who there is and what they may do."""
+
+    def __init__(self, db: Database, config: Config, principals: Principals, quotas: Quotas, content: Content):
+        # Of each worker; what one computes takes 32 MiB at a time.
+        self.passwords = Passwords(1 if config.workers > 2 else 2)
+        self.principals, self.content, self.open_uploads = principals, content, content.uploads
+        self._auth, quarantine = config.auth, config.auth.quarantine
+        self.throttle = Throttle(db)
+        # Changes of one account by the API, at each worker. Administrators have more, for programs that set up many things at once.
+        self.changes, self.administrators_changes = Rate(60, 1.0), Rate(600, 0.1)
+        self.accounts = Accounts(db, self.passwords, quarantine)
+        self.htpasswd = Htpasswd(db, self.passwords, quarantine)
+        self.one_time = OneTimeTokens(db, self.passwords)
+        self.organizations, self.teams = Organizations(db, quarantine), Teams(db)
+        self.grants, self.robots, self.tokens = Grants(db), Robots(db), AccessTokens(db)
+        self.logins = Logins(db, self.passwords, self.throttle)
+        self.repository_settings, self.quotas = RepositorySettings(db), QuotaSettings(db, quotas)
+        self.invitations = Invitations(db)
+        self.registrations = Registrations(db, self.passwords, self.throttle, config.auth.registration, quarantine)
+        self._mailer = _mailer(config.mail)
+        self.resets = PasswordResets(db, self.one_time, self.throttle, self._mailer, config.server.external_url)
+        self.audit, self.signing_keys = Audit(db), SigningKeys(db)
+        self.users_add_organizations = config.auth.organizations == "users"
+
+    async def prepare(self) -> None:
+        """Load the code that passwords need: later the file that it is in may be another one."""
+        await self.passwords.prepare()
+
+    async def rotate_keys(self) -> None:
+        """Make a new signing key if the newest one is old. Many processes may do so at once."""
+        if self._auth.key_rotation:
+            await self.signing_keys.rotate_old(self._auth.key_rotation)
+
+    async def trim_audit(self) -> None:
+        """Delete what is older than its limit."""
+        await self.audit.forget(self._auth.audit_days)
+
+    def close(self) -> None:
+        """Wait for the passwords that are being computed."""
+        self.passwords.close()
+        if self._mailer:
+            self._mailer.close()
+
+
+def _mailer(config: MailConfig):
+    """Who sends mail (mail.Mailer); None where nobody does. What it imports is read only where it is needed."""
+    if not config.host:
+        return None
+    from .outbound.mail import Mailer
+
+    return Mailer(config)

@@ -1,0 +1,73 @@
+"""What the rule of rule.py has to know about a repository, read anew with each request, and in the same statement what the request is
+about: so the question of rights costs no round trip of its own, and what is answered is what the rule was asked about.
+
+A statement with facts begins with COLUMNS, its tables with TABLES, and its first two parameters are the repository's name and namespace;
+further tables are joined from the left, so that there is one row in any case.
+"""
+
+from functools import lru_cache
+from typing import NamedTuple
+
+from ...db import Database, Row, Tx
+from ...names import namespace_of
+from . import rule
+from .rule import PRIVATE, PUBLIC, Object
+from ..changes import VALUE
+
+COLUMNS = f"SELECT {VALUE}, repositories.id IS NOT NULL, repositories.visibility, namespaces.name, namespaces.default_visibility"
+TABLES = "FROM (SELECT 1 AS one) request LEFT JOIN repositories ON repositories.name = ? LEFT JOIN namespaces ON namespaces.name = ?"
+_FACTS = 5
+MOST = 100
+_MARKS = ", ".join("?" * MOST)
+_REPOSITORIES = f"SELECT name, visibility FROM repositories WHERE name IN ({_MARKS})"
+_NAMESPACES = f"SELECT name, default_visibility FROM namespaces WHERE name IN ({_MARKS})"
+
+
+class Question(NamedTuple):
+    """A statement with facts, and its third parameter if it has one."""
+
+    sql: str
+    wanted: tuple[str, ...] = ()
+
+
+class Facts(NamedTuple):
+    """The counter of changes (0: no account was ever made), the repository as an object, and what the question has asked for besides."""
+
+    value: int
+    object: Object
+    content: Row
+
+
+ALONE = Question(f"{COLUMNS} {TABLES}")
+
+
+async def ask(db: Database, repository: str, question: Question = ALONE) -> Facts:
+    """The facts of a repository, of which there need not be one, and the question's answer."""
+    parameters = (repository, namespace_of(repository), *question.wanted)
+    row = await db.read(lambda tx: tx.one(question.sql, *parameters))
+    return Facts(row[0], _object(repository, *row[1:_FACTS]), row[_FACTS:])
+
+
+async def objects(db: Database, names: list[str]) -> dict[str, Object]:
+    """The repositories of these names, at most MOST, as objects of the rule: in two statements, of one moment."""
+    namespaces = sorted({namespace_of(name) for name in names})
+
+    def query(tx: Tx) -> dict[str, Object]:
+        found = dict(tx.all(_REPOSITORIES, *_padded(names)))
+        defaults = dict(tx.all(_NAMESPACES, *_padded(namespaces)))
+        known = ((name, namespace_of(name)) for name in names)
+        return {name: _object(name, name in found, found.get(name), space if space in defaults else None, defaults.get(space)) for name, space in known}
+
+    return await db.scan(query)
+
+
+def _padded(values: list[str]) -> list[str]:
+    """No name is empty, so the rest finds nothing."""
+    return values + [""] * (MOST - len(values))
+
+
+@lru_cache(maxsize=1024)
+def _object(repository: str, exists: int, visibility: str | None, held: str | None, default: str | None) -> Object:
+    """What nobody holds is public where nothing else is said: it was pushed when everyone could see everything."""
+    shown = visibility or default or PUBLIC if exists else PRIVATE
+    return rule.repository(repository, bool(exists), shown, held is not None)

@@ -1,0 +1,71 @@
+"""Patterns of repository names, as grants and scopes of tokens name them: team/app, team/app-*, team/**.
+
+`*` stands for any characters of one segment, none among them; `**`, once and alone in its segment, for one segment or more. The first
+segment is the namespace and has no wildcard. A repository of one segment is in library: `app` is the pattern library/app.
+"""
+
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from typing import NamedTuple
+
+from ...errors import FieldInvalid, NameInvalid
+from ...names import LIBRARY, NAME_LIMIT, namespace_of, repository_name
+
+_SEGMENT = re.compile(r"[a-z0-9._*-]+", re.A)
+_MOST_STARS = 16
+_NEXT = "write NAMESPACE/NAME, with * inside a segment or ** for a whole one, such as team/app-* or team/**"
+
+
+class Pattern(NamedTuple):
+    """A parsed pattern. `matches` takes a repository name in full form (see `full`)."""
+
+    text: str
+    namespace: str
+    matches: Callable[[str], object]
+
+
+def full(repository: str) -> str:
+    """The repository's name with its namespace spelled out."""
+    return repository if "/" in repository else f"{LIBRARY}/{repository}"
+
+
+def exact(text: str) -> Pattern:
+    """The pattern of one name, which is taken as it is."""
+    return Pattern(text, namespace_of(text), full(text).__eq__)
+
+
+@lru_cache(maxsize=10_000)
+def parse(text: str) -> Pattern:
+    """Raises FieldInvalid."""
+    if "*" not in text:
+        return exact(_literal(text))
+    namespace, *segments = text.split("/")
+    if not segments or "*" in namespace:
+        raise FieldInvalid("the pattern does not begin with the name of a namespace", _NEXT)
+    _literal(namespace)
+    if len(text) > NAME_LIMIT or not all(map(_SEGMENT.fullmatch, segments)) or text.count("*") > _MOST_STARS:
+        raise FieldInvalid("the pattern has characters, too many wildcards or a length that is not allowed", _NEXT)
+    if segments.count("**") > 1 or any("**" in segment and segment != "**" for segment in segments):
+        raise FieldInvalid("the pattern has ** twice, or beside other characters of its segment", _NEXT)
+    expression = "/".join([re.escape(namespace), *map(_expression, segments)])
+    return Pattern(text, namespace, re.compile(expression).fullmatch)
+
+
+def _literal(text: str) -> str:
+    """A name without wildcards; what is wrong is said of the pattern, which is what was given."""
+    try:
+        return repository_name(text)
+    except NameInvalid:
+        raise FieldInvalid("the pattern has characters, a form or a length that is not allowed", _NEXT) from None
+
+
+def _expression(segment: str) -> str:
+    """A segment as a regular expression in linear time: what a * has skipped is never tried again, but for the last one."""
+    if segment == "**":
+        return r"[^/]+(?:/[^/]+)*"
+    first, *others = map(re.escape, segment.split("*"))
+    if not others:
+        return first
+    *middle, last = others
+    return first + "".join(f"(?>[^/]*?{part})" for part in middle) + f"[^/]*{last}"

@@ -1,0 +1,310 @@
+"""The one permission rule. Every route of every API asks `decide` before it touches anything; `explain` says the same in steps.
+
+Everything that the rule needs is in its arguments, and it reads nothing: principals.py puts these together.
+"""
+
+import functools
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import NamedTuple
+
+from ...errors import FieldInvalid
+from ...names import LIBRARY, namespace_of
+from .patterns import Pattern, full
+
+PULL, PUSH, OVERWRITE, DELETE, ADMIN, CREATE, CATALOG = "pull", "push", "overwrite", "delete", "admin", "create", "catalog"
+ACTIONS = (PULL, PUSH, OVERWRITE, DELETE, ADMIN, CREATE, CATALOG)
+ANONYMOUS, USER, ROBOT = "anonymous", "user", "robot"
+ACTIVE, DISABLED, PENDING = "active", "disabled", "pending"
+# States of an access token that `explain` is asked about.
+REVOKED, EXPIRED = "revoked", "expired"
+PUBLIC, PRIVATE = "public", "private"
+OWNER, MEMBER = "owner", "member"
+READ, WRITE = "read", "write"
+
+_WRITES = frozenset({PULL, PUSH, OVERWRITE, CREATE})
+_OWNS = _WRITES | {DELETE, ADMIN}
+# The rights that a grant gives, the smallest first.
+RIGHTS: Mapping[str, frozenset] = MappingProxyType({READ: frozenset({PULL}), WRITE: _WRITES, ADMIN: _OWNS})
+# Up to so many entries, looking at each is quicker than an index.
+_FEW = 8
+# What auth.anonymous gives to everyone while there is no account.
+_OPEN = {"none": frozenset(), "pull": frozenset({PULL, CATALOG}), "push": _WRITES | {DELETE, CATALOG}, "all": frozenset(ACTIONS)}
+
+
+class Grant(NamedTuple):
+    """A right on all repositories that the pattern names; `via` is who holds it, as team:acme/dev."""
+
+    pattern: Pattern
+    right: str
+    via: str
+
+
+class Entry(NamedTuple):
+    """A part of a token's scope: actions on what the pattern names; None names everything, the registry itself too."""
+
+    pattern: Pattern | None
+    actions: frozenset
+
+
+class Scope(tuple[Entry, ...]):
+    """The entries of a token's scope. If there are many, those of one namespace are found by an index."""
+
+    def within(self, namespace: str) -> Sequence[Entry]:
+        """The entries that may name something in the namespace."""
+        if len(self) <= _FEW:
+            return self
+        return self._by_namespace.get(namespace, self._everywhere)
+
+    @functools.cached_property
+    def _everywhere(self) -> Sequence[Entry]:
+        return tuple(entry for entry in self if entry.pattern is None)
+
+    @functools.cached_property
+    def _by_namespace(self) -> Mapping[str, Sequence[Entry]]:
+        found: dict[str, list[Entry]] = {}
+        for entry in self:
+            if entry.pattern is not None:
+                found.setdefault(entry.pattern.namespace, list(self._everywhere)).append(entry)
+        return found
+
+
+class Object(NamedTuple):
+    """A repository, a namespace (its name is then empty), or the whole registry.
+
+    held: the namespace belongs to somebody, or did so until lately. visibility counts only for what exists.
+    """
+
+    name: str
+    namespace: str
+    exists: bool = True
+    visibility: str = PRIVATE
+    held: bool = True
+
+    def __str__(self) -> str:
+        return self.name or f"namespace {self.namespace}"
+
+
+class Principal(NamedTuple):
+    """Who asks.
+
+    memberships: namespace -> role; grants: namespace -> grants on repositories in it. scopes: of access tokens, each of which narrows what is left by
+    the others. asked: what a signed token was asked for and is good for, and nothing else. everyone: the setting auth.anonymous; open: there is no account yet, and that setting is the whole rule.
+    """
+
+    id: int = 0
+    kind: str = ANONYMOUS
+    name: str = ""
+    administrator: bool = False
+    state: str = ACTIVE
+    memberships: Mapping[str, str] = MappingProxyType({})
+    teams: tuple[str, ...] = ()
+    grants: Mapping[str, tuple[Grant, ...]] = MappingProxyType({})
+    scopes: tuple[tuple[Entry, ...], ...] = ()
+    asked: tuple[Entry, ...] | None = None
+    everyone: str = "none"
+    open: bool = False
+
+    @property
+    def holder(self) -> str | None:
+        """Whom something belongs to that this principal begins: an id, since names may change hands; None for everyone."""
+        return None if self.kind == ANONYMOUS else f"{self.kind}:{self.id}"
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}".rstrip()
+
+
+class Decision(NamedTuple):
+    """allowed, and the reason in words that may be shown to the one who asked."""
+
+    allowed: bool
+    reason: str
+
+
+class Explanation(NamedTuple):
+    """A decision, and what was looked at until it was made."""
+
+    decision: Decision
+    steps: list[str]
+
+
+REGISTRY = Object("*", "")
+
+
+def repository(name: str, exists: bool = True, visibility: str = PRIVATE, held: bool = True) -> Object:
+    """A repository as an object of the rule."""
+    return Object(name, namespace_of(name), exists, visibility, held or namespace_of(name) == LIBRARY)
+
+
+def namespace(name: str) -> Object:
+    """A namespace: what is administered besides its repositories, such as members, teams and robot accounts. To pull it is to see these."""
+    return Object("", name)
+
+
+def anonymous(level: str, open: bool = True) -> Principal:
+    """The principal of a request without credentials; level is the setting auth.anonymous, `all` for this machine itself."""
+    return Principal(everyone=level, open=open)
+
+
+def narrowed(principal: Principal, scope: tuple[Entry, ...] | None) -> Principal:
+    """The principal as far as an access token's scope lets it act."""
+    return principal if scope is None else principal._replace(scopes=(*principal.scopes, Scope(scope)))
+
+
+def action(text: str) -> str:
+    """One of ACTIONS; raises FieldInvalid."""
+    if text not in ACTIONS:
+        raise FieldInvalid("there is no such action", f"use one of {', '.join(ACTIONS)}")
+    return text
+
+
+def decide(principal: Principal, action: str, object: Object) -> Decision:
+    """May the principal do this to the object? Pure: depends on nothing else."""
+    needed = _needed(action, object)
+    for rule in _DECIDING:
+        found = rule(principal, needed, object)
+        if found is not None:
+            return found
+    return _refused(principal, needed, object)
+
+
+def explain(principal: Principal, action: str, object: Object) -> Explanation:
+    """`decide`, with each step on the way to the decision."""
+    needed = _needed(action, object)
+    steps = [f"{principal} wants to {action} {object}"]
+    if needed != action:
+        steps.append(f"there is no such repository yet: that takes the right to {needed}")
+    for rule, passed in _RULES:
+        found = rule(principal, needed, object)
+        if found is not None:
+            return Explanation(found, [*steps, found.reason])
+        steps.append(passed)
+    refused = _refused(principal, needed, object)
+    return Explanation(refused, [*steps, refused.reason])
+
+
+def _needed(action: str, object: Object) -> str:
+    """The first push creates."""
+    return CREATE if action == PUSH and not object.exists else action
+
+
+_STATES = {
+    PENDING: "is pending: an administrator has to approve the account first",
+    REVOKED: "shows a token that was revoked",
+    EXPIRED: "shows a token that has expired",
+}
+
+# Each rule decides, or leaves it to those that follow. The order counts: first what takes away, then what gives.
+
+
+def _state(principal: Principal, action: str, object: Object) -> Decision | None:
+    if principal.state == ACTIVE:
+        return None
+    return Decision(False, f"{principal} {_STATES.get(principal.state, f'is {principal.state}')}")
+
+
+def _scope(principal: Principal, action: str, object: Object) -> Decision | None:
+    """An access token may pull what everyone may pull. A signed token may not, because the client can ask for another one."""
+    asked, scopes = principal.asked, principal.scopes
+    if asked is None and not scopes:
+        return None
+    if asked is None or _covers(asked, action, object):
+        if all(_covers(scope, action, object) for scope in scopes):
+            return None
+        if action == PULL and object.name and decide(anonymous(principal.everyone, open=False), PULL, object).allowed:
+            return Decision(True, f"everyone may pull {object}, so every token may")
+    return Decision(False, f"the token's scope does not include {action} on {object}")
+
+
+def _covers(scope: tuple[Entry, ...], action: str, object: Object) -> bool:
+    """Patterns name repositories. A namespace or the whole registry is not a repository, though library/* would match their written form.
+
+    Looking at a namespace and its members takes the action admin. A token to pull is for images only.
+    """
+    name = full(object.name) if object.name and object.namespace else None
+    wanted = ADMIN if action == PULL and not object.name else action
+    within = scope.within(object.namespace) if isinstance(scope, Scope) else scope
+    return any(wanted in entry.actions and (entry.pattern is None or (name is not None and entry.pattern.matches(name))) for entry in within)
+
+
+def _no_accounts(principal: Principal, action: str, object: Object) -> Decision | None:
+    if not principal.open:
+        return None
+    if action in _OPEN[principal.everyone]:
+        return Decision(True, f"everyone may {action} here")
+    return Decision(False, f"anonymous access to this registry does not include {action}")
+
+
+def _administrator(principal: Principal, action: str, object: Object) -> Decision | None:
+    return Decision(True, f"{principal} administers the registry") if principal.administrator else None
+
+
+def _own_namespace(principal: Principal, action: str, object: Object) -> Decision | None:
+    if principal.kind == USER and principal.name == object.namespace and action in _OWNS:
+        return Decision(True, f"the namespace is that of {principal}")
+    return None
+
+
+def _organization_owner(principal: Principal, action: str, object: Object) -> Decision | None:
+    if principal.memberships.get(object.namespace) == OWNER and action in _OWNS:
+        return Decision(True, f"{principal} is an owner of {object.namespace}")
+    return None
+
+
+def _grants(principal: Principal, action: str, object: Object) -> Decision | None:
+    grants = principal.grants.get(object.namespace)
+    if not grants or not object.name:
+        return None
+    name = full(object.name)
+    for grant in grants:
+        if action in RIGHTS[grant.right] and grant.pattern.matches(name):
+            return Decision(True, f"the grant of {grant.right} on {grant.pattern.text} to {grant.via} allows it")
+    return None
+
+
+def _organization_member(principal: Principal, action: str, object: Object) -> Decision | None:
+    if action == PULL and object.namespace in principal.memberships:
+        return Decision(True, f"members of {object.namespace} may pull all of its repositories")
+    return None
+
+
+def _public(principal: Principal, action: str, object: Object) -> Decision | None:
+    if action != PULL or not object.exists or object.visibility != PUBLIC:
+        return None
+    if principal.kind == ANONYMOUS and principal.everyone == "none":
+        return None
+    return Decision(True, f"{object} is public")
+
+
+def _nobodys(principal: Principal, action: str, object: Object) -> Decision | None:
+    if object.held or principal.everyone != "push" or action not in _WRITES:
+        return None
+    if object.exists and object.visibility != PUBLIC:
+        return None
+    return Decision(True, f"nobody owns the namespace {object.namespace}, and auth.anonymous lets everyone push there")
+
+
+_RULES = (
+    (_state, "nothing is disabled"),
+    (_scope, "no scope of a token forbids it"),
+    (_no_accounts, "there are accounts, so their rules count"),
+    (_administrator, "not an administrator of the registry"),
+    (_own_namespace, "not the namespace of a user who asks for it"),
+    (_organization_owner, "not an owner of the namespace's organization"),
+    (_grants, "no grant covers it"),
+    (_organization_member, "not what members of the organization may do"),
+    (_public, "not a pull of a public repository by someone who may do that"),
+    (_nobodys, "not a namespace that is open to everyone"),
+)
+_DECIDING = tuple(rule for rule, _ in _RULES)
+
+
+def _refused(principal: Principal, action: str, object: Object) -> Decision:
+    rights = [right for right, actions in RIGHTS.items() if action in actions]
+    if not rights or object == REGISTRY:
+        return Decision(False, f"{action} is for administrators of the registry")
+    if principal.kind == ANONYMOUS:
+        return Decision(False, f"anonymous access does not include {action} on {object}")
+    if not object.name:
+        return Decision(False, f"{principal} does not own the {object}")
+    return Decision(False, f"{principal} needs the right {rights[0]} on {object}")

@@ -1,0 +1,361 @@
+"""People: their accounts, states, passwords and profiles. A user's name is also the name of a namespace, which the user owns."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from ...db import Database, Tx, now
+from ...errors import AccountUnknown, ChangeRefused, FieldInvalid
+from ...names import namespace_name
+from .. import audit
+from . import namespaces
+from ..credentials import passwords, throttle
+from ..access.rule import ACTIVE, DISABLED, OWNER, USER
+from ..audit import Actor
+from ..changes import Unchanged, access_changed, require_standing, write
+from ..credentials.passwords import Passwords
+from ..content.repositories import new_id
+
+INVITED = "invited"
+# What the console tells of who logs in: nothing of it is secret.
+_PERSON = (
+    "SELECT id, name, email, state, administrator, created_at, last_seen_at, full_name, company, location, url, avatar_hash FROM users"
+)
+_BY_NAME = f"{_PERSON} WHERE name = ?"
+_LAST_OWNED = (
+    "SELECT organizations.name FROM members JOIN organizations ON organizations.id = members.organization_id"
+    " WHERE members.user_id = ? AND members.role = ? AND NOT EXISTS (SELECT 1 FROM members others"
+    " WHERE others.organization_id = members.organization_id AND others.role = members.role AND others.user_id <> members.user_id)"
+    " ORDER BY organizations.name LIMIT 1"
+)
+EMAIL_GRAMMAR, LONGEST_EMAIL = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){0,8}", 254
+SHOWN_GRAMMAR, LONGEST_SHOWN = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]*", 255
+LONGEST_URL = 1000
+AVATAR_GRAMMAR = "[0-9a-f]{32}|[0-9a-f]{64}"
+_EMAIL = re.compile(EMAIL_GRAMMAR, re.A)
+_SHOWN = re.compile(SHOWN_GRAMMAR)
+_AVATAR = re.compile(AVATAR_GRAMMAR, re.A)
+
+
+class Person(NamedTuple):
+    """A user; times in milliseconds since 1970."""
+
+    id: int
+    name: str
+    email: str | None
+    state: str
+    administrator: bool
+    created_at: int
+    last_seen_at: int | None
+    full_name: str | None
+    company: str | None
+    location: str | None
+    url: str | None
+    avatar_hash: str | None
+
+    @property
+    def profile(self) -> "Profile":
+        return Profile(self.email, self.full_name, self.company, self.location, self.url)
+
+
+class Profile(NamedTuple):
+    """What users say about themselves; all of it may be missing."""
+
+    email: str | None = None
+    full_name: str | None = None
+    company: str | None = None
+    location: str | None = None
+    url: str | None = None
+
+    def checked(self) -> "Profile":
+        """Raises FieldInvalid."""
+        for text in (self.full_name, self.company, self.location):
+            if text and not (len(text) <= LONGEST_SHOWN and _SHOWN.fullmatch(text)):
+                raise FieldInvalid("a field of the profile is too long, or has characters that can't be shown", "use at most 255 characters of text")
+        if self.email and not is_email(self.email):
+            raise FieldInvalid("this is not an e-mail address", "write it as name@example.org")
+        if self.url and not _is_web_page(self.url):
+            raise FieldInvalid("this is not the URL of a web page", "begin it with https://")
+        return Profile(*(text or None for text in self))
+
+
+class Accounts:
+    """quarantine: seconds until a name that was given up is free again."""
+
+    def __init__(self, db: Database, passwords: Passwords, quarantine: float):
+        self._db = db
+        self._passwords = passwords
+        self._quarantine = quarantine
+
+    async def add(
+        self, actor: Actor, name: str, password: str | None, profile: Profile = Profile(), administrator: bool = False, adopt: bool = False
+    ) -> None:
+        """Make an account; without a password it is only invited. adopt: with the repositories that are below its name already.
+
+        Raises FieldInvalid, ChangeRefused where the name is taken.
+        """
+        namespace_name(name)
+        profile = profile.checked()
+        stored = await self._hash(password, name, profile.email) if password is not None else None
+        await self._db.write(lambda tx: self._add(tx, actor, name, stored, profile, administrator, adopt))
+
+    def _add(self, tx: Tx, actor: Actor, name: str, stored: str | None, profile: Profile, administrator: bool, adopt: bool) -> None:
+        access_changed(tx, actor)
+        insert(tx, name, stored, profile, administrator, adopt, self._quarantine)
+        audit.note(tx, actor, "user.add", f"user {name}", administrator=administrator)
+
+    async def list(self, after: str = "", limit: int = 1000) -> list[Person]:
+        """Users with names greater than `after` in byte order."""
+        rows = await self._db.scan(lambda tx: tx.all(f"{_PERSON} WHERE name > ? ORDER BY name LIMIT ?", after, limit))
+        return [_person(row) for row in rows]
+
+    async def get(self, name: str) -> Person:
+        """Raises AccountUnknown."""
+        return await self._db.scan(lambda tx: find(tx, name))
+
+    async def set_state(self, actor: Actor, name: str, active: bool) -> None:
+        """Let the account be used, or not. Raises AccountUnknown, ChangeRefused for the last administrator and for who has no password."""
+
+        await self.change(actor, name, {}, active=active)
+
+    async def set_administrator(self, actor: Actor, name: str, administrator: bool) -> None:
+        """Raises AccountUnknown, ChangeRefused for the last administrator."""
+
+        await self.change(actor, name, {}, administrator=administrator)
+
+    async def change(
+        self, actor: Actor, name: str, profile: Mapping[str, str | None], active: bool | None = None, administrator: bool | None = None
+    ) -> None:
+        """Fields of the profile by name, the state and who administers, all of it or nothing. Raises what the single changes raise.
+
+        The hash that avatar services know somebody by, avatar_hash, is that of the e-mail address, or another one that is given here.
+        """
+        given = dict(profile)
+        avatar = given.pop("avatar_hash", None)
+
+        def change(tx: Tx) -> None:
+            if active is None and administrator is None:
+                require_standing(tx, actor)
+            else:
+                access_changed(tx, actor)
+            person = find(tx, name)
+            changed = administrator is not None and _set_administrator(tx, actor, person, administrator)
+            changed |= active is not None and _set_state(tx, actor, find(tx, name), active)
+            changed |= bool(profile) and _set_profile(tx, actor, person, person.profile._replace(**given).checked(), avatar)
+            if not changed:
+                raise Unchanged
+
+        await write(self._db, change, brings=0)
+
+    async def set_password(self, actor: Actor, name: str, password: str) -> None:
+        """Another password: tokens of the registry that were made from the old one, and one-time tokens, count no more. Raises FieldInvalid."""
+        person = await self.get(name)
+        stored = await self._hash(password, name, person.email)
+
+        def change(tx: Tx) -> None:
+            access_changed(tx, actor)
+            replace_password(tx, find(tx, name), stored)
+            audit.note(tx, actor, "user.password", f"user {name}")
+
+        await self._db.write(change, brings=0)
+
+    async def set_profile(self, actor: Actor, name: str, profile: Profile) -> None:
+        """Raises AccountUnknown, FieldInvalid."""
+        new = profile.checked()
+
+        def change(tx: Tx) -> None:
+            require_standing(tx, actor)
+            if not _set_profile(tx, actor, find(tx, name), new):
+                raise Unchanged
+
+        await write(self._db, change)
+
+    async def unlock(self, actor: Actor, name: str) -> None:
+        """Forget wrong passwords, so that the account can be logged in to from everywhere. Raises AccountUnknown."""
+
+        def change(tx: Tx) -> None:
+            require_standing(tx, actor)
+            throttle.forget(tx, find(tx, name).id, name)
+            audit.note(tx, actor, "user.unlock", f"user {name}")
+
+        await self._db.write(change, brings=0)
+
+    async def delete(self, actor: Actor, name: str) -> None:
+        """The account with its grants and tokens; its repositories stay, for the administrators and for whoever has a grant.
+
+        Raises AccountUnknown; ChangeRefused for the last administrator, and for the last owner of an organization.
+        """
+
+        def change(tx: Tx) -> None:
+            access_changed(tx, actor)
+            person = find(tx, name)
+            _require_another_administrator(tx, person)
+            if owned := tx.one(_LAST_OWNED, person.id, OWNER):
+                raise ChangeRefused(f"{name} is the last owner of organization {owned[0]}", "make another member its owner first, or delete it")
+            remove(tx, person)
+            namespaces.release(tx, name)
+            audit.note(tx, actor, "user.delete", f"user {name}")
+
+        await self._db.write(change, brings=0)
+
+    async def withdraw(self, actor: Actor, name: str) -> None:
+        """Undo an invitation whose mail failed: the account is removed, and its name is free at once. Raises AccountUnknown, ChangeRefused."""
+
+        def change(tx: Tx) -> None:
+            access_changed(tx, actor)
+            person = find(tx, name)
+            if person.state != INVITED:
+                raise ChangeRefused(f"{name} is more than invited", "delete the account instead")
+            remove(tx, person)
+            namespaces.drop(tx, name)
+            audit.note(tx, actor, "user.withdraw", f"user {name}")
+
+        await self._db.write(change, brings=0)
+
+    async def _hash(self, password: str, *names: str | None) -> str:
+        passwords.check_choice(password, *(part for name in names if name for part in (name, name.partition("@")[0])))
+        async with self._passwords.turn():
+            return await self._passwords.hash(password)
+
+
+_OF_A_USER = (
+    "DELETE FROM members WHERE user_id = ?",
+    "DELETE FROM team_members WHERE user_id = ?",
+    "DELETE FROM grants WHERE holder_kind = 'user' AND holder_id = ?",
+    "DELETE FROM access_tokens WHERE holder_kind = 'user' AND holder_id = ?",
+    "DELETE FROM one_time_tokens WHERE user_id = ?",
+    "DELETE FROM known_networks WHERE user_id = ?",
+    "DELETE FROM users WHERE id = ?",
+)
+
+
+def insert(
+    tx: Tx,
+    name: str,
+    stored: str | None,
+    profile: Profile,
+    administrator: bool = False,
+    adopt: bool = False,
+    quarantine: float = 0,
+    state: str = "",
+) -> int:
+    """The row of an account and its namespace; its id. quarantine in seconds; state: where it is not active, or invited without a password. Raises ChangeRefused where the name is taken.
+
+    The caller's transaction began with access_changed.
+    """
+    made = new_id()
+    namespaces.claim(tx, name, USER, made, quarantine, adopt)
+    tx.run(
+        "INSERT INTO users (id, name, password, state, administrator, credential_generation, created_at, email, full_name, company, location,"
+        " url, avatar_hash) VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?)",
+        *(made, name, stored, state or (ACTIVE if stored else INVITED), int(administrator), now(), *profile, avatar_hash(profile.email)),
+    )
+    return made
+
+
+def imported_hashes(tx: Tx) -> list[str]:
+    """The hashes of passwords that another program made, of accounts whose owners have not logged in since."""
+    return [stored for (stored,) in tx.all("SELECT password FROM users WHERE password NOT LIKE '$scrypt$%'")]
+
+
+def remove(tx: Tx, person: Person) -> None:
+    """The rows of an account; its namespace is another matter."""
+    for table_rows in _OF_A_USER:
+        tx.run(table_rows, person.id)
+    throttle.forget(tx, person.id, person.name)
+
+
+def find(tx: Tx, name: str) -> Person:
+    """Raises AccountUnknown."""
+    row = tx.one(_BY_NAME, name)
+    if row is None:
+        raise AccountUnknown(f"there is no user {name}")
+    return _person(row)
+
+
+def hold(tx: Tx, name: str) -> Person:
+    """The same, locked until the transaction ends. For changes that do not move the counter of changes. Raises AccountUnknown."""
+    tx.lock("SELECT id FROM users WHERE name = ?", name)
+    return find(tx, name)
+
+
+def _set_state(tx: Tx, actor: Actor, person: Person, active: bool) -> bool:
+    """Returns whether the state changed."""
+    state = ACTIVE if active else DISABLED
+    if person.state == state:
+        return False
+    if active and tx.one("SELECT password FROM users WHERE id = ?", person.id)[0] is None:
+        raise ChangeRefused("the account has no password yet", "set one first")
+    if not active:
+        _require_another_administrator(tx, person)
+    tx.run("UPDATE users SET state = ?, credential_generation = credential_generation + 1 WHERE id = ?", state, person.id)
+    audit.note(tx, actor, "user.enable" if active else "user.disable", f"user {person.name}")
+    return True
+
+
+def _set_administrator(tx: Tx, actor: Actor, person: Person, administrator: bool) -> bool:
+    """Returns whether it changed."""
+    if person.administrator == administrator:
+        return False
+    if not administrator:
+        _require_another_administrator(tx, person)
+    tx.run("UPDATE users SET administrator = ? WHERE id = ?", int(administrator), person.id)
+    audit.note(tx, actor, "user.administrator", f"user {person.name}", administrator=administrator)
+    return True
+
+
+def _set_profile(tx: Tx, actor: Actor, person: Person, new: Profile, avatar: str | None = None) -> bool:
+    """Returns whether it changed. avatar: a hash other than that of the address; empty: the hash of the address again; None: keep it until the address changes."""
+    if avatar and not _AVATAR.fullmatch(avatar):
+        raise FieldInvalid("this is not the hash of an address", "give 32 or 64 lower-case hexadecimal digits (MD5 or SHA-256)")
+    if avatar is None and new.email == person.email:
+        avatar = person.avatar_hash
+    avatar = avatar or avatar_hash(new.email)
+    if (new, avatar) == (person.profile, person.avatar_hash):
+        return False
+    tx.run("UPDATE users SET email = ?, full_name = ?, company = ?, location = ?, url = ?, avatar_hash = ? WHERE id = ?", *new, avatar, person.id)
+    audit.note(tx, actor, "user.profile", f"user {person.name}")
+    return True
+
+
+def _is_web_page(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        right = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        return False
+    return right and len(url) <= LONGEST_URL and _SHOWN.fullmatch(url) is not None and not re.search(r"[\s\\]", url)
+
+
+def replace_password(tx: Tx, person: Person, stored: str) -> None:
+    """The new hash, and the end of all that the old one was good for. An invitation has been answered then."""
+    state = ACTIVE if person.state == INVITED else person.state
+    tx.run(
+        "UPDATE users SET password = ?, state = ?, credential_generation = credential_generation + 1 WHERE id = ?", stored, state, person.id
+    )
+    tx.run("DELETE FROM one_time_tokens WHERE user_id = ?", person.id)
+    throttle.forget(tx, person.id, person.name)
+
+
+def is_email(text: str) -> bool:
+    return len(text) <= LONGEST_EMAIL and _EMAIL.fullmatch(text) is not None
+
+
+def avatar_hash(email: str | None) -> str | None:
+    """What avatar services know an e-mail address by."""
+    return hashlib.sha256(email.strip().lower().encode()).hexdigest() if email else None
+
+
+def _person(row: tuple) -> Person:
+    person = Person(*row)
+    return person._replace(administrator=bool(person.administrator))
+
+
+def _require_another_administrator(tx: Tx, person: Person) -> None:
+    """Raise ChangeRefused where nobody would be left to administer the registry."""
+    if not (person.administrator and person.state == ACTIVE):
+        return
+    if not tx.one("SELECT 1 FROM users WHERE administrator = 1 AND state = ? AND id <> ? LIMIT 1", ACTIVE, person.id):
+        raise ChangeRefused(f"{person.name} is the last administrator", "make another user an administrator first")

@@ -1,0 +1,126 @@
+"""Invitations: codes with which people make accounts themselves, once each, until they expire.
+
+A code may be for one e-mail address only, and may bring a membership in an organization with it.
+"""
+
+import secrets
+from typing import NamedTuple
+
+from ...db import Database, Tx, now
+from ...errors import AccountUnknown, Denied, FieldInvalid
+from .. import audit
+from . import accounts, organizations
+from ..access.rule import MEMBER
+from ..credentials.access_tokens import digest
+from ..audit import Actor
+from ..changes import access_changed, require_accounts
+from ..content.repositories import new_id
+
+LIFE_MS = 7 * 86400_000
+_LONGEST_MS = 366 * 86400_000
+# How long one that is used up or has expired stays in the list.
+_SHOWN_MS = 30 * 86400_000
+_COLUMNS = (
+    "SELECT invitations.id, invitations.email, organizations.name, invitations.role, invitations.made_by, invitations.created_at,"
+    " invitations.expires_at, invitations.used_at, invitations.used_by"
+    " FROM invitations LEFT JOIN organizations ON organizations.id = invitations.organization_id"
+)
+_LIST = f"{_COLUMNS} WHERE invitations.id > ? ORDER BY invitations.id LIMIT ?"
+_BY_CODE = "SELECT id, email, organization_id, role FROM invitations WHERE digest = ? AND used_at IS NULL AND expires_at > ?"
+
+
+class Invitation(NamedTuple):
+    """Never the code. Times in milliseconds since 1970; used_by: the account that was made with it."""
+
+    id: int
+    email: str | None
+    organization: str | None
+    role: str | None
+    made_by: str
+    created_at: int
+    expires_at: int
+    used_at: int | None
+    used_by: str | None
+
+    @property
+    def state(self) -> str:
+        if self.used_at is not None:
+            return "used"
+        return "expired" if self.expires_at <= now() else "open"
+
+
+class Invited(NamedTuple):
+    """What an open invitation brings."""
+
+    id: int
+    email: str | None
+    organization_id: int | None
+    role: str | None
+
+
+class Made(NamedTuple):
+    """A new invitation, and its code, which is told this once."""
+
+    id: int
+    code: str
+
+
+class Invitations:
+    def __init__(self, db: Database):
+        self._db = db
+
+    async def add(
+        self, actor: Actor, email: str | None = None, expires_at: int | None = None, organization: str | None = None, role: str = MEMBER
+    ) -> Made:
+        """Raises FieldInvalid, AccountUnknown, ChangeRefused where there are no accounts. expires_at: without it in a week."""
+        made, code, at = new_id(), secrets.token_urlsafe(32), now()
+        email = accounts.Profile(email=email).checked().email
+        until = at + LIFE_MS if expires_at is None else expires_at
+        organizations.role_name(role)
+        if not at < until <= at + _LONGEST_MS:
+            raise FieldInvalid("the invitation would expire at once, or after more than a year", "say a time such as 7d")
+
+        def change(tx: Tx) -> None:
+            access_changed(tx, actor)
+            require_accounts(tx)
+            joined = organizations.find(tx, organization).id if organization else None
+            tx.run("DELETE FROM invitations WHERE expires_at < ?", at - _SHOWN_MS)
+            tx.run(
+                "INSERT INTO invitations (id, digest, email, organization_id, role, made_by, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                *(made, digest(code), email, joined, role if joined else None, actor.name[:160], at, until),
+            )
+            audit.note(tx, actor, "invitation.add", f"invitation {made}", email=email, organization=organization, role=role if joined else None, expires_at=until)
+
+        await self._db.write(change)
+        return Made(made, code)
+
+    async def list(self, after: int = 0, limit: int = 1000) -> list[Invitation]:
+        """Those with ids greater than `after`, the oldest first."""
+        return [Invitation(*row) for row in await self._db.scan(lambda tx: tx.all(_LIST, after, limit))]
+
+    async def revoke(self, actor: Actor, id: int) -> None:
+        """Raises AccountUnknown where there is no such open invitation."""
+
+        def change(tx: Tx) -> None:
+            access_changed(tx, actor)
+            if not tx.run("DELETE FROM invitations WHERE id = ? AND used_at IS NULL", id):
+                raise AccountUnknown(f"there is no open invitation {id}")
+            audit.note(tx, actor, "invitation.revoke", f"invitation {id}")
+
+        await self._db.write(change, brings=0)
+
+
+def find(tx: Tx, code: str, email: str | None) -> Invited:
+    """What the code brings to who has this address, one answer for all that do not count. Raises Denied."""
+    row = tx.one(_BY_CODE, digest(code), now())
+    found = Invited(*row) if row else None
+    if found is None or (found.email and email and found.email.casefold() != email.casefold()):
+        raise Denied("the invitation is used up, has expired, is for another address, or was never one", "ask for a new one")
+    return found
+
+
+def use(tx: Tx, invited: Invited, user_id: int, name: str) -> None:
+    """The account was made with it. The caller's transaction began with access_changed, and found it after that."""
+    tx.run("UPDATE invitations SET used_at = ?, used_by = ? WHERE id = ?", now(), name, invited.id)
+    if invited.organization_id is not None:
+        organizations.join(tx, invited.organization_id, user_id, invited.role or MEMBER)

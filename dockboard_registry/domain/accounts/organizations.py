@@ -1,0 +1,195 @@
+"""Organizations: they hold a namespace, and have members, of whom at least one is an owner."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ...db import ALL, Database, Tx, now
+from ...errors import AccountUnknown, ChangeRefused, FieldInvalid
+from ...names import namespace_name
+from .. import audit
+from . import accounts, namespaces, organization_restore
+from ..access.rule import MEMBER, OWNER
+from ..audit import Actor
+from ..changes import Unchanged, access_changed, write
+from ..content.repositories import new_id
+
+ROLES = (OWNER, MEMBER)
+_FIND = "SELECT id, name, created_at FROM organizations WHERE name = ?"
+_MEMBERS = (
+    "SELECT users.name, members.role, members.created_at FROM members JOIN users ON users.id = members.user_id"
+    " WHERE members.organization_id = ? AND users.name > ? ORDER BY users.name LIMIT ?"
+)
+_ROLE = "SELECT role FROM members WHERE organization_id = ? AND user_id = ?"
+_ANOTHER_OWNER = "SELECT 1 FROM members WHERE organization_id = ? AND role = ? AND user_id <> ? LIMIT 1"
+
+
+class Organization(NamedTuple):
+    id: int
+    name: str
+    created_at: int
+
+
+class Member(NamedTuple):
+    user: str
+    role: str
+    since: int
+
+
+class Organizations:
+    """quarantine: seconds until a name that was given up is free again."""
+
+    def __init__(self, db: Database, quarantine: float):
+        self._db = db
+        self._quarantine = quarantine
+
+    async def add(self, actor: Actor, name: str, owner: str, adopt: bool = False) -> None:
+        """Make an organization that this user owns. adopt: with the repositories that are below its name already.
+
+        Raises FieldInvalid, AccountUnknown, ChangeRefused where the name is taken.
+        """
+        namespace_name(name)
+
+        def change(tx: Tx) -> None:
+            access_changed(tx, actor)
+            person = accounts.find(tx, owner)
+            made = new_id()
+            namespaces.claim(tx, name, "organization", made, self._quarantine, adopt)
+            tx.run("INSERT INTO organizations (id, name, created_at) VALUES (?, ?, ?)", made, name, now())
+            join(tx, made, person.id, OWNER)
+            audit.note(tx, actor, "org.add", f"org {name}", owner=owner)
+
+        await self._db.write(change)
+
+    async def members(self, name: str, after: str = "", limit: int = ALL) -> list[Member]:
+        """Those with names greater than `after`. Raises AccountUnknown."""
+
+        def query(tx: Tx) -> list[Member]:
+            return [Member(*row) for row in tx.all(_MEMBERS, find(tx, name).id, after, limit)]
+
+        return await self._db.scan(query)
+
+    async def list(self, after: str = "", limit: int = 1000) -> list[Organization]:
+        """Organizations with names greater than `after` in byte order."""
+        rows = await self._db.scan(
+            lambda tx: tx.all("SELECT id, name, created_at FROM organizations WHERE name > ? ORDER BY name LIMIT ?", after, limit)
+        )
+        return [Organization(*row) for row in rows]
+
+    async def named(self, names: Sequence[str]) -> Sequence[Organization]:
+        """Those of these names that are there, in their order."""
+        rows = await self._db.scan(lambda tx: [tx.one(_FIND, name) for name in names])
+        return [Organization(*row) for row in rows if row is not None]
+
+    async def get(self, name: str) -> Organization:
+        """Raises AccountUnknown."""
+        return await self._db.scan(lambda tx: find(tx, name))
+
+    async def set_member(self, actor: Actor, name: str, user: str, role: str) -> None:
+        """Let the user be a member with this role, whatever it was. Raises AccountUnknown, FieldInvalid, ChangeRefused for the last owner."""
+        role_name(role)
+
+        def change(tx: Tx) -> None:
+            access_changed(tx, actor)
+            organization, person = find(tx, name), accounts.find(tx, user)
+            if tx.one(_ROLE, organization.id, person.id) == (role,):
+                raise Unchanged
+            if role != OWNER:
+                _require_another_owner(tx, organization, person)
+            tx.run("DELETE FROM members WHERE organization_id = ? AND user_id = ?", organization.id, person.id)
+            join(tx, organization.id, person.id, role)
+            audit.note(tx, actor, "org.member.add", f"org {name}", user=user, role=role)
+
+        await write(self._db, change)
+
+    async def remove_member(self, actor: Actor, name: str, user: str) -> None:
+        """Take the user out of the organization and its teams, with the user's own grants in its namespace.
+
+        Raises AccountUnknown, ChangeRefused for the last owner.
+        """
+
+        def change(tx: Tx) -> None:
+            access_changed(tx, actor)
+            organization, person = find(tx, name), accounts.find(tx, user)
+            require_member(tx, organization, person)
+            _require_another_owner(tx, organization, person)
+            tx.run("DELETE FROM members WHERE organization_id = ? AND user_id = ?", organization.id, person.id)
+            tx.run(
+                "DELETE FROM team_members WHERE user_id = ? AND team_id IN (SELECT id FROM teams WHERE organization_id = ?)", person.id, organization.id
+            )
+            tx.run("DELETE FROM grants WHERE holder_kind = 'user' AND holder_id = ? AND namespace = ?", person.id, name)
+            audit.note(tx, actor, "org.member.remove", f"org {name}", user=user)
+
+        await self._db.write(change, brings=0)
+
+    async def delete(self, actor: Actor, name: str) -> None:
+        """Delete the organization with its teams, robot accounts and all grants in its namespace. Repositories stay. `restore` undoes it. Raises AccountUnknown."""
+
+        def change(tx: Tx) -> None:
+            access_changed(tx, actor)
+            organization = find(tx, name)
+            organization_restore.keep(tx, organization.id, name)
+            for statement in _OF_AN_ORGANIZATION:
+                tx.run(statement, organization.id)
+            namespaces.release(tx, name)
+            audit.note(tx, actor, "org.delete", f"org {name}")
+
+        await self._db.write(change, brings=0)
+
+
+    async def restore(self, actor: Actor, name: str, owner: str | None = None) -> None:
+        """Undo the deletion, while the name is not free. owner: a user who becomes its owner. Raises AccountUnknown, ChangeRefused."""
+
+        def change(tx: Tx) -> None:
+            access_changed(tx, actor)
+            organization_restore.restore(tx, name, self._quarantine, accounts.find(tx, owner).id if owner else None)
+            audit.note(tx, actor, "org.restore", f"org {name}", **({"owner": owner} if owner else {}))
+
+        await self._db.write(change)
+
+    async def forget(self) -> None:
+        """Delete the saved rows of deleted organizations that can't be restored any more."""
+        await self._db.write(lambda tx: organization_restore.forget(tx, self._quarantine), durable=False, brings=0)
+
+
+_OF_AN_ORGANIZATION = (
+    "DELETE FROM grants WHERE holder_kind = 'team' AND holder_id IN (SELECT id FROM teams WHERE organization_id = ?)",
+    "DELETE FROM grants WHERE holder_kind = 'robot' AND holder_id IN (SELECT id FROM robots WHERE organization_id = ?)",
+    "DELETE FROM access_tokens WHERE holder_kind = 'robot' AND holder_id IN (SELECT id FROM robots WHERE organization_id = ?)",
+    "DELETE FROM team_members WHERE team_id IN (SELECT id FROM teams WHERE organization_id = ?)",
+    "DELETE FROM teams WHERE organization_id = ?",
+    "DELETE FROM robots WHERE organization_id = ?",
+    "DELETE FROM members WHERE organization_id = ?",
+    "DELETE FROM invitations WHERE organization_id = ?",
+    "DELETE FROM organizations WHERE id = ?",
+)
+
+
+def role_name(text: str) -> str:
+    """Raises FieldInvalid."""
+    if text not in ROLES:
+        raise FieldInvalid("the role is not one of owner and member", "say owner or member")
+    return text
+
+
+def find(tx: Tx, name: str) -> Organization:
+    """Raises AccountUnknown."""
+    row = tx.one(_FIND, name)
+    if row is None:
+        raise AccountUnknown(f"there is no organization {name}")
+    return Organization(*row)
+
+
+def require_member(tx: Tx, organization: Organization, person: accounts.Person) -> None:
+    """Raises AccountUnknown."""
+    if tx.one(_ROLE, organization.id, person.id) is None:
+        raise AccountUnknown(f"{person.name} is no member of organization {organization.name}", "add the user to the organization first")
+
+
+def join(tx: Tx, organization_id: int, user_id: int, role: str) -> None:
+    tx.run("INSERT INTO members (organization_id, user_id, role, created_at) VALUES (?, ?, ?, ?)", organization_id, user_id, role, now())
+
+
+def _require_another_owner(tx: Tx, organization: Organization, person: accounts.Person) -> None:
+    """Raise ChangeRefused where this is the only owner."""
+    if tx.one(_ROLE, organization.id, person.id) == (OWNER,) and not tx.one(_ANOTHER_OWNER, organization.id, OWNER, person.id):
+        raise ChangeRefused(f"{person.name} is the last owner of organization {organization.name}", "make another member its owner first, or delete it")

@@ -1,0 +1,91 @@
+"""Long work of a worker: one piece at a time, with a pause before each that leaves time for other work.
+
+Clients take turns (db/sqlite/fair_queue.py), and a small piece has a short pause before it. So small work waits for at most one large piece of another client.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from time import perf_counter
+
+from ...callers import Turn, turn
+from ...db.sqlite.fair_queue import Turns
+from ...errors import Unavailable
+
+# Each piece adds so many times its own duration to the pause of the next ones. A piece waits no longer for that than its own size allows.
+_SHARE, _SECONDS_A_BYTE, _LONGEST_SECONDS = 4, 5e-7, 2.0
+# Bytes that may wait in memory, of the 64 MiB that a worker holds for its clients. One client may have two thirds of what others leave.
+_MOST_BYTES = 24 << 20
+
+
+class LongTurn:
+    def __init__(self) -> None:
+        self._waiting = Turns()
+        self._held: Counter[str] = Counter()
+        self._room = _MOST_BYTES
+        self._busy = False
+        self._ended = self._rested = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+
+    @asynccontextmanager
+    async def take(self, size: int) -> AsyncIterator[None]:
+        """For work on so many bytes that lie in memory. Raises Unavailable."""
+        who = turn.get()
+        self._hold(who.owner, size)
+        try:
+            await self._wait(who, size)
+            begun = perf_counter()
+            try:
+                yield
+            finally:
+                self._end(begun)
+        finally:
+            self._note(who.owner, -size)
+
+    def _hold(self, owner: str, size: int) -> None:
+        own = self._held[owner]
+        if size > self._room or own and own + size > (self._room + own) * 2 // 3:
+            raise Unavailable("too many large manifests wait to be stored", headers={"Retry-After": "2"})
+        self._note(owner, size)
+
+    def _note(self, owner: str, size: int) -> None:
+        self._room -= size
+        self._held[owner] += size
+        if not self._held[owner]:
+            del self._held[owner]
+
+    async def _wait(self, who: Turn, size: int) -> None:
+        mine = asyncio.get_running_loop().create_future()
+        self._waiting.put(who, (mine, size))
+        self._begin_next()
+        try:
+            await mine
+        except asyncio.CancelledError:
+            if not mine.cancelled():
+                self._end(perf_counter())
+            raise
+
+    def _begin_next(self) -> None:
+        """Let the next one begin, now or when its pause is over."""
+        if self._timer is not None:
+            self._timer = self._timer.cancel()
+        while self._waiting and not self._busy:
+            waiting, size = self._waiting.peek()
+            pause = min(self._rested, self._ended + _SECONDS_A_BYTE * size) - perf_counter()
+            if pause > 0 and not waiting.done():
+                self._timer = asyncio.get_running_loop().call_later(pause, self._begin_next)
+                return
+            self._waiting.take()
+            if waiting.done():
+                self._waiting.charge(0.0)
+            else:
+                self._busy = True
+                waiting.set_result(None)
+
+    def _end(self, begun: float) -> None:
+        self._busy, self._ended = False, perf_counter()
+        seconds = self._ended - begun
+        self._waiting.charge(seconds)
+        self._rested = min(max(self._rested, self._ended) + _SHARE * seconds, self._ended + _LONGEST_SECONDS)
+        self._begin_next()

@@ -1,0 +1,232 @@
+"""Manifests: stored byte for byte, together with the references that say what is still needed."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from typing import NamedTuple
+
+from ...db import ROWS, Database, Tx, now
+from ...errors import DigestInvalid, InUse, ManifestInvalid, ManifestUnknown, NameUnknown
+from ...names import Reference, algorithm_of, digest_of
+from .. import audit
+from ..access import facts
+from . import documents, references, referrers, repositories, tags
+from ..audit import Actor
+from ..changes import require_standing
+from .documents import Document
+from ..access.facts import Facts, Question
+from .long_turn import LongTurn
+from ..quotas.quota_sums import Change
+from ..quotas.quotas import Quotas
+from .references import Held
+
+# Long bodies wait for the decision: how long they take to read would tell of what one may not see, and anybody could have them read.
+_COLUMNS = (
+    f"{facts.COLUMNS}, manifests.digest, manifests.media_type, manifests.size, CASE WHEN manifests.size <= 16384 THEN manifests.body END {facts.TABLES}"
+)
+_BY_TAG = (
+    f"{_COLUMNS} LEFT JOIN tags ON tags.repository_id = repositories.id AND tags.name = ?"
+    " LEFT JOIN manifests ON manifests.repository_id = tags.repository_id AND manifests.digest = tags.digest"
+)
+_BY_DIGEST = f"{_COLUMNS} LEFT JOIN manifests ON manifests.repository_id = repositories.id AND manifests.digest = ?"
+_BODY = (
+    "SELECT manifests.body FROM manifests JOIN repositories ON repositories.id = manifests.repository_id"
+    " WHERE repositories.name = ? AND manifests.digest = ?"
+)
+_TYPE = "SELECT media_type FROM manifests WHERE repository_id = ? AND digest = ?"
+_UNTAG = "DELETE FROM tags WHERE repository_id = ? AND name = ? AND digest = ?"
+_WARNING = (
+    "SELECT manifests.warning FROM manifests JOIN repositories ON repositories.id = manifests.repository_id"
+    " WHERE repositories.name = ? AND manifests.digest = ?"
+)
+_WARN = "UPDATE manifests SET warning = ? WHERE repository_id = ? AND digest = ? AND warning IS NULL"
+# A longer manifest takes milliseconds to read, and may have so many references that it takes milliseconds of the write lock: so it takes its turn.
+_LARGE = 64 << 10
+_LONG_ANNOTATIONS = 4 << 10
+# Bytes of a reference in the database: its row and its entries in two indexes.
+_REFERENCE = 512
+# So many tags fit into one entry of the audit, however long they are. For moved tags the entry has the digests too.
+_NOTED, _NOTED_MOVED = 25, 9
+
+
+class Manifest(NamedTuple):
+    """size in bytes; body: None where it is long, and Manifests.body has it."""
+
+    digest: str
+    media_type: str
+    size: int
+    body: bytes | None
+
+
+@lru_cache(1024)
+def question(reference: Reference) -> Question:
+    """What to ask for a manifest; `found` reads the answer."""
+    return Question(_BY_DIGEST, (reference.digest,)) if reference.digest else Question(_BY_TAG, (reference.tag,))
+
+
+def found(reference: Reference, told: Facts) -> Manifest:
+    """Raises NameUnknown, ManifestUnknown."""
+    if told.content[0] is not None:
+        return Manifest(*told.content)
+    name, wanted = told.object.name, reference.digest or reference.tag
+    if not told.object.exists:
+        raise NameUnknown(name=name)
+    raise ManifestUnknown(f"{name} has no manifest {wanted}", name=name, reference=wanted)
+
+
+class Stored(NamedTuple):
+    """The result of pushing a manifest. warning: what is wrong with the manifest, though it was stored."""
+
+    digest: str
+    subject: str | None
+    tags: list[str]
+    warning: str | None
+
+
+class Manifests:
+    def __init__(self, db: Database, quotas: Quotas = Quotas()):
+        self._db = db
+        self._quotas = quotas
+        # Python runs one thread at a time, so a second thread would only delay the event loop.
+        self._parser = ThreadPoolExecutor(1, "parse")
+        self._long_turn = LongTurn()
+
+    async def body(self, repository: str, manifest: Manifest) -> bytes:
+        """A long one, for whoever may have it. Raises ManifestUnknown where it was deleted meanwhile."""
+        row = await self._db.read(lambda tx: tx.one(_BODY, repository, manifest.digest))
+        if row is None:
+            raise ManifestUnknown("this repository has no manifest of that tag or digest", reference=manifest.digest)
+        return row[0]
+
+    async def put(self, repository: str, reference: Reference, body: bytes, content_type: str, more_tags: list[str], moves: bool = True, actor: Actor | None = None) -> Stored:
+        """Store the bytes and point the tags to them, all or nothing. moves: tags that point elsewhere too. actor: who is noted.
+
+        Raises ManifestInvalid, DigestInvalid, ManifestBlobUnknown, QuotaExceeded, Denied.
+        """
+        async with self._long_turn.take(len(body)) if len(body) > _LARGE else contextlib.nullcontext():
+            document, digest = await self._read(body, content_type, algorithm_of(reference.digest or "sha256"))
+            if reference.digest and reference.digest != digest:
+                raise DigestInvalid("the manifest has another digest than the URL says", "push it under its own digest", digest=digest)
+            names = dict.fromkeys(([reference.tag] if reference.tag else []) + more_tags)
+            warning = await self._record(repository, names, document, digest, body, tags.point if moves else tags.make, actor)
+        return Stored(digest, document.subject, list(names), warning)
+
+    async def _record(
+        self, repository: str, names: Iterable[str], document: Document, digest: str, body: bytes, point: Callable, actor: Actor | None
+    ) -> str | None:
+        """Look up what the manifest refers to, then store it and point the tags to it in one transaction. Returns the warning."""
+        held = await references.ask(self._db, repository, document)
+        warning = references.warning(document, held)
+
+        def change(tx: Tx) -> None:
+            place = self._quotas.enter(tx, repository, actor)
+            new = _store(tx, place.repository_id, repository, digest, document, body, held, warning)
+            before = {name: point(tx, place.repository_id, name, digest) for name in names}
+            if actor is not None:
+                _note_push(tx, actor, repository, digest, new, before)
+            place.charge(tx, len(body) if new else None)
+
+        brings = len(body) + _LONG_ANNOTATIONS + _REFERENCE * len(document.references()) + ROWS
+        await self._quotas.decided(self._db, lambda: self._db.write(change, repeatable=True, brings=brings))
+        return warning
+
+    async def warning(self, repository: str, digest: str) -> str | None:
+        """The warning from when the manifest was pushed; None if there is none."""
+        row = await self._db.read(lambda tx: tx.one(_WARNING, repository, digest))
+        return row[0] if row else None
+
+    async def _read(self, body: bytes, content_type: str, algorithm: str) -> tuple[Document, str]:
+        def work() -> tuple[Document, str]:
+            return documents.parse(body, content_type), digest_of(algorithm, body)
+
+        if len(body) <= _LARGE:
+            return work()
+        return await asyncio.get_running_loop().run_in_executor(self._parser, work)
+
+    async def delete(self, repository: str, digest: str, actor: Actor | None = None) -> None:
+        """Delete a manifest and every tag that points to it. actor: who is noted. Raises NameUnknown, ManifestUnknown; InUse while an index has it."""
+
+        def change(tx: Tx) -> None:
+            require_standing(tx, actor)
+            repository_id = repositories.find(tx, repository)
+            if repository_id is None:
+                raise NameUnknown(name=repository)
+            tx.lock(_TYPE, repository_id, digest)
+            parent = tx.one("SELECT parent_digest FROM manifest_children WHERE repository_id = ? AND child_digest = ? LIMIT 1", repository_id, digest)
+            if parent:
+                raise InUse("an index of this repository refers to the manifest", f"delete index {parent[0]} first", index=parent[0])
+            gone = _remove(tx, repository_id, digest)
+            if actor is not None:
+                _note(tx, actor, repository, digest, gone)
+            self._quotas.find(tx, repository).decide(tx, Change(freed=1))
+
+        await self._db.write(change, brings=0)
+
+    def close(self) -> None:
+        self._parser.shutdown()
+
+
+def _store(tx: Tx, repository_id: int, repository: str, digest: str, document: Document, body: bytes, held: Held, warning: str | None) -> bool:
+    """The manifest and what it refers to. False where the manifest was there before."""
+    known = references.guard(tx, repository_id, [digest]) > 0
+    held = references.confirm(tx, repository, repository_id, document, held)
+    new = not known and _insert(tx, repository_id, digest, document, body, warning)
+    if not new:
+        if not known:
+            references.guard(tx, repository_id, [digest])  # another push has just stored it
+        _refuse_other_type(tx.one(_TYPE, repository_id, digest)[0], document.media_type)
+        if warning is not None:
+            tx.run(_WARN, warning, repository_id, digest)
+    # Also for a manifest that was here before: a foreign layer may have been pushed since.
+    references.record(tx, repository_id, digest, held)
+    return new
+
+
+def _insert(tx: Tx, repository_id: int, digest: str, document: Document, body: bytes, warning: str | None) -> bool:
+    """For long annotations the column has only a mark, because the body has them too."""
+    annotations = json.dumps(document.annotations) if document.annotations else None
+    if annotations is not None and len(annotations) > _LONG_ANNOTATIONS:
+        annotations = referrers.IN_BODY
+    return tx.insert(
+        "INSERT INTO manifests (repository_id, digest, media_type, artifact_type, subject, size, pushed_at, annotations, body, warning)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        *(repository_id, digest, document.media_type, document.artifact_type, document.subject, len(body), now(), annotations, body, warning),
+    )
+
+
+def _refuse_other_type(known: str, media_type: str) -> None:
+    """The same bytes can't be two things: without mediaType inside, the first Content-Type they came with counts."""
+    if known != media_type:
+        raise ManifestInvalid(f"these bytes are in this repository already, as {known}", "push them with that Content-Type")
+
+
+def _remove(tx: Tx, repository_id: int, digest: str) -> list[str]:
+    """Delete manifest, tags and references; the lease of each blob begins now. Returns the tags. Raises ManifestUnknown."""
+    if not tx.run("DELETE FROM manifests WHERE repository_id = ? AND digest = ?", repository_id, digest):
+        raise ManifestUnknown("this repository has no manifest of that digest", digest=digest)
+    references.forget(tx, repository_id, digest)
+    names = tx.all("SELECT name FROM tags WHERE repository_id = ? AND digest = ? ORDER BY name", repository_id, digest)
+    # One by one: a push may just have moved one of them to another manifest.
+    return [name for (name,) in names if tx.run(_UNTAG, repository_id, name, digest)]
+
+
+def _note_push(tx: Tx, actor: Actor, repository: str, digest: str, new: bool, before: dict[str, str | None]) -> None:
+    """before: what each tag pointed to. A push that changes nothing has no entry, so repeating one does not fill the audit."""
+    names = [name for name, old in before.items() if old != digest]
+    if not new and not names:
+        return
+    moved = {name: old for name in names if (old := before[name]) is not None}
+    size = _NOTED_MOVED if moved else _NOTED
+    for first in range(0, max(len(names), 1), size):
+        part = names[first : first + size]
+        detail = {"moved": {name: moved[name] for name in part if name in moved}} if moved else {}
+        audit.note(tx, actor, "manifest.push", f"repository {repository}", digest=digest, tags=part, **detail)
+
+
+def _note(tx: Tx, actor: Actor, repository: str, digest: str, gone: list[str]) -> None:
+    """In as many entries as name all tags that are gone."""
+    for first in range(0, max(len(gone), 1), _NOTED):
+        audit.note(tx, actor, "manifest.delete", f"repository {repository}", digest=digest, tags=gone[first : first + _NOTED])

@@ -1,0 +1,151 @@
+"""Deleting a whole repository, however large, without making others wait.
+
+One short transaction deletes the row that has its name. Every query begins with that row, so from then on nobody sees anything of the repository, and a
+push to the name makes a new repository. A row of deleted_repositories keeps the id. What was stored under it is deleted a few rows at a time, first by
+whoever deleted the repository, then by the next rounds of the collector, also after a crash. The collector deletes blobs that nothing else needs.
+"""
+
+from typing import NamedTuple
+
+from ...db import Database, Tx, now
+from ...errors import NameUnknown
+from ...names import namespace_of
+from .. import audit
+from . import blobs, repositories
+from ..quotas import quota_sums
+from ..uploads import open_uploads
+from ..audit import Actor
+from ..changes import require_standing
+from ..quotas.quota_sums import Change
+
+# A push that began before the deletion may commit after it under the old id. So the id is checked again for so long.
+_LATE_MS = 3_600_000
+# Rows in one transaction. A manifest may have 4 MiB, whose pages SQLite reads one by one to delete it.
+_ROWS, _MANIFESTS = 200, 20
+_COUNT_TAGS = "SELECT COUNT(*) FROM tags WHERE repository_id = ?"
+_COUNT_MANIFESTS = "SELECT COUNT(*) FROM manifests WHERE repository_id = ?"
+_FORGET = "DELETE FROM repositories WHERE id = ?"
+_REMEMBER = "INSERT INTO deleted_repositories (id, name, deleted_at) VALUES (?, ?, ?)"
+_DELETED = "SELECT id, name, deleted_at FROM deleted_repositories ORDER BY id"
+_DONE = "DELETE FROM deleted_repositories WHERE id = ?"
+_UPLOADS = "SELECT id FROM uploads WHERE repository = ? AND started_at <= ? LIMIT ?"
+# How rows of a repository are found and deleted, and how many at a time. Each statement takes a row's whole key.
+_CONTENT = (
+    ("SELECT name FROM tags WHERE repository_id = ? LIMIT ?", "DELETE FROM tags WHERE repository_id = ? AND name = ?", _ROWS),
+    (
+        "SELECT parent_digest, child_digest FROM manifest_children WHERE repository_id = ? LIMIT ?",
+        "DELETE FROM manifest_children WHERE repository_id = ? AND parent_digest = ? AND child_digest = ?",
+        _ROWS,
+    ),
+    (
+        "SELECT manifest_digest, blob_digest FROM manifest_blobs WHERE repository_id = ? LIMIT ?",
+        "DELETE FROM manifest_blobs WHERE repository_id = ? AND manifest_digest = ? AND blob_digest = ?",
+        _ROWS,
+    ),
+    ("SELECT digest FROM manifests WHERE repository_id = ? LIMIT ?", "DELETE FROM manifests WHERE repository_id = ? AND digest = ?", _MANIFESTS),
+)
+_LINKS = "SELECT digest FROM repository_blobs WHERE repository_id = ? ORDER BY digest LIMIT ?"
+_UNLINK = "DELETE FROM repository_blobs WHERE repository_id = ? AND digest = ?"
+
+
+class Held(NamedTuple):
+    """What a repository holds."""
+
+    tags: int
+    manifests: int
+
+
+class RepositoryDeletion:
+    def __init__(self, db: Database):
+        self._db = db
+
+    async def holds(self, name: str) -> Held:
+        """What deleting the repository would delete. Raises NameUnknown."""
+        return await self._db.scan(lambda tx: _held(tx, _find(tx, name)))
+
+    async def delete(self, actor: Actor, name: str, pieces: int = 0) -> Held:
+        """Hide the repository from everybody. Returns what it held. Raises NameUnknown.
+
+        pieces: so many short transactions delete its content at once; `purge` does the rest. Grants that name it stay, and are valid for a
+        repository of that name that is pushed later.
+        """
+
+        def change(tx: Tx) -> tuple[_Deleted, Held]:
+            require_standing(tx, actor)
+            gone = _Deleted(_find(tx, name), name, now())
+            held = _held(tx, gone.id)
+            if not tx.run(_FORGET, gone.id):
+                raise _unknown()
+            tx.run(_REMEMBER, *gone)
+            audit.note(tx, actor, "repository.delete", f"repository {name}", **held._asdict())
+            quota_sums.change(tx, namespace_of(name), Change(freed=1))
+            return gone, held
+
+        gone, held = await self._db.write(change, brings=0)
+        for _ in range(pieces):
+            if not await self._take(gone):
+                break
+        return held
+
+    async def purge(self) -> None:
+        """Delete the rows that are left of deleted repositories. Most have none, so looking for them does not take the write lock."""
+        for gone in await self._db.scan(lambda tx: [_Deleted(*row) for row in tx.all(_DELETED)]):
+            while await self._db.scan(lambda tx: _is_left(tx, gone)):  # noqa: B023
+                await self._take(gone)
+            if gone.deleted_at + _LATE_MS < now():
+                await self._db.write(lambda tx: tx.run(_DONE, gone.id), durable=False, brings=0)  # noqa: B023
+
+    async def _take(self, gone: "_Deleted") -> int:
+        return await self._db.write(lambda tx: _piece(tx, gone), brings=0)
+
+
+class _Deleted(NamedTuple):
+    """A row of deleted_repositories."""
+
+    id: int
+    name: str
+    deleted_at: int
+
+
+def _find(tx: Tx, name: str) -> int:
+    """Raises NameUnknown."""
+    found = repositories.find(tx, name)
+    if found is None:
+        raise _unknown()
+    return found
+
+
+def _unknown() -> NameUnknown:
+    return NameUnknown("this registry has no repository of that name")
+
+
+def _held(tx: Tx, id: int) -> Held:
+    return Held(tx.one(_COUNT_TAGS, id)[0], tx.one(_COUNT_MANIFESTS, id)[0])
+
+
+def _is_left(tx: Tx, gone: _Deleted) -> bool:
+    selects = [select for select, _, _ in _CONTENT]
+    return bool(tx.all(_UPLOADS, gone.name, gone.deleted_at, 1)) or any(tx.all(select, gone.id, 1) for select in (*selects, _LINKS))
+
+
+def _piece(tx: Tx, gone: _Deleted) -> int:
+    """Delete a few rows. Returns how many. An upload that began after the deletion belongs to the next repository of that name."""
+    if uploads := tx.all(_UPLOADS, gone.name, gone.deleted_at, _ROWS):
+        return open_uploads.end_all(tx, [upload for (upload,) in uploads])
+    for select, delete, rows in _CONTENT:
+        if found := tx.all(select, gone.id, rows):
+            for key in found:
+                tx.run(delete, gone.id, *key)
+            return len(found)
+    return _unlink(tx, gone.id, namespace_of(gone.name))
+
+
+def _unlink(tx: Tx, id: int, namespace: str) -> int:
+    """Delete a few links to blobs, and the blobs that no other repository has. Until they are collected they count as the namespace's garbage."""
+    found = tx.all(_LINKS, id, _ROWS)
+    for (digest,) in found:
+        tx.run(_UNLINK, id, digest)
+    if found:
+        size = sum(blobs.drop_unlinked(tx, digest, namespace) for (digest,) in found)
+        quota_sums.change(tx, namespace, Change(bytes=-size, garbage=size, freed=1))
+    return len(found)

@@ -1,0 +1,85 @@
+"""Tags: names that point to one manifest of their repository."""
+
+from ...db import Database, Tx, now
+from ...errors import Denied, ManifestUnknown, NameUnknown
+from .. import audit
+from . import repositories
+from ..audit import Actor
+from ..changes import require_standing
+
+_DIGEST = "SELECT digest FROM tags WHERE repository_id = ? AND name = ?"
+_POINTED = "SELECT tags.digest FROM tags JOIN repositories ON repositories.id = tags.repository_id WHERE repositories.name = ? AND tags.name = ?"
+_OF = (
+    "SELECT tags.name FROM tags JOIN repositories ON repositories.id = tags.repository_id"
+    " WHERE repositories.name = ? AND tags.digest = ? ORDER BY tags.name"
+)
+_MAKE = "INSERT INTO tags (repository_id, name, digest, updated_at) VALUES (?, ?, ?, ?)"
+_MOVE = "UPDATE tags SET digest = ?, updated_at = ? WHERE repository_id = ? AND name = ?"
+
+
+def point(tx: Tx, repository_id: int, tag: str, digest: str) -> str | None:
+    """Let the tag point to the manifest. Returns the digest that it pointed to before, None where the tag is new."""
+    at = now()
+    there = tx.lock(_DIGEST, repository_id, tag)
+    while there is None:
+        if tx.insert(_MAKE, repository_id, tag, digest, at):
+            return None
+        there = tx.lock(_DIGEST, repository_id, tag)  # another push has made it meanwhile; this one is the later one
+    tx.run(_MOVE, digest, at, repository_id, tag)
+    return there[0]
+
+
+def make(tx: Tx, repository_id: int, tag: str, digest: str) -> str | None:
+    """The same for who may not move a tag. Of pushes at the same time the first makes it. Raises Denied where it points elsewhere."""
+    while not tx.insert(_MAKE, repository_id, tag, digest, now()):
+        there = tx.lock(_DIGEST, repository_id, tag)
+        if there == (digest,):
+            return digest
+        if there is not None:
+            raise Denied(f"tag {tag} is there already, and this token moves none", "push under another tag, or with a token for the action push")
+    return None
+
+
+class Tags:
+    def __init__(self, db: Database):
+        self._db = db
+
+    async def pointed(self, repository: str, tag: str) -> str:
+        """The digest that the tag points to. Raises NameUnknown, ManifestUnknown."""
+        found = await self._db.scan(lambda tx: tx.one(_POINTED, repository, tag))
+        if found is None:
+            raise ManifestUnknown("this repository has no such tag", tag=tag)
+        return found[0]
+
+    async def of(self, repository: str, digest: str) -> list[str]:
+        """The tags of a manifest."""
+        return [name for (name,) in await self._db.scan(lambda tx: tx.all(_OF, repository, digest))]
+
+    async def list(self, repository: str, after: str, limit: int) -> list[str]:
+        """Tags greater than `after` in byte order, at most `limit`. Raises NameUnknown."""
+
+        def query(tx: Tx) -> list[str]:
+            found = repositories.find(tx, repository)
+            if found is None:
+                raise NameUnknown(name=repository)
+            rows = tx.all("SELECT name FROM tags WHERE repository_id = ? AND name > ? ORDER BY name LIMIT ?", found, after, limit)
+            return [name for (name,) in rows]
+
+        return await self._db.scan(query)
+
+    async def delete(self, repository: str, tag: str, actor: Actor | None = None) -> None:
+        """Take the tag away; the manifest and its other tags stay. actor: who is noted. Raises NameUnknown, ManifestUnknown."""
+
+        def change(tx: Tx) -> None:
+            require_standing(tx, actor)
+            found = repositories.find(tx, repository)
+            if found is None:
+                raise NameUnknown(name=repository)
+            pointed = tx.lock(_DIGEST, found, tag)
+            if pointed is None:
+                raise ManifestUnknown(f"{repository} has no tag {tag}", name=repository, tag=tag)
+            tx.run("DELETE FROM tags WHERE repository_id = ? AND name = ?", found, tag)
+            if actor is not None:
+                audit.note(tx, actor, "tag.delete", f"repository {repository}", tag=tag, digest=pointed[0])
+
+        await self._db.write(change, brings=0)

@@ -1,0 +1,179 @@
+"""Passwords: which may be chosen, how they are kept, and a few threads that do the slow work for a bounded queue.
+
+New hashes are those of scrypt.py (245 ms and 32 MiB at a time; OWASP's password storage cheat sheet names it among the equivalent
+ones). Hashes of htpasswd files count too and are replaced at the next login. passlib, which only these need, is loaded by `prepare`, or by the first of them.
+"""
+
+import asyncio
+import hashlib
+import os
+import re
+import string
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from typing import NamedTuple
+
+from ...errors import FieldInvalid, TooManyRequests
+from . import imported_hashes, scrypt
+from .imported_hashes import MOST_BYTES
+
+SHORTEST = 12
+_QUEUE, _RETRY_SECONDS = 64, 2
+# How much the threads give way to whoever serves requests (nice of setpriority(2), which on Linux is a thread's own).
+_GIVE_WAY = 10
+# A faster hash can't be noticed by its time, beside the scrypt of 0.25 s that each login computes.
+_UNSEEN_SECONDS = 0.001
+# Characters that a password has besides names, common words and sequences.
+_OWN_CHARACTERS = 6
+_WORDS = re.compile(
+    "password|passwort|passwd|passphrase|secret|welcome|letmein|changeme|default|administrator|admin|root|login|guest|master|access|docker|registry|container"
+    "|qwertyuiop|qwertzuiop|qwerty|qwertz|azerty|asdfghjkl|asdf|zxcvbnm|yxcvbnm|1q2w3e4r5t|1q2w3e4r|1qaz2wsx|iloveyou|dragon|monkey|football|baseball|sunshine"
+    "|princess|superman|batman|shadow|michael|jordan|summer|winter|spring|autumn|hello|freedom|whatever|trustno|starwars|computer|internet|test|user|pass|love"
+    "|abcdefghijklm|abcdefgh|abcdef|abcd|abc|the"
+)
+_PLAIN = str.maketrans("013457@$!", "oleastasi")
+_COUNTING = "0123456789" * 103 + "9876543210" * 103
+
+
+class Verdict(NamedTuple):
+    """better: a hash to store instead, if the stored one is not of the current kind. computed: whether this machine could compute the stored hash."""
+
+    right: bool
+    better: str | None = None
+    computed: bool = True
+
+
+def check_choice(password: str, *names: str) -> str:
+    """The password, if it may be chosen by whoever has these names. Raises FieldInvalid."""
+    data = password.encode("utf-8", "surrogatepass")
+    if len(password) < SHORTEST:
+        raise FieldInvalid("the password is too short", f"use {SHORTEST} characters or more; several words are easy to remember")
+    if len(data) > MOST_BYTES:
+        raise FieldInvalid("the password is too long", f"use at most {MOST_BYTES} bytes")
+    if "\0" in password or data != password.encode("utf-8", "replace"):
+        raise FieldInvalid("the password has characters that are not text", "leave them out")
+    if _own_characters(password, names) < _OWN_CHARACTERS or len(set(password)) < 5:
+        raise FieldInvalid("the password is one of those that are guessed first", "use several words that have nothing to do with each other")
+    return password
+
+
+def _own_characters(password: str, names: tuple[str, ...]) -> int:
+    """How many characters are left without names, common words, and figures and marks at the ends. Figures alone count, but for a sequence."""
+    figures = re.sub("[^0-9]", "", password)
+    if not re.search("[^0-9]", password):
+        return 0 if figures in _COUNTING else len(figures)
+    known = [name.casefold() for name in names if len(name) > 2]
+    texts = password.casefold(), password.casefold().translate(_PLAIN)
+    return min(len(_without(text, known)) for text in texts)
+
+
+def _without(text: str, known: list[str]) -> str:
+    for name in known:
+        text = text.replace(name, "")
+    return _WORDS.sub("", text).strip(string.digits + string.punctuation + " ")
+
+
+def fingerprint(stored: str | None) -> str:
+    """What a one-time token is bound to: it changes with the password's hash, and says nothing about it."""
+    return hashlib.sha256(f"password {stored}".encode()).hexdigest()
+
+
+def hash_now(password: str) -> str:
+    """The hash to store, computed here and now: for where there is no event loop."""
+    return scrypt.hash(password.encode())
+
+
+def _give_way() -> None:
+    """Many logins are work for seconds, and pulls beside them should not notice."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _GIVE_WAY)
+
+
+class Passwords:
+    """The threads that compute hashes, for one process. Each takes 32 MiB while it does."""
+
+    def __init__(self, threads: int = 2) -> None:
+        self._threads = ThreadPoolExecutor(threads, "password", _give_way)
+        self._slots = asyncio.Semaphore(threads)
+        self._waiting = 0
+        self._nobodys = scrypt.nobodys()
+        self._measured = 0.0
+
+    def require_room(self) -> None:
+        """Raise TooManyRequests where too many wait already: asked before anything else is done for a login, so that a refusal costs little."""
+        if self._waiting >= _QUEUE:
+            raise TooManyRequests("too many logins at once", headers={"Retry-After": str(_RETRY_SECONDS)})
+
+    @asynccontextmanager
+    async def turn(self):
+        """A place among those whose passwords are computed now. Raises TooManyRequests where too many wait."""
+        self.require_room()
+        self._waiting += 1
+        try:
+            await self._slots.acquire()
+        finally:
+            self._waiting -= 1
+        try:
+            yield
+        finally:
+            self._slots.release()
+
+    async def prepare(self) -> None:
+        """Load the modules for imported hashes, so that no login has to wait for that."""
+        await self._run(imported_hashes.load)
+
+    async def hash(self, password: str) -> str:
+        """The hash to store of a password that may be chosen."""
+        return await self._run(lambda: hash_now(password))
+
+    async def verify(self, password: str, stored: str | None) -> Verdict:
+        """Whether this is the password; within `turn`. Without a stored hash it takes as long, and is wrong."""
+        return await self._run(lambda: self._verify(password, stored))
+
+    def _verify(self, password: str, stored: str | None) -> Verdict:
+        """One scrypt in every case: who is not there, or has a hash that is computed sooner, must not be found out by the clock."""
+        data = password.encode("utf-8", "replace")
+        usable = b"\0" not in data and len(data) <= MOST_BYTES and stored is not None
+        if usable and stored.startswith(scrypt.PREFIX):
+            right = scrypt.verify(data, stored)
+            return Verdict(right, scrypt.hash(data) if right and scrypt.is_outdated(stored) else None)
+        right = usable and imported_hashes.verify(data, stored)
+        if right:
+            return Verdict(True, scrypt.hash(data))
+        scrypt.verify(data[:MOST_BYTES], self._nobodys)
+        return Verdict(False, computed=right is not None)
+
+    async def imported(self, stored: str) -> float:
+        """The seconds that each failed login has to take while an account has this imported hash, so that time does not tell the account from others.
+
+        Twice what this one takes here: it may have to wait for the processor. Raises FieldInvalid where the hash can't be taken over.
+        """
+        return await self._run(lambda: self._imported(stored))
+
+    def _imported(self, stored: str) -> float:
+        if why := imported_hashes.refusal(stored):
+            raise FieldInvalid(why)
+        return self._hiding(imported_hashes.seconds(stored))
+
+    async def least_seconds(self, hashes: list[str]) -> float:
+        """The same for several hashes that were taken over before."""
+        return await self._run(lambda: self._hiding(imported_hashes.slowest(hashes)))
+
+    def _hiding(self, seconds: float) -> float:
+        return 0.0 if seconds < _UNSEEN_SECONDS else 2 * (seconds + self._scrypt_seconds())
+
+    def _scrypt_seconds(self) -> float:
+        if not self._measured:
+            begun = time.perf_counter()
+            scrypt.verify(b"", self._nobodys)
+            self._measured = time.perf_counter() - begun
+        return self._measured
+
+    async def _run(self, work):
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    def close(self) -> None:
+        self._threads.shutdown()

@@ -1,0 +1,90 @@
+"""The keys that the registry signs its tokens with: in the database, for all nodes. The newest signs, and the one before it counts too."""
+
+import secrets
+
+from ...db import Database, Tx, now
+from ...errors import ChangeRefused
+from .. import audit
+from ..audit import Actor
+from ..changes import access_changed, value
+from .signed_tokens import ACCESS_SECONDS, SKEW
+
+_VALID = 2
+_KEY_BYTES = 32
+_NEWEST = "SELECT id, secret FROM signing_keys ORDER BY id DESC LIMIT ?"
+
+_AGE = "SELECT created_at, id FROM signing_keys ORDER BY id DESC LIMIT 1"
+# Twice as long as the tokens that live for minutes, with the difference of clocks that is allowed.
+_SOONEST_SECONDS = 2 * (ACCESS_SECONDS + SKEW)
+
+
+class SigningKeys:
+    """Remembered for one value of the counter of changes, so that a rotation counts with the next request everywhere."""
+
+    def __init__(self, db: Database):
+        self._db = db
+        self._remembered: tuple[int, tuple[bytes, ...]] = (-1, ())
+
+    async def valid(self, value: int) -> tuple[bytes, ...]:
+        """The keys that count, the newest first, as of this value of the counter; none where nothing was ever signed."""
+        if self._remembered[0] != value or not self._remembered[1]:
+            self._remembered = await self._db.scan(_read)
+        return self._remembered[1]
+
+    async def newest(self, value: int) -> bytes:
+        """The key to sign with; made where there is none."""
+        if not await self.valid(value):
+            await self._db.write(lambda tx: _insert(tx, 1), repeatable=True, brings=0)
+        return (await self.valid(value))[0]
+
+    async def rotate(self, actor: Actor) -> None:
+        """A new key; the one before the last counts no more. Raises ChangeRefused where there are no accounts."""
+
+        def change(tx: Tx) -> None:
+            if not value(tx):
+                raise ChangeRefused("there are no accounts yet, so nothing is signed", "add a user first")
+            access_changed(tx, actor)
+            _rotate(tx, actor)
+
+        await self._db.write(change, brings=0)
+
+    async def rotate_old(self, seconds: float) -> bool:
+        """The same where the newest key has signed for so long: true for the one process, of all that ask, that did it.
+
+        Never so soon that a token of a few minutes could end by it.
+        """
+        period = int(max(seconds, _SOONEST_SECONDS) * 1000)
+        age = await self._db.read(lambda tx: tx.one(_AGE))
+        if age is None or now() - age[0] < period:
+            return False
+
+        def change(tx: Tx) -> bool:
+            access_changed(tx)
+            if tx.one(_AGE) != age:
+                return False
+            _rotate(tx, Actor("registry", "key_rotation"))
+            return True
+
+        return await self._db.write(change, brings=0)
+
+
+def _rotate(tx: Tx, actor: Actor) -> None:
+    found = [int(id) for id, _ in tx.all(_NEWEST, _VALID)]
+    _insert(tx, found[0] + 1 if found else 1)
+    for id in found[_VALID - 1 :]:
+        tx.run("DELETE FROM signing_keys WHERE id <= ?", _name(id))
+    audit.note(tx, actor, "key.rotate", "signing keys")
+
+
+def _read(tx: Tx) -> tuple[int, tuple[bytes, ...]]:
+    return value(tx), tuple(bytes.fromhex(secret) for _, secret in tx.all(_NEWEST, _VALID))
+
+
+def _insert(tx: Tx, number: int) -> None:
+    """Of several processes that need the first key at once one makes it."""
+    tx.insert("INSERT INTO signing_keys (id, secret, created_at) VALUES (?, ?, ?)", _name(number), secrets.token_hex(_KEY_BYTES), now())
+
+
+def _name(number: int) -> str:
+    """Ids whose order as text is that of their numbers."""
+    return f"{number:010d}"

@@ -1,0 +1,70 @@
+"""What administrators set and see of quotas.py."""
+
+from typing import NamedTuple
+
+from ...db import Database, Tx
+from ...errors import AccountUnknown, FieldInvalid
+from .. import audit
+from ..accounts import namespaces
+from . import quota_sums
+from ..audit import Actor
+from ..changes import access_changed
+from .quotas import QUOTA_COLUMNS, QUOTA_JOIN, UNLIMITED, Quotas
+
+MOST = 2**53
+_OWN = "SELECT most_repositories, most_bytes FROM quotas WHERE namespace = ?"
+_SET = "UPDATE quotas SET most_repositories = ?, most_bytes = ?, used_bytes = NULL, charges = charges + 1 WHERE namespace = ?"
+_LIMITS = f"SELECT {QUOTA_COLUMNS} FROM (SELECT 1 AS one) request {QUOTA_JOIN}"
+
+
+class Use(NamedTuple):
+    """What a namespace may hold (None: no limit) and holds."""
+
+    namespace: str
+    most_repositories: int | None
+    repositories: int
+    most_bytes: int | None
+    bytes: int
+
+
+class QuotaSettings:
+    def __init__(self, db: Database, quotas: Quotas):
+        self._db = db
+        self._quotas = quotas
+
+    async def set(self, actor: Actor, kind: str | None, name: str, **most: int | None) -> None:
+        """repositories, bytes: how many; -1: no limit; None: as the registry's settings say. What is not named stays as it is.
+
+        kind: of the holder, `user` or `organization`; None for either. Raises AccountUnknown, FieldInvalid.
+        """
+        if not all(limit is None or UNLIMITED <= limit <= MOST for limit in most.values()):
+            raise FieldInvalid("the quota is not a number that can be kept", f"give a number from 0 to {MOST}, or none for no limit")
+
+        def change(tx: Tx) -> None:
+            access_changed(tx, actor)
+            kind_found = _require_holder(tx, kind, name)
+            own = dict(zip(("repositories", "bytes"), tx.one(_OWN, name) or (None, None))) | most
+            if not tx.run(_SET, *own.values(), name) and not tx.insert(quota_sums.INSERT, name, *own.values()):
+                tx.run(_SET, *own.values(), name)
+            word = "user" if kind_found == "user" else "org"
+            audit.note(tx, actor, f"{word}.quota", f"{word} {name}", **own)
+
+        await self._db.write(change)
+
+    async def show(self, kind: str | None, name: str) -> Use:
+        """What the holder's namespace may hold and holds, counted now. Raises AccountUnknown."""
+
+        def query(tx: Tx) -> Use:
+            _require_holder(tx, kind, name)
+            limits = self._quotas.limits(name, *tx.one(_LIMITS, name, name))
+            return Use(name, limits.repositories, quota_sums.count_repositories(tx, name), limits.bytes, quota_sums.count_bytes(tx, name))
+
+        return await self._db.scan(query, long=True)
+
+
+def _require_holder(tx: Tx, kind: str | None, name: str) -> str:
+    """The holder's kind."""
+    found = namespaces.find(tx, name)
+    if found is None or found.released_at is not None or found.kind != (kind or found.kind) or found.kind == namespaces.SYSTEM:
+        raise AccountUnknown(f"there is no {kind or 'user or organization'} {name}")
+    return found.kind

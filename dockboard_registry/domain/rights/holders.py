@@ -1,0 +1,53 @@
+"""Who can do what here: everybody who has a right to a repository, and by what."""
+
+from typing import NamedTuple
+
+from ...db import Database, Tx
+from ...names import LIBRARY, namespace_of
+from ..access import patterns
+from ..accounts import namespaces
+from . import grants
+from ..access.rule import ADMIN, MEMBER, OWNER, PUBLIC, READ, USER
+
+_ADMINISTRATORS = "SELECT name FROM users WHERE administrator = 1 ORDER BY name"
+_MEMBERS = (
+    "SELECT users.name, members.role FROM members JOIN users ON users.id = members.user_id"
+    " JOIN organizations ON organizations.id = members.organization_id WHERE organizations.name = ? ORDER BY users.name"
+)
+
+
+class Held(NamedTuple):
+    """holder: user:NAME, team:ORG/TEAM, robot:ORG/NAME, or everyone; via: what gives the right, in words."""
+
+    holder: str
+    right: str
+    via: str
+
+
+async def of_repository(db: Database, name: str, visibility: str, administrators: bool) -> list[Held]:
+    """All rights to the repository, with those of the registry's administrators or without; whoever is disabled has them again when enabled."""
+    return await db.scan(lambda tx: _read(tx, name, visibility, administrators), long=True)
+
+
+def _read(tx: Tx, name: str, visibility: str, administrators: bool) -> list[Held]:
+    namespace = namespace_of(name)
+    found = [Held(f"{USER}:{user}", ADMIN, "administers the registry") for (user,) in tx.all(_ADMINISTRATORS)] if administrators else []
+    if namespace != LIBRARY:
+        found += _of_namespace(tx, namespace)
+    for given in grants.in_namespace(tx, namespace):
+        if patterns.parse(given.pattern).matches(patterns.full(name)):
+            found.append(Held(given.holder, given.right, f"grant on {given.pattern}"))
+    if visibility == PUBLIC:
+        found.append(Held("everyone", READ, "the repository is public; without logging in as auth.anonymous says"))
+    return found
+
+
+def _of_namespace(tx: Tx, namespace: str) -> list[Held]:
+    """The user whose name it is, or the organization's members."""
+    held = namespaces.find(tx, namespace)
+    if held is None or held.released_at is not None:
+        return []
+    if held.kind == USER:
+        return [Held(f"{USER}:{namespace}", ADMIN, "own namespace")]
+    words = {OWNER: (ADMIN, "owner of the organization"), MEMBER: (READ, "member of the organization")}
+    return [Held(f"{USER}:{user}", *words[role]) for user, role in tx.all(_MEMBERS, namespace)]

@@ -1,0 +1,141 @@
+"""Principals as the rule of rule.py takes them: put together from their rows once, and remembered until anything changes.
+
+What is remembered counts only for the value of the counter of changes that it was read under. Each request reads that value (see
+facts.py), so every change is effective with the next request at every worker and node.
+"""
+
+from collections import OrderedDict
+from typing import NamedTuple
+
+from ...db import Database, Tx
+from ..access import rule, facts
+from ..access.rule import ACTIVE, ROBOT, USER, Principal
+from ..changes import value
+from ..access.facts import Facts
+
+_USER = "SELECT id, name, administrator, state, credential_generation FROM users WHERE id = ?"
+_MEMBERSHIPS = (
+    "SELECT organizations.name, members.role FROM members JOIN organizations ON organizations.id = members.organization_id WHERE members.user_id = ?"
+)
+_TEAMS = (
+    "SELECT organizations.name, teams.name, teams.id FROM team_members JOIN teams ON teams.id = team_members.team_id"
+    " JOIN organizations ON organizations.id = teams.organization_id WHERE team_members.user_id = ?"
+)
+_GRANTS = "SELECT pattern, permission FROM grants WHERE holder_kind = ? AND holder_id = ?"
+_TEAM_GRANTS = "SELECT pattern, permission FROM grants WHERE holder_kind = 'team' AND holder_id = ?"
+_ROBOT = (
+    "SELECT robots.id, organizations.name, robots.name, robots.state, robots.credential_generation FROM robots"
+    " JOIN organizations ON organizations.id = robots.organization_id WHERE robots.id = ?"
+)
+_REMEMBERED = 10_000
+# `explain` names an access token with this prefix.
+TOKEN = "token:"
+
+
+def holder_of(text: str) -> str:
+    """The holder as grants.find_holder takes it. The text is that already, or what the holder logs in as: NAME, or ORGANIZATION/NAME for a robot."""
+    if ":" in text:
+        return text
+    return f"{ROBOT if '/' in text else USER}:{text}"
+
+
+class Known(NamedTuple):
+    """A principal, and the generation of its credentials: tokens made under another one count no more."""
+
+    principal: Principal
+    generation: int
+
+
+class Principals:
+    """setting: auth.anonymous. Empty, it stands for none, and for a server that only this machine reaches."""
+
+    def __init__(self, db: Database, setting: str):
+        self._db = db
+        self._setting = setting
+        self._everyone = setting or "none"
+        self._known: OrderedDict[tuple[str, int], tuple[int, Known | None]] = OrderedDict()
+
+    async def facts(self, repository: str) -> Facts:
+        """What the rule has to know about a repository, of which there need not be one."""
+        return await facts.ask(self._db, repository)
+
+    async def value(self) -> int:
+        """The counter of changes alone, for requests that concern no repository."""
+        return await self._db.read(value)
+
+    def anonymous(self, value: int, local: bool = False) -> Principal:
+        """Who shows no credentials, where the counter of changes has this value. local: from this machine, and through no proxy."""
+        return rule.anonymous("all" if local and value == 0 else self._everyone, open=value == 0)
+
+    async def get(self, kind: str, id: int, value: int) -> Known | None:
+        """The user or robot as of this value of the counter; None where there is no such one."""
+        remembered = self._known.get((kind, id))
+        if remembered is None or remembered[0] != value:
+            remembered = await self._db.scan(lambda tx: self._read(tx, kind, id))
+            self._known[kind, id] = remembered
+            if len(self._known) > _REMEMBERED:
+                self._known.popitem(last=False)
+        return remembered[1]
+
+    async def named(self, text: str) -> Known | None:
+        """The principal to explain: a text for `holder_of`, token:USER/NAME, token:ID, a token as the access log names it, or anonymous.
+
+        Raises FieldInvalid, AccountUnknown.
+        """
+        from . import grants
+
+        if text == rule.ANONYMOUS:
+            return Known(self.anonymous(await self.value(), local=not self._setting), 0)
+        _, token, name = text.rpartition(TOKEN)
+        if token:
+            return await self._db.scan(lambda tx: self._with_token(tx, name))
+        kind, id = await self._db.scan(lambda tx: grants.find_holder(tx, holder_of(text)))
+        return (await self._db.scan(lambda tx: self._read(tx, kind, id)))[1]
+
+    def _with_token(self, tx: Tx, text: str) -> Known | None:
+        """The token's owner, limited to what the access token allows."""
+        from ..credentials import access_tokens
+
+        kind, id, token = access_tokens.named(tx, text)
+        known = self._read(tx, kind, id)[1]
+        if known is None:
+            return None
+        principal = rule.narrowed(known.principal, access_tokens.scope(token.patterns, token.actions))
+        if token.state != ACTIVE and principal.state == ACTIVE:
+            principal = principal._replace(state=token.state)
+        return known._replace(principal=principal)
+
+    def fresh(self, tx: Tx, kind: str, id: int) -> Known | None:
+        """The user or robot as this transaction sees them."""
+        return self._read(tx, kind, id)[1]
+
+    def _read(self, tx: Tx, kind: str, id: int) -> tuple[int, Known | None]:
+        found = _user(tx, id) if kind == USER else _robot(tx, id)
+        return value(tx), found and found._replace(principal=found.principal._replace(everyone=self._everyone))
+
+
+def _user(tx: Tx, id: int) -> Known | None:
+    from . import grants  # with what it imports, half of what accounts are: a start is quicker without
+
+    row = tx.one(_USER, id)
+    if row is None:
+        return None
+    _, name, administrator, state, generation = row
+    teams = tx.all(_TEAMS, id)
+    rows = [(pattern, right, f"{USER}:{name}") for pattern, right in tx.all(_GRANTS, USER, id)]
+    for organization, team, team_id in teams:
+        rows += [(pattern, right, f"{grants.TEAM}:{organization}/{team}") for pattern, right in tx.all(_TEAM_GRANTS, team_id)]
+    principal = Principal(id, USER, name, bool(administrator), state, dict(tx.all(_MEMBERSHIPS, id)))
+    return Known(principal._replace(teams=tuple(f"{organization}/{team}" for organization, team, _ in teams), grants=grants.compiled(rows)), generation)
+
+
+def _robot(tx: Tx, id: int) -> Known | None:
+    from . import grants
+
+    row = tx.one(_ROBOT, id)
+    if row is None:
+        return None
+    _, organization, own, state, generation = row
+    name = f"{organization}/{own}"
+    rows = [(pattern, right, f"{ROBOT}:{name}") for pattern, right in tx.all(_GRANTS, ROBOT, id)]
+    return Known(Principal(id, ROBOT, name, state=state, grants=grants.compiled(rows)), generation)

@@ -1,0 +1,128 @@
+"""What is said of repositories besides their content: who may see them, and what they are."""
+
+from ...db import Database, Tx
+from ...errors import ChangeRefused, FieldInvalid, NameUnknown
+from ...names import LIBRARY, namespace_of, repository_name
+from .. import audit
+from ..accounts import namespaces
+from . import described, holders
+from ..access.rule import PUBLIC, Principal
+from ..audit import Actor
+from ..changes import Unchanged, access_changed, require_accounts, require_standing, write
+from .described import Described
+from .holders import Held
+
+MOST_DESCRIPTION = 4000
+
+
+class RepositorySettings:
+    def __init__(self, db: Database):
+        self._db = db
+
+    async def set_visibility(self, actor: Actor, name: str, visibility: str) -> None:
+        """Raises NameInvalid, NameUnknown, FieldInvalid; ChangeRefused where there are no accounts, or it would be private and nobody's."""
+        await self.set(actor, name, visibility=visibility)
+
+    async def set_description(self, actor: Actor, name: str, description: str) -> None:
+        """Raises NameInvalid, NameUnknown, FieldInvalid."""
+        await self.set(actor, name, description=description)
+
+    async def set(self, actor: Actor, name: str, visibility: str | None = None, description: str | None = None) -> None:
+        """Both, or what is not None, in one transaction; an empty description removes it. Raises what the single changes raise."""
+        if visibility is not None:
+            namespaces.visibility(visibility)
+        if description is not None and (len(description) > MOST_DESCRIPTION or "\0" in description):
+            raise FieldInvalid("the description is too long, or not text", f"use at most {MOST_DESCRIPTION} characters")
+        repository_name(name)
+
+        def change(tx: Tx) -> None:
+            if visibility is None:
+                require_standing(tx, actor)
+            else:
+                access_changed(tx, actor)
+                require_accounts(tx)
+            changed = visibility is not None and _set_visibility(tx, actor, name, visibility)
+            changed |= description is not None and _set_description(tx, actor, name, description or None)
+            if not changed:
+                raise Unchanged
+
+        await write(self._db, change)
+
+    async def rights(self, name: str) -> list[Held]:
+        """Who can do what with the repository, as administrators see it. Raises NameUnknown."""
+        found = await self.get(name)
+        return await holders.of_repository(self._db, found.name, found.visibility, administrators=True)
+
+    async def set_default(self, actor: Actor, namespace: str, visibility: str) -> None:
+        """The visibility of repositories that are pushed to the namespace from now on. Raises AccountUnknown, FieldInvalid, ChangeRefused where there are no accounts."""
+        namespaces.visibility(visibility)
+
+        def change(tx: Tx) -> None:
+            access_changed(tx, actor)
+            require_accounts(tx)
+            known = namespaces.find(tx, namespace)
+            if known is not None and known.released_at is None and known.default_visibility == visibility:
+                raise Unchanged
+            namespaces.set_default(tx, namespace, visibility)
+            audit.note(tx, actor, "namespace.default", f"namespace {namespace}", visibility=visibility)
+
+        await write(self._db, change)
+
+    async def get(self, name: str) -> Described:
+        """Raises NameUnknown."""
+        found = await self._db.scan(lambda tx: described.one(tx, name))
+        if found is None:
+            raise NameUnknown(name=name)
+        return found
+
+    async def visible(self, principal: Principal, after: str, limit: int) -> tuple[list[Described], str | None]:
+        """Like `list`, but only what the principal may pull, and the name after which to go on (see described.visible)."""
+        return await self._db.scan(lambda tx: described.visible(tx, principal, after, limit), long=True)
+
+    async def namespace(self, name: str) -> namespaces.Namespace:
+        """Who holds it, and what the first push makes there. Raises AccountUnknown."""
+
+        def query(tx: Tx) -> namespaces.Namespace:
+            namespaces.require_held(tx, name)
+            return namespaces.find(tx, name) or namespaces.Namespace(LIBRARY, "system", 0, PUBLIC, None)
+
+        return await self._db.scan(query)
+
+    async def list(self, after: str = "", limit: int = 1000) -> list[Described]:
+        """Repositories with names greater than `after` in byte order."""
+        return await self._db.scan(lambda tx: described.every(tx, after, limit))
+
+
+def _set_visibility(tx: Tx, actor: Actor, name: str, visibility: str) -> bool:
+    """Returns whether it changed, or the repository had no visibility of its own."""
+    if visibility != PUBLIC:
+        _require_holder(tx, name)
+    if _setting(tx, "SELECT visibility FROM repositories WHERE name = ?", name) == visibility:
+        return False
+    tx.run("UPDATE repositories SET visibility = ? WHERE name = ?", visibility, name)
+    audit.note(tx, actor, "repository.visibility", f"repository {name}", visibility=visibility)
+    return True
+
+
+def _set_description(tx: Tx, actor: Actor, name: str, description: str | None) -> bool:
+    """Returns whether it changed."""
+    if _setting(tx, "SELECT description FROM repositories WHERE name = ?", name) == description:
+        return False
+    tx.run("UPDATE repositories SET description = ? WHERE name = ?", description, name)
+    audit.note(tx, actor, "repository.description", f"repository {name}")
+    return True
+
+
+def _setting(tx: Tx, sql: str, name: str) -> str | None:
+    """Raises NameUnknown."""
+    row = tx.one(sql, name)
+    if row is None:
+        raise NameUnknown(name=name)
+    return row[0]
+
+
+def _require_holder(tx: Tx, name: str) -> None:
+    """Where everyone may push to what nobody holds, something private there would be told from what is not there."""
+    namespace = namespace_of(name)
+    if namespace != LIBRARY and namespaces.find(tx, namespace) is None:
+        raise ChangeRefused(f"nobody holds the namespace {namespace}, so nobody could see the repository", "make the user or the organization of that name first")

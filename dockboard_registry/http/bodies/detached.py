@@ -1,0 +1,94 @@
+"""Requests whose connection leaves Tornado because many bytes move: bodies of uploads, downloads of large blobs.
+
+HTTP1Connection.detach gives up the stream inside headers_received. The bytes then move between socket and file in a thread, in bursts
+until the socket would block; waiting is the event loop's. Afterwards the answer is written and the connection served again.
+"""
+
+from http.client import responses
+
+from tornado.iostream import StreamClosedError
+
+from ...errors import RegistryError
+from ...storage import StorageFailed
+from .chunkedbody import ChunkedBody
+from ..connection import MOVING
+from ..messages import ConnectionCut
+from .socketbody import SocketBody
+
+_STATUS = {int(status): f"HTTP/1.1 {int(status)} {phrase}" for status, phrase in responses.items()}
+_CLOSE = "Connection: close\r\n"
+_REST_QUIETLY, _REST_AT_MOST = 1 << 20, 64 << 20
+
+
+async def send_blob(exchange) -> None:
+    """Send a response whose span is in a stored file."""
+    response, stream = exchange.response, exchange.stream
+    source, pieces = response.span
+    keep, sent = keeps_alive(exchange), 0
+    try:
+        stream.enter(MOVING)
+        await stream.write(head(exchange, keep))
+        sent = await exchange.edge.sender.send(stream, source.fileno(), pieces)
+        if sent != response.length:
+            raise StorageFailed("the stored bytes end early")
+    except Exception as error:
+        exchange.give_up(error)
+    finally:
+        source.close()
+        exchange.end(response.status if sent == response.length else 499, sent)
+    _go_on(exchange, stream, keep and sent == response.length)
+
+
+async def take_body(exchange, length: int | None) -> None:
+    """Run the handler with a body that comes straight from the socket, and write its response. length None: chunked."""
+    exchange.stream.enter(MOVING)
+    body = exchange.request.body = ChunkedBody(exchange) if length is None else SocketBody(exchange, length)
+    response = exchange.response = await exchange.answer()
+    keep = False
+    try:
+        if response.status == 499:
+            raise ConnectionCut
+        keep = keeps_alive(exchange) and not body.uninvited and body.rest_is_short and await body.discard(_REST_QUIETLY)
+        if exchange.stream.tls:
+            exchange.stream.give_back()
+        exchange.stream.enter(MOVING)
+        await exchange.stream.write(head(exchange, keep) + response.body)
+        exchange.end(response.status)
+        if not keep and not body.uninvited:
+            await body.discard(_REST_AT_MOST)
+    except (ConnectionCut, RegistryError, StreamClosedError, OSError):
+        keep = False
+        exchange.end(499)
+    finally:
+        _go_on(exchange, exchange.stream, keep)
+
+
+def keeps_alive(exchange) -> bool:
+    """Whether the connection is for further requests; HTTP/1.1 only."""
+    return exchange.request.headers.get("Connection", "").lower() != "close" and not exchange.edge.draining
+
+
+def head(exchange, keep: bool) -> bytes:
+    """The head of the exchange's response, as it goes over the wire: the fields of Exchange.fields, in their order."""
+    response = exchange.response
+    status = response.status
+    own = "".join([f"{name}: {value}\r\n" if type(value) is not list else _lines(name, value) for name, value in response.headers.items()])
+    length = f"Content-Length: {response.length}\r\n" if status not in (204, 304) else ""
+    return (
+        f"{_STATUS.get(status) or f'HTTP/1.1 {status} Unknown'}\r\n{own}Date: {exchange.edge.date()}\r\n"
+        f"Docker-Distribution-Api-Version: registry/2.0\r\nX-Request-Id: {exchange.request.id}\r\nX-Content-Type-Options: nosniff\r\n"
+        f"{length}{'' if keep else _CLOSE}\r\n"
+    ).encode("latin1")
+
+
+def _lines(name: str, values: list[str]) -> str:
+    return "".join([f"{name}: {value}\r\n" for value in values])
+
+
+def _go_on(exchange, stream, keep: bool) -> None:
+    stream.detached = False
+    if keep and not stream.closed():
+        exchange.go_on(stream)
+    else:
+        exchange.edge.forget(stream)
+        stream.close()

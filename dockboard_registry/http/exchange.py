@@ -1,0 +1,378 @@
+"""One request and its answer on an HTTP/1 connection: limits, routing, body in, response out, log and metrics.
+
+Tornado parses; this file decides when a handler runs. Without a body it runs when the request is complete, with one as soon as the
+header is there, and the body is read only when the handler asks (so that 100-continue is sent after the permission was checked).
+Large bodies and blobs leave Tornado: see detached.py.
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Coroutine
+from email.utils import formatdate
+from http.client import responses
+
+from tornado.httputil import HTTPMessageDelegate, ResponseStartLine, HTTPHeaders
+
+from ..callers import Turn, turn
+from ..db import DatabaseBusy, DatabaseFailed, DatabaseFull, NoRoom
+from ..errors import BadRequest, HeadersTooLarge, InsufficientStorage, MediaUnsupported, NameInvalid, RegistryError, Unavailable, UriTooLong
+from ..storage import StorageError, StorageFull
+from . import start_now, framing, targets
+from .bodies import detached
+from .sending import spans
+from .budget import FREE
+from .connection import MOVING, WORK
+from .holding import LARGE_ANSWER, Holding
+from .messages import Body, ConnectionCut, EmptyBody, Fields, Request, Response
+
+_log = logging.getLogger("dockboard.http")
+_HEADER_BYTES, _RANGE_BYTES, _HEADER_FIELDS, _URL_BYTES = 16 << 10, 32 << 10, 100, 8 << 10
+_DRAIN_QUIETLY, _DRAIN_AT_MOST = 1 << 20, 64 << 20
+_UNKNOWN = 1 << 62
+WITH_BODY = ("POST", "PATCH", "PUT")
+_DETACH, _TAKE_OVER = 64 << 10, 256 << 10
+# Up to so many answers with stored blobs at once count as few.
+_FEW = 16
+
+
+class Exchange(Holding, HTTPMessageDelegate):
+    """The delegate of one request. `edge` is the worker's Edge, `stream` the connection's stream."""
+
+    # What most requests leave as it is.
+    request: Request | None = None
+    response: Response | None = None
+    _handler = None
+    _body: Body | None = None
+    _unread = 0
+    _written: asyncio.Future | None = None
+    _begun: float | None = None
+    _closed = _handler_ended = _sending = False
+
+    def __init__(self, edge, stream, connection=None):
+        self.edge = edge
+        self.stream = stream
+        self._connection = connection
+
+    def headers_received(self, start_line, headers):
+        target, sound = targets.read(start_line.method, start_line.path, start_line.version, headers)
+        self.open(start_line.method, target, start_line.version, headers)
+        if self.request.expects_continue():
+            # Tornado looks for this spelling only.
+            headers["Expect"] = "100-continue"
+        if not sound:
+            return self._refuse()
+        try:
+            check_limits(start_line.path, headers)
+            self.find()
+        except RegistryError as error:
+            self.response = self.render(error)
+        if framing.announces_body(headers):
+            return self._open_body(headers)
+        self.stream.enter(WORK)
+        if self._handler and self._endpoint.streams and self.request.method == "GET":
+            return self._open_source()
+        return None
+
+    def open(self, method: str, target: str, version: str, headers: HTTPHeaders, known: dict | None = None) -> None:
+        """A request has come: from here on it is counted and timed. known: see Request."""
+        self._begun = time.perf_counter()
+        edge = self.edge
+        edge.metrics.begin()
+        self.request = edge.request(method, target, version, headers, self.stream, known)
+        if self.stream.turn.owner != self.request.remote:
+            self.stream.turn = Turn(self.request.remote, id(self.stream))
+        turn.set(self.stream.turn)
+        self._endpoint = edge.unknown
+
+    def find(self) -> None:
+        """Its endpoint and handler. Raises NotFound, Unsupported."""
+        self._endpoint, self._handler = self.edge.route(self.request)
+
+    def _refuse(self) -> None:
+        """Answer a request that two servers could read in two ways, and close: nothing behind it is a request."""
+        self.response = self.render(BadRequest("the Host header or the framing of the body is not sound", headers={"Connection": "close"}))
+        self._write()
+        self.end(self.response.status)
+        self._connection.finish()
+
+    def _open_body(self, headers: HTTPHeaders):
+        """Begin the handler; the future ends when it wants the body, or has answered without."""
+        length = self.request.content_length()
+        large = length is None or length >= _TAKE_OVER
+        if large and self.request.method in WITH_BODY and self.response is None and self._endpoint.streams and self._may_detach():
+            return self._leave(detached.take_body(self, length))
+        self.stream.expect_body(length, self._endpoint.streams)
+        self.stream.enter(MOVING)
+        self._unread = length if length is not None else _UNKNOWN
+        body = self._body = self.request.body = Body(self, length)
+        if self.response is None:
+            start_now.run(self.answer(), self._handled)
+        else:
+            self._handled()
+        return body.wanted
+
+    async def _open_source(self) -> None:
+        """Run a handler that may answer with a large blob; if it does, leave Tornado and send the blob in a thread."""
+        await self.answer()
+        span = self.response.span
+        if span and (self.response.length > _DETACH or len(span.pieces) > 1) and self._may_detach():
+            self._leave(detached.send_blob(self))
+
+    def _leave(self, work: Coroutine) -> None:
+        self._connection.detach()
+        self._connection = None  # a transfer may take hours: let nothing live on that only Tornado needed
+        self.stream.detached = True
+        self.edge.spawn(work)
+
+    def _may_detach(self) -> bool:
+        return self.edge.fast_paths and self.request.version == "HTTP/1.1"
+
+    def data_received(self, chunk: bytes):
+        if self._body is None:
+            return None
+        self._unread -= len(chunk)
+        if self.response is None:
+            self.stream.pause()
+            taken = self._body.feed(chunk)
+            taken.add_done_callback(self._unpause)
+            return taken
+        if self._written is not None and self._unread < -_DRAIN_AT_MOST:
+            self._connection.finish()
+        return None
+
+    def _unpause(self, _: asyncio.Future) -> None:
+        self.stream.resume()
+
+    def finish(self) -> None:
+        if self._body is not None:
+            self._body.end()
+            self.stream.enter(WORK)
+            if self._handler_ended:
+                self._send()
+        elif self.response is not None:
+            self._send()
+        elif self._handler is not None:
+            self.stream.enter(WORK)
+            start_now.run(self.answer(), self._send)
+
+    def on_connection_close(self) -> None:
+        self._closed = True
+        if self._body is not None and self.response is None:
+            self._body.end(cut=True)
+            return
+        self.drop_span()
+        if self.request is not None:
+            self.end(499)
+
+    def drop_span(self) -> None:
+        """Close a stored blob that will not be sent; one that is being sent is closed by whoever sends it."""
+        if self.response is not None and self.response.span is not None and not self._sending:
+            self.response.span.source.close()
+
+    async def answer(self) -> Response:
+        """The handler's response, or that of its error; nothing escapes. Status 499: the client is gone."""
+        try:
+            self.response = await self._handler(self.request)
+        except ConnectionCut:
+            self.response = Response(499)
+        except Exception as error:
+            self.response = self.render(error)
+        return self.response
+
+    def _handled(self) -> None:
+        """The handler of a request with a body has its response: answer now, or when the rest of the body has come."""
+        body, self._handler_ended = self._body, True
+        uninvited = not body.wanted.done() and self.request.expects_continue()
+        body.release()
+        if self._closed or self.response is None or self.response.status == 499:
+            self.drop_span()
+            self.end(499)
+        elif uninvited:
+            self._send_early()
+            self._connection.finish()
+        elif body.ended:
+            self._send()
+        elif self._unread > _DRAIN_QUIETLY:
+            self._send_early()
+        elif self._is_longer_than(FREE):
+            self._put_off()
+
+    def _is_longer_than(self, size: int) -> bool:
+        """Whether the answer holds a stored blob, or so much memory."""
+        return self.response.span is not None or len(self.response.body) > size
+
+    def _put_off(self) -> None:
+        """Nothing lies in memory until the body that GET has no use for has come: then the handler runs again."""
+        self.drop_span()
+        self.response = self._body = None
+        self.request.body = EmptyBody()
+
+    def render(self, error: Exception) -> Response:
+        known = _as_registry_error(error)
+        if known.status >= 500:
+            self.edge.metrics.failed()
+            # An unforeseen error may have any text, so its place is logged instead.
+            trace = error if type(known) is RegistryError else None
+            words = "%s %s failed: %s", self.request.method, self.request.path, type(error).__name__ if trace else repr(error)
+            _log.log(logging.ERROR if trace else logging.WARNING, *words, exc_info=trace, extra={"request_id": self.request.id})
+            known.facts["request_id"] = self.request.id
+        # The answer to HEAD has no words: let clients take a name that can't exist for one that does not, and hear them from the next POST.
+        status = 404 if self.request.method == "HEAD" and isinstance(known, NameInvalid) else known.status
+        return Response(status, {"Content-Type": "application/json", **known.headers}, known.body())
+
+    def _send(self) -> None:
+        """Write the response and finish; a span is copied piece by piece."""
+        if self._closed:
+            self.drop_span()
+            return self.end(499)
+        if self._written is not None:
+            self._connection.finish()
+            return self._written.add_done_callback(lambda _: self.stream.close())
+        return self.admit(self._send_now)
+
+    def _send_now(self) -> None:
+        if self.response.span is not None:
+            self._sending = True
+            return self.edge.spawn(self._send_span())
+        self.stream.enter(MOVING)
+        self._write()
+        self._connection.finish()
+        self._owe_unwritten()
+        return self.end(self.response.status)
+
+    def _owe_unwritten(self) -> None:
+        """Tornado keeps the whole until the last byte of it is out."""
+        self.owe(self.response.length if self.stream.unwritten() > FREE else 0)
+
+    def _send_early(self) -> None:
+        """Answer before a long body has come: tell that the connection closes, then take a bounded rest so that the client reads it."""
+        self._unread = 0
+        if self._is_longer_than(LARGE_ANSWER):
+            self.drop_span()
+            self.response = self.render(BadRequest("this method takes no body, and certainly not one of this size"))
+        self.response.headers["Connection"] = "close"
+        self._written = self._write()
+        self._owe_unwritten()
+        self.end(self.response.status)
+
+    def _write(self) -> asyncio.Future:
+        """Head and body of a response that is in memory."""
+        body = self.response.body if self.request.method != "HEAD" else b""
+        fields = self.fields()
+        if self.edge.draining:
+            fields["Connection"] = "close"
+        status = self.response.status
+        return self._connection.write_headers(ResponseStartLine("", status, responses.get(status, "Unknown")), fields, body)
+
+    def fields(self) -> Fields:
+        response = self.response
+        fields = Fields(response.headers)
+        fields["Date"] = self.edge.date()
+        fields["Docker-Distribution-Api-Version"] = "registry/2.0"
+        fields["X-Request-Id"] = self.request.id
+        fields["X-Content-Type-Options"] = "nosniff"
+        if self.request.version == "HTTP/1.0":
+            # Tornado closes and says so in HTTP/1.1 only; nginx sent its next request into the closing connection. It overrules this where keep-alive was asked for.
+            fields["Connection"] = "close"
+        if response.status not in (204, 304):
+            fields["Content-Length"] = str(response.length)
+        return fields
+
+    async def _send_span(self) -> None:
+        """The ordinary way out for HTTP/1.0 and small pieces."""
+        span, sent = self.response.span, 0
+        self.edge.spans += 1
+        try:
+            self.stream.enter(MOVING)
+            await self._connection.write_headers(ResponseStartLine("", self.response.status, responses[self.response.status]), self.fields())
+            async with contextlib.aclosing(spans.pieces(span, lambda: self.edge.spans <= _FEW)) as pieces:
+                async for piece in pieces:
+                    await self._connection.write(piece)
+                    sent += len(piece)
+                    if self._closed:
+                        break
+            self._connection.finish()
+        except Exception as error:
+            self.give_up(error)
+        finally:
+            self.edge.spans -= 1
+            span.source.close()
+            self.end(self.response.status if sent == self.response.length else 499, sent)
+
+    def go_on(self, stream) -> None:
+        """After a detached answer: serve the connection's next request. A stream of its own has nothing buffered."""
+        if stream.tls or stream.read_by_tornado:
+            self.edge.serve_ordinary(stream)
+        else:
+            self.edge.serve(self.edge.renew(stream))
+
+    def give_up(self, error: Exception) -> None:
+        """An answer that has begun can't become an error any more: cut the connection, so that nobody takes it for whole."""
+        if isinstance(error, StorageError):
+            self.edge.metrics.failed()
+            _log.error("the body of %s broke off: %r", self.request.path, error, extra={"request_id": self.request.id})
+        self.stream.cut()
+
+    def end(self, status: int, sent: int | None = None) -> None:
+        """Count and log the request, once."""
+        if self._share is not None:
+            self.release()
+        if self._begun is None:
+            return
+        seconds, self._begun = time.perf_counter() - self._begun, None
+        request, edge = self.request, self.edge
+        if sent is None:
+            sent = self.response.length if self.response and request.method != "HEAD" else 0
+        edge.metrics.end(self._endpoint, status, seconds)
+        edge.access_log.write(
+            request.remote, request.method, request.target, status, sent, seconds, request.id, request.headers.get("User-Agent", "-"), request.who
+        )
+
+
+def check_limits(target: str, headers: HTTPHeaders) -> None:
+    """Raises UriTooLong, HeadersTooLarge, MediaUnsupported."""
+    if len(target) > _URL_BYTES:
+        raise UriTooLong("the URL has more than 8 KiB")
+    count = size = 0
+    for name, value in headers.get_all():
+        count += 1
+        size += len(name) + len(value)
+    # podman asks for a thousand ranges of a large blob, which are 20 KiB of text.
+    size -= min(len(headers.get("Range", "")), _RANGE_BYTES)
+    if count > _HEADER_FIELDS or size > _HEADER_BYTES:
+        raise HeadersTooLarge(f"the header has {count} fields and {size} bytes")
+    if headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise MediaUnsupported("requests with a Content-Encoding are not read")
+
+
+def _as_registry_error(error: Exception) -> RegistryError:
+    """What the client is told; the cause of a failure inside is for the log."""
+    if isinstance(error, RegistryError):
+        return error
+    if isinstance(error, (NoRoom, StorageFull)):
+        return InsufficientStorage()
+    if isinstance(error, DatabaseFull):
+        return InsufficientStorage("the disk of the registry's database is full", "let the operator free room there, then send it again")
+    if isinstance(error, DatabaseBusy):
+        return Unavailable("the database is busy", headers={"Retry-After": "2"})
+    if isinstance(error, DatabaseFailed):
+        return Unavailable("the database failed", headers={"Retry-After": "5"})
+    if isinstance(error, StorageError):
+        return Unavailable("the storage failed", headers={"Retry-After": "5"})
+    return RegistryError()
+
+
+class Clock:
+    """The Date header, made anew once a second (RFC 9110 section 6.6.1)."""
+
+    def __init__(self):
+        self._second = 0
+        self._text = ""
+
+    def __call__(self) -> str:
+        second = int(time.time())
+        if second != self._second:
+            self._second, self._text = second, formatdate(second, usegmt=True)
+        return self._text

@@ -1,0 +1,264 @@
+"""The short way for plain requests, with no body or a small one of known length: read straight from the socket.
+
+While a connection waits for a request, the event loop watches its socket. Where what comes begins with the whole head of one request of a
+strict grammar, and has nothing behind it but its body, the same exchange, routes and handlers answer it as on the ordinary way. Whatever
+is unusual in the least is given to Tornado, which reads it before what is still in the socket (Connection.taken): the connection leaves
+the lane, and comes back after a large upload only. Not for TLS.
+"""
+
+import asyncio
+import re
+
+from tornado.httputil import HTTPHeaders
+from tornado.iostream import StreamClosedError
+
+from ..errors import RegistryError
+from . import start_now, event_loop
+from .bodies import detached
+from .connection import IDLE, MOVING, WORK
+from .exchange import WITH_BODY, Exchange, check_limits
+from .framing import is_sound
+from .holding import LARGE_ANSWER
+from .messages import ConnectionCut, Response
+from .bodies.socketbody import SmallBody
+
+_MOST = 8 << 10
+# Of RFC 9112 and 9110 what every client in the field sends; nothing folded, quoted or outside ASCII.
+_LINE = re.compile(rb"(GET|HEAD|POST|PATCH|PUT|DELETE) (/[A-Za-z0-9._~:/?=&%+,-]*) HTTP/1\.1\r\n", re.A)
+_FIELDS = re.compile(rb"(?:[A-Za-z][A-Za-z0-9-]*: ?[!-~](?:[ -~]*[!-~])?\r\n)+\r\n", re.A)
+# What changes how a message is read, or how the connection goes on, is Tornado's.
+_OTHERS = frozenset({"Transfer-Encoding", "Expect", "Upgrade", "Te", "Trailer", "Http2-Settings", "Content-Encoding"})
+_CONNECTION = ("", "close", "keep-alive")
+_LENGTH = re.compile(r"0|[1-9][0-9]{0,4}", re.A)
+_REMEMBERED, _REMEMBERED_BYTES = 128, 2 << 10
+
+
+class Head:
+    """What a request begins with: `size` bytes, then a body of `length` bytes. fields: by their names in canonical case.
+
+    route: its endpoint and handler once they are found; known: see Request. A head that is remembered stands for many requests.
+    """
+
+    __slots__ = ("method", "target", "fields", "size", "length", "route", "known")
+
+    def __init__(self, method: str, target: str, fields: dict[str, str], size: int, length: int):
+        self.method, self.target, self.fields = method, target, fields
+        self.size, self.length = size, length
+        self.route: tuple | None = None
+        self.known: dict = {}
+
+
+class Lane:
+    """One worker's, with what it read before: a client repeats its fields with each request, and many clients ask for the same."""
+
+    def __init__(self, edge):
+        self.edge = edge
+        self._blocks: dict[bytes, dict[str, str]] = {}
+        self._heads: dict[bytes, Head] = {}
+
+    def read(self, seen: bytes) -> Head | None:
+        """The head of one plain request with nothing behind it but its body, of which more may be to come; else None."""
+        head = self._heads.get(seen)
+        if head is None:
+            head = self._read(seen)
+            if head is not None and head.size == len(seen) and _may_stay(head.fields) and "?" not in head.target:
+                _remember(self._heads, seen, head)
+        return head
+
+    def _read(self, seen: bytes) -> Head | None:
+        line = _LINE.match(seen)
+        stop = seen.find(b"\r\n\r\n") + 4
+        if line is None or stop == 3:
+            return None
+        block = seen[line.end() : stop]
+        fields = self._blocks.get(block)
+        if fields is None:
+            fields = _plain(block)
+            if fields is None:
+                return None
+            if _may_stay(fields):
+                _remember(self._blocks, block, fields)
+        method, length = line[1].decode(), int(fields.get("Content-Length", "0"))
+        if len(seen) - stop > length or (length and method not in WITH_BODY):
+            return None
+        return Head(method, line[2].decode(), fields, stop, length)
+
+
+def _may_stay(fields: dict[str, str]) -> bool:
+    """Not a password: it would lie in memory for as long as few others come. A signed token ends by itself."""
+    return fields.get("Authorization", "Bearer ")[:7].lower() == "bearer "
+
+
+def _remember(memory: dict, key: bytes, value: object) -> None:
+    if len(key) <= _REMEMBERED_BYTES:
+        if len(memory) >= _REMEMBERED:
+            memory.clear()
+        memory[key] = value
+
+
+def _plain(block: bytes) -> dict[str, str] | None:
+    """The fields where they are plain; soundness and limits are asked as on the ordinary way."""
+    if _FIELDS.fullmatch(block) is None:
+        return None
+    fields = HTTPHeaders.parse(block[:-2].decode("latin1"))
+    try:
+        check_limits("", fields)
+    except RegistryError:
+        return None
+    plain = _OTHERS.isdisjoint(fields) and fields.get("Connection", "").lower() in _CONNECTION and _LENGTH.fullmatch(fields.get("Content-Length", "0"))
+    return dict(fields) if plain and is_sound("HTTP/1.1", fields) else None
+
+
+class Watch:
+    """A connection in the lane. Nobody else reads its socket until `leave`."""
+
+    def __init__(self, lane: Lane, stream):
+        self._lane, self._edge, self._stream = lane, lane.edge, stream
+        self._socket = stream.socket
+        self._loop = asyncio.get_running_loop()
+        self._busy = self._watching = False
+        stream.enter(IDLE)
+        self._go()
+
+    def _go(self) -> None:
+        event_loop.watch(self._loop, self._socket.fileno(), self._ready)
+        self._watching = True
+
+    def stop(self) -> None:
+        """Look no more until `next`: somebody else waits for the socket."""
+        if self._watching:
+            event_loop.unwatch(self._loop, self._socket.fileno())
+            self._watching = False
+
+    def leave(self) -> None:
+        """Who closes the stream, writes to it or hands it to Tornado calls this first."""
+        self.stop()
+        self._stream.watch = None
+
+    def _ready(self) -> None:
+        if self._busy:
+            return self.stop()
+        try:
+            seen = self._socket.recv(_MOST)
+        except BlockingIOError:
+            return None
+        except OSError:
+            seen = b""
+        if not seen:
+            self._edge.forget(self._stream)
+            return self._stream.close()
+        head = self._lane.read(seen)
+        if head is None:
+            self.leave()
+            self._stream.taken = seen
+            return self._edge.serve_ordinary(self._stream)
+        self._busy = True
+        try:
+            return LaneExchange(self._edge, self._stream, self).begin(head, seen)
+        except Exception:
+            self._edge.forget(self._stream)
+            self._stream.close()
+            raise
+
+    def next(self) -> None:
+        """The answer is out: wait for another request."""
+        self._busy = False
+        self._stream.enter(IDLE)
+        if not self._watching:
+            self._go()
+
+
+class LaneExchange(Exchange):
+    """An exchange whose head came without Tornado, and whose answer goes to the socket itself."""
+
+    def __init__(self, edge, stream, watch: Watch):
+        super().__init__(edge, stream)
+        self.watch = watch
+
+    def begin(self, head: Head, seen: bytes) -> None:
+        self.stream.phase = WORK
+        self.open(head.method, head.target, "HTTP/1.1", head.fields, head.known)
+        try:
+            if head.route is None:
+                head.route = self.edge.route(self.request)
+            self._endpoint, self._handler = head.route
+        except RegistryError as error:
+            self.response = self.render(error)
+        if head.length:
+            start_now.run(self._with_body(head.length, seen[head.size :]), self._answer)
+        elif self._handler is None:
+            self._answer()
+        else:
+            start_now.run(self.answer(), self._answer)
+
+    async def _with_body(self, length: int, taken: bytes) -> None:
+        """The handler reads the body as it comes. What it left is taken before the answer goes out, as on the ordinary way."""
+        self.stream.enter(MOVING)
+        self.stream.detached = True  # who cuts it leaves the closing to us: the loop may watch the socket for the body
+        body = self.request.body = SmallBody(self, length, taken, self.watch.stop)
+        if self._handler is not None:
+            await self.answer()
+        try:
+            while not body.ended:
+                await body.read()
+        except ConnectionCut:
+            self.response = Response(499)
+        finally:
+            self.stream.detached = False
+
+    def _answer(self) -> None:
+        if self.stream.closed() or self.response.status == 499:
+            self.drop_span()
+            self.end(499)
+            return self._close()
+        if self._share is not None or len(self.response.body) > LARGE_ANSWER:
+            return self.admit(self._answer_now)
+        return self._answer_now()
+
+    def _answer_now(self) -> None:
+        if self.response.span is not None:
+            self.watch.leave()
+            self.stream.detached = True
+            return self.edge.spawn(detached.send_blob(self))
+        keep = detached.keeps_alive(self)
+        data = detached.head(self, keep)
+        if self.request.method != "HEAD":
+            data += self.response.body
+        return self._write_now(data, keep)
+
+    def _write_now(self, data: bytes, keep: bool) -> None:
+        try:
+            sent = self.stream.socket.send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            sent, keep = len(data), False
+        if sent < len(data):
+            self.watch.leave()
+            self.owe(len(data) - sent)
+            return self.edge.spawn(self._write_rest(data[sent:], keep))
+        self.end(self.response.status)
+        return self.watch.next() if keep else self._close()
+
+    async def _write_rest(self, rest: bytes, keep: bool) -> None:
+        """To a client that does not take the whole at once; Tornado's stream waits for it, within the limits of time."""
+        self.stream.enter(MOVING)
+        try:
+            await self.stream.write(rest)
+        except StreamClosedError:
+            self._close()
+            return self.end(499)
+        self.end(self.response.status)
+        return self.go_on(self.stream) if keep else self._close()
+
+    def _close(self) -> None:
+        self.edge.forget(self.stream)
+        self.stream.close()
+
+    def go_on(self, stream) -> None:
+        """On a new stream: Tornado may have told the loop about the old one. Out of descriptors the connection ends."""
+        try:
+            fresh = self.edge.renew(stream)
+        except OSError:
+            return self._close()
+        return self.edge.serve(fresh)

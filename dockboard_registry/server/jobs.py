@@ -1,0 +1,132 @@
+"""Periodic jobs of a running server. Each fails alone: its failure is logged and counted, `/readyz` names it, it is tried again, and the others go on."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+from ..app import Services
+from ..callers import Turn, turn
+from ..config import Config
+from ..db import DatabaseBusy, DatabaseFailed, DatabaseFull
+from ..domain import jobs
+from ..domain.garbage.collect import GcReport
+from ..domain.garbage.deletion import Deletion
+from ..storage import StorageError
+from ..metrics import Metrics
+
+_log = logging.getLogger("dockboard.jobs")
+_HOUR, _DAY = 3600.0, 86400.0
+_SETTLE_SECONDS, _LOOK_SECONDS = 0.5, 10.0
+# A job that failed is tried again after so many seconds, unless it is due sooner.
+_AGAIN_SECONDS = 600.0
+_FAILURES = (DatabaseBusy, DatabaseFull, DatabaseFailed, StorageError)
+
+
+class Job(NamedTuple):
+    """name: also of its row and its metrics; interval: seconds, 0: never; limit: seconds that one run may take."""
+
+    name: str
+    interval: float
+    limit: float
+    work: Callable[[], Awaitable[None]]
+
+
+class Jobs:
+    """One worker's share: a job is run by whichever worker of all nodes claims it first. holder: who that is, for the database."""
+
+    def __init__(self, services: Services, config: Config, metrics: Metrics, holder: str):
+        self._services, self._metrics, self._holder = services, metrics, holder
+        collecting = config.gc.interval
+        # The other jobs run without collecting too, and at least as often.
+        tidying = min(collecting or _HOUR, _HOUR)
+        self._pause = min(max(collecting, 1.0), _LOOK_SECONDS) if collecting else _LOOK_SECONDS
+        self._running: set[str] = set()
+        self._all = (
+            Job("collect", collecting, max(collecting, _HOUR), self._collect),
+            Job("strays", _DAY if collecting else 0.0, _DAY, self._strays),
+            Job("deletions", tidying, _HOUR, services.finish_deletions),
+            Job("keys", tidying, _HOUR, services.rotate_keys),
+            Job("audit", tidying, _HOUR, services.trim_audit),
+            Job("failures", tidying, _HOUR, services.forget_failures),
+            Job("htpasswd", tidying, _HOUR, services.tidy_htpasswd),
+        )
+
+    async def run(self) -> None:
+        """Look for due jobs and run them, until cancelled."""
+        await asyncio.sleep(_SETTLE_SECONDS)
+        await self._prepare()
+        async with asyncio.TaskGroup() as running:
+            while True:
+                await asyncio.sleep(self._pause)
+                await self._prepare()
+                await self._begin_due(running)
+
+    async def _prepare(self) -> None:
+        """Prepare for logins. If that fails, the first login does the rest."""
+        try:
+            await self._services.prepare()
+        except (DatabaseBusy, DatabaseFull, DatabaseFailed) as error:
+            _log.debug("logins are not prepared: %s", error)
+        except Exception:
+            _log.exception("can't prepare for logins")
+
+    async def _begin_due(self, running: asyncio.TaskGroup) -> None:
+        try:
+            due = await jobs.due(self._services.db)
+            for job in self._all:
+                if job.name in self._running or not due(job.name):
+                    continue
+                if await jobs.claim(self._services.db, job.name, job.interval, self._holder):
+                    self._running.add(job.name)
+                    running.create_task(self._run(job))
+        except _FAILURES as error:
+            _log.warning("can't read which jobs are due; trying again: %s", error)
+        except Exception:
+            _log.exception("can't read which jobs are due; trying again")
+
+    async def _run(self, job: Job) -> None:
+        turn.set(Turn(f"job {job.name}"))
+        try:
+            async with asyncio.timeout(job.limit):
+                await job.work()
+            self._metrics.jobs.ended(job.name)
+        except TimeoutError:
+            await self._failed(job, f"it took longer than {job.limit:.0f} s")
+        except _FAILURES as error:
+            await self._failed(job, str(error))
+        except Exception as error:
+            _log.exception("the job %s failed", job.name)
+            await self._failed(job, type(error).__name__)
+        finally:
+            self._running.discard(job.name)
+
+    async def _failed(self, job: Job, why: str) -> None:
+        _log.warning("the job %s failed and is tried again: %s", job.name, why)
+        try:
+            self._metrics.jobs.failed(job.name)
+            if job.name == "collect":
+                self._metrics.add("gc_failures_total", 1)
+            await jobs.again(self._services.db, job.name, min(job.interval, _AGAIN_SECONDS))
+        except Exception as error:
+            _log.warning("the job %s will be tried again later: %s", job.name, error)
+
+    async def _collect(self) -> None:
+        collector = self._services.collector
+        report = await collector.collect()
+        await self._services.db.compact()
+        self._metrics.add("gc_rounds_total", 1)
+        self._note(report, collector.deletion)
+
+    async def _strays(self) -> None:
+        deletion = Deletion(self._services.db, self._services.storage)
+        strays, freed = await self._services.collector.sweep_strays(deletion)
+        self._note(GcReport(strays=strays, bytes=freed), deletion)
+
+    def _note(self, report: GcReport, deletion: Deletion) -> None:
+        self._metrics.add("gc_keys_total", report.keys + report.strays)
+        if any(report):
+            _log.info("garbage collected", extra=report._asdict())
+        if deletion.undeleted:
+            self._metrics.add("gc_undeleted_total", deletion.undeleted)
+            _log.warning("%d stored files can't be deleted and are tried again: %s", deletion.undeleted, deletion.why)

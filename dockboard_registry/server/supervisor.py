@@ -1,0 +1,237 @@
+"""The supervisor: forks the workers, restarts those that end or hang, and passes signals on.
+
+It runs no event loop and no code of requests; all that it does is wait for a signal, some seconds at most. A thread writes its log while there is
+something to write: standard error may have a reader who stalls.
+"""
+
+import contextlib
+import gc
+import logging
+import mmap
+import os
+import secrets
+import signal
+import socket
+import sys
+import time
+from dataclasses import dataclass, replace
+
+from . import logs, tls, worker
+from ..config import Config, ConfigError
+from .context import WorkerContext, clear_beat, last_beat
+from ..errors import StartError
+from .log_writer import LogWriter
+
+log = logging.getLogger("supervisor")
+
+FIRST_DELAY = 0.1
+LONGEST_DELAY = 5.0
+# A worker that lived this long did not fail at its start: the next one is started at once again.
+STEADY = 10.0
+HUNG = 30.0
+# A pause between two rounds that long means that the supervisor itself was stopped, and so were the workers.
+PAUSED = 15.0
+# The supervisor waits so long for a signal if nothing is due.
+ROUND = 5.0
+# When no worker has ever served, one that fails this often in a row ends the server: its next start would fail alike.
+FIRST_FAILURES = 5
+# Workers close what is left when server.drain is over; this is their time to do so.
+CLOSING = 5.0
+SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGALRM}
+
+
+@dataclass
+class Slot:
+    """A place for one worker: `pid` while one runs, else the time at which the next is to be started."""
+
+    number: int
+    pid: int = 0
+    started: float = 0.0
+    delay: float = FIRST_DELAY
+    due: float = 0.0
+    failures: int = 0
+
+
+def flush_output() -> None:
+    """Write out what is buffered, before it is copied or lost; not being able to must never keep a process from its end."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+
+
+class Supervisor:
+    """Keeps `config.workers` workers running on these listening sockets until SIGTERM or SIGINT."""
+
+    def __init__(
+        self, config: Config, listeners: list[socket.socket], metrics_listeners: list[socket.socket], log_writer: LogWriter
+    ) -> None:
+        self._config = config
+        self._log_writer = log_writer
+        self._listeners = listeners
+        self._metrics_listeners = metrics_listeners
+        self._slots = [Slot(number) for number in range(config.workers)]
+        self._board = mmap.mmap(-1, worker.BOARD_SIZE)
+        self._epoch = secrets.token_hex(8)
+        self._alive_read, self._alive_write = os.pipe()
+        self._awake_since = self._round = time.monotonic()
+        self._served = False
+        self._failed = False
+        # Set once the server is to stop: when workers that have not ended are killed.
+        self._deadline: float | None = None
+        self._status = 0
+
+    def hold_signals(self) -> None:
+        """From now on signals wait until `run` takes them: whoever knows where the server listens may stop it in good order."""
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+
+    def run(self) -> int:
+        """Supervise until all is over, after `hold_signals`; the exit status, 0 after an orderly end."""
+        # What is alive now stays so: without the collector's marks, workers share these pages.
+        gc.collect()
+        gc.freeze()
+        while self._deadline is None or self._running():
+            self._start_due()
+            received = self._wait()
+            self._note_pause()
+            self._handle(received)
+            self._reap()
+            self._kill_late()
+        return self._status or int(self._failed)
+
+    def _running(self) -> list[Slot]:
+        return [slot for slot in self._slots if slot.pid]
+
+    def _wait(self) -> signal.Signals:
+        """The next signal; SIGALRM when something is due, after ROUND at the latest.
+
+        Not sigtimedwait: in CPython it returns uninitialised memory when a stopped process goes on after the time is over.
+        """
+        signal.setitimer(signal.ITIMER_REAL, self._patience())
+        return signal.Signals(signal.sigwaitinfo(SIGNALS).si_signo)
+
+    def _patience(self) -> float:
+        times = [slot.due for slot in self._slots if not slot.pid and self._deadline is None]
+        if self._deadline is not None:
+            times.append(self._deadline)
+        return max(0.001, min([ROUND, *(due - time.monotonic() for due in times)]))
+
+    def _note_pause(self) -> None:
+        now = time.monotonic()
+        if now - self._round > PAUSED:
+            self._awake_since = now
+        self._round = now
+
+    def _start_due(self) -> None:
+        for slot in self._slots:
+            if not slot.pid and self._deadline is None and slot.due <= time.monotonic():
+                self._start(slot)
+
+    def _start(self, slot: Slot) -> None:
+        clear_beat(self._board, slot.number)
+        flush_output()
+        slot.started = time.monotonic()
+        try:
+            slot.pid = os.fork()
+        except OSError as error:
+            self._put_off(slot, f"can't start a worker: {error.strerror}")
+            return
+        if slot.pid == 0:
+            os._exit(self._work(slot.number))
+
+    def _work(self, slot: int) -> int:
+        """What a new process does: be a worker; its exit status."""
+        try:
+            os.close(self._alive_write)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            # A terminal sends these to all processes; what they mean is the supervisor's to say.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
+            signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
+            logs.configure(self._config.log)  # the fork has no thread that writes the supervisor's log
+            context = WorkerContext(
+                slot, self._epoch, self._listeners, self._metrics_listeners, self._alive_read, self._board
+            )
+            return worker.run(self._config, context) or 0
+        except BaseException:
+            log.exception("worker %d failed", slot)
+            return 1
+        finally:
+            flush_output()
+
+    def _handle(self, received: signal.Signals) -> None:
+        if received == signal.SIGHUP:
+            self._reload()
+        elif received in (signal.SIGTERM, signal.SIGINT):
+            self._stop() if self._deadline is None else self._end_at_once(received)
+
+    def _reload(self) -> None:
+        try:
+            config = self._config.reload()
+            tls.context(self._config.server)
+        except (ConfigError, StartError) as error:
+            log.error("not reloaded, the certificate in use stays: %s", error)
+            return
+        self._config = replace(self._config, log=config.log)
+        logs.configure(config.log, self._log_writer)
+        log.info("reloading TLS certificate and log level")
+        self._send(signal.SIGHUP)
+
+    def _stop(self) -> None:
+        log.info("stopping; requests that run get %s s, and a second signal ends them at once", self._config.server.drain)
+        self._deadline = time.monotonic() + self._config.server.drain + CLOSING
+        # Clients are to be refused as soon as the workers have closed theirs.
+        for sock in [*self._listeners, *self._metrics_listeners]:
+            sock.close()
+        self._send(signal.SIGTERM)
+
+    def _end_at_once(self, again: signal.Signals) -> None:
+        """Whoever stops it twice wants it to end at once, without a message, and with the status of a program that the signal ended."""
+        self._status = 128 + again
+        self._send(signal.SIGKILL)
+        for slot in self._running():
+            os.waitpid(slot.pid, 0)
+            slot.pid = 0
+
+    def _send(self, number: signal.Signals) -> None:
+        for slot in self._running():
+            os.kill(slot.pid, number)
+
+    def _reap(self) -> None:
+        for slot in self._running():
+            pid, status = os.waitpid(slot.pid, os.WNOHANG)
+            if pid:
+                self._note_end(slot, os.waitstatus_to_exitcode(status))
+
+    def _note_end(self, slot: Slot, status: int) -> None:
+        pid, slot.pid = slot.pid, 0
+        self._served = self._served or last_beat(self._board, slot.number) > 0
+        if self._deadline is not None:
+            return
+        how = f"signal {-status}" if status < 0 else f"status {status}"
+        slot.failures += 1
+        if slot.failures >= FIRST_FAILURES and not self._served:
+            log.error("workers fail before they serve (the last one with %s): giving up", how)
+            self._failed = True
+            self._stop()
+            return
+        if time.monotonic() - slot.started >= STEADY:
+            slot.delay = FIRST_DELAY
+        self._put_off(slot, f"worker {slot.number} (pid {pid}) ended with {how}")
+
+    def _put_off(self, slot: Slot, why: str) -> None:
+        log.warning("%s; starting another in %.1f s", why, slot.delay)
+        slot.due = time.monotonic() + slot.delay
+        slot.delay = min(LONGEST_DELAY, slot.delay * 2)
+
+    def _kill_late(self) -> None:
+        now = time.monotonic()
+        for slot in self._running():
+            seen = max(slot.started, self._awake_since, last_beat(self._board, slot.number))
+            if self._deadline is not None and now >= self._deadline:
+                log.warning("worker %d (pid %d) did not end in time: killing it", slot.number, slot.pid)
+                self._failed = True
+                os.kill(slot.pid, signal.SIGKILL)
+            elif self._deadline is None and now - seen > HUNG:
+                log.error("worker %d (pid %d) has hung for %.0f s: killing it", slot.number, slot.pid, now - seen)
+                os.kill(slot.pid, signal.SIGKILL)

@@ -1,0 +1,118 @@
+"""One worker process: an event loop that serves the shared listeners, beats its heart and takes its turn at periodic jobs."""
+
+import asyncio
+import logging
+import os
+import signal
+import time
+
+from . import log_safety, logs, tls
+from ..app import Services
+from ..config import Config, ConfigError
+from .context import WorkerContext
+from ..errors import StartError
+from .jobs import Jobs
+from .log_writer import LogWriter
+from ..http import event_loop
+from ..http.budget import Budget
+from ..http.edge import Edge
+from ..metrics import BOARD_SIZE as BOARD_SIZE
+from ..metrics import Metrics
+from ..web.routes import MetricsRoutes, Routes
+
+_log = logging.getLogger("dockboard.worker")
+_BEAT_SECONDS, _FLUSH_SECONDS = 5.0, 0.1
+# At its end a worker waits so long for the log's reader.
+_LOG_SECONDS, _ORPHANS_LOG_SECONDS = 1.0, 0.2
+
+
+def run(config: Config, context: WorkerContext) -> int:
+    """Serve until SIGTERM; returns the exit status."""
+    metrics = Metrics(context.board, context.slot)
+    writer = logs.writer(config.log, lambda lines: metrics.add("log_lines_dropped_total", lines), lasting=True)
+    logs.configure(config.log, writer)
+    log_safety.catch_stray_errors()
+    try:
+        worker = Worker(config, context, metrics, writer)
+        with asyncio.Runner(loop_factory=lambda: event_loop.new_loop(worker.long_turn)) as runner:
+            return runner.run(worker.main())
+    except Exception:
+        _log.exception("worker %d failed", context.slot)
+        return 1
+    finally:
+        writer.settle(_LOG_SECONDS)
+
+
+class Worker:
+    def __init__(self, config: Config, context: WorkerContext, metrics: Metrics, log_writer: LogWriter):
+        self._config = config
+        self._context = context
+        self._tls = tls.context(config.server)
+        self._metrics = metrics
+        self._log_writer = log_writer
+        self._access_log = logs.AccessLog(config.log, self._flush_soon, log_writer.put)
+
+    async def main(self) -> int:
+        loop = asyncio.get_running_loop()
+        self._stopping = asyncio.Event()
+        loop.add_signal_handler(signal.SIGTERM, self._stopping.set)
+        loop.add_signal_handler(signal.SIGHUP, self._reload)
+        loop.add_reader(self._context.parent_alive, self._orphaned)
+        self._services = Services(self._config, self._context.epoch, self._metrics, self._config.database_reserve)
+        edges = self._edges = self._listen()
+        holder = f"{self._context.epoch}/{self._context.slot}"
+        jobs = asyncio.ensure_future(Jobs(self._services, self._config, self._metrics, holder).run())
+        self._beat()
+        self._context.ready()
+        await self._stopping.wait()
+        jobs.cancel()
+        end = time.monotonic() + self._config.server.drain
+        await asyncio.gather(*(edge.drain(self._config.server.drain) for edge in edges))
+        await self._services.settle(max(end - time.monotonic(), 0.1))
+        self._services.close()
+        self._access_log.flush()
+        return 0
+
+    def _orphaned(self) -> None:
+        """The supervisor has ended, so nobody else stops this worker."""
+        self._access_log.flush()
+        self._log_writer.settle(_ORPHANS_LOG_SECONDS)
+        os._exit(1)
+
+    def _listen(self) -> list[Edge]:
+        prefix = f"{self._context.epoch[:6]}-{self._context.slot}-"
+        routes, budget = Routes(self._services), Budget(self._metrics.add)
+        edges = []
+        for number, listener in enumerate(self._context.listeners):
+            edge = Edge(routes, self._config.server, self._access_log, self._metrics, f"{prefix}{number or ''}", budget, self._tls)
+            edge.listen(listener)
+            edges.append(edge)
+        for listener in self._context.metrics_listeners:
+            edge = Edge(MetricsRoutes(self._services), self._config.server, self._access_log, self._metrics, f"{prefix}m", budget)
+            edge.listen(listener)
+            edges.append(edge)
+        return edges
+
+    def _beat(self) -> None:
+        self._metrics.beat()
+        self._metrics.database.pools(self._services.db.pools())
+        asyncio.get_running_loop().call_later(_BEAT_SECONDS, self._beat)
+
+    def long_turn(self) -> None:
+        """Whoever asked in this turn of the loop has waited for all that was done in it."""
+        self._metrics.add("long_turns_total", 1)
+
+    def _flush_soon(self) -> None:
+        """Lines of many requests are written together. If there are none, nothing wakes the worker."""
+        asyncio.get_running_loop().call_later(_FLUSH_SECONDS, self._access_log.flush)
+
+    def _reload(self) -> None:
+        """SIGHUP: new handshakes use the certificate as the files hold it now; the log level follows the configuration."""
+        try:
+            logs.configure(self._config.reload().log, self._log_writer)
+            renewed = tls.context(self._config.server)
+        except (ConfigError, StartError) as error:
+            _log.error("not reloaded, the certificate in use stays: %s", error)
+            return
+        for edge in self._edges:
+            edge.renew_tls(renewed)

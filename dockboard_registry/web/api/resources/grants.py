@@ -1,0 +1,61 @@
+"""/grants: rights on repositories, by name or pattern."""
+
+from typing import Any
+
+from ....domain.access import rule
+from ....domain.access.rule import ADMIN, REGISTRY, RIGHTS, ROBOT
+from ....domain.rights.grants import TEAM, Given
+from ....errors import AccountUnknown
+from ..kinds import Choice, Record
+from ..operations import HOLDER, MOMENT, PAGE, PATTERN, Answer, Call, Operation, paged
+from .pages import after, page, size
+from ..permissions import ADMINISTRATOR, NAMESPACE_OWNER, PATTERN_ADMIN
+
+RIGHT = Choice("read: pull; write: push too; admin: delete, and give rights away, too", False, tuple(RIGHTS))
+_GRANT = Record("", False, "Grant", {"pattern": PATTERN, "holder": HOLDER, "right": RIGHT, "created_at": MOMENT})
+_WANTED = Record("", False, "GrantRight", {"right": RIGHT})
+
+
+def _shown(given: Given) -> dict[str, Any]:
+    return {"pattern": given.pattern, "holder": given.holder, "right": given.right, "created_at": given.created_at}
+
+
+def _key(given: Given) -> str:
+    return f"{given.pattern} {given.holder}"
+
+
+async def _list(call: Call) -> Answer:
+    return page(call, await call.people.grants.page(after(call), size(call) + 1), _shown, _key)
+
+
+async def _list_namespace(call: Call) -> Answer:
+    found = await call.people.grants.page(after(call), size(call) + 1, call.path["namespace"])
+    return page(call, found, _shown, _key)
+
+
+async def _put(call: Call) -> Answer:
+    require_known(call, call.path["holder"])
+    await call.people.grants.add(call.actor, call.path["pattern"], call.path["holder"], call.body["right"])
+    return Answer(204)
+
+
+async def _delete(call: Call) -> Answer:
+    await call.people.grants.remove(call.actor, call.path["pattern"], call.path["holder"])
+    return Answer(204)
+
+
+def require_known(call: Call, holder: str) -> None:
+    """Teams and robots are known to their organization, and hidden from others. Raises AccountUnknown, as where there is no such one."""
+    kind, _, name = holder.partition(":")
+    administrator = rule.decide(call.principal, ADMIN, REGISTRY).allowed
+    if kind in (TEAM, ROBOT) and not administrator and name.partition("/")[0] not in call.principal.memberships:
+        raise AccountUnknown(f"there is no {kind} {name}")
+
+
+_ONE = "/grants/{pattern}/{holder}"
+OPERATIONS = (
+    Operation("GET", "/grants", "listGrants", "List all grants; keys are `PATTERN HOLDER`", ADMINISTRATOR, _list, answer=paged(_GRANT), query=PAGE),
+    Operation("GET", "/namespaces/{namespace}/grants", "listNamespaceGrants", "List grants", NAMESPACE_OWNER, _list_namespace, answer=paged(_GRANT), query=PAGE),
+    Operation("PUT", _ONE, "setGrant", "Give a right; another one on the same pattern is replaced", PATTERN_ADMIN, _put, 204, body=_WANTED, conflicts=True),
+    Operation("DELETE", _ONE, "removeGrant", "Take a right back", PATTERN_ADMIN, _delete, 204),
+)

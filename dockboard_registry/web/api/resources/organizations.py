@@ -1,0 +1,109 @@
+"""/organizations: who works together, and as what."""
+
+from typing import Any
+
+from ....domain.access import rule
+from ....domain.access.rule import ADMIN, PULL, REGISTRY
+from ....domain.accounts.organizations import ROLES, Member, Organization
+from ....errors import ChangeRefused, Denied
+from ..kinds import Choice, Record
+from ..operations import MOMENT, NAME, PAGE, Answer, Call, Operation, created, paged
+from .pages import after, page, size
+from ..permissions import ADMINISTRATOR, LOGGED_IN, ORGANIZATION, ORGANIZATION_OWNER, require
+
+ROLE = Choice("owners may do everything in the namespace, members pull from it", False, ROLES)
+ORGANIZATION_KIND = Record("", False, "Organization", {"name": NAME, "created_at": MOMENT})
+_MEMBER = Record("", False, "Member", {"user": NAME, "role": ROLE, "since_at": MOMENT})
+_WANTED = Record(
+    "a new organization; owner: who asks, where it is not given",
+    *(False, "OrganizationWanted"),
+    {"name": NAME, "owner": NAME},
+    ("owner",),
+)
+_RESTORED = Record("owner: who becomes an owner besides", False, "OrganizationRestored", {"owner": NAME}, ("owner",))
+_ROLE = Record("", False, "MemberRole", {"role": ROLE})
+
+
+def _shown(organization: Organization) -> dict[str, Any]:
+    return {"name": organization.name, "created_at": organization.created_at}
+
+
+def _member_shown(member: Member) -> dict[str, Any]:
+    return {"user": member.user, "role": member.role, "since_at": member.since}
+
+
+async def _list(call: Call) -> Answer:
+    """All of them for administrators, and for others their own."""
+    organizations = call.people.organizations
+    if rule.decide(call.principal, ADMIN, REGISTRY).allowed:
+        found = await organizations.list(after(call), size(call) + 1)
+    else:
+        names = [name for name in call.principal.memberships if rule.decide(call.principal, PULL, rule.namespace(name)).allowed]
+        found = await organizations.named(sorted(name for name in names if name > after(call))[: size(call) + 1])
+    return page(call, found, _shown, lambda organization: organization.name)
+
+
+async def _add(call: Call) -> Answer:
+    """Administrators for anybody; users for themselves where auth.organizations says so, and then never with what is there already."""
+    name, owner = call.body["name"], call.body.get("owner", call.principal.name)
+    administrator = rule.decide(call.principal, ADMIN, REGISTRY).allowed
+    if not administrator:
+        if not call.people.users_add_organizations:
+            require(call, ADMIN, REGISTRY)
+        require(call, ADMIN, rule.namespace(call.principal.name))
+        if call.principal.kind != rule.USER or owner != call.principal.name:
+            raise Denied("who makes an organization is its owner", "leave out the owner, or name yourself")
+    try:
+        await call.people.organizations.add(call.actor, name, owner, adopt=administrator)
+    except ChangeRefused:
+        if administrator:
+            raise
+        # Taken, given up lately, or repositories lie there that they may not see: no more than that they can't have it.
+        raise ChangeRefused(f"the name {name} is not free", "choose another name") from None
+    return created(_shown(await call.people.organizations.get(name)), "organizations", name)
+
+
+async def _get(call: Call) -> Answer:
+    return Answer(200, _shown(await call.people.organizations.get(call.path["organization"])))
+
+
+async def _delete(call: Call) -> Answer:
+    await call.people.organizations.delete(call.actor, call.path["organization"])
+    return Answer(204)
+
+
+async def _restore(call: Call) -> Answer:
+    await call.people.organizations.restore(call.actor, call.path["organization"], call.body.get("owner"))
+    return await _get(call)
+
+
+async def _members(call: Call) -> Answer:
+    found = await call.people.organizations.members(call.path["organization"], after(call), size(call) + 1)
+    return page(call, found, _member_shown, lambda member: member.user)
+
+
+async def _set_member(call: Call) -> Answer:
+    await call.people.organizations.set_member(call.actor, call.path["organization"], call.path["user"], call.body["role"])
+    return Answer(204)
+
+
+async def _remove_member(call: Call) -> Answer:
+    await call.people.organizations.remove_member(call.actor, call.path["organization"], call.path["user"])
+    return Answer(204)
+
+
+_ONE = "/organizations/{organization}"
+_PERSON = f"{_ONE}/members/{{user}}"
+OPERATIONS = (
+    Operation("GET", "/organizations", "listOrganizations", "List organizations: the own ones, or all", LOGGED_IN, _list, answer=paged(ORGANIZATION_KIND), query=PAGE),
+    Operation(
+        *("POST", "/organizations", "addOrganization", "Make an organization", LOGGED_IN, _add, 201, ORGANIZATION_KIND, _WANTED),
+        **{"conflicts": True, "unknown": True},
+    ),
+    Operation("GET", _ONE, "getOrganization", "Show an organization", ORGANIZATION, _get, answer=ORGANIZATION_KIND),
+    Operation("DELETE", _ONE, "deleteOrganization", "Delete it with teams, robots and grants; repositories stay", ORGANIZATION_OWNER, _delete, 204),
+    Operation("POST", f"{_ONE}/restore", "restoreOrganization", "Undo the deletion", ADMINISTRATOR, _restore, 200, ORGANIZATION_KIND, _RESTORED, conflicts=True),
+    Operation("GET", f"{_ONE}/members", "listMembers", "List the members with their roles", ORGANIZATION, _members, answer=paged(_MEMBER), query=PAGE),
+    Operation("PUT", _PERSON, "setMember", "Add a member, or give another role", ORGANIZATION_OWNER, _set_member, 204, body=_ROLE, conflicts=True),
+    Operation("DELETE", _PERSON, "removeMember", "Remove a member, from the teams too", ORGANIZATION_OWNER, _remove_member, 204, conflicts=True),
+)

@@ -1,0 +1,64 @@
+"""What all endpoints share: the choice of the verb, the permission question, paging."""
+
+from urllib.parse import urlencode
+
+from ..errors import PageInvalid, Unsupported
+from ..http.messages import Request, Response
+from ..metrics import ENDPOINTS
+
+_VERBS = ("get", "head", "post", "put", "patch", "delete")
+_PAGE = 1000
+
+
+class Endpoint:
+    """A resource; its verbs are coroutines `verb(request, *path arguments) -> Response`. streams: bodies or answers may be large."""
+
+    name = "unknown"
+    streams = False
+
+    def __init__(self, services):
+        self.services = services
+        self.number = ENDPOINTS.index(self.name)
+
+    def verb(self, method: str):
+        """The coroutine function for an HTTP method. Raises Unsupported, which names the methods that there are."""
+        lower = method.lower()
+        found = getattr(self, lower, None) if lower in _VERBS and method.isupper() else None
+        if found is None:
+            allowed = ", ".join(verb.upper() for verb in _VERBS if hasattr(self, verb))
+            raise Unsupported(f"this resource has no method {method[:16]}", headers={"Allow": allowed})
+        return found
+
+    async def repository(self, request: Request, name: str, action: str) -> str:
+        """The repository's name once it is well formed and the action permitted. Raises what Gate.admit raises."""
+        await self.services.gate.admit(request, name, action)
+        return name
+
+
+def page_size(request: Request) -> int:
+    """The query's n, at most 1,000, which is the default too. Raises PageInvalid."""
+    text = request.query("n")
+    if text is None:
+        return _PAGE
+    if not (text.isascii() and text.isdigit() and len(text) <= 19):
+        raise PageInvalid("n is not a whole number of 0 or more")
+    return min(int(text), _PAGE)
+
+
+def next_page(path: str, **query: str) -> dict[str, str]:
+    """The Link header for the page that follows (RFC 8288; distribution specification, "Listing Tags")."""
+    return {"Link": f'<{path}?{urlencode(query)}>; rel="next"'}
+
+
+def caching(request: Request) -> dict[str, str]:
+    """What somebody in particular was answered, caches of proxies keep for nobody else. Not all of them look at Authorization by themselves."""
+    return {"Cache-Control": "private"} if "Authorization" in request.headers else {}
+
+
+def asked_again(request: Request) -> dict[str, str]:
+    """For tags, which move: a cache has to revalidate its answer before each use."""
+    return {"Cache-Control": "private, no-cache" if "Authorization" in request.headers else "no-cache"}
+
+
+def document(status: int, body: bytes, headers: dict | None = None, media_type: str = "application/json") -> Response:
+    return Response(status, {"Content-Type": media_type, **(headers or {})}, body)
