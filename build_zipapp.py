@@ -7,9 +7,13 @@ Needs Python 3.11 or later and, the first time, pip and a package index; the pac
 
 import sys
 
-# Everything above and including this line, and the grammar of the whole file, is for old Pythons too: they should say this.
+# Everything above and including this line, and the grammar of the whole file, is for old Pythons too: they should say
+# this.
 if sys.version_info < (3, 11):
-    sys.exit("build_zipapp.py needs Python 3.11 or later; this is Python %d.%d (%s)" % (sys.version_info[:2] + (sys.executable,)))
+    sys.exit(
+        "build_zipapp.py needs Python 3.11 or later; this is Python %d.%d (%s)"
+        % (sys.version_info[:2] + (sys.executable,))
+    )
 
 import argparse
 import hashlib
@@ -29,11 +33,12 @@ SHEBANG = b"#!/usr/bin/env python3\n"
 # The oldest date that a zip can hold.
 TIMESTAMP = (1980, 1, 1, 0, 0, 0)
 
-MAIN = '''\
+MAIN = """\
 import sys
 
 if sys.version_info < (3, 11):
-    sys.exit("registry.pyz needs Python 3.11 or later; this is Python %d.%d (%s)" % (sys.version_info[:2] + (sys.executable,)))
+    this = sys.version_info[:2] + (sys.executable,)
+    sys.exit("registry.pyz needs Python 3.11 or later; this is Python %d.%d (%s)" % this)
 
 try:
     from dockboard_registry.archive import compile_once
@@ -46,12 +51,13 @@ try:
 except KeyboardInterrupt:
     # So early that the program could not yet see to it.
     sys.exit(130)
-'''
+"""
 
 NO_PIP = """\
 This Python ({executable}) has no pip, and it could not be set up for the build:
 {reason}
-Install it (Debian, Ubuntu: apt-get install python3-venv; Fedora: dnf install python3-pip) or build with another Python."""
+Install it (Debian, Ubuntu: apt-get install python3-venv; Fedora: dnf install python3-pip),
+or build with another Python."""
 
 NO_PACKAGES = """\
 pip could not download the packages that registry.pyz consists of:
@@ -78,12 +84,14 @@ class Package:
 
 
 PACKAGES = (
-    # One platform's wheel for all: without its optional C module it is pure Python. HTTP, the event loop, and templates.
+    # One platform's wheel for all: without its optional C module it is pure Python. HTTP, the event loop, and
+    # templates.
     Package(
         "tornado",
         "6.6.1",
         "1b6ff57cc69b339f8feb9e7b567b0e0eacb16bfaf234159496623ef7a67ba640",
-        "__init__ concurrent escape gen http1connection httputil ioloop iostream log netutil platform/__init__ platform/asyncio template util",
+        "__init__ concurrent escape gen http1connection httputil ioloop iostream log netutil platform/__init__"
+        " platform/asyncio template util",
     ),
     Package("pymysql", "1.2.4", "e169bed906168fffd0088925f45b3df024c2775c6fd128da0df773d47c458840"),
     # Its import name is passlib. Hashes of htpasswd files, and no other ones.
@@ -91,11 +99,21 @@ PACKAGES = (
         "libpass",
         "1.9.4",
         "a608621af2d7d64579957988fac287f230f88792c83a2d0f895afb05ee429489",
-        "__init__ _logging crypto/__init__ crypto/_blowfish/__init__ crypto/_blowfish/base crypto/_blowfish/unrolled exc handlers/__init__ handlers/ldap_digests handlers/md5_crypt handlers/misc"
-        " handlers/sha2_crypt hash ifc registry utils/__init__ utils/binary utils/compat/__init__ utils/decor utils/handlers",
+        "__init__ _logging crypto/__init__ crypto/_blowfish/__init__ crypto/_blowfish/base crypto/_blowfish/unrolled"
+        " exc handlers/__init__ handlers/ldap_digests handlers/md5_crypt handlers/misc handlers/sha2_crypt hash ifc"
+        " registry utils/__init__ utils/binary utils/compat/__init__ utils/decor utils/handlers",
     ),
 )
-PLATFORM = ("--implementation", "cp", "--python-version", "3.11", "--abi", "abi3", "--platform", "manylinux_2_28_x86_64")
+PLATFORM = (
+    "--implementation",
+    "cp",
+    "--python-version",
+    "3.11",
+    "--abi",
+    "abi3",
+    "--platform",
+    "manylinux_2_28_x86_64",
+)
 
 
 class BuildError(Exception):
@@ -104,7 +122,9 @@ class BuildError(Exception):
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Build registry.pyz.")
-    parser.add_argument("--output", type=Path, default=ROOT / "registry.pyz", help="file to write (default: %(default)s)")
+    parser.add_argument(
+        "--output", type=Path, default=ROOT / "registry.pyz", help="file to write (default: %(default)s)"
+    )
     output = parser.parse_args().output
     try:
         write(output, members())
@@ -196,7 +216,9 @@ def git(*arguments: str) -> str:
     if not (ROOT / ".git").exists():
         return ""
     try:
-        done = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        done = subprocess.run(
+            ["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, stdin=subprocess.DEVNULL
+        )
     except OSError:
         return ""
     return done.stdout.strip() if done.returncode == 0 else ""
@@ -235,7 +257,9 @@ def download(packages: list[Package], cache: Path) -> None:
         for package in packages:
             found = [path for path in Path(work).glob("*.whl") if has_hash(path, package.sha256)]
             if not found:
-                raise BuildError(f"pip downloaded {package.name} {package.version}, but not the file that is pinned here")
+                raise BuildError(
+                    f"pip downloaded {package.name} {package.version}, but not the file that is pinned here"
+                )
             os.replace(found[0], cache / package.file_name)
 
 

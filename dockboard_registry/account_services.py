@@ -1,33 +1,35 @@
-"""Accounts and what belongs to them, put together: beside app.Services, because these modules are read only when they are needed."""
+"""Accounts and what belongs to them, put together: beside app.Services, because these modules are read only when they
+are needed.
+"""
 
 from typing import NamedTuple
 
 from .config import Config, MailConfig
 from .db import Database
-from .domain.credentials.access_tokens import AccessTokens
 from .domain.accounts.accounts import Accounts
-from .domain.audit import Audit
-from .domain.rights.grants import Grants
 from .domain.accounts.htpasswd import Htpasswd
 from .domain.accounts.invitations import Invitations
-from .domain.credentials.logins import Logins
-from .domain.content.manifests import Manifests
-from .domain.credentials.one_time import OneTimeTokens
-from .domain.uploads.open_uploads import OpenUploads
 from .domain.accounts.organizations import Organizations
+from .domain.accounts.registration import Registrations
+from .domain.accounts.robots import Robots
+from .domain.accounts.teams import Teams
+from .domain.audit import Audit
+from .domain.content.manifests import Manifests
+from .domain.content.repository_deletion import RepositoryDeletion
+from .domain.content.tags import Tags
+from .domain.credentials.access_tokens import AccessTokens
+from .domain.credentials.logins import Logins
+from .domain.credentials.one_time import OneTimeTokens
 from .domain.credentials.passwords import Passwords
-from .domain.rights.principals import Principals
+from .domain.credentials.resets import PasswordResets
+from .domain.credentials.signing_keys import SigningKeys
+from .domain.credentials.throttle import Rate, Throttle
 from .domain.quotas.quota_settings import QuotaSettings
 from .domain.quotas.quotas import Quotas
-from .domain.accounts.registration import Registrations
-from .domain.content.repository_deletion import RepositoryDeletion
+from .domain.rights.grants import Grants
+from .domain.rights.principals import Principals
 from .domain.rights.repository_settings import RepositorySettings
-from .domain.credentials.resets import PasswordResets
-from .domain.accounts.robots import Robots
-from .domain.credentials.signing_keys import SigningKeys
-from .domain.content.tags import Tags
-from .domain.accounts.teams import Teams
-from .domain.credentials.throttle import Rate, Throttle
+from .domain.uploads.open_uploads import OpenUploads
 
 
 class Content(NamedTuple):
@@ -48,7 +50,8 @@ class People:
         self.principals, self.content, self.open_uploads = principals, content, content.uploads
         self._auth, quarantine = config.auth, config.auth.quarantine
         self.throttle = Throttle(db)
-        # Changes of one account by the API, at each worker. Administrators have more, for programs that set up many things at once.
+        # Changes of one account by the API, at each worker. Administrators have more, for programs that set up many
+        # things at once.
         self.changes, self.administrators_changes = Rate(60, 1.0), Rate(600, 0.1)
         self.accounts = Accounts(db, self.passwords, quarantine)
         self.htpasswd = Htpasswd(db, self.passwords, quarantine)

@@ -14,24 +14,24 @@ from .db.copy import Copy, CopyReport, shared_tables
 from .db.engines import Engine, engine
 from .db.observer import Observer
 from .domain import settings
-from .domain.content.blobs import Blobs
 from .domain.changes import value
+from .domain.content.blobs import Blobs
 from .domain.content.check import Checker, CheckReport
-from .domain.garbage.collect import Collector, GcReport
-from .domain.garbage.deletion import Deletion
 from .domain.content.manifests import Manifests
-from .domain.uploads.open_uploads import Expiry, OpenUploads
-from .domain.rights.principals import Principals
-from .domain.quotas.quotas import Quotas
 from .domain.content.referrers import Referrers
 from .domain.content.repositories import Repositories
 from .domain.content.repository_deletion import RepositoryDeletion
 from .domain.content.tags import Tags
+from .domain.garbage.collect import Collector, GcReport
+from .domain.garbage.deletion import Deletion
+from .domain.quotas.quotas import Quotas
+from .domain.rights.principals import Principals
+from .domain.uploads.open_uploads import Expiry, OpenUploads
 from .domain.uploads.uploads import Uploads
 from .errors import StartError
-from .ownership import FAILURES, alone, claim, is_new, known_store, mark, store_of, take_store, using, verify
-from .storage import StorageError
-from .storage import filesystem
+from .ownership import FAILURES, alone, claim, is_new, known_store, mark, store_of, using, verify
+from .ownership import take_store as take_store
+from .storage import StorageError, filesystem
 from .storage.filesystem import FilesystemStorage
 
 _COPY_CONNECTIONS = 4
@@ -39,12 +39,17 @@ _FAILURES = (*FAILURES, StorageError)
 
 
 class Services:
-    """All that handlers and jobs call. epoch: the start of the server that this process belongs to; metrics may be None.
-    reserve: bytes of the database's disk that growing changes leave free; None for commands, which are never refused."""
+    """All that handlers and jobs call.
+
+    epoch: the start of the server that this process belongs to; metrics may be None.
+    reserve: bytes of the database's disk that growing changes leave free; None for commands, which are never refused.
+    """
 
     def __init__(self, config: Config, epoch: str, metrics=None, reserve: int | None = None):
         self.metrics = metrics
-        self.db = engine(config.database_place).open(config.database.connections, metrics.database if metrics else Observer(), reserve)
+        self.db = engine(config.database_place).open(
+            config.database.connections, metrics.database if metrics else Observer(), reserve
+        )
         self.storage = FilesystemStorage(config.storage.root, config.storage.reserve)
         self.principals = Principals(self.db, config.auth.anonymous)
         gc = config.gc
@@ -56,9 +61,13 @@ class Services:
         self.referrers = Referrers(self.db)
         self.blobs = Blobs(self.db, self.storage, gc.lease, self.quotas)
         expiry = Expiry(gc.upload_expiry, gc.empty_upload_expiry)
-        self.uploads = Uploads(self.db, self.storage, epoch, config.server.open_uploads, self.quotas, config.database.small_blobs, expiry)
+        self.uploads = Uploads(
+            self.db, self.storage, epoch, config.server.open_uploads, self.quotas, config.database.small_blobs, expiry
+        )
         self.open_uploads = OpenUploads(self.db, self.storage)
-        self.collector = Collector(self.db.for_jobs(), self.storage, gc.grace, gc.lease, gc.upload_expiry, gc.interval, gc.empty_upload_expiry)
+        self.collector = Collector(
+            self.db.for_jobs(), self.storage, gc.grace, gc.lease, gc.upload_expiry, gc.interval, gc.empty_upload_expiry
+        )
         self.checker = Checker(self.db.for_jobs(), self.storage)
         self._config = config
         self._prepared = False
@@ -72,7 +81,10 @@ class Services:
 
     @functools.cached_property
     def people(self):
-        """Accounts and what belongs to them (people.People). Their modules are read now: a start is quicker without them."""
+        """Accounts and what belongs to them (people.People).
+
+        Their modules are read now: a start is quicker without them.
+        """
         from .account_services import Content, People
 
         content = Content(self.tags, self.manifests, self.repository_deletion, self.open_uploads)
@@ -86,7 +98,8 @@ class Services:
         return Credentials(self.people, self.gate.service)
 
     async def prepare(self) -> None:
-        """Where there are accounts, read what they need before somebody waits for it, and before the file that it is in is another one.
+        """Where there are accounts, read what they need before somebody waits for it, and before the file that it is in
+        is another one.
 
         In a thread: it takes 100 ms, and others should not wait.
         """
@@ -96,7 +109,10 @@ class Services:
             self._prepared = True
 
     async def rotate_keys(self) -> None:
-        """Make a new signing key if the newest one is old. This job and those below do nothing where there are no accounts."""
+        """Make a new signing key if the newest one is old.
+
+        This job and those below do nothing where there are no accounts.
+        """
         if await self.principals.value():
             await self.people.rotate_keys()
 
@@ -148,12 +164,14 @@ class Services:
 
 def _read_account_code() -> None:
     from . import account_services  # noqa: F401
-    from .web.auth import credentials  # noqa: F401
     from .web.api import serve  # noqa: F401
+    from .web.auth import credentials  # noqa: F401
 
 
 def prepare(config: Config) -> list[str]:
-    """Before the first worker starts: verify, migrate the database, mark the store; the names of the migrations applied now. Raises StartError."""
+    """Before the first worker starts: verify, migrate the database, mark the store; the names of the migrations applied
+    now. Raises StartError.
+    """
     root = config.storage.root
     try:
         verify(config)
@@ -164,7 +182,9 @@ def prepare(config: Config) -> list[str]:
         engine(config.database_place).set_aside(config.database_reserve)
         return applied
     except OSError as error:
-        raise StartError(f"can't use the data directory {root}: {error.strerror}. Check that it is mounted and writable") from error
+        raise StartError(
+            f"can't use the data directory {root}: {error.strerror}. Check that it is mounted and writable"
+        ) from error
     except FAILURES as error:
         raise unusable(engine(config.database_place), error) from error
 
@@ -179,7 +199,8 @@ def has_accounts(config: Config) -> bool:
 
 
 def first_password(config: Config) -> str | None:
-    """The password of the account that was made now, once in the life of a registry that needs one; None: it is not the first start.
+    """The password of the account that was made now, once in the life of a registry that needs one; None: it is not the
+    first start.
 
     Empty where an earlier start made it, and ended before it could tell. Raises StartError.
     """
@@ -205,7 +226,10 @@ def first_password_told(config: Config) -> None:
 
 
 def database_in_use(config: Config) -> contextlib.AbstractContextManager[None]:
-    """For a server: its database, whose place is made where it is missing, is not copied meanwhile. Raises StartError."""
+    """For a server: its database, whose place is made where it is missing, is not copied meanwhile.
+
+    Raises StartError.
+    """
     database = engine(config.database_place)
     try:
         database.prepare(filesystem.make_directory)
@@ -225,7 +249,10 @@ def warnings(config: Config) -> list[str]:
 
 
 def migrate(config: Config) -> list[str]:
-    """Bring the database to this version's schema; the names of the migrations that were applied now. Raises StartError."""
+    """Bring the database to this version's schema; the names of the migrations that were applied now.
+
+    Raises StartError.
+    """
     return engine(config.database_place).migrate()
 
 
@@ -235,7 +262,10 @@ def run_check(config: Config, on_progress: Callable[[int, int], None]) -> CheckR
 
 
 def run_gc(config: Config) -> tuple[GcReport, Deletion]:
-    """The command `gc`: one round, safe beside a running server, and what could not be deleted in it. Raises StartError."""
+    """The command `gc`: one round, safe beside a running server, and what could not be deleted in it.
+
+    Raises StartError.
+    """
 
     async def round(services: Services) -> tuple[GcReport, Deletion]:
         return await services.collect(), services.collector.deletion
@@ -244,14 +274,18 @@ def run_gc(config: Config) -> tuple[GcReport, Deletion]:
 
 
 def run_migrate(config: Config) -> list[str]:
-    """The command `migrate`: what a start does before it serves; the names of the migrations applied now. Raises StartError."""
+    """The command `migrate`: what a start does before it serves; the names of the migrations applied now.
+
+    Raises StartError.
+    """
     verify(config)
     with database_in_use(config):
         return prepare(config)
 
 
 def run_with(config: Config, work: Callable[[Services], Awaitable[Any]]) -> Any:
-    """A command that calls the domain, safe beside a running server; where there is no registry yet it begins one, as a start does.
+    """A command that calls the domain, safe beside a running server; where there is no registry yet it begins one, as a
+    start does.
 
     Raises StartError, and what the domain raises.
     """
@@ -261,10 +295,13 @@ def run_with(config: Config, work: Callable[[Services], Awaitable[Any]]) -> Any:
     return _run(config, work)
 
 
-def run_copy(source_url: str, target_url: str, on_progress: Callable[[int, int], None], root: Path | None = None) -> CopyReport:
+def run_copy(
+    source_url: str, target_url: str, on_progress: Callable[[int, int], None], root: Path | None = None
+) -> CopyReport:
     """The command `copy-database`: into an empty database, or on from where it was cut short. Raises StartError.
 
-    root: where the store may be; otherwise it is looked for beside an SQLite file. If it is not found, the first start with the copy takes the store over.
+    root: where the store may be; otherwise it is looked for beside an SQLite file. If it is not found, the first start
+    with the copy takes the store over.
     """
     source, target = engine(database_place(source_url)), engine(database_place(target_url))
     if str(source) == str(target):
@@ -276,7 +313,10 @@ def run_copy(source_url: str, target_url: str, on_progress: Callable[[int, int],
         source.require_current()
         target.migrate()
         if (moved_to := known_store(source).moved_to) not in (None, str(target)):
-            raise StartError(f"{source} was copied to {moved_to}, and the store belongs to that copy now: copy that one, or run take-store first")
+            raise StartError(
+                f"{source} was copied to {moved_to}, and the store belongs to that copy now: copy that one, or run"
+                " take-store first"
+            )
         store = store_of(source, [place for place in (root, *_folders(source_url, target_url)) if place])
         return _copied(source, target, store, on_progress)
 
@@ -294,7 +334,9 @@ def _copied(source: Engine, target: Engine, store: Path | None, on_progress: Cal
             filesystem.write_marker(store, known.id, known.epoch)
         return report
     except _FAILURES as error:
-        raise StartError(f"the copying stopped: {error}. Run it again when the cause is mended; it goes on from there") from error
+        raise StartError(
+            f"the copying stopped: {error}. Run it again when the cause is mended; it goes on from there"
+        ) from error
 
 
 async def _copy(source: Engine, target: Engine, on_progress: Callable[[int, int], None]) -> CopyReport:
@@ -328,4 +370,6 @@ def _run_services(config: Config, work: Callable[[Services], Awaitable[Any]]) ->
     try:
         return asyncio.run(main())
     except _FAILURES as error:
-        raise StartError(f"the command stopped: {error}. What it had done is kept; run it again when the cause is mended") from error
+        raise StartError(
+            f"the command stopped: {error}. What it had done is kept; run it again when the cause is mended"
+        ) from error

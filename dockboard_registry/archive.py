@@ -1,10 +1,11 @@
-"""Imports from registry.pyz, where nothing is compiled ahead: each module is compiled once, from the bytes that the program was started with.
+"""Imports from registry.pyz, where nothing is compiled ahead: each module is compiled once, from the bytes that the
+program was started with.
 
-CPython's zipimporter compiles a module twice, for its file name when it is found and again when it is loaded (zipimport.py,
-get_filename in 3.11 to 3.14). That would be a quarter of the time from the start to the first answer.
+CPython's zipimporter compiles a module twice, for its file name when it is found and again when it is loaded
+(zipimport.py, get_filename in 3.11 to 3.14). That would be a quarter of the time from the start to the first answer.
 
-It also opens the archive again for each module. Some modules are imported hours after the start, and an operator may replace the file of a
-running server. So the archive's bytes are kept in memory, in pages that the workers share.
+It also opens the archive again for each module. Some modules are imported hours after the start, and an operator may
+replace the file of a running server. So the archive's bytes are kept in memory, in pages that the workers share.
 """
 
 import functools
@@ -16,7 +17,8 @@ from importlib.machinery import SourceFileLoader
 from types import CodeType
 from zipimport import zipimporter
 
-# End of the directory: its size and offset. Entry: method, packed size; lengths of name, extra field and comment; offset of the data's header.
+# End of the directory: its size and offset. Entry: method, packed size; lengths of name, extra field and comment;
+# offset of the data's header.
 _END, _ENTRY = struct.Struct("<12xLL2x"), struct.Struct("<10xH8xL4xHHH8xL")
 # The header before the data: the lengths of name and extra field.
 _HEADER = struct.Struct("<26xHH")

@@ -5,7 +5,9 @@ from typing import NamedTuple
 
 
 class Turn(NamedTuple):
-    """owner: an account as `Principal.holder` names it, or else an address, or the name of a job; connection: one of the owner's, by a number."""
+    """owner: an account as `Principal.holder` names it, or else an address, or the name of a job; connection: one of
+    the owner's, by a number.
+    """
 
     owner: str = ""
     connection: int = 0

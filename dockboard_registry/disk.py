@@ -14,14 +14,17 @@ _SPARE_PART, _SPARE_LEAST, _SPARE_MOST, _SPARE_SHARE = 64, 1 << 20, 16 << 20, 16
 
 # File systems on local disks or in memory. An unknown one may wait for another machine or for a program.
 _LOCAL = frozenset(
-    "bcachefs btrfs ecryptfs exfat ext2 ext3 ext4 f2fs jfs nilfs2 ntfs3 overlay reiserfs rootfs tmpfs vfat xfs zfs".split()
+    "bcachefs btrfs ecryptfs exfat ext2 ext3 ext4 f2fs jfs nilfs2 ntfs3 overlay reiserfs rootfs tmpfs vfat xfs"
+    " zfs".split()
 )
 _UNKNOWN = 1 << 62
 _OCTAL = re.compile(r"\\([0-7]{3})")
 
 
 def is_local(*folders: Path) -> bool:
-    """Whether all of these directories lie on disks of this machine, as far as the system tells (proc(5), mountinfo)."""
+    """Whether all of these directories lie on disks of this machine, as far as the system
+    tells (proc(5), mountinfo).
+    """
     try:
         lines = Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape").splitlines()
     except OSError:
@@ -38,12 +41,19 @@ def _mount(line: str) -> tuple[str, str]:
 
 def _type(mounts: list[tuple[str, str]], path: str) -> str:
     """The type of the innermost mount. Of several at one place the last one covers the others."""
-    inside = [(len(place), number, kind) for number, (place, kind) in enumerate(mounts) if f"{path}/".startswith(place.rstrip("/") + "/")]
+    inside = [
+        (len(place), number, kind)
+        for number, (place, kind) in enumerate(mounts)
+        if f"{path}/".startswith(place.rstrip("/") + "/")
+    ]
     return max(inside)[2] if inside else ""
 
 
 class Disk:
-    """The file system of a directory. reserve: bytes that growing changes leave free; negative means 5 %, but at most 1 GiB."""
+    """The file system of a directory.
+
+    reserve: bytes that growing changes leave free; negative means 5 %, but at most 1 GiB.
+    """
 
     def __init__(self, folder: str | os.PathLike, reserve: int):
         self._folder = folder
@@ -67,7 +77,10 @@ class Disk:
 
 
 class SpareFile:
-    """A file that reserves room and has no content. It is removed when a change that frees room, or must not fail, finds no room."""
+    """A file that reserves room and has no content.
+
+    It is removed when a change that frees room, or must not fail, finds no room.
+    """
 
     def __init__(self, path: str):
         self._path = path

@@ -1,4 +1,6 @@
-"""Durations and sizes as people write them, read alike in the configuration and by commands: 90d, 1h, 30m; 10GiB, 10G."""
+"""Durations and sizes as people write them, read alike in the configuration and by
+commands: 90d, 1h, 30m; 10GiB, 10G.
+"""
 
 import re
 import time
@@ -48,14 +50,22 @@ def duration(text: str) -> int | float:
     try:
         found = seconds(text)
     except ValueError as error:
-        raise FieldInvalid(str(error), f"write a number with s, m, h, d or w, such as {DURATION_EXAMPLES}; without a letter it is seconds") from None
+        raise FieldInvalid(
+            str(error),
+            f"write a number with s, m, h, d or w, such as {DURATION_EXAMPLES}; without a letter it is seconds",
+        ) from None
     if found > _LONGEST:
-        raise FieldInvalid(f"{text!a} is more than a hundred years", "write a shorter time, or leave the flag out for no limit")
+        raise FieldInvalid(
+            f"{text!a} is more than a hundred years", "write a shorter time, or leave the flag out for no limit"
+        )
     return found
 
 
 def in_future(text: str | None) -> int | None:
-    """Milliseconds since 1970 of the time that is so far away; None stays None. Raises FieldInvalid, for no time at all too: what would end at once is a mistake."""
+    """Milliseconds since 1970 of the time that is so far away; None stays None.
+
+    Raises FieldInvalid, for no time at all too: what would end at once is a mistake.
+    """
     if text is None:
         return None
     seconds = duration(text)

@@ -7,7 +7,8 @@ that distribution's errcode package made common (UNAVAILABLE, UNKNOWN).
 
 import json
 
-# The specification's words for each code; for the last two those of distribution. Clients and scripts look for these words, so a message begins with them.
+# The specification's words for each code; for the last two those of distribution. Clients and scripts look for these
+# words, so a message begins with them.
 WORDS = {
     "BLOB_UNKNOWN": "blob unknown to registry",
     "BLOB_UPLOAD_INVALID": "blob upload invalid",
@@ -35,8 +36,8 @@ class StartError(Exception):
 class RegistryError(Exception):
     """Base of all errors that become an HTTP answer.
 
-    cause: what is wrong, in our own words; an instance may say it better than its class. words: None stands for the words of the code. Errors that only our
-    own API has use none, because those words would not be true of them.
+    cause: what is wrong, in our own words; an instance may say it better than its class. words: None stands for the
+    words of the code. Errors that only our own API has use none, because those words would not be true of them.
     """
 
     code = "UNKNOWN"
@@ -59,7 +60,9 @@ class RegistryError(Exception):
         return f"{words}: {self.cause}; {self.next}" if words else f"{self.cause}; {self.next}"
 
     def body(self) -> bytes:
-        """The JSON body of the specification's section "Error Codes". detail has facts only, because crane, oras and helm print it after the message."""
+        """The JSON body of the specification's section "Error Codes". detail has facts only, because crane, oras and
+        helm print it after the message.
+        """
         error = {"code": self.code, "message": self.message} | ({"detail": self.facts} if self.facts else {})
         return json.dumps({"errors": [error]}).encode()
 
@@ -117,8 +120,14 @@ class ManifestUnknown(RegistryError):
 
 
 class NameInvalid(RegistryError):
-    code, status, cause = "NAME_INVALID", 400, "the repository name has characters, a form or a length that is not allowed"
-    next = "use lower-case letters, digits, and single . _ - between them, in segments joined by /, 255 characters at most"
+    code, status, cause = (
+        "NAME_INVALID",
+        400,
+        "the repository name has characters, a form or a length that is not allowed",
+    )
+    next = (
+        "use lower-case letters, digits, and single . _ - between them, in segments joined by /, 255 characters at most"
+    )
 
 
 class NameUnknown(RegistryError):

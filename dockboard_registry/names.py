@@ -28,16 +28,18 @@ NAME_LIMIT = 255
 SHORTEST_ACCOUNT, LONGEST_ACCOUNT = 2, 64
 # Repositories of one segment are in this namespace, which belongs to the administrators.
 LIBRARY = "library"
-# What stands, or may come to stand, for something else where a name of an account is expected: in a URL, or in a command.
+# What stands, or may come to stand, for something else where a name of an account is expected: in a URL, or in a
+# command.
 RESERVED = frozenset(
-    "_catalog about account accounts administrator anonymous api audit catalog console everyone explore healthz help login logout"
-    " library me metrics nobody organization organizations public readyz registry repositories robot robots root search settings"
-    " setup static system team teams token tokens ui user users v1 v2".split()
+    "_catalog about account accounts administrator anonymous api audit catalog console everyone explore healthz help"
+    " login logout library me metrics nobody organization organizations public readyz registry repositories robot"
+    " robots root search settings setup static system team teams token tokens ui user users v1 v2".split()
 )
 # What strangers would take for the people who run the registry: only these give such names to somebody.
 OFFICIAL = frozenset(
-    "abuse admin admins administrators dockboard host hostmaster info mail mod moderator moderators noc noreply no-reply official operator operators"
-    " owner owners postmaster security staff superuser support sysadmin sysop verified webmaster".split()
+    "abuse admin admins administrators dockboard host hostmaster info mail mod moderator moderators noc noreply"
+    " no-reply official operator operators owner owners postmaster security staff superuser support sysadmin sysop"
+    " verified webmaster".split()
 )
 
 
@@ -109,9 +111,14 @@ def digest_of(algorithm: str, data: bytes) -> str:
 
 
 def media_type(text: str) -> str:
-    """A media type as other registries store it: with parameters, or without a slash. Raises ManifestInvalid if it can't be stored or shown."""
+    """A media type as other registries store it: with parameters, or without a slash.
+
+    Raises ManifestInvalid if it can't be stored or shown.
+    """
     if not 0 < len(text) <= _MEDIA_TYPE_LIMIT or not text.isprintable() or text != text.strip():
-        raise ManifestInvalid(f"a media type has 1 to {_MEDIA_TYPE_LIMIT} printable characters, with no blank around them")
+        raise ManifestInvalid(
+            f"a media type has 1 to {_MEDIA_TYPE_LIMIT} printable characters, with no blank around them"
+        )
     return text
 
 

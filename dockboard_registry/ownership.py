@@ -1,4 +1,6 @@
-"""Which database owns a store, which servers use a database, and whether the configured database and store belong together."""
+"""Which database owns a store, which servers use a database, and whether the configured database and store belong
+together.
+"""
 
 import contextlib
 import secrets
@@ -42,19 +44,32 @@ def exposed(config: Config) -> str:
 
 
 def _strangers(config: Config) -> str:
-    """Why database and store do not belong together, or empty. A first start writes the id, then the marker, then that the marker exists."""
+    """Why database and store do not belong together, or empty.
+
+    A first start writes the id, then the marker, then that the marker exists.
+    """
     root, database = config.storage.root, engine(config.database_place)
     exists = database.exists()
     if exists and (why := database.unwritable()):
         return why
     found = filesystem.marker(root)
     if not exists:
-        return f"{root} holds the files of a registry, but its database {database} is gone. Restore it from a backup" if found else ""
+        return (
+            f"{root} holds the files of a registry, but its database {database} is gone. Restore it from a backup"
+            if found
+            else ""
+        )
     known = known_store(database)
     if known.id is None and found is not None:
-        return f"{root} holds the files of a registry that {database} does not know. Use its own database, or an empty directory"
+        return (
+            f"{root} holds the files of a registry that {database} does not know. Use its own database, or an empty"
+            " directory"
+        )
     if found is None and known.marked:
-        return f"{root} lacks the file {filesystem.MARKER} that the database {database} expects. Is the right disk mounted there?"
+        return (
+            f"{root} lacks the file {filesystem.MARKER} that the database {database} expects. Is the right disk mounted"
+            " there?"
+        )
     if why := settings.not_owner(known, found):
         return f"the database {database} is not the one that {root} belongs to: {why}"
     return ""
@@ -83,8 +98,9 @@ def is_new(database: Engine) -> bool:
 def mark(config: Config) -> None:
     """Tie database and store together by the database's epoch and by an id in both, which the first start makes.
 
-    If several nodes start at once, the one that made the id marks the store. The others wait for the mark, which they see only
-    if their store is the same. If that node died before marking, a node that has waited in vain marks the store.
+    If several nodes start at once, the one that made the id marks the store. The others wait for the mark, which they
+    see only if their store is the same. If that node died before marking, a node that has waited in vain marks the
+    store.
     """
     root, database, made = config.storage.root, engine(config.database_place), secrets.token_hex(16)
     known = database.transact(lambda tx: settings.store_id(tx, made))
@@ -104,13 +120,18 @@ def claim(config: Config) -> None:
 
 
 def take_store(config: Config) -> None:
-    """The command `take-store`: make this database the owner of the store again, whichever owned it since. Raises StartError."""
+    """The command `take-store`: make this database the owner of the store again, whichever owned it since.
+
+    Raises StartError.
+    """
     root, database = config.storage.root, engine(config.database_place)
     if not database.exists():
         raise StartError(f"there is no database {database}")
     known, found = known_store(database), filesystem.marker(root)
     if found is None or known.id != found.id:
-        raise StartError(f"{root} is not the store of {database}: name the right directory with --data, or the right database")
+        raise StartError(
+            f"{root} is not the store of {database}: name the right directory with --data, or the right database"
+        )
     with alone(database):
         epoch = max(known.epoch, found.epoch) + 1
         database.transact(lambda tx: settings.own_store(tx, epoch))
@@ -146,12 +167,17 @@ def _held(database: Engine, alone: bool, why: str) -> Iterator[None]:
 
 
 def store_of(database: Engine, roots: list[Path]) -> Path | None:
-    """The one of these directories that is the store of this database. Raises StartError if the store belongs to a newer database by now."""
+    """The one of these directories that is the store of this database.
+
+    Raises StartError if the store belongs to a newer database by now.
+    """
     known = known_store(database)
     for root in roots:
         found = filesystem.marker(root)
         if found is not None and found.id == known.id:
             if known.epoch < found.epoch:
-                raise StartError(f"the database {database} is not the one that {root} belongs to: {settings.not_owner(known, found)}")
+                raise StartError(
+                    f"the database {database} is not the one that {root} belongs to: {settings.not_owner(known, found)}"
+                )
             return root
     return None

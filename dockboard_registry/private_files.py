@@ -9,17 +9,24 @@ from pathlib import Path
 
 
 def refusal(folder: Path, names: Iterable[str]) -> str:
-    """Why the registry may not keep its data in this directory under these names. Empty if it may, or if the directory does not exist yet."""
+    """Why the registry may not keep its data in this directory under these names.
+
+    Empty if it may, or if the directory does not exist yet.
+    """
     try:
         found = os.stat(folder)
     except FileNotFoundError:
         return ""
     if found.st_mode & stat.S_IWOTH:
-        return f"others may write to {folder} (mode {stat.S_IMODE(found.st_mode):04o}): run chmod o-w {folder}, or use a directory below it"
+        return (
+            f"others may write to {folder} (mode {stat.S_IMODE(found.st_mode):04o}): run chmod o-w {folder}, or use a"
+            " directory below it"
+        )
     if not _is_ours(found):
         return (
-            f"{folder} belongs to {_user(found.st_uid)}, and this process is {_user(os.geteuid())}: run it as {_user(found.st_uid)}, or run chown -R "
-            f"{_user(os.geteuid())} {folder}. A group of this process may share it where the group may write ({_group(found.st_gid)} may not, or is none)"
+            f"{folder} belongs to {_user(found.st_uid)}, and this process is {_user(os.geteuid())}: run it as"
+            f" {_user(found.st_uid)}, or run chown -R {_user(os.geteuid())} {folder}. A group of this process may share"
+            f" it where the group may write ({_group(found.st_gid)} may not, or is none)"
         )
     return next(filter(None, (_wrong(folder / name) for name in names)), "")
 
@@ -37,7 +44,10 @@ def _wrong(path: Path) -> str:
     except OSError:
         return ""
     if stat.S_ISLNK(mode):
-        return f"{path} is a symbolic link, which the registry does not follow: move what it points to here, or name that place in storage.root or database.url"
+        return (
+            f"{path} is a symbolic link, which the registry does not follow: move what it points to here, or name that"
+            " place in storage.root or database.url"
+        )
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
         return f"{path} is not a plain file: move it away"
     return ""
@@ -65,7 +75,10 @@ def open_own(path: str | Path, flags: int = os.O_RDWR) -> int:
 
 
 def adopt(path: str | Path, descriptor: int | None = None) -> None:
-    """Give a file that root has made to the owner of its directory, because the service that runs there has to open it. Raises OSError."""
+    """Give a file that root has made to the owner of its directory, because the service that runs there has to open it.
+
+    Raises OSError.
+    """
     if os.geteuid() != 0:
         return
     owner = os.stat(os.path.dirname(path))

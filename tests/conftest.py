@@ -1,4 +1,6 @@
-"""Fixtures that every test may ask for. tests/support/deployments.py says which tests run over which kind of registry."""
+"""Fixtures that every test may ask for. tests/support/deployments.py says which tests run
+over which kind of registry.
+"""
 
 from __future__ import annotations
 

@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__, commit, config
-from . import accounts
-from ..server import logs
 from ..config import Config, ConfigError
 from ..config.database_url import masked
 from ..errors import FieldInvalid, RegistryError, StartError
+from ..server import logs
 from ..wording import counted, why
+from . import accounts
 
 FOUND = 1
 CANNOT_RUN = 2
@@ -37,8 +37,9 @@ EPILOG = """\
 Every key of the configuration file is also a name in the environment: server.workers is DOCKBOARD_SERVER_WORKERS.
 The file is overruled by the environment, and that by flags. `config show` prints all keys with their values.
 
-Where other machines reach the server, its first start makes an account `admin` and prints its password once on standard
-output; not where there are accounts, or DOCKBOARD_AUTH_ANONYMOUS is pull or push. `user passwd admin` sets another one."""
+Where other machines reach the server, its first start makes an account `admin` and prints its password once on
+standard output. It does not where there are accounts, or where auth.anonymous is pull or push.
+`user passwd admin` sets another password."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -64,7 +65,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _interrupted(*_: Any) -> None:
-    """The first Control-C ends the command in good order, which may take as long as the current step. The second one ends it at once."""
+    """The first Control-C ends the command in good order, which may take as long as the current step.
+
+    The second one ends it at once.
+    """
     signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
     # Errors from cutting off the current work are of no interest.
     logging.disable(logging.CRITICAL)
@@ -72,7 +76,9 @@ def _interrupted(*_: Any) -> None:
 
 
 def open_standard_streams() -> None:
-    """Fill descriptors 0 to 2 where whoever started us closed them: else a database could get one, and log lines with it."""
+    """Fill descriptors 0 to 2 where whoever started us closed them: else a database could get one, and log lines with
+    it.
+    """
     for descriptor in range(3):
         try:
             os.fstat(descriptor)
@@ -108,16 +114,45 @@ def parser() -> argparse.ArgumentParser:
         return made
 
     _listen_flag(command("serve", _serve, "serve until stopped; this is what happens without a command"))
-    _json_flag(command("check", _check, "read everything that is stored and verify it, byte for byte (exit status 1: something is wrong)"))
+    _json_flag(
+        command(
+            "check",
+            _check,
+            "read everything that is stored and verify it, byte for byte (exit status 1: something is wrong)",
+        )
+    )
     _json_flag(command("gc", _gc, "collect garbage now, once; safe beside a running server"))
     shown = command("config", _config, "show the configuration in effect, or check it")
     _listen_flag(shown)
-    shown.add_argument("what", choices=("show", "check"), help="show: print all keys and values; check: print what is wrong")
+    shown.add_argument(
+        "what", choices=("show", "check"), help="show: print all keys and values; check: print what is wrong"
+    )
     command("migrate", _migrate, "make the data directory and bring the database to this version; serve does so too")
-    copied = command("copy-database", _copy_database, "copy the whole database into an empty one, for example from SQLite to MySQL; stop the servers first")
-    copied.add_argument("--from", dest="source", metavar="URL", required=True, help="URL of the database to copy, as in database.url; @FILE reads the URL from a file, - from a line of standard input")
-    copied.add_argument("--to", dest="target", metavar="URL", required=True, help="URL of an empty database, given in the same ways; an interrupted copy is continued")
-    command("take-store", _take_store, "go back to this database after copy-database; what was pushed to the copy is lost")
+    copied = command(
+        "copy-database",
+        _copy_database,
+        "copy the whole database into an empty one, for example from SQLite to MySQL; stop the servers first",
+    )
+    copied.add_argument(
+        "--from",
+        dest="source",
+        metavar="URL",
+        required=True,
+        help=(
+            "URL of the database to copy, as in database.url; @FILE reads the URL from a file, - from a line of"
+            " standard input"
+        ),
+    )
+    copied.add_argument(
+        "--to",
+        dest="target",
+        metavar="URL",
+        required=True,
+        help="URL of an empty database, given in the same ways; an interrupted copy is continued",
+    )
+    command(
+        "take-store", _take_store, "go back to this database after copy-database; what was pushed to the copy is lost"
+    )
     accounts.declare(commands.add_parser, [common], _on_services)
     command("version", _version, "print version and commit")
     return top
@@ -166,7 +201,9 @@ def _check(parsed: argparse.Namespace) -> int:
         for problem in report.problems:
             print(f"{problem.kind} {problem.object}: {problem.detail}")
         looked_at = (counted(getattr(report, noun + "s"), noun) for noun in ("blob", "manifest", "byte"))
-        print(f"{', '.join(looked_at)}: {counted(len(report.problems), 'problem') if report.problems else 'all is well'}")
+        print(
+            f"{', '.join(looked_at)}: {counted(len(report.problems), 'problem') if report.problems else 'all is well'}"
+        )
     return FOUND if report.problems else 0
 
 
@@ -187,18 +224,25 @@ def _gc(parsed: argparse.Namespace) -> int:
         print(json.dumps(counts))
     else:
         print(
-            f"dropped {counted(report.links, 'blob')} from repositories, {report.blobs:,} from the registry, {counted(report.uploads, 'stale upload')}; "
-            f"removed {counted(report.keys, 'file')} and {counted(report.strays, 'stray')}: {counted(report.bytes, 'byte')}"
+            f"dropped {counted(report.links, 'blob')} from repositories, {report.blobs:,} from the registry,"
+            f" {counted(report.uploads, 'stale upload')}; removed {counted(report.keys, 'file')} and"
+            f" {counted(report.strays, 'stray')}: {counted(report.bytes, 'byte')}"
         )
     if deletion.undeleted:
-        print(f"registry: {counted(deletion.undeleted, 'stored file')} can't be deleted: {deletion.why}. Mend that, and run gc again", file=sys.stderr)
+        print(
+            f"registry: {counted(deletion.undeleted, 'stored file')} can't be deleted: {deletion.why}. Mend that, and"
+            " run gc again",
+            file=sys.stderr,
+        )
     return 0
 
 
 def _with_data(loaded: Config) -> Config:
     """The configuration, when there is data to work on: a mistyped --data must not count as a clean, empty registry."""
     if not loaded.storage.root.is_dir():
-        raise StartError(f"there is no data directory {loaded.storage.root}: name the right one with --data DIR (storage.root)")
+        raise StartError(
+            f"there is no data directory {loaded.storage.root}: name the right one with --data DIR (storage.root)"
+        )
     return loaded
 
 
@@ -250,12 +294,18 @@ def _copy_database(parsed: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         print("registry: the copy is not whole yet; run the same command again to go on", file=sys.stderr)
         raise
-    print(f"copied and compared {counted(report.rows, 'row')} of {counted(report.tables, 'table')}; put the new URL into database.url")
+    print(
+        f"copied and compared {counted(report.rows, 'row')} of {counted(report.tables, 'table')}; put the new URL into"
+        " database.url"
+    )
     return 0
 
 
 def _given_url(flag: str, text: str) -> str:
-    """The URL itself, or the URL in a file or on standard input, which keeps its password out of the list of processes. Raises StartError."""
+    """The URL itself, or the URL in a file or on standard input, which keeps its password out of the list of processes.
+
+    Raises StartError.
+    """
     if text == "-":
         return sys.stdin.readline().strip()
     if not text.startswith("@"):
@@ -264,11 +314,14 @@ def _given_url(flag: str, text: str) -> str:
     try:
         return Path(text[1:]).read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise StartError(f"{flag}: can't read the URL from {text[1:]}: {getattr(error, 'strerror', None) or error}") from None
+        raise StartError(
+            f"{flag}: can't read the URL from {text[1:]}: {getattr(error, 'strerror', None) or error}"
+        ) from None
 
 
 def hide_password(url: str) -> None:
-    """Overwrite a URL's password in what the system shows of this process's command line; where that can't be done it stays.
+    """Overwrite a URL's password in what the system shows of this process's command line; where that can't be done it
+    stays.
 
     Fields 48 and 49 of /proc/self/stat say where that line is (proc(5)).
     """
@@ -305,10 +358,16 @@ def _on_services(parsed: argparse.Namespace, work: Callable[[Any, argparse.Names
 
 
 def _require_text(parsed: argparse.Namespace) -> None:
-    """Arguments are bytes; what goes into the database has to be text. Names of files may be any bytes. Raises FieldInvalid."""
+    """Arguments are bytes; what goes into the database has to be text.
+
+    Names of files may be any bytes. Raises FieldInvalid.
+    """
     for name, value in vars(parsed).items():
         if isinstance(value, str) and name not in _FILES and value != value.encode("utf-8", "replace").decode():
-            raise FieldInvalid(f"an argument is not UTF-8 text: {value[:60]!a}", "write it in UTF-8, and see that the terminal does (locale, LANG)")
+            raise FieldInvalid(
+                f"an argument is not UTF-8 text: {value[:60]!a}",
+                "write it in UTF-8, and see that the terminal does (locale, LANG)",
+            )
 
 
 def _version(parsed: argparse.Namespace) -> int:

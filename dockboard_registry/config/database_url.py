@@ -18,7 +18,10 @@ _PASSWORD = re.compile(r"(?<=://)([^/?#@:]*):.*@")
 
 
 class MySQLUrl(NamedTuple):
-    """A MySQL or MariaDB database. tls: verified TLS is required, by the certificates in the PEM file `ca` or the system's."""
+    """A MySQL or MariaDB database.
+
+    tls: verified TLS is required, by the certificates in the PEM file `ca` or the system's.
+    """
 
     host: str
     port: int
@@ -38,14 +41,19 @@ class MySQLUrl(NamedTuple):
     __repr__ = __str__
 
     def secret(self) -> str:
-        """The password as it is now: its file is read at each new connection, so that it may be changed. Raises StartError."""
+        """The password as it is now: its file is read at each new connection, so that it may be changed.
+
+        Raises StartError.
+        """
         if not self.password_file:
             return self.password
         try:
             with open(self.password_file, encoding="utf-8") as file:
                 return file.read().rstrip("\r\n")
         except (OSError, UnicodeDecodeError) as error:
-            raise StartError(f"can't read the password_file {self.password_file} of database.url: {why(error)}") from None
+            raise StartError(
+                f"can't read the password_file {self.password_file} of database.url: {why(error)}"
+            ) from None
 
 
 def masked(url: str) -> str:
@@ -54,13 +62,18 @@ def masked(url: str) -> str:
 
 
 def parse_mysql(url: str, is_loopback) -> MySQLUrl:
-    """Parse a mysql: URL. is_loopback(host) tells where TLS may be left out. ValueError completes the sentence "database.url ..."."""
+    """Parse a mysql: URL. is_loopback(host) tells where TLS may be left out.
+
+    ValueError completes the sentence "database.url ...".
+    """
     try:
         parts = urlsplit(url)
         port = parts.port or PORT
         options = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query)))
     except ValueError:
-        raise ValueError("must be mysql://USER:PASSWORD@HOST:PORT/NAME; percent-encode special characters of user and password") from None
+        raise ValueError(
+            "must be mysql://USER:PASSWORD@HOST:PORT/NAME; percent-encode special characters of user and password"
+        ) from None
     name = unquote(parts.path[1:])
     if not name or "/" in name or not parts.username or parts.fragment:
         raise ValueError("must name user, host and database: mysql://USER:PASSWORD@HOST:PORT/NAME")

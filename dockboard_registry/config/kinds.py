@@ -16,7 +16,9 @@ from .. import durations
 from .database_url import masked, parse_mysql
 
 HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
-MAIL_ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){0,8}", re.A)
+MAIL_ADDRESS = re.compile(
+    r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){0,8}", re.A
+)
 WHOLE_NUMBER = re.compile(r"-?[0-9]{1,18}")
 
 
@@ -55,7 +57,9 @@ class Choice(Text):
 
     def parse(self, value: str) -> str:
         if value not in self.words:
-            raise ValueError(f"must be one of {', '.join(word or '(empty)' for word in self.words)}, not {described(value)}")
+            raise ValueError(
+                f"must be one of {', '.join(word or '(empty)' for word in self.words)}, not {described(value)}"
+            )
         return value
 
 
@@ -89,7 +93,9 @@ def split_address(value: str) -> tuple[str, int]:
     host = host[1:-1] if bracketed else host
     right = _is_host(host, bracketed) and port.isascii() and port.isdigit() and len(port) <= 5
     if not colon or not right or int(port) > 65535:
-        raise ValueError(f"must be HOST:PORT, such as 127.0.0.1:5000, 0.0.0.0:5000 or [::1]:5000, not {described(value)}")
+        raise ValueError(
+            f"must be HOST:PORT, such as 127.0.0.1:5000, 0.0.0.0:5000 or [::1]:5000, not {described(value)}"
+        )
     return host, int(port)
 
 
@@ -123,7 +129,10 @@ class BaseUrl(Text):
         except ValueError:
             right = False
         if not right or parts.path not in ("", "/") or parts.query or parts.fragment or "@" in parts.netloc:
-            raise ValueError(f"must be http:// or https:// with a host, without path, such as https://hub.example, not {described(value)}")
+            raise ValueError(
+                "must be http:// or https:// with a host, without path, such as https://hub.example, not"
+                f" {described(value)}"
+            )
         return f"{parts.scheme}://{parts.netloc}"
 
 
@@ -146,7 +155,9 @@ class DatabaseUrl(Text):
         if scheme == "mysql":
             parse_mysql(value, is_loopback)
         elif value and (scheme != "sqlite" or rest in ("", ":memory:")):
-            raise ValueError(f"must be sqlite:FILE or mysql://USER:PASSWORD@HOST:PORT/NAME, not {described(masked(value))}")
+            raise ValueError(
+                f"must be sqlite:FILE or mysql://USER:PASSWORD@HOST:PORT/NAME, not {described(masked(value))}"
+            )
         return value
 
     def toml(self, value: str) -> str:
@@ -212,7 +223,10 @@ class Duration(Number):
         return int(found) // 86400 if found % 86400 == 0 else None
 
     def _words(self, value: object) -> str:
-        return f"must be a number {self._between()} ({self.unit}), or a duration such as {durations.DURATION_EXAMPLES}, not {described(value)}"
+        return (
+            f"must be a number {self._between()} ({self.unit}), or a duration such as {durations.DURATION_EXAMPLES},"
+            f" not {described(value)}"
+        )
 
 
 @dataclass(frozen=True)
@@ -233,7 +247,10 @@ class Size(Number):
             return None
 
     def _words(self, value: object) -> str:
-        return f"must be a whole number {self._between()} (bytes), or a size such as {durations.SIZE_EXAMPLES}, not {described(value)}"
+        return (
+            f"must be a whole number {self._between()} (bytes), or a size such as {durations.SIZE_EXAMPLES}, not"
+            f" {described(value)}"
+        )
 
 
 def seconds(minimum: int = 0) -> Duration:

@@ -4,11 +4,12 @@
     read(fn)   one statement on the newest committed state; cheap, for hot paths
     scan(fn)   any number of statements on one snapshot, off the event loop; for lists and checks
     write(fn)  a read-write transaction; committed when fn returns, undone when it raises
-A function may run more than once (busy, deadlock), so it touches nothing but its Tx. Uniqueness is decided by constraints
-(`Tx.insert`), changes of state by compare-and-set in one statement (`Tx.run` returns the rows matched). Write transactions may run
-beside each other (MySQL, READ COMMITTED): what one decides from a row that others change, it reads after `Tx.lock` of a row that
-every such change writes too, and it writes that row itself: at the nodes of a Galera cluster a lock holds at one node only, and of two
-transactions one is undone where both have changed the same row (changed: an UPDATE to the value that is there is none).
+A function may run more than once (busy, deadlock), so it touches nothing but its Tx. Uniqueness is decided by
+constraints (`Tx.insert`), changes of state by compare-and-set in one statement (`Tx.run` returns the rows matched).
+Write transactions may run beside each other (MySQL, READ COMMITTED): what one decides from a row that others change, it
+reads after `Tx.lock` of a row that every such change writes too, and it writes that row itself: at the nodes of a
+Galera cluster a lock holds at one node only, and of two transactions one is undone where both have changed the same row
+(changed: an UPDATE to the value that is there is none).
 """
 
 import time
@@ -41,7 +42,10 @@ class NoRoom(DatabaseFull):
 
 
 class DatabaseFailed(Exception):
-    """The database or the disk below it failed; the change was not acknowledged. next: what an operator can do, where that is known."""
+    """The database or the disk below it failed; the change was not acknowledged.
+
+    next: what an operator can do, where that is known.
+    """
 
     def __init__(self, words: str = "", next: str = ""):
         super().__init__(words)
@@ -49,19 +53,26 @@ class DatabaseFailed(Exception):
 
 
 class OutcomeUnknown(DatabaseFailed):
-    """The connection was lost while COMMIT was under way: the change is there, whole, or not at all; reading tells which."""
+    """The connection was lost while COMMIT was under way: the change is there, whole, or not at all; reading tells
+    which.
+    """
 
 
 def unusable(database: object, error: Exception) -> StartError:
     """The error of a start or a command that can't use the database."""
-    return StartError(f"the database {database} can't be used: {error}. Nothing was changed. {getattr(error, 'next', '')}".rstrip(" ."))
+    return StartError(
+        f"the database {database} can't be used: {error}. Nothing was changed. {getattr(error, 'next', '')}".rstrip(
+            " ."
+        )
+    )
 
 
 class Tx(Protocol):
     """One transaction. SQL is portable text with ? placeholders; parameters are scalars or bytes.
 
     doubtful: the function ran before, and that run may have been committed, for the answer to its COMMIT was lost.
-    alone: no other transaction writes before this one ends, so what it has read stays as it is, and no row has to be locked or changed for that.
+    alone: no other transaction writes before this one ends, so what it has read stays as it is, and no row has to be
+    locked or changed for that.
     """
 
     doubtful: bool
@@ -72,7 +83,9 @@ class Tx(Protocol):
     def all(self, sql: str, *parameters: Any) -> list[Row]: ...
 
     def lock(self, sql: str, *parameters: Any) -> Row | None:
-        """`one`, and no other write transaction on the same server changes or locks the rows found until this one ends. For writes only.
+        """`one`, and no other write transaction on the same server changes or locks the rows found until this one ends.
+
+        For writes only.
 
         Where there is no row, nothing is locked: another transaction may insert it meanwhile.
         """
@@ -90,16 +103,19 @@ class Database(Protocol):
     def scan(self, fn: Callable[[Tx], T], long: bool = False) -> Awaitable[T]:
         """long: the scan looks at many rows, so it runs apart, and short lists do not wait behind it."""
 
-    def write(self, fn: Callable[[Tx], T], durable: bool = True, repeatable: bool = False, brings: int = ROWS) -> Awaitable[T]:
-        """Commit what fn did. durable=False: visible to all at once, but a power cut may undo it until a durable commit follows. It may run in the event loop
-        (SQLite), so it is for changes of few rows: work of many rows goes durably, though nobody waits for its sync.
+    def write(
+        self, fn: Callable[[Tx], T], durable: bool = True, repeatable: bool = False, brings: int = ROWS
+    ) -> Awaitable[T]:
+        """Commit what fn did. durable=False: visible to all at once, but a power cut may undo it until a durable commit
+        follows. It may run in the event loop (SQLite), so it is for changes of few rows: work of many rows goes
+        durably, though nobody waits for its sync.
 
-        brings: bytes by which it makes the database grow, NoRoom where the disk has not so much room beyond the reserve; 0 for what
-        frees room, and for what has to go on when the disk is full (logins, collecting).
+        brings: bytes by which it makes the database grow, NoRoom where the disk has not so much room beyond the
+        reserve; 0 for what frees room, and for what has to go on when the disk is full (logins, collecting).
 
-        repeatable: fn gives the right outcome also where it was committed before, so it runs again after a commit whose outcome is
-        unknown; without it that raises OutcomeUnknown. Raises DatabaseBusy, DatabaseFull or DatabaseFailed, and what fn raises;
-        but for OutcomeUnknown nothing is changed then.
+        repeatable: fn gives the right outcome also where it was committed before, so it runs again after a commit whose
+        outcome is unknown; without it that raises OutcomeUnknown. Raises DatabaseBusy, DatabaseFull or DatabaseFailed,
+        and what fn raises; but for OutcomeUnknown nothing is changed then.
         """
 
     async def compact(self) -> None:

@@ -1,7 +1,8 @@
 """Copying a whole database into an empty one, of the same kind or not, row by row and compared row by row.
 
-Rows go in the order of their primary keys, a batch to a transaction, so the last key of a table tells how far a copy came that was
-cut short. A note in settings says that the target is not whole yet; it goes when all rows have been compared.
+Rows go in the order of their primary keys, a batch to a transaction, so the last key of a table tells how far a copy
+came that was cut short. A note in settings says that the target is not whole yet; it goes when all rows have been
+compared.
 Then the store belongs to the copy: the source records where the store went, and the copy gets the next epoch.
 """
 
@@ -26,9 +27,19 @@ class CopyReport(NamedTuple):
 
 
 class Copy:
-    """One run of copying. Nobody writes to the source meanwhile. names: how source and target are called in the notes."""
+    """One run of copying.
 
-    def __init__(self, source: Database, target: Database, tables: list[Table], names: tuple[str, str], progress: Callable[[int, int], None]):
+    Nobody writes to the source meanwhile. names: how source and target are called in the notes.
+    """
+
+    def __init__(
+        self,
+        source: Database,
+        target: Database,
+        tables: list[Table],
+        names: tuple[str, str],
+        progress: Callable[[int, int], None],
+    ):
         self._source, self._target = source, target
         self._tables = tables
         self._name, self._target_name = (name[:_MOST] for name in names)
@@ -36,7 +47,10 @@ class Copy:
         self._done = self._total = 0
 
     async def run(self) -> CopyReport:
-        """Copy what is not there yet, and compare all. Raises StartError; what was copied stays, and the next run goes on."""
+        """Copy what is not there yet, and compare all.
+
+        Raises StartError; what was copied stays, and the next run goes on.
+        """
         if part := await self._source.read(lambda tx: tx.one(_NOTED)):
             raise StartError(f"{self._name} is itself a copy of {part[0]} that is not whole yet: finish that first")
         await self._begin()
@@ -63,12 +77,20 @@ class Copy:
     async def _begin(self) -> None:
         noted = await self._target.read(lambda tx: tx.one(_NOTED))
         if noted is not None and noted[0] != self._name:
-            raise StartError(f"the target holds part of a copy of {noted[0]}: finish that, or begin with an empty database")
+            raise StartError(
+                f"the target holds part of a copy of {noted[0]}: finish that, or begin with an empty database"
+            )
         if noted is None:
             full = [table.name for table in self._tables if await self._target.read(lambda tx: tx.one(_any(table)))]
             if full:
-                raise StartError(f"the target is not empty: there are rows in {', '.join(full)}. Nothing was changed; name an empty database")
-            await self._target.write(lambda tx: tx.insert("INSERT INTO settings (name, value) VALUES ('copy_from', ?)", self._name), repeatable=True)
+                raise StartError(
+                    f"the target is not empty: there are rows in {', '.join(full)}. Nothing was changed; name an empty"
+                    " database"
+                )
+            await self._target.write(
+                lambda tx: tx.insert("INSERT INTO settings (name, value) VALUES ('copy_from', ?)", self._name),
+                repeatable=True,
+            )
 
     async def _copy(self, table: Table) -> None:
         insert = _insert(table)
@@ -84,7 +106,10 @@ class Copy:
         while True:
             rows = await self._page(self._source, table, after)
             if rows != await self._page(self._target, table, after):
-                raise StartError(f"rows of {table.name} are not the same in both databases: was the source written to? Stop its server and begin anew")
+                raise StartError(
+                    f"rows of {table.name} are not the same in both databases: was the source written to? Stop its"
+                    " server and begin anew"
+                )
             if not rows:
                 return
             after = _key(table, rows[-1])
@@ -129,17 +154,32 @@ def _any(table: Table) -> str:
 
 def _last(table: Table) -> str:
     backwards = _names([f"{name} DESC" for name in table.key])
-    return _sql("SELECT", _names(table.key), "FROM", table.name, *_ours(table, "WHERE"), "ORDER BY", backwards, "LIMIT 1")
+    return _sql(
+        "SELECT", _names(table.key), "FROM", table.name, *_ours(table, "WHERE"), "ORDER BY", backwards, "LIMIT 1"
+    )
 
 
 def _insert(table: Table) -> str:
-    return _sql("INSERT INTO", table.name, f"({_names(table.columns)})", "VALUES", f"({_names(['?'] * len(table.columns))})")
+    return _sql(
+        "INSERT INTO", table.name, f"({_names(table.columns)})", "VALUES", f"({_names(['?'] * len(table.columns))})"
+    )
 
 
 def _select(table: Table, after: Row | None) -> str:
     wanted = [_beyond(table.key)] if after is not None else ["1 = 1"]
     limit = _LARGE_ROWS if table.large else _ROWS
-    return _sql("SELECT", _names(table.columns), "FROM", table.name, "WHERE", *wanted, *_ours(table, "AND"), "ORDER BY", _names(table.key), f"LIMIT {limit}")
+    return _sql(
+        "SELECT",
+        _names(table.columns),
+        "FROM",
+        table.name,
+        "WHERE",
+        *wanted,
+        *_ours(table, "AND"),
+        "ORDER BY",
+        _names(table.key),
+        f"LIMIT {limit}",
+    )
 
 
 def _ours(table: Table, word: str) -> Iterator[str]:
@@ -163,7 +203,10 @@ def _key(table: Table, row: Row) -> Row:
 
 
 def shared_tables(source: Engine, target: Engine) -> list[Table]:
-    """The tables of both, settings last: these say which store belongs to the database. Raises StartError where they differ."""
+    """The tables of both, settings last: these say which store belongs to the database.
+
+    Raises StartError where they differ.
+    """
     ours, theirs = source.layout(), target.layout()
     if {table.name: sorted(table.columns) for table in ours} != {table.name: sorted(table.columns) for table in theirs}:
         raise StartError("the two databases have different tables; bring both to this version with the command migrate")

@@ -1,4 +1,6 @@
-"""One statement for many values: portable SQL has no parameter that stands for a list, so its text is made for a few numbers of values."""
+"""One statement for many values: portable SQL has no parameter that stands for a list, so its text is made for a few
+numbers of values.
+"""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -10,7 +12,10 @@ _SIZES = (1, FEW, MANY)
 
 
 class Each:
-    """A statement that ends in `IN (...)`, for any number of values, at most MANY at a time. Its other parameters come before the list."""
+    """A statement that ends in `IN (...)`, for any number of values, at most MANY at a time.
+
+    Its other parameters come before the list.
+    """
 
     def __init__(self, sql: str):
         self._texts = {size: sql.replace("(...)", f"({', '.join('?' * size)})") for size in _SIZES}

@@ -12,8 +12,8 @@ from ..config.database_url import MySQLUrl
 from ..private_files import open_own
 from . import Database, T, Tx, migrate
 from .observer import Observer
-from .sqlite.database import SQLiteDatabase
 from .sqlite.connection import keep_private, transact
+from .sqlite.database import SQLiteDatabase
 from .sqlite.room import Room
 
 
@@ -48,10 +48,15 @@ class Engine(Protocol):
         """All tables but those of the migrations. Raises DatabaseBusy, DatabaseFailed."""
 
     def require_current(self) -> None:
-        """Raise StartError unless the schema is exactly this program's: commands beside a running server change none."""
+        """Raise StartError unless the schema is exactly this program's: commands beside a
+        running server change none.
+        """
 
     def use(self, alone: bool) -> contextlib.AbstractContextManager[bool]:
-        """Use the database shared, as servers and commands do, or alone. False if somebody else uses it in a way that excludes this. Raises OSError."""
+        """Use the database shared, as servers and commands do, or alone.
+
+        False if somebody else uses it in a way that excludes this. Raises OSError.
+        """
 
     def transact(self, fn: Callable[[Tx], T]) -> T:
         """One write transaction before there is an event loop. fn is repeatable. Raises as Database.write does."""
@@ -63,7 +68,10 @@ class Engine(Protocol):
         """Reserve room on the database's disk, if that is local, for the time when the disk is full. Raises OSError."""
 
     def open(self, connections: int, observer: Observer = Observer(), reserve: int | None = None) -> Database:
-        """The database for this process; after fork. reserve: bytes of its disk that what grows leaves free, None: nothing is refused."""
+        """The database for this process; after fork.
+
+        reserve: bytes of its disk that what grows leaves free, None: nothing is refused.
+        """
 
 
 # (table,) column, type, place in the primary key from 1 or 0; in the order of the columns.
@@ -76,7 +84,8 @@ _OTHERS = (
 _GONE_SECONDS = 2.0
 # In two statements: joined, the server would look through the tables of all its databases.
 _MYSQL_COLUMNS = (
-    "SELECT table_name, column_name, data_type FROM information_schema.columns WHERE table_schema = DATABASE() ORDER BY table_name, ordinal_position"
+    "SELECT table_name, column_name, data_type FROM information_schema.columns WHERE table_schema = DATABASE() ORDER BY"
+    " table_name, ordinal_position"
 )
 _MYSQL_KEYS = (
     "SELECT table_name, column_name, ordinal_position FROM information_schema.key_column_usage"
@@ -98,7 +107,12 @@ def _layout(rows: list[tuple]) -> list[Table]:
 
 def _table(name: str, columns: list[tuple]) -> Table:
     key = sorted((place, column) for column, _, place in columns if place)
-    return Table(name, [column for column, *_ in columns], [column for _, column in key], any(kind.upper() == "LONGBLOB" for _, kind, _ in columns))
+    return Table(
+        name,
+        [column for column, *_ in columns],
+        [column for _, column in key],
+        any(kind.upper() == "LONGBLOB" for _, kind, _ in columns),
+    )
 
 
 def sqlite_names(path: Path) -> list[str]:
@@ -124,17 +138,25 @@ class SQLiteEngine:
 
     def unwritable(self) -> str:
         folder = self._path.parent
-        return "" if os.access(folder, os.W_OK) else f"{folder} can't be written: it is read-only, or belongs to another user"
+        return (
+            ""
+            if os.access(folder, os.W_OK)
+            else f"{folder} can't be written: it is read-only, or belongs to another user"
+        )
 
     def exists(self) -> bool:
         return self._path.exists() and self._path.stat().st_size > 0
 
     def tables(self) -> set[str]:
-        return self.transact(lambda tx: {name for (name,) in tx.all("SELECT name FROM sqlite_master WHERE type = 'table'")})
+        return self.transact(
+            lambda tx: {name for (name,) in tx.all("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        )
 
     def layout(self) -> list[Table]:
         names = _registry(self.tables())
-        return _layout(self.transact(lambda tx: [(table, *row) for table in names for row in tx.all(_SQLITE_COLUMNS, table)]))
+        return _layout(
+            self.transact(lambda tx: [(table, *row) for table in names for row in tx.all(_SQLITE_COLUMNS, table)])
+        )
 
     def require_current(self) -> None:
         migrate.require_current(str(self), self.tables, self.transact)
@@ -191,13 +213,22 @@ class MySQLEngine:
         return True
 
     def tables(self) -> set[str]:
-        return self.transact(lambda tx: {name for (name,) in tx.all("SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE()")})
+        return self.transact(
+            lambda tx: {
+                name
+                for (name,) in tx.all(
+                    "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE()"
+                )
+            }
+        )
 
     def layout(self) -> list[Table]:
         names = _registry(self.tables())
         columns, keys = self.transact(lambda tx: (tx.all(_MYSQL_COLUMNS), tx.all(_MYSQL_KEYS)))
         places = {(table, column): place for table, column, place in keys}
-        return _layout([(table, column, type, places.get((table, column), 0)) for table, column, type in columns if table in names])
+        return _layout(
+            [(table, column, type, places.get((table, column), 0)) for table, column, type in columns if table in names]
+        )
 
     def require_current(self) -> None:
         migrate.require_current(str(self), self.tables, self.transact)

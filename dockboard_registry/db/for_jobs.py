@@ -11,7 +11,12 @@ class ForJobs:
     def __init__(self, database: Database, scan: Callable[[Callable], Awaitable]):
         self._database = database
         self._scan = scan
-        self.read, self.write, self.compact, self.pools = database.read, database.write, database.compact, database.pools
+        self.read, self.write, self.compact, self.pools = (
+            database.read,
+            database.write,
+            database.compact,
+            database.pools,
+        )
 
     def scan(self, fn: Callable[[Tx], T], long: bool = False) -> Awaitable[T]:
         return self._scan(fn)

@@ -1,7 +1,7 @@
 """Numbered SQL files, applied once each and in order; a newer schema than this program's is refused.
 
-On SQLite each file is one transaction together with its row in schema_versions, so that a kill leaves it applied or not at all;
-mysql_migrate.py does the same where there are no such transactions.
+On SQLite each file is one transaction together with its row in schema_versions, so that a kill leaves it applied or not
+at all; mysql_migrate.py does the same where there are no such transactions.
 """
 
 import sqlite3
@@ -13,11 +13,16 @@ from ..errors import StartError
 from . import DatabaseBusy, DatabaseFailed, DatabaseFull, T, Tx, now, unusable
 from .sqlite.connection import connect, translate
 
-_VERSIONS = "CREATE TABLE IF NOT EXISTS schema_versions (version BIGINT NOT NULL PRIMARY KEY, name VARCHAR(255) NOT NULL, applied_at BIGINT NOT NULL)"
+_VERSIONS = (
+    "CREATE TABLE IF NOT EXISTS schema_versions (version BIGINT NOT NULL PRIMARY KEY, name VARCHAR(255) NOT NULL,"
+    " applied_at BIGINT NOT NULL)"
+)
 
 
 def files() -> list[tuple[int, str, str]]:
-    """(version, name, SQL) of every migration, in order: packed beside this package, or in the source tree's schema/."""
+    """(version, name, SQL) of every migration, in order: packed beside this package, or
+    in the source tree's schema/.
+    """
     packed = resources.files(__package__.partition(".")[0]).joinpath("schema")
     folder = packed if packed.is_dir() else Path(__file__).resolve().parents[2] / "schema"
     names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
@@ -50,7 +55,9 @@ def migrate(path: Path, wanted: list[tuple[int, str, str]] | None = None) -> lis
 
 
 def require_current(name: str, tables: Callable[[], set[str]], transact: Callable[[Callable[[Tx], T]], T]) -> None:
-    """Raise StartError unless the database has exactly this program's schema: commands beside a running server change none."""
+    """Raise StartError unless the database has exactly this program's schema: commands beside a running server change
+    none.
+    """
     try:
         newest = transact(newest_version) if "schema_versions" in tables() else 0
     except (DatabaseBusy, DatabaseFailed, DatabaseFull) as error:
@@ -58,7 +65,10 @@ def require_current(name: str, tables: Callable[[], set[str]], transact: Callabl
     known = files()[-1][0]
     refuse_newer(name, newest, known)
     if newest < known:
-        raise StartError(f"the database {name} has the schema of an earlier version, or none: stop its server, then run the command migrate")
+        raise StartError(
+            f"the database {name} has the schema of an earlier version, or none: stop its server, then run the command"
+            " migrate"
+        )
 
 
 def newest_version(tx: Tx) -> int:
@@ -75,7 +85,9 @@ def _apply(connection: sqlite3.Connection, path: Path, known: int, version: int,
             return False
         for statement in statements(sql):
             connection.execute(statement)
-        connection.execute("INSERT INTO schema_versions (version, name, applied_at) VALUES (?, ?, ?)", (version, name, now()))
+        connection.execute(
+            "INSERT INTO schema_versions (version, name, applied_at) VALUES (?, ?, ?)", (version, name, now())
+        )
         connection.execute("COMMIT")
         return True
     finally:

@@ -6,12 +6,16 @@ from time import perf_counter
 from typing import NamedTuple
 
 KINDS = ("read", "scan", "write")
-# Why a transaction was run again: others' locks, a connection that was lost or could not be made, the server's limit of connections.
+# Why a transaction was run again: others' locks, a connection that was lost or could not be made, the server's limit of
+# connections.
 CONFLICT, LOST, TOO_MANY = CAUSES = ("conflict", "lost_connection", "too_many_connections")
 
 
 class PoolUse(NamedTuple):
-    """A pool at this moment. limit: connections it may open; busy: those with work; waiting: work that no connection has begun."""
+    """A pool at this moment.
+
+    limit: connections it may open; busy: those with work; waiting: work that no connection has begun.
+    """
 
     kind: str
     limit: int
@@ -24,7 +28,9 @@ class Observer:
     """Counts nothing; for commands, and the base of metrics/database.py."""
 
     def timer(self, kind: str) -> Callable[[float], None]:
-        """What to call in the event loop with the seconds from asking for one work to its outcome, waiting and retries included."""
+        """What to call in the event loop with the seconds from asking for one work to its outcome, waiting and retries
+        included.
+        """
         return lambda seconds: None
 
     def retried(self, cause: str) -> None:

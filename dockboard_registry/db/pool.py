@@ -37,7 +37,10 @@ class _Seat:
 
 
 class Pool:
-    """At most `size` threads, begun as they are needed; each gets a session of its own from `open`. kind: as in observer.KINDS."""
+    """At most `size` threads, begun as they are needed; each gets a session of its own from `open`.
+
+    kind: as in observer.KINDS.
+    """
 
     def __init__(self, kind: str, size: int, open: Callable[[], Session]):
         self._kind, self._size, self._open = kind, size, open
@@ -47,7 +50,9 @@ class Pool:
         self._seats: list[_Seat] = []
 
     def submit(self, fn: Callable[[Any], Any]) -> asyncio.Future:
-        """Run fn(session) in a thread; the running loop's future gets what it returns or raises, DatabaseBusy if no thread came free."""
+        """Run fn(session) in a thread; the running loop's future gets what it returns or raises, DatabaseBusy if no
+        thread came free.
+        """
         loop = asyncio.get_running_loop()
         future = loop.create_future()
         self._work.put(_Work(fn, time.monotonic(), loop, future))

@@ -1,4 +1,6 @@
-"""Who did what to which object, from where, and when: written in the transaction of the change itself, so that neither is without the other."""
+"""Who did what to which object, from where, and when: written in the transaction of the change itself, so that neither
+is without the other.
+"""
 
 import json
 import secrets
@@ -12,9 +14,16 @@ _MOST_DETAIL, _MOST_OBJECT = 4000, 400
 _RANDOM_BITS = 11
 _PIECE = 1000
 _EVENTS = "SELECT id, happened_at, actor, address, action, object, detail FROM audit WHERE"
-_FOUND = "id < ? AND id >= ? AND happened_at >= ? AND (? = '' OR actor = ?) AND (? = '' OR action = ?) AND (? = '' OR object = ?) ORDER BY id DESC LIMIT ?"
+_FOUND = (
+    "id < ? AND id >= ? AND happened_at >= ? AND (? = '' OR actor = ?) AND (? = '' OR action = ?) AND (? = '' OR object"
+    " = ?) ORDER BY id DESC LIMIT ?"
+)
 # There are indexes by actor and by object.
-_LIST, _OF_ACTOR, _OF_OBJECT = f"{_EVENTS} {_FOUND}", f"{_EVENTS} actor = ? AND {_FOUND}", f"{_EVENTS} object = ? AND {_FOUND}"
+_LIST, _OF_ACTOR, _OF_OBJECT = (
+    f"{_EVENTS} {_FOUND}",
+    f"{_EVENTS} actor = ? AND {_FOUND}",
+    f"{_EVENTS} object = ? AND {_FOUND}",
+)
 NEWEST = (1 << 63) - 1
 # Actors that are neither a user nor a robot account; accounts with these names are found in full: user mail.
 _OTHERS = ("", "anonymous", "console", "mail", "registry")
@@ -23,7 +32,8 @@ _OTHERS = ("", "anonymous", "console", "mail", "registry")
 class Actor(NamedTuple):
     """Who makes a change: a principal in words (user bob), and the address that the request came from.
 
-    standing: by what right, where that was asked before the change (see changes.py); None: by that of the machine, or of a secret.
+    standing: by what right, where that was asked before the change (see changes.py); None: by that of the machine, or
+    of a secret.
     """
 
     name: str
@@ -49,7 +59,11 @@ def note(tx: Tx, actor: Actor, action: str, object: str, **detail: Any) -> None:
     if len(text) > _MOST_DETAIL:
         text = json.dumps({"omitted": len(text)})
     event = now(), actor.name[:160], actor.address[:64], action, object[:_MOST_OBJECT], text
-    while not tx.insert("INSERT INTO audit (id, happened_at, actor, address, action, object, detail) VALUES (?, ?, ?, ?, ?, ?, ?)", _id(), *event):
+    while not tx.insert(
+        "INSERT INTO audit (id, happened_at, actor, address, action, object, detail) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        _id(),
+        *event,
+    ):
         pass  # another process wrote in the same microsecond, and had the same bits
 
 
@@ -85,8 +99,17 @@ class Audit:
                 break
         return deleted
 
-    async def list(self, actor: str = "", action: str = "", object: str = "", since: int = 0, before: int = NEWEST, limit: int = 100) -> list[Event]:
-        """The newest events first, those with an id below `before`; empty words filter nothing, since is a time in milliseconds.
+    async def list(
+        self,
+        actor: str = "",
+        action: str = "",
+        object: str = "",
+        since: int = 0,
+        before: int = NEWEST,
+        limit: int = 100,
+    ) -> list[Event]:
+        """The newest events first, those with an id below `before`; empty words filter nothing, since is a time in
+        milliseconds.
 
         actor: as it is written in events, or the bare name of a user or a robot account.
         """

@@ -1,11 +1,13 @@
-"""The counter under which rights are remembered: every transaction that takes away or gives a right begins with `access_changed`.
+"""The counter under which rights are remembered: every transaction that takes away or gives a right begins with
+`access_changed`.
 
-Whoever remembers rights does so for one value of the counter and asks for it with every request, so a change counts with the next
-request at every worker and node. As all these transactions change one row, and before they read anything, each of them sees
-all that the others did; so what they decide needs no further locks.
+Whoever remembers rights does so for one value of the counter and asks for it with every request, so a change counts
+with the next request at every worker and node. As all these transactions change one row, and before they read anything,
+each of them sees all that the others did; so what they decide needs no further locks.
 
-A given right has to be counted too, because the remembered rights of its holder lack it. A new access token, reset token or profile changes nothing that
-workers remember, and does not move the counter. Otherwise all workers would have to read the rights of all users again.
+A given right has to be counted too, because the remembered rights of its holder lack it. A new access token, reset
+token or profile changes nothing that workers remember, and does not move the counter. Otherwise all workers would have
+to read the rights of all users again.
 """
 
 from collections.abc import Callable
@@ -28,7 +30,9 @@ class Unchanged(Exception):
 
 
 async def write(db: Database, change: Callable[[Tx], object], **options: int) -> None:
-    """db.write of a change that may raise Unchanged; then nothing is written: no audit entry and no new value of the counter."""
+    """db.write of a change that may raise Unchanged; then nothing is written: no audit entry and no new value of the
+    counter.
+    """
     try:
         await db.write(change, **options)
     except Unchanged:
@@ -36,7 +40,9 @@ async def write(db: Database, change: Callable[[Tx], object], **options: int) ->
 
 
 def access_changed(tx: Tx, actor: "Actor | None" = None) -> None:
-    """Add one to the counter, and wait for every other transaction that has done so. actor: who must still have the right to make the change.
+    """Add one to the counter, and wait for every other transaction that has done so.
+
+    actor: who must still have the right to make the change.
 
     Raises RightsChanged.
     """
@@ -46,13 +52,19 @@ def access_changed(tx: Tx, actor: "Actor | None" = None) -> None:
 
 
 def require_standing(tx: Tx, actor: "Actor | None", added: int = 0) -> None:
-    """Raise RightsChanged where the actor may have lost the right to this change since it was asked for. added: to the counter, by this transaction."""
+    """Raise RightsChanged where the actor may have lost the right to this change since it was asked for.
+
+    added: to the counter, by this transaction.
+    """
     if actor is not None and actor.standing is not None:
         actor.standing(tx, value(tx) - added)
 
 
 def require_accounts(tx: Tx) -> None:
-    """After access_changed: raise ChangeRefused where that was the first change ever. To count it would end what everyone may do while nobody could log in."""
+    """After access_changed: raise ChangeRefused where that was the first change ever.
+
+    To count it would end what everyone may do while nobody could log in.
+    """
     if value(tx) == 1:
         raise ChangeRefused("there are no accounts yet", "add a user first")
 

@@ -1,4 +1,7 @@
-"""Which process of all nodes runs a periodic job. A row for each job says when it is due; the process that moves the time on runs the job."""
+"""Which process of all nodes runs a periodic job.
+
+A row for each job says when it is due; the process that moves the time on runs the job.
+"""
 
 from collections.abc import Callable
 
@@ -24,7 +27,16 @@ async def claim(db: Database, name: str, interval: float, holder: str) -> bool:
     def change(tx: Tx) -> bool:
         if row is None:
             return tx.insert("INSERT INTO jobs (name, due_at, claimed_by) VALUES (?, ?, ?)", name, next_at, holder)
-        return tx.run("UPDATE jobs SET due_at = ?, claimed_by = ? WHERE name = ? AND due_at = ?", next_at, holder, name, row[0]) > 0
+        return (
+            tx.run(
+                "UPDATE jobs SET due_at = ?, claimed_by = ? WHERE name = ? AND due_at = ?",
+                next_at,
+                holder,
+                name,
+                row[0],
+            )
+            > 0
+        )
 
     return await db.write(change, durable=False, brings=0)
 
@@ -32,4 +44,8 @@ async def claim(db: Database, name: str, interval: float, holder: str) -> bool:
 async def again(db: Database, name: str, seconds: float) -> None:
     """The job failed: it is due again after so many seconds, if that is sooner."""
     at = now() + int(seconds * 1000)
-    await db.write(lambda tx: tx.run("UPDATE jobs SET due_at = ? WHERE name = ? AND due_at > ?", at, name, at), durable=False, brings=0)
+    await db.write(
+        lambda tx: tx.run("UPDATE jobs SET due_at = ? WHERE name = ? AND due_at > ?", at, name, at),
+        durable=False,
+        brings=0,
+    )

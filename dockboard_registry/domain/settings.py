@@ -11,8 +11,12 @@ _FAILED_LOGIN = "failed_login_ms"
 
 
 class Store(NamedTuple):
-    """What a database knows of its store. id: the id that the store's marker must have; marked: whether the marker must exist already;
-    epoch: how often the store has moved from a database to its copy; moved_to: the copy of this database that the store belongs to now."""
+    """What a database knows of its store.
+
+    id: the id that the store's marker must have; marked: whether the marker must exist already;
+    epoch: how often the store has moved from a database to its copy; moved_to: the copy of this database that the store
+    belongs to now.
+    """
 
     id: str | None
     marked: bool
@@ -31,14 +35,18 @@ def known_store(tx: Tx) -> Store:
 def _store(tx: Tx) -> Store:
     """In one statement."""
     found = dict(tx.all(_STORE))
-    return Store(found.get("store_id"), "store_marked" in found, int(found.get("store_epoch", 0)), found.get("moved_to"))
+    return Store(
+        found.get("store_id"), "store_marked" in found, int(found.get("store_epoch", 0)), found.get("moved_to")
+    )
 
 
 def not_owner(known: Store, found: Marker | None) -> str:
-    """Why a database that knows this may not use the store with that marker, as a sentence for the operator; empty if it may."""
+    """Why a database that knows this may not use the store with that marker, as a sentence for the operator; empty if
+    it may.
+    """
     back = (
-        "Set database.url to that database. To go back and keep what was pushed since, copy that database into an empty one. To go back and lose it, "
-        "stop all servers and run: registry.pyz take-store"
+        "Set database.url to that database. To go back and keep what was pushed since, copy that database into an empty"
+        " one. To go back and lose it, stop all servers and run: registry.pyz take-store"
     )
     if known.moved_to is not None:
         return f"it was copied to {known.moved_to}, and the store belongs to that copy now. {back}"

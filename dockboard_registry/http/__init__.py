@@ -1,0 +1,1 @@
+"""The HTTP engine: connections, requests, answers. It knows nothing of registries."""

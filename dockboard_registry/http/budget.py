@@ -1,7 +1,9 @@
-"""One budget of bytes for what a worker holds in memory for its clients: bodies while they come, and answers that the kernel has not taken yet.
+"""One budget of bytes for what a worker holds in memory for its clients: bodies while they come, and answers that the
+kernel has not taken yet.
 
-Without a budget each of many slow connections could hold the largest manifest. If there is no room, the connections that have held memory longest
-are cut off, but none in its first second. A request that still finds no room waits a moment, and is then answered 503.
+Without a budget each of many slow connections could hold the largest manifest. If there is no room, the connections
+that have held memory longest are cut off, but none in its first second. A request that still finds no room waits a
+moment, and is then answered 503.
 """
 
 import asyncio
@@ -40,7 +42,9 @@ class Budget:
         self._slow.pop(share, None)
 
     def make_room(self, size: int, asker: "Share") -> bool:
-        """Whether there is room for so many more bytes, after cutting off connections that have held theirs for too long."""
+        """Whether there is room for so many more bytes, after cutting off connections that have held theirs for too
+        long.
+        """
         if size <= self.left:
             return True
         last = time.monotonic() - _SAFE_SECONDS
@@ -55,7 +59,10 @@ class Budget:
         return next((share for share in self._slow if share is not asker), None)
 
     async def wait(self, share: "Share", size: int, held: int) -> None:
-        """Wait until there is room for a share of this size. held: bytes that are in memory meanwhile. Raises Unavailable."""
+        """Wait until there is room for a share of this size.
+
+        held: bytes that are in memory meanwhile. Raises Unavailable.
+        """
         deadline = time.monotonic() + _WAIT_SECONDS
         if held <= self._room_to_wait:
             self._room_to_wait -= held

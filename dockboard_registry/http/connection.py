@@ -29,8 +29,8 @@ _NOT_TLS = b"HTTP/1.0 400 Bad Request\r\nConnection: close\r\n\r\nThis port spea
 _PLAIN, _NO_HANDSHAKE = ("HTTP_REQUEST", "HTTPS_PROXY_REQUEST"), "WRONG_VERSION_NUMBER"
 _NOT_PLAIN_BODY = BadRequest("this port speaks https, and the client sent http", "use https:// in the address").body()
 _NOT_PLAIN = (
-    b"HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nConnection: close\r\n"
-    b"Content-Length: %d\r\n\r\n%s" % (len(_NOT_PLAIN_BODY), _NOT_PLAIN_BODY)
+    b"HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s"
+    % (len(_NOT_PLAIN_BODY), _NOT_PLAIN_BODY)
 )
 _BUSY_BODY = Unavailable("the body came slowly, and others needed its room in memory").body()
 _BUSY = (
@@ -45,7 +45,9 @@ _TOO_LARGE = (
 
 
 class _Limited:
-    """What IOStream and SSLIOStream get in addition: the phase, a count of bytes moved, an answer to endless headers."""
+    """What IOStream and SSLIOStream get in addition: the phase, a count of bytes moved,
+    an answer to endless headers.
+    """
 
     phase = IDLE
     moved = 0
@@ -89,7 +91,10 @@ class _Limited:
             self.paused_at = 0.0
 
     def read_until_regex(self, regex, max_bytes=None):
-        """The start of a wait for a request's header, and only that. What is buffered behind a closed connection is no request."""
+        """The start of a wait for a request's header, and only that.
+
+        What is buffered behind a closed connection is no request.
+        """
         if self.closed():
             raise StreamClosedError
         self.read_chunk_size, self.piece = SMALL_READ, 0
@@ -107,8 +112,9 @@ class _Limited:
         return super().read_bytes(min(num_bytes, self.piece) if partial and self.piece else num_bytes, partial)
 
     async def take_buffered(self, limit: int | None) -> bytes:
-        """What was read together with the header, and nothing from the socket: of a client that keeps up Tornado would take 100 MB in one turn
-        of the loop. Raises StreamClosedError."""
+        """What was read together with the header, and nothing from the socket: of a client that keeps up Tornado would
+        take 100 MB in one turn of the loop. Raises StreamClosedError.
+        """
         if self.closed():
             raise StreamClosedError
         size = self._read_buffer_size if limit is None else min(self._read_buffer_size, limit)
@@ -171,7 +177,10 @@ class _Limited:
         self.cut()
 
     def cut(self) -> None:
-        """End the connection at once. One that is detached is only shut down: its task hears of that from the socket, and closes it."""
+        """End the connection at once.
+
+        One that is detached is only shut down: its task hears of that from the socket, and closes it.
+        """
         if self.socket is not None:
             try:
                 # SSLSocket.shutdown would turn it into a plain one, under a thread that reads.
@@ -225,7 +234,10 @@ class TlsConnection(_Limited, SSLIOStream):
         super().close(exc_info)
 
     def _refuse_plain(self, sure: bool) -> None:
-        """Answer at once that this port speaks https. OpenSSL has read five bytes of the request. The rest has to be read too, or closing would discard the answer."""
+        """Answer at once that this port speaks https.
+
+        OpenSSL has read five bytes of the request. The rest has to be read too, or closing would discard the answer.
+        """
         descriptor, rest = self.socket.fileno(), b""
         with contextlib.suppress(BlockingIOError):
             rest = os.read(descriptor, HEADER_LIMIT)
@@ -234,7 +246,9 @@ class TlsConnection(_Limited, SSLIOStream):
             socket.socket.shutdown(self.socket, socket.SHUT_WR)
 
     def borrow(self) -> None:
-        """Somebody else uses the session until `give_back`: Tornado forgets the socket, as it does itself when it wraps one."""
+        """Somebody else uses the session until `give_back`: Tornado forgets the socket, as it does itself when it wraps
+        one.
+        """
         self.io_loop.remove_handler(self.socket)
         self._state = None
         self.borrowed = True

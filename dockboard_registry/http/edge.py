@@ -15,13 +15,13 @@ import tornado.platform.asyncio  # noqa: F401  IOLoop would import it at the fir
 from tornado.http1connection import HTTP1ConnectionParameters
 from tornado.httputil import HTTPHeaders, HTTPServerConnectionDelegate
 
-from . import start_now, forwarding, targets
-from .sending import sendfile, tlssend
+from . import forwarding, start_now, targets
 from .budget import Budget
 from .connection import HEADER_LIMIT, IDLE, LARGE_READ, accept
 from .exchange import Clock, Exchange
 from .fast_path import Lane, Watch
 from .messages import Request
+from .sending import sendfile, tlssend
 from .serving import ServerConnection
 
 _log = logging.getLogger("dockboard.edge")
@@ -34,9 +34,14 @@ _ROUTES = 256
 
 
 class Edge(HTTPServerConnectionDelegate):
-    """One listener's connections. routes: what has find(path); config: the server section; id_prefix: begins each request id."""
+    """One listener's connections.
 
-    def __init__(self, routes, config, access_log, metrics, id_prefix: str, budget: Budget, tls: ssl.SSLContext | None = None):
+    routes: what has find(path); config: the server section; id_prefix: begins each request id.
+    """
+
+    def __init__(
+        self, routes, config, access_log, metrics, id_prefix: str, budget: Budget, tls: ssl.SSLContext | None = None
+    ):
         self._routes = routes
         self._routed = functools.lru_cache(_ROUTES)(self._route)
         self._config = config
@@ -97,7 +102,9 @@ class Edge(HTTPServerConnectionDelegate):
         loop = asyncio.get_running_loop()
         loop.remove_reader(listener.fileno())
         if not self.draining:
-            loop.call_later(_REST_SECONDS, lambda: self.draining or loop.add_reader(listener.fileno(), self._accept, listener))
+            loop.call_later(
+                _REST_SECONDS, lambda: self.draining or loop.add_reader(listener.fileno(), self._accept, listener)
+            )
 
     def serve(self, stream) -> None:
         """Read requests from a stream that nobody has read from."""
@@ -122,7 +129,9 @@ class Edge(HTTPServerConnectionDelegate):
             self.forget(server_conn.stream)
 
     def renew(self, stream):
-        """The same connection on a new stream that the event loop does not watch; the old one must have nothing buffered."""
+        """The same connection on a new stream that the event loop does not watch; the old one must have nothing
+        buffered.
+        """
         fresh = stream.duplicate()
         self.forget(stream)
         stream.close()
@@ -145,7 +154,9 @@ class Edge(HTTPServerConnectionDelegate):
     def forget(self, stream) -> None:
         self._connections.discard(stream)
 
-    def request(self, method: str, target: str, version: str, headers: HTTPHeaders, stream, known: dict | None = None) -> Request:
+    def request(
+        self, method: str, target: str, version: str, headers: HTTPHeaders, stream, known: dict | None = None
+    ) -> Request:
         """The request with its sender and id. A trusted proxy may give both."""
         remote = stream.remote
         self._requests += 1
@@ -162,7 +173,10 @@ class Edge(HTTPServerConnectionDelegate):
         """Log once for all workers that there seems to be a proxy that is not in server.trusted_proxies."""
         if self.metrics.first("untrusted_forwarding_total"):
             shown = ", ".join(sorted(forwarding.HEADERS & set(headers)))
-            words = '%s sends %s, and is not in server.trusted_proxies, so it stands for all its clients; if it is your proxy, set server.trusted_proxies = ["%s"]'
+            words = (
+                "%s sends %s, and is not in server.trusted_proxies, so it stands for all its clients; if it is your"
+                ' proxy, set server.trusted_proxies = ["%s"]'
+            )
             _log.warning(words, peer, shown, peer)
 
     def _trusted(self, address: str) -> bool:
@@ -191,7 +205,9 @@ class Edge(HTTPServerConnectionDelegate):
             asyncio.get_running_loop().call_later(_SWEEP_SECONDS, self._sweep)
         now, config = time.monotonic(), self._config
         overdue = [
-            stream for stream in self._connections if stream.overdue(now, config.idle_timeout, config.header_timeout, config.body_timeout)
+            stream
+            for stream in self._connections
+            if stream.overdue(now, config.idle_timeout, config.header_timeout, config.body_timeout)
         ]
         for stream in overdue:
             stream.cut()

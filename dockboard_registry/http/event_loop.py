@@ -1,10 +1,11 @@
-"""An event loop whose turns are short: of all sockets that are ready a few are served, then timers and what came from threads have their turn.
+"""An event loop whose turns are short: of all sockets that are ready a few are served, then timers and what came from
+threads have their turn.
 
-asyncio takes all that epoll tells, and tells of nothing else before the last of them: of a thousand clients that ask in one moment, a turn
-lasted 220 ms. epoll goes round: what was ready and not told is told first the next time.
+asyncio takes all that epoll tells, and tells of nothing else before the last of them: of a thousand clients that ask in
+one moment, a turn lasted 220 ms. epoll goes round: what was ready and not told is told first the next time.
 
-Sockets that wait for a request are served as soon as epoll tells of them (`watch`), before the others of the same few: what asyncio does for
-a reader besides costs 2 of 33 us a manifest GET.
+Sockets that wait for a request are served as soon as epoll tells of them (`watch`), before the others of the same few:
+what asyncio does for a reader besides costs 2 of 33 us a manifest GET.
 """
 
 import asyncio
@@ -22,7 +23,9 @@ _READ, _WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 
 
 def new_loop(on_long: Callable[[], None]) -> asyncio.AbstractEventLoop:
-    """The loop of a worker, which calls on_long after a turn of more than LONG_SECONDS; where there is no epoll, asyncio's own."""
+    """The loop of a worker, which calls on_long after a turn of more than LONG_SECONDS; where there is no epoll,
+    asyncio's own.
+    """
     return _Loop(Few(on_long)) if hasattr(select, "epoll") else asyncio.new_event_loop()
 
 
@@ -84,7 +87,9 @@ class Few(selectors.BaseSelector):
         self._epoll.unregister(descriptor)
 
     def select(self, timeout=None) -> list[tuple[selectors.SelectorKey, int]]:
-        """As selectors.EpollSelector.select: errors and hang-ups count as both, for whoever reads or writes next hears of them."""
+        """As selectors.EpollSelector.select: errors and hang-ups count as both, for whoever reads or writes next hears
+        of them.
+        """
         if time.monotonic() - self._begun > LONG_SECONDS:
             self._on_long()
         seconds = -1 if timeout is None else max(math.ceil(timeout * 1000) / 1000, 0)

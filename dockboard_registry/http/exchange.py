@@ -1,7 +1,8 @@
 """One request and its answer on an HTTP/1 connection: limits, routing, body in, response out, log and metrics.
 
-Tornado parses; this file decides when a handler runs. Without a body it runs when the request is complete, with one as soon as the
-header is there, and the body is read only when the handler asks (so that 100-continue is sent after the permission was checked).
+Tornado parses; this file decides when a handler runs. Without a body it runs when the request is complete, with one as
+soon as the header is there, and the body is read only when the handler asks (so that 100-continue is sent after the
+permission was checked).
 Large bodies and blobs leave Tornado: see detached.py.
 """
 
@@ -9,23 +10,32 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from email.utils import formatdate
 from http.client import responses
 
-from tornado.httputil import HTTPMessageDelegate, ResponseStartLine, HTTPHeaders
+from tornado.httputil import HTTPHeaders, HTTPMessageDelegate, ResponseStartLine
 
 from ..callers import Turn, turn
 from ..db import DatabaseBusy, DatabaseFailed, DatabaseFull, NoRoom
-from ..errors import BadRequest, HeadersTooLarge, InsufficientStorage, MediaUnsupported, NameInvalid, RegistryError, Unavailable, UriTooLong
+from ..errors import (
+    BadRequest,
+    HeadersTooLarge,
+    InsufficientStorage,
+    MediaUnsupported,
+    NameInvalid,
+    RegistryError,
+    Unavailable,
+    UriTooLong,
+)
 from ..storage import StorageError, StorageFull
-from . import start_now, framing, targets
+from . import framing, start_now, targets
 from .bodies import detached
-from .sending import spans
 from .budget import FREE
 from .connection import MOVING, WORK
 from .holding import LARGE_ANSWER, Holding
 from .messages import Body, ConnectionCut, EmptyBody, Fields, Request, Response
+from .sending import spans
 
 _log = logging.getLogger("dockboard.http")
 _HEADER_BYTES, _RANGE_BYTES, _HEADER_FIELDS, _URL_BYTES = 16 << 10, 32 << 10, 100, 8 << 10
@@ -92,7 +102,9 @@ class Exchange(Holding, HTTPMessageDelegate):
 
     def _refuse(self) -> None:
         """Answer a request that two servers could read in two ways, and close: nothing behind it is a request."""
-        self.response = self.render(BadRequest("the Host header or the framing of the body is not sound", headers={"Connection": "close"}))
+        self.response = self.render(
+            BadRequest("the Host header or the framing of the body is not sound", headers={"Connection": "close"})
+        )
         self._write()
         self.end(self.response.status)
         self._connection.finish()
@@ -101,7 +113,13 @@ class Exchange(Holding, HTTPMessageDelegate):
         """Begin the handler; the future ends when it wants the body, or has answered without."""
         length = self.request.content_length()
         large = length is None or length >= _TAKE_OVER
-        if large and self.request.method in WITH_BODY and self.response is None and self._endpoint.streams and self._may_detach():
+        if (
+            large
+            and self.request.method in WITH_BODY
+            and self.response is None
+            and self._endpoint.streams
+            and self._may_detach()
+        ):
             return self._leave(detached.take_body(self, length))
         self.stream.expect_body(length, self._endpoint.streams)
         self.stream.enter(MOVING)
@@ -215,10 +233,21 @@ class Exchange(Holding, HTTPMessageDelegate):
             self.edge.metrics.failed()
             # An unforeseen error may have any text, so its place is logged instead.
             trace = error if type(known) is RegistryError else None
-            words = "%s %s failed: %s", self.request.method, self.request.path, type(error).__name__ if trace else repr(error)
-            _log.log(logging.ERROR if trace else logging.WARNING, *words, exc_info=trace, extra={"request_id": self.request.id})
+            words = (
+                "%s %s failed: %s",
+                self.request.method,
+                self.request.path,
+                type(error).__name__ if trace else repr(error),
+            )
+            _log.log(
+                logging.ERROR if trace else logging.WARNING,
+                *words,
+                exc_info=trace,
+                extra={"request_id": self.request.id},
+            )
             known.facts["request_id"] = self.request.id
-        # The answer to HEAD has no words: let clients take a name that can't exist for one that does not, and hear them from the next POST.
+        # The answer to HEAD has no words: let clients take a name that can't exist for one that does not, and hear them
+        # from the next POST.
         status = 404 if self.request.method == "HEAD" and isinstance(known, NameInvalid) else known.status
         return Response(status, {"Content-Type": "application/json", **known.headers}, known.body())
 
@@ -247,7 +276,9 @@ class Exchange(Holding, HTTPMessageDelegate):
         self.owe(self.response.length if self.stream.unwritten() > FREE else 0)
 
     def _send_early(self) -> None:
-        """Answer before a long body has come: tell that the connection closes, then take a bounded rest so that the client reads it."""
+        """Answer before a long body has come: tell that the connection closes, then take a bounded rest so that the
+        client reads it.
+        """
         self._unread = 0
         if self._is_longer_than(LARGE_ANSWER):
             self.drop_span()
@@ -264,7 +295,9 @@ class Exchange(Holding, HTTPMessageDelegate):
         if self.edge.draining:
             fields["Connection"] = "close"
         status = self.response.status
-        return self._connection.write_headers(ResponseStartLine("", status, responses.get(status, "Unknown")), fields, body)
+        return self._connection.write_headers(
+            ResponseStartLine("", status, responses.get(status, "Unknown")), fields, body
+        )
 
     def fields(self) -> Fields:
         response = self.response
@@ -274,7 +307,8 @@ class Exchange(Holding, HTTPMessageDelegate):
         fields["X-Request-Id"] = self.request.id
         fields["X-Content-Type-Options"] = "nosniff"
         if self.request.version == "HTTP/1.0":
-            # Tornado closes and says so in HTTP/1.1 only; nginx sent its next request into the closing connection. It overrules this where keep-alive was asked for.
+            # Tornado closes and says so in HTTP/1.1 only; nginx sent its next request into the closing connection. It
+            # overrules this where keep-alive was asked for.
             fields["Connection"] = "close"
         if response.status not in (204, 304):
             fields["Content-Length"] = str(response.length)
@@ -286,7 +320,9 @@ class Exchange(Holding, HTTPMessageDelegate):
         self.edge.spans += 1
         try:
             self.stream.enter(MOVING)
-            await self._connection.write_headers(ResponseStartLine("", self.response.status, responses[self.response.status]), self.fields())
+            await self._connection.write_headers(
+                ResponseStartLine("", self.response.status, responses[self.response.status]), self.fields()
+            )
             async with contextlib.aclosing(spans.pieces(span, lambda: self.edge.spans <= _FEW)) as pieces:
                 async for piece in pieces:
                     await self._connection.write(piece)
@@ -309,7 +345,9 @@ class Exchange(Holding, HTTPMessageDelegate):
             self.edge.serve(self.edge.renew(stream))
 
     def give_up(self, error: Exception) -> None:
-        """An answer that has begun can't become an error any more: cut the connection, so that nobody takes it for whole."""
+        """An answer that has begun can't become an error any more: cut the connection, so that nobody takes it for
+        whole.
+        """
         if isinstance(error, StorageError):
             self.edge.metrics.failed()
             _log.error("the body of %s broke off: %r", self.request.path, error, extra={"request_id": self.request.id})
@@ -327,7 +365,15 @@ class Exchange(Holding, HTTPMessageDelegate):
             sent = self.response.length if self.response and request.method != "HEAD" else 0
         edge.metrics.end(self._endpoint, status, seconds)
         edge.access_log.write(
-            request.remote, request.method, request.target, status, sent, seconds, request.id, request.headers.get("User-Agent", "-"), request.who
+            request.remote,
+            request.method,
+            request.target,
+            status,
+            sent,
+            seconds,
+            request.id,
+            request.headers.get("User-Agent", "-"),
+            request.who,
         )
 
 
@@ -354,7 +400,9 @@ def _as_registry_error(error: Exception) -> RegistryError:
     if isinstance(error, (NoRoom, StorageFull)):
         return InsufficientStorage()
     if isinstance(error, DatabaseFull):
-        return InsufficientStorage("the disk of the registry's database is full", "let the operator free room there, then send it again")
+        return InsufficientStorage(
+            "the disk of the registry's database is full", "let the operator free room there, then send it again"
+        )
     if isinstance(error, DatabaseBusy):
         return Unavailable("the database is busy", headers={"Retry-After": "2"})
     if isinstance(error, DatabaseFailed):

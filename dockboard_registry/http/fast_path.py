@@ -1,9 +1,10 @@
 """The short way for plain requests, with no body or a small one of known length: read straight from the socket.
 
-While a connection waits for a request, the event loop watches its socket. Where what comes begins with the whole head of one request of a
-strict grammar, and has nothing behind it but its body, the same exchange, routes and handlers answer it as on the ordinary way. Whatever
-is unusual in the least is given to Tornado, which reads it before what is still in the socket (Connection.taken): the connection leaves
-the lane, and comes back after a large upload only. Not for TLS.
+While a connection waits for a request, the event loop watches its socket. Where what comes begins with the whole head
+of one request of a strict grammar, and has nothing behind it but its body, the same exchange, routes and handlers
+answer it as on the ordinary way. Whatever is unusual in the least is given to Tornado, which reads it before what is
+still in the socket (Connection.taken): the connection leaves the lane, and comes back after a large upload only. Not
+for TLS.
 """
 
 import asyncio
@@ -13,14 +14,14 @@ from tornado.httputil import HTTPHeaders
 from tornado.iostream import StreamClosedError
 
 from ..errors import RegistryError
-from . import start_now, event_loop
+from . import event_loop, start_now
 from .bodies import detached
+from .bodies.socketbody import SmallBody
 from .connection import IDLE, MOVING, WORK
 from .exchange import WITH_BODY, Exchange, check_limits
 from .framing import is_sound
 from .holding import LARGE_ANSWER
 from .messages import ConnectionCut, Response
-from .bodies.socketbody import SmallBody
 
 _MOST = 8 << 10
 # Of RFC 9112 and 9110 what every client in the field sends; nothing folded, quoted or outside ASCII.
@@ -34,9 +35,12 @@ _REMEMBERED, _REMEMBERED_BYTES = 128, 2 << 10
 
 
 class Head:
-    """What a request begins with: `size` bytes, then a body of `length` bytes. fields: by their names in canonical case.
+    """What a request begins with: `size` bytes, then a body of `length` bytes.
 
-    route: its endpoint and handler once they are found; known: see Request. A head that is remembered stands for many requests.
+    fields: by their names in canonical case.
+
+    route: its endpoint and handler once they are found; known: see Request. A head that is remembered stands for many
+    requests.
     """
 
     __slots__ = ("method", "target", "fields", "size", "length", "route", "known")
@@ -49,7 +53,9 @@ class Head:
 
 
 class Lane:
-    """One worker's, with what it read before: a client repeats its fields with each request, and many clients ask for the same."""
+    """One worker's, with what it read before: a client repeats its fields with each request, and many clients ask for
+    the same.
+    """
 
     def __init__(self, edge):
         self.edge = edge
@@ -57,7 +63,9 @@ class Lane:
         self._heads: dict[bytes, Head] = {}
 
     def read(self, seen: bytes) -> Head | None:
-        """The head of one plain request with nothing behind it but its body, of which more may be to come; else None."""
+        """The head of one plain request with nothing behind it but its body, of which
+        more may be to come; else None.
+        """
         head = self._heads.get(seen)
         if head is None:
             head = self._read(seen)
@@ -105,7 +113,11 @@ def _plain(block: bytes) -> dict[str, str] | None:
         check_limits("", fields)
     except RegistryError:
         return None
-    plain = _OTHERS.isdisjoint(fields) and fields.get("Connection", "").lower() in _CONNECTION and _LENGTH.fullmatch(fields.get("Content-Length", "0"))
+    plain = (
+        _OTHERS.isdisjoint(fields)
+        and fields.get("Connection", "").lower() in _CONNECTION
+        and _LENGTH.fullmatch(fields.get("Content-Length", "0"))
+    )
     return dict(fields) if plain and is_sound("HTTP/1.1", fields) else None
 
 
@@ -192,7 +204,10 @@ class LaneExchange(Exchange):
             start_now.run(self.answer(), self._answer)
 
     async def _with_body(self, length: int, taken: bytes) -> None:
-        """The handler reads the body as it comes. What it left is taken before the answer goes out, as on the ordinary way."""
+        """The handler reads the body as it comes.
+
+        What it left is taken before the answer goes out, as on the ordinary way.
+        """
         self.stream.enter(MOVING)
         self.stream.detached = True  # who cuts it leaves the closing to us: the loop may watch the socket for the body
         body = self.request.body = SmallBody(self, length, taken, self.watch.stop)
@@ -241,7 +256,9 @@ class LaneExchange(Exchange):
         return self.watch.next() if keep else self._close()
 
     async def _write_rest(self, rest: bytes, keep: bool) -> None:
-        """To a client that does not take the whole at once; Tornado's stream waits for it, within the limits of time."""
+        """To a client that does not take the whole at once; Tornado's stream waits for
+        it, within the limits of time.
+        """
         self.stream.enter(MOVING)
         try:
             await self.stream.write(rest)

@@ -17,10 +17,12 @@ _PROTO = re.compile(r'(?:^|[;,\s])proto="?https"?(?=[;,\s]|\Z)', re.I)
 
 
 def client(headers: Mapping[str, str], peer: str, trusted: Callable[[str], bool]) -> str:
-    """The nearest address that is not a trusted proxy's, asked of the trusted proxy `peer`; that itself where the headers name no address.
+    """The nearest address that is not a trusted proxy's, asked of the trusted proxy `peer`; that itself where the
+    headers name no address.
 
-    Each proxy adds its client on the right, so the list is read from there. `unknown` and empty elements are skipped, because many proxies write
-    them. Behind a name that a proxy made up for its client (RFC 7239 section 6.3) nothing is believed: that client may have written it.
+    Each proxy adds its client on the right, so the list is read from there. `unknown` and empty elements are skipped,
+    because many proxies write them. Behind a name that a proxy made up for its client (RFC 7239 section 6.3) nothing is
+    believed: that client may have written it.
     """
     found = peer
     for node in reversed(_nodes(headers)):
@@ -37,14 +39,19 @@ def client(headers: Mapping[str, str], peer: str, trusted: Callable[[str], bool]
 
 
 def _nodes(headers: Mapping[str, str]) -> list[str]:
-    """Who asked each proxy, in the order in which the proxies were passed. Several lines of one header are one value with commas here."""
+    """Who asked each proxy, in the order in which the proxies were passed.
+
+    Several lines of one header are one value with commas here.
+    """
     if "X-Forwarded-For" in headers:
         return headers["X-Forwarded-For"].rsplit(",", _MOST_NODES)[-_MOST_NODES:]
     return _FOR.findall(headers.get("Forwarded", ""))[-_MOST_NODES:]
 
 
 def _address(text: str) -> str | None:
-    """The address in 192.0.2.7, 192.0.2.7:5000, 2001:db8::7, [2001:db8::7], [2001:db8::7]:5000 or fe80::7%eth0; None where there is none."""
+    """The address in 192.0.2.7, 192.0.2.7:5000, 2001:db8::7, [2001:db8::7], [2001:db8::7]:5000 or fe80::7%eth0; None
+    where there is none.
+    """
     for spelling in (text, text.rpartition(":")[0]):
         try:
             found = ip_address(spelling.removeprefix("[").removesuffix("]").partition("%")[0])

@@ -1,6 +1,8 @@
-"""Which requests have one reading only (RFC 9112 sections 3.2, 6 and 11.2): what else goes on is a way to smuggle requests.
+"""Which requests have one reading only (RFC 9112 sections 3.2, 6 and 11.2): what else goes on is a way to smuggle
+requests.
 
-Tornado refuses much of this itself, some of it only after the handler would have begun, and takes `Content-Length: 5,5`.
+Tornado refuses much of this itself, some of it only after the handler would have begun, and takes `Content-Length:
+5,5`.
 """
 
 import re

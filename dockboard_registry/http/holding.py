@@ -1,12 +1,15 @@
-"""What an exchange holds of its worker's memory: its body until it is answered, and its answer until the kernel has taken it."""
+"""What an exchange holds of its worker's memory: its body until it is answered, and its answer until the kernel has
+taken it.
+"""
 
 from collections.abc import Callable, Coroutine
 
 from ..errors import RegistryError, Unavailable
-from .sending import spans
 from .budget import FREE, Share
+from .sending import spans
 
-# Longer answers wait for room before they begin. For shorter ones the part counts that the kernel does not take at once.
+# Longer answers wait for room before they begin. For shorter ones the part counts that the kernel does not take at
+# once.
 LARGE_ANSWER = 64 << 10
 
 
@@ -31,7 +34,10 @@ class Holding:
             self._share.settle()
 
     def admit(self, send: Callable[[], None]) -> None:
-        """Send the answer, at once or when there is room for it in the worker's memory. The request's body is not needed any more."""
+        """Send the answer, at once or when there is room for it in the worker's memory.
+
+        The request's body is not needed any more.
+        """
         self.release()
         response = self.response
         size = min(response.length, spans.SMALL) if response.span is not None else len(response.body)
@@ -53,7 +59,10 @@ class Holding:
         return send()
 
     def owe(self, size: int) -> None:
-        """So many bytes of the answer are in memory until the kernel has taken the last one. A slow reader holds them."""
+        """So many bytes of the answer are in memory until the kernel has taken the last one.
+
+        A slow reader holds them.
+        """
         self.response.body = b""
         if size <= FREE:
             return self.release()

@@ -75,7 +75,10 @@ class Body:
         return await read_limited(self._exchange, self, self._length, limit)
 
     async def copy_to(self, writer) -> int:
-        """Give all bytes to an upload's writer and return their number. Raises ConnectionCut and what the writer raises."""
+        """Give all bytes to an upload's writer and return their number.
+
+        Raises ConnectionCut and what the writer raises.
+        """
         received = 0
         while piece := await self.read():
             received += len(piece)
@@ -84,7 +87,10 @@ class Body:
 
 
 async def read_limited(exchange, body, length: int | None, limit: int) -> bytes:
-    """All pieces of a body of announced or unknown length, counted in the worker's budget. Raises SizeInvalid, Unavailable, ConnectionCut."""
+    """All pieces of a body of announced or unknown length, counted in the worker's budget.
+
+    Raises SizeInvalid, Unavailable, ConnectionCut.
+    """
     too_large = SizeInvalid(f"the body is larger than {limit} bytes", f"send at most {limit} bytes")
     if (length or 0) > limit:
         raise too_large
@@ -117,15 +123,40 @@ _NO_BODY = EmptyBody()
 
 
 class Request:
-    """One request: raw target (path and query), headers, and who sent it. tls: the connection to this server is encrypted.
+    """One request: raw target (path and query), headers, and who sent it.
 
-    known: facts about these headers, shared by all requests with the same ones. who: whose credentials were valid, for the access log.
+    tls: the connection to this server is encrypted.
+
+    known: facts about these headers, shared by all requests with the same ones. who: whose credentials were valid, for
+    the access log.
     """
 
-    __slots__ = ("method", "target", "path", "_query", "_fields", "headers", "remote", "id", "body", "version", "_tls", "known", "who")
+    __slots__ = (
+        "method",
+        "target",
+        "path",
+        "_query",
+        "_fields",
+        "headers",
+        "remote",
+        "id",
+        "body",
+        "version",
+        "_tls",
+        "known",
+        "who",
+    )
 
     def __init__(
-        self, method: str, target: str, version: str, headers: HTTPHeaders, remote: str, id: str, tls: bool = False, known: dict | None = None
+        self,
+        method: str,
+        target: str,
+        version: str,
+        headers: HTTPHeaders,
+        remote: str,
+        id: str,
+        tls: bool = False,
+        known: dict | None = None,
     ):
         self.method = method
         self.target = target
@@ -147,7 +178,10 @@ class Request:
 
     @property
     def authorization(self) -> str | None:
-        """The Authorization header. None also for Basic with an empty name and password, which some clients send without a login."""
+        """The Authorization header.
+
+        None also for Basic with an empty name and password, which some clients send without a login.
+        """
         shown = self.headers.get("Authorization")
         return None if shown is not None and shown.endswith(_NO_PAIR) and shown[:6].lower() == "basic " else shown
 
@@ -159,9 +193,15 @@ class Request:
         """The values of all query fields by name. Raises BadRequest."""
         if self._fields is None:
             try:
-                self._fields = parse_qs(self._query, keep_blank_values=True, max_num_fields=_QUERY_FIELDS, errors="strict") if self._query else {}
+                self._fields = (
+                    parse_qs(self._query, keep_blank_values=True, max_num_fields=_QUERY_FIELDS, errors="strict")
+                    if self._query
+                    else {}
+                )
             except ValueError as error:
-                raise BadRequest(f"the query has more than {_QUERY_FIELDS} fields, or bytes that are not UTF-8") from error
+                raise BadRequest(
+                    f"the query has more than {_QUERY_FIELDS} fields, or bytes that are not UTF-8"
+                ) from error
         return self._fields
 
     def query(self, name: str) -> str | None:
@@ -182,7 +222,10 @@ class Request:
 
 
 class Fields(dict):
-    """Response headers in canonical case; a list stands for several lines of one name. What HTTP1Connection.write_headers needs."""
+    """Response headers in canonical case; a list stands for several lines of one name.
+
+    What HTTP1Connection.write_headers needs.
+    """
 
     def get_all(self):
         for name, value in self.items():
@@ -218,7 +261,14 @@ class Response:
 
     __slots__ = ("status", "headers", "body", "span", "length")
 
-    def __init__(self, status: int, headers: dict | None = None, body: bytes = b"", span: Span | None = None, length: int | None = None):
+    def __init__(
+        self,
+        status: int,
+        headers: dict | None = None,
+        body: bytes = b"",
+        span: Span | None = None,
+        length: int | None = None,
+    ):
         self.status = status
         self.headers = headers or {}
         self.body = body

@@ -1,4 +1,6 @@
-"""Tornado's connection, but for chunked bodies: it refuses extensions and trailers, which a recipient has to skip (RFC 9112 section 7.1)."""
+"""Tornado's connection, but for chunked bodies: it refuses extensions and trailers, which a recipient has to skip (RFC
+9112 section 7.1).
+"""
 
 import asyncio
 

@@ -1,7 +1,8 @@
 """Running a coroutine without a task as long as it waits at most once.
 
-Most answers are found without waiting (SQLite reads run in place), or after one wait for a database or a thread. A task costs such a
-request about 15 microseconds and three turns of the event loop; this driver makes a task only at the second wait.
+Most answers are found without waiting (SQLite reads run in place), or after one wait for a database or a thread. A task
+costs such a request about 15 microseconds and three turns of the event loop; this driver makes a task only at the
+second wait.
 """
 
 import asyncio
@@ -14,7 +15,8 @@ running: set[Coroutine] = set()
 def run(coroutine: Coroutine, done: Callable[[], None]) -> None:
     """Run to the end; `done` is called after it, whatever it was.
 
-    The coroutine handles its own exceptions. Before its second wait it has no current task, so it must not use asyncio.timeout there.
+    The coroutine handles its own exceptions. Before its second wait it has no current task, so it must not use
+    asyncio.timeout there.
     """
     try:
         waiting_for = coroutine.send(None)

@@ -1,4 +1,6 @@
-"""Request targets in absolute form (RFC 9112 section 3.2.2), which programs send that treat the registry as a proxy, and `OPTIONS *`."""
+"""Request targets in absolute form (RFC 9112 section 3.2.2), which programs send that treat the registry as a proxy,
+and `OPTIONS *`.
+"""
 
 import re
 
@@ -14,7 +16,10 @@ WHOLE_SERVER = "*"
 
 
 def read(method: str, target: str, version: str, headers: HTTPHeaders) -> tuple[str, bool]:
-    """The target as path and query, and whether the head has one reading only. The host of an absolute target replaces the Host field."""
+    """The target as path and query, and whether the head has one reading only.
+
+    The host of an absolute target replaces the Host field.
+    """
     sound = is_sound(version, headers)
     found = None if target.startswith("/") or not sound else _ABSOLUTE.fullmatch(target)
     if found is None:

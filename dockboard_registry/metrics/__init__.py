@@ -1,6 +1,7 @@
 """Counters in memory that all workers share, so that any worker answers for all; a restarted worker goes on counting.
 
-The board is an array of doubles: one heartbeat a slot, then one row of cells a slot. Text format: Prometheus exposition 0.0.4.
+The board is an array of doubles: one heartbeat a slot, then one row of cells a slot. Text format: Prometheus exposition
+0.0.4.
 """
 
 import time
@@ -11,7 +12,20 @@ from .exposition import head, histogram, sample
 
 SLOTS = 256
 _BUCKETS = (0.001, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0)
-ENDPOINTS = ("base", "catalog", "tags", "manifest", "blob", "uploads", "upload", "referrers", "health", "token", "api", "unknown")
+ENDPOINTS = (
+    "base",
+    "catalog",
+    "tags",
+    "manifest",
+    "blob",
+    "uploads",
+    "upload",
+    "referrers",
+    "health",
+    "token",
+    "api",
+    "unknown",
+)
 _CLASSES = ("1xx", "2xx", "3xx", "4xx", "5xx")
 _SINGLE = (
     ("in_flight", "gauge", "Requests being answered."),
@@ -20,12 +34,28 @@ _SINGLE = (
     ("gc_rounds_total", "counter", "Rounds of garbage collection finished."),
     ("gc_failures_total", "counter", "Rounds of garbage collection that failed."),
     ("gc_keys_total", "counter", "Stored keys deleted by garbage collection."),
-    ("log_lines_dropped_total", "counter", "Lines of the log that workers dropped because standard error was not read."),
+    (
+        "log_lines_dropped_total",
+        "counter",
+        "Lines of the log that workers dropped because standard error was not read.",
+    ),
     ("gc_undeleted_total", "counter", "Stored keys that garbage collection could not delete, counted at each try."),
-    ("memory_cut_total", "counter", "Connections that were cut off because they held memory for long while others needed it."),
+    (
+        "memory_cut_total",
+        "counter",
+        "Connections that were cut off because they held memory for long while others needed it.",
+    ),
     ("memory_refused_total", "counter", "Requests that found no room in memory for a body or an answer."),
-    ("long_turns_total", "counter", "Turns of the event loop of more than 50 ms, in which all other requests of the worker waited."),
-    ("untrusted_forwarding_total", "counter", "Requests with X-Forwarded-For or the like from addresses that are not in server.trusted_proxies."),
+    (
+        "long_turns_total",
+        "counter",
+        "Turns of the event loop of more than 50 ms, in which all other requests of the worker waited.",
+    ),
+    (
+        "untrusted_forwarding_total",
+        "counter",
+        "Requests with X-Forwarded-For or the like from addresses that are not in server.trusted_proxies.",
+    ),
 )
 _REQUESTS = len(_SINGLE)
 _SECONDS = _REQUESTS + len(ENDPOINTS) * len(_CLASSES)
@@ -45,7 +75,8 @@ class Metrics:
         self._cells[self._base] = 0.0
         # Of each endpoint: the cell before its first class, and that of its seconds.
         self._places = [
-            (self._base + _REQUESTS + number * len(_CLASSES) - 1, self._base + _SECONDS + number * (len(_BUCKETS) + 1)) for number in range(len(ENDPOINTS))
+            (self._base + _REQUESTS + number * len(_CLASSES) - 1, self._base + _SECONDS + number * (len(_BUCKETS) + 1))
+            for number in range(len(ENDPOINTS))
         ]
         self.database = database.DatabaseMetrics(self._cells, self._base + _DATABASE)
         self.jobs = jobs.JobMetrics(self._cells, range(SLOTS + _JOBS, SLOTS + _JOBS + SLOTS * _ROW, _ROW), slot)

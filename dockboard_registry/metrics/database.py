@@ -8,7 +8,8 @@ from ..db import CAUSES, KINDS, PoolUse
 from .exposition import head, histogram, sample
 
 _EDGES = (0.0001, 0.0005, 0.002, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0)
-# Of each kind: the pool's four gauges, a count for every edge and one above, seconds. Then the retries by cause, the unknown outcomes.
+# Of each kind: the pool's four gauges, a count for every edge and one above, seconds. Then the retries by cause, the
+# unknown outcomes.
 _GAUGES = (
     ("connections_limit", "Connections to the database that may be open, by pool."),
     ("connections_open", "Connections to the database that are open."),
@@ -24,7 +25,10 @@ CELLS = _UNKNOWN + 1
 
 
 class DatabaseMetrics:
-    """An Observer over CELLS cells from `base`. Times and pools are told by the worker's loop alone, the rest by any thread."""
+    """An Observer over CELLS cells from `base`.
+
+    Times and pools are told by the worker's loop alone, the rest by any thread.
+    """
 
     def __init__(self, cells: memoryview, base: int):
         self._cells, self._base = cells, base
@@ -61,17 +65,24 @@ class DatabaseMetrics:
 
 
 def lines(sum_of: Callable[[int], float]) -> Iterator[str]:
-    """All workers' figures; sum_of(cell) adds up one cell of all. Pools are there only where connections are limited."""
+    """All workers' figures; sum_of(cell) adds up one cell of all.
+
+    Pools are there only where connections are limited.
+    """
     pooled = [(kind, number * _KIND) for number, kind in enumerate(KINDS) if sum_of(number * _KIND)]
     for at, (name, help) in enumerate(_GAUGES):
         yield from head(f"database_{name}", "gauge", help)
         yield from (sample(f"database_{name}", sum_of(row + at), pool=kind) for kind, row in pooled)
-    yield from head("database_seconds", "histogram", "Time from asking the database to its answer, waiting and retries included.")
+    yield from head(
+        "database_seconds", "histogram", "Time from asking the database to its answer, waiting and retries included."
+    )
     for number, kind in enumerate(KINDS):
         row = number * _KIND
         counts = [sum_of(row + _COUNTS + at) for at in range(len(_EDGES) + 1)]
         yield from histogram("database_seconds", zip(_EDGES, counts), sum_of(row + _SECONDS), sum(counts), kind=kind)
     yield from head("database_retries_total", "counter", "Work for the database that was run again, by cause.")
     yield from (sample("database_retries_total", sum_of(_RETRIES + at), cause=cause) for at, cause in enumerate(CAUSES))
-    yield from head("database_unknown_outcomes_total", "counter", "Writes whose connection was lost while COMMIT was under way.")
+    yield from head(
+        "database_unknown_outcomes_total", "counter", "Writes whose connection was lost while COMMIT was under way."
+    )
     yield sample("database_unknown_outcomes_total", sum_of(_UNKNOWN))

@@ -12,8 +12,12 @@ def sample(name: str, value: float, **labels: str) -> str:
     return f"dockboard_{name}{'{' + text + '}' if text else ''} {value:.17g}"
 
 
-def histogram(name: str, counts: Iterable[tuple[float, float]], seconds: float, total: float, **labels: str) -> list[str]:
-    """counts: (edge, how many lie between the edge before and this one), from the lowest edge; total: how many there are at all."""
+def histogram(
+    name: str, counts: Iterable[tuple[float, float]], seconds: float, total: float, **labels: str
+) -> list[str]:
+    """counts: (edge, how many lie between the edge before and this one), from the lowest edge; total: how many there
+    are at all.
+    """
     lines, below = [], 0.0
     for edge, count in counts:
         below += count

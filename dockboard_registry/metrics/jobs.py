@@ -1,4 +1,4 @@
-"""Results of periodic jobs (jobs.py), in a part of the worker's row on the board of metrics/__init__.py."""
+"""Results of periodic jobs (server/jobs.py), in a part of the worker's row on the board of metrics/__init__.py."""
 
 import time
 from collections.abc import Iterator
@@ -39,18 +39,35 @@ class JobMetrics:
 
     def failing(self) -> list[str]:
         """A sentence for each job whose last run, by any worker of this server, failed."""
-        found = ((job, *(self._newest(number * _EACH + cell) for cell in (_ENDED_AT, _FAILED_AT))) for number, job in enumerate(JOBS))
-        return [f"the job {job} failed at {_moment(failed)}, see the log" for job, ended, failed in found if failed > ended]
+        found = (
+            (job, *(self._newest(number * _EACH + cell) for cell in (_ENDED_AT, _FAILED_AT)))
+            for number, job in enumerate(JOBS)
+        )
+        return [
+            f"the job {job} failed at {_moment(failed)}, see the log" for job, ended, failed in found if failed > ended
+        ]
 
     def lines(self) -> Iterator[str]:
         """All workers' figures."""
         yield from head("job_runs_total", "counter", "Runs of periodic jobs that succeeded, by job.")
-        yield from (sample("job_runs_total", self._sum(number * _EACH + _RUNS), job=job) for number, job in enumerate(JOBS))
+        yield from (
+            sample("job_runs_total", self._sum(number * _EACH + _RUNS), job=job) for number, job in enumerate(JOBS)
+        )
         yield from head("job_failures_total", "counter", "Runs of periodic jobs that failed, by job.")
-        yield from (sample("job_failures_total", self._sum(number * _EACH + _FAILURES), job=job) for number, job in enumerate(JOBS))
-        yield from head("job_last_success_timestamp_seconds", "gauge", "When a periodic job last succeeded; 0: not since the server was started.")
+        yield from (
+            sample("job_failures_total", self._sum(number * _EACH + _FAILURES), job=job)
+            for number, job in enumerate(JOBS)
+        )
+        yield from head(
+            "job_last_success_timestamp_seconds",
+            "gauge",
+            "When a periodic job last succeeded; 0: not since the server was started.",
+        )
         names = enumerate(JOBS)
-        yield from (sample("job_last_success_timestamp_seconds", self._newest(number * _EACH + _ENDED_AT), job=job) for number, job in names)
+        yield from (
+            sample("job_last_success_timestamp_seconds", self._newest(number * _EACH + _ENDED_AT), job=job)
+            for number, job in names
+        )
 
 
 def _moment(seconds: float) -> str:

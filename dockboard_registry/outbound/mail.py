@@ -1,4 +1,6 @@
-"""Sends mail through the configured server (SMTP, RFC 5321; TLS as RFC 8314 has it), from threads of its own and with limits on time."""
+"""Sends mail through the configured server (SMTP, RFC 5321; TLS as RFC 8314 has it), from threads of its own and with
+limits on time.
+"""
 
 import asyncio
 import contextlib

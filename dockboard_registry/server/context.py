@@ -13,8 +13,8 @@ HEARTBEAT = struct.Struct("d")
 class WorkerContext:
     """One worker's place among its siblings. All but `slot` is the same for all of them.
 
-    `board` is memory that all workers and the supervisor share. It begins with one heartbeat for each slot: time.monotonic()
-    as a double, written every 5 seconds by the worker's event loop.
+    `board` is memory that all workers and the supervisor share. It begins with one heartbeat for each slot:
+    time.monotonic() as a double, written every 5 seconds by the worker's event loop.
     """
 
     slot: int
@@ -22,12 +22,16 @@ class WorkerContext:
     epoch: str
     listeners: list[socket.socket]
     metrics_listeners: list[socket.socket]
-    # Read end of a pipe that only the supervisor could write to: readable, at its end, means that the supervisor is gone.
+    # Read end of a pipe that only the supervisor could write to: readable, at its end, means that the supervisor is
+    # gone.
     parent_alive: int
     board: mmap.mmap
 
     def ready(self) -> None:
-        """Say that this worker serves. It is the first heartbeat; the supervisor kills a worker that has none for 30 s."""
+        """Say that this worker serves.
+
+        It is the first heartbeat; the supervisor kills a worker that has none for 30 s.
+        """
         HEARTBEAT.pack_into(self.board, self.slot * HEARTBEAT.size, time.monotonic())
 
 

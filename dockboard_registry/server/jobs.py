@@ -1,4 +1,7 @@
-"""Periodic jobs of a running server. Each fails alone: its failure is logged and counted, `/readyz` names it, it is tried again, and the others go on."""
+"""Periodic jobs of a running server.
+
+Each fails alone: its failure is logged and counted, `/readyz` names it, it is tried again, and the others go on.
+"""
 
 import asyncio
 import logging
@@ -12,8 +15,8 @@ from ..db import DatabaseBusy, DatabaseFailed, DatabaseFull
 from ..domain import jobs
 from ..domain.garbage.collect import GcReport
 from ..domain.garbage.deletion import Deletion
-from ..storage import StorageError
 from ..metrics import Metrics
+from ..storage import StorageError
 
 _log = logging.getLogger("dockboard.jobs")
 _HOUR, _DAY = 3600.0, 86400.0
@@ -33,7 +36,10 @@ class Job(NamedTuple):
 
 
 class Jobs:
-    """One worker's share: a job is run by whichever worker of all nodes claims it first. holder: who that is, for the database."""
+    """One worker's share: a job is run by whichever worker of all nodes claims it first.
+
+    holder: who that is, for the database.
+    """
 
     def __init__(self, services: Services, config: Config, metrics: Metrics, holder: str):
         self._services, self._metrics, self._holder = services, metrics, holder

@@ -4,8 +4,8 @@ import errno
 import os
 import socket
 
-from ..errors import StartError
 from ..config.kinds import split_address
+from ..errors import StartError
 
 BACKLOG = 1024
 NEXT_STEPS = {
@@ -16,7 +16,9 @@ NEXT_STEPS = {
 
 
 def bind(key: str, address: str) -> list[socket.socket]:
-    """Sockets bound to every address that HOST:PORT stands for, not listening yet; StartError names `key` and the remedy."""
+    """Sockets bound to every address that HOST:PORT stands for, not listening yet; StartError names `key` and the
+    remedy.
+    """
     host, port = split_address(address)
     bound: list[socket.socket] = []
     for family, sockaddr in _resolved(key, address, host, port):

@@ -51,11 +51,17 @@ def _instead(record: logging.LogRecord) -> str:
                 return f"{words}, from {record.args[0]}"
             reason = next((error.reason for error in record.args or () if getattr(error, "reason", None)), None)
             return f"{words}: {reason}" if type(reason) is str and reason.replace("_", "").isalnum() else words
-    return f"a message is left out because it may repeat a request; it comes from line {record.lineno} of {record.filename}"
+    return (
+        f"a message is left out because it may repeat a request; it comes from line {record.lineno} of"
+        f" {record.filename}"
+    )
 
 
 def trace_without_texts(error: BaseException | None) -> str:
-    """The types of the error and its causes, and where they were raised. Their texts are left out, because they may repeat a request."""
+    """The types of the error and its causes, and where they were raised.
+
+    Their texts are left out, because they may repeat a request.
+    """
     parts: list[str] = []
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
@@ -72,5 +78,9 @@ def _kind(error: BaseException) -> str:
 
 def catch_stray_errors() -> None:
     """Log errors that end a thread or can't be raised anywhere. Python would print them on standard error."""
-    threading.excepthook = lambda stray: _log.error("a thread failed", exc_info=(stray.exc_type, stray.exc_value, stray.exc_traceback))
-    sys.unraisablehook = lambda stray: _log.error("an error was not handled", exc_info=(stray.exc_type, stray.exc_value, stray.exc_traceback))
+    threading.excepthook = lambda stray: _log.error(
+        "a thread failed", exc_info=(stray.exc_type, stray.exc_value, stray.exc_traceback)
+    )
+    sys.unraisablehook = lambda stray: _log.error(
+        "an error was not handled", exc_info=(stray.exc_type, stray.exc_value, stray.exc_traceback)
+    )

@@ -16,13 +16,23 @@ _JOINED = 256 << 10
 
 
 class LogWriter:
-    """Lines wait in a queue of bounded size. What finds no room is dropped and counted, and one line says how many as soon as there is room again.
+    """Lines wait in a queue of bounded size.
 
-    note: a function that makes this line from their number; on_drop: is called for each dropped line. lasting: the thread waits for the next lines, as in a
-    worker; otherwise it ends when all are written, as in the supervisor, which forks.
+    What finds no room is dropped and counted, and one line says how many as soon as there is room again.
+
+    note: a function that makes this line from their number; on_drop: is called for each dropped line. lasting: the
+    thread waits for the next lines, as in a worker; otherwise it ends when all are written, as in the supervisor, which
+    forks.
     """
 
-    def __init__(self, note: Callable[[int], bytes], on_drop: Callable[[int], None], lasting: bool, descriptor: int = 2, limit: int = LIMIT):
+    def __init__(
+        self,
+        note: Callable[[int], bytes],
+        on_drop: Callable[[int], None],
+        lasting: bool,
+        descriptor: int = 2,
+        limit: int = LIMIT,
+    ):
         self._note, self._on_drop, self._lasting = note, on_drop, lasting
         self._descriptor, self._limit = descriptor, limit
         # In a file no other process's lines get between those that are written at once, however many they are.

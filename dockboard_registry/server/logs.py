@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable, Iterable
 from datetime import datetime, timezone
 
-from . import log_safety
 from ..config import LogConfig
+from . import log_safety
 from .log_writer import LogWriter
 
 # PIPE_BUF: a write of at most that many bytes is one piece in a pipe that several workers write to.
@@ -52,8 +52,10 @@ def quoted(text: str) -> str:
 
 
 def without_secrets(target: str) -> str:
-    """A request's target as the log has it: people put passwords and tokens into queries, behind a #, before the host, or in the place of the
-    whole. Of a query only the values of fields that the registry reads and that are no secrets are kept."""
+    """A request's target as the log has it: people put passwords and tokens into queries, behind a #, before the host,
+    or in the place of the whole. Of a query only the values of fields that the registry reads and that are no secrets
+    are kept.
+    """
     if not target.startswith("/") or target.startswith("//"):
         target = _absolute(target)
     found = _PATH_END.search(target)
@@ -72,11 +74,16 @@ def _absolute(target: str) -> str:
 
 
 def _is_known(name: str, _: str, value: str) -> bool:
-    return (name in _KNOWN_FIELDS or (name == "scope" and value.startswith(_SCOPES))) and _NEXT_FIELD.search(value) is None
+    return (name in _KNOWN_FIELDS or (name == "scope" and value.startswith(_SCOPES))) and _NEXT_FIELD.search(
+        value
+    ) is None
 
 
 def received(text: str) -> str:
-    """Text of a request, decoded as UTF-8, which nearly all clients send. The HTTP parser reads it as Latin-1. Other bytes become \\udcNN."""
+    """Text of a request, decoded as UTF-8, which nearly all clients send.
+
+    The HTTP parser reads it as Latin-1. Other bytes become \\udcNN.
+    """
     if text.isascii():
         return text
     try:
@@ -167,7 +174,11 @@ def writer(config: LogConfig, on_drop: Callable[[int], None] = lambda lines: Non
 
     def note(dropped: int) -> bytes:
         words = "lines of the log were dropped, since standard error was not read"
-        return _line(_formatter(config).format(logging.makeLogRecord({"name": "dockboard.log", "levelname": "WARNING", "msg": f"{dropped} {words}"})))
+        return _line(
+            _formatter(config).format(
+                logging.makeLogRecord({"name": "dockboard.log", "levelname": "WARNING", "msg": f"{dropped} {words}"})
+            )
+        )
 
     return LogWriter(note, on_drop, lasting)
 
@@ -177,7 +188,9 @@ def _formatter(config: LogConfig) -> logging.Formatter:
 
 
 def configure(config: LogConfig, writer: LogWriter | None = None) -> None:
-    """Send all logging to standard error as the configuration says, by the writer where there is one; may be called again."""
+    """Send all logging to standard error as the configuration says, by the writer where there is one; may be called
+    again.
+    """
     handler = logging.StreamHandler(sys.stderr) if writer is None else _ToWriter(writer)
     handler.setFormatter(_formatter(config))
     handler.addFilter(log_safety.keep_requests_out)
@@ -199,7 +212,12 @@ class AccessLog:
     on_first: called when there is something to flush; put: takes the lines, joined to pieces.
     """
 
-    def __init__(self, config: LogConfig, on_first: Callable[[], None] = lambda: None, put: Callable[[Iterable[bytes]], None] = _write) -> None:
+    def __init__(
+        self,
+        config: LogConfig,
+        on_first: Callable[[], None] = lambda: None,
+        put: Callable[[Iterable[bytes]], None] = _write,
+    ) -> None:
         self._on_first, self._put = on_first, put
         self._noted: list[tuple[float, tuple]] = []
         self._second = 0
@@ -211,7 +229,8 @@ class AccessLog:
     def write(self, *request: str | int | float) -> None:
         """Note a request: remote, method, path, status, size, seconds, request_id, agent, who.
 
-        It was answered with `size` bytes of body, `seconds` after it came. Lines are made later, of many: that is cheaper than of each.
+        It was answered with `size` bytes of body, `seconds` after it came. Lines are made later, of many: that is
+        cheaper than of each.
         """
         self._noted.append((time.time(), request))
         count = len(self._noted)
@@ -231,7 +250,7 @@ class AccessLog:
         if "?" in path or "%" in path or "#" in path or not path.startswith("/") or path.startswith("//"):
             path = without_secrets(path)
         line = (
-            f'{self._time(now)} {_asked(remote, method, path)} {status} {size}B {seconds * 1000:.1f}ms '
+            f"{self._time(now)} {_asked(remote, method, path)} {status} {size}B {seconds * 1000:.1f}ms "
             f'{quoted(request_id)} "{_again(agent)}" {_known(who)}'
         )
         return line if len(line) * 4 < LINE_LIMIT else shortened(line, LINE_LIMIT - 1)
@@ -258,7 +277,10 @@ class AccessLog:
         return _dumps({**entry, **{name: shortened(entry[name], size) for name, size in _SHORT.items()}})
 
     def flush(self) -> None:
-        """Write the noted lines, in pieces into which no other worker's lines get. Lines that standard error does not take are lost."""
+        """Write the noted lines, in pieces into which no other worker's lines get.
+
+        Lines that standard error does not take are lost.
+        """
         if not self._noted:
             return
         noted, self._noted = self._noted, []

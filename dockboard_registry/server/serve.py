@@ -13,16 +13,16 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from .. import __version__, app
-from . import logs, tls
 from ..config import Config
-from ..errors import StartError
 from ..config.kinds import split_address
-from .listen import bind, listen
+from ..errors import StartError
 from ..private_files import open_own
-from .log_writer import LogWriter
 from ..storage.filesystem import make_directory
-from .supervisor import Supervisor
 from ..wording import counted
+from . import logs, tls
+from .listen import bind, listen
+from .log_writer import LogWriter
+from .supervisor import Supervisor
 
 log = logging.getLogger("server")
 
@@ -69,7 +69,10 @@ def _serve(config: Config, writer: LogWriter) -> int:
     raise_descriptor_limit()
     app.verify(config)
     # On a database for several nodes the data directory is shared by them; SQLite's belongs to one server.
-    with contextlib.nullcontext() if app.is_shared(config) else data_lock(config.storage.root), app.database_in_use(config):
+    with (
+        contextlib.nullcontext() if app.is_shared(config) else data_lock(config.storage.root),
+        app.database_in_use(config),
+    ):
         tls.context(config.server)
         listeners = bind("server.listen", config.server.listen)
         metrics = bind("metrics.listen", config.metrics.listen) if config.metrics.listen else []
@@ -87,7 +90,9 @@ def _serve(config: Config, writer: LogWriter) -> int:
 
 
 def raise_descriptor_limit() -> None:
-    """Allow as many open files as the system lets this user have: a pull takes two, and the usual soft limit is 1024."""
+    """Allow as many open files as the system lets this user have: a pull takes two, and
+    the usual soft limit is 1024.
+    """
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -97,7 +102,8 @@ def raise_descriptor_limit() -> None:
 def data_lock(root: Path) -> Iterator[None]:
     """Hold the data directory, which is made when it is missing, for this server alone.
 
-    The lock is the kernel's and belongs to all processes of the server: it ends with the last of them, however that ends.
+    The lock is the kernel's and belongs to all processes of the server: it ends with the last of them, however that
+    ends.
     """
     try:
         make_directory(root)
@@ -116,7 +122,9 @@ def _require_lock_file(handle: int, root: Path) -> None:
     """Write only to a file that is empty or has the number of a process."""
     held = os.pread(handle, 40, 0)
     if held and not held.isdigit():
-        raise StartError(f"{root / '.lock'} is not a file of the registry: it holds more than the number of a process. Move it away")
+        raise StartError(
+            f"{root / '.lock'} is not a file of the registry: it holds more than the number of a process. Move it away"
+        )
 
 
 def _lock(handle: int, root: Path) -> None:
@@ -131,7 +139,8 @@ def _lock(handle: int, root: Path) -> None:
             raise StartError(f"the file system of {root} (storage.root) has no locks: {error.strerror}") from None
         if _runs(pid) or time.monotonic() > deadline:
             raise StartError(
-                f"another registry (process {pid or 'unknown'}) serves the data in {root}: stop it, or use another directory with --data DIR"
+                f"another registry (process {pid or 'unknown'}) serves the data in {root}: stop it, or use another"
+                " directory with --data DIR"
             )
         time.sleep(0.02)
 
@@ -159,7 +168,9 @@ def tell_first_password(config: Config) -> None:
         sys.stdout.write(text)
         sys.stdout.flush()
     except OSError:
-        log.warning("standard output takes nothing: set the password of the account admin with registry.pyz user passwd admin")
+        log.warning(
+            "standard output takes nothing: set the password of the account admin with registry.pyz user passwd admin"
+        )
         return
     if password:
         app.first_password_told(config)

@@ -1,7 +1,7 @@
 """The supervisor: forks the workers, restarts those that end or hang, and passes signals on.
 
-It runs no event loop and no code of requests; all that it does is wait for a signal, some seconds at most. A thread writes its log while there is
-something to write: standard error may have a reader who stalls.
+It runs no event loop and no code of requests; all that it does is wait for a signal, some seconds at most. A thread
+writes its log while there is something to write: standard error may have a reader who stalls.
 """
 
 import contextlib
@@ -16,10 +16,10 @@ import sys
 import time
 from dataclasses import dataclass, replace
 
-from . import logs, tls, worker
 from ..config import Config, ConfigError
-from .context import WorkerContext, clear_beat, last_beat
 from ..errors import StartError
+from . import logs, tls, worker
+from .context import WorkerContext, clear_beat, last_beat
 from .log_writer import LogWriter
 
 log = logging.getLogger("supervisor")
@@ -53,7 +53,9 @@ class Slot:
 
 
 def flush_output() -> None:
-    """Write out what is buffered, before it is copied or lost; not being able to must never keep a process from its end."""
+    """Write out what is buffered, before it is copied or lost; not being able to must never keep a process from its
+    end.
+    """
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
             stream.flush()
@@ -63,7 +65,11 @@ class Supervisor:
     """Keeps `config.workers` workers running on these listening sockets until SIGTERM or SIGINT."""
 
     def __init__(
-        self, config: Config, listeners: list[socket.socket], metrics_listeners: list[socket.socket], log_writer: LogWriter
+        self,
+        config: Config,
+        listeners: list[socket.socket],
+        metrics_listeners: list[socket.socket],
+        log_writer: LogWriter,
     ) -> None:
         self._config = config
         self._log_writer = log_writer
@@ -81,7 +87,9 @@ class Supervisor:
         self._status = 0
 
     def hold_signals(self) -> None:
-        """From now on signals wait until `run` takes them: whoever knows where the server listens may stop it in good order."""
+        """From now on signals wait until `run` takes them: whoever knows where the server listens may stop it in good
+        order.
+        """
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
 
@@ -105,7 +113,8 @@ class Supervisor:
     def _wait(self) -> signal.Signals:
         """The next signal; SIGALRM when something is due, after ROUND at the latest.
 
-        Not sigtimedwait: in CPython it returns uninitialised memory when a stopped process goes on after the time is over.
+        Not sigtimedwait: in CPython it returns uninitialised memory when a stopped process goes on after the time is
+        over.
         """
         signal.setitimer(signal.ITIMER_REAL, self._patience())
         return signal.Signals(signal.sigwaitinfo(SIGNALS).si_signo)
@@ -178,7 +187,9 @@ class Supervisor:
         self._send(signal.SIGHUP)
 
     def _stop(self) -> None:
-        log.info("stopping; requests that run get %s s, and a second signal ends them at once", self._config.server.drain)
+        log.info(
+            "stopping; requests that run get %s s, and a second signal ends them at once", self._config.server.drain
+        )
         self._deadline = time.monotonic() + self._config.server.drain + CLOSING
         # Clients are to be refused as soon as the workers have closed theirs.
         for sock in [*self._listeners, *self._metrics_listeners]:
@@ -186,7 +197,9 @@ class Supervisor:
         self._send(signal.SIGTERM)
 
     def _end_at_once(self, again: signal.Signals) -> None:
-        """Whoever stops it twice wants it to end at once, without a message, and with the status of a program that the signal ended."""
+        """Whoever stops it twice wants it to end at once, without a message, and with the status of a program that the
+        signal ended.
+        """
         self._status = 128 + again
         self._send(signal.SIGKILL)
         for slot in self._running():

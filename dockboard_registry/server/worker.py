@@ -1,4 +1,6 @@
-"""One worker process: an event loop that serves the shared listeners, beats its heart and takes its turn at periodic jobs."""
+"""One worker process: an event loop that serves the shared listeners, beats its heart and takes its turn at periodic
+jobs.
+"""
 
 import asyncio
 import logging
@@ -6,19 +8,19 @@ import os
 import signal
 import time
 
-from . import log_safety, logs, tls
 from ..app import Services
 from ..config import Config, ConfigError
-from .context import WorkerContext
 from ..errors import StartError
-from .jobs import Jobs
-from .log_writer import LogWriter
 from ..http import event_loop
 from ..http.budget import Budget
 from ..http.edge import Edge
 from ..metrics import BOARD_SIZE as BOARD_SIZE
 from ..metrics import Metrics
 from ..web.routes import MetricsRoutes, Routes
+from . import log_safety, logs, tls
+from .context import WorkerContext
+from .jobs import Jobs
+from .log_writer import LogWriter
 
 _log = logging.getLogger("dockboard.worker")
 _BEAT_SECONDS, _FLUSH_SECONDS = 5.0, 0.1
@@ -84,11 +86,26 @@ class Worker:
         routes, budget = Routes(self._services), Budget(self._metrics.add)
         edges = []
         for number, listener in enumerate(self._context.listeners):
-            edge = Edge(routes, self._config.server, self._access_log, self._metrics, f"{prefix}{number or ''}", budget, self._tls)
+            edge = Edge(
+                routes,
+                self._config.server,
+                self._access_log,
+                self._metrics,
+                f"{prefix}{number or ''}",
+                budget,
+                self._tls,
+            )
             edge.listen(listener)
             edges.append(edge)
         for listener in self._context.metrics_listeners:
-            edge = Edge(MetricsRoutes(self._services), self._config.server, self._access_log, self._metrics, f"{prefix}m", budget)
+            edge = Edge(
+                MetricsRoutes(self._services),
+                self._config.server,
+                self._access_log,
+                self._metrics,
+                f"{prefix}m",
+                budget,
+            )
             edge.listen(listener)
             edges.append(edge)
         return edges
@@ -107,7 +124,9 @@ class Worker:
         asyncio.get_running_loop().call_later(_FLUSH_SECONDS, self._access_log.flush)
 
     def _reload(self) -> None:
-        """SIGHUP: new handshakes use the certificate as the files hold it now; the log level follows the configuration."""
+        """SIGHUP: new handshakes use the certificate as the files hold it now; the log
+        level follows the configuration.
+        """
         try:
             logs.configure(self._config.reload().log, self._log_writer)
             renewed = tls.context(self._config.server)

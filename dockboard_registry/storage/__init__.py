@@ -1,7 +1,8 @@
 """The storage seam: opaque keys to bytes. Names, digests and permissions are not its business.
 
 Contract, tested by one suite over every driver (tests/contract/):
-- A key is made by `new_key`, written once by one upload and never used again; so nothing is renamed or overwritten, and deleting
+- A key is made by `new_key`, written once by one upload and never used again; so nothing is renamed or overwritten, and
+  deleting
   late can never hit other content. Whoever names a key in the database does so before the first byte is written.
 - Bytes are durable when `Upload.commit` returns: content and directory entry survive a power cut.
 - All methods are coroutines; none holds the event loop for longer than a small piece in the page cache takes.
@@ -97,10 +98,12 @@ class Upload(Protocol):
         """Append; hasher.update(data) runs beside it, off the loop. Raises StorageFull, StorageFailed, UploadLost."""
 
     async def pour(self, fill: Callable[[memoryview], int], hasher: Hasher | None = None, dear: bool = False) -> int:
-        """Append what fill(buffer) puts into the driver's buffer, called in a thread until it returns 0 (then the turn is over).
+        """Append what fill(buffer) puts into the driver's buffer, called in a thread until it returns 0 (then the turn
+        is over).
 
-        Returns the number of bytes. fill waits a moment at most, and never raises; it may be called from several threads in turn. dear: it takes the
-        processor about as long as the hash does, as decrypting can. Raises as `write` does.
+        Returns the number of bytes. fill waits a moment at most, and never raises; it may be called from several
+        threads in turn. dear: it takes the processor about as long as the hash does, as decrypting can. Raises as
+        `write` does.
         """
 
     async def suspend(self) -> str:
@@ -124,10 +127,15 @@ class Storage(Protocol):
         """Raises KeyMissing, StorageFailed."""
 
     async def delete(self, keys: list[str]) -> int:
-        """Returns the bytes freed, as far as known. Idempotent: a key without bytes is no error. Raises NotDeleted after all keys were tried."""
+        """Returns the bytes freed, as far as known.
+
+        Idempotent: a key without bytes is no error. Raises NotDeleted after all keys were tried.
+        """
 
     def keys(self, after: str = "") -> AsyncIterator[tuple[str, int]]:
-        """Every key greater than `after`, in order, uploads under way included, with the time of its last write in milliseconds since 1970."""
+        """Every key greater than `after`, in order, uploads under way included, with the time of its last write in
+        milliseconds since 1970.
+        """
 
     def resume(self, key: str, state: str, size: int) -> Upload:
         """An upload of which `size` bytes were saved, 0 for a new one; no I/O before `hold`.

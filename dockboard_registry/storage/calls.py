@@ -1,4 +1,6 @@
-"""Calls to the file system of a store: in the event loop if that is a local disk, else in threads, which may wait for a server that does not answer."""
+"""Calls to the file system of a store: in the event loop if that is a local disk, else in threads, which may wait for a
+server that does not answer.
+"""
 
 import asyncio
 import errno
@@ -37,7 +39,9 @@ class Calls:
             raise translate(error) from error
 
     async def short(self, fn: Callable, *arguments, undo: Callable[..., object] | None = None):
-        """Run a short call: in place if the file system is local, because a thread would take longer. Raises like `long`, and if there is no answer in time.
+        """Run a short call: in place if the file system is local, because a thread would take longer.
+
+        Raises like `long`, and if there is no answer in time.
 
         undo: called with an outcome for which nobody waits any more.
         """
@@ -59,7 +63,9 @@ class Calls:
 
     async def _answered(self, work: Future, undo: Callable[..., object] | None):
         waiting = asyncio.wrap_future(work)
-        waiting.add_done_callback(lambda done: done.cancelled() or done.exception())  # read the exception, or asyncio logs late ones
+        waiting.add_done_callback(
+            lambda done: done.cancelled() or done.exception()
+        )  # read the exception, or asyncio logs late ones
         done, _ = await _wait(waiting, work, undo)
         if not done:
             _when_late(work, undo)

@@ -3,8 +3,9 @@
     <root>/store-id                 marks the root, so that an unmounted disk is not taken for an empty store
     <root>/blobs/<2 hex>/<key>      256 directories, made and synced before the first use
 
-An upload is written to its final name from the first byte: no row of the blobs table names it before commit, so it is as
-invisible as a temporary file, and commit needs no rename. Durable means fdatasync of the file and fsync of its directory.
+An upload is written to its final name from the first byte: no row of the blobs table names it before commit, so it is
+as invisible as a temporary file, and commit needs no rename. Durable means fdatasync of the file and fsync of its
+directory.
 """
 
 import contextlib
@@ -33,7 +34,8 @@ OWN_NAMES = (MARKER, BLOBS, ".lock")
 _LISTED = 16
 _KEY = re.compile(r"[0-9a-f]{40}", re.A)
 _READ = 1 << 20
-# Uploads may write so many bytes, for so many seconds, and at most a part of the free room, before they look again at what is free.
+# Uploads may write so many bytes, for so many seconds, and at most a part of the free room, before they look again at
+# what is free.
 _LOOK_BYTES, _LOOK_SECONDS, _LOOK_PART = 16 << 20, 1.0, 16
 _SMALL = 32 << 10
 _HALF = 1 << 20
@@ -53,7 +55,10 @@ def prepare(root: Path, store_id: str, epoch: int = 0) -> None:
 
 
 def write_marker(root: Path, store_id: str, epoch: int) -> None:
-    """Write durably which database owns the store. Older versions know no epoch, so none is written for a database that was never copied."""
+    """Write durably which database owns the store.
+
+    Older versions know no epoch, so none is written for a database that was never copied.
+    """
     temporary = root / f"{MARKER}.new.{os.getpid()}.{secrets.token_hex(4)}"  # other nodes may do this at the same time
     with os.fdopen(open_own(temporary, os.O_WRONLY | os.O_EXCL), "w") as file:
         file.write(f"{store_id}\n{epoch}\n" if epoch else f"{store_id}\n")
@@ -225,7 +230,10 @@ class FilesystemStorage:
             raise self._full
 
     def _look(self) -> None:
-        """Runs in a thread, so that nobody waits for a file system that does not answer. The next caller uses the result."""
+        """Runs in a thread, so that nobody waits for a file system that does not answer.
+
+        The next caller uses the result.
+        """
         try:
             self.claim(0)
             self._full = None
@@ -266,7 +274,9 @@ class FilesystemUpload:
         self._trimmed = False
 
     async def write(self, data: bytes, hasher: Hasher | None = None) -> None:
-        """A small piece goes into the page cache and the hash in place: 40 microseconds, where a way through a thread takes 200."""
+        """A small piece goes into the page cache and the hash in place: 40 microseconds, where a way through a thread
+        takes 200.
+        """
         await (self._calls.long if len(data) > _SMALL else self._calls.short)(self._write, data, hasher)
 
     def _write(self, data: bytes, hasher: Hasher | None) -> None:
@@ -363,7 +373,9 @@ class FilesystemUpload:
         await self._calls.long(self._commit)
 
     def _commit(self) -> None:
-        """File and directory at the same time: the file system writes its journal once for both, and the disk empties its cache once."""
+        """File and directory at the same time: the file system writes its journal once for both, and the disk empties
+        its cache once.
+        """
         self._trim()
         entry = self._storage.syncers.submit(sync_directory, os.path.dirname(self._path))
         os.fdatasync(self._descriptor)

@@ -1,4 +1,6 @@
-"""Conditional requests and byte ranges (RFC 9110 sections 13 and 14), as far as content that never changes needs them."""
+"""Conditional requests and byte ranges (RFC 9110 sections 13 and 14), as far as content
+that never changes needs them.
+"""
 
 import re
 
@@ -21,9 +23,9 @@ def not_modified(request: Request, digest: str) -> bool:
 def byte_ranges(request: Request, size: int, digest: str) -> list[tuple[int, int]] | None:
     """(start, stop) of each range asked for, stop exclusive, in the order of the request; None for the whole.
 
-    Overlapping ranges are joined. Adjacent ones are not, because podman counts the parts that it gets. The whole content is the answer to other
-    units, to malformed ranges, to more than MOST_RANGES, and for empty content: every client understands it.
-    Raises RangeInvalid if no byte of the content lies inside any range.
+    Overlapping ranges are joined. Adjacent ones are not, because podman counts the parts that it gets. The whole
+    content is the answer to other units, to malformed ranges, to more than MOST_RANGES, and for empty content: every
+    client understands it. Raises RangeInvalid if no byte of the content lies inside any range.
     """
     unit, _, given = request.headers.get("Range", "").partition("=")
     if unit.lower() != "bytes" or size == 0 or request.headers.get("If-Range", f'"{digest}"').strip('"') != digest:
@@ -69,7 +71,10 @@ def multipart(ranges: list[tuple[int, int]], size: int, digest: str) -> tuple[st
     boundary = digest.rpartition(":")[2][:32]
     pieces, line_end = [], ""
     for start, stop in ranges:
-        head = f"{line_end}--{boundary}\r\nContent-Type: application/octet-stream\r\nContent-Range: bytes {start}-{stop - 1}/{size}\r\n\r\n"
+        head = (
+            f"{line_end}--{boundary}\r\nContent-Type: application/octet-stream\r\nContent-Range: bytes"
+            f" {start}-{stop - 1}/{size}\r\n\r\n"
+        )
         pieces.append(Piece(start, stop, head.encode()))
         line_end = "\r\n"
     return f"multipart/byteranges; boundary={boundary}", (*pieces, Piece(0, 0, f"\r\n--{boundary}--\r\n".encode()))

@@ -11,7 +11,10 @@ _PAGE = 1000
 
 
 class Endpoint:
-    """A resource; its verbs are coroutines `verb(request, *path arguments) -> Response`. streams: bodies or answers may be large."""
+    """A resource; its verbs are coroutines `verb(request, *path arguments) -> Response`.
+
+    streams: bodies or answers may be large.
+    """
 
     name = "unknown"
     streams = False
@@ -51,7 +54,10 @@ def next_page(path: str, **query: str) -> dict[str, str]:
 
 
 def caching(request: Request) -> dict[str, str]:
-    """What somebody in particular was answered, caches of proxies keep for nobody else. Not all of them look at Authorization by themselves."""
+    """What somebody in particular was answered, caches of proxies keep for nobody else.
+
+    Not all of them look at Authorization by themselves.
+    """
     return {"Cache-Control": "private"} if "Authorization" in request.headers else {}
 
 

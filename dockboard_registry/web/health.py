@@ -4,9 +4,9 @@ import asyncio
 
 from ..domain.settings import database_answers
 from ..errors import Unavailable
+from ..http.messages import Request, Response
 from ..storage import StorageError
 from .endpoint import Endpoint, document
-from ..http.messages import Request, Response
 
 _TEXT = "text/plain; charset=utf-8"
 # Probes usually wait for two seconds.
@@ -14,7 +14,9 @@ _SECONDS = 1.5
 
 
 def _ok(*remarks: str) -> Response:
-    return document(200, "".join(f"{line}\n" for line in ("ok", *remarks)).encode(), {"Cache-Control": "no-store"}, _TEXT)
+    return document(
+        200, "".join(f"{line}\n" for line in ("ok", *remarks)).encode(), {"Cache-Control": "no-store"}, _TEXT
+    )
 
 
 class Alive(Endpoint):
@@ -29,7 +31,10 @@ class Alive(Endpoint):
 
 
 class Ready(Endpoint):
-    """/readyz: database and store answer, soon. The text also names periodic jobs that failed, but these do not make it fail: pulling and pushing still work."""
+    """/readyz: database and store answer, soon.
+
+    The text also names periodic jobs that failed, but these do not make it fail: pulling and pushing still work.
+    """
 
     name = "health"
 
@@ -45,7 +50,10 @@ class Ready(Endpoint):
     head = get
 
     async def _answers(self) -> None:
-        """Raise what database or store raise, or Unavailable where one takes too long. However many ask, there is one look at a time."""
+        """Raise what database or store raise, or Unavailable where one takes too long.
+
+        However many ask, there is one look at a time.
+        """
         looking = self._looking
         if looking is None or looking.done():
             looking = self._looking = asyncio.ensure_future(self._look())
@@ -77,6 +85,8 @@ class MetricsPage(Endpoint):
     name = "health"
 
     async def get(self, request: Request) -> Response:
-        return document(200, self.services.metrics.text().encode(), media_type="text/plain; version=0.0.4; charset=utf-8")
+        return document(
+            200, self.services.metrics.text().encode(), media_type="text/plain; version=0.0.4; charset=utf-8"
+        )
 
     head = get

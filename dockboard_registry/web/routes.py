@@ -1,11 +1,13 @@
 """The route table: every path that the registry knows."""
 
 from ..errors import NotFound
-from .auth import gate as gate  # read with the routes: by the first request the file that its code is in may be another one
+from ..http.messages import decoded
 from .api.entry import Api
+from .auth import (
+    gate as gate,
+)  # read with the routes: by the first request the file that its code is in may be another one
 from .endpoint import Endpoint
 from .health import Alive, MetricsPage, Ready
-from ..http.messages import decoded
 from .token_server import Token
 from .v2.blobs import Blob
 from .v2.listing import Base, Catalog, ReferrerList, TagList

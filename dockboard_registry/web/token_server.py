@@ -1,7 +1,8 @@
-"""/token: signed tokens for who shows a password, an access token or a refresh token, or nothing (distribution's "Token Authentication
-Specification" and "OAuth2 Token Authentication").
+"""/token: signed tokens for who shows a password, an access token or a refresh token, or nothing (distribution's "Token
+Authentication Specification" and "OAuth2 Token Authentication").
 
-What a token is for is what was asked for and is allowed now; whether it still is, is decided again with each request that shows it.
+What a token is for is what was asked for and is allowed now; whether it still is, is decided again with each request
+that shows it.
 """
 
 import json
@@ -9,15 +10,25 @@ import re
 import time
 from urllib.parse import parse_qs
 
-from ..domain.access.rule import CATALOG, DELETE, PULL, PUSH, REGISTRY, Object, Principal, decide
 from ..domain.access.facts import ask, objects
-from ..domain.credentials.signed_tokens import ACCESS, ACCESS_SECONDS, LONGEST, MOST_ENTRIES, REFRESH, Granted, Holder, Subject
+from ..domain.access.rule import CATALOG, DELETE, PULL, PUSH, REGISTRY, Object, Principal, decide
+from ..domain.credentials.signed_tokens import (
+    ACCESS,
+    ACCESS_SECONDS,
+    LONGEST,
+    MOST_ENTRIES,
+    REFRESH,
+    REPOSITORY,
+    Granted,
+    Holder,
+    Subject,
+    make,
+)
 from ..domain.credentials.signed_tokens import REGISTRY as THE_REGISTRY
-from ..domain.credentials.signed_tokens import REPOSITORY, make
 from ..errors import BadRequest, Unauthorized
+from ..http.messages import Request, Response
 from ..names import is_repository_name
 from .endpoint import Endpoint, document
-from ..http.messages import Request, Response
 
 _MOST_BODY, _MOST_FIELDS, _MOST_NAMES = 16 << 10, 100, 5000
 _ACTIONS = {"pull": PULL, "push": PUSH, "delete": DELETE}
@@ -35,7 +46,10 @@ class Token(Endpoint):
         return await self._by_header(request, {})
 
     async def _by_header(self, request: Request, form: dict[str, str]) -> Response:
-        """A token for the account in the Authorization header. The wanted scope is in the query, or in a form without grant_type."""
+        """A token for the account in the Authorization header.
+
+        The wanted scope is in the query, or in a form without grant_type.
+        """
         wanted = scopes([*request.query_all("scope"), form.get("scope", "")])
         self._require_us(request.query("service") or form.get("service"))
         header, offline = request.authorization, request.query("offline_token") in ("true", "1")
@@ -46,28 +60,50 @@ class Token(Endpoint):
         return await self._answer(request, show if header is not None else None, wanted, offline)
 
     async def post(self, request: Request) -> Response:
-        """OAuth2, with grant_type password or refresh_token. Some clients send only the header, with an empty form or none."""
+        """OAuth2, with grant_type password or refresh_token.
+
+        Some clients send only the header, with an empty form or none.
+        """
         form = _form(await request.body.read_all(_MOST_BODY))
         if "grant_type" not in form and "Authorization" in request.headers:
             return await self._by_header(request, form)
         wanted = scopes([form.get("scope", "")])
         self._require_us(form.get("service"))
-        names = {"password": ("username", "password"), "refresh_token": ("refresh_token",)}.get(form.get("grant_type", ""), ("",))
+        names = {"password": ("username", "password"), "refresh_token": ("refresh_token",)}.get(
+            form.get("grant_type", ""), ("",)
+        )
         if not all(name in form for name in names):
-            raise BadRequest("the form lacks something", "send grant_type=password with username and password, or grant_type=refresh_token with it")
+            raise BadRequest(
+                "the form lacks something",
+                "send grant_type=password with username and password, or grant_type=refresh_token with it",
+            )
         shown = [form[name] for name in names]
 
         async def show(value: int) -> Holder | None:
             credentials = self.services.credentials
-            return await (credentials.basic if len(shown) == 2 else credentials.refreshed)(*shown, request.remote, value)
+            return await (credentials.basic if len(shown) == 2 else credentials.refreshed)(
+                *shown, request.remote, value
+            )
 
         nobody = shown == ["", ""]
-        return await self._answer(request, None if nobody else show, wanted, form.get("access_type") == "offline", form.get("refresh_token", ""))
+        return await self._answer(
+            request,
+            None if nobody else show,
+            wanted,
+            form.get("access_type") == "offline",
+            form.get("refresh_token", ""),
+        )
 
     def _require_us(self, service: str | None) -> None:
-        """What tokens are for is this registry's setting; a client that means another one is told so. Raises BadRequest."""
+        """What tokens are for is this registry's setting; a client that means another one is told so.
+
+        Raises BadRequest.
+        """
         if service not in (None, "", self.services.gate.service):
-            raise BadRequest("this token server makes no tokens for that service", f"ask for the service {self.services.gate.service}")
+            raise BadRequest(
+                "this token server makes no tokens for that service",
+                f"ask for the service {self.services.gate.service}",
+            )
 
     async def _answer(self, request: Request, show, wanted: Scopes, offline: bool, refresh: str = "") -> Response:
         holder, value = None, 0
@@ -94,7 +130,11 @@ class Token(Endpoint):
     async def _granted(self, principal: Principal, wanted: Scopes) -> list[Granted]:
         """The part of what was asked for that is allowed."""
         names = [name for kind, name in wanted if kind == REPOSITORY]
-        known = await objects(self.services.db, names) if len(names) > 1 else {name: (await ask(self.services.db, name)).object for name in names}
+        known = (
+            await objects(self.services.db, names)
+            if len(names) > 1
+            else {name: (await ask(self.services.db, name)).object for name in names}
+        )
         granted = []
         for (kind, name), words in wanted.items():
             if kind == THE_REGISTRY:
@@ -125,7 +165,10 @@ def _told(token: str, granted: list[Granted], refresh: str) -> Response:
 
 
 def scopes(texts: list[str]) -> Scopes:
-    """What is asked for, by kind and name; what names nothing that could be granted is left out. Raises BadRequest where it is too much."""
+    """What is asked for, by kind and name; what names nothing that could be granted is left out.
+
+    Raises BadRequest where it is too much.
+    """
     found: Scopes = {}
     for text in " ".join(texts).split():
         kind, _, rest = text.partition(":")
@@ -146,7 +189,13 @@ def _too_much() -> BadRequest:
 def _form(body: bytes) -> dict[str, str]:
     """The fields of a form. Raises BadRequest where it can't be read, or has a field twice."""
     try:
-        fields = parse_qs(body.decode("ascii"), keep_blank_values=True, strict_parsing=bool(body), max_num_fields=_MOST_FIELDS, errors="strict")
+        fields = parse_qs(
+            body.decode("ascii"),
+            keep_blank_values=True,
+            strict_parsing=bool(body),
+            max_num_fields=_MOST_FIELDS,
+            errors="strict",
+        )
     except ValueError as error:
         raise BadRequest("the form can't be read", "send application/x-www-form-urlencoded") from error
     if any(len(values) > 1 for values in fields.values()):

@@ -1,4 +1,7 @@
-"""How good it has to be. A bar compares the median of one figure of ours with a number or with a multiple of a peer's median."""
+"""How good it has to be.
+
+A bar compares the median of one figure of ours with a number or with a multiple of a peer's median.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,10 @@ RELATIONS = {"<=": operator.le, ">=": operator.ge}
 
 
 class Bar(NamedTuple):
-    """`relation` is "<=" or ">=". With a peer, `limit` is the allowed ratio ours / peer; without, it is in the figure's own unit."""
+    """`relation` is "<=" or ">=".
+
+    With a peer, `limit` is the allowed ratio ours / peer; without, it is in the figure's own unit.
+    """
 
     work: str
     figure: str

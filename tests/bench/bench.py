@@ -25,8 +25,9 @@ MEMORY_DISK = Path("/dev/shm")
 
 @dataclass
 class Bench:
-    """One run. `names` are the registries, `files` what sends plain files beside them. `quick` makes the data small and the rounds
-    few; the figures are then for a first look only."""
+    """One run. `names` are the registries, `files` what sends plain files beside them. `quick` makes the data small and
+    the rounds few; the figures are then for a first look only.
+    """
 
     directory: Path
     names: list[str]

@@ -1,5 +1,6 @@
-"""What the question of rights costs: a manifest GET with a token of the token server, and with an access token by Basic, beside the same where
-there are no accounts and this machine may do everything."""
+"""What the question of rights costs: a manifest GET with a token of the token server, and with an access token by
+Basic, beside the same where there are no accounts and this machine may do everything.
+"""
 
 from __future__ import annotations
 
@@ -23,10 +24,16 @@ class Commands:
     def __init__(self, server: Server):
         self.root, self.address = Path(server.data), f"127.0.0.1:{server.port}"
         self._program = server.command()[:2]
-        self._environment = {**foreign_environment(), **server.environment(), "DOCKBOARD_STORAGE_ROOT": str(server.data)}
+        self._environment = {
+            **foreign_environment(),
+            **server.environment(),
+            "DOCKBOARD_STORAGE_ROOT": str(server.data),
+        }
 
     def run(self, *words: str) -> subprocess.CompletedProcess:
-        return subprocess.run([*self._program, *words], env=self._environment, capture_output=True, text=True, timeout=60)
+        return subprocess.run(
+            [*self._program, *words], env=self._environment, capture_output=True, text=True, timeout=60
+        )
 
 
 def run(bench: Bench) -> None:
@@ -59,5 +66,7 @@ def _measure(bench: Bench, work: str, open_to_all: Server, theirs: Server, heade
 def _get(server: Server, headers: dict[str, str], seconds: int) -> float:
     """Microseconds of CPU for a request."""
     with Cost(server) as cost:
-        load = wrk.get(server.address, f"/v2/{REPOSITORY}/manifests/v1", {"Accept": IMAGE, **headers}, CONNECTIONS, seconds)
+        load = wrk.get(
+            server.address, f"/v2/{REPOSITORY}/manifests/v1", {"Accept": IMAGE, **headers}, CONNECTIONS, seconds
+        )
     return cost.cpu / load.requests * 1e6

@@ -21,7 +21,9 @@ STARTED = 3  # times a round: a start takes less than many a hiccup of the machi
 def run(bench: Bench) -> None:
     """Two registries of ours side by side, one with little and one with much, measured in turn."""
     tags, repositories = (5_000, 1_000) if bench.quick else (100_000, 10_000)
-    bench.results.note(f"Growth is from {BASE} tags and repositories to {tags:,} tags and {repositories:,} repositories.")
+    bench.results.note(
+        f"Growth is from {BASE} tags and repositories to {tags:,} tags and {repositories:,} repositories."
+    )
     with bench.one("ours") as small, bench.one("ours") as large:
         fill(bench, small, BASE, BASE)
         fill(bench, large, tags, repositories)
@@ -84,7 +86,9 @@ def repository(number: int) -> str:
 
 
 def fill(bench: Bench, server: Server, tags: int, repositories: int) -> None:
-    """By the API, as clients would: a manifest of its own for every tag, and in every repository an image mounted from the first."""
+    """By the API, as clients would: a manifest of its own for every tag, and in every repository an image mounted from
+    the first.
+    """
     content = image(layers=1)
     with connect(server) as connection:
         push.image(connection, REPOSITORY, tag(0), content)

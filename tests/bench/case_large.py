@@ -34,7 +34,9 @@ def downloads(bench: Bench) -> None:
         os.sync()
         bench.say("blob GET, 500 MiB")
         bench.interleave(servers, lambda server: _download(bench, server, blob, "blob GET, 500 MiB", 1, repeat=4))
-        bench.interleave(servers, lambda server: _download(bench, server, blob, "blob GET, 500 MiB, 8 at once", 8, repeat=1))
+        bench.interleave(
+            servers, lambda server: _download(bench, server, blob, "blob GET, 500 MiB, 8 at once", 8, repeat=1)
+        )
 
 
 def _download(bench: Bench, server: Server, blob: Blob, work: str, count: int, repeat: int) -> None:
@@ -89,7 +91,9 @@ def _hash_alone(bench: Bench) -> None:
         bench.add("sha256 of 500 MiB, nothing else", "CPU s", Floor.name, seconds)
 
 
-def _uploads(bench: Bench, source: Reservoir, place: Path, work: str, form: Form, names: list[str] | None = None) -> None:
+def _uploads(
+    bench: Bench, source: Reservoir, place: Path, work: str, form: Form, names: list[str] | None = None
+) -> None:
     def measure(server: Server) -> None:
         blob = source.blob()
         os.sync()

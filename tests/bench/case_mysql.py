@@ -37,7 +37,9 @@ def run(bench: Bench) -> None:
         _pulls(bench, sqlite, mysql)
         _pushes(bench, sqlite, mysql)
     tags = 5_000 if bench.quick else 100_000
-    bench.results.note(f"MySQL growth is from {case_growth.BASE} to {tags:,} tags. CPU is the registry's alone, without MariaDB's.")
+    bench.results.note(
+        f"MySQL growth is from {case_growth.BASE} to {tags:,} tags. CPU is the registry's alone, without MariaDB's."
+    )
     with bench.servers(names=[OursMySQL.name] * 2) as (small, large):
         case_growth.fill(bench, small, case_growth.BASE, 1)
         case_growth.fill(bench, large, tags, 1)

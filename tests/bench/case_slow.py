@@ -80,7 +80,10 @@ def _took(connection: Connection, target: str) -> float:
 
 @contextmanager
 def slow_clients(server: Server, targets: list[str], blob: Blob):
-    """All of them at work in a process of their own, from when all are connected. RuntimeError where one was cut off."""
+    """All of them at work in a process of their own, from when all are connected.
+
+    RuntimeError where one was cut off.
+    """
     context = multiprocessing.get_context("fork")
     ready, stop = context.Event(), context.Event()
     process = context.Process(target=_work, args=(server.address, targets, blob, ready, stop))

@@ -46,7 +46,10 @@ def _measure_get(bench: Bench, servers: list[Server], work: str, target: str, he
 
 
 def _measure_head(bench: Bench, servers: list[Server], work: str, target: str) -> None:
-    """By our own client: wrk waits for a body after HEAD. It is slower, so there is no figure for requests in a second."""
+    """By our own client: wrk waits for a body after HEAD.
+
+    It is slower, so there is no figure for requests in a second.
+    """
     request = request_bytes("HEAD", target)
 
     def measure(server: Server) -> None:

@@ -1,4 +1,6 @@
-"""One blob of 500 MiB and small manifests over TLS, ours beside distribution 3.1.1; both serve HTTP/1.1 here, with their own choice of cipher."""
+"""One blob of 500 MiB and small manifests over TLS, ours beside distribution 3.1.1; both serve HTTP/1.1 here, with
+their own choice of cipher.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """A client that costs little, so that the two cores belong to the servers.
 
-Small requests run over keep-alive connections in one epoll loop, large bodies leave by sendfile and arrive by MSG_TRUNC, which
-makes the kernel drop them without a copy. Every answer is checked for its status and its length: a fast error is not a result.
+Small requests run over keep-alive connections in one epoll loop, large bodies leave by sendfile and arrive by
+MSG_TRUNC, which makes the kernel drop them without a copy. Every answer is checked for its status and its length: a
+fast error is not a result.
 """
 
 from __future__ import annotations
@@ -52,8 +53,14 @@ class Connection:
     def __exit__(self, *_error) -> None:
         self.socket.close()
 
-    def request(self, method: str, target: str, headers: dict[str, str] | None = None, body: bytes = b"",
-                expect: int | None = None) -> Answer:
+    def request(
+        self,
+        method: str,
+        target: str,
+        headers: dict[str, str] | None = None,
+        body: bytes = b"",
+        expect: int | None = None,
+    ) -> Answer:
         self.socket.sendall(request_bytes(method, target, headers, body))
         return self.answer(method, expect)
 
@@ -112,7 +119,10 @@ class Connection:
 def connect(address: tuple[str, int]) -> socket.socket:
     connection = socket.create_connection(address)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):  # settimeout() would make sendfile raise when the buffer is full
+    for option in (
+        socket.SO_RCVTIMEO,
+        socket.SO_SNDTIMEO,
+    ):  # settimeout() would make sendfile raise when the buffer is full
         connection.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", TIMEOUT, 0))
     return connection
 
@@ -176,7 +186,7 @@ def _complete(data: bytes, head_only: bool) -> bool:
     head = data[:end].lower()
     start = head.find(b"\r\ncontent-length:")
     if start >= 0:
-        return len(data) - end - 4 >= int(head[start + 17:].split(b"\r\n", 1)[0])
+        return len(data) - end - 4 >= int(head[start + 17 :].split(b"\r\n", 1)[0])
     if b"\r\ntransfer-encoding: chunked" in head:
         return data.endswith(b"0\r\n\r\n")
     return True
@@ -195,7 +205,10 @@ class Pulls(NamedTuple):
 
 
 def pull(address: tuple[str, int], target: str, count: int, size: int) -> Pulls:
-    """GET the target over count connections at once and throw the bodies away. An error is anything but 200 and size bytes."""
+    """GET the target over count connections at once and throw the bodies away.
+
+    An error is anything but 200 and size bytes.
+    """
     request = request_bytes("GET", target)
     started = time.monotonic()
     poll = select.epoll()
@@ -216,7 +229,9 @@ def pull(address: tuple[str, int], target: str, count: int, size: int) -> Pulls:
 
 
 class _Pull:
-    """One running GET: the socket and how many bytes of the body are still to come (None before the head is complete)."""
+    """One running GET: the socket and how many bytes of the body are still to come (None
+    before the head is complete).
+    """
 
     def __init__(self, connection: socket.socket, size: int):
         self.socket = connection
@@ -260,7 +275,9 @@ def _drain(poll: select.epoll, open_pulls: dict[int, _Pull], problems: list[str]
             _step(poll, open_pulls, descriptor, scratch, problems)
 
 
-def _step(poll: select.epoll, open_pulls: dict[int, _Pull], descriptor: int, scratch: bytearray, problems: list[str]) -> None:
+def _step(
+    poll: select.epoll, open_pulls: dict[int, _Pull], descriptor: int, scratch: bytearray, problems: list[str]
+) -> None:
     pulling = open_pulls[descriptor]
     try:
         done = pulling.step(scratch)

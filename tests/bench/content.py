@@ -34,17 +34,23 @@ class Image(NamedTuple):
 def image(layers: int = 3, size: int = 20_000) -> Image:
     blobs = [os.urandom(size) for _ in range(layers)]
     history = [{"created_by": "bench"} for _ in blobs]
-    config = json.dumps({
-        "architecture": "amd64", "os": "linux", "history": history,
-        "rootfs": {"type": "layers", "diff_ids": [digest(blob) for blob in blobs]},
-    }).encode()
+    config = json.dumps(
+        {
+            "architecture": "amd64",
+            "os": "linux",
+            "history": history,
+            "rootfs": {"type": "layers", "diff_ids": [digest(blob) for blob in blobs]},
+        }
+    ).encode()
     return Image(blobs, config, manifest(config, blobs))
 
 
 def manifest(config: bytes, layers: list[bytes], **annotations: str) -> bytes:
     document = {
-        "schemaVersion": 2, "mediaType": IMAGE,
-        "config": descriptor(CONFIG, config), "layers": [descriptor(LAYER, blob) for blob in layers],
+        "schemaVersion": 2,
+        "mediaType": IMAGE,
+        "config": descriptor(CONFIG, config),
+        "layers": [descriptor(LAYER, blob) for blob in layers],
     }
     return json.dumps({**document, "annotations": annotations} if annotations else document).encode()
 
@@ -80,7 +86,10 @@ class Reservoir:
             os.unlink(each.name)
 
     def blob(self, times: int = 1) -> Blob:
-        """A new blob: the reservoir, times over, and a random tail. Only the last block of its digest is computed anew when times is 1."""
+        """A new blob: the reservoir, times over, and a random tail.
+
+        Only the last block of its digest is computed anew when times is 1.
+        """
         state = self._hash.copy()
         for _ in range(times - 1):
             self._hash_again(state)
@@ -124,7 +133,7 @@ class Blob(NamedTuple):
         body_end = self.size - len(self.tail)
         self.source.send(connection, start, min(stop, body_end))
         if stop > body_end:
-            connection.sendall(self.tail[max(0, start - body_end):stop - body_end])
+            connection.sendall(self.tail[max(0, start - body_end) : stop - body_end])
 
     def send_chunked(self, connection: socket.socket) -> None:
         """The whole blob in chunked transfer encoding."""

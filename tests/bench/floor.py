@@ -1,4 +1,5 @@
-"""The least that an upload costs in Python: receive, hash, write and nothing else, in one thread; what no registry in Python gets below.
+"""The least that an upload costs in Python: receive, hash, write and nothing else, in one thread; what no registry in
+Python gets below.
 
     python floor.py PORT FOLDER
 

@@ -1,4 +1,6 @@
-"""Measure registry.pyz beside distribution 3.1.1 and Debian's docker-registry 2.8.2, and compare with the bars in bars.py."""
+"""Measure registry.pyz beside distribution 3.1.1 and Debian's docker-registry 2.8.2, and compare with the bars in
+bars.py.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,18 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import case_accounts, case_growth, case_large, case_memory, case_mysql, case_push, case_slow, case_small, case_tls, report
+from tests.bench import (
+    case_accounts,
+    case_growth,
+    case_large,
+    case_memory,
+    case_mysql,
+    case_push,
+    case_slow,
+    case_small,
+    case_tls,
+    report,
+)
 from tests.bench.bench import Bench
 from tests.bench.client import BadAnswer
 from tests.bench.results import missed, save, table, text_table
@@ -40,12 +53,22 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="tests/bench/run", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="little data and few rounds: a first look, not a result")
     parser.add_argument("--only", nargs="+", choices=CASES, metavar="NAME", help=f"some of: {' '.join(CASES)}")
-    parser.add_argument("--servers", nargs="+", choices=SERVERS, default=SERVERS, metavar="NAME", help=f"some of: {' '.join(SERVERS)}")
+    parser.add_argument(
+        "--servers", nargs="+", choices=SERVERS, default=SERVERS, metavar="NAME", help=f"some of: {' '.join(SERVERS)}"
+    )
     parser.add_argument("--rounds", type=int, help="interleaved rounds (default 5; 3 with --quick)")
-    parser.add_argument("--json", type=Path, default=CACHE / "dockboard-registry" / "bench.json", metavar="FILE", help="default: %(default)s")
+    parser.add_argument(
+        "--json",
+        type=Path,
+        default=CACHE / "dockboard-registry" / "bench.json",
+        metavar="FILE",
+        help="default: %(default)s",
+    )
     parser.add_argument("--last", action="store_true", help="measure nothing: read the JSON file of the last run")
     parser.add_argument("--report", type=Path, metavar="FILE", help="put the figures into this file, between its marks")
-    parser.add_argument("--directory", type=Path, default=Path("/var/tmp"), help="where the data goes (default: %(default)s)")
+    parser.add_argument(
+        "--directory", type=Path, default=Path("/var/tmp"), help="where the data goes (default: %(default)s)"
+    )
     parser.add_argument("--strict", action="store_true", help="exit 1 when a bar is missed")
     return parser.parse_args()
 
@@ -53,8 +76,14 @@ def arguments() -> argparse.Namespace:
 def measure(options: argparse.Namespace) -> dict:
     rounds = options.rounds or (3 if options.quick else 5)
     registries = [name for name in options.servers if name in ALL]
-    bench = Bench(options.directory, registries, [name for name in options.servers if name not in ALL], rounds, options.quick)
-    wanted = [name for name in CASES if name in (options.only or CASES) and (name not in ALONE or Ours.name in options.servers)]
+    bench = Bench(
+        options.directory, registries, [name for name in options.servers if name not in ALL], rounds, options.quick
+    )
+    wanted = [
+        name
+        for name in CASES
+        if name in (options.only or CASES) and (name not in ALONE or Ours.name in options.servers)
+    ]
     if "mysql" in wanted:
         case_mysql.require()
     for name, case in CASES.items():

@@ -35,8 +35,10 @@ def _children(pid: int) -> list[int]:
 def cpu_seconds(pids: list[int]) -> float:
     """User and system time of the processes since they started, dead threads included.
 
-    The process clock has nanoseconds where /proc/PID/stat has ticks of 10 ms, which is more than many a measurement here.
-    Source: clock_getcpuclockid(3); the id of a process clock is the complement of the pid, shifted, with 2 for "scheduled time".
+    The process clock has nanoseconds where /proc/PID/stat has ticks of 10 ms, which is more than many a measurement
+    here.
+    Source: clock_getcpuclockid(3); the id of a process clock is the complement of the pid, shifted, with 2 for
+    "scheduled time".
     Raises OSError when one of them has ended: a figure without it would be wrong.
     """
     return sum(time.clock_gettime((~pid << 3) | 2) for pid in pids)
@@ -67,7 +69,8 @@ def pss_alone(pids: list[int]) -> float:
     """MiB of the processes as if nobody else ran the same programs.
 
     PSS makes a server look smaller on a machine where other processes (this benchmark is one) map the same interpreter.
-    Anonymous pages are counted by PSS, as only the tree shares them; of each mapped file the largest resident part counts once.
+    Anonymous pages are counted by PSS, as only the tree shares them; of each mapped file the largest resident part
+    counts once.
     """
     anonymous = 0
     files: dict[str, int] = defaultdict(int)

@@ -40,7 +40,9 @@ class Results:
             "notes": self.notes,
             "failures": self.failures,
             "rows": [_row(*key, servers) for key, servers in self._samples.items()],
-            "unmeasured": [f"{bar.work}, {bar.figure}: not measured" for bar in BARS if (bar.work, bar.figure) not in self._samples],
+            "unmeasured": [
+                f"{bar.work}, {bar.figure}: not measured" for bar in BARS if (bar.work, bar.figure) not in self._samples
+            ],
         }
 
 
@@ -59,10 +61,14 @@ def _row(work: str, figure: str, servers: dict[str, list[float]]) -> dict:
 
 
 def missed(document: dict) -> list[str]:
-    """In words: every bar that does not hold, every measurement that failed, and in a run of everything the bars without a figure."""
+    """In words: every bar that does not hold, every measurement that failed, and in a run of everything the bars
+    without a figure.
+    """
     misses = [
         f"{row['work']}, {row['figure']}: {verdict['value']:.3g}, bar {verdict['bar']}"
-        for row in document["rows"] for verdict in row["bars"] if not verdict["ok"]
+        for row in document["rows"]
+        for verdict in row["bars"]
+        if not verdict["ok"]
     ]
     return misses + document["failures"] + ([] if document["options"]["only"] else document["unmeasured"])
 
@@ -102,10 +108,12 @@ def _cells(row: dict) -> list[str]:
     ours = servers.get("ours")
     ratios = [
         number(ours["median"] / servers[name]["median"])
-        for name in list(LABELS)[1:] if ours and servers.get(name, {}).get("median")
+        for name in list(LABELS)[1:]
+        if ours and servers.get(name, {}).get("median")
     ]
     return [
-        row["work"], row["figure"],
+        row["work"],
+        row["figure"],
         *(_cell(servers[name]) if name in servers else "" for name in LABELS),
         " ; ".join(ratios),
         ", ".join(verdict["bar"] for verdict in verdicts),

@@ -1,4 +1,6 @@
-"""The registries that are compared: ours and two releases of distribution, each started alone on a free port of loopback."""
+"""The registries that are compared: ours and two releases of distribution, each started alone on a free port of
+loopback.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ from tests.support.server import registry_pyz
 WORKERS = 2
 START_SECONDS = 30
 
-# What both releases ship as their example configuration, with the access log on (its default) and no health checks of the disk.
+# What both releases ship as their example configuration, with the access log on (its default) and no health checks of
+# the disk.
 PEER_CONFIG = """\
 version: 0.1
 log:
@@ -71,12 +74,18 @@ class Server:
         self.port = free_port()
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                self.command(), cwd=self.root, env={**foreign_environment(), **self.environment()},
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                self.command(),
+                cwd=self.root,
+                env={**foreign_environment(), **self.environment()},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
             )
 
     def wait(self, path: str, headers: dict[str, str] | None = None) -> None:
-        """Returns at the first 200 for the path; raises RuntimeError with the log's end when the server does not come up."""
+        """Returns at the first 200 for the path; raises RuntimeError with the log's end when the server does not come
+        up.
+        """
         give_up = time.monotonic() + START_SECONDS
         while not answers(self, path, headers or {}):
             if self.process.poll() is not None or time.monotonic() > give_up:
@@ -118,7 +127,15 @@ class Ours(Server):
     label = "registry.pyz"
 
     def command(self) -> list[str]:
-        return [sys.executable, str(registry_pyz()), "serve", "--listen", f"127.0.0.1:{self.port}", "--data", str(self.data)]
+        return [
+            sys.executable,
+            str(registry_pyz()),
+            "serve",
+            "--listen",
+            f"127.0.0.1:{self.port}",
+            "--data",
+            str(self.data),
+        ]
 
     def environment(self) -> dict[str, str]:
         return {"DOCKBOARD_SERVER_WORKERS": str(WORKERS), "DOCKBOARD_LOG_ACCESS": "true"}
@@ -129,7 +146,12 @@ class OursMySQL(Ours):
 
     name = "ours-mysql"
     label = "registry.pyz on MariaDB"
-    settings = ("--innodb-flush-log-at-trx-commit=1", "--innodb-log-file-size=256M", "--innodb-buffer-pool-size=512M", "--max-connections=200")
+    settings = (
+        "--innodb-flush-log-at-trx-commit=1",
+        "--innodb-log-file-size=256M",
+        "--innodb-buffer-pool-size=512M",
+        "--max-connections=200",
+    )
 
     def start(self) -> Server:
         from tests.support.mariadb import MariaDB
@@ -183,7 +205,8 @@ class Debian(Distribution):
         return found
 
 
-# What tests/bench compares; OursMySQL is compared with Ours only, and servers_other.py has those for a few measurements.
+# What tests/bench compares; OursMySQL is compared with Ours only, and servers_other.py has those for a few
+# measurements.
 ALL = {kind.name: kind for kind in (Ours, Distribution, Debian)}
 LABELS = {**{name: kind.label for name, kind in ALL.items()}, "nginx": "nginx", "floor": "receive, hash, write"}
 
@@ -191,10 +214,16 @@ LABELS = {**{name: kind.label for name, kind in ALL.items()}, "nginx": "nginx", 
 def find_tool(name: str, package: str) -> str:
     """A Go program from DOCKBOARD_TESTS_TOOLS, the cache of test tools, or PATH."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    places = [os.environ.get("DOCKBOARD_TESTS_TOOLS", ""), str(cache / "dockboard-registry" / "bin"), os.environ["PATH"]]
+    places = [
+        os.environ.get("DOCKBOARD_TESTS_TOOLS", ""),
+        str(cache / "dockboard-registry" / "bin"),
+        os.environ["PATH"],
+    ]
     found = shutil.which(name, path=os.pathsep.join(place for place in places if place))
     if not found:
-        raise MissingTool(f"{name} is not installed: go install {package}, into a directory that DOCKBOARD_TESTS_TOOLS names")
+        raise MissingTool(
+            f"{name} is not installed: go install {package}, into a directory that DOCKBOARD_TESTS_TOOLS names"
+        )
     return found
 
 

@@ -1,4 +1,6 @@
-"""Servers for single measurements: registries over TLS, nginx, which sends plain files, and a program that only receives."""
+"""Servers for single measurements: registries over TLS, nginx, which sends plain files, and a program that only
+receives.
+"""
 
 from __future__ import annotations
 

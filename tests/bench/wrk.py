@@ -16,8 +16,12 @@ class Load(NamedTuple):
     seconds: float
 
 
-def get(address: tuple[str, int], target: str, headers: dict[str, str], connections: int, seconds: int, scheme: str = "http") -> Load:
-    """GET the target for whole seconds over keep-alive connections; BadAnswer when one answer is not 2xx or a socket failed."""
+def get(
+    address: tuple[str, int], target: str, headers: dict[str, str], connections: int, seconds: int, scheme: str = "http"
+) -> Load:
+    """GET the target for whole seconds over keep-alive connections; BadAnswer when one answer is not 2xx or a socket
+    failed.
+    """
     command = [program(), "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s"]
     for name, value in headers.items():
         command += ["-H", f"{name}: {value}"]

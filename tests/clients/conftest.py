@@ -1,4 +1,7 @@
-"""The real clients as fixtures. Each writes below a temporary home only, and starts with an empty store where it has one."""
+"""The real clients as fixtures.
+
+Each writes below a temporary home only, and starts with an empty store where it has one.
+"""
 
 from __future__ import annotations
 
@@ -160,7 +163,9 @@ def image(layout, layers):
 @pytest.fixture
 def index(layout, layers):
     """An index over three platforms in that layout, tagged v1; its descriptor."""
-    children = [layout.image([*layers, layer_tar({"arch": name.encode()})], name) for name in ("amd64", "arm64", "s390x")]
+    children = [
+        layout.image([*layers, layer_tar({"arch": name.encode()})], name) for name in ("amd64", "arm64", "s390x")
+    ]
     found = layout.index(children)
     layout.tag("v1", found)
     return found

@@ -55,7 +55,9 @@ class Program:
     def _run(self, arguments: Sequence[object], input: bytes) -> subprocess.CompletedProcess[bytes]:
         command = [self.path, *self.before, *map(str, arguments), *self.after]
         try:
-            return subprocess.run(command, input=input, capture_output=True, env=dict(self.environment), timeout=TIMEOUT)
+            return subprocess.run(
+                command, input=input, capture_output=True, env=dict(self.environment), timeout=TIMEOUT
+            )
         except subprocess.TimeoutExpired as late:
             done = subprocess.CompletedProcess(command, -1, late.stdout or b"", late.stderr or b"")
             raise AssertionError(f"no end within {TIMEOUT} s\n{_report(done)}") from None

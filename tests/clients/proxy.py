@@ -14,8 +14,8 @@ RESET = struct.pack("ii", 1, 0)
 class Proxy:
     """Listens on a free port of 127.0.0.1 and passes everything on to `target` ("127.0.0.1:5000").
 
-    `sent` is how many bytes clients sent to the registry. `cut_after(n)` arms one cut: the first connection that has sent n bytes
-    from then on is reset on both sides, and `cuts` counts it.
+    `sent` is how many bytes clients sent to the registry. `cut_after(n)` arms one cut: the first connection that has
+    sent n bytes from then on is reset on both sides, and `cuts` counts it.
     """
 
     def __init__(self, target: str) -> None:

@@ -1,4 +1,6 @@
-"""The real clients and accounts: anonymous pulls of public repositories beside private ones, login, pushes, and refusals in words."""
+"""The real clients and accounts: anonymous pulls of public repositories beside private ones, login, pushes, and
+refusals in words.
+"""
 
 from __future__ import annotations
 
@@ -71,7 +73,9 @@ def assert_said_once(words: str, printed: str) -> None:
 def test_docker(docker, registry, public, private, tmp_path):
     docker("pull", f"{public}:v1")
     assert "pull access denied for" in docker.refused("pull", f"{private}:v1")
-    assert "name or password is wrong" in docker.refused("login", "--username", "bob", "--password-stdin", registry.address, input=b"wrong horse")
+    assert "name or password is wrong" in docker.refused(
+        "login", "--username", "bob", "--password-stdin", registry.address, input=b"wrong horse"
+    )
     docker("login", "--username", "bob", "--password-stdin", registry.address, input=PASSWORD.encode())
     docker("pull", f"{private}:v1")
     docker_archive(tmp_path / "image.tar", f"{private}-by-docker:v1", [layer_tar({"own": noise(9_000, 6)})])
@@ -116,7 +120,9 @@ def test_podman(podman, registry, public, private, people):
     podman("push", INSECURE, f"{private}:v1", f"{private}-by-podmans-robot:v1")
     assert WORDS in podman.refused("push", INSECURE, f"{private}:v1", f"{public}:v2")
     podman("logout", registry.address)
-    assert "invalid username/password" in podman.refused("login", INSECURE, "--username", "bob", "--password-stdin", registry.address, input=b"wrong horse")
+    assert "invalid username/password" in podman.refused(
+        "login", INSECURE, "--username", "bob", "--password-stdin", registry.address, input=b"wrong horse"
+    )
     podman("pull", INSECURE, f"{public}:v1")
 
 
@@ -140,14 +146,43 @@ def test_skopeo(skopeo, registry, public, private, people, tmp_path):
     skopeo("inspect", INSECURE, f"docker://{public}:v1")
     assert "authentication required" in skopeo.refused("inspect", INSECURE, f"docker://{private}:v1")
     secret = people.command("token", "add", "bob", "--name", "skopeo", "--actions", "pull")
-    skopeo("copy", "--src-tls-verify=false", "--src-creds", f"bob:{secret}", f"docker://{private}:v1", f"oci:{tmp_path}/pulled:v1")
-    refused = skopeo.refused("copy", "--dest-tls-verify=false", "--dest-creds", f"bob:{secret}", f"oci:{tmp_path}/pulled:v1", f"docker://{private}:v2")
+    skopeo(
+        "copy",
+        "--src-tls-verify=false",
+        "--src-creds",
+        f"bob:{secret}",
+        f"docker://{private}:v1",
+        f"oci:{tmp_path}/pulled:v1",
+    )
+    refused = skopeo.refused(
+        "copy",
+        "--dest-tls-verify=false",
+        "--dest-creds",
+        f"bob:{secret}",
+        f"oci:{tmp_path}/pulled:v1",
+        f"docker://{private}:v2",
+    )
     assert "the token's scope does not include push on acme/app" in refused
-    skopeo("copy", "--dest-tls-verify=false", "--dest-creds", f"bob:{PASSWORD}", f"oci:{tmp_path}/pulled:v1", f"docker://{private}-by-skopeo:v1")
+    skopeo(
+        "copy",
+        "--dest-tls-verify=false",
+        "--dest-creds",
+        f"bob:{PASSWORD}",
+        f"oci:{tmp_path}/pulled:v1",
+        f"docker://{private}-by-skopeo:v1",
+    )
     assert has(registry, "app-by-skopeo")
     skopeo("login", INSECURE, "--username", ROBOT, "--password-stdin", registry.address, input=registry.robot.encode())
-    skopeo("copy", "--src-tls-verify=false", "--dest-tls-verify=false", f"docker://{private}:v1", f"docker://{private}-by-skopeos-robot:v1")
-    assert WORDS in skopeo.refused("copy", "--dest-tls-verify=false", f"oci:{tmp_path}/pulled:v1", f"docker://{public}:v2")
+    skopeo(
+        "copy",
+        "--src-tls-verify=false",
+        "--dest-tls-verify=false",
+        f"docker://{private}:v1",
+        f"docker://{private}-by-skopeos-robot:v1",
+    )
+    assert WORDS in skopeo.refused(
+        "copy", "--dest-tls-verify=false", f"oci:{tmp_path}/pulled:v1", f"docker://{public}:v2"
+    )
     skopeo("logout", registry.address)
     skopeo("inspect", INSECURE, f"docker://{public}:v1")
 
@@ -209,7 +244,10 @@ def test_oras(oras, registry, public, private, tmp_path):
 def test_containerd(ctr, registry, public, private, people):
     pull = ("images", "pull", PLAIN, "--snapshotter", "native")
     ctr(*pull, f"{public}:v1")
-    assert "pull access denied, repository does not exist or may require authorization: server message: insufficient_scope" in ctr.refused(*pull, f"{private}:v1")
+    assert (
+        "pull access denied, repository does not exist or may require authorization: server message: insufficient_scope"
+        in ctr.refused(*pull, f"{private}:v1")
+    )
     ctr(*pull, "--user", f"bob:{PASSWORD}", f"{private}:v1")
     ctr("images", "tag", f"{private}:v1", f"{private}-by-ctr:v1")
     ctr("images", "push", PLAIN, "--user", f"bob:{PASSWORD}", f"{private}-by-ctr:v1")
@@ -231,7 +269,16 @@ def test_helm(helm, registry, tmp_path, people):
         (tmp_path / name).mkdir()
     # It begins with a HEAD, whose answer has no words.
     assert "401: Unauthorized" in helm.refused("push", PLAIN, chart, charts)
-    helm("registry", "login", PLAIN, "--username", ROBOT, "--password-stdin", registry.address, input=registry.robot.encode())
+    helm(
+        "registry",
+        "login",
+        PLAIN,
+        "--username",
+        ROBOT,
+        "--password-stdin",
+        registry.address,
+        input=registry.robot.encode(),
+    )
     assert "Digest: sha256:" in helm.printed("push", PLAIN, chart, charts)
     helm("pull", PLAIN, f"{charts}/app", "--version", "1.0.0", "--destination", tmp_path / "private")
     assert (tmp_path / "private" / chart.name).read_bytes() == chart.read_bytes()

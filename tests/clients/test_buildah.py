@@ -35,15 +35,21 @@ def pulled_file(buildah, name, path) -> bytes:
 
 
 @pytest.mark.parametrize("kind, media_type", [("oci", OCI_MANIFEST), ("v2s2", DOCKER_MANIFEST)])
-def test_a_built_image_is_pushed_and_pulled(buildah, another_buildah, tmp_path, client, repository, target, kind, media_type):
+def test_a_built_image_is_pushed_and_pulled(
+    buildah, another_buildah, tmp_path, client, repository, target, kind, media_type
+):
     build(buildah, tmp_path, f"{target}:v1")
-    buildah("push", INSECURE, "--format", kind, "--digestfile", tmp_path / "digest", f"{target}:v1", f"docker://{target}:v1")
+    buildah(
+        "push", INSECURE, "--format", kind, "--digestfile", tmp_path / "digest", f"{target}:v1", f"docker://{target}:v1"
+    )
     found = client.pull_manifest(repository, "v1")
     assert found.headers["Content-Type"] == media_type
     assert found.headers["Docker-Content-Digest"] == (tmp_path / "digest").read_text()
     stored(client, repository, "v1")
     another_buildah("pull", INSECURE, f"{target}:v1")
-    assert digest_of(pulled_file(another_buildah, f"{target}:v1", "data")) == digest_of((tmp_path / "data").read_bytes())
+    assert digest_of(pulled_file(another_buildah, f"{target}:v1", "data")) == digest_of(
+        (tmp_path / "data").read_bytes()
+    )
 
 
 def test_a_build_starts_from_an_image_of_the_registry(buildah, tmp_path, client, repository, target, layout, image):

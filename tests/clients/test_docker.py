@@ -171,7 +171,9 @@ def test_a_missing_repository_is_explained(docker, client, repository, target):
 
 @pytest.mark.direct
 def test_a_registry_without_tls_says_so_at_once(registry):
-    """docker and podman try https first at an insecure registry; each push and pull would wait for what they are not told."""
+    """docker and podman try https first at an insecure registry; each push and pull would wait for what they are not
+    told.
+    """
     host, _, port = registry.address.rpartition(":")
     begun = time.monotonic()
     with socket.create_connection((host, int(port)), timeout=5) as connection, pytest.raises(ssl.SSLError):

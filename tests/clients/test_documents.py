@@ -60,7 +60,14 @@ def made(registry) -> Path:
 
 def ran(block: str, registry, environment: dict) -> str:
     """The block as a shell runs it, with this registry in the place of the page's."""
-    done = subprocess.run(["bash", "-euc", block.replace(HOST, registry.address)], cwd=registry.home, env=environment, capture_output=True, text=True, timeout=100)
+    done = subprocess.run(
+        ["bash", "-euc", block.replace(HOST, registry.address)],
+        cwd=registry.home,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
     assert done.returncode == 0, block + done.stdout + done.stderr
     return done.stdout + done.stderr
 
@@ -69,7 +76,10 @@ def test_every_block_can_be_read():
     for block in blocks("sh"):
         assert subprocess.run(["bash", "-n"], input=block, text=True, capture_output=True).returncode == 0, block
     read = [yaml.safe_load(block) for block in blocks("yaml")]
-    assert [sorted(document) for document in read[:2]] == [["apiVersion", "kind", "metadata", "spec"], ["apiVersion", "kind", "metadata", "stringData", "type"]]
+    assert [sorted(document) for document in read[:2]] == [
+        ["apiVersion", "kind", "metadata", "spec"],
+        ["apiVersion", "kind", "metadata", "stringData", "type"],
+    ]
     # YAML 1.1 reads GitHub's key `on` as true.
     assert [sorted(map(str, document)) for document in read[2:]] == [["True", "jobs", "name"], ["image"]]
     hosts, whole = map(tomllib.loads, blocks("toml"))
@@ -124,7 +134,9 @@ def test_podman(podman, registry, made):
 def test_containerd(ctr, registry, made):
     hosts = made / "certs.d" / registry.address
     hosts.mkdir(parents=True)
-    (hosts / "hosts.toml").write_text(blocks("toml", "containerd")[0].replace(f"https://{HOST}", f"http://{registry.address}"))
+    (hosts / "hosts.toml").write_text(
+        blocks("toml", "containerd")[0].replace(f"https://{HOST}", f"http://{registry.address}")
+    )
     (block,) = blocks("sh", "containerd")
     words = block.replace(HOST, registry.address).replace("/etc/containerd/certs.d", str(made / "certs.d")).split()[1:]
     secret = (made / "ci.secret").read_text().strip()

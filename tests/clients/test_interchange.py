@@ -79,11 +79,15 @@ def test_every_client_pulls_what_one_pushed(request, pull_by_all, client, reposi
     pull_by_all(f"{target}:v1", digests, client.pull_manifest(repository, "v1").json()["config"]["digest"])
 
 
-def test_clients_that_push_the_same_image_at_once_all_succeed(crane, skopeo, regctl, oras, client, repository, target, layout, index):
+def test_clients_that_push_the_same_image_at_once_all_succeed(
+    crane, skopeo, regctl, oras, client, repository, target, layout, index
+):
     def push(number: int) -> None:
         [
             lambda name: crane("push", "--index", layout.root, name),
-            lambda name: skopeo("copy", "--all", "--dest-tls-verify=false", f"oci:{layout.root}:v1", f"docker://{name}"),
+            lambda name: skopeo(
+                "copy", "--all", "--dest-tls-verify=false", f"oci:{layout.root}:v1", f"docker://{name}"
+            ),
             lambda name: regctl("image", "copy", f"ocidir://{layout.root}:v1", name),
             lambda name: oras("cp", "--from-oci-layout", "--to-plain-http", f"{layout.root}:v1", name),
         ][number % 4](f"{target}:tag-{number}")

@@ -18,7 +18,9 @@ GROWTH = 64 << 20
 
 
 class PeakMemory:
-    """Samples the memory of the registry's process tree while the block runs; `growth` is the peak over the start, in bytes."""
+    """Samples the memory of the registry's process tree while the block runs; `growth` is the peak over the start, in
+    bytes.
+    """
 
     def __init__(self, registry) -> None:
         self._registry = registry

@@ -64,11 +64,15 @@ def test_files_are_pushed_and_pulled(oras, push, files, tmp_path, client, reposi
     assert (manifest.headers["Docker-Content-Digest"], manifest.json()["artifactType"]) == (digest, CHART)
     stored(client, repository, "v1")
     for path in files.iterdir():
-        [blob] = [layer["digest"] for layer in manifest.json()["layers"] if layer["digest"] == digest_of(path.read_bytes())]
+        [blob] = [
+            layer["digest"] for layer in manifest.json()["layers"] if layer["digest"] == digest_of(path.read_bytes())
+        ]
         assert oras.output("blob", "fetch", HTTP, "--output", "-", f"{target}@{blob}") == path.read_bytes()
 
 
-@pytest.mark.parametrize("media_type", ["sometype", "text/plain;charset=utf-8", "application/vnd.example+json;version=0.2"])
+@pytest.mark.parametrize(
+    "media_type", ["sometype", "text/plain;charset=utf-8", "application/vnd.example+json;version=0.2"]
+)
 def test_a_file_of_any_media_type(oras, tmp_path, client, repository, target, media_type):
     (tmp_path / "a.txt").write_text("a")
     oras("push", HTTP, "--disable-path-validation", f"{target}:v1", f"{tmp_path}/a.txt:{media_type}")
@@ -142,10 +146,15 @@ def test_an_index_is_made_from_artifacts(oras, push, client, repository, target)
 
 
 def test_manifests_and_blobs_are_pushed_and_fetched_alone(oras, tmp_path, client, repository, target, layout, image):
-    for child in [*json.loads(layout.read(image["digest"]))["layers"], json.loads(layout.read(image["digest"]))["config"]]:
+    for child in [
+        *json.loads(layout.read(image["digest"]))["layers"],
+        json.loads(layout.read(image["digest"]))["config"],
+    ]:
         encoded = child["digest"].partition(":")[2]
         oras("blob", "push", HTTP, f"{target}@{child['digest']}", layout.root / "blobs" / "sha256" / encoded)
-        assert oras.output("blob", "fetch", HTTP, "--output", "-", f"{target}@{child['digest']}") == layout.read(child["digest"])
+        assert oras.output("blob", "fetch", HTTP, "--output", "-", f"{target}@{child['digest']}") == layout.read(
+            child["digest"]
+        )
     body = layout.read(image["digest"])
     (tmp_path / "manifest.json").write_bytes(body)
     oras("manifest", "push", HTTP, f"{target}:v1,v2,v3", tmp_path / "manifest.json")

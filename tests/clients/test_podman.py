@@ -49,7 +49,9 @@ def test_an_image_is_pulled_by_digest(podman, client, repository, target, layout
 
 
 @pytest.mark.parametrize("kind, media_type", [("oci", OCI_MANIFEST), ("v2s2", DOCKER_MANIFEST)])
-def test_both_formats_are_pushed(podman, another_podman, tmp_path, client, repository, target, layout, image, kind, media_type):
+def test_both_formats_are_pushed(
+    podman, another_podman, tmp_path, client, repository, target, layout, image, kind, media_type
+):
     load(podman, tmp_path / "image.tar", layout, f"{target}:v1")
     podman("push", INSECURE, "--format", kind, "--digestfile", tmp_path / "digest", f"{target}:v1")
     found = client.pull_manifest(repository, "v1")
@@ -116,8 +118,13 @@ def sparing_podman(environment):
     with tempfile.TemporaryDirectory(prefix="store-", ignore_cleanup_errors=True) as root:
         settings = Path(root, "storage.conf")
         options = 'pull_options = {enable_partial_images = "true", use_hard_links = "false", ostree_repos = ""}'
-        settings.write_text(f'[storage]\ndriver = "overlay"\nrunroot = "{root}/run"\ngraphroot = "{root}/root"\n[storage.options]\n{options}\n')
-        program = Program("podman", {**environment, "CONTAINERS_STORAGE_CONF": str(settings)}, ("--cgroup-manager", "cgroupfs"))
+        settings.write_text(
+            f'[storage]\ndriver = "overlay"\nrunroot = "{root}/run"\ngraphroot ='
+            f' "{root}/root"\n[storage.options]\n{options}\n'
+        )
+        program = Program(
+            "podman", {**environment, "CONTAINERS_STORAGE_CONF": str(settings)}, ("--cgroup-manager", "cgroupfs")
+        )
         yield program
         program("rmi", "--all", "--force")
 
@@ -139,6 +146,8 @@ def test_of_a_layer_in_zstd_chunks_only_what_changed_is_fetched(sparing_podman, 
         for name in names:
             sparing_podman("pull", INSECURE, name)
         time.sleep(0.3)  # the access log is written every 100 ms
-        sent = [int(size) for size in re.findall(r'"GET /v2/sparing/app/blobs/\S+" 206 (\d+)B', registry.log.read_text())]
+        sent = [
+            int(size) for size in re.findall(r'"GET /v2/sparing/app/blobs/\S+" 206 (\d+)B', registry.log.read_text())
+        ]
     # Of each image the table of contents, then the ranges that are missing.
     assert len(sent) == 4 and sent[1] > 20_000_000 and sent[3] < 1_200_000, sent

@@ -96,7 +96,9 @@ def test_an_upload_in_chunks_that_is_cut_goes_on_where_it_was(regctl, proxy, cli
 def put_in_chunks(regctl, proxy, repository, data) -> str:
     """Send a blob through the proxy in chunks of a million bytes; its digest."""
     host = f"reg={proxy.address},tls=disabled,blobChunk=1000000,blobMax=1000"
-    return regctl("blob", "put", "--host", host, "--digest", digest_of(data), f"{proxy.address}/{repository}", input=data)
+    return regctl(
+        "blob", "put", "--host", host, "--digest", digest_of(data), f"{proxy.address}/{repository}", input=data
+    )
 
 
 def test_an_index_is_built_and_an_entry_removed(regctl, client, repository, target, layout, layers):
@@ -149,12 +151,17 @@ def test_referrers_are_put_listed_filtered_and_deleted(regctl, client, repositor
     for kind in (SBOM, "application/vnd.example.signature"):
         regctl("artifact", "put", "--artifact-type", kind, "--subject", f"{target}:v1", input=kind.encode())
     listed = json.loads(regctl("artifact", "list", "--format", "{{jsonPretty .}}", f"{target}:v1"))
-    assert sorted(entry["artifactType"] for entry in listed["descriptors"]) == [SBOM, "application/vnd.example.signature"]
+    assert sorted(entry["artifactType"] for entry in listed["descriptors"]) == [
+        SBOM,
+        "application/vnd.example.signature",
+    ]
     only = json.loads(
         regctl("artifact", "list", "--filter-artifact-type", SBOM, "--format", "{{jsonPretty .}}", f"{target}:v1")
     )
     [sbom] = only["descriptors"]
-    assert regctl.output("artifact", "get", "--subject", f"{target}:v1", "--filter-artifact-type", SBOM) == SBOM.encode()
+    assert (
+        regctl.output("artifact", "get", "--subject", f"{target}:v1", "--filter-artifact-type", SBOM) == SBOM.encode()
+    )
     # The API answered: a client that has to fall back leaves a tag with the digest of the subject.
     assert regctl("tag", "ls", target) == "v1"
     regctl("manifest", "delete", "--referrers", f"{target}@{sbom['digest']}")

@@ -29,7 +29,9 @@ def send(client, location, data, offset) -> str:
 
 
 def resume(client, location, data) -> str:
-    """Ask how much is there and send the rest, as often as it takes until the broken request has let go; the next location."""
+    """Ask how much is there and send the rest, as often as it takes until the broken request has let go; the next
+    location.
+    """
     deadline = time.monotonic() + PATIENCE
     while True:
         location, size = status(client, location)

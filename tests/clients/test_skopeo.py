@@ -48,7 +48,10 @@ def test_an_index_with_all_platforms_is_pushed_and_pulled(skopeo, tmp_path, clie
 def test_formats_are_converted_on_the_way_in(skopeo, client, repository, target, layout, image, kind, media_type):
     skopeo("copy", TO, "--format", kind, f"oci:{layout.root}:v1", f"docker://{target}:v1")
     assert client.pull_manifest(repository, "v1").headers["Content-Type"] == media_type
-    assert skopeo.output("inspect", INSECURE, "--raw", f"docker://{target}:v1") == client.pull_manifest(repository, "v1").body
+    assert (
+        skopeo.output("inspect", INSECURE, "--raw", f"docker://{target}:v1")
+        == client.pull_manifest(repository, "v1").body
+    )
 
 
 def test_layers_are_compressed_with_zstd(skopeo, client, repository, target, layout, layers):

@@ -1,4 +1,6 @@
-"""The same programs over TLS, where the registry takes bytes in and gives them out another way; they verify its certificate."""
+"""The same programs over TLS, where the registry takes bytes in and gives them out another way; they verify its
+certificate.
+"""
 
 from __future__ import annotations
 

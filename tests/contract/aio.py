@@ -1,10 +1,9 @@
 """Tests written as coroutines, each in an event loop of its own."""
 
 import asyncio
-from collections.abc import Awaitable
 import functools
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 LIMIT_SECONDS = 60
@@ -28,7 +27,6 @@ async def turns_during(work: Awaitable) -> int:
         turns += 1
     await task
     return turns
-
 
 
 async def gathered(*work: Coroutine[Any, Any, Any]) -> list[Any]:

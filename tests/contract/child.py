@@ -33,7 +33,9 @@ async def finish_upload(storage: Any, key: str, state: str, size: int, text: str
 
 
 async def count_up(db: Any, name: str, times: int) -> None:
-    """Add one to a number that all processes share, `times` transactions of several statements, half of them not durable."""
+    """Add one to a number that all processes share, `times` transactions of several statements, half of them not
+    durable.
+    """
     say("ready")
     sys.stdin.readline()
 
@@ -43,7 +45,9 @@ async def count_up(db: Any, name: str, times: int) -> None:
 
     for number in range(times):
         changed = await db.write(step, durable=number % 2 == 0)
-        inserted = await db.write(lambda tx: tx.insert("INSERT INTO settings (name, value) VALUES (?, ?)", f"{name}/{number}", "x"))
+        inserted = await db.write(
+            lambda tx: tx.insert("INSERT INTO settings (name, value) VALUES (?, ?)", f"{name}/{number}", "x")
+        )
         assert changed == 1 and inserted
     say(times)
 

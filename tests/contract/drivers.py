@@ -1,6 +1,7 @@
 """The drivers that the suites run over. A new one is a class like these and an entry in STORAGES or DATABASES.
 
-Besides opening itself, a driver does to its bytes and rows what no client could: damage them, lose them, run out of room.
+Besides opening itself, a driver does to its bytes and rows what no client could: damage them, lose them, run out of
+room.
 """
 
 import contextlib
@@ -121,7 +122,13 @@ class MySQLDriver:
 
     def _connect(self) -> pymysql.Connection:
         """Another program's connection."""
-        return pymysql.connect(host=self.url.host, port=self.url.port, user=self.url.user, password=self.url.password, database=self.url.name)
+        return pymysql.connect(
+            host=self.url.host,
+            port=self.url.port,
+            user=self.url.user,
+            password=self.url.password,
+            database=self.url.name,
+        )
 
     def lock(self, hold: Callable[[], None]) -> None:
         """Keep everyone from writing settings during hold(), as somebody at a prompt who forgot to commit."""
@@ -136,7 +143,10 @@ class MySQLDriver:
     @staticmethod
     def leave_no_room(tx: Any) -> None:
         """Let the server answer every new row of settings as a full disk does."""
-        tx.run("CREATE TRIGGER no_room BEFORE INSERT ON settings FOR EACH ROW SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = 1114")
+        tx.run(
+            "CREATE TRIGGER no_room BEFORE INSERT ON settings FOR EACH ROW SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO ="
+            " 1114"
+        )
 
     @staticmethod
     def make_room(tx: Any) -> None:
@@ -152,10 +162,20 @@ DATABASES = {driver.name: driver for driver in (SQLiteDriver, MySQLDriver)}
 
 
 class Child:
-    """Another process over the same driver, running one role of tests/contract/child.py; it answers one JSON value a line."""
+    """Another process over the same driver, running one role of tests/contract/child.py; it answers one JSON value a
+    line.
+    """
 
     def __init__(self, driver: Any, role: str, *arguments: Any):
-        command = [sys.executable, "-m", "tests.contract.child", driver.name, str(driver.directory), role, json.dumps(arguments)]
+        command = [
+            sys.executable,
+            "-m",
+            "tests.contract.child",
+            driver.name,
+            str(driver.directory),
+            role,
+            json.dumps(arguments),
+        ]
         self.process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def answer(self) -> Any:

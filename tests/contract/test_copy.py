@@ -15,10 +15,12 @@ from tests.contract.drivers import DATABASES, FilesystemDriver
 from tests.support import mariadb
 from tests.support.mysql_proxy import MySQLProxy
 
-TABLES = ("repositories", "blobs", "repository_blobs", "manifests", "manifest_blobs", "manifest_children", "tags", "uploads", "garbage", "jobs", "settings",
+TABLES = ("repositories", "blobs", "repository_blobs", "manifests", "manifest_blobs", "manifest_children", "tags",
+"uploads", "garbage", "jobs", "settings",
           "small_blobs")  # fmt: skip
 # Of these any row will do.
-ACCOUNTS = ("generations", "namespaces", "users", "organizations", "members", "teams", "team_members", "robots", "grants", "access_tokens", "signing_keys",
+ACCOUNTS = ("generations", "namespaces", "users", "organizations", "members", "teams", "team_members", "robots",
+"grants", "access_tokens", "signing_keys",
             "one_time_tokens", "failures", "audit", "invitations", "known_networks", "quotas",
             "deleted_organizations", "deleted_repositories")  # fmt: skip
 TABLES += ACCOUNTS
@@ -61,8 +63,10 @@ def fill_accounts(database) -> None:
     """A row of ones in each table."""
     for table in database.layout():
         if table.name in ACCOUNTS:
-            insert = f"INSERT INTO {table.name} ({', '.join(table.columns)}) VALUES ({', '.join('1' * len(table.columns))})"
-            database.transact(lambda tx: tx.run(insert))  # noqa: B023
+            insert = (
+                f"INSERT INTO {table.name} ({', '.join(table.columns)}) VALUES ({', '.join('1' * len(table.columns))})"
+            )
+            database.transact(lambda tx: tx.run(insert))
 
 
 @pytest.fixture(params=["sqlite", "mysql"])
@@ -78,7 +82,7 @@ def content(url: str) -> dict:
     found = engine(database_place(url))
     names = {table.name: ", ".join(sorted(table.columns)) for table in found.layout()}
     assert sorted(names) == sorted(TABLES)
-    rows = {name: found.transact(lambda tx: tx.all(f"SELECT {names[name]} FROM {name}")) for name in TABLES}  # noqa: B023
+    rows = {name: found.transact(lambda tx: tx.all(f"SELECT {names[name]} FROM {name}")) for name in TABLES}
     rows["settings"] = [row for row in rows["settings"] if row[0] not in ("moved_to", "store_epoch")]
     return {name: sorted(map(repr, found)) for name, found in rows.items()}
 
@@ -102,7 +106,9 @@ def test_a_target_with_rows_is_refused_and_untouched(source, target):
 
 
 def test_a_copy_that_was_cut_short_goes_on(source, tmp_path):
-    """Somebody stops it again and again, and its connection is cut at COMMITs; the last run finishes, and nobody serves it before."""
+    """Somebody stops it again and again, and its connection is cut at COMMITs; the last run finishes, and nobody serves
+    it before.
+    """
     server = mariadb.shared()
     name, cuts = server.make(), 0
     engine(database_place(server.url(name))).migrate()
@@ -164,7 +170,9 @@ def test_of_two_databases_the_one_with_a_newer_schema_is_named(source, target, n
     named = {"source": source, "target": target}[newer]
     (tmp_path / "target").mkdir()
     app.migrate(served(named, "/nowhere"))
-    engine(database_place(named)).transact(lambda tx: tx.run("INSERT INTO schema_versions (version, name, applied_at) VALUES (9999, 'later', 0)"))
+    engine(database_place(named)).transact(
+        lambda tx: tx.run("INSERT INTO schema_versions (version, name, applied_at) VALUES (9999, 'later', 0)")
+    )
     with pytest.raises(StartError, match=re.escape(str(engine(database_place(named))))):
         app.run_copy(source, target, quiet)
 

@@ -51,13 +51,18 @@ async def test_values_come_back_as_they_went_in(database):
     body = bytes(range(256)) * 5000
     row = (2**62, "sha256:" + "0" * 64, "application/x", None, None, 0, 2**53 + 1, '{"ä": "\U0001f4a9"}', body)
     columns = "repository_id, digest, media_type, artifact_type, subject, size, pushed_at, annotations, body"
-    await database.write(lambda tx: tx.run(f"INSERT INTO manifests ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", *row))
+    await database.write(
+        lambda tx: tx.run(f"INSERT INTO manifests ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", *row)
+    )
     assert await database.read(lambda tx: tx.one(f"SELECT {columns} FROM manifests")) == row
 
 
 @asynchronous
 async def test_text_is_compared_byte_by_byte(database):
-    """Paging and uniqueness rest on it: no collation may fold case or accents. (Spaces at the end count in SQLite only; no key has any.)"""
+    """Paging and uniqueness rest on it: no collation may fold case or accents.
+
+    (Spaces at the end count in SQLite only; no key has any.)
+    """
     names = ["B", "a", "b", "é", "e", "A", "_", "a-b", "a.b", "a/b", "aa"]
     assert all([await database.write(lambda tx: tx.insert(INSERT, name, "x")) for name in names])
     assert list(await settings(database)) == sorted(names, key=str.encode)
@@ -73,7 +78,9 @@ async def test_insert_tells_whether_the_row_was_new(database):
 @asynchronous
 async def test_insert_knows_a_unique_column_too(database):
     sql = "INSERT INTO repositories (id, name, created_at) VALUES (?, ?, 0)"
-    assert await database.write(lambda tx: [tx.insert(sql, 1, "a"), tx.insert(sql, 2, "a"), tx.insert(sql, 1, "b"), tx.insert(sql, 2, "b")]) == [
+    assert await database.write(
+        lambda tx: [tx.insert(sql, 1, "a"), tx.insert(sql, 2, "a"), tx.insert(sql, 1, "b"), tx.insert(sql, 2, "b")]
+    ) == [
         True,
         False,
         False,
@@ -159,7 +166,9 @@ async def test_jobs_of_one_batch_do_not_share_their_failures(database):
 
         return change
 
-    outcomes = await gathered(*map(awaited, [database.write(job(number), durable=number % 2 == 0) for number in range(300)]))
+    outcomes = await gathered(
+        *map(awaited, [database.write(job(number), durable=number % 2 == 0) for number in range(300)])
+    )
     for number, outcome in enumerate(outcomes):
         assert outcome == number if number % 3 else isinstance(outcome, Refused) and outcome.args == (number,)
     assert list(await settings(database)) == [f"{number:03}" for number in range(300) if number % 3]
@@ -174,7 +183,10 @@ async def test_a_broken_constraint_is_the_failure_of_one_job_only(database):
     """Jobs that wait together come from different requests; one request's rows must not fail another's."""
     gate = threading.Event()
     first = database.write(lambda tx: gate.wait(5))
-    jobs = [database.write(lambda tx, number=number: tx.run(INSERT, f"{number}", None if number == 5 else "x")) for number in range(10)]
+    jobs = [
+        database.write(lambda tx, number=number: tx.run(INSERT, f"{number}", None if number == 5 else "x"))
+        for number in range(10)
+    ]
     gate.set()
     outcomes = await gathered(*map(awaited, [*jobs, first]))
     failed = [number for number, outcome in enumerate(outcomes) if isinstance(outcome, Exception)]
@@ -277,7 +289,9 @@ async def test_writers_in_several_processes_lose_nothing(database, database_driv
         for other in others:
             other.go_on()
         for number in range(times):
-            await database.write(lambda tx: tx.run("UPDATE settings SET value = CAST(value AS SIGNED INTEGER) + 1 WHERE name = 'shared'"))
+            await database.write(
+                lambda tx: tx.run("UPDATE settings SET value = CAST(value AS SIGNED INTEGER) + 1 WHERE name = 'shared'")
+            )
         assert [await asyncio.to_thread(other.answer) for other in others] == [times] * 3
         assert [await asyncio.to_thread(other.end) for other in others] == [0] * 3
     found = await settings(database)

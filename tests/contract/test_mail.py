@@ -20,7 +20,9 @@ TO = "bob@example.org"
 
 
 def config(server: MailServer, **more) -> MailConfig:
-    return MailConfig(**{"host": "127.0.0.1", "port": server.port, "tls": "none", "sender": "registry@example.com", **more})
+    return MailConfig(
+        **{"host": "127.0.0.1", "port": server.port, "tls": "none", "sender": "registry@example.com", **more}
+    )
 
 
 def send(config: MailConfig, to: str = TO, subject: str = "Word", text: str = "A word,\n.\nwith an ä.\n") -> None:
@@ -38,13 +40,32 @@ def test_a_mail_arrives_as_it_was_written():
     with MailServer() as server:
         send(config(server))
         (mail,) = server.mails
-    assert (mail.sender, mail.recipients, mail.encrypted, mail.text.splitlines()) == ("registry@example.com", [TO], False, ["A word,", ".", "with an ä."])
+    assert (mail.sender, mail.recipients, mail.encrypted, mail.text.splitlines()) == (
+        "registry@example.com",
+        [TO],
+        False,
+        ["A word,", ".", "with an ä."],
+    )
     message = mail.message
-    assert (message["From"], message["To"], message["Subject"], message["Auto-Submitted"]) == ("registry@example.com", TO, "Word", "auto-generated")
+    assert (message["From"], message["To"], message["Subject"], message["Auto-Submitted"]) == (
+        "registry@example.com",
+        TO,
+        "Word",
+        "auto-generated",
+    )
     assert message["Date"] and message["Message-ID"].endswith("@example.com>")
 
 
-@pytest.mark.parametrize("bad", ["x\r\nBcc: y@example.org", "x\nBcc: y@example.org", "x\rBcc: y@example.org", "x\r\n\r\nbody", "x\n.\nMAIL FROM:<y@example.org>"])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "x\r\nBcc: y@example.org",
+        "x\nBcc: y@example.org",
+        "x\rBcc: y@example.org",
+        "x\r\n\r\nbody",
+        "x\n.\nMAIL FROM:<y@example.org>",
+    ],
+)
 @pytest.mark.parametrize("field", ["to", "subject"])
 def test_no_line_is_put_into_a_header(field, bad):
     with MailServer() as server:
@@ -66,14 +87,22 @@ def test_over_tls_with_a_login(tmp_path, implicit):
     secret = tmp_path / "password"
     secret.write_text("the mail password\n")
     program = (
-        "import asyncio, sys\nfrom dockboard_registry.config import MailConfig\nfrom dockboard_registry.outbound.mail import Mailer\n"
-        "config = MailConfig(host='127.0.0.1', port=int(sys.argv[1]), tls=sys.argv[2], user='registry', password_file=sys.argv[3], sender='registry@example.com')\n"
-        "asyncio.run(Mailer(config).send('bob@example.org', 'Word', 'text'))\n"
+        "import asyncio, sys\nfrom dockboard_registry.config import MailConfig\nfrom dockboard_registry.outbound.mail"
+        " import Mailer\nconfig = MailConfig(host='127.0.0.1', port=int(sys.argv[1]), tls=sys.argv[2], user='registry',"
+        " password_file=sys.argv[3], sender='registry@example.com')\nasyncio.run(Mailer(config).send('bob@example.org',"
+        " 'Word', 'text'))\n"
     )
     with MailServer(certificate, key, implicit, user="registry", password="the mail password") as server:
         command = [sys.executable, "-c", program, str(server.port), "tls" if implicit else "starttls", str(secret)]
         # OpenSSL takes the authorities that it trusts from there.
-        trusting = subprocess.run(command, cwd=REPOSITORY, env={**os.environ, "SSL_CERT_FILE": str(certificate)}, capture_output=True, text=True, timeout=60)
+        trusting = subprocess.run(
+            command,
+            cwd=REPOSITORY,
+            env={**os.environ, "SSL_CERT_FILE": str(certificate)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
         assert trusting.returncode == 0, trusting.stderr
         assert [(mail.encrypted, mail.user) for mail in server.mails] == [(True, "registry")]
         with pytest.raises(MailFailed, match="SSLCertVerificationError"):
@@ -93,7 +122,11 @@ def test_a_server_without_tls_gets_neither_mail_nor_password(tmp_path):
 def test_what_fails_is_logged_without_address_and_text(caplog, tmp_path):
     secret = tmp_path / "password"
     secret.write_text("another password")
-    with caplog.at_level(logging.DEBUG), MailServer(refuse=f"550 no {TO} here") as server, MailServer(user="registry", password="right") as closed:
+    with (
+        caplog.at_level(logging.DEBUG),
+        MailServer(refuse=f"550 no {TO} here") as server,
+        MailServer(user="registry", password="right") as closed,
+    ):
         with pytest.raises(MailFailed):
             send(config(server), text="the token")
         with pytest.raises(MailFailed, match="535"):

@@ -1,4 +1,6 @@
-"""What only a database server does: answers get lost, connections die, transactions collide, the server refuses or stops."""
+"""What only a database server does: answers get lost, connections die, transactions collide, the server refuses or
+stops.
+"""
 
 import asyncio
 import contextlib
@@ -79,7 +81,9 @@ def test_placeholders(sql, expected):
 @asynchronous
 async def test_percent_and_quotes_in_sql_and_values(database):
     await database.write(lambda tx: tx.run(INSERT, "50 % of 'what?' \\ \" ? %s", "x"))
-    found = await database.read(lambda tx: tx.one("SELECT name FROM settings WHERE value <> 'what? 5%' AND value = ? AND 7 % 4 = 3", "x"))
+    found = await database.read(
+        lambda tx: tx.one("SELECT name FROM settings WHERE value <> 'what? 5%' AND value = ? AND 7 % 4 = 3", "x")
+    )
     assert found == ("50 % of 'what?' \\ \" ? %s",)
 
 
@@ -99,7 +103,9 @@ async def test_a_commit_whose_answer_is_lost(database, proxy, when, repeatable):
     await database.write(putting("first"))
     proxy.cut(b"COMMIT", when)
     doubts = []
-    once_more = database.write(lambda tx: (doubts.append(tx.doubtful), tx.insert(INSERT, "second", "x"))[1], repeatable=repeatable)
+    once_more = database.write(
+        lambda tx: (doubts.append(tx.doubtful), tx.insert(INSERT, "second", "x"))[1], repeatable=repeatable
+    )
     if repeatable:
         assert await once_more is (when == "before")
         assert doubts == [False, True]
@@ -185,13 +191,23 @@ async def test_transactions_that_collide_are_run_again(database):
 
 @pytest.mark.parametrize(
     ("number", "error"),
-    [(1114, DatabaseFull), (1021, DatabaseFull), (3, DatabaseFull), (1205, DatabaseBusy), (1213, DatabaseBusy), (1290, DatabaseFailed), (1836, DatabaseFailed)],
+    [
+        (1114, DatabaseFull),
+        (1021, DatabaseFull),
+        (3, DatabaseFull),
+        (1205, DatabaseBusy),
+        (1213, DatabaseBusy),
+        (1290, DatabaseFailed),
+        (1836, DatabaseFailed),
+    ],
 )
 @asynchronous
 async def test_errors_of_the_server_by_number(database, number, error):
     begun = time.monotonic()
     with pytest.raises(error) as raised:
-        await database.write(lambda tx: (tx.run(INSERT, "a", "x"), tx.run(f"SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = {number}")))
+        await database.write(
+            lambda tx: (tx.run(INSERT, "a", "x"), tx.run(f"SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = {number}"))
+        )
     assert type(raised.value) is error
     assert time.monotonic() - begun < 10
     assert await names(database) == []
@@ -235,7 +251,15 @@ async def test_a_server_without_connections_left(database, server, name):
     try:
         with contextlib.suppress(Exception):
             while True:
-                others.append(mariadb.pymysql.connect(host="127.0.0.1", port=server.port, user=mariadb.USER, password=mariadb.PASSWORD, ssl_disabled=True))
+                others.append(
+                    mariadb.pymysql.connect(
+                        host="127.0.0.1",
+                        port=server.port,
+                        user=mariadb.USER,
+                        password=mariadb.PASSWORD,
+                        ssl_disabled=True,
+                    )
+                )
         assert others
         with pytest.raises(DatabaseBusy):
             await database.read(lambda tx: tx.all(ALL))
@@ -254,7 +278,8 @@ async def recovered(database) -> float:
     begun = time.monotonic()
     while True:
         outcomes = await gathered(
-            names(database), *(waited(way(lambda tx: tx.one(ALL))) for way in (database.scan, database.write) for _ in range(6))
+            names(database),
+            *(waited(way(lambda tx: tx.one(ALL))) for way in (database.scan, database.write) for _ in range(6)),
         )
         if not any(isinstance(outcome, Exception) for outcome in outcomes):
             return time.monotonic() - begun
@@ -274,10 +299,14 @@ def silent():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("attempt", [lambda url: connect(url, 86400), migrate, lambda url: transact(url, lambda tx: tx.one("SELECT 1"))])
+@pytest.mark.parametrize(
+    "attempt", [lambda url: connect(url, 86400), migrate, lambda url: transact(url, lambda tx: tx.one("SELECT 1"))]
+)
 def test_a_server_that_is_silent_at_the_login_is_given_up(server, silent, attempt):
     begun = time.monotonic()
-    with pytest.raises((mariadb.pymysql.OperationalError, DatabaseFailed, StartError), match="did not finish the login"):
+    with pytest.raises(
+        (mariadb.pymysql.OperationalError, DatabaseFailed, StartError), match="did not finish the login"
+    ):
         attempt(database_place(server.url("registry", silent)))
     assert time.monotonic() - begun < 15
 
@@ -288,7 +317,9 @@ async def test_work_for_a_server_that_is_silent_at_the_login_fails_soon(server, 
     """All of it, what waits for a connection too."""
     database = MySQLDatabase(database_place(server.url("registry", silent)))
     begun = time.monotonic()
-    outcomes = await gathered(*(names(database) for _ in range(10)), *(waited(database.write(putting(f"{number}"))) for number in range(10)))
+    outcomes = await gathered(
+        *(names(database) for _ in range(10)), *(waited(database.write(putting(f"{number}"))) for number in range(10))
+    )
     assert all(isinstance(outcome, DatabaseBusy | DatabaseFailed) for outcome in outcomes), outcomes
     assert time.monotonic() - begun < 15
     await asyncio.to_thread(database.close)
@@ -331,7 +362,10 @@ async def test_a_server_that_is_killed_and_started_again(database, server):
 
 @pytest.mark.slow
 def test_a_server_that_is_stopped_for_a_while(server, name):
-    """SIGSTOP: connections stay open and nobody answers. Every job ends within its limits, the loop turns, no thread stays stuck."""
+    """SIGSTOP: connections stay open and nobody answers.
+
+    Every job ends within its limits, the loop turns, no thread stays stuck.
+    """
 
     async def scenario(database) -> None:
         await asyncio.gather(*(database.write(putting(f"{number}")) for number in range(8)), names(database))
@@ -356,8 +390,11 @@ def test_a_server_that_is_stopped_for_a_while(server, name):
 @asynchronous
 async def test_no_more_connections_than_were_allowed(server, name):
     database = MySQLDatabase(database_place(server.url(name)), connections=4)
-    work = lambda tx: tx.one("SELECT SLEEP(0.02)")  # noqa: E731
-    await asyncio.gather(*(waited(way(work)) for way in (database.write, database.scan) for _ in range(30)), *(names(database) for _ in range(30)))
+    work = lambda tx: tx.one("SELECT SLEEP(0.02)")
+    await asyncio.gather(
+        *(waited(way(work)) for way in (database.write, database.scan) for _ in range(30)),
+        *(names(database) for _ in range(30)),
+    )
     assert mariadb.connections(server) == 4
     await asyncio.to_thread(database.close)
     wait_for(lambda: mariadb.connections(server) == 0, 5, "the end of all connections")

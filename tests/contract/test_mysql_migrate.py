@@ -21,8 +21,14 @@ UPGRADE = (
     "import sys; from dockboard_registry.config import database_place as place;"
     "from dockboard_registry.db.mysql.migrate import migrate; print(migrate(place(sys.argv[1])))"
 )
-TWO = "CREATE TABLE b (\n    id BIGINT NOT NULL PRIMARY KEY\n);\nALTER TABLE a ADD COLUMN extra VARCHAR(10);\nCREATE INDEX a_extra ON a (extra);\n"
-DATA = "INSERT INTO b (id) SELECT id + 10 FROM a;\nUPDATE b SET id = id + 100;\nDROP INDEX a_extra ON a;\nALTER TABLE a DROP COLUMN extra;\n"
+TWO = (
+    "CREATE TABLE b (\n    id BIGINT NOT NULL PRIMARY KEY\n);\nALTER TABLE a ADD COLUMN extra VARCHAR(10);\nCREATE"
+    " INDEX a_extra ON a (extra);\n"
+)
+DATA = (
+    "INSERT INTO b (id) SELECT id + 10 FROM a;\nUPDATE b SET id = id + 100;\nDROP INDEX a_extra ON a;\nALTER TABLE a"
+    " DROP COLUMN extra;\n"
+)
 FILES = [
     (1, "0001_one.sql", "CREATE TABLE a (\n    id BIGINT NOT NULL PRIMARY KEY\n);\nINSERT INTO a (id) VALUES (1);\n"),
     (2, "0002_two.sql", TWO),
@@ -51,13 +57,20 @@ def place(server, name: str, port: int = 0):
 def schema(server, name: str) -> list:
     """Tables and indexes with their columns, as the server describes them, but for those of the migration itself."""
     wanted = f"table_schema = '{name}' AND table_name NOT LIKE 'schema%'"
-    columns = f"SELECT table_name, column_name, column_type, is_nullable, collation_name FROM information_schema.columns WHERE {wanted}"
-    indexes = f"SELECT table_name, index_name, seq_in_index, column_name FROM information_schema.statistics WHERE {wanted}"
+    columns = (
+        "SELECT table_name, column_name, column_type, is_nullable, collation_name FROM information_schema.columns"
+        f" WHERE {wanted}"
+    )
+    indexes = (
+        f"SELECT table_name, index_name, seq_in_index, column_name FROM information_schema.statistics WHERE {wanted}"
+    )
     return sorted(map(str, server.execute(columns) + server.execute(indexes)))
 
 
 def versions(server, name: str) -> list:
-    return [version for (version,) in server.execute("SELECT version FROM schema_versions ORDER BY version", database=name)]
+    return [
+        version for (version,) in server.execute("SELECT version FROM schema_versions ORDER BY version", database=name)
+    ]
 
 
 def check_result(server, name: str) -> None:
@@ -70,7 +83,10 @@ def check_result(server, name: str) -> None:
 def test_a_fresh_database_gets_every_file_once(server, name):
     assert migrate_mysql(place(server, name)) == [file for _, file, _ in migrate.files()]
     assert migrate_mysql(place(server, name)) == []
-    created = server.execute("SELECT table_name, engine, table_collation FROM information_schema.tables WHERE table_schema = DATABASE()", database=name)
+    created = server.execute(
+        "SELECT table_name, engine, table_collation FROM information_schema.tables WHERE table_schema = DATABASE()",
+        database=name,
+    )
     assert {(engine, collation) for _, engine, collation in created} == {("InnoDB", "utf8mb4_bin")}
 
 
@@ -120,7 +136,9 @@ def test_many_at_once_apply_each_file_once(server, name):
 
 @pytest.mark.parametrize("number", range(len(STATEMENTS)))
 def test_killed_at_a_statement_many_starts_at_once_finish_the_work(server, name, number):
-    """SIGKILL while the statement is on its way, or has run and nobody knows; then three nodes start, and each file is finished by one."""
+    """SIGKILL while the statement is on its way, or has run and nobody knows; then three nodes start, and each file is
+    finished by one.
+    """
     with MySQLProxy(server.port) as proxy:
         proxy.cut(STATEMENTS[number].rstrip(";").encode(), "hold after" if number % 2 else "hold before")
         node = subprocess.Popen([sys.executable, "-c", ALL_FILES, server.url(name, proxy.port)], cwd=ROOT)
@@ -132,13 +150,17 @@ def test_killed_at_a_statement_many_starts_at_once_finish_the_work(server, name,
     before = versions(server, name)
     server.execute("UPDATE schema_progress SET expires_at = 0", database=name)  # as if the time of its turn had passed
     with ThreadPoolExecutor(3) as nodes:
-        done = [file for files in nodes.map(lambda _: migrate_mysql(place(server, name), FILES), range(3)) for file in files]
+        done = [
+            file for files in nodes.map(lambda _: migrate_mysql(place(server, name), FILES), range(3)) for file in files
+        ]
     assert sorted(done) == [file for version, file, _ in FILES if version not in before]
     check_result(server, name)
 
 
 def test_a_killed_node_is_followed_by_another_within_seconds(server, name):
-    """The first one is killed while its statement waits in the server; the second waits for the end of the turn, then redoes it."""
+    """The first one is killed while its statement waits in the server; the second waits for the end of the turn, then
+    redoes it.
+    """
     migrate_mysql(place(server, name), FILES[:1])
     blocker = server.admin(name)
     blocker.begin()
@@ -177,7 +199,11 @@ def test_a_table_of_another_program_is_not_taken_for_ours(server, name):
 
 @pytest.mark.parametrize(
     ("change", "words"),
-    [({"password": "wrong"}, "Access denied"), ({"name": "nowhere"}, "denied|Unknown database"), ({"port": 1}, "Can't connect")],
+    [
+        ({"password": "wrong"}, "Access denied"),
+        ({"name": "nowhere"}, "denied|Unknown database"),
+        ({"port": 1}, "Can't connect"),
+    ],
 )
 def test_what_can_not_be_reached_is_said_in_words(server, name, change, words):
     with pytest.raises(StartError, match=words) as refused:
@@ -190,5 +216,3 @@ def test_the_server_refuses_a_statement_that_is_no_sql(server, name):
         migrate_mysql(place(server, name), [*FILES[:1], (2, "0002_bad.sql", "CREATE NONSENSE;\n")])
     assert versions(server, name) == [1]
     assert migrate_mysql(place(server, name), FILES) == ["0002_two.sql", "0003_data.sql"]
-
-

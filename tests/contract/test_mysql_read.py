@@ -1,4 +1,6 @@
-"""Reads in the event loop answer as PyMySQL answers, whatever the rows are, and leave to the threads what is not theirs."""
+"""Reads in the event loop answer as PyMySQL answers, whatever the rows are, and leave to the threads what is not
+theirs.
+"""
 
 import asyncio
 import time
@@ -17,7 +19,8 @@ from tests.support import mariadb
 from tests.support.server import wait_for
 
 _TABLE = (
-    "CREATE TABLE kinds (id BIGINT NOT NULL PRIMARY KEY, word VARCHAR(255), bytes LONGBLOB, many LONGTEXT, flag TINYINT, small INT, big BIGINT)"
+    "CREATE TABLE kinds (id BIGINT NOT NULL PRIMARY KEY, word VARCHAR(255), bytes LONGBLOB, many LONGTEXT, flag"
+    " TINYINT, small INT, big BIGINT)"
 )
 _INSERT = "INSERT INTO kinds (id, word, bytes, many, flag, small, big) VALUES (?, ?, ?, ?, ?, ?, ?)"
 ROWS = [
@@ -87,7 +90,7 @@ async def test_the_rows_are_those_of_pymysql(url):
 async def test_an_answer_that_came_before_is_taken_for_what_it_says_now(url):
     """The same bytes are not read twice; other bytes are, and what a reader does with its rows is its own business."""
     reader, session = await connected(reader_of(url)), MySQLSession(url, writes=True)
-    ask = lambda number: reader.read(lambda tx: tx.all("SELECT word, small FROM kinds WHERE id = ?", number))  # noqa: E731
+    ask = lambda number: reader.read(lambda tx: tx.all("SELECT word, small FROM kinds WHERE id = ?", number))
     for word in ("once", "once", "twice", "once"):
         session.write(lambda tx, word=word: tx.run("UPDATE kinds SET word = ? WHERE id = 1", word), repeatable=True)
         for _ in range(2):
@@ -102,7 +105,9 @@ async def test_an_answer_that_came_before_is_taken_for_what_it_says_now(url):
 
 def test_an_answer_may_come_in_any_pieces(url):
     with connect(url) as connection:
-        connection._sock.sendall(b"\x45\0\0\0\x03" + b"SELECT id, word, small FROM kinds WHERE id < 4 ORDER BY id".ljust(0x44))
+        connection._sock.sendall(
+            b"\x45\0\0\0\x03" + b"SELECT id, word, small FROM kinds WHERE id < 4 ORDER BY id".ljust(0x44)
+        )
         whole = connection._sock.recv(65536)
     for size in (1, 2, 3, 7, 50, len(whole)):
         answer = Answer()
@@ -112,8 +117,14 @@ def test_an_answer_may_come_in_any_pieces(url):
 
 
 def test_a_farewell_is_no_answer():
-    """MySQL ends an idle connection with an error of its own accord, packet number 0 (4031 since 8.0.24): a question then has none yet."""
-    words = b"\xff" + (4031).to_bytes(2, "little") + b"#HY000The client was disconnected by the server because of inactivity."
+    """MySQL ends an idle connection with an error of its own accord, packet number 0 (4031 since 8.0.24): a question
+    then has none yet.
+    """
+    words = (
+        b"\xff"
+        + (4031).to_bytes(2, "little")
+        + b"#HY000The client was disconnected by the server because of inactivity."
+    )
     with pytest.raises(Unreadable):
         Answer().feed(len(words).to_bytes(3, "little") + b"\0" + words)
     with pytest.raises(pymysql.Error, match="inactivity"):
@@ -196,14 +207,18 @@ async def test_silence_ends(url):
 
 @asynchronous
 async def test_a_connection_that_ends_with_its_last_answer(url):
-    """Whose turn it was next leaves it to the threads: the answer and the connection's end come in one turn of the event loop."""
+    """Whose turn it was next leaves it to the threads: the answer and the connection's end come in one turn of the
+    event loop.
+    """
     reader = await connected(reader_of(url))
     mine = (await reader.read(lambda tx: tx.one("SELECT CONNECTION_ID()")))[0]
     first, second = (asyncio.ensure_future(reader.read(lambda tx, n=n: tx.one("SELECT ?", n))) for n in (1, 2))
     await asyncio.sleep(0)
     server = mariadb.shared()
     # The loop stands still here, so that it finds both at once.
-    wait_for(lambda: server.execute(f"SELECT command FROM information_schema.processlist WHERE id = {mine}") == [("Sleep",)])
+    wait_for(
+        lambda: server.execute(f"SELECT command FROM information_schema.processlist WHERE id = {mine}") == [("Sleep",)]
+    )
     server.execute(f"KILL {mine}")
     wait_for(lambda: not server.execute(f"SELECT id FROM information_schema.processlist WHERE id = {mine}"))
     assert await first == (1,)
@@ -224,8 +239,14 @@ async def test_what_waits_with_the_same_statement_is_asked_once(url):
     before = await asked()
     first = asyncio.ensure_future(reader.read(lambda tx: tx.one("SELECT SLEEP(0.1)")))
     await asyncio.sleep(0.02)
-    same = [asyncio.ensure_future(reader.read(lambda tx: tx.one("SELECT word FROM kinds WHERE id = ?", 1))) for _ in range(20)]
-    other = [asyncio.ensure_future(reader.read(lambda tx, id=id: tx.one("SELECT word FROM kinds WHERE id = ?", id))) for id in (3, 5)]
+    same = [
+        asyncio.ensure_future(reader.read(lambda tx: tx.one("SELECT word FROM kinds WHERE id = ?", 1)))
+        for _ in range(20)
+    ]
+    other = [
+        asyncio.ensure_future(reader.read(lambda tx, id=id: tx.one("SELECT word FROM kinds WHERE id = ?", id)))
+        for id in (3, 5)
+    ]
     await asyncio.sleep(0)
     assert reader.use() == (1, 1, 1, 22)
     same.pop().cancel()

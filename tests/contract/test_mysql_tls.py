@@ -24,7 +24,9 @@ def certificates(tmp_path_factory):
 @pytest.fixture(scope="module")
 def server(certificates, tmp_path_factory):
     certificate, key = certificates["server"]
-    with mariadb.MariaDB(tmp_path_factory.mktemp("mariadb"), f"--ssl-cert={certificate}", f"--ssl-key={key}") as started:
+    with mariadb.MariaDB(
+        tmp_path_factory.mktemp("mariadb"), f"--ssl-cert={certificate}", f"--ssl-key={key}"
+    ) as started:
         started.make("registry")
         yield started
 

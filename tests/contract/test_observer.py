@@ -1,4 +1,6 @@
-"""What a database tells whoever counts: times of every kind, causes of retries, unknown outcomes, the use of its pools."""
+"""What a database tells whoever counts: times of every kind, causes of retries, unknown
+outcomes, the use of its pools.
+"""
 
 import asyncio
 import contextlib
@@ -43,7 +45,11 @@ def opened(url: str, metrics: Metrics):
 
 @pytest.fixture
 def place(database_driver) -> str:
-    return f"sqlite:{database_driver.path}" if database_driver.name == "sqlite" else (database_driver.directory / "url").read_text()
+    return (
+        f"sqlite:{database_driver.path}"
+        if database_driver.name == "sqlite"
+        else (database_driver.directory / "url").read_text()
+    )
 
 
 @pytest.fixture
@@ -131,7 +137,9 @@ def pools(database, metrics: Metrics, name: str) -> dict[str, float]:
 
 @asynchronous
 async def test_the_use_of_the_pools_is_told(behind_proxy, metrics):
-    """Writers that wait for a row that somebody holds: all connections for writing are busy, the rest of the work waits."""
+    """Writers that wait for a row that somebody holds: all connections for writing are busy, the rest of the work
+    waits.
+    """
     database, _ = behind_proxy
     await database.write(lambda tx: tx.run(INSERT, "held", "x"))
     limits = pools(database, metrics, "connections_limit")
@@ -146,9 +154,14 @@ async def test_the_use_of_the_pools_is_told(behind_proxy, metrics):
 
     holding = database.write(hold)
     await held.wait()
-    others = [database.write(lambda tx: tx.run("UPDATE settings SET value = 'y' WHERE name = 'held'")) for _ in range(10)]
+    others = [
+        database.write(lambda tx: tx.run("UPDATE settings SET value = 'y' WHERE name = 'held'")) for _ in range(10)
+    ]
     writers = limits["write"]
-    while pools(database, metrics, "connections_open")["write"] < writers or pools(database, metrics, "connections_busy")["write"] < writers:
+    while (
+        pools(database, metrics, "connections_open")["write"] < writers
+        or pools(database, metrics, "connections_busy")["write"] < writers
+    ):
         await asyncio.sleep(0.01)
     assert pools(database, metrics, "waiting") == {"read": 0, "scan": 0, "write": 1 + len(others) - writers}
     free.set()
@@ -169,7 +182,9 @@ def test_workers_are_summed_and_one_that_was_started_again_has_no_connections_at
     gauges = {"connections_limit": 4, "connections_open": 3, "connections_busy": 2, "waiting": 1}
     for running in (2, 1):
         found = figures(workers[0])
-        assert {name: found[f'{name}{{pool="write"}}'] for name in gauges} == {name: running * value for name, value in gauges.items()}
+        assert {name: found[f'{name}{{pool="write"}}'] for name in gauges} == {
+            name: running * value for name, value in gauges.items()
+        }
         assert found['retries_total{cause="conflict"}'] == 2
         assert found['seconds_bucket{kind="write",le="0.1"}'] == 0
         assert found['seconds_bucket{kind="write",le="0.5"}'] == found['seconds_bucket{kind="write",le="+Inf"}'] == 2

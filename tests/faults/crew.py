@@ -16,13 +16,17 @@ RECOVERY = 5.0
 
 
 class Crew:
-    """`size` clients that share a journal, of one registry or by turns of its other `nodes` too; `with crew:` lets them work."""
+    """`size` clients that share a journal, of one registry or by turns of its other `nodes` too; `with crew:` lets them
+    work.
+    """
 
     def __init__(self, registry: Registry, journal: Journal, size: int = 4, nodes: Sequence[Registry] = ()):
         self.registry = registry
         self.journal = journal
         served = nodes or [registry]
-        self.pushers = [Pusher(served[n % len(served)].address, journal, f"client{n}", journal.seed * 100 + n) for n in range(size)]
+        self.pushers = [
+            Pusher(served[n % len(served)].address, journal, f"client{n}", journal.seed * 100 + n) for n in range(size)
+        ]
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
 

@@ -101,7 +101,9 @@ class Tmpfs(Disk):
 
 
 class Ramfs(Disk):
-    """A file system in memory of a kind that the registry takes for one that may not answer, as it takes NFS and FUSE."""
+    """A file system in memory of a kind that the registry takes for one that may not
+    answer, as it takes NFS and FUSE.
+    """
 
     def mount_command(self) -> list[str]:
         return ["mount", "-t", "ramfs", "ramfs"]

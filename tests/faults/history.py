@@ -1,7 +1,9 @@
-"""What clients asked at the same time and what they heard, and whether a registry that keeps its word could have answered so.
+"""What clients asked at the same time and what they heard, and whether a registry that keeps its word could have
+answered so.
 
-The tags and manifests of a repository are one object: there must be one order of all its operations, each somewhere between question and
-answer, that explains every answer. So is an upload session. For blobs it is a list of promises, since collecting garbage is nobody's question.
+The tags and manifests of a repository are one object: there must be one order of all its operations, each somewhere
+between question and answer, that explains every answer. So is an upload session. For blobs it is a list of promises,
+since collecting garbage is nobody's question.
 """
 
 import threading
@@ -44,7 +46,8 @@ IN_SESSION = {"append", "ask", "end", "cancel"}
 class Operation:
     """One request. Times are nanoseconds of the monotonic clock; `status` is 0 while there is no answer.
 
-    `name` is the tag or digest asked for, of a mount the blob's, of "put" the manifest's, of "end" the digest that it gives.
+    `name` is the tag or digest asked for, of a mount the blob's, of "put" the manifest's, of "end" the digest that it
+    gives.
     """
 
     kind: str
@@ -60,7 +63,8 @@ class Operation:
     answered: int | None = None
     status: int = 0
     seen: object = None
-    """The digest that a tag names, the tags of a list, the missing blobs of a refused manifest, an upload's size, a blob's digest."""
+    # The digest that a tag names, the tags of a list, the missing blobs of a refused manifest, an upload's size, a
+    # blob's digest.
 
     @property
     def changes(self) -> bool:
@@ -72,7 +76,14 @@ class Operation:
         return float("inf") if self.answered is None else self.answered
 
     def __str__(self) -> str:
-        about = [self.kind, self.repository, self.session[:8], self.name[:19], *self.tags, *(part[:15] for part in self.parts)]
+        about = [
+            self.kind,
+            self.repository,
+            self.session[:8],
+            self.name[:19],
+            *self.tags,
+            *(part[:15] for part in self.parts),
+        ]
         times = f"{self.invoked / 1e9:.6f} to {self.until / 1e9:.6f}"
         return f"{times}: {' '.join(filter(None, about))} -> {self.status} {str(self.seen or '')[:200]}"
 
@@ -98,9 +109,16 @@ class History:
         operation.answered = time.monotonic_ns()
 
     def violations(self, faults: bool = False) -> list[Violation]:
-        """Everything that no registry that keeps its word could have answered. faults: it may have been unable to answer at all."""
+        """Everything that no registry that keeps its word could have answered.
+
+        faults: it may have been unable to answer at all.
+        """
         allowed = (0,) if faults else ()
-        found = [Violation("I8", op.repository, str(op)) for op in self.operations if op.status not in (*allowed, *EXPECTED[op.kind])]
+        found = [
+            Violation("I8", op.repository, str(op))
+            for op in self.operations
+            if op.status not in (*allowed, *EXPECTED[op.kind])
+        ]
         found += self._out_of_order(IN_REPOSITORY, lambda op: op.repository, Repository(), Repository.after)
         found += self._out_of_order(IN_SESSION, lambda op: op.session, Session(), Session.after)
         for blob, story in sorted(self._blobs().items()):
@@ -110,7 +128,11 @@ class History:
     def _out_of_order(self, kinds, key, start, step) -> list[Violation]:
         objects = defaultdict(list)
         for operation in self.operations:
-            if operation.kind in kinds and operation.status in (0, *EXPECTED[operation.kind]) and operation.status not in (400, 416):
+            if (
+                operation.kind in kinds
+                and operation.status in (0, *EXPECTED[operation.kind])
+                and operation.status not in (400, 416)
+            ):
                 objects[key(operation)].append(operation)
         if kinds is IN_REPOSITORY:
             objects = {name: _without_needless(operations) for name, operations in objects.items()}
@@ -118,7 +140,9 @@ class History:
         for name, operations in objects.items():
             impossible = Search(operations, start, step).first_impossible()
             if impossible is not None:
-                found.append(Violation("I2", name, f"no order explains\n{impossible}\nafter\n{_before(impossible, operations)}"))
+                found.append(
+                    Violation("I2", name, f"no order explains\n{impossible}\nafter\n{_before(impossible, operations)}")
+                )
         return found
 
     def _blobs(self) -> dict[tuple[str, str], "Blob"]:
@@ -138,8 +162,9 @@ class History:
 
 
 def _without_needless(operations: list[Operation]) -> list[Operation]:
-    """Without pushes that got no answer and whose manifest nobody saw: where nothing is deleted or listed, none of them explains anything,
-    and each would double the places to search."""
+    """Without pushes that got no answer and whose manifest nobody saw: where nothing is deleted or listed, none of them
+    explains anything, and each would double the places to search.
+    """
     if any(op.kind in ("untag", "delete", "list") for op in operations):
         return operations
     seen = {op.seen for op in operations if op.kind == "get"}
@@ -181,7 +206,9 @@ class Repository(NamedTuple):
         return Repository(left, self.manifests - {op.name}) if there else None
 
     def _get(self, op: Operation) -> "Repository | None":
-        found = next((digest for tag, digest in self.tags if tag == op.name), op.name if op.name in self.manifests else None)
+        found = next(
+            (digest for tag, digest in self.tags if tag == op.name), op.name if op.name in self.manifests else None
+        )
         return self if found == op.seen else None
 
     def _list(self, op: Operation) -> "Repository | None":
@@ -212,7 +239,9 @@ class Session(NamedTuple):
 
 
 class Blob:
-    """One blob of one repository: when it came, was promised, seen, missed and deleted, and the manifests that refer to it."""
+    """One blob of one repository: when it came, was promised, seen, missed and deleted, and the manifests that refer to
+    it.
+    """
 
     def __init__(self, lease: float):
         self._lease = lease * 0.9e9  # HEAD begins a new lease only when a tenth of the old one has passed
@@ -286,7 +315,9 @@ class Blob:
         return times
 
     def _may_be_there(self, put: Operation, op: Operation) -> bool:
-        removed = any(gone.status and gone.invoked > put.until and gone.until < op.invoked for gone in self.removals[put.name])
+        removed = any(
+            gone.status and gone.invoked > put.until and gone.until < op.invoked for gone in self.removals[put.name]
+        )
         return put.invoked < op.until and not removed
 
 

@@ -200,5 +200,7 @@ class Journal:
 
     def _write(self, event: str, attempt: Attempt) -> None:
         changes = [[*key, value] for key, value in attempt.changes.items()]
-        self._file.write(json.dumps({"time": time.time(), "event": event, "what": attempt.what, "changes": changes}) + "\n")
+        self._file.write(
+            json.dumps({"time": time.time(), "event": event, "what": attempt.what, "changes": changes}) + "\n"
+        )
         self._file.flush()

@@ -1,5 +1,6 @@
-"""Is there an order of operations that explains all answers? The search of Wing and Gong, put off as Lowe does: an operation takes its place
-in the order only when an answer, its own or another's, asks for it."""
+"""Is there an order of operations that explains all answers? The search of Wing and Gong, put off as Lowe does: an
+operation takes its place in the order only when an answer, its own or another's, asks for it.
+"""
 
 from collections.abc import Callable, Hashable, Iterable
 from typing import NamedTuple, Protocol

@@ -19,7 +19,8 @@ PATIENCE = 60
 
 @contextmanager
 def serving(root: Path, urls: Sequence[str], **settings: object) -> Iterator[list[Registry]]:
-    """A node with one worker for each database URL, all over the same data directory; in the end each must stop as it should.
+    """A node with one worker for each database URL, all over the same data directory; in the end each must stop as it
+    should.
 
     A worker that stops joins all its threads, so a stuck one would fail the stop.
     """
@@ -65,7 +66,9 @@ def threads(nodes: Sequence[Registry]) -> int:
 
 
 def must_be_sound(crew: Crew, figures: Figures, what: str) -> None:
-    """After a fault, during which errors were to be expected: nothing lost, nothing wrong, what got no answer can be sent again."""
+    """After a fault, during which errors were to be expected: nothing lost, nothing wrong, what got no answer can be
+    sent again.
+    """
     crew.forget_errors()
     found = after_fault(crew, figures)
     assert not found, f"{what}: {found}"

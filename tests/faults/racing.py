@@ -1,4 +1,6 @@
-"""Clients that ask several nodes for the same few tags, blobs and uploads at the same time; everything goes into a history."""
+"""Clients that ask several nodes for the same few tags, blobs and uploads at the same time; everything goes into a
+history.
+"""
 
 import json
 import random
@@ -37,7 +39,8 @@ class Upload:
 class Board:
     """What the clients of one seed tell each other. None of it decides what is right; it only makes them meet.
 
-    quiet: repository and digest of blobs that are only asked for once they are there, so that a lease ends now and then.
+    quiet: repository and digest of blobs that are only asked for once they are there, so that a lease ends now and
+    then.
     """
 
     def __init__(self, seed: int, lease: float):
@@ -59,9 +62,11 @@ class Board:
 
 
 class Racer(threading.Thread):
-    """Does `count` random operations or, when the board says that it is over, fewer; each at a random one of the addresses.
+    """Does `count` random operations or, when the board says that it is over, fewer; each at a random one of the
+    addresses.
 
-    What went wrong otherwise than by its answer is in `errors`. `weights` says how often each way is chosen, WEIGHTS where it is not given.
+    What went wrong otherwise than by its answer is in `errors`. `weights` says how often each way is chosen, WEIGHTS
+    where it is not given.
     """
 
     def __init__(self, number: int, addresses: Sequence[str], board: Board, count: int, weights: dict | None = None):
@@ -89,7 +94,9 @@ class Racer(threading.Thread):
         for client in self.clients:
             client.close()
 
-    def ask(self, operation: Operation, method: str, path: str, headers: dict = {}, body: bytes | None = None) -> Response:
+    def ask(
+        self, operation: Operation, method: str, path: str, headers: dict = {}, body: bytes | None = None
+    ) -> Response:
         """Send the request of an operation and note its status."""
         answer = self.random.choice(self.clients).request(method, path, headers, body)
         if answer.status >= 500:
@@ -265,7 +272,9 @@ class Racer(threading.Thread):
     def append(self, upload: Upload, start: int) -> None:
         chunk = self.random.randbytes(CHUNK)
         headers = {"Content-Type": OCTETS, "Content-Range": f"{start}-{start + CHUNK - 1}"}
-        with self.history.operation("append", upload.repository, session=upload.id, start=start, chunk=chunk) as operation:
+        with self.history.operation(
+            "append", upload.repository, session=upload.id, start=start, chunk=chunk
+        ) as operation:
             self.ask(operation, "PATCH", upload.location, headers, chunk)
         if operation.status == 202:
             with self.board.lock:

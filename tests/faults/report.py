@@ -28,6 +28,11 @@ class Figures:
     def save(self, passed: bool) -> None:
         path = os.environ.get("DOCKBOARD_TESTS_REPORT")
         if path:
-            line = {"test": self.name, "passed": passed, "seconds": round(time.monotonic() - self._started), **self.counts}
+            line = {
+                "test": self.name,
+                "passed": passed,
+                "seconds": round(time.monotonic() - self._started),
+                **self.counts,
+            }
             with open(path, "a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")

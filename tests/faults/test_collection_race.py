@@ -91,7 +91,9 @@ class Gc(threading.Thread):
 
 
 def test_push_against_two_collectors(tmp_path, rounds, figures):
-    registry = Registry(tmp_path / "data", workers=2, gc_lease=0, gc_grace=0, gc_interval=1, gc_upload_expiry=86400).start()
+    registry = Registry(
+        tmp_path / "data", workers=2, gc_lease=0, gc_grace=0, gc_interval=1, gc_upload_expiry=86400
+    ).start()
     try:
         journal = Journal(tmp_path / "journal")
         shared = [journal.new_content(10_000)[1] for _ in range(LAYERS)]
@@ -101,8 +103,14 @@ def test_push_against_two_collectors(tmp_path, rounds, figures):
         assert min(collector.runs for collector in collectors) >= 3 and sum(c.blobs for c in collectors) > 0
         forget_unreferenced(journal)
         assert verify(registry, journal) + residue(registry) + verify(registry, journal) == []
-        figures.add(rounds=sum(c.runs for c in collectors), acknowledged=journal.acknowledged, collected=sum(c.blobs for c in collectors))
-        figures.add(images=sum(key.kind == "manifest" for key in journal.cells), refused=sum(racer.refused for racer in racers))
+        figures.add(
+            rounds=sum(c.runs for c in collectors),
+            acknowledged=journal.acknowledged,
+            collected=sum(c.blobs for c in collectors),
+        )
+        figures.add(
+            images=sum(key.kind == "manifest" for key in journal.cells), refused=sum(racer.refused for racer in racers)
+        )
         registry.stop()
     finally:
         registry.kill()

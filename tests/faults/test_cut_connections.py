@@ -53,7 +53,9 @@ def test_resume_after_a_reset(registry, tmp_path, framing, rounds, figures):
         location = client.send((202,), "POST", f"/v2/{REPOSITORY}/blobs/uploads/").location
         sent = data[: len(data) * tenth // 10]
         if framing == "length":
-            reset_after(registry.address, patch_head(registry.address, location, f"Content-Length: {len(data) + 1}"), sent)
+            reset_after(
+                registry.address, patch_head(registry.address, location, f"Content-Length: {len(data) + 1}"), sent
+            )
         else:
             head = patch_head(registry.address, location, "Transfer-Encoding: chunked")
             reset_after(registry.address, head, f"{len(data):x}\r\n".encode() + sent)
@@ -103,7 +105,9 @@ def test_reset_during_a_download(registry, tmp_path, tenth, field):
     host, _, port = registry.address.rpartition(":")
     with socket.create_connection((host, int(port))) as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        connection.sendall(f"GET /v2/{REPOSITORY}/blobs/{digest} HTTP/1.1\r\nHost: {registry.address}\r\n{field}\r\n".encode())
+        connection.sendall(
+            f"GET /v2/{REPOSITORY}/blobs/{digest} HTTP/1.1\r\nHost: {registry.address}\r\n{field}\r\n".encode()
+        )
         left = len(data) * tenth // 10
         while left > 0:
             left -= len(connection.recv(min(left, 65536)))

@@ -80,7 +80,9 @@ def make_room(client: Journalled, registry: Registry, tags: list[str]) -> None:
 
 
 def test_disk_filled_by_somebody_else(small_disk, tmp_path, figures):
-    """Not one byte is left, not even for the database: nothing acknowledged is lost, pulls work, and it heals by itself."""
+    """Not one byte is left, not even for the database: nothing acknowledged is lost, pulls work, and it heals by
+    itself.
+    """
     registry = Registry(small_disk.where / "data", workers=2, gc_interval=86400)
     registry.log, registry.output = tmp_path / "log", tmp_path / "out"
     registry.start()

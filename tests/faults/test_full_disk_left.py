@@ -1,4 +1,6 @@
-"""A full disk can be left again: what grows is refused in time, and what frees room or has to go on works, also when not one byte is left."""
+"""A full disk can be left again: what grows is refused in time, and what frees room or has to go on works, also when
+not one byte is left.
+"""
 
 import json
 import os
@@ -19,13 +21,17 @@ CONFIG, LAYER = b"{}", os.urandom(100_000)
 
 @pytest.fixture(params=["one disk", "two disks"])
 def full_soon(request, tmp_path) -> Iterator[tuple[Registry, Path]]:
-    """A registry with two users on a disk of 24 MiB that is full soon, or with the database alone on it; and where that disk is."""
+    """A registry with two users on a disk of 24 MiB that is full soon, or with the database alone on it; and where that
+    disk is.
+    """
     need_disks()
     with Tmpfs(tmp_path / "disk", "24m") as disk:
         settings = {"gc_interval": 86400, "gc_grace": 0, "gc_lease": 86400}
         if request.param == "two disks":
             settings["database_url"] = f"sqlite:{disk.where}/db/registry.db"
-        registry = Registry(tmp_path / "data" if request.param == "two disks" else disk.where / "data", workers=2, **settings)
+        registry = Registry(
+            tmp_path / "data" if request.param == "two disks" else disk.where / "data", workers=2, **settings
+        )
         registry.log, registry.output = tmp_path / "log", tmp_path / "out"
         registry.root.parent.mkdir(parents=True, exist_ok=True)
         registry.start()
@@ -45,7 +51,9 @@ def people(registry: Registry) -> tuple[People, As]:
 
 
 def manifest(number: int, size: int) -> bytes:
-    return json.dumps(image_manifest(CONFIG, [LAYER], annotations={"n": str(number), "fill": os.urandom(size // 2).hex()})).encode()
+    return json.dumps(
+        image_manifest(CONFIG, [LAYER], annotations={"n": str(number), "fill": os.urandom(size // 2).hex()})
+    ).encode()
 
 
 class Filler:
@@ -82,12 +90,16 @@ class Filler:
 
     def manifest(self, number: int, size: int) -> Response:
         body = manifest(number, size)
-        answer = self.client.request("PUT", f"/v2/{REPOSITORY}/manifests/t{number}", {"Content-Type": OCI_MANIFEST}, body)
+        answer = self.client.request(
+            "PUT", f"/v2/{REPOSITORY}/manifests/t{number}", {"Content-Type": OCI_MANIFEST}, body
+        )
         self.manifests += [digest_of(body)] if answer.status == 201 else []
         return answer
 
     def blob(self, data: bytes) -> Response:
-        answer = self.client.request("POST", f"/v2/{REPOSITORY}/blobs/uploads/?digest={digest_of(data)}", {"Content-Type": OCTETS}, data)
+        answer = self.client.request(
+            "POST", f"/v2/{REPOSITORY}/blobs/uploads/?digest={digest_of(data)}", {"Content-Type": OCTETS}, data
+        )
         self.blobs += [digest_of(data)] if answer.status == 201 else []
         return answer
 
@@ -142,8 +154,16 @@ def test_what_clients_filled_they_empty_and_fill_again(full_soon, figures):
     assert json.loads(folk.command("gc", "--json"))["bytes"] >= 0
     again = Filler(ann)
     assert [push(90_000 + number).status for number, push in enumerate(again.kinds())] == [201, 201, 201, 201, 202, 201]
-    figures.add(pushed=pushed, refused=filler.refused, deleted=len(statuses), failed_deletes=sum(status >= 500 for status in statuses))
-    print(f"pushed {pushed}, refused {filler.refused}, deleted {len(statuses)}, of these refused {sum(status >= 500 for status in statuses)}")
+    figures.add(
+        pushed=pushed,
+        refused=filler.refused,
+        deleted=len(statuses),
+        failed_deletes=sum(status >= 500 for status in statuses),
+    )
+    print(
+        f"pushed {pushed}, refused {filler.refused}, deleted {len(statuses)}, of these refused"
+        f" {sum(status >= 500 for status in statuses)}"
+    )
 
 
 def test_everything_is_deleted_on_a_disk_that_somebody_else_filled(full_soon, figures):
@@ -160,6 +180,13 @@ def test_everything_is_deleted_on_a_disk_that_somebody_else_filled(full_soon, fi
     assert set(statuses) <= {202, 204}, statuses
     (disk / "by-somebody-else").unlink()
     folk.command("gc", "--json")
-    assert [push(90_000 + number).status for number, push in enumerate(filler.kinds())] == [201, 201, 201, 201, 202, 201]
+    assert [push(90_000 + number).status for number, push in enumerate(filler.kinds())] == [
+        201,
+        201,
+        201,
+        201,
+        202,
+        201,
+    ]
     figures.add(deleted=len(statuses))
     assert json.loads(folk.command("check", "--json"))["ok"]

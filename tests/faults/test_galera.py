@@ -1,4 +1,6 @@
-"""Three registry nodes, each at another node of a Galera cluster, over one data directory: races between them, and the loss of nodes."""
+"""Three registry nodes, each at another node of a Galera cluster, over one data directory: races between them, and the
+loss of nodes.
+"""
 
 import random
 import threading
@@ -54,7 +56,9 @@ def test_servers_that_start_at_once_at_different_nodes(cluster, tmp_path):
 
 
 class Mover(threading.Thread):
-    """Moves tags that all movers move, and a tag of its own, which the next node must show at once with its new value."""
+    """Moves tags that all movers move, and a tag of its own, which the next node must
+    show at once with its new value.
+    """
 
     def __init__(self, number: int, nodes: list, journal: Journal, bodies: list[bytes], moves: int):
         super().__init__()
@@ -113,7 +117,11 @@ def test_pushes_and_deletes_at_three_nodes_against_collectors(start, tmp_path, r
         assert [error for actor in (*racers, *collectors) for error in actor.errors] == []
         forget_unreferenced(journal)
         assert verify(nodes[1], journal) + residue(nodes[2]) + verify(nodes[0], journal) == []
-        figures.add(rounds=sum(c.runs for c in collectors), acknowledged=journal.acknowledged, collected=sum(c.blobs for c in collectors))
+        figures.add(
+            rounds=sum(c.runs for c in collectors),
+            acknowledged=journal.acknowledged,
+            collected=sum(c.blobs for c in collectors),
+        )
         figures.add(refused=sum(racer.refused for racer in racers))
 
 
@@ -148,7 +156,10 @@ def test_of_ends_at_three_nodes_exactly_one_wins(start, rounds, figures):
             assert statuses[0] == 201 and all(status in (404, 416) for status in statuses[1:]), statuses
             same = random.randbytes(20_000)
             assert set(pool.map(lambda client: client.push_blob("same", same), clients)) == {digest_of(same)}
-            assert clients[2].pull_blob("ends", digest_of(data)) == data and clients[1].pull_blob("same", digest_of(same)) == same
+            assert (
+                clients[2].pull_blob("ends", digest_of(data)) == data
+                and clients[1].pull_blob("same", digest_of(same)) == same
+            )
             figures.add(rounds=1)
         assert residue(nodes[0]) == []
 

@@ -84,10 +84,17 @@ def test_others_go_on_while_the_store_hangs(registry, tmp_path, figures):
         client.push_image("app", "v1", [LAYER, SMALL])
         answered(client)
         (worker,) = registry.workers()
-        strace = Strace(worker, tmp_path / "trace", "-e", f"trace={CALLS}", "-e", f"inject={CALLS}:delay_enter={HANGING}")
+        strace = Strace(
+            worker, tmp_path / "trace", "-e", f"trace={CALLS}", "-e", f"inject={CALLS}:delay_enter={HANGING}"
+        )
         strace.start()
         try:
-            pulls = [ask_in_background(registry, lambda c: statuses.append(c.get(f"/v2/app/blobs/{digest_of(LAYER)}").status)) for _ in range(3)]
+            pulls = [
+                ask_in_background(
+                    registry, lambda c: statuses.append(c.get(f"/v2/app/blobs/{digest_of(LAYER)}").status)
+                )
+                for _ in range(3)
+            ]
             pushes = [ask_in_background(registry, lambda c: statuses.append(push(c))) for _ in range(3)]
             time.sleep(0.5)
             slowest = answered(client)

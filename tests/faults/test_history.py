@@ -1,4 +1,6 @@
-"""Clients at several nodes race for few tags, blobs and uploads while collectors run; the history of all answers must be possible."""
+"""Clients at several nodes race for few tags, blobs and uploads while collectors run; the history of all answers must
+be possible.
+"""
 
 import threading
 
@@ -16,7 +18,9 @@ LEASE = 1
 
 
 def urls(database: str, nodes: int) -> list[str]:
-    """Where each node has its database: an SQLite file in its root, one new database on the session's MariaDB, or at the three Galera nodes."""
+    """Where each node has its database: an SQLite file in its root, one new database on the session's MariaDB, or at
+    the three Galera nodes.
+    """
     if database == "sqlite":
         return [""]
     if database == "galera":
@@ -31,9 +35,16 @@ def test_every_answer_of_a_race_is_possible(tmp_path, database, lease, rounds, f
     """SQLite: one node of 2 or 4 processes; MariaDB: 2 or 4 nodes; Galera: 3 nodes."""
     size = 2 if lease else 4
     operations = rounds(400 if database == "galera" else 1_000, 10_000)
-    settings = {"gc_lease": lease, "gc_grace": 0, "gc_interval": 1, "server_workers": size if database == "sqlite" else 1}
+    settings = {
+        "gc_lease": lease,
+        "gc_grace": 0,
+        "gc_interval": 1,
+        "server_workers": size if database == "sqlite" else 1,
+    }
     with serving(tmp_path / "data", urls(database, size), **settings) as registries:
-        addresses = [registry.address for registry in registries] * (4 // len(registries))  # connections, so that all processes are asked
+        addresses = [registry.address for registry in registries] * (
+            4 // len(registries)
+        )  # connections, so that all processes are asked
         stop = threading.Event()
         collector = Gc(registries[0], stop)
         collector.start()

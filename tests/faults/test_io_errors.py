@@ -1,4 +1,6 @@
-"""A disk that answers EIO: honest errors, nothing acknowledged is lost, and no sync is tried twice on the same bytes."""
+"""A disk that answers EIO: honest errors, nothing acknowledged is lost, and no sync is
+tried twice on the same bytes.
+"""
 
 import itertools
 
@@ -85,14 +87,17 @@ def syncs(calls: list[Call], path: str) -> int:
 
 
 def test_a_log_whose_sync_failed_is_not_trusted(registry, tmp_path, figures):
-    """The write-ahead log holds commits of upload sessions that nobody synced: after an error they may be lost from the disk
-    while the kernel calls them clean. What is appended behind them would be lost at a power cut, acknowledged or not; so the
-    database file takes all pages of the log, and is synced, before the next answer."""
+    """The write-ahead log holds commits of upload sessions that nobody synced: after an error they may be lost from the
+    disk while the kernel calls them clean. What is appended behind them would be lost at a power cut, acknowledged or
+    not; so the database file takes all pages of the log, and is synced, before the next answer.
+    """
     client = Journalled(registry.address, Journal(tmp_path / "journal"))
     push(client, 0, "patch")
     client.send((202,), "POST", f"/v2/{REPOSITORY}/blobs/uploads/")
     seen = "trace=fdatasync,fsync,pwrite64,ftruncate,sendto,sendmsg"
-    with Strace(registry.workers()[0], tmp_path / "strace.log", "-e", seen, "-e", "inject=fdatasync,fsync:error=EIO:when=1") as trace:
+    with Strace(
+        registry.workers()[0], tmp_path / "strace.log", "-e", seen, "-e", "inject=fdatasync,fsync:error=EIO:when=1"
+    ) as trace:
         body = image(b"{}", [], annotations={"log": "lost"})
         with pytest.raises(Unanswered) as error:
             client.put_manifest(REPOSITORY, "tag", body)
@@ -101,8 +106,14 @@ def test_a_log_whose_sync_failed_is_not_trusted(registry, tmp_path, figures):
     calls = trace.calls()
     main, wal = str(database(registry)), f"{database(registry)}-wal"
     failed = next(n for n, call in enumerate(calls) if "INJECTED" in call.result and call.path == wal)
-    answer = next(n for n, call in enumerate(calls) if call.name in ("sendto", "sendmsg") and "HTTP/1.1 201" in call.arguments)
-    synced = [call for call in calls[failed + 1 : answer] if call.name in ("fdatasync", "fsync") and call.path == main and not call.failed]
+    answer = next(
+        n for n, call in enumerate(calls) if call.name in ("sendto", "sendmsg") and "HTTP/1.1 201" in call.arguments
+    )
+    synced = [
+        call
+        for call in calls[failed + 1 : answer]
+        if call.name in ("fdatasync", "fsync") and call.path == main and not call.failed
+    ]
     assert synced, "the next commit was appended to a log whose sync had failed"
     assert verify(registry, client.journal) + residue(registry) == []
     figures.add(rounds=1)

@@ -35,14 +35,28 @@ def files(registry: Registry) -> set[Path]:
 
 def test_a_file_that_cannot_be_deleted_holds_up_no_other(tmp_path):
     tools.need("strace")
-    with Registry(tmp_path / "data", workers=1, gc_interval=1, gc_grace=0, gc_lease=86400) as registry, Client(registry.address) as client:
+    with (
+        Registry(tmp_path / "data", workers=1, gc_interval=1, gc_grace=0, gc_lease=86400) as registry,
+        Client(registry.address) as client,
+    ):
         for _ in range(8):
             client.push_blob(REPOSITORY, os.urandom(50_000))
         stuck = sorted(files(registry))[0]
-        with Strace(registry.workers()[0], tmp_path / "strace.log", "-P", str(stuck), "-e", "trace=unlink", "-e", "inject=unlink:error=EPERM"):
+        with Strace(
+            registry.workers()[0],
+            tmp_path / "strace.log",
+            "-P",
+            str(stuck),
+            "-e",
+            "trace=unlink",
+            "-e",
+            "inject=unlink:error=EPERM",
+        ):
             changed(registry, "UPDATE repository_blobs SET leased_at = 0")
             wait_for(lambda: files(registry) == {stuck}, FIRST_LOOK, "the end of the other files")
-            wait_for(lambda: registry.tail().count("1 stored files can't be deleted") >= 2, 30, "a second round that says so")
+            wait_for(
+                lambda: registry.tail().count("1 stored files can't be deleted") >= 2, 30, "a second round that says so"
+            )
             assert client.get("/readyz").expect(200).body == b"ok\n"
         wait_for(lambda: not files(registry), 30, "the end of the last file")
         assert "Operation not permitted" in registry.tail() and str(stuck) not in registry.tail()
@@ -56,7 +70,18 @@ def test_the_command_tells_of_a_file_that_cannot_be_deleted(tmp_path):
         for _ in range(3):
             client.push_blob(REPOSITORY, os.urandom(50_000))
     stuck = sorted(files(registry))[0]
-    traced = ["strace", "-f", "-o", str(tmp_path / "strace.log"), "-P", str(stuck), "-e", "trace=unlink", "-e", "inject=unlink:error=EIO"]
+    traced = [
+        "strace",
+        "-f",
+        "-o",
+        str(tmp_path / "strace.log"),
+        "-P",
+        str(stuck),
+        "-e",
+        "trace=unlink",
+        "-e",
+        "inject=unlink:error=EIO",
+    ]
     done = Registry(tmp_path / "data", workers=1, prefix=traced, **settings).run("gc")
     assert done.returncode == 0 and files(registry) == {stuck}
     assert "1 stored file can't be deleted: Input/output error" in done.stderr
@@ -65,10 +90,15 @@ def test_the_command_tells_of_a_file_that_cannot_be_deleted(tmp_path):
 
 def test_a_job_that_fails_is_named_and_the_others_go_on(tmp_path):
     metrics = f"127.0.0.1:{free_port()}"
-    with Registry(tmp_path / "data", workers=1, gc_interval=1, metrics_listen=metrics) as registry, Client(registry.address) as client:
+    with (
+        Registry(tmp_path / "data", workers=1, gc_interval=1, metrics_listen=metrics) as registry,
+        Client(registry.address) as client,
+    ):
         People(registry).add("ann")
         changed(registry, "ALTER TABLE failures RENAME TO failures_gone")
-        wait_for(lambda: b"the job failures failed at" in client.get("/readyz").expect(200).body, FIRST_LOOK, "the failure")
+        wait_for(
+            lambda: b"the job failures failed at" in client.get("/readyz").expect(200).body, FIRST_LOOK, "the failure"
+        )
         assert "the job failures failed and is tried again" in registry.tail()
         assert value(metrics, 'job_failures_total{job="failures"}') >= 1
         before = value(metrics, 'job_runs_total{job="collect"}')
@@ -108,7 +138,9 @@ def stored(source: Path) -> bytes:
 
 @pytest.mark.parametrize("way", ["overwritten", "renamed"])
 def test_a_server_goes_on_when_its_program_is_replaced(tmp_path, way):
-    """Nothing of accounts, the API or logins was used before, so all of it is imported after the file is another one."""
+    """Nothing of accounts, the API or logins was used before, so all of it is imported
+    after the file is another one.
+    """
     metrics = f"127.0.0.1:{free_port()}"
     program, launcher = tmp_path / "registry.pyz", tmp_path / "python"
     program.write_bytes(registry_pyz().read_bytes())
@@ -131,14 +163,18 @@ def test_a_server_goes_on_when_its_program_is_replaced(tmp_path, way):
             ann.push_image("ann/app", "v1", [os.urandom(50_000)])
         people.bearer(basic("ann"), "repository:ann/app:pull")
         for job in ("collect", "strays", "deletions", "keys", "audit", "failures", "htpasswd"):
-            wait_for(lambda: value(metrics, f'job_runs_total{{job="{job}"}}') >= 1, FIRST_LOOK, job)  # noqa: B023
+            wait_for(lambda: value(metrics, f'job_runs_total{{job="{job}"}}') >= 1, FIRST_LOOK, job)
         assert registry.run("check").returncode == 0
         assert client.get("/readyz").body == b"ok\n"
     assert "Traceback" not in registry.log.read_text() and "ImportError" not in registry.log.read_text()
 
 
 def test_readiness_is_answered_soon_when_the_database_hangs(tmp_path):
-    with MariaDB(tmp_path / "mariadb") as server, Registry(tmp_path / "data", workers=1, database_url=server.url(server.make())) as registry, Client(registry.address) as client:
+    with (
+        MariaDB(tmp_path / "mariadb") as server,
+        Registry(tmp_path / "data", workers=1, database_url=server.url(server.make())) as registry,
+        Client(registry.address) as client,
+    ):
         client.get("/readyz").expect(200)
         server.pause()
         try:

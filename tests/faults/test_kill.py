@@ -31,7 +31,9 @@ class Collector(threading.Thread):
     def run(self) -> None:
         line = [sys.executable, str(registry_pyz()), "gc", "--json"]
         while not self.stop.is_set():
-            process = subprocess.Popen(line, env=self.registry.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            process = subprocess.Popen(
+                line, env=self.registry.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            )
             doomed = random.random() < 0.5
             try:
                 output = process.communicate(timeout=random.uniform(0.1, 0.6) if doomed else 60)

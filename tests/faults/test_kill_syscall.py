@@ -15,7 +15,10 @@ from tests.faults.workload import NO_ANSWER, Journalled, image
 from tests.support import tools
 from tests.support.server import Registry, registry_pyz, wait_for
 
-CALLS = "fdatasync fsync pwrite64 pwritev write writev ftruncate unlink unlinkat mkdir mkdirat rename renameat2 link linkat openat".split()
+CALLS = (
+    "fdatasync fsync pwrite64 pwritev write writev ftruncate unlink unlinkat mkdir mkdirat rename renameat2 link linkat"
+    " openat".split()
+)
 """What can change a file; SQLite writes with pwrite64, Python renames with rename."""
 STRIDE = {"pwrite64": 15}
 """In short rounds; 1 for the other calls, of which there are few."""
@@ -76,7 +79,9 @@ class Scene:
         return True
 
     def revive(self) -> None:
-        """Wait for the successor, twice; the third time start afresh, before the supervisor takes longer and longer pauses."""
+        """Wait for the successor, twice; the third time start afresh, before the supervisor takes longer and longer
+        pauses.
+        """
         if next(self.deaths) % 3:
             wait_for(self.registry.workers, 5, "a successor of the worker")
         else:
@@ -126,6 +131,8 @@ def gc_dies(registry: Registry, call: str, number: int) -> bool:
     traced = ["strace", "-f", "-o", str(registry.log.with_name("gc.log")), *kill_at(call, number)]
     line = [*traced, sys.executable, str(registry_pyz()), "gc", "--json"]
     environment = registry.environment() | {"DOCKBOARD_GC_GRACE": "0"}
-    result = subprocess.run(line, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
+    result = subprocess.run(
+        line, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120
+    )
     assert result.returncode in (0, -9), result.stderr
     return result.returncode != 0

@@ -1,7 +1,7 @@
 """Two nodes on one MariaDB, and everything that can happen to it while clients push, re-tag, mount, delete and pull.
 
-Nothing acknowledged is lost, `check` finds nothing, both nodes serve again within RECOVERY of the end of the fault, and they have no
-more threads and connections than before.
+Nothing acknowledged is lost, `check` finds nothing, both nodes serve again within RECOVERY of the end of the fault, and
+they have no more threads and connections than before.
 """
 
 import contextlib
@@ -130,7 +130,11 @@ def test_a_server_that_fails_under_load(server, tmp_path, fault, times, rounds, 
                 a_while(0.1, 0.3)
             assert seconds <= RECOVERY
             must_be_sound(crew, figures, f"round {number}")
-            wait_for(lambda: mariadb.connections(server) <= CONNECTIONS * len(nodes), 20, "the end of superfluous connections")
+            wait_for(
+                lambda: mariadb.connections(server) <= CONNECTIONS * len(nodes),
+                20,
+                "the end of superfluous connections",
+            )
             assert threads(nodes) <= before + GROWTH * len(nodes)
         assert settle(crew, figures) == []
 
@@ -194,21 +198,34 @@ def test_nodes_killed_under_load_while_another_goes_on(server, tmp_path, rounds,
 
 
 def test_the_disk_of_the_server_is_full(tmp_path, rounds, figures):
-    """InnoDB may give up altogether where it finds no room; then whoever looks after it starts it again once there is some."""
+    """InnoDB may give up altogether where it finds no room; then whoever looks after it starts it again once there is
+    some.
+    """
     need_disks()
-    with Tmpfs(tmp_path / "disk", "256m") as disk, mariadb.MariaDB(disk.where / "mariadb", log=tmp_path / "mariadb.log") as server:
+    with (
+        Tmpfs(tmp_path / "disk", "256m") as disk,
+        mariadb.MariaDB(disk.where / "mariadb", log=tmp_path / "mariadb.log") as server,
+    ):
         url, ballast = server.url(server.make()), disk.where / "ballast"
         with serving(tmp_path / "data", [url, url]) as nodes:
-            clients = [Journalled(node.address, Journal(tmp_path / f"journal{n}", seed=n + 1)) for n, node in enumerate(nodes)]
+            clients = [
+                Journalled(node.address, Journal(tmp_path / f"journal{n}", seed=n + 1)) for n, node in enumerate(nodes)
+            ]
             for number in range(rounds(1, 5)):
                 fill_to_the_brim(ballast)
-                refusals = [refusal for n, client in enumerate(clients) for refusal in until_refused(client, f"full{n}/app", number)]
+                refusals = [
+                    refusal
+                    for n, client in enumerate(clients)
+                    for refusal in until_refused(client, f"full{n}/app", number)
+                ]
                 ballast.unlink()
                 figures.add(crashed=start_if_it_gave_up(server))
                 seconds = recovered(nodes)
                 figures.most(recovery=round(seconds, 2))
                 assert seconds <= RECOVERY
-                assert refusals and all(refusal.status in (503, 507) for refusal in refusals), [str(refusal) for refusal in refusals]
+                assert refusals and all(refusal.status in (503, 507) for refusal in refusals), [
+                    str(refusal) for refusal in refusals
+                ]
                 figures.add(rounds=1, refused=len(refusals))
                 for client in clients:
                     assert verify(nodes[0], client.journal) == [], f"round {number}"

@@ -32,11 +32,15 @@ def push(registry: Registry, tag: str) -> list[bytes]:
 
 
 def copy(registry: Registry, target: str, **settings: object) -> subprocess.CompletedProcess[str]:
-    return command(registry, "copy-database", "--from", f"sqlite:{registry.root}/registry.db", "--to", target, **settings)
+    return command(
+        registry, "copy-database", "--from", f"sqlite:{registry.root}/registry.db", "--to", target, **settings
+    )
 
 
 def moved(registry: Registry) -> Registry:
-    """Push an image, copy the database to another file, and push another image there; the server of the copy, stopped."""
+    """Push an image, copy the database to another file, and push another image there; the
+    server of the copy, stopped.
+    """
     with registry:
         push(registry, "old")
     target = f"sqlite:{registry.root.parent}/other/new.db"
@@ -72,7 +76,9 @@ def test_a_backup_of_the_old_database_is_refused_too(registry):
     new = moved(registry)
     with new:
         push(new, "new")
-    must_refuse(Registry(registry.root, workers=1, database_url=f"sqlite:{backup}", **QUICK), "later copy", "take-store")
+    must_refuse(
+        Registry(registry.root, workers=1, database_url=f"sqlite:{backup}", **QUICK), "later copy", "take-store"
+    )
 
 
 def test_a_store_that_the_copying_did_not_see_is_taken_by_the_first_start(registry, tmp_path):
@@ -80,7 +86,15 @@ def test_a_store_that_the_copying_did_not_see_is_taken_by_the_first_start(regist
     apart = Registry(registry.root, workers=1, database_url=f"sqlite:{kept}", **QUICK)
     with apart:
         push(apart, "old")
-    done = command(registry, "copy-database", "--from", f"sqlite:{kept}", "--to", f"sqlite:{tmp_path}/new.db", storage_root=tmp_path / "none")
+    done = command(
+        registry,
+        "copy-database",
+        "--from",
+        f"sqlite:{kept}",
+        "--to",
+        f"sqlite:{tmp_path}/new.db",
+        storage_root=tmp_path / "none",
+    )
     assert done.returncode == 0, done.stderr
     must_refuse(apart, *REFUSED)
     assert filesystem.marker(registry.root).epoch == 0

@@ -1,5 +1,6 @@
-"""Three registry nodes, each at another node of a Galera cluster whose nodes lose sight of each other: cut off by Galera itself
-(`gmcast.isolate`), while all three go on and their clients reach them."""
+"""Three registry nodes, each at another node of a Galera cluster whose nodes lose sight of each other: cut off by
+Galera itself (`gmcast.isolate`), while all three go on and their clients reach them.
+"""
 
 import time
 from collections.abc import Iterator
@@ -31,7 +32,9 @@ def cluster():
 
 @pytest.mark.parametrize("alone", [1, 2], ids=["one node is cut off", "no node sees another"])
 def test_a_partition_under_load(cluster, tmp_path, alone, rounds, figures):
-    """Who is with the majority serves; who is not refuses, and neither acknowledges what is lost nor tells what was once."""
+    """Who is with the majority serves; who is not refuses, and neither acknowledges what is lost nor tells what was
+    once.
+    """
     with serving(tmp_path / "data", cluster.urls(cluster.make())) as nodes:
         for seed in range(rounds(1, 10)):
             board = Board(seed, lease=86400)
@@ -70,7 +73,10 @@ def at_work(board: Board, nodes: list[Registry]) -> Iterator[list[Racer]]:
 
 
 def partition(cluster: galera.Galera, nodes: list[Registry], lost: list[int], racers: list[Racer], figures) -> None:
-    """Cut these off, see who serves and who refuses, and bring all together again. A node alone is no majority, cut off or left over."""
+    """Cut these off, see who serves and who refuses, and bring all together again.
+
+    A node alone is no majority, cut off or left over.
+    """
     refusing = lost if len(lost) == 1 else range(len(nodes))
     began = time.monotonic()
     for place in lost:
@@ -83,7 +89,11 @@ def partition(cluster: galera.Galera, nodes: list[Registry], lost: list[int], ra
     figures.most(noticed=round(time.monotonic() - began, 2))
     served = recovered(rest)
     refused = [racer for place in refusing for racer in racers[2 * place : 2 * place + 2]]
-    wait_for(lambda: all(racer.unanswered for racer in refused), PATIENCE, "a refusal for each client of a node that is alone")
+    wait_for(
+        lambda: all(racer.unanswered for racer in refused),
+        PATIENCE,
+        "a refusal for each client of a node that is alone",
+    )
     figures.most(refused=round(time.monotonic() - began, 2))
     began = time.monotonic()
     cluster.mend()

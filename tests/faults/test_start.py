@@ -35,7 +35,9 @@ def fill(registry: Registry, journal: Journal, count: int = 30) -> None:
 def refusal(registry: Registry, *words: str) -> str:
     """Start it: it must end by itself, not 0, and say why without a traceback; what it said."""
     line = [sys.executable, str(registry_pyz()), "serve"]
-    process = subprocess.run(line, env=registry.environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20)
+    process = subprocess.run(
+        line, env=registry.environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20
+    )
     assert process.returncode not in (0, -9), process.stdout
     assert "Traceback" not in process.stderr and "Listening" not in process.stdout, process.stderr
     for word in words:
@@ -58,7 +60,9 @@ def stopped(tmp_path):
 
 
 def empty_the_log(path: Path) -> None:
-    """Processes that end at the same moment may leave the write-ahead log behind; here the one file must be the whole database."""
+    """Processes that end at the same moment may leave the write-ahead log behind; here the one file must be the whole
+    database.
+    """
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     assert not path.with_name(path.name + "-wal").exists()
@@ -156,7 +160,9 @@ def test_collection_with_a_foreign_database(stopped, tmp_path, empty):
 
 
 def test_collection_after_a_refused_start(stopped):
-    """Started without its database.url a registry refuses; what that leaves may not be taken for the database either."""
+    """Started without its database.url a registry refuses; what that leaves may not be
+    taken for the database either.
+    """
     registry, journal = stopped
     moved = database(registry).rename(registry.root.with_name("moved.db"))
     refusal(registry, str(registry.root))
@@ -194,7 +200,9 @@ def test_store_not_mounted(tmp_path):
 
 def test_storage_root_gone_while_running(tmp_path):
     """Requests that need it fail honestly, nothing is made anew, and the return of the root mends all."""
-    registry = Registry(tmp_path / "data", workers=2, database_url=f"sqlite:{tmp_path}/registry.db", gc_interval=86400).start()
+    registry = Registry(
+        tmp_path / "data", workers=2, database_url=f"sqlite:{tmp_path}/registry.db", gc_interval=86400
+    ).start()
     journal = Journal(tmp_path / "journal")
     try:
         fill(registry, journal, 3)

@@ -10,7 +10,8 @@ from tests.support import tools
 from tests.support.server import Registry
 
 WATCHED = (
-    "openat,write,pwrite64,writev,pwritev,ftruncate,fsync,fdatasync,mkdir,mkdirat,rename,renameat,renameat2,link,linkat,sendto,sendmsg"
+    "openat,write,pwrite64,writev,pwritev,ftruncate,fsync,fdatasync,mkdir,mkdirat,rename,renameat,renameat2,link,"
+    "linkat,sendto,sendmsg"
 )
 WRITES = {"write", "pwrite64", "writev", "pwritev", "ftruncate"}
 SYNCS = {"fsync", "fdatasync"}
@@ -73,7 +74,9 @@ def finish_the_log(client: Journalled) -> None:
 
 @pytest.fixture
 def registry(tmp_path):
-    """One worker, so that one trace sees all; nothing is pushed before the trace, so that directories are new as well."""
+    """One worker, so that one trace sees all; nothing is pushed before the trace, so that
+    directories are new as well.
+    """
     tools.need("strace")
     registry = Registry(tmp_path / "data", workers=1, gc_interval=86400).start()
     yield registry

@@ -25,7 +25,9 @@ def sql(statement: str, *parameters: object) -> Callable[[Registry], None]:
 
 
 def one_file(registry: Registry):
-    return max((path for path in (registry.root / "blobs").rglob("*") if path.is_file()), key=lambda path: path.stat().st_size)
+    return max(
+        (path for path in (registry.root / "blobs").rglob("*") if path.is_file()), key=lambda path: path.stat().st_size
+    )
 
 
 def flip_a_bit(registry: Registry) -> None:
@@ -35,7 +37,9 @@ def flip_a_bit(registry: Registry) -> None:
 
 
 def resurrect(registry: Registry) -> None:
-    sql("INSERT INTO tags SELECT repository_id, 'deleted', digest, updated_at FROM tags WHERE name = 'second'")(registry)
+    sql("INSERT INTO tags SELECT repository_id, 'deleted', digest, updated_at FROM tags WHERE name = 'second'")(
+        registry
+    )
 
 
 DAMAGE = {
@@ -44,7 +48,10 @@ DAMAGE = {
     "a file cut": (lambda registry: one_file(registry).write_bytes(b"short"), {"I1", "I2", "I3", "I4"}),
     "a row of bytes gone": (sql("DELETE FROM small_blobs"), {"I1", "I2", "I3"}),
     "a tag lost": (sql("DELETE FROM tags WHERE name = 'first'"), {"I1"}),
-    "a tag of old": (sql("UPDATE tags SET digest = (SELECT digest FROM tags WHERE name = 'second') WHERE name = 'first'"), {"I1"}),
+    "a tag of old": (
+        sql("UPDATE tags SET digest = (SELECT digest FROM tags WHERE name = 'second') WHERE name = 'first'"),
+        {"I1"},
+    ),
     "a deleted tag": (resurrect, {"I5"}),
     "a manifest lost": (sql("DELETE FROM manifests"), {"I1", "I2"}),
     "a link lost": (sql("DELETE FROM repository_blobs"), {"I1", "I3"}),

@@ -8,7 +8,17 @@ from collections.abc import Callable
 from functools import partial
 
 from tests.faults.journal import ABSENT, Journal, Key, Refused
-from tests.support.http import OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST, OCTETS, Client, Response, digest_of, with_query
+from tests.support.http import (
+    OCI_CONFIG,
+    OCI_INDEX,
+    OCI_LAYER,
+    OCI_MANIFEST,
+    OCTETS,
+    Client,
+    Response,
+    digest_of,
+    with_query,
+)
 
 BASE = "shared/base"
 """The repository that everyone mounts layers from."""
@@ -199,7 +209,11 @@ class Pusher(Journalled):
 
     def prepare_delete(self) -> Callable[[], object]:
         hot = f"hot-{self.random.randrange(HOT_TAGS)}"
-        ways = (partial(self.delete_tag, self.repository, hot), self.push_and_delete_blob, partial(self.delete_image, hot))
+        ways = (
+            partial(self.delete_tag, self.repository, hot),
+            self.push_and_delete_blob,
+            partial(self.delete_image, hot),
+        )
         return self.random.choice(ways)
 
     def push_and_delete_blob(self) -> None:
@@ -234,7 +248,9 @@ class Pusher(Journalled):
     def pull(self, tag: str) -> None:
         """Read an own tag and a layer while others write; wrong values and bytes go to `wrong`."""
         allowed = self.journal.allowed(Key("tag", self.repository, tag))
-        answer = self.send((200,), "GET", f"/v2/{self.repository}/manifests/{tag}", {"Accept": f"{OCI_MANIFEST}, {OCI_INDEX}"})
+        answer = self.send(
+            (200,), "GET", f"/v2/{self.repository}/manifests/{tag}", {"Accept": f"{OCI_MANIFEST}, {OCI_INDEX}"}
+        )
         if digest_of(answer.body) not in allowed or answer.headers["Docker-Content-Digest"] != digest_of(answer.body):
             self.wrong.append(f"{self.repository}:{tag} is {answer.body[:200]!r}, may be {allowed}")
             return
@@ -251,7 +267,12 @@ def describe(data: bytes, media_type: str) -> dict[str, object]:
 def image(config: bytes, layers: list[bytes], **more: object) -> bytes:
     """The bytes of an OCI image manifest."""
     described = [describe(layer, OCI_LAYER) for layer in layers]
-    document = {"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": describe(config, OCI_CONFIG), "layers": described}
+    document = {
+        "schemaVersion": 2,
+        "mediaType": OCI_MANIFEST,
+        "config": describe(config, OCI_CONFIG),
+        "layers": described,
+    }
     return json.dumps({**document, **more}).encode()
 
 

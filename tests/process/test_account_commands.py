@@ -1,5 +1,6 @@
-"""The commands on accounts, as an operator types them: what they print, refuse and leave behind, beside a running server. What the domain
-does and refuses is tested in tests/contract/domain; a command takes half a second, so there is no more of them here than words.
+"""The commands on accounts, as an operator types them: what they print, refuse and leave behind, beside a running
+server. What the domain does and refuses is tested in tests/contract/domain; a command takes half a second, so there is
+no more of them here than words.
 """
 
 from __future__ import annotations
@@ -28,7 +29,17 @@ def registry(tmp_path_factory):
     with Registry(root, 1) as registry:
         with Client(registry.address) as client:
             client.push_image("acme/app", "v1", [b"layer"])
-        said(registry, "user", "add", "ann", "--admin", "--email", "ann@example.org", "--password-stdin", stdin=PASSWORD + "\n")
+        said(
+            registry,
+            "user",
+            "add",
+            "ann",
+            "--admin",
+            "--email",
+            "ann@example.org",
+            "--password-stdin",
+            stdin=PASSWORD + "\n",
+        )
         said(registry, "user", "import", "--htpasswd", htpasswd(root.parent, "bob", "cid"))
         yield registry
 
@@ -41,7 +52,12 @@ def htpasswd(directory, *names: str) -> str:
 def ran(registry: Registry, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess:
     """One command, with this on its standard input."""
     return subprocess.run(
-        [*registry._command, *arguments], env=registry.environment(), input=stdin, capture_output=True, text=True, timeout=60
+        [*registry._command, *arguments],
+        env=registry.environment(),
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
 
 
@@ -64,7 +80,9 @@ def listed(registry: Registry, *arguments: str) -> list[dict]:
 
 
 def test_people(registry):
-    assert [(user["name"], user["state"], user["administrator"], user["email"]) for user in listed(registry, "user", "list")] == [
+    assert [
+        (user["name"], user["state"], user["administrator"], user["email"]) for user in listed(registry, "user", "list")
+    ] == [
         ("ann", "active", True, "ann@example.org"),
         ("bob", "active", False, None),
         ("cid", "active", False, None),
@@ -100,7 +118,9 @@ def test_at_a_terminal_the_password_is_asked_twice(registry):
     main, terminal = pty.openpty()
     command = [*registry._command, "user", "passwd", "bob"]
     # In a session of its own there is no /dev/tty: what is asked goes to standard error.
-    process = subprocess.Popen(command, env=registry.environment(), stdin=terminal, stderr=subprocess.PIPE, start_new_session=True)
+    process = subprocess.Popen(
+        command, env=registry.environment(), stdin=terminal, stderr=subprocess.PIPE, start_new_session=True
+    )
     os.close(terminal)
     for question, answer in ((b"Password: ", PASSWORD), (b"\nThe same once more: ", "another battery horse")):
         asked = b""
@@ -121,7 +141,9 @@ def test_invitations_and_resets_print_a_token(registry):
 
 
 def test_invitations_are_for_accounts_that_people_make_themselves(registry):
-    assert re.fullmatch(r"[A-Za-z0-9_-]{43}\n", said(registry, "invitation", "add", "--email", "fay@example.org", "--expires", "2d"))
+    assert re.fullmatch(
+        r"[A-Za-z0-9_-]{43}\n", said(registry, "invitation", "add", "--email", "fay@example.org", "--expires", "2d")
+    )
     (found,) = listed(registry, "invitation", "list")
     assert (found["state"], found["email"], found["made_by"]) == ("open", "fay@example.org", "console")
     assert 0 < found["expires_at"] - found["created_at"] - 2 * 86400_000 + 60_000 < 120_000
@@ -133,21 +155,47 @@ def test_invitations_are_for_accounts_that_people_make_themselves(registry):
 
 
 def test_a_profile(registry):
-    said(registry, "user", "set", "bob", "--company", "Acme", "--full-name", "Bob B.", "--url", "https://example.org", "--avatar-hash", "0" * 64)
+    said(
+        registry,
+        "user",
+        "set",
+        "bob",
+        "--company",
+        "Acme",
+        "--full-name",
+        "Bob B.",
+        "--url",
+        "https://example.org",
+        "--avatar-hash",
+        "0" * 64,
+    )
     assert "web page" in refused(registry, "user", "set", "bob", "--url", "javascript:alert(1)")
     assert "nothing to change" in refused(registry, "user", "set", "bob")
     with As(registry.address, basic("ann", said(registry, "token", "add", "ann", "--name", "reader").strip())) as ann:
         found = ann.get("/api/v1/users/bob").expect(200).json()
-    assert (found["company"], found["full_name"], found["url"], found["location"], found["avatar_hash"]) == ("Acme", "Bob B.", "https://example.org", None, "0" * 64)
+    assert (found["company"], found["full_name"], found["url"], found["location"], found["avatar_hash"]) == (
+        "Acme",
+        "Bob B.",
+        "https://example.org",
+        None,
+        "0" * 64,
+    )
 
 
 def test_what_was_pushed_is_deleted_when_somebody_says_yes(registry):
-    with Client(registry.address) as client, As(registry.address, basic("ann", said(registry, "token", "add", "ann", "--name", "deleter").strip())) as ann:
+    with (
+        Client(registry.address) as client,
+        As(registry.address, basic("ann", said(registry, "token", "add", "ann", "--name", "deleter").strip())) as ann,
+    ):
         del client
         digest = ann.push_image("library/gone", "v1", [b"layer"])
         ann.push_image("library/gone", "v2", [b"layer"])
         done = ran(registry, "tag", "delete", "library/gone:v2", stdin="n\n")
-        assert done.returncode == 2 and f"v2 of library/gone points to {digest}" in done.stderr and "nothing was deleted" in done.stderr
+        assert (
+            done.returncode == 2
+            and f"v2 of library/gone points to {digest}" in done.stderr
+            and "nothing was deleted" in done.stderr
+        )
         assert "--yes" in refused(registry, "manifest", "delete", f"library/gone@{digest}")
         ann.get("/v2/library/gone/manifests/v2").expect(200)
         done = ran(registry, "tag", "delete", "library/gone:v2", stdin="y\n")
@@ -160,12 +208,31 @@ def test_what_was_pushed_is_deleted_when_somebody_says_yes(registry):
         assert done.returncode == 0 and "1 tag, 1 manifest" in done.stderr
         ann.get("/v2/library/gone/tags/list").expect(404)
         assert index == digest
-    for words in (("tag", "delete", "library/gone"), ("tag", "delete", "a:b/c"), ("manifest", "delete", "library/gone"), ("manifest", "delete", "library/gone@v1"), ("repository", "delete", "No")):
+    for words in (
+        ("tag", "delete", "library/gone"),
+        ("tag", "delete", "a:b/c"),
+        ("manifest", "delete", "library/gone"),
+        ("manifest", "delete", "library/gone@v1"),
+        ("repository", "delete", "No"),
+    ):
         assert "Traceback" not in refused(registry, *words, "--yes")
-    for words in (("tag", "delete", "library/gone:v1"), ("manifest", "delete", f"library/gone@{digest}"), ("repository", "delete", "library/gone")):
+    for words in (
+        ("tag", "delete", "library/gone:v1"),
+        ("manifest", "delete", f"library/gone@{digest}"),
+        ("repository", "delete", "library/gone"),
+    ):
         refused(registry, *words, "--yes")
-    events = [(event["action"], event["actor"], event["detail"]) for event in map(json.loads, said(registry, "audit", "--json", "--object", "repository library/gone").splitlines())]
-    assert ("repository.delete", "console", {"tags": 1, "manifests": 1}) in events and ("tag.delete", "console", {"tag": "v2", "digest": digest}) in events
+    events = [
+        (event["action"], event["actor"], event["detail"])
+        for event in map(
+            json.loads, said(registry, "audit", "--json", "--object", "repository library/gone").splitlines()
+        )
+    ]
+    assert ("repository.delete", "console", {"tags": 1, "manifests": 1}) in events and (
+        "tag.delete",
+        "console",
+        {"tag": "v2", "digest": digest},
+    ) in events
 
 
 def test_an_organization_goes_when_somebody_says_yes_and_comes_back(registry):
@@ -178,7 +245,9 @@ def test_an_organization_goes_when_somebody_says_yes_and_comes_back(registry):
     assert "no organization brief" in refused(registry, "org", "member", "list", "brief")
     assert "given up lately" in refused(registry, "org", "add", "brief", "--owner", "bob")
     said(registry, "org", "restore", "brief")
-    assert [(item["user"], item["role"]) for item in listed(registry, "org", "member", "list", "brief")] == [("bob", "owner")]
+    assert [(item["user"], item["role"]) for item in listed(registry, "org", "member", "list", "brief")] == [
+        ("bob", "owner")
+    ]
     with As(registry.address, basic("brief/ci", secret)) as robot:
         robot.get("/v2/").expect(200)
     assert "no organization brief was deleted lately" in refused(registry, "org", "restore", "brief")
@@ -189,13 +258,20 @@ def test_an_invitation_that_can_not_be_sent_leaves_no_account(registry):
     before = listed(registry, "user", "list")
     assert "mail.host" in refused(registry, "user", "invite", "gus", "--email", "gus@example.org", "--mail")
     with socket.create_server(("127.0.0.1", 0)) as nobody:
-        settings = {"MAIL_HOST": "127.0.0.1", "MAIL_PORT": str(nobody.getsockname()[1]), "MAIL_TLS": "none", "MAIL_SENDER": "registry@example.com"}
+        settings = {
+            "MAIL_HOST": "127.0.0.1",
+            "MAIL_PORT": str(nobody.getsockname()[1]),
+            "MAIL_TLS": "none",
+            "MAIL_SENDER": "registry@example.com",
+        }
         environment = {**registry.environment(), **{f"DOCKBOARD_{name}": value for name, value in settings.items()}}
         nobody.close()
         for words, expected in (((), "--email"), (("--email", "gus@example.org"), "mail could not be sent")):
             command = [*registry._command, "user", "invite", "gus", "--mail", *words]
             done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
-            assert done.returncode == 2 and done.stdout == "" and expected in done.stderr and "Errno" not in done.stderr, done
+            assert (
+                done.returncode == 2 and done.stdout == "" and expected in done.stderr and "Errno" not in done.stderr
+            ), done
     assert listed(registry, "user", "list") == before
     assert re.fullmatch(r"[A-Za-z0-9_-]{43}\n", said(registry, "user", "invite", "gus", "--email", "gus@example.org"))
     said(registry, "user", "delete", "gus")
@@ -207,20 +283,33 @@ def test_a_secret_goes_into_a_file_that_is_there_whole_or_as_before(registry, tm
     assert SECRET.fullmatch(file.read_text()) and file.stat().st_mode & 0o777 == 0o600
     kept = file.read_text()
     assert "filed" in refused(registry, "token", "add", "ann", "--name", "filed", "--output", str(file))
-    for words in (["--output", str(tmp_path)], ["--output", "/dev/null"], ["--output", str(tmp_path / "none" / "secret")]):
-        assert f"{words[1]!a}" in refused(registry, "token", "add", "ann", "--name", "unfiled", *words), "it names what was said"
+    for words in (
+        ["--output", str(tmp_path)],
+        ["--output", "/dev/null"],
+        ["--output", str(tmp_path / "none" / "secret")],
+    ):
+        assert f"{words[1]!a}" in refused(registry, "token", "add", "ann", "--name", "unfiled", *words), (
+            "it names what was said"
+        )
     assert file.read_text() == kept and sorted(tmp_path.iterdir()) == [file]
     assert [token["name"] for token in listed(registry, "token", "list", "ann")].count("unfiled") == 0
 
 
 def test_arguments_that_are_no_text_are_refused_in_words(registry):
-    for words in (["user", "set", "bob", "--full-name", b"B\xe4r"], ["user", "disable", b"b\xe4r"], ["repository", "set", "acme/app", "--description", b"\xff"]):
+    for words in (
+        ["user", "set", "bob", "--full-name", b"B\xe4r"],
+        ["user", "disable", b"b\xe4r"],
+        ["repository", "set", "acme/app", "--description", b"\xff"],
+    ):
         done = subprocess.run([*registry._command, *words], env=registry.environment(), capture_output=True, timeout=60)
         assert done.returncode == 2 and b"not UTF-8 text" in done.stderr and b"Traceback" not in done.stderr, done
 
 
 def test_a_file_that_is_not_there_is_named_without_a_number(registry, tmp_path):
-    assert refused(registry, "user", "import", "--htpasswd", str(tmp_path / "none")) == f"registry: {tmp_path}/none: No such file or directory\n"
+    assert (
+        refused(registry, "user", "import", "--htpasswd", str(tmp_path / "none"))
+        == f"registry: {tmp_path}/none: No such file or directory\n"
+    )
 
 
 def test_without_a_mail_server_no_token_is_sent(registry):
@@ -236,13 +325,20 @@ def test_an_import_says_what_it_refused(registry, tmp_path):
 def test_organizations_teams_and_grants_and_what_they_come_to(registry):
     said(registry, "org", "add", "acme", "--owner", "ann")
     said(registry, "org", "member", "add", "acme", "bob")
-    assert [(item["user"], item["role"]) for item in listed(registry, "org", "member", "list", "acme")] == [("ann", "owner"), ("bob", "member")]
+    assert [(item["user"], item["role"]) for item in listed(registry, "org", "member", "list", "acme")] == [
+        ("ann", "owner"),
+        ("bob", "member"),
+    ]
     said(registry, "team", "add", "acme", "dev")
     said(registry, "team", "member", "add", "acme", "dev", "bob")
     assert listed(registry, "team", "member", "list", "acme", "dev") == [{"user": "bob"}]
     said(registry, "grant", "add", "acme/app-*", "--to", "team:acme/dev", "--right", "write")
-    assert "the grant of write on acme/app-* to team:acme/dev" in said(registry, "explain", "user:bob", "push", "acme/app-1")
-    assert [(item["pattern"], item["right"], item["holder"]) for item in listed(registry, "grant", "list", "acme")] == [("acme/app-*", "write", "team:acme/dev")]
+    assert "the grant of write on acme/app-* to team:acme/dev" in said(
+        registry, "explain", "user:bob", "push", "acme/app-1"
+    )
+    assert [(item["pattern"], item["right"], item["holder"]) for item in listed(registry, "grant", "list", "acme")] == [
+        ("acme/app-*", "write", "team:acme/dev")
+    ]
     said(registry, "grant", "remove", "acme/app-*", "--from", "team:acme/dev")
     said(registry, "team", "member", "remove", "acme", "dev", "bob")
     assert listed(registry, "team", "list", "acme") == [{"name": "acme/dev", "members": 0}]
@@ -262,7 +358,10 @@ def test_repositories_are_private_or_public(registry):
     said(registry, "repository", "set", "acme/app", "--public", "--description", "An app")
     (found,) = listed(registry, "repository", "list")
     assert (found["name"], found["visibility"], found["description"]) == ("acme/app", "public", "An app")
-    assert explained(registry, "bob", "pull", "acme/app") is True and explained(registry, "anonymous", "pull", "acme/app") is False
+    assert (
+        explained(registry, "bob", "pull", "acme/app") is True
+        and explained(registry, "anonymous", "pull", "acme/app") is False
+    )
     rights = {(held["holder"], held["right"]) for held in listed(registry, "repository", "rights", "acme/app")}
     assert {("user:ann", "admin"), ("everyone", "read")} <= rights
     assert "no repository of that name" in refused(registry, "repository", "rights", "acme/none")
@@ -274,9 +373,19 @@ def test_repositories_are_private_or_public(registry):
 def test_quotas_are_set_in_words_and_shown_with_what_is_used(registry):
     assert said(registry, "user", "quota", "bob", "--repositories", "3", "--bytes", "10GiB") == ""
     head, first, second = said(registry, "user", "quota", "bob").splitlines()
-    assert (head.split(), first.split(), second.split()) == (["quota", "at", "most", "used"], ["repositories", "3", "0"], ["bytes", "10.0", "GiB", "0", "bytes"])
+    assert (head.split(), first.split(), second.split()) == (
+        ["quota", "at", "most", "used"],
+        ["repositories", "3", "0"],
+        ["bytes", "10.0", "GiB", "0", "bytes"],
+    )
     said(registry, "user", "quota", "bob", "--bytes", "none")
-    assert listed(registry, "user", "quota", "bob")[0] == {"namespace": "bob", "most_repositories": 3, "repositories": 0, "most_bytes": None, "bytes": 0}
+    assert listed(registry, "user", "quota", "bob")[0] == {
+        "namespace": "bob",
+        "most_repositories": 3,
+        "repositories": 0,
+        "most_bytes": None,
+        "bytes": 0,
+    }
     assert "write a number" in refused(registry, "user", "quota", "bob", "--bytes", "10 GB")
     assert "there is no organization bob" in refused(registry, "org", "quota", "bob", "--bytes", "1")
 
@@ -290,9 +399,29 @@ def test_what_others_wrote_does_nothing_to_the_terminal(registry):
 
 
 def test_tokens_and_robots_print_their_secret_alone_and_once(registry):
-    secrets = [said(registry, "token", "add", "bob", "--name", "ci", "--repositories", "bob/*", "--actions", "pull,push", "--expires", "90d")]
+    secrets = [
+        said(
+            registry,
+            "token",
+            "add",
+            "bob",
+            "--name",
+            "ci",
+            "--repositories",
+            "bob/*",
+            "--actions",
+            "pull,push",
+            "--expires",
+            "90d",
+        )
+    ]
     (token,) = listed(registry, "token", "list", "bob")
-    assert (token["name"], token["state"], token["patterns"], token["actions"]) == ("ci", "active", "bob/*", "pull,push")
+    assert (token["name"], token["state"], token["patterns"], token["actions"]) == (
+        "ci",
+        "active",
+        "bob/*",
+        "pull,push",
+    )
     assert 0 < token["expires_at"] - token["created_at"] - 90 * 86400_000 + 60_000 < 120_000
     assert "expired at once" in refused(registry, "token", "add", "bob", "--name", "none", "--expires", "0s")
     said(registry, "token", "revoke", "bob", "ci")
@@ -300,13 +429,23 @@ def test_tokens_and_robots_print_their_secret_alone_and_once(registry):
     secrets.append(said(registry, "robot", "add", "acme/build"))
     secrets.append(said(registry, "robot", "rotate", "acme/build", "--overlap", "30m"))
     kept = listed(registry, "robot", "secrets", "acme/build")
-    assert [secret["hint"][-4:] for secret in kept] == [secret.strip()[-4:] for secret in secrets[-2:]] and kept[0]["expires_at"] and not kept[1]["expires_at"]
+    assert (
+        [secret["hint"][-4:] for secret in kept] == [secret.strip()[-4:] for secret in secrets[-2:]]
+        and kept[0]["expires_at"]
+        and not kept[1]["expires_at"]
+    )
     said(registry, "robot", "disable", "acme/build")
-    assert [(robot["name"], robot["state"]) for robot in listed(registry, "robot", "list", "acme")] == [("acme/build", "disabled")]
+    assert [(robot["name"], robot["state"]) for robot in listed(registry, "robot", "list", "acme")] == [
+        ("acme/build", "disabled")
+    ]
     said(registry, "robot", "enable", "acme/build")
     said(registry, "robot", "delete", "acme/build")
     assert all(map(SECRET.fullmatch, secrets)) and len(set(secrets)) == 3
-    everything = said(registry, "audit", "--limit", "all", "--json") + said(registry, "token", "list", "bob") + registry.log.read_text()
+    everything = (
+        said(registry, "audit", "--limit", "all", "--json")
+        + said(registry, "token", "list", "bob")
+        + registry.log.read_text()
+    )
     for secret in [*secrets, PASSWORD, "another battery horse"]:
         assert secret.strip() not in everything
 
@@ -327,7 +466,11 @@ def test_the_audit_says_who_did_what(registry):
 def test_a_word_that_is_not_complete_shows_what_may_follow(registry):
     for words in (["user"], ["org", "member"]):
         done = ran(registry, *words)
-        assert done.returncode == 2 and done.stderr.startswith(f"usage: registry {' '.join(words)} ") and "list" in done.stderr
+        assert (
+            done.returncode == 2
+            and done.stderr.startswith(f"usage: registry {' '.join(words)} ")
+            and "list" in done.stderr
+        )
     assert "--right" in said(registry, "grant", "add", "--help")
 
 

@@ -148,7 +148,11 @@ def test_the_bar_is_drawn_on_a_terminal_only(filled):
     assert "%" not in filled.run("check").stderr
     main, terminal = pty.openpty()
     process = subprocess.Popen(
-        [*filled._command, "check"], env=filled.environment(), stdout=subprocess.PIPE, stderr=terminal, stdin=subprocess.DEVNULL
+        [*filled._command, "check"],
+        env=filled.environment(),
+        stdout=subprocess.PIPE,
+        stderr=terminal,
+        stdin=subprocess.DEVNULL,
     )
     os.close(terminal)
     output, _ = process.communicate(timeout=30)
@@ -188,7 +192,10 @@ def test_config_check(filled, tmp_path):
     file.write_text("[server]\nworker = 1\n[gc]\ngrace = 'long'\n")
     assert refused(filled, "config", "check", "--config", str(file)).splitlines() == [
         f"registry: file {file}: there is no key server.worker; did you mean server.workers?",
-        f'registry: file {file}: gc.grace must be a number from 0 to 315360000 (seconds), or a duration such as 90d, 12h, 30m or 45s, not "long"',
+        (
+            f"registry: file {file}: gc.grace must be a number from 0 to 315360000 (seconds), or a duration such as"
+            ' 90d, 12h, 30m or 45s, not "long"'
+        ),
     ]
 
 
@@ -225,13 +232,19 @@ def test_no_other_account_reads_the_database(tmp_path):
 
 
 def database_modes(registry: Registry) -> dict[str, int]:
-    return {path.name: stat.S_IMODE(path.stat().st_mode) for path in registry.root.glob("registry.db*") if path.suffix != ".lock"}
+    return {
+        path.name: stat.S_IMODE(path.stat().st_mode)
+        for path in registry.root.glob("registry.db*")
+        if path.suffix != ".lock"
+    }
 
 
 def test_a_reader_that_goes_away_is_no_error_of_ours(filled):
     read, write = os.pipe()
     os.close(read)
-    done = subprocess.run([*filled._command, "config", "show"], env=filled.environment(), stdout=write, stderr=subprocess.PIPE, text=True)
+    done = subprocess.run(
+        [*filled._command, "config", "show"], env=filled.environment(), stdout=write, stderr=subprocess.PIPE, text=True
+    )
     os.close(write)
     assert "Traceback" not in done.stderr and "Exception" not in done.stderr
 
@@ -259,7 +272,13 @@ def test_the_second_control_c_ends_a_command_at_once_and_quietly(tmp_path):
     with contextlib.closing(sqlite3.connect(registry.root / "registry.db")) as connection:
         connection.execute("UPDATE blobs SET size = ? WHERE size = ?", (40 << 30, size))
         connection.commit()
-    process = subprocess.Popen([*registry._command, "check"], env=registry.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [*registry._command, "check"],
+        env=registry.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     wait_for(lambda: str(layer) in opened_by(process.pid), 20, "the reading")
     process.send_signal(signal.SIGINT)
     time.sleep(0.3)
@@ -277,7 +296,10 @@ def opened_by(pid: int) -> list[str]:
     [
         (lambda certificate, key, other: (certificate, other), "the key does not belong to the certificate"),
         (lambda certificate, key, other: (certificate, rsa(key)), "the key does not belong to the certificate"),
-        (lambda certificate, key, other: (chain(other.with_suffix(".pem"), certificate), key), "the server's own certificate comes first"),
+        (
+            lambda certificate, key, other: (chain(other.with_suffix(".pem"), certificate), key),
+            "the server's own certificate comes first",
+        ),
         (lambda certificate, key, other: (key, key), "server.tls_certificate is not PEM"),
         (lambda certificate, key, other: (certificate, encrypted(key)), "the key has a password"),
     ],
@@ -295,7 +317,9 @@ def test_config_check_tries_certificate_and_key_together(tmp_path, mend, words):
 
 
 def test_only_a_damaged_database_is_to_be_restored(tmp_path):
-    """A refused login, a server that is not there, a file of another user: what to check is said, and nothing of damage."""
+    """A refused login, a server that is not there, a file of another user: what to check is said, and nothing of
+    damage.
+    """
     server = mariadb.shared()
     right = server.url(server.make())
     for url, words in (
@@ -330,13 +354,25 @@ def chain(*certificates: Path) -> Path:
 
 def encrypted(key: Path) -> Path:
     made = key.with_suffix(".encrypted")
-    subprocess.run(["openssl", "pkey", "-in", key, "-aes256", "-passout", "pass:secret", "-out", made], check=True, capture_output=True)
+    subprocess.run(
+        ["openssl", "pkey", "-in", key, "-aes256", "-passout", "pass:secret", "-out", made],
+        check=True,
+        capture_output=True,
+    )
     made.chmod(0o600)
     return made
 
 
 def copy_of(source: Path, target: Path) -> list[str]:
-    return [sys.executable, str(registry_pyz()), "copy-database", "--from", f"sqlite:{source}", "--to", f"sqlite:{target}"]
+    return [
+        sys.executable,
+        str(registry_pyz()),
+        "copy-database",
+        "--from",
+        f"sqlite:{source}",
+        "--to",
+        f"sqlite:{target}",
+    ]
 
 
 def rows(path: Path, sql: str) -> int:
@@ -347,11 +383,16 @@ def rows(path: Path, sql: str) -> int:
 
 
 def test_copying_a_database_that_was_interrupted_goes_on(tmp_path):
-    """Control-C on a terminal: what to do next is said, on a line of its own, and the same command finishes the work."""
+    """Control-C on a terminal: what to do next is said, on a line of its own, and the
+    same command finishes the work.
+    """
     source, target, count = tmp_path / "source.db", tmp_path / "target.db", 20_000
     migrate.migrate(source)
     with contextlib.closing(sqlite3.connect(source)) as connection:
-        connection.executemany("INSERT INTO garbage (storage_key, condemned_at) VALUES (?, 1)", ((f"{number:032}",) for number in range(count)))
+        connection.executemany(
+            "INSERT INTO garbage (storage_key, condemned_at) VALUES (?, 1)",
+            ((f"{number:032}",) for number in range(count)),
+        )
         connection.commit()
     ours, theirs = pty.openpty()
     process = subprocess.Popen(copy_of(source, target), stdout=theirs, stderr=theirs)
@@ -364,7 +405,9 @@ def test_copying_a_database_that_was_interrupted_goes_on(tmp_path):
             shown += data
     os.close(ours)
     assert process.wait(30) == 130
-    assert shown.endswith(b"\r\x1b[Kregistry: the copy is not whole yet; run the same command again to go on\r\n"), shown[-300:]
+    assert shown.endswith(b"\r\x1b[Kregistry: the copy is not whole yet; run the same command again to go on\r\n"), (
+        shown[-300:]
+    )
     assert 0 < rows(target, "SELECT COUNT(*) FROM garbage") < count
     done = subprocess.run(copy_of(source, target), capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stderr) == (0, "")

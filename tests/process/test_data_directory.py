@@ -41,12 +41,27 @@ def directory(path: Path, owner: int, group: int = 0, mode: int = 0o700) -> Path
     return path
 
 
-def run(place: Path, user: int, *words: str, groups: tuple[int, ...] = (), **settings: object) -> subprocess.CompletedProcess[str]:
+def run(
+    place: Path, user: int, *words: str, groups: tuple[int, ...] = (), **settings: object
+) -> subprocess.CompletedProcess[str]:
     """A command as another user; `serve` is ended as soon as it listens."""
-    environment = {"PATH": os.environ["PATH"], "HOME": "/", **{f"DOCKBOARD_{name.upper()}": str(value) for name, value in settings.items()}}
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": "/",
+        **{f"DOCKBOARD_{name.upper()}": str(value) for name, value in settings.items()},
+    }
     line = ["/usr/bin/env", "python3", str(place / "registry.pyz"), *words]
     return subprocess.run(
-        line, env=environment, cwd="/", stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, user=user, group=user, extra_groups=groups
+        line,
+        env=environment,
+        cwd="/",
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        user=user,
+        group=user,
+        extra_groups=groups,
     )
 
 
@@ -67,7 +82,10 @@ def test_a_directory_that_others_may_write_to_is_refused(place, mode):
     for user in (SERVICE, 0):
         for words in COMMANDS:
             done = run(place, user, *words, "--data", str(data))
-            assert done.returncode == 2 and "others may write" in done.stderr and "chmod o-w" in done.stderr, (words, done)
+            assert done.returncode == 2 and "others may write" in done.stderr and "chmod o-w" in done.stderr, (
+                words,
+                done,
+            )
     assert list(data.iterdir()) == []
 
 
@@ -106,7 +124,20 @@ def test_a_server_of_root_leaves_files_that_the_service_can_read(place):
         left.unlink()
 
 
-@pytest.mark.parametrize("name", [".lock", "store-id", "registry.db", "registry.db-wal", "registry.db.lock", "registry.db.use", "registry.db.spare", "blobs", "blobs/ab"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        ".lock",
+        "store-id",
+        "registry.db",
+        "registry.db-wal",
+        "registry.db.lock",
+        "registry.db.use",
+        "registry.db.spare",
+        "blobs",
+        "blobs/ab",
+    ],
+)
 def test_no_symbolic_link_is_followed(tmp_path, name):
     registry = Registry(tmp_path / "data", workers=1)
     registry.root.mkdir()
@@ -116,7 +147,10 @@ def test_no_symbolic_link_is_followed(tmp_path, name):
     (registry.root / name).symlink_to(target)
     for words in COMMANDS:
         done = registry.run(*words)
-        assert done.returncode == 2 and "symbolic link" in done.stderr and str(registry.root / name) in done.stderr, (words, done)
+        assert done.returncode == 2 and "symbolic link" in done.stderr and str(registry.root / name) in done.stderr, (
+            words,
+            done,
+        )
     assert list(target.iterdir()) == [] if target.is_dir() else target.read_text() == "precious\n"
 
 
@@ -191,9 +225,11 @@ def test_no_password_stands_in_the_list_of_processes(tmp_path):
     (tmp_path / "url").write_text(target + "\n")
     for given, standard_input in ((target, None), (f"@{tmp_path}/url", None), ("-", target + "\n")):
         line = [sys.executable, str(registry_pyz()), "copy-database", "--from", source, "--to", given]
-        process = subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
         if given == target:
             command_line = Path(f"/proc/{process.pid}/cmdline")
-            wait_for(lambda: b"docker:xxx" in command_line.read_bytes(), 30, "the password's end in the list")  # noqa: B023
+            wait_for(lambda: b"docker:xxx" in command_line.read_bytes(), 30, "the password's end in the list")
         out, err = process.communicate(standard_input, timeout=60)
         assert process.returncode == 2 and secret not in out + err and "127.0.0.1:1" in err, err

@@ -39,12 +39,17 @@ def test_the_first_start_tells_a_password_once(tmp_path):
             assert admin.pull_image("app", "v1") == [b"layer"]
     with registry:
         assert names(registry) == ["admin"]
-    assert registry.output.read_text().count(password) == 1 and registry.output.read_text().count("user passwd admin") == 1
+    assert (
+        registry.output.read_text().count(password) == 1 and registry.output.read_text().count("user passwd admin") == 1
+    )
     files = [registry.log, *(path for path in registry.root.rglob("*") if path.is_file())]
     assert not [path for path in files if password.encode() in path.read_bytes()]
 
 
-@pytest.mark.parametrize(("listen", "anonymous"), [(OTHERS_REACH, "pull"), (OTHERS_REACH, "push"), ("127.0.0.1:0", ""), ("127.0.0.1:0", "none")])
+@pytest.mark.parametrize(
+    ("listen", "anonymous"),
+    [(OTHERS_REACH, "pull"), (OTHERS_REACH, "push"), ("127.0.0.1:0", ""), ("127.0.0.1:0", "none")],
+)
 def test_no_account_is_made_where_everyone_has_a_right_or_nobody_else_comes(tmp_path, listen, anonymous):
     with Registry(tmp_path / "data", 1, server_listen=listen, auth_anonymous=anonymous) as registry:
         assert names(registry) == []
@@ -76,10 +81,16 @@ def full_pipe() -> tuple[int, int]:
 def test_a_start_that_is_killed_before_it_tells_leaves_word_for_the_next(tmp_path):
     registry = first(tmp_path / "data")
     reader, writer = full_pipe()
-    process = subprocess.Popen([*registry._command, "serve"], env=registry.environment(), stdout=writer, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [*registry._command, "serve"], env=registry.environment(), stdout=writer, stderr=subprocess.DEVNULL
+    )
     os.close(writer)
     try:
-        wait_for(lambda: (registry.root / "registry.db").exists() and "\nadmin " in registry.run("user", "list").stdout, 60, "the account")
+        wait_for(
+            lambda: (registry.root / "registry.db").exists() and "\nadmin " in registry.run("user", "list").stdout,
+            60,
+            "the account",
+        )
     finally:
         process.kill()
         process.wait()
@@ -89,7 +100,11 @@ def test_a_start_that_is_killed_before_it_tells_leaves_word_for_the_next(tmp_pat
             said = registry.output.read_text()
     assert said.count("registry.pyz user passwd admin") == 2 and not TOLD.search(said)
     done = subprocess.run(
-        [*registry._command, "user", "passwd", "admin", "--password-stdin"], env=registry.environment(), input="staple battery horse", text=True, timeout=60
+        [*registry._command, "user", "passwd", "admin", "--password-stdin"],
+        env=registry.environment(),
+        input="staple battery horse",
+        text=True,
+        timeout=60,
     )
     assert done.returncode == 0
     with registry:

@@ -27,7 +27,9 @@ class Piped(Registry):
         command, self.output_file = [*self._command, "serve"], open(self.output, "ab")
         self.root.parent.mkdir(parents=True, exist_ok=True)
         with os.fdopen(writer, "wb") as log:
-            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.output_file, stderr=log, env=self.environment())
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=self.output_file, stderr=log, env=self.environment()
+            )
         self._wait_until_listening(0)
         wait_for(lambda: len(self.workers()) == self._settings["server_workers"], 30, "the workers")
         return self

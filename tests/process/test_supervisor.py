@@ -49,7 +49,10 @@ def begun_upload(address: str, length: int) -> socket.socket:
         location = client.start_upload("drain/me")
     host, port = address.split(":")
     sock = socket.create_connection((host, int(port)), 20)
-    head = f"PATCH {location} HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/octet-stream\r\nContent-Length: {length}\r\n\r\n"
+    head = (
+        f"PATCH {location} HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/octet-stream\r\nContent-Length:"
+        f" {length}\r\n\r\n"
+    )
     sock.sendall(head.encode())
     # The worker has read it when it holds the upload; half a second is ages for that.
     time.sleep(0.5)
@@ -87,7 +90,9 @@ def test_an_ipv6_listener(tmp_path):
 
 def test_localhost_serves_all_its_addresses(tmp_path):
     with Registry(tmp_path / "data", server_listen="localhost:0") as registry:
-        found = {sockaddr[0] for *_, sockaddr in socket.getaddrinfo("localhost", registry.port, type=socket.SOCK_STREAM)}
+        found = {
+            sockaddr[0] for *_, sockaddr in socket.getaddrinfo("localhost", registry.port, type=socket.SOCK_STREAM)
+        }
         for host in found:
             assert healthy(f"[{host}]:{registry.port}" if ":" in host else f"{host}:{registry.port}")
 
@@ -159,8 +164,12 @@ def test_workers_that_die_are_replaced_ever_more_slowly(own):
         before = own.workers()
         os.kill(before[-1], signal.SIGKILL)
         wait_for(lambda: before[-1] not in own.workers() and len(own.workers()) == 2, 5, "another worker")
-    delays = re.findall(r"worker 1 \(pid \d+\) ended with signal 9; starting another in ([0-9.]+) s", own.log.read_text())
-    others = re.findall(r"worker 0 \(pid \d+\) ended with signal 9; starting another in ([0-9.]+) s", own.log.read_text())
+    delays = re.findall(
+        r"worker 1 \(pid \d+\) ended with signal 9; starting another in ([0-9.]+) s", own.log.read_text()
+    )
+    others = re.findall(
+        r"worker 0 \(pid \d+\) ended with signal 9; starting another in ([0-9.]+) s", own.log.read_text()
+    )
     expected = ["0.1", "0.2", "0.4", "0.8"]
     assert delays == expected[: len(delays)]
     assert others == expected[: len(others)]
@@ -319,7 +328,9 @@ def test_a_closed_standard_output_does_not_matter(tmp_path):
 
 
 def test_without_standard_streams_logs_go_nowhere_and_into_no_file(tmp_path):
-    """With descriptors 0 to 2 closed, the next files that are opened would get those numbers: the lock, the database."""
+    """With descriptors 0 to 2 closed, the next files that are opened would get those
+    numbers: the lock, the database.
+    """
     registry = Registry(tmp_path / "data")
     port = free_port()
     process = subprocess.Popen(

@@ -26,17 +26,23 @@ OFFLINE = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "", "PIP_CONFIG_FILE": os.devn
 def pythons() -> dict[str, list[str]]:
     """`3.12` -> the interpreters of that version on this machine, found in PATH and where pyenv keeps them."""
     candidates = glob.glob(f"{Path.home()}/.pyenv/versions/*/bin/python3")
-    candidates += [path for name in ("python3", *(f"python3.{minor}" for minor in range(6, 20))) if (path := shutil.which(name))]
+    candidates += [
+        path for name in ("python3", *(f"python3.{minor}" for minor in range(6, 20))) if (path := shutil.which(name))
+    ]
     found: dict[str, list[str]] = {}
     for path in [sys.executable, *candidates]:
-        asked = subprocess.run([path, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"], capture_output=True, text=True)
+        asked = subprocess.run(
+            [path, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"], capture_output=True, text=True
+        )
         if asked.returncode == 0:
             found.setdefault(asked.stdout.strip(), []).append(path)
     return found
 
 
 PYTHONS = pythons()
-CURRENT = sorted((version for version in PYTHONS if int(version.split(".")[1]) >= 11), key=lambda version: int(version.split(".")[1]))
+CURRENT = sorted(
+    (version for version in PYTHONS if int(version.split(".")[1]) >= 11), key=lambda version: int(version.split(".")[1])
+)
 OUTDATED = sorted(set(PYTHONS) - set(CURRENT))
 
 
@@ -95,8 +101,11 @@ def test_it_is_pure_python(archive):
 # Imports every module of the archive, from it alone.
 IMPORTED = """
 import importlib, sys, zipfile
-sys.path[:] = [sys.argv[1], *(path for path in sys.path if path.endswith((".zip", "lib-dynload")) or path.rpartition("/")[2].startswith("python3"))]
-names = [name.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for name in zipfile.ZipFile(sys.argv[1]).namelist() if name.endswith(".py")]
+def standard(path):
+    return path.endswith((".zip", "lib-dynload")) or path.rpartition("/")[2].startswith("python3")
+sys.path[:] = [sys.argv[1], *filter(standard, sys.path)]
+files = [name for name in zipfile.ZipFile(sys.argv[1]).namelist() if name.endswith(".py")]
+names = [name.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for name in files]
 for name in names:
     if not name.endswith("__main__"):
         importlib.import_module(name)
@@ -150,7 +159,9 @@ def test_a_package_with_other_bytes_is_never_packed(checkout, tmp_path):
     built(checkout)
     (checkout / "registry.pyz").unlink()
     wheels = cache / "dockboard-registry" / "wheels"
-    shutil.copytree(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "dockboard-registry", "wheels"), wheels)
+    shutil.copytree(
+        Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "dockboard-registry", "wheels"), wheels
+    )
     victim = next(wheels.glob("tornado-*.whl"))
     data = bytearray(victim.read_bytes())
     data[len(data) // 2] ^= 1
@@ -182,16 +193,24 @@ def test_version_and_commit_are_stamped(checkout):
     def git(*arguments: str) -> str:
         identity = ["-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false"]
         return subprocess.run(
-            [str(tools.tool("git")), "-C", str(checkout), *identity, *arguments], check=True, capture_output=True, text=True
+            [str(tools.tool("git")), "-C", str(checkout), *identity, *arguments],
+            check=True,
+            capture_output=True,
+            text=True,
         ).stdout.strip()
 
     def stamp() -> str:
         built(checkout)
         return subprocess.run(
-            [sys.executable, "-I", str(checkout / "registry.pyz"), "version"], check=True, capture_output=True, text=True
+            [sys.executable, "-I", str(checkout / "registry.pyz"), "version"],
+            check=True,
+            capture_output=True,
+            text=True,
         ).stdout
 
-    version = re.escape(re.search(r'__version__ = "(.+)"', (checkout / "dockboard_registry" / "__init__.py").read_text())[1])
+    version = re.escape(
+        re.search(r'__version__ = "(.+)"', (checkout / "dockboard_registry" / "__init__.py").read_text())[1]
+    )
     assert re.match(rf"Dockboard Registry {version} \(commit unknown, Python \d", stamp())
     git("init", "--quiet")
     git("add", *INPUTS)
@@ -239,9 +258,14 @@ def test_a_start_compiles_each_module_once(version):
     """Python's own way from an archive is to compile twice; only what comes before that is mended is still on it."""
     command = [PYTHONS[version][0], "-I", "-c", COUNTED, str(registry_pyz())]
     lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[1:]
-    counts = {name.removeprefix(f"{registry_pyz()}{os.sep}"): int(count) for count, name in (line.split(" ", 1) for line in lines)}
+    counts = {
+        name.removeprefix(f"{registry_pyz()}{os.sep}"): int(count)
+        for count, name in (line.split(" ", 1) for line in lines)
+    }
     early = {"__main__.py", "dockboard_registry/__init__.py", "dockboard_registry/archive.py"}
-    assert {"tornado/iostream.py", "dockboard_registry/worker.py", "dockboard_registry/db/__init__.py"} <= set(counts)
+    assert {"tornado/iostream.py", "dockboard_registry/server/worker.py", "dockboard_registry/db/__init__.py"} <= set(
+        counts
+    )
     assert {name for name, count in counts.items() if count > 1} <= early, counts
 
 
@@ -258,6 +282,10 @@ def test_an_outdated_python_is_refused_in_words(version, checkout):
 
 def test_the_tests_use_the_packages_that_are_packed():
     """Unit tests import from an environment of their own, which has to hold the same versions."""
-    wanted = dict(re.findall(r"^(tornado|pymysql|libpass)==(\S+)$", (REPOSITORY / "tests/requirements.txt").read_text(), re.MULTILINE))
+    wanted = dict(
+        re.findall(
+            r"^(tornado|pymysql|libpass)==(\S+)$", (REPOSITORY / "tests/requirements.txt").read_text(), re.MULTILINE
+        )
+    )
     packed = dict(re.findall(r'Package\(\s*"([^"]+)",\s*"([^"]+)"', (REPOSITORY / "build_zipapp.py").read_text()))
     assert wanted == packed and len(packed) == 3

@@ -8,7 +8,8 @@ from typing import Any
 
 from tests.support.http import Response
 
-# distribution-spec, "Error Codes": nothing else may stand in a code field, and clients look for these words in the message.
+# distribution-spec, "Error Codes": nothing else may stand in a code field, and clients look for these words in the
+# message.
 SPEC_CODES = {
     "BLOB_UNKNOWN": "blob unknown to registry",
     "BLOB_UPLOAD_INVALID": "blob upload invalid",
@@ -29,15 +30,19 @@ SPEC_CODES = {
 SERVER_CODES = {"UNAVAILABLE": "service unavailable", "UNKNOWN": "unknown error"}
 # What would tell a stranger about the inside: source lines, SQL, file names, versions of programs.
 LEAKS = re.compile(
-    rb"Traceback|\.py\b|line \d+, in |\bsqlite|\bSELECT \S+ FROM|\bINSERT INTO|UNIQUE constraint|/tmp/|/root/|/var/|/home/"
-    rb"|[Mm]y[Ss][Qq][Ll]|[Mm]aria|InnoDB|Duplicate entry|registry\.db|registry-data|[Tt]ornado|[Pp]ython/?\d|\b0x[0-9a-f]{8,}"
+    rb"Traceback|\.py\b|line \d+, in |\bsqlite|\bSELECT \S+ FROM|\bINSERT INTO|UNIQUE"
+    rb" constraint|/tmp/|/root/|/var/|/home/"
+    rb"|[Mm]y[Ss][Qq][Ll]|[Mm]aria|InnoDB|Duplicate"
+    rb" entry|registry\.db|registry-data|[Tt]ornado|[Pp]ython/?\d|\b0x[0-9a-f]{8,}"
 )
 
 Expected = tuple[Collection[int], Collection[str]]
 
 
 def refused(response: Response, expected: Expected) -> dict[str, Any]:
-    """The error of a well-formed refusal that has one of the expected statuses and one of the expected codes; nothing of one to HEAD."""
+    """The error of a well-formed refusal that has one of the expected statuses and one of the expected codes; nothing
+    of one to HEAD.
+    """
     statuses, codes = expected
     response.expect(*statuses)
     if response.method == "HEAD":
@@ -60,7 +65,8 @@ def well_formed(response: Response) -> dict[str, Any]:
         assert words.startswith(codes[error["code"]]), error
         cause, _, next = rest.rpartition("; ")
         assert len(cause) > 10 and len(next) > 8, f"the message says too little: {error}"
-        # Some clients print the detail, and then as it is: it is left out where it has no facts, and does not say the message again.
+        # Some clients print the detail, and then as it is: it is left out where it has no facts, and does not say the
+        # message again.
         facts = error.get("detail", {"": ""})
         assert facts and not {"cause", "next", "message"} & {*facts} and cause not in str(facts), error
     leak = LEAKS.search(response.body)

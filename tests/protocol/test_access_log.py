@@ -28,7 +28,9 @@ def who(registry: Registry, format: str, mark: str) -> str:
 @pytest.mark.parametrize("format", ["text", "json"])
 @pytest.mark.parametrize("fast", [True, False])
 def test_the_access_log_says_who(tmp_path, format, fast):
-    with Registry(tmp_path / "data", workers=1, log_format=format, server_fast_paths=fast, auth_anonymous="pull") as registry:
+    with Registry(
+        tmp_path / "data", workers=1, log_format=format, server_fast_paths=fast, auth_anonymous="pull"
+    ) as registry:
         people = People(registry)
         people.add("ann")
         people.command("org", "add", "acme", "--owner", "ann")

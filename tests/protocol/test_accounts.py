@@ -1,4 +1,6 @@
-"""Accounts at the HTTP edge: who is let in, what the others are told, and that every change counts with the next request everywhere."""
+"""Accounts at the HTTP edge: who is let in, what the others are told, and that every change counts with the next
+request everywhere.
+"""
 
 from __future__ import annotations
 
@@ -25,14 +27,17 @@ MANIFEST = "/v2/acme/app/manifests/v1"
 
 @pytest.fixture(scope="module")
 def registry(deploy, tmp_path_factory):
-    """ann administers, bob owns acme, cid is its member, dan may write app-*, eve has nothing; everyone may pull what is public."""
+    """ann administers, bob owns acme, cid is its member, dan may write app-*, eve has nothing; everyone may pull what
+    is public.
+    """
     # This machine counts as a proxy, so that failed logins can come from many addresses.
     settings = {"auth_anonymous": "pull", "server_trusted_proxies": ["127.0.0.1/32"]}
     with deploy(tmp_path_factory.mktemp("accounts") / "data", **settings) as registry:
         people = People(registry)
         people.add("ann", "bob", "cid", "dan", "eve")
         for words in (
-            "user promote ann", "org add acme --owner bob", "org member add acme cid", "grant add acme/app* --to user:dan --right write",
+            "user promote ann", "org add acme --owner bob", "org member add acme cid",
+            "grant add acme/app* --to user:dan --right write",
         ):  # fmt: skip
             people.command(*words.split())
         with people.as_user("bob") as bob:
@@ -54,10 +59,22 @@ def statuses(registry, shown: dict, *paths: str) -> list[int]:
 
 @pytest.mark.parametrize(
     ("who", "found"),
-    [("ann", [200, 200, 404]), ("bob", [200, 200, 404]), ("cid", [200, 200, 404]), ("dan", [200, 200, 404]), ("eve", [404, 200, 404]), (None, [401, 200, 401])],
+    [
+        ("ann", [200, 200, 404]),
+        ("bob", [200, 200, 404]),
+        ("cid", [200, 200, 404]),
+        ("dan", [200, 200, 404]),
+        ("eve", [404, 200, 404]),
+        (None, [401, 200, 401]),
+    ],
 )
 def test_who_may_pull(registry, who, found):
-    assert statuses(registry, basic(who) if who else {}, MANIFEST, "/v2/acme/public/manifests/v1", "/v2/acme/none/manifests/v1") == found
+    assert (
+        statuses(
+            registry, basic(who) if who else {}, MANIFEST, "/v2/acme/public/manifests/v1", "/v2/acme/none/manifests/v1"
+        )
+        == found
+    )
 
 
 def test_a_host_that_others_name_is_nowhere_to_log_in(registry, client):
@@ -86,7 +103,10 @@ def test_many_requests_find_out_at_once_that_a_login_has_ended(registry, people)
 
 @pytest.mark.edge
 def test_the_configured_address_is_where_to_log_in(tmp_path):
-    with Registry(tmp_path / "data", 1, server_external_url="https://hub.example:8443") as registry, Client(registry.address) as client:
+    with (
+        Registry(tmp_path / "data", 1, server_external_url="https://hub.example:8443") as registry,
+        Client(registry.address) as client,
+    ):
         People(registry).add("ann")
         for host in ("evil.example", "a$b", registry.address):
             challenge = client.get("/v2/", {"Host": host}).expect(401).headers["WWW-Authenticate"]
@@ -115,9 +135,12 @@ def test_what_one_may_not_see_answers_like_what_is_not_there(people):
     digest = digest_of(LAYER)
     with people.as_user("eve") as eve:
         for method, rest in (
-            ("GET", "manifests/v1"), ("HEAD", "manifests/v1"), ("PUT", "manifests/v1"), ("DELETE", "manifests/v1"), ("GET", f"blobs/{digest}"),
-            ("HEAD", f"blobs/{digest}"), ("DELETE", f"blobs/{digest}"), ("GET", "tags/list"), ("GET", f"referrers/{digest}"), ("POST", "blobs/uploads/"),
-            ("PATCH", "blobs/uploads/x"), ("PUT", "blobs/uploads/x"), ("GET", "blobs/uploads/x"), ("DELETE", "blobs/uploads/x"),
+            ("GET", "manifests/v1"), ("HEAD", "manifests/v1"), ("PUT", "manifests/v1"), ("DELETE", "manifests/v1"),
+            ("GET", f"blobs/{digest}"),
+            ("HEAD", f"blobs/{digest}"), ("DELETE", f"blobs/{digest}"), ("GET", "tags/list"), ("GET",
+            f"referrers/{digest}"), ("POST", "blobs/uploads/"),
+            ("PATCH", "blobs/uploads/x"), ("PUT", "blobs/uploads/x"), ("GET", "blobs/uploads/x"), ("DELETE",
+            "blobs/uploads/x"),
         ):  # fmt: skip
             there, missing = (bare(eve.request(method, f"/v2/acme/{name}/{rest}")) for name in ("app", "not"))
             assert there == missing, (method, rest)
@@ -126,7 +149,9 @@ def test_what_one_may_not_see_answers_like_what_is_not_there(people):
 
 @pytest.mark.edge
 def test_a_proxy_that_caches_gives_nothing_private_away(registry, people, tmp_path):
-    """Proxies look at Cache-Control; nginx keeps answers to requests with Authorization too where nothing forbids it."""
+    """Proxies look at Cache-Control; nginx keeps answers to requests with Authorization
+    too where nothing forbids it.
+    """
     with Nginx(tmp_path / "nginx", registry.address, cache=True) as nginx, Client(nginx.address) as nobody:
         digest = digest_of(LAYER)
         for path in (f"blobs/{digest}", "manifests/v1", "tags/list", f"referrers/{digest}"):
@@ -137,12 +162,17 @@ def test_a_proxy_that_caches_gives_nothing_private_away(registry, people, tmp_pa
                 As(nginx.address, basic("eve")).request(method, f"/v2/acme/app/{path}").expect(404)
         for path in ("/v2/", "/v2/_catalog"):
             assert As(nginx.address, basic("ann")).get(path).expect(200).headers["Cache-Control"] == "private"
-            assert As(nginx.address, basic("bob")).get("/v2/acme/app/manifests/v1").expect(200).headers["Cache-Control"] == "private, no-cache"
+            assert (
+                As(nginx.address, basic("bob")).get("/v2/acme/app/manifests/v1").expect(200).headers["Cache-Control"]
+                == "private, no-cache"
+            )
         assert nobody.get("/v2/acme/public/tags/list").expect(200).headers["Cache-Control"] == "no-cache"
         public = f"/v2/acme/public/blobs/{digest_of(b'for all')}"
         assert nobody.get(public).expect(200).headers["Cache-Control"] == "max-age=31536000, immutable"
         nobody.get(public).expect(200)
-    assert [line for line in nginx.forwarded() if public in line] == [f"GET {public} HTTP/1.1"], "what is public may be cached"
+    assert [line for line in nginx.forwarded() if public in line] == [f"GET {public} HTTP/1.1"], (
+        "what is public may be cached"
+    )
 
 
 @pytest.mark.edge
@@ -170,10 +200,19 @@ def test_who_may_pull_and_not_push_hears_why(people):
     with people.as_user("cid") as cid:
         answer = cid.request("POST", "/v2/acme/app/blobs/uploads/").expect(403)
     assert answer.code() == "DENIED"
-    words = "requested access to the resource is denied: user cid needs the right write on acme/app; ask the operator of this registry for access"
-    assert answer.json()["errors"][0] == {"code": "DENIED", "message": words, "detail": {"name": "acme/app", "action": "push"}}
+    words = (
+        "requested access to the resource is denied: user cid needs the right write on acme/app; ask the operator of"
+        " this registry for access"
+    )
+    assert answer.json()["errors"][0] == {
+        "code": "DENIED",
+        "message": words,
+        "detail": {"name": "acme/app", "action": "push"},
+    }
     secret = people.command("token", "add", "bob", "--name", "read-only", "--actions", "pull")
-    answer = As(people.registry.address, basic("bob", secret)).request("POST", "/v2/acme/app/blobs/uploads/").expect(403)
+    answer = (
+        As(people.registry.address, basic("bob", secret)).request("POST", "/v2/acme/app/blobs/uploads/").expect(403)
+    )
     assert "the token's scope does not include push on acme/app" in answer.json()["errors"][0]["message"]
 
 
@@ -183,14 +222,43 @@ def test_tokens_carry_what_was_asked_for_and_is_allowed(people):
         ("bob", ["repository:acme/app:*"], "repository:acme/app:pull,push,delete"),
         ("cid", [BOTH + " repository:acme/public:pull"], "repository:acme/app:pull repository:acme/public:pull"),
         ("eve", [BOTH, "repository:acme/public:pull,push", "repository:acme/none:pull"], "repository:acme/public:pull"),
-        ("eve", ["registry:catalog:*", "repository:../x:pull", "repository:acme/*:pull", "repository::pull", "other:acme/app:pull", ":::"], ""),
+        (
+            "eve",
+            [
+                "registry:catalog:*",
+                "repository:../x:pull",
+                "repository:acme/*:pull",
+                "repository::pull",
+                "other:acme/app:pull",
+                ":::",
+            ],
+            "",
+        ),
         ("ann", ["registry:catalog:*"], "registry:catalog:*"),
         (None, [BOTH, "repository:acme/public:pull,push"], "repository:acme/public:pull"),
         # docker names the class of what it pushes: the right is that to the repository.
-        ("bob", ["repository(plugin):acme/app:pull,push", "repository(image):acme/public:pull"], f"{BOTH} repository:acme/public:pull"),
+        (
+            "bob",
+            ["repository(plugin):acme/app:pull,push", "repository(image):acme/public:pull"],
+            f"{BOTH} repository:acme/public:pull",
+        ),
         ("bob", ["repository(plugin):acme/app:push", PULL], BOTH),
-        ("eve", ["repository(plugin):acme/app:pull,push", "repository(plugin):acme/public:pull"], "repository:acme/public:pull"),
-        ("ann", ["repository():acme/app:pull", "repository(A):acme/app:pull", "(plugin):acme/app:pull", "repository(a)(b):acme/app:pull", "registry(x):catalog:*"], ""),
+        (
+            "eve",
+            ["repository(plugin):acme/app:pull,push", "repository(plugin):acme/public:pull"],
+            "repository:acme/public:pull",
+        ),
+        (
+            "ann",
+            [
+                "repository():acme/app:pull",
+                "repository(A):acme/app:pull",
+                "(plugin):acme/app:pull",
+                "repository(a)(b):acme/app:pull",
+                "registry(x):catalog:*",
+            ],
+            "",
+        ),
     ):
         told = people.token(basic(who) if who else {}, *wanted, service="dockboard-registry").expect(200)
         assert told.json()["scope"] == granted
@@ -201,7 +269,12 @@ def test_tokens_carry_what_was_asked_for_and_is_allowed(people):
 def test_a_token_is_good_for_its_scope_alone(registry, people):
     with As(registry.address, people.bearer(basic("bob"), PULL)) as client:
         client.get(MANIFEST).expect(200)
-        for method, path in (("POST", "/v2/acme/app/blobs/uploads/"), ("DELETE", MANIFEST), ("GET", "/v2/acme/public/tags/list"), ("GET", "/v2/bob/x/tags/list")):
+        for method, path in (
+            ("POST", "/v2/acme/app/blobs/uploads/"),
+            ("DELETE", MANIFEST),
+            ("GET", "/v2/acme/public/tags/list"),
+            ("GET", "/v2/bob/x/tags/list"),
+        ):
             challenge = client.request(method, path).expect(401).headers["WWW-Authenticate"]
             assert challenge.endswith(',error="insufficient_scope"') and "scope=" in challenge
         assert client.get("/v2/_catalog").expect(403).code() == "DENIED"
@@ -210,18 +283,34 @@ def test_a_token_is_good_for_its_scope_alone(registry, people):
 
 
 def test_the_form_of_the_token_server(registry, people):
-    told = people.form(grant_type="password", username="bob", password=PASSWORD, access_type="offline", service="dockboard-registry", scope=PULL)
+    told = people.form(
+        grant_type="password",
+        username="bob",
+        password=PASSWORD,
+        access_type="offline",
+        service="dockboard-registry",
+        scope=PULL,
+    )
     refresh = told.expect(200).json()["refresh_token"]
-    again = people.form(grant_type="refresh_token", refresh_token=refresh, scope=BOTH, client_id="test").expect(200).json()
+    again = (
+        people.form(grant_type="refresh_token", refresh_token=refresh, scope=BOTH, client_id="test").expect(200).json()
+    )
     assert again["scope"] == BOTH and "refresh_token" not in again
     assert statuses(registry, bearer(again["access_token"]), MANIFEST) == [200]
     # Each kind of token is good for its own use.
     assert statuses(registry, bearer(refresh), MANIFEST) == [401]
     people.form(grant_type="refresh_token", refresh_token=again["access_token"]).expect(401)
-    for fields in ({}, {"grant_type": "x"}, {"grant_type": "password", "username": "bob"}, {"grant_type": "refresh_token"}):
+    for fields in (
+        {},
+        {"grant_type": "x"},
+        {"grant_type": "password", "username": "bob"},
+        {"grant_type": "refresh_token"},
+    ):
         people.form(**fields).expect(400)
     assert people.token(basic("bob"), offline_token="true").json()["refresh_token"]
-    assert people.token({"Authorization": "Bearer x"}).expect(401).headers["WWW-Authenticate"].startswith("Basic realm=")
+    assert (
+        people.token({"Authorization": "Bearer x"}).expect(401).headers["WWW-Authenticate"].startswith("Basic realm=")
+    )
     people.token({}, service="elsewhere.example").expect(400)
 
 
@@ -271,7 +360,11 @@ def test_private_and_public_count_at_once(registry, people):
     assert everywhere(registry, {}, "/v2/acme/public/manifests/v1") == {200}
     token = people.bearer({}, "repository:acme/public:pull")
     people.command("repository", "set", "acme/public", "--private")
-    assert [everywhere(registry, shown, "/v2/acme/public/manifests/v1") for shown in ({}, token, basic("eve"))] == [{401}, {401}, {404}]
+    assert [everywhere(registry, shown, "/v2/acme/public/manifests/v1") for shown in ({}, token, basic("eve"))] == [
+        {401},
+        {401},
+        {404},
+    ]
     people.command("repository", "set", "acme/public", "--public")
     assert everywhere(registry, token, "/v2/acme/public/manifests/v1") == {200}
 
@@ -305,7 +398,12 @@ def test_an_upload_belongs_to_who_began_it(people):
         location = bob.start_upload("acme/app")
         path = with_query(location, digest=digest_of(b"bytes"))
         for method, where in (("GET", location), ("PATCH", location), ("PUT", path), ("DELETE", location)):
-            assert dan.request(method, where, {"Content-Type": OCTETS}, b"bytes" if method in ("PATCH", "PUT") else None).expect(404).code() == "BLOB_UPLOAD_UNKNOWN"
+            assert (
+                dan.request(method, where, {"Content-Type": OCTETS}, b"bytes" if method in ("PATCH", "PUT") else None)
+                .expect(404)
+                .code()
+                == "BLOB_UPLOAD_UNKNOWN"
+            )
         bob.request("PATCH", location, {"Content-Type": OCTETS}, b"bytes").expect(202)
         bob.request("PUT", path, {"Content-Type": OCTETS}, b"").expect(201)
 
@@ -341,7 +439,9 @@ def test_guessing_is_throttled_and_tokens_go_on(registry, people):
             shown = {**basic("gil", f"guess number {number}"), "X-Forwarded-For": address()}
             found.append(client.get("/token" if number % 2 else "/v2/", shown))
     assert {answer.status for answer in found[:10]} == {401}
-    assert found[-1].status == 429 and int(found[-1].headers["Retry-After"]) >= 1 and found[-1].code() == "TOOMANYREQUESTS"
+    assert (
+        found[-1].status == 429 and int(found[-1].headers["Retry-After"]) >= 1 and found[-1].code() == "TOOMANYREQUESTS"
+    )
     with Client(registry.address) as client:
         client.get("/v2/", basic("gil", secret)).expect(200)
         client.get("/v2/", token).expect(200)
@@ -367,7 +467,11 @@ def test_without_accounts_this_machine_may_do_everything_but_through_no_proxy(tm
         for name in ("X-Forwarded-For", "X-Forwarded-Whatever", "Forwarded", "Via", "X-Real-IP", "x-forwarded-host"):
             answer = client.get("/v2/app/manifests/v1", {name: "127.0.0.1"}).expect(403)
             assert answer.code() == "DENIED" and answer.headers["WWW-Authenticate"] is None
-        for headers in ({"Origin": "https://evil.example"}, {"Origin": "http://evil.example", "Host": "evil.example"}, {"Origin": "null"}):
+        for headers in (
+            {"Origin": "https://evil.example"},
+            {"Origin": "http://evil.example", "Host": "evil.example"},
+            {"Origin": "null"},
+        ):
             client.request("POST", "/v2/app/blobs/uploads/", headers).expect(403)
         client.request("POST", "/v2/app/blobs/uploads/", {"Origin": registry.url}).expect(202)
         client.get("/v2/app/manifests/v1", basic("nobody", "nothing")).expect(200)
@@ -377,26 +481,62 @@ def test_without_accounts_this_machine_may_do_everything_but_through_no_proxy(tm
         People(registry).add("ann")
         client.get("/v2/app/manifests/v1").expect(401)
         assert client.get("/v2/", basic("nobody", "nothing")).expect(401).code() == "UNAUTHORIZED"
-        assert re.fullmatch(r"Bearer realm=\"[^\"]+\",service=\"[^\"]+\"", client.get("/v2/").expect(401).headers["WWW-Authenticate"])
+        assert re.fullmatch(
+            r"Bearer realm=\"[^\"]+\",service=\"[^\"]+\"", client.get("/v2/").expect(401).headers["WWW-Authenticate"]
+        )
 
 
-OURS = ("localhost:5000", "127.0.0.1:5000", "127.0.0.1", "[::1]:5000", "10.1.2.3", "registry:5000", "host.docker.internal:5000", "kind.local", "x.localhost")
-STRANGE = ("hub.example", "evil.example", "evil.example:5000", "localhost.evil.example", "127.0.0.1.evil.example", "127.0.0.1.nip.io:5000", "evil.localhost.example", "1.2.3", "[:::]")
+OURS = (
+    "localhost:5000",
+    "127.0.0.1:5000",
+    "127.0.0.1",
+    "[::1]:5000",
+    "10.1.2.3",
+    "registry:5000",
+    "host.docker.internal:5000",
+    "kind.local",
+    "x.localhost",
+)
+STRANGE = (
+    "hub.example",
+    "evil.example",
+    "evil.example:5000",
+    "localhost.evil.example",
+    "127.0.0.1.evil.example",
+    "127.0.0.1.nip.io:5000",
+    "evil.localhost.example",
+    "1.2.3",
+    "[:::]",
+)
 
 
 @pytest.mark.edge
 def test_without_accounts_no_web_page_from_elsewhere_is_let_in(tmp_path):
-    """Its browser may be made to ask this machine by the page's own name (DNS rebinding), and tells where a page is from that asks another.
+    """Its browser may be made to ask this machine by the page's own name (DNS rebinding), and tells where a page is
+    from that asks another.
 
     Nor is anybody who comes by the registry's public name: a proxy may pass it on, and add nothing.
     """
-    with Registry(tmp_path / "data", 1, server_external_url="https://hub.example") as registry, Client(registry.address) as client:
+    with (
+        Registry(tmp_path / "data", 1, server_external_url="https://hub.example") as registry,
+        Client(registry.address) as client,
+    ):
         client.push_image("app", "v1")
         for host in OURS:
             client.get("/v2/app/manifests/v1", {"Host": host}).expect(200)
             client.request("POST", "/v2/app/blobs/uploads/", {"Host": host}).expect(202)
-        for headers in (*({"Host": host} for host in STRANGE), {"Origin": "https://evil.example"}, {"Origin": "null"}, {"Origin": "http://localhost:3000"}):
-            for method, path in (("GET", "/v2/app/manifests/v1"), ("POST", "/v2/app/blobs/uploads/"), ("DELETE", "/v2/app/manifests/v1"), ("GET", "/v2/_catalog")):
+        for headers in (
+            *({"Host": host} for host in STRANGE),
+            {"Origin": "https://evil.example"},
+            {"Origin": "null"},
+            {"Origin": "http://localhost:3000"},
+        ):
+            for method, path in (
+                ("GET", "/v2/app/manifests/v1"),
+                ("POST", "/v2/app/blobs/uploads/"),
+                ("DELETE", "/v2/app/manifests/v1"),
+                ("GET", "/v2/_catalog"),
+            ):
                 answer = client.request(method, path, headers).expect(403)
                 assert answer.code() == "DENIED" and "localhost" in answer.json()["errors"][0]["message"]
         client.get("/v2/app/manifests/v1", {"Origin": f"http://{registry.address}"}).expect(200)
@@ -417,7 +557,23 @@ def test_what_is_private_belongs_to_somebody(tmp_path):
         client.get("/v2/wild/none/manifests/v1").expect(401)
 
 
-@pytest.mark.parametrize("shown", ["Basic", "Basic x", "Basic !!!!", "Basic Og", "Basic //8=", "Bearer", "Bearer x", "Digest x", "x", " ", "Basic Og==x", "Negotiate a=b"])
+@pytest.mark.parametrize(
+    "shown",
+    [
+        "Basic",
+        "Basic x",
+        "Basic !!!!",
+        "Basic Og",
+        "Basic //8=",
+        "Bearer",
+        "Bearer x",
+        "Digest x",
+        "x",
+        " ",
+        "Basic Og==x",
+        "Negotiate a=b",
+    ],
+)
 def test_what_can_not_be_read_is_refused(client, shown):
     for path in (MANIFEST, "/v2/", "/v2/acme/public/manifests/v1"):
         assert client.get(path, {"Authorization": shown}).expect(401).code() == "UNAUTHORIZED"

@@ -1,4 +1,6 @@
-"""The JSON API: who is let in and by what, what requests may be, and each group of objects, with the effect of every change on the next request."""
+"""The JSON API: who is let in and by what, what requests may be, and each group of objects, with the effect of every
+change on the next request.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ DOCUMENT = {"name": "xyz", "password": LONG}
 @pytest.fixture(scope="module")
 def registry(deploy, tmp_path_factory):
     """ann administers, bob owns acme, cid is its member, eve has nothing."""
-    with deploy(tmp_path_factory.mktemp("api") / "data", auth_anonymous="pull", server_trusted_proxies=["127.0.0.1/32"]) as registry:
+    with deploy(
+        tmp_path_factory.mktemp("api") / "data", auth_anonymous="pull", server_trusted_proxies=["127.0.0.1/32"]
+    ) as registry:
         people = People(registry)
         people.add("ann", "bob", "cid", "eve")
         people.command("user", "promote", "ann")
@@ -33,7 +37,10 @@ def registry(deploy, tmp_path_factory):
 def shown(registry):
     """What each shows by name: an access token, since passwords take their time."""
     with Api(registry.address, basic("ann")) as ann:
-        tokens = {name: ann.call("POST", f"/users/{name}/tokens", {"name": "api"}).expect(201).json()["secret"] for name in ("ann", "bob", "cid", "eve")}
+        tokens = {
+            name: ann.call("POST", f"/users/{name}/tokens", {"name": "api"}).expect(201).json()["secret"]
+            for name in ("ann", "bob", "cid", "eve")
+        }
     return {name: basic(name, secret) for name, secret in tokens.items()}
 
 
@@ -88,7 +95,15 @@ def test_what_does_not_count_is_challenged(registry):
     people = People(registry)
     signed = people.bearer(basic("ann"), "registry:catalog:*", "repository:acme/app:pull")
     refresh = people.token(basic("ann"), offline_token="true").json()["refresh_token"]
-    for shown in ({}, signed, bearer(refresh), bearer("dbr_" + "x" * 46), basic("ann", "wrong horse"), {"Authorization": "Digest x"}, {"Authorization": "Basic ="}):
+    for shown in (
+        {},
+        signed,
+        bearer(refresh),
+        bearer("dbr_" + "x" * 46),
+        basic("ann", "wrong horse"),
+        {"Authorization": "Digest x"},
+        {"Authorization": "Basic ="},
+    ):
         with Api(registry.address, {**shown, "X-Forwarded-For": "192.0.2.7"}) as client:
             answer = client.call("GET", "/account").expect(401)
         assert answer.headers["WWW-Authenticate"] == 'Basic realm="Dockboard Registry", charset="UTF-8"'
@@ -106,12 +121,17 @@ def test_guesses_are_throttled_here_as_everywhere(registry, ann):
 
 def test_a_token_with_a_scope_administers_no_people(registry):
     people = People(registry)
-    for more in (("--repositories", "acme/**"), ("--actions", "pull,push,delete"), ("--repositories", "library/*", "--actions", "admin")):
+    for more in (
+        ("--repositories", "acme/**"),
+        ("--actions", "pull,push,delete"),
+        ("--repositories", "library/*", "--actions", "admin"),
+    ):
         secret = people.command("token", "add", "ann", "--name", f"narrow{len(more[1])}", *more)
         with Api(registry.address, bearer(secret)) as client:
             assert "scope" in client.call("GET", "/users").expect(403).json()["errors"][0]["message"]
             for method, path, document in (
-                ("POST", "/users", DOCUMENT), ("DELETE", "/users/eve", None), ("PATCH", "/account", {"company": "x"}), ("POST", "/account/tokens", {"name": "xyz"}),
+                ("POST", "/users", DOCUMENT), ("DELETE", "/users/eve", None), ("PATCH", "/account", {"company": "x"}),
+                ("POST", "/account/tokens", {"name": "xyz"}),
                 ("POST", "/signing-keys/rotate", None), ("PUT", "/users/eve/password", {"password": LONG}),
             ):  # fmt: skip
                 client.call(method, path, document).expect(403)
@@ -125,15 +145,30 @@ def test_a_token_with_a_scope_administers_no_people(registry):
 
 def test_other_sites_change_nothing(registry, ann):
     """security X3, X5"""
-    for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"Origin": "https://evil.example"}, {"Origin": "null"}, {"Origin": "http://["}):
-        assert "another site" in ann.call("POST", "/users", DOCUMENT, headers).expect(403).json()["errors"][0]["message"]
+    for headers in (
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://["},
+    ):
+        assert (
+            "another site" in ann.call("POST", "/users", DOCUMENT, headers).expect(403).json()["errors"][0]["message"]
+        )
         ann.call("DELETE", "/users/eve", None, headers).expect(403)
         assert ann.call("GET", "/users", None, headers).expect(200).headers["Access-Control-Allow-Origin"] is None
     for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "", "application/jsonx"):
         ann.call("POST", "/users", DOCUMENT, {"Content-Type": kind}).expect(415)
-    ann.call("OPTIONS", "/users", None, {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}).expect(405)
+    ann.call(
+        "OPTIONS", "/users", None, {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
+    ).expect(405)
     ann.call("GET", "/users/xyz").expect(404)
-    ann.call("PATCH", "/account", {"company": "x"}, {"Sec-Fetch-Site": "same-origin", "Content-Type": "Application/JSON; charset=utf-8"}).expect(200)
+    ann.call(
+        "PATCH",
+        "/account",
+        {"company": "x"},
+        {"Sec-Fetch-Site": "same-origin", "Content-Type": "Application/JSON; charset=utf-8"},
+    ).expect(200)
 
 
 # What requests may be
@@ -143,11 +178,16 @@ def test_other_sites_change_nothing(registry, ann):
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        (b"", "JSON"), (b"{", "JSON"), (b"[]", "object"), (b"null", "object"), (b'"x"', "object"), (b'{"name":"xyz","name":"xyz"}', "twice"), (b'{"name":NaN}', "NaN"),
-        (b'{"name":"\xff"}', "UTF-8"), (b'{"name":"a\\u0000b"}', "name"), (b'{"name":"xyz","email":"a\\u0000@b"}', "email"), (b'{"name":"\\ud800"}', "UTF-8"),
-        (b"[" * 1000 + b"]" * 1000, "JSON"), (b"[" * 100 + b"]" * 100, "nested"), (b'{"name":1e999}', "large"), (b'{"name":' + b"9" * 5000 + b"}", "JSON"), (b'{"name":true}', "name"), (b'{"name":["x"]}', "name"),
-        (b'{"name":null}', "name"), (b"{}", "lacks the field name"), (b'{"name":"xyz","is_admin":true}', "'is_admin' that is not known"), (b'{"name":"Xyz"}', "name"),
-        (b'{"name":"xyz","administrator":1}', "true or false"), (b'{"name":"xyz","administrator":"true"}', "true or false"), (b'{"name":"x"}', "name"), (b'{"name":"xyz "}', "name"),
+        (b"", "JSON"), (b"{", "JSON"), (b"[]", "object"), (b"null", "object"), (b'"x"', "object"),
+        (b'{"name":"xyz","name":"xyz"}', "twice"), (b'{"name":NaN}', "NaN"),
+        (b'{"name":"\xff"}', "UTF-8"), (b'{"name":"a\\u0000b"}', "name"), (b'{"name":"xyz","email":"a\\u0000@b"}',
+        "email"), (b'{"name":"\\ud800"}', "UTF-8"),
+        (b"[" * 1000 + b"]" * 1000, "JSON"), (b"[" * 100 + b"]" * 100, "nested"), (b'{"name":1e999}', "large"),
+        (b'{"name":' + b"9" * 5000 + b"}", "JSON"), (b'{"name":true}', "name"), (b'{"name":["x"]}', "name"),
+        (b'{"name":null}', "name"), (b"{}", "lacks the field name"), (b'{"name":"xyz","is_admin":true}',
+        "'is_admin' that is not known"), (b'{"name":"Xyz"}', "name"),
+        (b'{"name":"xyz","administrator":1}', "true or false"), (b'{"name":"xyz","administrator":"true"}',
+        "true or false"), (b'{"name":"x"}', "name"), (b'{"name":"xyz "}', "name"),
         (b'{"name":"xyz\\n"}', "name"), (b'{"name":"xyz","password":"short"}', "password"),
     ],
 )  # fmt: skip
@@ -159,7 +199,15 @@ def test_bodies_that_are_not_what_they_have_to_be(ann, body, words):
 
 
 @pytest.mark.edge
-@pytest.mark.parametrize("document", [{"name": "token"}, {"name": "library"}, {"name": "xyz", "password": "password1234"}, {"name": "xyz", "url": "http://[/"}])
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"name": "token"},
+        {"name": "library"},
+        {"name": "xyz", "password": "password1234"},
+        {"name": "xyz", "url": "http://[/"},
+    ],
+)
 def test_values_that_only_the_domain_refuses(ann, document):
     answer = ann.call("POST", "/users", document)
     assert answer.status in (400, 422)
@@ -174,7 +222,19 @@ def test_bodies_are_bounded(ann):
 
 
 def test_queries_are_checked(ann):
-    for query in ("limit=0", "limit=101", "limit=-1", "limit=x", "limit=1&limit=2", "limit=", "limt=5", "after=%00", "after=%ff", f"after={'x' * 601}", "limit=%EF%BC%91"):
+    for query in (
+        "limit=0",
+        "limit=101",
+        "limit=-1",
+        "limit=x",
+        "limit=1&limit=2",
+        "limit=",
+        "limt=5",
+        "after=%00",
+        "after=%ff",
+        f"after={'x' * 601}",
+        "limit=%EF%BC%91",
+    ):
         ann.call("GET", f"/users?{query}").expect(400)
     ann.call("GET", "/audit?since=yesterday").expect(400)
     ann.call("GET", "/explain?who=eve").expect(400)
@@ -183,8 +243,27 @@ def test_queries_are_checked(ann):
 @pytest.mark.edge
 def test_paths_have_one_reading(ann):
     """security S29: no other spelling of a path leads past a decision"""
-    for path in ("/users/", "//users", "/users/eve/", "/users/..%2Fann", "/users/%2e%2e", "/users/eve%00", "/users/eve%20", "/users/EVE", "/users/eve;x", "/users/%ff", "/Users",
-                 "/users/eve%2Ftokens", "/repositories/acme/app", "/repositories/acme%252Fapp", "/repositories/..%2Facme%2Fapp", "/nothing", "", "/"):  # fmt: skip
+    for path in (
+        "/users/",
+        "//users",
+        "/users/eve/",
+        "/users/..%2Fann",
+        "/users/%2e%2e",
+        "/users/eve%00",
+        "/users/eve%20",
+        "/users/EVE",
+        "/users/eve;x",
+        "/users/%ff",
+        "/Users",
+        # fmt: skip
+        "/users/eve%2Ftokens",
+        "/repositories/acme/app",
+        "/repositories/acme%252Fapp",
+        "/repositories/..%2Facme%2Fapp",
+        "/nothing",
+        "",
+        "/",
+    ):
         answer = ann.call("GET", path).expect(404)
         assert answer.headers["Cache-Control"] == "no-store" and answer.code() in ("UNSUPPORTED", "NAME_UNKNOWN")
     assert ann.call("GET", "/users/%65ve").expect(200).json()["name"] == "eve"
@@ -196,18 +275,40 @@ def test_paths_have_one_reading(ann):
 
 
 def test_a_user_from_the_first_to_the_last(registry, ann):
-    wanted = {"name": "fay", "password": LONG, "email": "fay@example.org", "full_name": "Fay Ü.", "url": "https://fay.example"}
+    wanted = {
+        "name": "fay",
+        "password": LONG,
+        "email": "fay@example.org",
+        "full_name": "Fay Ü.",
+        "url": "https://fay.example",
+    }
     made = ann.call("POST", "/users", wanted).expect(201)
     assert made.location == f"{ROOT}/users/fay" and "token" not in made.json()
     assert ann.get(made.location).expect(200).json() == made.json()
-    assert made.json().items() >= {"state": "active", "administrator": False, "email": "fay@example.org", "company": None}.items()
+    assert (
+        made.json().items()
+        >= {
+            "state": "active",
+            "administrator": False,
+            "email": "fay@example.org",
+            "company": None,
+        }.items()
+    )
     assert ann.call("POST", "/users", wanted).expect(409).code() == "DENIED"
     shown = basic("fay", LONG)
     assert both(registry, shown) == {404}
     ann.call("PUT", "/organizations/acme/members/fay", {"role": "member"}).expect(204)
     assert both(registry, shown) == {200}
-    changed = ann.call("PATCH", "/users/fay", {"state": "disabled", "company": "ACME", "email": None}).expect(200).json()
-    assert (changed["state"], changed["company"], changed["email"], changed["avatar_hash"], changed["full_name"]) == ("disabled", "ACME", None, None, "Fay Ü.")
+    changed = (
+        ann.call("PATCH", "/users/fay", {"state": "disabled", "company": "ACME", "email": None}).expect(200).json()
+    )
+    assert (changed["state"], changed["company"], changed["email"], changed["avatar_hash"], changed["full_name"]) == (
+        "disabled",
+        "ACME",
+        None,
+        None,
+        "Fay Ü.",
+    )
     assert both(registry, shown) == {401}
     ann.call("PATCH", "/users/fay", {"state": "active"}).expect(200)
     assert both(registry, shown) == {200}
@@ -220,8 +321,14 @@ def test_a_user_from_the_first_to_the_last(registry, ann):
 
 def test_a_change_of_several_fields_is_made_whole_or_not_at_all(ann):
     before = ann.call("GET", "/users/ann").json()
-    for document in ({"administrator": False, "company": "x"}, {"state": "disabled", "company": "x"}, {"administrator": False, "state": "disabled"}):
-        assert "last administrator" in ann.call("PATCH", "/users/ann", document).expect(409).json()["errors"][0]["message"]
+    for document in (
+        {"administrator": False, "company": "x"},
+        {"state": "disabled", "company": "x"},
+        {"administrator": False, "state": "disabled"},
+    ):
+        assert (
+            "last administrator" in ann.call("PATCH", "/users/ann", document).expect(409).json()["errors"][0]["message"]
+        )
     ann.call("PATCH", "/users/ann", {"company": "x", "state": "invited"}).expect(400)
     ann.call("PATCH", "/users/ann", {}).expect(400)
     found = ann.call("GET", "/users/ann").json()
@@ -231,7 +338,10 @@ def test_a_change_of_several_fields_is_made_whole_or_not_at_all(ann):
 def test_administrators_are_made_and_unmade_at_once(registry, ann, as_user):
     as_user["eve"].call("GET", "/users").expect(403)
     ann.call("PATCH", "/users/eve", {"administrator": True}).expect(200)
-    assert as_user["eve"].call("GET", "/users").expect(200) and as_user["eve"].call("GET", "/account").json()["administrator"]
+    assert (
+        as_user["eve"].call("GET", "/users").expect(200)
+        and as_user["eve"].call("GET", "/account").json()["administrator"]
+    )
     ann.call("PATCH", "/users/eve", {"administrator": False}).expect(200)
     as_user["eve"].call("GET", "/users").expect(403)
 
@@ -254,7 +364,9 @@ def test_lists_come_in_pages_by_name(ann):
     assert "next" not in whole
     assert [user["name"] for user in ann.all("/users")] == sorted(user["name"] for user in whole["items"])
     page = ann.call("GET", "/users?limit=2&after=ann").expect(200).json()
-    assert [user["name"] for user in page["items"]] == ["bob", "cid"] and page["next"] == f"{ROOT}/users?after=cid&limit=2"
+    assert [user["name"] for user in page["items"]] == ["bob", "cid"] and page[
+        "next"
+    ] == f"{ROOT}/users?after=cid&limit=2"
 
 
 # Oneself
@@ -264,7 +376,9 @@ def test_ones_own_account(registry, as_user):
     cid = as_user["cid"]
     found = cid.call("GET", "/account").expect(200).json()
     assert found["organizations"] == [{"organization": "acme", "role": "member"}] and not found["administrator"]
-    assert cid.call("PATCH", "/account", {"full_name": "Cid", "location": "Ulm"}).expect(200).json()["location"] == "Ulm"
+    assert (
+        cid.call("PATCH", "/account", {"full_name": "Cid", "location": "Ulm"}).expect(200).json()["location"] == "Ulm"
+    )
     for document in ({"administrator": True}, {"state": "active"}, {"name": "ann"}):
         assert "not known" in cid.call("PATCH", "/account", document).expect(400).json()["errors"][0]["message"]
     for path in ("/users/cid", "/users/ann", "/users/nobody"):
@@ -274,7 +388,11 @@ def test_ones_own_account(registry, as_user):
 def test_accounts_are_made_from_an_htpasswd_file(registry, ann, as_user):
     text = f"gus:{QUICK_HASH}\nann:{QUICK_HASH}\n# none\nGus:{QUICK_HASH}\nida:plain\n"
     found = ann.call("POST", "/user-imports", {"htpasswd": text}).expect(200).json()
-    assert found["added"] == ["gus"] and [(item["line"], item["name"]) for item in found["refused"]] == [(2, "ann"), (4, "Gus"), (5, "ida")]
+    assert found["added"] == ["gus"] and [(item["line"], item["name"]) for item in found["refused"]] == [
+        (2, "ann"),
+        (4, "Gus"),
+        (5, "ida"),
+    ]
     assert status(registry, basic("gus")) == 404
     as_user["cid"].call("POST", "/user-imports", {"htpasswd": text}).expect(403)
     ann.call("DELETE", "/users/gus").expect(204)
@@ -305,21 +423,36 @@ def test_ones_own_password_takes_the_present_one(registry, ann):
 
 def test_tokens_are_told_once(registry):
     eve, ann = (Api(registry.address, basic(name)) for name in ("eve", "ann"))
-    made = eve.call("POST", "/account/tokens", {"name": "ci", "repositories": "eve/*", "actions": "pull", "expires": "90d"}).expect(201)
+    made = eve.call(
+        "POST", "/account/tokens", {"name": "ci", "repositories": "eve/*", "actions": "pull", "expires": "90d"}
+    ).expect(201)
     secret = made.json()["secret"]
     assert made.location == f"{ROOT}/account/tokens/ci" and made.headers["Cache-Control"] == "no-store"
     eve.call("POST", "/account/tokens", {"name": "ci"}).expect(409)
     (listed,) = [token for token in eve.all("/account/tokens") if token["name"] == "ci"]
-    assert (listed["state"], listed["repositories"], listed["actions"]) == ("active", "eve/*", "pull") and secret not in json.dumps(listed)
+    assert (listed["state"], listed["repositories"], listed["actions"]) == (
+        "active",
+        "eve/*",
+        "pull",
+    ) and secret not in json.dumps(listed)
     assert status(registry, bearer(secret), f"{ROOT}/account") == 200
-    assert [token["name"] for token in ann.all("/users/eve/tokens")] == sorted(token["name"] for token in eve.all("/account/tokens"))
+    assert [token["name"] for token in ann.all("/users/eve/tokens")] == sorted(
+        token["name"] for token in eve.all("/account/tokens")
+    )
     eve.call("DELETE", "/account/tokens/ci").expect(204)
     assert both(registry, bearer(secret), f"{ROOT}/account") == {401}
     eve.call("DELETE", "/account/tokens/ci").expect(404)
     other = ann.call("POST", "/users/eve/tokens", {"name": "by-ann", "expires": "1d"}).expect(201)
-    assert other.location == f"{ROOT}/users/eve/tokens/by-ann" and status(registry, basic("eve", other.json()["secret"]), f"{ROOT}/account") == 200
+    assert (
+        other.location == f"{ROOT}/users/eve/tokens/by-ann"
+        and status(registry, basic("eve", other.json()["secret"]), f"{ROOT}/account") == 200
+    )
     ann.call("DELETE", "/users/eve/tokens/by-ann").expect(204)
-    for document in ({"name": "x1", "expires": "90"}, {"name": "x1", "actions": "sing"}, {"name": "x1", "repositories": ""}):
+    for document in (
+        {"name": "x1", "expires": "90"},
+        {"name": "x1", "actions": "sing"},
+        {"name": "x1", "repositories": ""},
+    ):
         eve.call("POST", "/account/tokens", document).expect(400)
     eve.call("POST", "/account/tokens", {"name": "x1", "repositories": "**"}).expect(422)
     assert PASSWORD not in registry.log.read_text()

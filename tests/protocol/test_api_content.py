@@ -39,7 +39,12 @@ def test_a_tag_and_a_manifest(registry, bob):
     bob.delete(f"{place}/tags/v1").expect(404)
     bob.delete(f"{place}/manifests/{digest}").expect(204)
     bob.get("/v2/acme/app/manifests/v2").expect(404)
-    for path in (f"{place}/manifests/{digest}", f"{place}/manifests/v1", f"{place}/tags/-", f"{place}/manifests/{digest_of(b'no')}"):
+    for path in (
+        f"{place}/manifests/{digest}",
+        f"{place}/manifests/v1",
+        f"{place}/tags/-",
+        f"{place}/manifests/{digest_of(b'no')}",
+    ):
         bob.delete(path).expect(404)
 
 
@@ -53,7 +58,9 @@ def test_what_an_index_needs_stays_and_goes_with_the_whole(registry, bob):
         bob.get(path).expect(404)
     bob.delete(place).expect(404)
     with People(registry).as_user("ann") as ann:
-        (event,) = ann.get("/api/v1/audit?object=repository%20acme/index&action=repository.delete").expect(200).json()["items"]
+        (event,) = (
+            ann.get("/api/v1/audit?object=repository%20acme/index&action=repository.delete").expect(200).json()["items"]
+        )
         assert "acme/index" not in ann.get("/v2/_catalog").expect(200).json()["repositories"]
     assert (event["actor"], event["detail"]) == ("user bob", {"tags": 2, "manifests": 2})
     bob.push_image("acme/index", "v1", [b"layer"])
@@ -64,7 +71,10 @@ def test_a_token_for_deleting_deletes_content_and_no_settings(registry, bob):
     people = People(registry)
     bob.push_image("acme/tokens", "v1", [b"layer"])
     for name, actions in (("delete", "pull,delete"), ("admin", "admin"), ("both", "admin,delete")):
-        with As(registry.address, basic("bob", people.command("token", "add", "bob", "--name", f"c-{name}", "--actions", actions))) as token:
+        with As(
+            registry.address,
+            basic("bob", people.command("token", "add", "bob", "--name", f"c-{name}", "--actions", actions)),
+        ) as token:
             token.delete("/api/v1/repositories/acme%2Ftokens/tags/v2").expect(403 if name == "admin" else 404)
             token.delete("/api/v1/repositories/acme%2Ftokens").expect(204 if name == "both" else 403)
 
@@ -78,5 +88,7 @@ def test_a_deleted_organization_comes_back(registry):
         restore = ("POST", "/api/v1/organizations/brief/restore", {"Content-Type": "application/json"}, b"{}")
         dan.request(*restore).expect(403)
         assert ann.request(*restore).expect(200).json()["name"] == "brief"
-        assert [member["user"] for member in dan.get("/api/v1/organizations/brief/members").expect(200).json()["items"]] == ["dan"]
+        assert [
+            member["user"] for member in dan.get("/api/v1/organizations/brief/members").expect(200).json()["items"]
+        ] == ["dan"]
         ann.request(*restore).expect(404)

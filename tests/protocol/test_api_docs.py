@@ -23,7 +23,14 @@ def lines(found: str) -> list[str]:
 
 
 def shell(text: str, directory: Path, **environment: str) -> subprocess.CompletedProcess:
-    return subprocess.run(["bash", "-euo", "pipefail", "-c", text], cwd=directory, env={**os.environ, **environment}, capture_output=True, text=True, timeout=60)
+    return subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", text],
+        cwd=directory,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
 
 
 @pytest.mark.edge
@@ -32,7 +39,7 @@ def test_the_lines_of_the_document_work(tmp_path):
     with Registry(tmp_path / "data", 1) as registry:
         People(registry).add("ann")
         People(registry).command("user", "promote", "ann")
-        (export, *commands) = lines(r"^((?:export|curl) .*)$")
+        export, *commands = lines(r"^((?:export|curl) .*)$")
         assert len(commands) >= 14
         prepared = export.replace("https://registry.example.com", registry.url)
         for command in commands:
@@ -46,7 +53,9 @@ def test_the_line_for_the_first_user_works(tmp_path):
     tools.need("curl")
     with Registry(tmp_path / "data", 1) as registry:
         (command,) = lines(r"^    (curl .*)$")
-        done = shell(command.replace("127.0.0.1:5000", registry.address).replace('"..."', '"correct horse battery"'), tmp_path)
+        done = shell(
+            command.replace("127.0.0.1:5000", registry.address).replace('"..."', '"correct horse battery"'), tmp_path
+        )
         assert done.returncode == 0 and '"administrator": true' in done.stdout, done.stderr
 
 
@@ -59,7 +68,9 @@ def test_the_blocks_of_both_documents_work_one_after_the_other(tmp_path):
         program.write_text("#!/bin/sh\nexec " + " ".join(registry._command) + ' "$@"\n')
         program.chmod(0o755)
         environment = {**registry.environment(), "PATH": f"{tmp_path}:{os.environ['PATH']}"}
-        first, second = (blocks(text, heading)[0] for text, heading in ((DOCUMENT, "The first quarter of an hour"), (CLIENTS, "")))
+        first, second = (
+            blocks(text, heading)[0] for text, heading in ((DOCUMENT, "The first quarter of an hour"), (CLIENTS, ""))
+        )
         own = blocks(CLIENTS, "Your own account")[0]
         api = next(block for block in blocks(DOCUMENT, "The API") if block.startswith("export"))
         assert "allowed" in worked(first, tmp_path, environment)
@@ -67,12 +78,22 @@ def test_the_blocks_of_both_documents_work_one_after_the_other(tmp_path):
         worked(second, tmp_path, environment)
         for file in ("ann.password", "deploy.secret", "ci.secret", "laptop.secret"):
             assert (tmp_path / file).stat().st_mode & 0o077 == 0, file
-        worked(api.replace("https://registry.example.com", registry.url), tmp_path, {**environment, "PASSWORD": passwords["ann"]})
-        told = worked(own.replace("https://registry.example.com", registry.url), tmp_path, {**environment, "PASSWORD": passwords["bob"], "ANOTHER": "another horse altogether"})
+        worked(
+            api.replace("https://registry.example.com", registry.url),
+            tmp_path,
+            {**environment, "PASSWORD": passwords["ann"]},
+        )
+        told = worked(
+            own.replace("https://registry.example.com", registry.url),
+            tmp_path,
+            {**environment, "PASSWORD": passwords["bob"], "ANOTHER": "another horse altogether"},
+        )
         assert '"secret": "dbr_' in told
         kept = (tmp_path / "ci.secret").read_text()
         done = shell(second, tmp_path, **environment)
-        assert done.returncode == 2 and (tmp_path / "ci.secret").read_text() == kept, "a command that fails leaves the file"
+        assert done.returncode == 2 and (tmp_path / "ci.secret").read_text() == kept, (
+            "a command that fails leaves the file"
+        )
         assert sorted(path.name for path in tmp_path.glob(".*")) == []
 
 

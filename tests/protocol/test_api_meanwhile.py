@@ -8,7 +8,14 @@ from http.client import HTTPResponse
 
 import pytest
 
-from tests.protocol.test_api import LONG, ann, as_user, bob, registry, shown  # noqa: F401  fixtures, and what they share
+from tests.protocol.test_api import (
+    LONG,
+    ann,
+    as_user,
+    bob,
+    registry,
+    shown,
+)
 from tests.support.api import ROOT, Api
 from tests.support.people import PASSWORD, basic, bearer
 
@@ -17,16 +24,27 @@ REFUSED = {401, 403, 404}
 
 
 class Slow:
-    """A request whose body is sent only after its rights were asked: the server says when with 100 Continue. (A proxy may say it earlier.)"""
+    """A request whose body is sent only after its rights were asked: the server says when with 100 Continue.
+
+    (A proxy may say it earlier.)
+    """
 
     def __init__(self, registry, method: str, path: str, shown: dict, document: object = None) -> None:
         """Without a document it is a body in chunks, of which there are none."""
         host, _, port = registry.address.rpartition(":")
         self._body = json.dumps(document).encode() if document is not None else b"0\r\n\r\n"
-        length = {"Content-Type": "application/json", "Content-Length": len(self._body)} if document is not None else {"Transfer-Encoding": "chunked"}
+        length = (
+            {"Content-Type": "application/json", "Content-Length": len(self._body)}
+            if document is not None
+            else {"Transfer-Encoding": "chunked"}
+        )
         head = {"Host": registry.address, "Expect": "100-continue", **length, **shown}
         self._socket = socket.create_connection((host, int(port)), timeout=60)
-        self._socket.sendall("\r\n".join([f"{method} {ROOT}{path} HTTP/1.1", *(f"{key}: {value}" for key, value in head.items()), "", ""]).encode())
+        self._socket.sendall(
+            "\r\n".join(
+                [f"{method} {ROOT}{path} HTTP/1.1", *(f"{key}: {value}" for key, value in head.items()), "", ""]
+            ).encode()
+        )
         interim = b""
         while not interim.endswith(b"\r\n\r\n"):
             interim += self._socket.recv(1) or pytest.fail(f"the server closed after {interim!r}")
@@ -59,7 +77,13 @@ def test_who_is_no_administrator_any_more_deletes_nothing(registry, ann, bob):
     """A DELETE may have a body too, which comes as slowly."""
     ann.call("POST", "/users", {"name": "ute", "password": LONG, "administrator": True}).expect(201)
     upload = bob.start_upload("acme/app").partition("?")[0].rpartition("/")[2]
-    paths = [f"/uploads/{upload}", "/repositories/acme%2Fapp/tags/v1", "/repositories/acme%2Fapp", "/organizations/acme", "/users/eve"]
+    paths = [
+        f"/uploads/{upload}",
+        "/repositories/acme%2Fapp/tags/v1",
+        "/repositories/acme%2Fapp",
+        "/organizations/acme",
+        "/users/eve",
+    ]
     requests = [Slow(registry, "DELETE", path, basic("ute", LONG)) for path in paths]
     ann.call("PATCH", "/users/ute", {"administrator": False}).expect(200)
     assert {request.end() for request in requests} <= REFUSED
@@ -80,7 +104,9 @@ def test_a_token_that_was_revoked_changes_nothing(registry):
 def test_who_owns_an_organization_no_longer_gives_no_rights(registry, bob, role):
     bob.call("PUT", "/organizations/acme/members/eve", {"role": "owner"}).expect(204)
     request = Slow(registry, "PUT", "/grants/acme%2F**/user:eve", basic("eve"), {"right": "admin"})
-    bob.call("PUT" if role else "DELETE", "/organizations/acme/members/eve", {"role": role} if role else None).expect(204)
+    bob.call("PUT" if role else "DELETE", "/organizations/acme/members/eve", {"role": role} if role else None).expect(
+        204
+    )
     assert request.end() in REFUSED
     assert bob.call("GET", "/namespaces/acme/grants").json() == {"items": []}
     if role:

@@ -12,7 +12,11 @@ from tests.support.server import Registry
 @pytest.mark.edge
 def test_changes_of_a_user_come_at_a_rate(tmp_path):
     """Each was a row of the audit, and made all workers read everybody's rights again: 5,514 in 10 s."""
-    with Registry(tmp_path / "data", 1) as registry, Api(registry.address, basic("bob")) as bob, Api(registry.address, basic("ann")) as ann:
+    with (
+        Registry(tmp_path / "data", 1) as registry,
+        Api(registry.address, basic("bob")) as bob,
+        Api(registry.address, basic("ann")) as ann,
+    ):
         People(registry).add("bob", "ann")
         answers = [bob.call("PATCH", "/account", {"company": f"Acme {number}"}) for number in range(150)]
         done = sum(answer.status == 200 for answer in answers)

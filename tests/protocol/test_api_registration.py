@@ -58,7 +58,13 @@ def send(client: Client, method: str, path: str, body: object = None, network: s
 
 def test_an_account_waits_until_it_is_approved(registry, ann, anyone):
     for name in ("bob", "cid"):
-        made = send(anyone, "POST", "/registrations", {"name": name, "password": PASSWORD, "email": f"{name}@example.org"}, "192.0.2.1").expect(201)
+        made = send(
+            anyone,
+            "POST",
+            "/registrations",
+            {"name": name, "password": PASSWORD, "email": f"{name}@example.org"},
+            "192.0.2.1",
+        ).expect(201)
         assert made.json() == {"name": name, "state": "pending"}
     with As(registry.address, basic("bob", PASSWORD)) as bob:
         refused = bob.get("/api/v1/account").expect(401)
@@ -96,26 +102,43 @@ def test_what_nobody_registers_with(anyone, body, status):
 
 
 def test_one_network_tries_ten_times_an_hour(anyone):
-    answers = [send(anyone, "POST", "/registrations", {"name": "token", "password": PASSWORD}, "192.0.2.3") for _ in range(11)]
-    assert [answer.status for answer in answers] == [422] * 10 + [429] and int(answers[-1].headers["Retry-After"]) > 3000
+    answers = [
+        send(anyone, "POST", "/registrations", {"name": "token", "password": PASSWORD}, "192.0.2.3") for _ in range(11)
+    ]
+    assert [answer.status for answer in answers] == [422] * 10 + [429] and int(
+        answers[-1].headers["Retry-After"]
+    ) > 3000
     send(anyone, "POST", "/registrations", {"name": "token", "password": PASSWORD}, "192.0.2.4").expect(422)
 
 
 def test_an_invitation_needs_no_approval(registry, ann, anyone):
     People(registry).command("org", "add", "acme", "--owner", "ann")
-    made = send(ann, "POST", "/invitations", {"email": "fay@example.org", "organization": "acme", "expires": "1d"}).expect(201).json()
+    made = (
+        send(ann, "POST", "/invitations", {"email": "fay@example.org", "organization": "acme", "expires": "1d"})
+        .expect(201)
+        .json()
+    )
     wanted = {"name": "fay", "password": PASSWORD, "invitation": made["code"]}
     assert send(anyone, "POST", "/registrations", wanted, "192.0.2.5").expect(201).json()["state"] == "active"
     send(anyone, "POST", "/registrations", {**wanted, "name": "gus"}, "192.0.2.5").expect(403)
-    (used,) = [item for item in send(ann, "GET", "/invitations").expect(200).json()["items"] if item["id"] == made["id"]]
-    assert (used["state"], used["used_by"], used["organization"], used["email"]) == ("used", "fay", "acme", "fay@example.org")
+    (used,) = [
+        item for item in send(ann, "GET", "/invitations").expect(200).json()["items"] if item["id"] == made["id"]
+    ]
+    assert (used["state"], used["used_by"], used["organization"], used["email"]) == (
+        "used",
+        "fay",
+        "acme",
+        "fay@example.org",
+    )
     spare = send(ann, "POST", "/invitations", {}).expect(201).json()
     send(ann, "DELETE", f"/invitations/{spare['id']}").expect(204)
     for id in (spare["id"], used["id"], "1", "9" * 19):
         send(ann, "DELETE", f"/invitations/{id}").expect(404)
     send(ann, "GET", f"/invitations?after={'9' * 19}").expect(200)
     with As(registry.address, basic("fay", PASSWORD)) as fay:
-        assert fay.get("/api/v1/account").expect(200).json()["organizations"] == [{"organization": "acme", "role": "member"}]
+        assert fay.get("/api/v1/account").expect(200).json()["organizations"] == [
+            {"organization": "acme", "role": "member"}
+        ]
         send(fay, "POST", "/invitations", {}).expect(403)
 
 
@@ -123,7 +146,10 @@ def test_a_forgotten_password_is_set_with_a_token_from_a_mail(registry, mails, a
     send(ann, "POST", "/users", {"name": "hal", "password": PASSWORD, "email": "hal@example.org"}).expect(201)
     with As(registry.address, basic("hal", PASSWORD)) as hal:
         hal.get("/api/v1/account").expect(200)
-        assert send(anyone, "POST", "/password-resets", {"account": "hal@example.org"}, "192.0.2.6").expect(202).body == b""
+        assert (
+            send(anyone, "POST", "/password-resets", {"account": "hal@example.org"}, "192.0.2.6").expect(202).body
+            == b""
+        )
         (token,) = TOKEN.findall(mails.wait(1)[-1].text)
         assert mails.mails[-1].recipients == ["hal@example.org"]
         send(anyone, "POST", "/password-resets/confirm", {"token": token, "password": "password1234"}).expect(422)
@@ -162,12 +188,16 @@ def test_the_token_of_an_invited_user_sets_the_first_password(registry, ann, any
 def test_asking_tells_nothing_about_who_there_is(registry, mails, ann, anyone):
     """The same status, headers and body, and no other time: the figures are medians of interleaved requests."""
     for number in range(8):
-        send(ann, "POST", "/users", {"name": f"kit{number}", "email": f"kit{number}@example.org", "password": PASSWORD}).expect(201)
+        send(
+            ann, "POST", "/users", {"name": f"kit{number}", "email": f"kit{number}@example.org", "password": PASSWORD}
+        ).expect(201)
     before, times, answers = len(mails.mails), {"kit": [], "nobody": []}, set()
     for number in range(8):
         for kind in times:
             began = time.perf_counter()
-            answer = send(anyone, "POST", "/password-resets", {"account": f"{kind}{number}"}, f"198.51.100.{number}").expect(202)
+            answer = send(
+                anyone, "POST", "/password-resets", {"account": f"{kind}{number}"}, f"198.51.100.{number}"
+            ).expect(202)
             times[kind].append(time.perf_counter() - began)
             answers.add((answer.status, answer.body, tuple(sorted(key for key in answer.headers))))
             mails.wait(before + number + 1) if kind == "kit" else None

@@ -1,4 +1,6 @@
-"""The JSON API on who works together and what they may do; every change counts with the next request, at every worker and node."""
+"""The JSON API on who works together and what they may do; every change counts with the next request, at every worker
+and node.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,16 @@ import json
 
 import pytest
 
-from tests.protocol.test_api import LONG, ann, as_user, bob, both, registry, shown, status  # noqa: F401  fixtures, and what they share
+from tests.protocol.test_api import (
+    LONG,
+    ann,
+    as_user,
+    bob,
+    both,
+    registry,
+    shown,
+    status,
+)
 from tests.support.api import ROOT, Api
 from tests.support.http import Client
 from tests.support.people import People, basic, bearer
@@ -31,13 +42,25 @@ def by_password(registry, name: str) -> Api:
 
 def test_organizations(registry, ann, bob, as_user):
     eve = as_user["eve"]
-    assert "administrators" in eve.call("POST", "/organizations", {"name": "evil"}).expect(403).json()["errors"][0]["message"]
+    assert (
+        "administrators"
+        in eve.call("POST", "/organizations", {"name": "evil"}).expect(403).json()["errors"][0]["message"]
+    )
     made = ann.call("POST", "/organizations", {"name": "zeta", "owner": "eve"}).expect(201)
     assert made.location == f"{ROOT}/organizations/zeta"
-    for document, found in (({"name": "zeta"}, 409), ({"name": "eve"}, 409), ({"name": "yps", "owner": "nobody"}, 404), ({"name": "settings"}, 422)):
+    for document, found in (
+        ({"name": "zeta"}, 409),
+        ({"name": "eve"}, 409),
+        ({"name": "yps", "owner": "nobody"}, 404),
+        ({"name": "settings"}, 422),
+    ):
         ann.call("POST", "/organizations", document).expect(found)
     assert [item["name"] for item in ann.all("/organizations")] == ["acme", "zeta"]
-    assert [[item["name"] for item in who.all("/organizations", 1)] for who in (bob, eve, as_user["cid"])] == [["acme"], ["zeta"], ["acme"]]
+    assert [[item["name"] for item in who.all("/organizations", 1)] for who in (bob, eve, as_user["cid"])] == [
+        ["acme"],
+        ["zeta"],
+        ["acme"],
+    ]
     bob.call("DELETE", "/organizations/zeta").expect(404)
     as_user["cid"].call("DELETE", "/organizations/acme").expect(403)
     eve.call("DELETE", "/organizations/zeta").expect(204)
@@ -51,13 +74,19 @@ def test_members_come_and_go(registry, bob, as_user, shown):
     bob.call("PUT", "/organizations/acme/members/eve", {"role": "member"}).expect(204)
     bob.call("PUT", "/organizations/acme/members/eve", {"role": "member"}).expect(204)
     assert both(registry, eve) == {200} and pushes(registry, eve) == {403}
-    assert [(item["user"], item["role"]) for item in as_user["eve"].all("/organizations/acme/members", 1)] == [("bob", "owner"), ("cid", "member"), ("eve", "member")]
+    assert [(item["user"], item["role"]) for item in as_user["eve"].all("/organizations/acme/members", 1)] == [
+        ("bob", "owner"),
+        ("cid", "member"),
+        ("eve", "member"),
+    ]
     as_user["eve"].call("PUT", "/organizations/acme/members/eve", {"role": "owner"}).expect(403)
     bob.call("PUT", "/organizations/acme/members/eve", {"role": "owner"}).expect(204)
     assert pushes(registry, eve) == {202}
     bob.call("DELETE", "/organizations/acme/members/eve").expect(204)
     assert both(registry, eve) == {404}
-    assert "last owner" in bob.call("DELETE", "/organizations/acme/members/bob").expect(409).json()["errors"][0]["message"]
+    assert (
+        "last owner" in bob.call("DELETE", "/organizations/acme/members/bob").expect(409).json()["errors"][0]["message"]
+    )
     bob.call("PUT", "/organizations/acme/members/bob", {"role": "member"}).expect(409)
     bob.call("PUT", "/organizations/acme/members/nobody", {"role": "member"}).expect(404)
     bob.call("DELETE", "/organizations/acme/members/eve").expect(404)
@@ -65,7 +94,10 @@ def test_members_come_and_go(registry, bob, as_user, shown):
 
 def test_teams_hold_grants_together(registry, bob, as_user, shown):
     cid = shown["cid"]
-    assert bob.call("POST", "/organizations/acme/teams", {"name": "dev"}).expect(201).location == f"{ROOT}/organizations/acme/teams/dev"
+    assert (
+        bob.call("POST", "/organizations/acme/teams", {"name": "dev"}).expect(201).location
+        == f"{ROOT}/organizations/acme/teams/dev"
+    )
     bob.call("POST", "/organizations/acme/teams", {"name": "dev"}).expect(409)
     bob.call("PUT", "/grants/acme%2Fapp*/team:acme%2Fdev", {"right": "write"}).expect(204)
     assert pushes(registry, cid) == {403}
@@ -90,7 +122,13 @@ def test_grants_come_and_go(registry, bob, ann, shown):
     bob.call("DELETE", "/grants/acme%2Fapp/user:eve").expect(204)
     assert both(registry, eve) == {404}
     bob.call("DELETE", "/grants/acme%2Fapp/user:eve").expect(404)
-    for pattern, found in (("acme%2F**%2F**", 422), ("acme%2F" + "x" * 260, 404), ("*%2Fapp", 422), ("eve%2Fapp", 404), ("none%2Fapp", 404)):
+    for pattern, found in (
+        ("acme%2F**%2F**", 422),
+        ("acme%2F" + "x" * 260, 404),
+        ("*%2Fapp", 422),
+        ("eve%2Fapp", 404),
+        ("none%2Fapp", 404),
+    ):
         bob.call("PUT", f"/grants/{pattern}/user:eve", {"right": "read"}).expect(found)
     bob.call("PUT", "/grants/acme%2Fapp/user:eve", {"right": "owner"}).expect(400)
     bob.call("PUT", "/grants/acme%2Fapp/eve", {"right": "read"}).expect(404)
@@ -102,12 +140,20 @@ def test_who_has_the_right_admin_on_one_repository_gives_rights_to_that_one(regi
     eve.call("PUT", "/grants/acme%2Fapp/user:ann", {"right": "read"}).expect(204)
     eve.call("PATCH", "/repositories/acme%2Fapp", {"description": "by eve"}).expect(200)
     rights = eve.all("/repositories/acme%2Fapp/rights", 1)
-    assert {(item["holder"], item["right"]) for item in rights} == {("user:bob", "admin"), ("user:cid", "read"), ("user:eve", "admin"), ("user:ann", "read")}
+    assert {(item["holder"], item["right"]) for item in rights} == {
+        ("user:bob", "admin"),
+        ("user:cid", "read"),
+        ("user:eve", "admin"),
+        ("user:ann", "read"),
+    }
     eve.call("GET", "/explain?who=cid&action=push&repository=acme/app").expect(200)
     for method, path, document in (
-        ("PUT", "/grants/acme%2Fapp-2/user:ann", {"right": "read"}), ("PUT", "/grants/acme%2F*/user:ann", {"right": "read"}), ("GET", "/namespaces/acme/grants", None),
-        ("PUT", "/organizations/acme/members/eve", {"role": "owner"}), ("POST", "/organizations/acme/robots", {"name": "mine"}), ("GET", "/organizations/acme", None),
-        ("GET", "/explain?who=cid&action=push&repository=acme/app-2", None), ("PATCH", "/namespaces/acme", {"default_visibility": "public"}),
+        ("PUT", "/grants/acme%2Fapp-2/user:ann", {"right": "read"}), ("PUT", "/grants/acme%2F*/user:ann",
+        {"right": "read"}), ("GET", "/namespaces/acme/grants", None),
+        ("PUT", "/organizations/acme/members/eve", {"role": "owner"}), ("POST", "/organizations/acme/robots",
+        {"name": "mine"}), ("GET", "/organizations/acme", None),
+        ("GET", "/explain?who=cid&action=push&repository=acme/app-2", None), ("PATCH", "/namespaces/acme",
+        {"default_visibility": "public"}),
         ("PUT", "/grants/acme%2Fapp/team:acme%2Fnone", {"right": "read"}),
     ):  # fmt: skip
         eve.call(method, path, document).expect(404)
@@ -125,15 +171,32 @@ def test_robots(registry, bob):
     second = bob.call("POST", "/organizations/acme/robots/ci/rotate", {}).expect(200).json()["secret"]
     assert both(registry, basic("acme/ci", first)) == both(registry, basic("acme/ci", second)) == {200}
     kept = {item["hint"][-4:]: item for item in bob.all("/organizations/acme/robots/ci/secrets", 1)}
-    assert set(kept) == {first[-4:], second[-4:]} and kept[second[-4:]]["expires_at"] is None and first not in json.dumps(kept)
-    wait_for(lambda: all(item["last_used_at"] for item in bob.all("/organizations/acme/robots/ci/secrets")), 5, "the note of the last use")
-    third = bob.call("POST", "/organizations/acme/robots/ci/rotate", {"overlap": "0s", "expires": "1d"}).expect(200).json()["secret"]
+    assert (
+        set(kept) == {first[-4:], second[-4:]}
+        and kept[second[-4:]]["expires_at"] is None
+        and first not in json.dumps(kept)
+    )
+    wait_for(
+        lambda: all(item["last_used_at"] for item in bob.all("/organizations/acme/robots/ci/secrets")),
+        5,
+        "the note of the last use",
+    )
+    third = (
+        bob.call("POST", "/organizations/acme/robots/ci/rotate", {"overlap": "0s", "expires": "1d"})
+        .expect(200)
+        .json()["secret"]
+    )
     assert [both(registry, basic("acme/ci", secret)) for secret in (first, second, third)] == [{401}, {401}, {200}]
-    assert bob.call("PATCH", "/organizations/acme/robots/ci", {"state": "disabled"}).expect(200).json()["state"] == "disabled"
+    assert (
+        bob.call("PATCH", "/organizations/acme/robots/ci", {"state": "disabled"}).expect(200).json()["state"]
+        == "disabled"
+    )
     assert both(registry, basic("acme/ci", third)) == {401}
     bob.call("PATCH", "/organizations/acme/robots/ci", {"state": "active"}).expect(200)
     assert both(registry, basic("acme/ci", third)) == {200}
-    assert [item["login"] for item in bob.all("/organizations/acme/robots")] == ["acme/ci"] and third not in json.dumps(bob.all("/organizations/acme/robots"))
+    assert [item["login"] for item in bob.all("/organizations/acme/robots")] == ["acme/ci"] and third not in json.dumps(
+        bob.all("/organizations/acme/robots")
+    )
     bob.call("DELETE", "/organizations/acme/robots/ci").expect(204)
     assert both(registry, basic("acme/ci", third)) == {401}
     bob.call("GET", "/organizations/acme/robots/ci").expect(404)
@@ -164,17 +227,30 @@ def test_repositories_are_listed_for_those_who_may_pull_them(registry, ann, bob,
     assert [item["name"] for item in as_user["eve"].all("/repositories", 1)] == ["acme/b/c", "tool"]
     ann.call("PATCH", "/repositories/tool", {"visibility": "private"}).expect(200)
     ann.call("PUT", "/grants/tool/user:bob", {"right": "read"}).expect(204)
-    assert [[item["name"] for item in who.all("/repositories", 1)] for who in (bob, as_user["eve"])] == [["acme/app", "acme/b/c", "tool"], ["acme/b/c"]]
+    assert [[item["name"] for item in who.all("/repositories", 1)] for who in (bob, as_user["eve"])] == [
+        ["acme/app", "acme/b/c", "tool"],
+        ["acme/b/c"],
+    ]
     with People(registry).as_user("ann") as pusher:
         pusher.push_image("library/deep", "v1")
     ann.call("PATCH", "/repositories/library%2Fdeep", {"visibility": "private"}).expect(200)
     ann.call("PUT", "/grants/library%2F**/user:eve", {"right": "read"}).expect(204)
     assert [item["name"] for item in as_user["eve"].all("/repositories", 1)] == ["acme/b/c", "library/deep", "tool"]
     ann.call("DELETE", "/grants/library%2F**/user:eve").expect(204)
-    secret = by_password(registry, "bob").call("POST", "/account/tokens", {"name": "narrow", "repositories": "acme/b/**"}).expect(201).json()["secret"]
+    secret = (
+        by_password(registry, "bob")
+        .call("POST", "/account/tokens", {"name": "narrow", "repositories": "acme/b/**"})
+        .expect(201)
+        .json()["secret"]
+    )
     with Api(registry.address, bearer(secret)) as narrow:
         assert [item["name"] for item in narrow.all("/repositories")] == ["acme/b/c"]
-    secret = by_password(registry, "ann").call("POST", "/account/tokens", {"name": "narrow", "repositories": "acme/b/**,ann/*"}).expect(201).json()["secret"]
+    secret = (
+        by_password(registry, "ann")
+        .call("POST", "/account/tokens", {"name": "narrow", "repositories": "acme/b/**,ann/*"})
+        .expect(201)
+        .json()["secret"]
+    )
     with Api(registry.address, bearer(secret)) as narrow:
         assert [item["name"] for item in narrow.all("/repositories", 1)] == ["acme/b/c", "ann/own"]
     bob.call("DELETE", "/grants/acme%2F*%2Fc/user:eve").expect(204)
@@ -183,10 +259,19 @@ def test_repositories_are_listed_for_those_who_may_pull_them(registry, ann, bob,
 def test_visibility_and_description(registry, bob, as_user):
     before = bob.call("GET", "/repositories/acme%2Fapp").expect(200).json()
     assert before["visibility"] == "private" and both(registry, {}) == {401}
-    changed = bob.call("PATCH", "/repositories/acme%2Fapp", {"visibility": "public", "description": "for\nall ☃"}).expect(200).json()
+    changed = (
+        bob.call("PATCH", "/repositories/acme%2Fapp", {"visibility": "public", "description": "for\nall ☃"})
+        .expect(200)
+        .json()
+    )
     assert changed == {**before, "visibility": "public", "description": "for\nall ☃"} and both(registry, {}) == {200}
     as_user["eve"].call("PATCH", "/repositories/acme%2Fapp", {"visibility": "private"}).expect(403)
-    assert bob.call("PATCH", "/repositories/acme%2Fapp", {"visibility": "private", "description": ""}).expect(200).json()["description"] is None
+    assert (
+        bob.call("PATCH", "/repositories/acme%2Fapp", {"visibility": "private", "description": ""})
+        .expect(200)
+        .json()["description"]
+        is None
+    )
     assert both(registry, {}) == {401}
     as_user["eve"].call("PATCH", "/repositories/acme%2Fapp", {"visibility": "public"}).expect(404)
     bob.call("PATCH", "/repositories/acme%2Fnone", {"visibility": "public"}).expect(404)
@@ -194,8 +279,15 @@ def test_visibility_and_description(registry, bob, as_user):
 
 
 def test_what_the_first_push_makes(registry, ann, bob):
-    assert bob.call("GET", "/namespaces/acme").expect(200).json() == {"name": "acme", "kind": "organization", "default_visibility": "private"}
-    assert bob.call("PATCH", "/namespaces/acme", {"default_visibility": "public"}).expect(200).json()["default_visibility"] == "public"
+    assert bob.call("GET", "/namespaces/acme").expect(200).json() == {
+        "name": "acme",
+        "kind": "organization",
+        "default_visibility": "private",
+    }
+    assert (
+        bob.call("PATCH", "/namespaces/acme", {"default_visibility": "public"}).expect(200).json()["default_visibility"]
+        == "public"
+    )
     with People(registry).as_user("bob") as pusher:
         pusher.push_image("acme/later", "v1")
     assert status(registry, {}, "/v2/acme/later/tags/list") == 200
@@ -208,11 +300,21 @@ def test_what_the_first_push_makes(registry, ann, bob):
 
 def test_explain(ann, bob):
     found = bob.call("GET", "/explain?who=cid&action=push&repository=acme/app").expect(200).json()
-    assert not found["allowed"] and found["reason"] == "user cid needs the right write on acme/app" and len(found["steps"]) > 5
+    assert (
+        not found["allowed"]
+        and found["reason"] == "user cid needs the right write on acme/app"
+        and len(found["steps"]) > 5
+    )
     assert bob.call("GET", "/explain?who=cid&action=pull&repository=acme/app").expect(200).json()["allowed"]
     assert not ann.call("GET", "/explain?who=bob&action=catalog").expect(200).json()["allowed"]
-    assert ann.call("GET", "/explain?who=anonymous&action=pull&repository=none/x").expect(200).json()["allowed"] is False
-    for query, found in (("who=nobody&action=pull&repository=acme/app", 404), ("who=cid&action=sing&repository=acme/app", 400), ("who=cid&action=pull&repository=ann/own2", 404)):
+    assert (
+        ann.call("GET", "/explain?who=anonymous&action=pull&repository=none/x").expect(200).json()["allowed"] is False
+    )
+    for query, found in (
+        ("who=nobody&action=pull&repository=acme/app", 404),
+        ("who=cid&action=sing&repository=acme/app", 400),
+        ("who=cid&action=pull&repository=ann/own2", 404),
+    ):
         bob.call("GET", f"/explain?{query}").expect(found)
     bob.call("GET", "/explain?who=cid&action=catalog").expect(403)
 
@@ -220,13 +322,21 @@ def test_explain(ann, bob):
 def test_every_change_is_in_the_audit(registry, ann, bob):
     """Who, from where, what, to which object; and no secret."""
     ann.call("POST", "/users", {"name": "jim", "password": LONG}).expect(201)
-    secret = by_password(registry, "bob").call("POST", "/account/tokens", {"name": "audited"}).expect(201).json()["secret"]
-    ann.call("PATCH", "/users/jim", {"administrator": True, "state": "disabled"}, {"X-Forwarded-For": "198.51.100.9"}).expect(200)
+    secret = (
+        by_password(registry, "bob").call("POST", "/account/tokens", {"name": "audited"}).expect(201).json()["secret"]
+    )
+    ann.call(
+        "PATCH", "/users/jim", {"administrator": True, "state": "disabled"}, {"X-Forwarded-For": "198.51.100.9"}
+    ).expect(200)
     events = ann.call("GET", "/audit?object=user%20jim").expect(200).json()["items"]
     assert [(event["actor"], event["action"], event["address"]) for event in events] == [
-        ("user ann", "user.disable", "198.51.100.9"), ("user ann", "user.administrator", "198.51.100.9"), ("user ann", "user.add", "127.0.0.1")
+        ("user ann", "user.disable", "198.51.100.9"), ("user ann", "user.administrator", "198.51.100.9"), ("user ann",
+        "user.add", "127.0.0.1")
     ]  # fmt: skip
-    assert ann.call("GET", "/audit?actor=user%20bob&action=token.add&limit=1").json()["items"][0]["detail"]["token"] == "audited"
+    assert (
+        ann.call("GET", "/audit?actor=user%20bob&action=token.add&limit=1").json()["items"][0]["detail"]["token"]
+        == "audited"
+    )
     assert ann.call("GET", "/audit?since=9007199254740991").json() == {"items": []}
     whole, lines = ann.all("/audit", 100), []
     assert [int(event["id"]) for event in whole] == sorted((int(event["id"]) for event in whole), reverse=True)
@@ -266,7 +376,10 @@ def test_users_make_organizations_where_the_setting_says_so(tmp_path):
             bob.call("POST", "/organizations", {"name": "mine"}).expect(201)
             assert bob.call("GET", "/account").json()["organizations"] == [{"organization": "mine", "role": "owner"}]
             # What others pushed is not had by taking its name.
-            assert "not free" in bob.call("POST", "/organizations", {"name": "wild"}).expect(409).json()["errors"][0]["message"]
+            assert (
+                "not free"
+                in bob.call("POST", "/organizations", {"name": "wild"}).expect(409).json()["errors"][0]["message"]
+            )
 
 
 @pytest.mark.edge
@@ -274,9 +387,23 @@ def test_users_make_organizations_where_the_setting_says_so(tmp_path):
 def test_before_there_are_accounts_this_machine_adds_the_first_user_and_nobody_else_anything(tmp_path, level):
     first = {"name": "ann", "password": LONG, "administrator": True}
     with Registry(tmp_path / "data", 1, auth_anonymous=level) as registry, Api(registry.address, {}) as client:
-        for headers in ({"X-Forwarded-For": "192.0.2.1"}, {"Host": "evil.example"}, {"Host": "[:::]"}, {"Host": "127.0.0.1.evil.example"}, {"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}):
+        for headers in (
+            {"X-Forwarded-For": "192.0.2.1"},
+            {"Host": "evil.example"},
+            {"Host": "[:::]"},
+            {"Host": "127.0.0.1.evil.example"},
+            {"Origin": "https://evil.example"},
+            {"Sec-Fetch-Site": "cross-site"},
+        ):
             client.call("POST", "/users", first, headers).expect(403)
-        for method, path in (("GET", "/users"), ("GET", "/account"), ("GET", "/repositories"), ("GET", "/audit"), ("POST", "/signing-keys/rotate"), ("DELETE", "/users/ann")):
+        for method, path in (
+            ("GET", "/users"),
+            ("GET", "/account"),
+            ("GET", "/repositories"),
+            ("GET", "/audit"),
+            ("POST", "/signing-keys/rotate"),
+            ("DELETE", "/users/ann"),
+        ):
             client.call(method, path).expect(403)
         client.call("GET", "/openapi.json").expect(200)
         if level:

@@ -85,7 +85,9 @@ def test_a_blob_of_another_repository_is_not_there(client):
     client.head(f"/v2/here/app/blobs/{digest}").expect(200)
 
 
-@pytest.mark.parametrize("digest", ["sha256:baddigeststring", "sha256", "md5:" + "0" * 32, "latest", "SHA256:" + "0" * 64])
+@pytest.mark.parametrize(
+    "digest", ["sha256:baddigeststring", "sha256", "md5:" + "0" * 32, "latest", "SHA256:" + "0" * 64]
+)
 @pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE"])
 def test_what_is_no_digest(client, method, digest):
     refused(client.request(method, f"/v2/blobs/app/blobs/{digest}"), REFUSED["bad digest"])
@@ -199,7 +201,9 @@ def test_a_blob_in_use_is_not_deleted(client):
 
 
 def test_many_reads_over_one_connection_stay_in_step(client):
-    blobs = {client.push_blob("step/app", data): data for data in (os.urandom(size) for size in (0, 1, 999, 65_536, 300_000))}
+    blobs = {
+        client.push_blob("step/app", data): data for data in (os.urandom(size) for size in (0, 1, 999, 65_536, 300_000))
+    }
     for _ in range(5):
         for digest, data in blobs.items():
             assert client.head(f"/v2/step/app/blobs/{digest}").expect(200).headers["Content-Length"] == str(len(data))

@@ -37,14 +37,16 @@ def test_those_who_are_not_logged_in_are_told_where_and_what_for(registry, clien
     realm = f'Bearer realm="http://{registry.address}/token",service="dockboard-registry"'
     blob = digest_of(LAYER)
     for method, path, scope in (
-        ("GET", MANIFEST, PULL), ("HEAD", MANIFEST, PULL), ("GET", f"/v2/acme/app/blobs/{blob}", PULL), ("PUT", MANIFEST, BOTH),
+        ("GET", MANIFEST, PULL), ("HEAD", MANIFEST, PULL), ("GET", f"/v2/acme/app/blobs/{blob}", PULL), ("PUT",
+        MANIFEST, BOTH),
         ("GET", "/v2/acme/none/tags/list", "repository:acme/none:pull"), ("POST", "/v2/acme/app/blobs/uploads/", BOTH),
         ("DELETE", MANIFEST, "repository:acme/app:delete"), ("GET", "/v2/_catalog", "registry:catalog:*"),
         ("POST", "/v2/acme/public/blobs/uploads/", "repository:acme/public:pull,push"),
         # Who mounts needs both repositories; what is no repository, or the same, is not named.
         ("POST", f"/v2/acme/app/blobs/uploads/?mount={blob}&from=acme/public", f"{BOTH} repository:acme/public:pull"),
         ("POST", f"/v2/acme/none/blobs/uploads/?mount={blob}&from=acme/app", f"repository:acme/none:pull,push {PULL}"),
-        *(("POST", f"/v2/acme/app/blobs/uploads/?mount={blob}{source}", BOTH) for source in ("", "&from=", "&from=acme/app", "&from=A%22b", "&from=x%0d%0ay")),
+        *(("POST", f"/v2/acme/app/blobs/uploads/?mount={blob}{source}", BOTH) for source in ("", "&from=",
+        "&from=acme/app", "&from=A%22b", "&from=x%0d%0ay")),
         ("GET", MANIFEST + "?from=acme/public", PULL),
     ):  # fmt: skip
         answer = client.request(method, path).expect(401)
@@ -56,15 +58,23 @@ def test_those_who_are_not_logged_in_are_told_where_and_what_for(registry, clien
 
 
 def test_a_token_of_nobody_that_does_not_suffice_is_said_to_be_insufficient(registry, people):
-    """containerd tells its users "access denied" by that word, and an unexpected status without it; RFC 6750 section 3.1 has it for tokens only."""
+    """containerd tells its users "access denied" by that word, and an unexpected status without it; RFC 6750 section
+    3.1 has it for tokens only.
+    """
     for scopes in ((), (PULL,), (BOTH, "repository:acme/public:pull")):
         with As(registry.address, people.bearer({}, *scopes)) as nobody:
             for method, path, scope in (
-                ("GET", MANIFEST, PULL), ("HEAD", MANIFEST, PULL), ("GET", "/v2/acme/none/tags/list", "repository:acme/none:pull"), ("GET", "/v2/_catalog", "registry:catalog:*"),
-                ("POST", "/v2/acme/public/blobs/uploads/", "repository:acme/public:pull,push"), ("DELETE", MANIFEST, "repository:acme/app:delete"),
+                ("GET", MANIFEST, PULL), ("HEAD", MANIFEST, PULL), ("GET", "/v2/acme/none/tags/list",
+                "repository:acme/none:pull"), ("GET", "/v2/_catalog", "registry:catalog:*"),
+                ("POST", "/v2/acme/public/blobs/uploads/", "repository:acme/public:pull,push"), ("DELETE", MANIFEST,
+                "repository:acme/app:delete"),
             ):  # fmt: skip
                 answer = nobody.request(method, path).expect(401)
-                assert answer.headers["WWW-Authenticate"].endswith(f',scope="{scope}",error="insufficient_scope"'), (scopes, method, path)
+                assert answer.headers["WWW-Authenticate"].endswith(f',scope="{scope}",error="insufficient_scope"'), (
+                    scopes,
+                    method,
+                    path,
+                )
     for shown in ({}, {"Authorization": "Bearer x"}, basic("bob", "wrong horse")):
         with Client(registry.address) as client:
             assert "insufficient_scope" not in client.get(MANIFEST, shown).expect(401).headers["WWW-Authenticate"]

@@ -1,4 +1,6 @@
-"""Chunked bodies with extensions and trailers, which a server has to skip (RFC 9112 section 7.1), on every way that a body comes."""
+"""Chunked bodies with extensions and trailers, which a server has to skip (RFC 9112 section 7.1), on every way that a
+body comes.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +15,26 @@ from tests.support.http import OCI_INDEX, OCTETS, Client, digest_of, with_query
 
 pytestmark = pytest.mark.ways
 DATA = os.urandom(500_000)
-EXTENSIONS = {"none": b"", "a word": b";x", "a value": b" ; a = b", "quoted": b';name="a \\" b"', "as S3 signs": b";chunk-signature=" + b"f" * 64}
-TRAILERS = {"none": b"", "one": b"X-Digest: abc\r\n", "several": b"A: 1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n"}
+EXTENSIONS = {
+    "none": b"",
+    "a word": b";x",
+    "a value": b" ; a = b",
+    "quoted": b';name="a \\" b"',
+    "as S3 signs": b";chunk-signature=" + b"f" * 64,
+}
+TRAILERS = {
+    "none": b"",
+    "one": b"X-Digest: abc\r\n",
+    "several": b"A: 1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+}
 
 
 def coded(data: bytes, extension: bytes, trailer: bytes, size: int = 40_000) -> bytes:
     pieces = [data[at : at + size] for at in range(0, len(data), size)]
-    return b"".join(b"%x%b\r\n%b\r\n" % (len(piece), extension, piece) for piece in pieces) + b"0%b\r\n%b\r\n" % (extension, trailer)
+    return b"".join(b"%x%b\r\n%b\r\n" % (len(piece), extension, piece) for piece in pieces) + b"0%b\r\n%b\r\n" % (
+        extension,
+        trailer,
+    )
 
 
 def send(connection: Connection, method: str, path: str, kind: str, body: bytes):
@@ -31,13 +46,17 @@ def send(connection: Connection, method: str, path: str, kind: str, body: bytes)
 @pytest.mark.parametrize("extension", EXTENSIONS.values(), ids=EXTENSIONS)
 def test_extensions_and_trailers_are_skipped(registry, extension, trailer):
     data = DATA + extension + trailer
-    manifest = json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [], "annotations": {"a": "x" * 200_000}}).encode()
+    manifest = json.dumps(
+        {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [], "annotations": {"a": "x" * 200_000}}
+    ).encode()
     with Client(registry.address) as client, Connection(registry.address) as connection:
         location = client.start_upload("chunks/app")
         answer = send(connection, "PATCH", location, OCTETS, coded(data, extension, trailer)).expect(202)
         client.request("PUT", with_query(answer.location, digest=digest_of(data))).expect(201)
         assert client.pull_blob("chunks/app", digest_of(data)) == data
-        send(connection, "PUT", "/v2/chunks/app/manifests/v1", OCI_INDEX, coded(manifest, extension, trailer)).expect(201)
+        send(connection, "PUT", "/v2/chunks/app/manifests/v1", OCI_INDEX, coded(manifest, extension, trailer)).expect(
+            201
+        )
         connection.request("GET", "/v2/").expect(200)
         assert client.get("/v2/chunks/app/manifests/v1").expect(200).body == manifest
 
@@ -70,14 +89,19 @@ def test_what_is_malformed_or_too_long_is_refused(registry, body, path):
     with Client(registry.address) as client:
         target = client.start_upload("chunks/app") if path == "upload" else path
         with Connection(registry.address) as connection:
-            connection.send(connection.head("PATCH" if path == "upload" else "PUT", target, [("Transfer-Encoding", "chunked")]) + body)
+            connection.send(
+                connection.head("PATCH" if path == "upload" else "PUT", target, [("Transfer-Encoding", "chunked")])
+                + body
+            )
             answer = connection.rest()
             assert answer == b"" or answer.startswith(b"HTTP/1.1 400 ")
             assert answer.count(b"HTTP/1.1 ") <= 1
         client.get("/v2/chunks/app/manifests/v2").expect(404)
 
 
-@pytest.mark.parametrize("target", ["PUT /v2/chunks/app/manifests/v3", "POST /v2/chunks/app/blobs/uploads/", "GET /v2/"])
+@pytest.mark.parametrize(
+    "target", ["PUT /v2/chunks/app/manifests/v3", "POST /v2/chunks/app/blobs/uploads/", "GET /v2/"]
+)
 def test_trailers_without_end_keep_nobody_waiting(registry, target):
     """Each of them is short, and they come faster than they are read."""
     with Connection(registry.address) as connection, Client(registry.address) as client:

@@ -39,7 +39,9 @@ def test_what_an_upload_began_goes_on_when_its_node_is_killed(cluster):
         chunk = data[offset : offset + 100_000]
         headers = {"Content-Type": OCTETS, "Content-Range": f"{offset}-{offset + len(chunk) - 1}"}
         location = ask_until_answered(cluster, "PATCH", location, headers, chunk).expect(202).location
-    ask_until_answered(cluster, "PUT", with_query(location, digest=digest_of(data)), {"Content-Type": OCTETS}, b"").expect(201)
+    ask_until_answered(
+        cluster, "PUT", with_query(location, digest=digest_of(data)), {"Content-Type": OCTETS}, b""
+    ).expect(201)
     cluster.nodes[0].start()
     with Client(cluster.address) as client:
         for _ in range(4):
@@ -47,7 +49,10 @@ def test_what_an_upload_began_goes_on_when_its_node_is_killed(cluster):
 
 
 def ask_until_answered(cluster: Cluster, *request) -> Response:
-    """The answer of a node that lives. Each try has its own connection: nginx ends one whose body it left unread, unannounced."""
+    """The answer of a node that lives.
+
+    Each try has its own connection: nginx ends one whose body it left unread, unannounced.
+    """
     for _ in range(4):
         with Client(cluster.address) as client:
             answer = client.request(*request)

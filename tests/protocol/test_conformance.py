@@ -1,7 +1,7 @@
 """The OCI distribution conformance suite, newest generation, from outside: its binary against a running registry.
 
-The bar is that every row passes: a failure, an error and a skip (the suite saw a permitted fallback) all count against us. What the
-older v1.1.1 suite asks beyond it has tests of its own.
+The bar is that every row passes: a failure, an error and a skip (the suite saw a permitted fallback) all count against
+us. What the older v1.1.1 suite asks beyond it has tests of its own.
 """
 
 from __future__ import annotations
@@ -78,7 +78,9 @@ def outcome(root: ElementTree.Element) -> Outcome:
     counts = {name: int(suite.get(name, "0")) for name in ("tests", "failures", "errors", "skipped", "disabled")}
     cases = [case for case in suite.iter("testcase") if case.get("status") != "passed"]
     reasons = [(case.findtext("system-out") or "").strip() for case in cases]
-    rows = [Row(case.get("name", ""), case.get("status", ""), reason) for case, reason in zip(cases, reasons, strict=True)]
+    rows = [
+        Row(case.get("name", ""), case.get("status", ""), reason) for case, reason in zip(cases, reasons, strict=True)
+    ]
     return Outcome(counts, rows)
 
 

@@ -1,4 +1,6 @@
-"""Who deleted what, and who made a repository: in the list of changes, in the words that docs/accounts.md has for it."""
+"""Who deleted what, and who made a repository: in the list of changes, in the words that
+docs/accounts.md has for it.
+"""
 
 from __future__ import annotations
 
@@ -58,10 +60,14 @@ def test_who_deleted_which_tag_manifest_or_blob(registry, people):
     removed = [first, second, third]
     assert made == ("repository.create", "user bob", {})
     assert pushed == ("manifest.push", "user bob", {"digest": digest, "tags": ["v1"]})
-    assert {(action, actor, detail["digest"]) for action, actor, detail in more} == {("manifest.push", "user bob", digest)}
+    assert {(action, actor, detail["digest"]) for action, actor, detail in more} == {
+        ("manifest.push", "user bob", digest)
+    }
     assert [tag for _, _, detail in more for tag in detail["tags"]] == ["v2", *tags]
     assert untagged == ("tag.delete", "user bob", {"tag": "v1", "digest": digest})
-    assert {(action, actor, detail["digest"]) for action, actor, detail in removed} == {("manifest.delete", "user bob", digest)}
+    assert {(action, actor, detail["digest"]) for action, actor, detail in removed} == {
+        ("manifest.delete", "user bob", digest)
+    }
     assert [tag for _, _, detail in removed for tag in detail["tags"]] == [*tags, "v2"]
     assert blob == ("blob.delete", "user bob", {"digest": digest_of(b"layer")})
     assert noted(people, "acme/app", "--action", "tag.delete") == [untagged]
@@ -76,8 +82,15 @@ def test_who_pushed_which_tag_and_what_it_pointed_to_before(registry, people):
         bob.push_image("acme/moved", "v1", [b"one"])
         second = bob.push_image("acme/moved", "v1", [b"two"])
         body = bob.get(f"/v2/acme/moved/manifests/{first}").expect(200)
-        bob.request("PUT", f"/v2/acme/moved/manifests/{first}?tag=v1&tag=v2", {"Content-Type": body.headers["Content-Type"]}, body.body).expect(201)
-        bob.request("PUT", f"/v2/acme/moved/manifests/{first}", {"Content-Type": body.headers["Content-Type"]}, body.body).expect(201)
+        bob.request(
+            "PUT",
+            f"/v2/acme/moved/manifests/{first}?tag=v1&tag=v2",
+            {"Content-Type": body.headers["Content-Type"]},
+            body.body,
+        ).expect(201)
+        bob.request(
+            "PUT", f"/v2/acme/moved/manifests/{first}", {"Content-Type": body.headers["Content-Type"]}, body.body
+        ).expect(201)
         for reference in ("v1", "latest", first):
             bob.request("PUT", f"/v2/acme/moved/manifests/{reference}", {"Content-Type": OCTETS}, b"{").expect(400)
     assert noted(people, "acme/moved", "--action", "manifest.push") == [
@@ -93,12 +106,18 @@ def test_who_made_a_repository_by_whichever_way_of_pushing(registry, people):
     secret = people.command("robot", "add", "acme/ci")
     people.command("grant", "add", "acme/**", "--to", "robot:acme/ci", "--right", "write")
     whole = f"/v2/{{}}/blobs/uploads/?digest={digest_of(b'data')}"
-    with As(registry.address, basic("acme/ci", secret)) as robot, people.as_user("bob") as bob, Client(registry.address) as nobody:
+    with (
+        As(registry.address, basic("acme/ci", secret)) as robot,
+        people.as_user("bob") as bob,
+        Client(registry.address) as nobody,
+    ):
         robot.request("POST", whole.format("acme/whole"), {"Content-Type": OCTETS}, b"data").expect(201)
         bob.request("POST", f"/v2/acme/mount/blobs/uploads/?mount={digest_of(b'data')}&from=acme/whole").expect(201)
         bob.push_index("acme/index", "v1", [])
         robot.push_blob("acme/pieces", b"x" * 100_000)
-        As(registry.address, people.bearer(basic("acme/ci", secret), "repository:acme/token:pull,push")).push_blob("acme/token", b"data")
+        As(registry.address, people.bearer(basic("acme/ci", secret), "repository:acme/token:pull,push")).push_blob(
+            "acme/token", b"data"
+        )
         nobody.push_blob("wild/app", b"data")
         for _ in range(2):
             bob.push_image("acme/whole", "v1")
@@ -113,7 +132,9 @@ def test_who_made_a_repository_by_whichever_way_of_pushing(registry, people):
 
 def test_what_failed_made_nothing_and_is_not_noted(registry, people):
     with people.as_user("bob") as bob:
-        bob.request("POST", f"/v2/acme/none/blobs/uploads/?digest={digest_of(b'other')}", {"Content-Type": OCTETS}, b"data").expect(400)
+        bob.request(
+            "POST", f"/v2/acme/none/blobs/uploads/?digest={digest_of(b'other')}", {"Content-Type": OCTETS}, b"data"
+        ).expect(400)
         path = with_query(bob.start_upload("acme/none"), digest=digest_of(b"other"))
         bob.request("PUT", path, {"Content-Type": OCTETS}, b"data").expect(400)
         bob.get("/v2/acme/none/tags/list").expect(404)

@@ -38,7 +38,9 @@ def test_a_token_that_creates_moves_no_tag(registry, people):
             assert client.push_manifest("bob/kept", tag, other) == digest
             third = json.dumps({**other, "annotations": {"a": "third"}}).encode()
             for target in ("v1", tag, f"{digest_of(third)}?tag=unheard-of,v1"):
-                refused = client.request("PUT", f"/v2/bob/kept/manifests/{target}", {"Content-Type": OCI_MANIFEST}, third).expect(403)
+                refused = client.request(
+                    "PUT", f"/v2/bob/kept/manifests/{target}", {"Content-Type": OCI_MANIFEST}, third
+                ).expect(403)
                 assert refused.code() == "DENIED" and "is there already" in refused.json()["errors"][0]["message"]
             client.head(f"/v2/bob/kept/manifests/{digest_of(third)}").expect(404)
             client.head("/v2/bob/kept/manifests/unheard-of").expect(404)
@@ -58,7 +60,9 @@ def test_of_many_who_create_a_tag_at_once_the_first_makes_it(registry, people):
     def push(number: int) -> tuple[int, str]:
         body = json.dumps({**base, "annotations": {"n": str(number)}}).encode()
         with As(registry.address, shown) as client:
-            return client.request("PUT", "/v2/bob/race/manifests/latest", {"Content-Type": OCI_MANIFEST}, body).status, digest_of(body)
+            return client.request(
+                "PUT", "/v2/bob/race/manifests/latest", {"Content-Type": OCI_MANIFEST}, body
+            ).status, digest_of(body)
 
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(push, range(24)))

@@ -32,7 +32,11 @@ def scraped(request, tmp_path_factory):
 
 
 def of_database(registry: Registry) -> dict[str, float]:
-    return {name.removeprefix("dockboard_database_"): value for name, value in scrape(registry).items() if name.startswith("dockboard_database_")}
+    return {
+        name.removeprefix("dockboard_database_"): value
+        for name, value in scrape(registry).items()
+        if name.startswith("dockboard_database_")
+    }
 
 
 def test_reads_scans_and_writes_are_timed(scraped):
@@ -58,7 +62,9 @@ def test_pools_are_shown_where_there_are_any(scraped):
         return
     limits = [value for name, value in of_database(scraped).items() if name.startswith("connections_limit{")]
     assert sum(limits) == WORKERS * CONNECTIONS
-    wait_for(lambda: of_database(scraped)['connections_open{pool="write"}'] >= 1, 10, "an open connection among the metrics")
+    wait_for(
+        lambda: of_database(scraped)['connections_open{pool="write"}'] >= 1, 10, "an open connection among the metrics"
+    )
 
 
 def test_work_that_waits_for_a_lock_is_seen(tmp_path):
@@ -67,13 +73,26 @@ def test_work_that_waits_for_a_lock_is_seen(tmp_path):
     name = server.make()
     registry = Registry(tmp_path / "data", 1, database_url=server.url(name), metrics_listen=f"127.0.0.1:{free_port()}")
     registry.metrics = registry._settings["metrics_listen"]
-    with registry, Client(registry.address) as client, contextlib.closing(server.admin(name)) as holder, ThreadPoolExecutor(1) as pool:
+    with (
+        registry,
+        Client(registry.address) as client,
+        contextlib.closing(server.admin(name)) as holder,
+        ThreadPoolExecutor(1) as pool,
+    ):
         client.push_image("app", "held")
         holder.begin()
         holder.cursor().execute("SELECT * FROM tags FOR UPDATE")
         deleting = pool.submit(client.delete, "/v2/app/manifests/held")
-        wait_for(lambda: of_database(registry)['connections_busy{pool="write"}'] == 1, 10, "a busy connection among the metrics")
+        wait_for(
+            lambda: of_database(registry)['connections_busy{pool="write"}'] == 1,
+            10,
+            "a busy connection among the metrics",
+        )
         wait_for(lambda: of_database(registry)['retries_total{cause="conflict"}'] >= 1, 20, "a retry among the metrics")
         holder.rollback()
         deleting.result(30).expect(202)
-        wait_for(lambda: of_database(registry)['connections_busy{pool="write"}'] == 0, 10, "no busy connection among the metrics")
+        wait_for(
+            lambda: of_database(registry)['connections_busy{pool="write"}'] == 0,
+            10,
+            "no busy connection among the metrics",
+        )

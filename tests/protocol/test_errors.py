@@ -1,4 +1,6 @@
-"""Every refusal has the spec's shape, a code from its table and its words, a cause, a next step, and tells nothing about the inside."""
+"""Every refusal has the spec's shape, a code from its table and its words, a cause, a next step, and tells nothing
+about the inside.
+"""
 
 from __future__ import annotations
 
@@ -23,13 +25,27 @@ CASES = {
     "referrers post": ("POST", f"/v2/a/referrers/{ABSENT}", {}, b"", (405,), ("UNSUPPORTED",)),
     "manifest patch": ("PATCH", "/v2/a/manifests/b", {}, b"", (405,), ("UNSUPPORTED",)),
     "blob put": ("PUT", f"/v2/a/blobs/{ABSENT}", {}, b"x", (405,), ("UNSUPPORTED",)),
-    "upload without post": ("PUT", "/v2/a/blobs/uploads/", {}, b"x", (404, 405), ("UNSUPPORTED", "BLOB_UPLOAD_UNKNOWN")),
+    "upload without post": (
+        "PUT",
+        "/v2/a/blobs/uploads/",
+        {},
+        b"x",
+        (404, 405),
+        ("UNSUPPORTED", "BLOB_UPLOAD_UNKNOWN"),
+    ),
     "unknown method": ("BREW", "/v2/", {}, None, (405, 501), ("UNSUPPORTED",)),
     "name upper case": ("GET", "/v2/Upper/tags/list", {}, None, (400,), ("NAME_INVALID",)),
     "name too long": ("GET", f"/v2/{'a' * 256}/tags/list", {}, None, (400,), ("NAME_INVALID",)),
     "name unknown": ("GET", "/v2/no/such/tags/list", {}, None, (404,), ("NAME_UNKNOWN",)),
     "manifest unknown": ("GET", "/v2/errors/app/manifests/none", {}, None, (404,), ("MANIFEST_UNKNOWN",)),
-    "manifest unknown by digest": ("GET", f"/v2/errors/app/manifests/{ABSENT}", {}, None, (404,), ("MANIFEST_UNKNOWN",)),
+    "manifest unknown by digest": (
+        "GET",
+        f"/v2/errors/app/manifests/{ABSENT}",
+        {},
+        None,
+        (404,),
+        ("MANIFEST_UNKNOWN",),
+    ),
     "manifest delete unknown": ("DELETE", "/v2/errors/app/manifests/none", {}, None, (404,), ("MANIFEST_UNKNOWN",)),
     "manifest bad digest": ("GET", "/v2/errors/app/manifests/sha256:bad", {}, None, (404,), ("MANIFEST_UNKNOWN",)),
     "manifest bad tag": (
@@ -40,7 +56,14 @@ CASES = {
         (400, 404),
         ("MANIFEST_INVALID", "NAME_INVALID"),
     ),
-    "manifest no JSON": ("PUT", "/v2/errors/app/manifests/x", {"Content-Type": OCI_MANIFEST}, b"<", (400,), ("MANIFEST_INVALID",)),
+    "manifest no JSON": (
+        "PUT",
+        "/v2/errors/app/manifests/x",
+        {"Content-Type": OCI_MANIFEST},
+        b"<",
+        (400,),
+        ("MANIFEST_INVALID",),
+    ),
     "manifest of no type": (
         "PUT",
         "/v2/errors/app/manifests/x",
@@ -61,7 +84,9 @@ CASES = {
         "PUT",
         "/v2/errors/app/manifests/x",
         {"Content-Type": OCI_INDEX},
-        json.dumps({"schemaVersion": 2, "manifests": [{"mediaType": OCI_MANIFEST, "digest": ABSENT, "size": 2}]}).encode(),
+        json.dumps(
+            {"schemaVersion": 2, "manifests": [{"mediaType": OCI_MANIFEST, "digest": ABSENT, "size": 2}]}
+        ).encode(),
         (400, 404),
         ("MANIFEST_BLOB_UNKNOWN",),
     ),
@@ -76,9 +101,23 @@ CASES = {
     "blob unknown": ("GET", f"/v2/errors/app/blobs/{ABSENT}", {}, None, (404,), ("BLOB_UNKNOWN",)),
     "blob bad digest": ("GET", "/v2/errors/app/blobs/sha256:bad", {}, None, (400, 404), ("DIGEST_INVALID",)),
     "upload unknown": ("GET", f"/v2/errors/app/blobs/uploads/{'0' * 32}", {}, None, (404,), ("BLOB_UPLOAD_UNKNOWN",)),
-    "upload patch unknown": ("PATCH", f"/v2/errors/app/blobs/uploads/{'0' * 32}", {}, b"x", (404,), ("BLOB_UPLOAD_UNKNOWN",)),
+    "upload patch unknown": (
+        "PATCH",
+        f"/v2/errors/app/blobs/uploads/{'0' * 32}",
+        {},
+        b"x",
+        (404,),
+        ("BLOB_UPLOAD_UNKNOWN",),
+    ),
     "upload bad id": ("GET", "/v2/errors/app/blobs/uploads/not-an-id", {}, None, (404,), ("BLOB_UPLOAD_UNKNOWN",)),
-    "post wrong digest": ("POST", f"/v2/errors/app/blobs/uploads/?digest={ABSENT}", {}, b"x", (400,), ("DIGEST_INVALID",)),
+    "post wrong digest": (
+        "POST",
+        f"/v2/errors/app/blobs/uploads/?digest={ABSENT}",
+        {},
+        b"x",
+        (400,),
+        ("DIGEST_INVALID",),
+    ),
     "post bad algorithm": (
         "POST",
         "/v2/errors/app/blobs/uploads/?digest-algorithm=crc32",
@@ -89,7 +128,14 @@ CASES = {
     ),
     "referrers bad digest": ("GET", "/v2/errors/app/referrers/bad", {}, None, (400,), ("DIGEST_INVALID",)),
     "page number": ("GET", "/v2/errors/app/tags/list?n=x", {}, None, (400,), ("UNSUPPORTED", "SIZE_INVALID")),
-    "range": ("GET", "/v2/errors/app/blobs/{blob}", {"Range": "bytes=100-"}, None, (416,), ("SIZE_INVALID", "UNSUPPORTED", "BLOB_UNKNOWN")),
+    "range": (
+        "GET",
+        "/v2/errors/app/blobs/{blob}",
+        {"Range": "bytes=100-"},
+        None,
+        (416,),
+        ("SIZE_INVALID", "UNSUPPORTED", "BLOB_UNKNOWN"),
+    ),
     "content coding": (
         "PUT",
         "/v2/errors/app/manifests/x",
@@ -129,7 +175,9 @@ def test_every_refusal_is_well_formed(registry, case):
 
 @pytest.mark.direct
 def test_the_connection_goes_on_after_a_refusal(registry, blob, case):
-    """The next answer on the same connection is that of the next request; where the server rather closes, it says so."""
+    """The next answer on the same connection is that of the next request; where the
+    server rather closes, it says so.
+    """
     method, path, headers, body, expected = case
     with wire.Connection(registry.address) as connection:
         answer = connection.request(method, path, headers.items(), body)
@@ -150,7 +198,12 @@ def test_head_of_a_refusal_has_no_body(registry, blob, name):
 @pytest.mark.direct
 @pytest.mark.parametrize("text", ['"', "\\", "<script>", "%0a", "%00", "\u00e9", "%e2%80%ae", "%7b%7b7*7%7d%7d"])
 def test_what_the_client_sent_does_not_break_the_body(registry, text):
-    for path in (f"/v2/{text}/tags/list", f"/v2/errors/app/manifests/{text}", f"/v2/errors/app/blobs/{text}", f"/{text}"):
+    for path in (
+        f"/v2/{text}/tags/list",
+        f"/v2/errors/app/manifests/{text}",
+        f"/v2/errors/app/blobs/{text}",
+        f"/{text}",
+    ):
         answer = wire.request(registry.address, "GET", path)
         assert 400 <= answer.status < 500, (path, answer)
         assert answer.headers.get_content_type() == JSON and answer.json()["errors"]

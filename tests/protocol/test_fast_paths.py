@@ -1,8 +1,9 @@
 """The short ways answer like the ordinary one: generated conversations with two registries, fast paths on and off.
 
-A conversation is a few requests, valid, odd or hostile, behind each other on one connection, cut into pieces anywhere. What comes back has
-to be the same to the byte but for the date, the request's id and the ids of uploads: statuses, headers, bodies, and whether the
-connection went on. Afterwards both registries hold the same. DOCKBOARD_TESTS_FUZZ is the number of conversations.
+A conversation is a few requests, valid, odd or hostile, behind each other on one connection, cut into pieces anywhere.
+What comes back has to be the same to the byte but for the date, the request's id and the ids of uploads: statuses,
+headers, bodies, and whether the connection went on. Afterwards both registries hold the same. DOCKBOARD_TESTS_FUZZ is
+the number of conversations.
 """
 
 import json
@@ -40,15 +41,28 @@ TABLES = {
 ROOTS: dict[str, Path] = {}  # of the registries of `pair`, by their addresses
 LAST = b"GET /v2/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 # Ids of uploads and requests, times; a port in what the server says of itself.
-CHANGING = re.compile(rb"(?<=\r\nDate: )[^\r]+|(?<=\r\nX-Request-Id: )[^\r]+|(?<=uploads/)[0-9a-f-]{32,36}|(?<=Upload-Uuid: )[^\r]+|(?<=request_id\": \")[^\"]+", re.I)
+CHANGING = re.compile(
+    rb"(?<=\r\nDate: )[^\r]+|(?<=\r\nX-Request-Id: )[^\r]+|(?<=uploads/)[0-9a-f-]{32,36}|(?<=Upload-Uuid:"
+    rb" )[^\r]+|(?<=request_id\": \")[^\"]+",
+    re.I,
+)
 
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory):
     """(address with fast paths, address without), with the same content."""
-    settings = {"workers": 1, "auth_anonymous": "push", "server_header_timeout": 2, "server_body_timeout": 2, "server_idle_timeout": 4}
+    settings = {
+        "workers": 1,
+        "auth_anonymous": "push",
+        "server_header_timeout": 2,
+        "server_body_timeout": 2,
+        "server_idle_timeout": 4,
+    }
     root = tmp_path_factory.mktemp("pair")
-    with Registry(root / "fast", **settings) as fast, Registry(root / "ordinary", server_fast_paths="false", **settings) as ordinary:
+    with (
+        Registry(root / "fast", **settings) as fast,
+        Registry(root / "ordinary", server_fast_paths="false", **settings) as ordinary,
+    ):
         for registry in (fast, ordinary):
             with Client(registry.address) as client:
                 for data in (SMALL, LARGE):
@@ -61,9 +75,17 @@ def pair(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory):
-    """(pair of addresses, lines that show credentials): two registries with the same accounts, keys and content, where not everybody may do everything."""
+    """(pair of addresses, lines that show credentials): two registries with the same accounts, keys and content, where
+    not everybody may do everything.
+    """
     root = tmp_path_factory.mktemp("guarded")
-    settings = {"workers": 1, "auth_anonymous": "pull", "server_header_timeout": 2, "server_body_timeout": 2, "server_idle_timeout": 4}
+    settings = {
+        "workers": 1,
+        "auth_anonymous": "pull",
+        "server_header_timeout": 2,
+        "server_body_timeout": 2,
+        "server_idle_timeout": 4,
+    }
     with Registry(root / "fast", **settings) as fast:
         people = People(fast)
         people.add("ann", "bob")
@@ -73,7 +95,9 @@ def guarded(tmp_path_factory):
                 ann.push_image(name, "v1", layers=[layer])
         people.command("repository", "set", "app", "--public")
         shown = [basic(name, people.command("token", "add", name, "--name", "lane")) for name in ("ann", "bob")]
-        shown += [people.bearer(each, "repository:app:pull,push", "repository:team/deep/app:pull") for each in (*shown, {})]
+        shown += [
+            people.bearer(each, "repository:app:pull,push", "repository:team/deep/app:pull") for each in (*shown, {})
+        ]
         fast.stop()
         shutil.copytree(fast.root, root / "ordinary")
         fast.start()
@@ -102,8 +126,18 @@ class Speaker:
         length = len(body) - (self.random.random() < 0.05)
         head = f"POST /v2/app/blobs/uploads/?digest={wanted} HTTP/1.1\r\nContent-Length: {length}\r\n"
         if self.random.random() < 0.3:
-            body = json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [], "annotations": {"n": str(self.random.random())}}).encode()
-            head = f"PUT /v2/app/manifests/t{self.random.randrange(9)} HTTP/1.1\r\nContent-Type: {OCI_INDEX}\r\nContent-Length: {len(body)}\r\n"
+            body = json.dumps(
+                {
+                    "schemaVersion": 2,
+                    "mediaType": OCI_INDEX,
+                    "manifests": [],
+                    "annotations": {"n": str(self.random.random())},
+                }
+            ).encode()
+            head = (
+                f"PUT /v2/app/manifests/t{self.random.randrange(9)} HTTP/1.1\r\nContent-Type:"
+                f" {OCI_INDEX}\r\nContent-Length: {len(body)}\r\n"
+            )
         return f"{head}{self.host()}\r\n{self.field()}\r\n\r\n".encode("latin-1") + body
 
     def request(self) -> bytes:
@@ -119,36 +153,107 @@ class Speaker:
             fields.append(f"Content-Length: {len(body)}")
         self.random.shuffle(fields)
         version = self.pick("1.1 1.1 1.1 1.1 1.1 1.1 1.1 1.0 2.0 1.2")
-        return "\r\n".join([f"{method} {self.target()} HTTP/{version}", *filter(None, fields), "", ""]).encode("latin-1") + body
+        return (
+            "\r\n".join([f"{method} {self.target()} HTTP/{version}", *filter(None, fields), "", ""]).encode("latin-1")
+            + body
+        )
 
     def pick(self, words: str) -> str:
         return self.random.choice(words.split())
 
     def target(self) -> str:
         name = self.pick("app app app team/deep/app other App a//b ..%2fapp app%20x")
-        reference = self.random.choice(("v1", "v1", "nothing", digest_of(SMALL), digest_of(LARGE), "sha256:short", "x" * 130, "%76%31", "v1%00"))
-        digest = self.random.choice((digest_of(SMALL), digest_of(LARGE), digest_of(b"no"), "sha256:" + "A" * 64, "md5:x"))
+        reference = self.random.choice(
+            ("v1", "v1", "nothing", digest_of(SMALL), digest_of(LARGE), "sha256:short", "x" * 130, "%76%31", "v1%00")
+        )
+        digest = self.random.choice(
+            (digest_of(SMALL), digest_of(LARGE), digest_of(b"no"), "sha256:" + "A" * 64, "md5:x")
+        )
         paths = (
             *(f"/v2/{name}/manifests/{reference}" for _ in range(3)),
             *(f"/v2/{name}/blobs/{digest}" for _ in range(3)),
-            *("/v2/", "/v2", "/v2/_catalog?n=1", f"/v2/{name}/tags/list", f"/v2/{name}/tags/list?n=x", f"/v2/{name}/referrers/{digest}"),
-            *(f"/v2/{name}/blobs/uploads/", "/healthz", "/", "/nowhere", f"http://x/v2/{name}/manifests/v1", "*", "/v2/?a=1&a=2"),
+            *(
+                "/v2/",
+                "/v2",
+                "/v2/_catalog?n=1",
+                f"/v2/{name}/tags/list",
+                f"/v2/{name}/tags/list?n=x",
+                f"/v2/{name}/referrers/{digest}",
+            ),
+            *(
+                f"/v2/{name}/blobs/uploads/",
+                "/healthz",
+                "/",
+                "/nowhere",
+                f"http://x/v2/{name}/manifests/v1",
+                "*",
+                "/v2/?a=1&a=2",
+            ),
         )
         return self.random.choice(paths)
 
     def host(self) -> str:
-        return self.random.choice(("Host: x",) * 20 + ("Host: localhost:5000", "host: [::1]:5", "Host:", "Host: a b", "Host: x\r\nHost: y", ""))
+        return self.random.choice(
+            ("Host: x",) * 20
+            + ("Host: localhost:5000", "host: [::1]:5", "Host:", "Host: a b", "Host: x\r\nHost: y", "")
+        )
 
     def field(self) -> str:
         return self.random.choice(
             (
-                *("Accept: */*", f"Accept: {OCI_MANIFEST}", "User-Agent: docker/29 (linux)", "user-agent:x", "Accept-Encoding: gzip, identity"),
-                *("Authorization: Bearer abc", "X-Request-Id: mine", "X-Forwarded-For: 10.0.0.1", "Connection: keep-alive", "Connection: close"),
-                *("Range: bytes=0-3", "Range: bytes=5-", "Range: bytes=-7", "Range: bytes=900000-", "Range: bytes=1-2,4-5", "Range: lines=1-2"),
-                *(f'If-None-Match: "{digest_of(SMALL)}"', "If-None-Match: *", f'If-Range: "{digest_of(LARGE)}"', "If-Modified-Since: x"),
-                *("Cookie: a=b; c=d", "Accept:\tx", "Accept: x ", "Accept : x", "Acc\u00e9pt: x", "X-Odd: \u00e9", "X-Empty:", "X-Folded: a\r\n b"),
-                *("Expect: 100-continue", "Expect: 200-ok", "Transfer-Encoding: chunked", "Transfer-Encoding: gzip", "Content-Length: 0"),
-                *("Content-Length: 5,5", "Content-Length: -1", "Content-Encoding: gzip", "Upgrade: h2c", "TE: trailers", "X-Long: " + "l" * 9000),
+                *(
+                    "Accept: */*",
+                    f"Accept: {OCI_MANIFEST}",
+                    "User-Agent: docker/29 (linux)",
+                    "user-agent:x",
+                    "Accept-Encoding: gzip, identity",
+                ),
+                *(
+                    "Authorization: Bearer abc",
+                    "X-Request-Id: mine",
+                    "X-Forwarded-For: 10.0.0.1",
+                    "Connection: keep-alive",
+                    "Connection: close",
+                ),
+                *(
+                    "Range: bytes=0-3",
+                    "Range: bytes=5-",
+                    "Range: bytes=-7",
+                    "Range: bytes=900000-",
+                    "Range: bytes=1-2,4-5",
+                    "Range: lines=1-2",
+                ),
+                *(
+                    f'If-None-Match: "{digest_of(SMALL)}"',
+                    "If-None-Match: *",
+                    f'If-Range: "{digest_of(LARGE)}"',
+                    "If-Modified-Since: x",
+                ),
+                *(
+                    "Cookie: a=b; c=d",
+                    "Accept:\tx",
+                    "Accept: x ",
+                    "Accept : x",
+                    "Acc\u00e9pt: x",
+                    "X-Odd: \u00e9",
+                    "X-Empty:",
+                    "X-Folded: a\r\n b",
+                ),
+                *(
+                    "Expect: 100-continue",
+                    "Expect: 200-ok",
+                    "Transfer-Encoding: chunked",
+                    "Transfer-Encoding: gzip",
+                    "Content-Length: 0",
+                ),
+                *(
+                    "Content-Length: 5,5",
+                    "Content-Length: -1",
+                    "Content-Encoding: gzip",
+                    "Upgrade: h2c",
+                    "TE: trailers",
+                    "X-Long: " + "l" * 9000,
+                ),
                 *("X-Many: 1\r\n" * 110 + "X-Many: 2", "X-Nul: a\0b", "X-Bare: a\rb", "X-Bare: a\nb"),
             )
         )
@@ -159,7 +264,9 @@ class Speaker:
             (
                 request[:at] + request[at + 1 :],
                 request[:at] + bytes([self.random.randrange(256)]) + request[at + 1 :],
-                request[:at] + self.random.choice((b"\r\n", b"\n", b" ", b"\0", b"\x16\x03\x01", b"\xff")) + request[at:],
+                request[:at]
+                + self.random.choice((b"\r\n", b"\n", b" ", b"\0", b"\x16\x03\x01", b"\xff"))
+                + request[at:],
                 request.replace(b"\r\n", b"\n"),
                 b"\r\n" + request,
             )
@@ -175,8 +282,9 @@ class Speaker:
 
 
 def spoken(address: str, pieces: list[bytes], pause: float) -> bytes:
-    """All that the server answers until it closes; b"open" at the end where it did not, b"reset" where it closed before it had read all:
-    then what it had answered may have been lost on the way."""
+    """All that the server answers until it closes; b"open" at the end where it did not, b"reset" where it closed before
+    it had read all: then what it had answered may have been lost on the way.
+    """
     host, port = address.rsplit(":", 1)
     received = b""
     with socket.create_connection((host, int(port)), SECONDS) as sock:
@@ -203,7 +311,14 @@ def compare(pair: tuple[str, str], seed: int, shown: list[str] = []) -> str:
     data = speaker.conversation()
     pieces = speaker.pieces(data)
     fast, ordinary = (spoken(address, pieces, 0.002) for address in pair)
-    return "" if alike(fast, ordinary) else f"seed {seed}: {data[:600]!r}\n  in {len(pieces)} pieces\n  fast:     {fast[:600]!r}\n  ordinary: {ordinary[:600]!r}"
+    return (
+        ""
+        if alike(fast, ordinary)
+        else (
+            f"seed {seed}: {data[:600]!r}\n  in {len(pieces)} pieces\n  fast:     {fast[:600]!r}\n  ordinary:"
+            f" {ordinary[:600]!r}"
+        )
+    )
 
 
 def alike(one: bytes, other: bytes) -> bool:
@@ -232,7 +347,9 @@ def rows(root: Path) -> dict[str, list]:
     """What database and store hold, without times, ids and keys, which are never the same."""
     with closing(sqlite3.connect(f"file:{root}/registry.db?mode=ro", uri=True)) as database:
         found = {name: sorted(database.execute(sql).fetchall(), key=repr) for name, sql in TABLES.items()}
-    return found | {"files": sorted(digest_of(path.read_bytes()) for path in (root / "blobs").rglob("*") if path.is_file())}
+    return found | {
+        "files": sorted(digest_of(path.read_bytes()) for path in (root / "blobs").rglob("*") if path.is_file())
+    }
 
 
 def content(address: str) -> list:
@@ -242,7 +359,15 @@ def content(address: str) -> list:
         for name in client.request("GET", "/v2/_catalog").json()["repositories"]:
             answer = client.request("GET", f"/v2/{name}/tags/list")
             tags = answer.json()["tags"] if answer.status == 200 else []
-            found.append((name, [(tag, client.request("HEAD", f"/v2/{name}/manifests/{tag}").headers["Docker-Content-Digest"]) for tag in tags]))
+            found.append(
+                (
+                    name,
+                    [
+                        (tag, client.request("HEAD", f"/v2/{name}/manifests/{tag}").headers["Docker-Content-Digest"])
+                        for tag in tags
+                    ],
+                )
+            )
         return found
 
 
@@ -251,6 +376,8 @@ def test_a_request_split_between_any_two_bytes(pair):
     whole = spoken(pair[0], [request + LAST], 0)
     assert whole.count(b"HTTP/1.1 200 OK") == 2 and SMALL in whole
     with ThreadPoolExecutor(8) as pool:
-        ways = list(pool.map(lambda at: spoken(pair[0], [request[:at], request[at:] + LAST], 0.02), range(1, len(request))))
+        ways = list(
+            pool.map(lambda at: spoken(pair[0], [request[:at], request[at:] + LAST], 0.02), range(1, len(request)))
+        )
     assert set(ways) == {whole}
     assert spoken(pair[0], [bytes([byte]) for byte in request + LAST], 0.001) == whole

@@ -10,7 +10,30 @@ import pytest
 from tests.protocol.refusal import refused
 from tests.support.http import OCI_INDEX, Client, digest_of
 
-TAGS = sorted(["1", "1.0", "10", "2", "A", "B", "TEST0", "Z", "_", "a", "a-b", "a.b", "a_b", "aa", "b", "test0", "v1", "v10", "v2", "z"])
+TAGS = sorted(
+    [
+        "1",
+        "1.0",
+        "10",
+        "2",
+        "A",
+        "B",
+        "TEST0",
+        "Z",
+        "_",
+        "a",
+        "a-b",
+        "a.b",
+        "a_b",
+        "aa",
+        "b",
+        "test0",
+        "v1",
+        "v10",
+        "v2",
+        "z",
+    ]
+)
 REPOSITORIES = sorted(["a", "a-b", "a.b", "a/b", "a0", "a_b", "b/c", "b/c/d", "b0", "c", "zz"])
 EMPTY_INDEX = b'{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}'
 MANY = 1_050
@@ -47,7 +70,9 @@ def filled(registry):
         digest = digest_of(EMPTY_INDEX)
         for start in range(0, MANY, 50):
             query = "&".join(f"tag=t{number:04}" for number in range(start, start + 50))
-            client.request("PUT", f"/v2/many/manifests/{digest}?{query}", {"Content-Type": OCI_INDEX}, EMPTY_INDEX).expect(201)
+            client.request(
+                "PUT", f"/v2/many/manifests/{digest}?{query}", {"Content-Type": OCI_INDEX}, EMPTY_INDEX
+            ).expect(201)
     return sorted([*REPOSITORIES, "tags", "many"])
 
 
@@ -179,4 +204,6 @@ def test_the_whole_catalog_by_default(client, filled):
 def test_links_stay_on_this_server(client, filled):
     """A relative target works behind every proxy; an absolute one names the host that was asked."""
     for path in ("/v2/tags/tags/list?n=1", "/v2/_catalog?n=1"):
-        assert next_page(client.get(path, {"Host": "evil.example", "X-Forwarded-Host": "evil.example"})).startswith("/v2/")
+        assert next_page(client.get(path, {"Host": "evil.example", "X-Forwarded-Host": "evil.example"})).startswith(
+            "/v2/"
+        )

@@ -1,4 +1,6 @@
-"""Ways to log in: what clients show and how they show it, behind which proxies, and what they hear where it does not count."""
+"""Ways to log in: what clients show and how they show it, behind which proxies, and what they hear where it does not
+count.
+"""
 
 from __future__ import annotations
 
@@ -46,14 +48,25 @@ def people(registry):
 @pytest.mark.edge
 def test_who_is_said_to_ask_by_https_is_sent_to_log_in_by_https(tmp_path, trusted):
     """Else a client would send its password in clear, where the proxy is missing in server.trusted_proxies."""
-    with Registry(tmp_path / "data", 1, server_trusted_proxies=trusted, log_access=False) as registry, Client(registry.address) as client:
+    with (
+        Registry(tmp_path / "data", 1, server_trusted_proxies=trusted, log_access=False) as registry,
+        Client(registry.address) as client,
+    ):
         People(registry).add("ann")
         for value in ("https", "HTTPS", "https, http", "https,https"):
             shown = {"X-Forwarded-Proto": value}
-            assert client.get(MANIFEST, shown).expect(401).headers["WWW-Authenticate"].startswith(f'Bearer realm="https://{registry.address}/token"')
+            assert (
+                client.get(MANIFEST, shown)
+                .expect(401)
+                .headers["WWW-Authenticate"]
+                .startswith(f'Bearer realm="https://{registry.address}/token"')
+            )
             wrong = client.get("/token", {**shown, "Authorization": "Bearer x"}).expect(401)
             assert wrong.headers["WWW-Authenticate"] == f'Basic realm="https://{registry.address}/token"'
-        assert 'realm="http://' in client.get(MANIFEST, {"X-Forwarded-Proto": "http"}).expect(401).headers["WWW-Authenticate"]
+        assert (
+            'realm="http://'
+            in client.get(MANIFEST, {"X-Forwarded-Proto": "http"}).expect(401).headers["WWW-Authenticate"]
+        )
 
 
 NOBODY = {"Authorization": "Basic Og=="}
@@ -64,8 +77,14 @@ def test_an_empty_name_with_an_empty_password_is_nobody(registry, people, client
     for shown in (NOBODY, {"Authorization": "basic Og=="}) * 6:
         client.get(PUBLIC, shown).expect(200)
         assert "error=" not in client.get(MANIFEST, shown).expect(401).headers["WWW-Authenticate"]
-        assert client.get("/v2/", shown).expect(401).headers["WWW-Authenticate"] == client.get("/v2/").headers["WWW-Authenticate"]
-        assert "shows no credentials" in client.get("/api/v1/repositories", shown).expect(401).json()["errors"][0]["message"]
+        assert (
+            client.get("/v2/", shown).expect(401).headers["WWW-Authenticate"]
+            == client.get("/v2/").headers["WWW-Authenticate"]
+        )
+        assert (
+            "shows no credentials"
+            in client.get("/api/v1/repositories", shown).expect(401).json()["errors"][0]["message"]
+        )
         people.token(shown, "repository:acme/public:pull").expect(200)
         people.form(grant_type="password", username="", password="").expect(200)
     client.get("/v2/", basic("bob")).expect(200)
@@ -74,11 +93,20 @@ def test_an_empty_name_with_an_empty_password_is_nobody(registry, people, client
 def test_the_token_server_takes_a_post_that_only_shows_the_header(registry, people, client):
     """Such a client sends what it asks for in the query, or in a form without grant_type."""
     query = urlencode({"scope": PULL, "service": "dockboard-registry"})
-    for path, form in ((f"/token?{query}", b""), ("/token", query.encode()), (f"/token?{query}&offline_token=true", b"")):
+    for path, form in (
+        (f"/token?{query}", b""),
+        ("/token", query.encode()),
+        (f"/token?{query}&offline_token=true", b""),
+    ):
         told = client.request("POST", path, {**FORM, **basic("bob")}, form).expect(200).json()
         assert told["scope"] == PULL and ("refresh_token" in told) == ("offline" in path)
         As(registry.address, bearer(told["token"])).get(MANIFEST).expect(200)
-    assert client.request("POST", f"/token?{query}", basic("bob", "wrong horse")).expect(401).headers["WWW-Authenticate"].startswith("Basic realm=")
+    assert (
+        client.request("POST", f"/token?{query}", basic("bob", "wrong horse"))
+        .expect(401)
+        .headers["WWW-Authenticate"]
+        .startswith("Basic realm=")
+    )
     assert client.request("POST", f"/token?{query}", NOBODY).expect(200).json()["scope"] == ""
     client.request("POST", "/token?service=elsewhere.example", basic("bob")).expect(400)
     # Who shows nothing is told what to send.
@@ -96,9 +124,15 @@ def test_names_are_lower_case_and_an_e_mail_address_is_none(registry, people, cl
             client.get("/api/v1/account", basic(name, password)).expect(200)
         people.form(grant_type="password", username=name, password=PASSWORD, scope=PULL).expect(200)
     for name in ("bob@example.org", "Bob@Example.org", "nobody@example.org") * 6:
-        told = [client.get("/v2/", basic(name)), people.token(basic(name)), people.form(grant_type="password", username=name, password=PASSWORD)]
+        told = [
+            client.get("/v2/", basic(name)),
+            people.token(basic(name)),
+            people.form(grant_type="password", username=name, password=PASSWORD),
+        ]
         told += [client.get("/v2/", basic(name, secret)), client.get("/api/v1/account", basic(name))]
-        assert {answer.expect(401).json()["errors"][0]["message"] for answer in told} == {told[0].json()["errors"][0]["message"]}
+        assert {answer.expect(401).json()["errors"][0]["message"] for answer in told} == {
+            told[0].json()["errors"][0]["message"]
+        }
         assert "log in with the account's name instead of the e-mail address" in told[0].json()["errors"][0]["message"]
     client.get("/v2/", basic("bob")).expect(200)
 
@@ -117,7 +151,9 @@ def test_who_guesses_keeps_others_behind_the_same_address_waiting_for_seconds(re
     # What was counted for a name in one spelling counts in every other.
     people.add("dan")
     for number in range(12):
-        client.get("/v2/", {**basic("Dan" if number % 2 else "dan", "wrong horse"), "X-Forwarded-For": address()}).expect(401, 429)
+        client.get(
+            "/v2/", {**basic("Dan" if number % 2 else "dan", "wrong horse"), "X-Forwarded-For": address()}
+        ).expect(401, 429)
     client.get("/v2/", {**basic("DAN"), "X-Forwarded-For": address()}).expect(429)
 
 
@@ -142,10 +178,17 @@ def test_bcrypt_of_an_htpasswd_file_lets_in_and_is_replaced(registry, people, cl
 @pytest.mark.edge
 def test_bcrypt_lets_in_without_libcrypt_and_what_takes_too_long_is_said_at_the_import(tmp_path):
     """registry:2 takes bcrypt alone, and its users come with it, to machines whose C library has none too."""
-    with Registry(tmp_path / "data", 1, environment=without_libcrypt(tmp_path)) as registry, Client(registry.address) as client:
+    with (
+        Registry(tmp_path / "data", 1, environment=without_libcrypt(tmp_path)) as registry,
+        Client(registry.address) as client,
+    ):
         people = People(registry)
         said = htpasswd(people, 1, bob=BCRYPT, ann="$2y$12$" + BCRYPT[7:])
-        assert "1 account made, 1 refused" in said and "'ann': at a login this machine would need" in said and "htpasswd -B -C 5" in said
+        assert (
+            "1 account made, 1 refused" in said
+            and "'ann': at a login this machine would need" in said
+            and "htpasswd -B -C 5" in said
+        )
         client.get("/v2/", basic("bob", "wrong horse")).expect(401)
         assert stored(registry, "bob") == BCRYPT
         client.get("/v2/", basic("bob")).expect(200)
@@ -155,14 +198,20 @@ def test_bcrypt_lets_in_without_libcrypt_and_what_takes_too_long_is_said_at_the_
 
 @pytest.mark.edge
 def test_a_hash_that_can_not_be_computed_here_counts_no_guesses(tmp_path):
-    """The database came from a quicker machine. Its operator is told, and other accounts behind the same address are not kept waiting."""
+    """The database came from a quicker machine.
+
+    Its operator is told, and other accounts behind the same address are not kept waiting.
+    """
     with Registry(tmp_path / "data", 1) as registry, Client(registry.address) as client:
         people = People(registry)
         people.add("ann", "bob")
         with sqlite3.connect(tmp_path / "data" / "registry.db", timeout=10) as database:
             database.execute("UPDATE users SET password = ? WHERE name = 'bob'", ["$2y$31$" + BCRYPT[7:]])
         for _ in range(12):
-            assert "name or password is wrong" in client.get("/v2/", basic("bob")).expect(401).json()["errors"][0]["message"]
+            assert (
+                "name or password is wrong"
+                in client.get("/v2/", basic("bob")).expect(401).json()["errors"][0]["message"]
+            )
         client.get("/v2/", basic("ann")).expect(200)
         assert registry.tail().count("the imported hash of user bob") == 1
         people.set_password("bob", "staple battery horse")
@@ -187,7 +236,9 @@ def test_an_imported_slow_hash_is_not_found_out_by_the_clock(tmp_path):
 
             def took(name: str) -> float:
                 begun = time.monotonic()
-                client.get("/v2/", {**basic(name, f"wrong {time.monotonic()}"), "X-Forwarded-For": address()}).expect(401)
+                client.get("/v2/", {**basic(name, f"wrong {time.monotonic()}"), "X-Forwarded-For": address()}).expect(
+                    401
+                )
                 return time.monotonic() - begun
 
             found = {name: [] for name in ("ann", "bob", "nobody", "no name!")}

@@ -33,7 +33,10 @@ REFUSED = {
     "too large": ((413,), ("SIZE_INVALID", "MANIFEST_INVALID", "UNSUPPORTED", "DENIED")),
     "other bytes than the digest": ((400,), ("DIGEST_INVALID",)),
     "no digest at all": ((400,), ("DIGEST_INVALID", "MANIFEST_INVALID", "NAME_INVALID")),
-    "no tag at all": ((400, 404), ("MANIFEST_INVALID", "NAME_INVALID", "MANIFEST_UNKNOWN", "UNSUPPORTED", "DIGEST_INVALID")),
+    "no tag at all": (
+        (400, 404),
+        ("MANIFEST_INVALID", "NAME_INVALID", "MANIFEST_UNKNOWN", "UNSUPPORTED", "DIGEST_INVALID"),
+    ),
     "missing child": MISSING_CHILD,
     "unknown manifest": ((404,), ("MANIFEST_UNKNOWN",)),
     "unknown manifest in a known repository": ((404,), ("MANIFEST_UNKNOWN",)),
@@ -82,7 +85,9 @@ def documents() -> dict[str, tuple[str, dict]]:
     platform = {"platform": {"architecture": "arm64", "os": "linux", "variant": "v8"}}
     empty = descriptor(b"{}", OCI_EMPTY)
     artifact = "application/vnd.example.thing.v1"
-    foreign = descriptor(b"never pushed", "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip", urls=["https://example.org/l"])
+    foreign = descriptor(
+        b"never pushed", "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip", urls=["https://example.org/l"]
+    )
     docker_foreign = descriptor(
         b"never pushed", "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", urls=["https://example.org/l"]
     )
@@ -92,7 +97,10 @@ def documents() -> dict[str, tuple[str, dict]]:
         "image without mediaType": (OCI_MANIFEST, {key: value for key, value in IMAGE.items() if key != "mediaType"}),
         "image without layers": (OCI_MANIFEST, {**IMAGE, "layers": []}),
         "docker image": (DOCKER_MANIFEST, docker),
-        "docker list": (DOCKER_LIST, {"schemaVersion": 2, "mediaType": DOCKER_LIST, "manifests": [{**child(), **platform}]}),
+        "docker list": (
+            DOCKER_LIST,
+            {"schemaVersion": 2, "mediaType": DOCKER_LIST, "manifests": [{**child(), **platform}]},
+        ),
         "docker foreign layer": (DOCKER_MANIFEST, {**docker, "layers": [*docker["layers"], docker_foreign]}),
         "index": (OCI_INDEX, {**index, "manifests": [{**child(), **platform}]}),
         "empty index": (OCI_INDEX, {**index, "manifests": []}),
@@ -102,7 +110,10 @@ def documents() -> dict[str, tuple[str, dict]]:
         "non-distributable layer": (OCI_MANIFEST, {**IMAGE, "layers": [*IMAGE["layers"], foreign]}),
         "data in the descriptor": (OCI_MANIFEST, {**IMAGE, "config": {**empty, "data": "e30="}}),
         "fields nobody knows": (OCI_MANIFEST, {**IMAGE, "x-unknown": {"deep": [None, True, {"n": -3}]}, "layers": []}),
-        "annotations in every script": (OCI_MANIFEST, {**IMAGE, "annotations": {"k": "\u00e9\u4e2d\U0001f40b \u202e\u0000"}}),
+        "annotations in every script": (
+            OCI_MANIFEST,
+            {**IMAGE, "annotations": {"k": "\u00e9\u4e2d\U0001f40b \u202e\u0000"}},
+        ),
     }
 
 
@@ -153,13 +164,17 @@ def test_other_bytes_than_the_digest_are_refused(client, repository, algorithm):
     client.get(f"/v2/{repository}/manifests/{digest}").expect(404)
 
 
-@pytest.mark.parametrize("reference", ["sha256:baddigeststring", "md5:" + "0" * 32, "SHA256:" + "0" * 64, "sha256:" + "F" * 64])
+@pytest.mark.parametrize(
+    "reference", ["sha256:baddigeststring", "md5:" + "0" * 32, "SHA256:" + "0" * 64, "sha256:" + "F" * 64]
+)
 def test_what_looks_like_a_digest_and_is_none(client, repository, reference):
     refused(put(client, f"/v2/{repository}/manifests/{reference}", IMAGE), REFUSED["no digest at all"])
     client.get(f"/v2/{repository}/manifests/{reference}").expect(404)
 
 
-@pytest.mark.parametrize("tag", ["a", "_", "A.b-c_D", "0", "x" * 128, "1.0.0-rc.1_build", "latest..", "sha256-" + "0" * 64])
+@pytest.mark.parametrize(
+    "tag", ["a", "_", "A.b-c_D", "0", "x" * 128, "1.0.0-rc.1_build", "latest..", "sha256-" + "0" * 64]
+)
 def test_tags_of_every_allowed_form(client, repository, tag):
     digest = client.push_manifest(repository, tag, IMAGE)
     assert client.pull_manifest(repository, tag).headers["Docker-Content-Digest"] == digest
@@ -194,14 +209,17 @@ def test_parameters_of_the_content_type_are_ignored(client, repository):
     assert client.get(done.location).expect(200).headers["Content-Type"] == OCI_MANIFEST
 
 
-@pytest.mark.parametrize("media_type", ["text/plain", "application/vnd.docker.distribution.manifest.v1+prettyjws", "nonsense"])
+@pytest.mark.parametrize(
+    "media_type", ["text/plain", "application/vnd.docker.distribution.manifest.v1+prettyjws", "nonsense"]
+)
 def test_types_that_are_no_manifest(client, repository, media_type):
     refused(put(client, f"/v2/{repository}/manifests/foreign", IMAGE, media_type), REFUSED["old or foreign type"])
     client.get(f"/v2/{repository}/manifests/foreign").expect(404)
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"not json", b"[]", b"null", b"{}", b'"text"', b'{"schemaVersion": 1}', b"\xff\xfe", IMAGE | {"config": 1}]
+    "data",
+    [b"", b"not json", b"[]", b"null", b"{}", b'"text"', b'{"schemaVersion": 1}', b"\xff\xfe", IMAGE | {"config": 1}],
 )
 def test_bodies_that_are_no_manifest(client, repository, data):
     refused(put(client, f"/v2/{repository}/manifests/junk", data), REFUSED["not a manifest"])
@@ -216,7 +234,10 @@ def test_four_mebibytes_fit(client, repository):
     chunked = padded(4 * MIB - 1)
     headers = {"Content-Type": OCI_MANIFEST}
     client.request(
-        "PUT", f"/v2/{repository}/manifests/chunked", headers, (chunked[i : i + 65536] for i in range(0, 4 * MIB, 65536))
+        "PUT",
+        f"/v2/{repository}/manifests/chunked",
+        headers,
+        (chunked[i : i + 65536] for i in range(0, 4 * MIB, 65536)),
     ).expect(201)
     assert client.pull_manifest(repository, "chunked").body == chunked
 
@@ -235,12 +256,20 @@ def test_a_manifest_that_will_be_too_large_is_refused_before_it_is_sent(registry
     """The answer comes without the body, or after no more of it than 64 KiB above the limit (security S1)."""
     with Connection(registry.address) as connection:
         connection.send(
-            connection.head("PUT", f"/v2/{repository}/manifests/huge", [("Content-Type", OCI_MANIFEST), ("Content-Length", str(10 << 30))])
+            connection.head(
+                "PUT",
+                f"/v2/{repository}/manifests/huge",
+                [("Content-Type", OCI_MANIFEST), ("Content-Length", str(10 << 30))],
+            )
         )
         refused(connection.reply("PUT"), REFUSED["too large"])
     with Connection(registry.address) as connection:
         connection.send(
-            connection.head("PUT", f"/v2/{repository}/manifests/huge", [("Content-Type", OCI_MANIFEST), ("Transfer-Encoding", "chunked")])
+            connection.head(
+                "PUT",
+                f"/v2/{repository}/manifests/huge",
+                [("Content-Type", OCI_MANIFEST), ("Transfer-Encoding", "chunked")],
+            )
         )
         for _ in range(65):
             connection.send(chunk(b" " * 65536))
@@ -251,7 +280,10 @@ def test_a_cache_asks_again_for_a_tag_and_keeps_a_digest_for_whom_it_was_told(cl
     digest = digest_of(json.dumps(IMAGE).encode())
     for method in ("GET", "HEAD"):
         for condition in ({}, {"If-None-Match": f'"{digest}"'}):
-            assert client.request(method, f"/v2/{repository}/manifests/child", condition).headers["Cache-Control"] == "no-cache"
+            assert (
+                client.request(method, f"/v2/{repository}/manifests/child", condition).headers["Cache-Control"]
+                == "no-cache"
+            )
             by_digest = client.request(method, f"/v2/{repository}/manifests/{digest}", condition)
             blob = client.request(method, f"/v2/{repository}/blobs/{digest_of(LAYER)}")
             assert by_digest.headers["Vary"] == blob.headers["Vary"] == "Authorization"
@@ -282,7 +314,11 @@ def test_what_a_manifest_refers_to_must_be_there(client, repository, place, algo
     document = {
         "config": {**IMAGE, "config": {**absent, "mediaType": OCI_CONFIG}},
         "layers": {**IMAGE, "layers": [*IMAGE["layers"], absent]},
-        "manifests": {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [child(), {**absent, "mediaType": OCI_MANIFEST}]},
+        "manifests": {
+            "schemaVersion": 2,
+            "mediaType": OCI_INDEX,
+            "manifests": [child(), {**absent, "mediaType": OCI_MANIFEST}],
+        },
     }[place]
     answer = put(client, f"/v2/{repository}/manifests/incomplete", document, document["mediaType"])
     refused(answer, REFUSED["missing child"])
@@ -301,12 +337,17 @@ def test_blobs_of_another_repository_do_not_count(client):
 @pytest.mark.parametrize("reference", ["nosuchtag", ABSENT, "sha512:" + "0" * 128])
 @pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE"])
 def test_what_is_not_there(client, repository, method, reference):
-    refused(client.request(method, f"/v2/{repository}/manifests/{reference}"), REFUSED["unknown manifest in a known repository"])
+    refused(
+        client.request(method, f"/v2/{repository}/manifests/{reference}"),
+        REFUSED["unknown manifest in a known repository"],
+    )
     refused(client.request(method, f"/v2/no/such/manifests/{reference}"), REFUSED["unknown manifest"])
 
 
 def test_a_tag_moves(client, repository):
-    digests = [client.push_manifest(repository, "moving", {**IMAGE, "annotations": {"turn": str(turn)}}) for turn in range(3)]
+    digests = [
+        client.push_manifest(repository, "moving", {**IMAGE, "annotations": {"turn": str(turn)}}) for turn in range(3)
+    ]
     assert len(set(digests)) == 3
     assert client.head(f"/v2/{repository}/manifests/moving").headers["Docker-Content-Digest"] == digests[-1]
     for digest in digests:

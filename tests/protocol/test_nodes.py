@@ -49,7 +49,9 @@ def test_an_upload_goes_on_at_any_node(clients):
         location = client.request("PATCH", location, headers, content[at : at + 100_000]).expect(202).location
         at += 100_000
         assert clients[(at // 100_000) % 2].get(location).expect(204).headers["Range"] == f"0-{at - 1}"
-    clients[1].request("PUT", with_query(location, digest=digest_of(content)), {"Content-Type": OCTETS}, b"").expect(201)
+    clients[1].request("PUT", with_query(location, digest=digest_of(content)), {"Content-Type": OCTETS}, b"").expect(
+        201
+    )
     assert clients[0].pull_blob("parts", digest_of(content)) == content
 
 

@@ -10,10 +10,10 @@ import time
 
 import pytest
 
-from tests.support.nginx import Nginx
 from tests.protocol.refusal import refused
 from tests.protocol.wire import Closed, Connection, request
 from tests.support.http import Client, digest_of, with_query
+from tests.support.nginx import Nginx
 from tests.support.server import Registry, free_port, wait_for
 
 REFUSED = {
@@ -21,7 +21,10 @@ REFUSED = {
     "cannot serve": ((503,), ("UNAVAILABLE",)),
 }
 pytestmark = pytest.mark.direct
-SAMPLE = re.compile(r'([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{((?:[a-zA-Z_]\w*="(?:[^"\\\n]|\\["\\n])*",?)*)\})? (NaN|[+-]?Inf|[-+0-9.eE]+)( \d+)?')
+SAMPLE = re.compile(
+    r'([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{((?:[a-zA-Z_]\w*="(?:[^"\\\n]|\\["\\n])*",?)*)\})? (NaN|[+-]?Inf|[-+0-9.eE]+)('
+    r" \d+)?"
+)
 NASTY = "/v2/logs/%0d%0aINJECTED%1b[31m%e2%80%a8%c3%a9/tags/list"
 
 
@@ -29,7 +32,12 @@ NASTY = "/v2/logs/%0d%0aINJECTED%1b[31m%e2%80%a8%c3%a9/tags/list"
 def observed(deploy, tmp_path_factory):
     """A registry with JSON log and metrics, behind which 127.0.0.1 is a trusted proxy."""
     metrics = f"127.0.0.1:{free_port()}"
-    settings = {"log_format": "json", "metrics_listen": metrics, "server_trusted_proxies": ["127.0.0.1/32"], "auth_anonymous": "push"}
+    settings = {
+        "log_format": "json",
+        "metrics_listen": metrics,
+        "server_trusted_proxies": ["127.0.0.1/32"],
+        "auth_anonymous": "push",
+    }
     registry = deploy(tmp_path_factory.mktemp("observed") / "data", **settings)
     registry.metrics = metrics
     with registry:
@@ -190,12 +198,22 @@ def test_forwarded_for_is_believed_from_a_trusted_proxy_only(observed, tmp_path)
 
 @pytest.mark.parametrize("value", ["192.0.2.7, 198.51.100.9", "junk, 198.51.100.9", "192.0.2.7,198.51.100.9"])
 def test_the_nearest_untrusted_address_counts(observed, value):
-    """The client writes the left of X-Forwarded-For, the proxy appends on the right: only the right end can be believed."""
+    """The client writes the left of X-Forwarded-For, the proxy appends on the right: only the right end can be
+    believed.
+    """
     answer = request(observed.address, "GET", "/v2/", [("X-Forwarded-For", value)])
     assert logged(observed, answer.headers["X-Request-Id"])["remote"] == "198.51.100.9"
 
 
-@pytest.mark.parametrize("value", ["198.51.100.9:5000", "192.0.2.7, [::ffff:198.51.100.9]:5000", "198.51.100.9, unknown", '192.0.2.7,"198.51.100.9:1",,'])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "198.51.100.9:5000",
+        "192.0.2.7, [::ffff:198.51.100.9]:5000",
+        "198.51.100.9, unknown",
+        '192.0.2.7,"198.51.100.9:1",,',
+    ],
+)
 def test_forwarded_addresses_in_other_spellings(observed, value):
     answer = request(observed.address, "GET", "/v2/", [("X-Forwarded-For", value)])
     assert logged(observed, answer.headers["X-Request-Id"])["remote"] == "198.51.100.9"
@@ -211,7 +229,11 @@ def test_a_proxy_that_is_not_trusted_is_named_once(tmp_path):
         for name in ("X-Forwarded-Proto", "X-Forwarded-For", "Forwarded", "X-Forwarded-For") * 3:
             request(registry.address, "GET", "/v2/", [(name, "https")])
         [line] = [line for line in registry.tail().splitlines() if "trusted_proxies" in line]
-        assert "127.0.0.1 sends X-Forwarded-Proto" in line and 'server.trusted_proxies = ["127.0.0.1"]' in line and "https" not in line
+        assert (
+            "127.0.0.1 sends X-Forwarded-Proto" in line
+            and 'server.trusted_proxies = ["127.0.0.1"]' in line
+            and "https" not in line
+        )
 
 
 @pytest.mark.parametrize("value", ["", "junk", "a" * 3000, "999.1.1.1", "127.0.0.1\tx", '"><script>'])
@@ -242,7 +264,9 @@ def test_push_and_pull_through_nginx(observed, tmp_path, buffering):
         assert client.pull_image(name, "latest") == layers
         data = os.urandom(3_000_000)
         location = client.start_upload(name)
-        patched = client.request("PATCH", location, {}, (data[i : i + 100_000] for i in range(0, len(data), 100_000))).expect(202)
+        patched = client.request(
+            "PATCH", location, {}, (data[i : i + 100_000] for i in range(0, len(data), 100_000))
+        ).expect(202)
         done = client.request("PUT", with_query(patched.location, digest=digest_of(data))).expect(201)
         assert client.get(done.location).expect(200).body == data
         assert client.get(done.location, {"Range": "bytes=100-199"}).expect(206).body == data[100:200]
@@ -258,9 +282,15 @@ def test_sigterm_lets_running_requests_finish(deploy, tmp_path):
     with Client(registry.address) as client:
         digest = client.push_blob("drain/app", download)
         location = client.start_upload("drain/app")
-    with Connection(registry.address, 20) as pull, Connection(registry.address, 20) as push, Connection(registry.address) as idle:
+    with (
+        Connection(registry.address, 20) as pull,
+        Connection(registry.address, 20) as push,
+        Connection(registry.address) as idle,
+    ):
         pull.send(pull.head("GET", f"/v2/drain/app/blobs/{digest}"))
-        push.send(push.head("PUT", with_query(location, digest=digest_of(upload)), [("Content-Length", str(len(upload)))]))
+        push.send(
+            push.head("PUT", with_query(location, digest=digest_of(upload)), [("Content-Length", str(len(upload)))])
+        )
         push.send(upload[:1_000_000])
         idle.request("GET", "/v2/").expect(200)
         time.sleep(0.3)

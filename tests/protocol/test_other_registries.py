@@ -1,4 +1,6 @@
-"""Manifests that other registries store, so that people can move here: odd media types, no layers, wrong sizes, very many layers."""
+"""Manifests that other registries store, so that people can move here: odd media types, no layers, wrong sizes, very
+many layers.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,18 @@ import json
 import pytest
 
 from tests.protocol.refusal import refused
-from tests.support.http import DOCKER_CONFIG, DOCKER_MANIFEST, OCI_CONFIG, OCI_EMPTY, OCI_INDEX, OCI_LAYER, OCI_MANIFEST, Client, descriptor, digest_of
+from tests.support.http import (
+    DOCKER_CONFIG,
+    DOCKER_MANIFEST,
+    OCI_CONFIG,
+    OCI_EMPTY,
+    OCI_INDEX,
+    OCI_LAYER,
+    OCI_MANIFEST,
+    Client,
+    descriptor,
+    digest_of,
+)
 
 LAYER, CONFIG = b"the layer", b"{}"
 WRONG = {**descriptor(LAYER, OCI_LAYER), "size": 12345}
@@ -15,7 +28,13 @@ WRONG = {**descriptor(LAYER, OCI_LAYER), "size": 12345}
 
 def image(media_type: str = OCI_MANIFEST, **fields) -> dict:
     config = descriptor(CONFIG, DOCKER_CONFIG if media_type == DOCKER_MANIFEST else OCI_CONFIG)
-    document = {"schemaVersion": 2, "mediaType": media_type, "config": config, "layers": [descriptor(LAYER, OCI_LAYER)], **fields}
+    document = {
+        "schemaVersion": 2,
+        "mediaType": media_type,
+        "config": config,
+        "layers": [descriptor(LAYER, OCI_LAYER)],
+        **fields,
+    }
     return {key: value for key, value in document.items() if value is not ...}
 
 
@@ -36,7 +55,9 @@ def repository(registry) -> str:
 def kept(client: Client, repository: str, document: dict):
     """The answer to its push, once it is found to be served as it came."""
     data = json.dumps(document).encode()
-    done = client.request("PUT", f"/v2/{repository}/manifests/kept", {"Content-Type": document["mediaType"]}, data).expect(201)
+    done = client.request(
+        "PUT", f"/v2/{repository}/manifests/kept", {"Content-Type": document["mediaType"]}, data
+    ).expect(201)
     found = client.get(f"/v2/{repository}/manifests/{digest_of(data)}").expect(200)
     assert (found.body, found.headers["Content-Type"]) == (data, document["mediaType"])
     return done
@@ -54,7 +75,10 @@ def test_an_index_without_manifests(client, repository, value):
     kept(client, repository, index(manifests=value))
 
 
-@pytest.mark.parametrize("media_type", ["spdx", "sometype", "text/plain; charset=utf-8", "application/vnd.cncf.helm+json;version=0.2", "a/b/c"])
+@pytest.mark.parametrize(
+    "media_type",
+    ["spdx", "sometype", "text/plain; charset=utf-8", "application/vnd.cncf.helm+json;version=0.2", "a/b/c"],
+)
 def test_media_types(client, repository, media_type):
     layer = descriptor(LAYER, media_type)
     kept(client, repository, image(layers=[layer], config=descriptor(CONFIG, media_type)))

@@ -1,4 +1,6 @@
-"""`?tag=`: tags that are pushed together with a manifest by digest (distribution specification, development version)."""
+"""`?tag=`: tags that are pushed together with a manifest by digest (distribution
+specification, development version).
+"""
 
 from __future__ import annotations
 
@@ -41,10 +43,18 @@ def test_an_answer_that_names_many_tags_is_small_enough_for_proxies(client, repo
         done = connection.request("PUT", path, [("Content-Type", OCI_MANIFEST)], data).expect(201)
     assert told_tags(done) == tags
     assert len(done.headers.get_all("OCI-Tag")) == 1
-    assert sum(len(name) + len(value) + 4 for name, value in done.headers.items()) < 4096 - 200, "proxies add fields of their own"
+    assert sum(len(name) + len(value) + 4 for name, value in done.headers.items()) < 4096 - 200, (
+        "proxies add fields of their own"
+    )
 
 
-@pytest.mark.parametrize("query", ["&".join(f"tag=a{number}" for number in range(101)), "tag=" + ",".join(f"{number:02}".ljust(128, "x") for number in range(20))])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "&".join(f"tag=a{number}" for number in range(101)),
+        "tag=" + ",".join(f"{number:02}".ljust(128, "x") for number in range(20)),
+    ],
+)
 def test_more_tags_than_the_answer_can_name_are_refused(client, repository, query):
     data = json.dumps({**IMAGE, "annotations": {"tags": "too many"}}).encode()
     answer = put(client, f"/v2/{repository}/manifests/{digest_of(data)}?{query}", data)

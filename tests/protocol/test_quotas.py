@@ -1,4 +1,7 @@
-"""Quotas at the HTTP edge: when a push is refused, and in which words. What counts is tested in tests/contract/domain/test_quotas.py."""
+"""Quotas at the HTTP edge: when a push is refused, and in which words.
+
+What counts is tested in tests/contract/domain/test_quotas.py.
+"""
 
 from __future__ import annotations
 
@@ -44,13 +47,25 @@ def test_a_refusal_says_quota_used_and_wanted_before_the_bytes_are_sent(registry
         assert push(bob, "bob/app", b"x" * 1_000_000) == 201
         location = bob.start_upload("bob/app")
     with Connection(registry.address) as connection:
-        headers = [*basic("bob").items(), ("Content-Length", "100000"), ("Expect", "100-continue"), ("Content-Type", OCTETS)]
+        headers = [
+            *basic("bob").items(),
+            ("Content-Length", "100000"),
+            ("Expect", "100-continue"),
+            ("Content-Type", OCTETS),
+        ]
         connection.send(connection.head("PATCH", location, headers))
         answer = connection.reply("PATCH")
     assert answer.status == 403 and answer.code() == "DENIED"
     error = answer.json()["errors"][0]
-    assert error["message"].startswith("requested access to the resource is denied: the quota of namespace bob is 1.0 MiB: 976.6 KiB are used, and this push wants 97.7 KiB more; delete what")
-    assert {key: error["detail"][key] for key in ("quota", "used", "wanted")} == {"quota": 1 << 20, "used": 1_000_000, "wanted": 100_000}
+    assert error["message"].startswith(
+        "requested access to the resource is denied: the quota of namespace bob is 1.0 MiB: 976.6 KiB are used, and"
+        " this push wants 97.7 KiB more; delete what"
+    )
+    assert {key: error["detail"][key] for key in ("quota", "used", "wanted")} == {
+        "quota": 1 << 20,
+        "used": 1_000_000,
+        "wanted": 100_000,
+    }
     with people.as_user("bob") as bob:
         # It was cancelled: nothing could end it well.
         bob.get(location).expect(404)
@@ -80,7 +95,10 @@ def test_every_way_to_bring_bytes_in_is_refused(people):
         assert cid.request("PUT", "/v2/cid/app/manifests/v1", index, manifest).expect(403).code() == "DENIED"
         cid.get("/v2/cid/app/tags/list").expect(404)
         assert push(cid, "cid/app", b"little") == 201
-        assert "1 repositories: 1 are used" in cid.request("POST", "/v2/cid/more/blobs/uploads/").expect(403).json()["errors"][0]["message"]
+        assert (
+            "1 repositories: 1 are used"
+            in cid.request("POST", "/v2/cid/more/blobs/uploads/").expect(403).json()["errors"][0]["message"]
+        )
 
 
 def test_parallel_pushers_fill_the_quota_and_no_more(people):
@@ -93,7 +111,9 @@ def test_parallel_pushers_fill_the_quota_and_no_more(people):
     with ThreadPoolExecutor(PUSHERS) as threads:
         assert sorted(threads.map(one, range(PUSHERS))) == [201] * 3 + [403] * (PUSHERS - 3)
     shown = json.loads(people.command("user", "quota", "dan", "--json"))
-    assert shown == [{"namespace": "dan", "most_repositories": None, "repositories": 3, "most_bytes": 3 * PIECE, "bytes": 3 * PIECE}]
+    assert shown == [
+        {"namespace": "dan", "most_repositories": None, "repositories": 3, "most_bytes": 3 * PIECE, "bytes": 3 * PIECE}
+    ]
 
 
 def test_the_api_sets_and_shows_quotas(registry, people):
@@ -105,7 +125,9 @@ def test_the_api_sets_and_shows_quotas(registry, people):
         cid.push_image("acme/app", "v1", [b"layer"])
         shown = ann.request("PATCH", place, json_type, b'{"repositories": 1, "bytes": 5000000}').expect(200).json()
         assert shown == cid.get(place).expect(200).json()
-        assert (shown["most_repositories"], shown["repositories"], shown["most_bytes"]) == (1, 1, 5_000_000) and shown["bytes"] > 0
+        assert (shown["most_repositories"], shown["repositories"], shown["most_bytes"]) == (1, 1, 5_000_000) and shown[
+            "bytes"
+        ] > 0
         assert push(cid, "acme/other", b"one too many") == 403
         ann.request("PATCH", place, json_type, b'{"repositories": null, "bytes": -1}').expect(200)
         assert push(cid, "acme/other", b"one more") == 201

@@ -26,7 +26,9 @@ def document(subject: dict, **more) -> bytes:
 
 
 def index_of(subject: dict, **more) -> bytes:
-    return json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [], "subject": subject, **more}).encode()
+    return json.dumps(
+        {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [], "subject": subject, **more}
+    ).encode()
 
 
 def subject_named(name: str) -> dict:
@@ -64,7 +66,9 @@ def test_an_unknown_repository_has_no_referrers(client):
     assert listing(client, "no/such/repository", ABSENT)[1] == []
 
 
-@pytest.mark.parametrize("digest", ["sha256:short", "latest", "md5:" + "0" * 32, "SHA256:" + "0" * 64, "sha256:" + "F" * 64])
+@pytest.mark.parametrize(
+    "digest", ["sha256:short", "latest", "md5:" + "0" * 32, "SHA256:" + "0" * 64, "sha256:" + "F" * 64]
+)
 def test_what_is_no_digest(client, repository, digest):
     refused(client.get(f"/v2/{repository}/referrers/{digest}"), REFUSED["bad digest"])
 
@@ -87,7 +91,12 @@ def test_a_descriptor_tells_all_about_the_referrer(client, repository):
     ("name", "build", "media_type", "artifact_type"),
     [
         ("own type", lambda subject: document(subject, artifactType=SBOM), OCI_MANIFEST, SBOM),
-        ("type of the config", lambda subject: document(subject, config=descriptor(b"config", OCI_CONFIG)), OCI_MANIFEST, OCI_CONFIG),
+        (
+            "type of the config",
+            lambda subject: document(subject, config=descriptor(b"config", OCI_CONFIG)),
+            OCI_MANIFEST,
+            OCI_CONFIG,
+        ),
         (
             "empty type",
             lambda subject: document(subject, artifactType="", config=descriptor(b"config", SIGNATURE)),
@@ -110,11 +119,19 @@ def test_artifact_type(client, repository, name, build, media_type, artifact_typ
 def test_the_filter(client, repository):
     subject = subject_named("filter")
     kinds = [SBOM, SBOM, SIGNATURE]
-    digests = [push(client, repository, document(subject, artifactType=kind, annotations={"n": str(n)})) for n, kind in enumerate(kinds)]
+    digests = [
+        push(client, repository, document(subject, artifactType=kind, annotations={"n": str(n)}))
+        for n, kind in enumerate(kinds)
+    ]
     answer, everything = listing(client, repository, subject["digest"])
     assert {entry["digest"] for entry in everything} == set(digests)
     assert answer.headers["OCI-Filters-Applied"] is None
-    for kind, expected in ((SBOM, digests[:2]), (SIGNATURE, digests[2:]), ("application/vnd.none", []), (SBOM[:-1], [])):
+    for kind, expected in (
+        (SBOM, digests[:2]),
+        (SIGNATURE, digests[2:]),
+        ("application/vnd.none", []),
+        (SBOM[:-1], []),
+    ):
         answer, found = listing(client, repository, subject["digest"], "?artifactType=" + quote(kind, safe=""))
         assert {entry["digest"] for entry in found} == set(expected)
         assert answer.headers["OCI-Filters-Applied"] == "artifactType"
@@ -189,7 +206,11 @@ def crowd(registry, repository):
     with Client(registry.address) as client:
         for number in range(MANY):
             kind = SIGNATURE if number % 3 == 0 else SBOM
-            found[kind].add(push(client, repository, index_of(subject, artifactType=kind, annotations={"n": str(number)}), OCI_INDEX))
+            found[kind].add(
+                push(
+                    client, repository, index_of(subject, artifactType=kind, annotations={"n": str(number)}), OCI_INDEX
+                )
+            )
     return subject["digest"], found
 
 
@@ -227,7 +248,9 @@ def test_a_page_is_no_larger_than_a_manifest_may_be(client, repository):
     """Clients read a referrers page with the limit of a manifest, 4 MiB; large annotations make pages shorter."""
     subject = subject_named("large")
     notes = {f"note-{number}": "x" * 1000 for number in range(600)}
-    digests = {push(client, repository, index_of(subject, annotations={**notes, "n": str(n)}), OCI_INDEX) for n in range(10)}
+    digests = {
+        push(client, repository, index_of(subject, annotations={**notes, "n": str(n)}), OCI_INDEX) for n in range(10)
+    }
     path, listed = f"/v2/{repository}/referrers/{subject['digest']}", set()
     while path:
         answer = client.get(path).expect(200)
@@ -240,11 +263,20 @@ def test_a_page_is_no_larger_than_a_manifest_may_be(client, repository):
 
 def test_a_page_of_large_annotations_reads_about_a_page_into_memory(tmp_path):
     """One GET of the list, which nobody has to log in for, read all annotations: 400 MiB for 100 manifests."""
-    with Registry(tmp_path / "data", workers=1, auth_anonymous="push") as registry, Client(registry.address, timeout=60) as client:
+    with (
+        Registry(tmp_path / "data", workers=1, auth_anonymous="push") as registry,
+        Client(registry.address, timeout=60) as client,
+    ):
         client.push_blob("app", b"{}")
         digests, subject = set(), subject_named("very large")
         for number in range(30):
-            digests.add(push(client, "app", document(subject, artifactType=SBOM, annotations={"a": f"{number:4}" + "x" * ((4 << 20) - 900)})))
+            digests.add(
+                push(
+                    client,
+                    "app",
+                    document(subject, artifactType=SBOM, annotations={"a": f"{number:4}" + "x" * ((4 << 20) - 900)}),
+                )
+            )
         before, grown, found = registry.pss(), 0, set()
         path = f"/v2/app/referrers/{subject['digest']}?artifactType={quote(SBOM, safe='')}"
         while path:
@@ -260,7 +292,11 @@ def test_a_page_of_large_annotations_reads_about_a_page_into_memory(tmp_path):
 
 def test_numbers_in_annotations_are_shown_as_text(client, repository):
     subject = subject_named("numbers")
-    push(client, repository, document(subject, annotations={"a": 1, "b": 2.5, "c": "text"}, config={**EMPTY, "annotations": {"d": 4}}))
+    push(
+        client,
+        repository,
+        document(subject, annotations={"a": 1, "b": 2.5, "c": "text"}, config={**EMPTY, "annotations": {"d": 4}}),
+    )
     (entry,) = listing(client, repository, subject["digest"])[1]
     assert entry["annotations"] == {"a": "1", "b": "2.5", "c": "text"}
 
@@ -268,5 +304,7 @@ def test_numbers_in_annotations_are_shown_as_text(client, repository):
 def test_the_layer_of_a_referrer_must_be_there(client, repository):
     missing = descriptor(b"not there", OCI_LAYER)
     data = document(subject_named("incomplete"), layers=[missing])
-    client.request("PUT", f"/v2/{repository}/manifests/{digest_of(data)}", {"Content-Type": OCI_MANIFEST}, data).expect(400, 404)
+    client.request("PUT", f"/v2/{repository}/manifests/{digest_of(data)}", {"Content-Type": OCI_MANIFEST}, data).expect(
+        400, 404
+    )
     assert listing(client, repository, subject_named("incomplete")["digest"])[1] == []

@@ -1,6 +1,8 @@
-"""What ends, ends everywhere (security A7, S11, S18): two servers of two workers each on one database, MariaDB or a Galera cluster with a node for
-each. After a command at one server, connections to every worker of both are asked at once, and none may go on with what it remembers: not
-for a moment, where 1 s at the node and 5 s elsewhere would be allowed."""
+"""What ends, ends everywhere (security A7, S11, S18): two servers of two workers each on one database, MariaDB or a
+Galera cluster with a node for each. After a command at one server, connections to every worker of both are asked at
+once, and none may go on with what it remembers: not for a moment, where 1 s at the node and 5 s elsewhere would be
+allowed.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ def urls(kind: str) -> list[str]:
     return [mariadb.shared().url(mariadb.shared().make())] * 2
 
 
-@pytest.fixture(params=[pytest.param("mariadb", marks=pytest.mark.nodes), pytest.param("galera", marks=pytest.mark.galera)])
+@pytest.fixture(
+    params=[pytest.param("mariadb", marks=pytest.mark.nodes), pytest.param("galera", marks=pytest.mark.galera)]
+)
 def nodes(request, tmp_path):
     """Two servers; bob owns acme, cid is a member who logged in before."""
     one, two = urls(request.param)
@@ -59,7 +63,10 @@ def test_nothing_is_good_for_longer_than_it_should_be_at_any_worker_of_any_node(
     after = people.command
     secret = people.command("token", "add", "cid", "--name", "ci")
     password, access = Crowd(nodes, basic("cid")), Crowd(nodes, basic("cid", secret))
-    signed, by_access = Crowd(nodes, people.bearer(basic("cid"), SCOPE)), Crowd(nodes, people.bearer(basic("cid", secret), SCOPE))
+    signed, by_access = (
+        Crowd(nodes, people.bearer(basic("cid"), SCOPE)),
+        Crowd(nodes, people.bearer(basic("cid", secret), SCOPE)),
+    )
     nobody, stranger = Crowd(nodes, {}), Crowd(nodes, people.bearer({}, "repository:acme/public:pull"))
     public = "/v2/acme/public/manifests/v1"
     assert [crowd.ask() for crowd in (password, access, signed, by_access)] == [{200}] * 4

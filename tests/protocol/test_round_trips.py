@@ -1,4 +1,6 @@
-"""How many statements reach MySQL for a pull and for a push: each is a round trip, and on a far database they are what a request costs."""
+"""How many statements reach MySQL for a pull and for a push: each is a round trip, and on a far database they are what
+a request costs.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ def client(proxy, tmp_path_factory):
     """A client of a registry that works on MySQL through the proxy, and that has nothing else to do."""
     server = mariadb.shared()
     url = server.url(server.make(), proxy.port)
-    with Registry(tmp_path_factory.mktemp("trips") / "data", workers=1, database_url=url, gc_interval=86400) as registry:
+    with Registry(
+        tmp_path_factory.mktemp("trips") / "data", workers=1, database_url=url, gc_interval=86400
+    ) as registry:
         with Client(registry.address) as made:
             made.push_image("trips/app", "v1", [b"layer"])
             yield made
@@ -48,9 +52,13 @@ def test_a_pull_is_one_question_a_request(client, statements):
     assert asked == ["SELECT"]
     digest = manifest.json()["layers"][0]["digest"]
     _, asked = statements(lambda: client.get(f"/v2/trips/app/blobs/{digest}").expect(200))
-    assert asked == ["SELECT"] * 2, "the bytes are asked for when it is decided who may have them, until they are in memory"
+    assert asked == ["SELECT"] * 2, (
+        "the bytes are asked for when it is decided who may have them, until they are in memory"
+    )
     for method, target in (("HEAD", "manifests/v1"), ("GET", f"blobs/{digest}"), ("HEAD", f"blobs/{digest}")):
-        assert statements(lambda: client.request(method, f"/v2/trips/app/{target}").expect(200))[1] == ["SELECT"], method
+        assert statements(lambda: client.request(method, f"/v2/trips/app/{target}").expect(200))[1] == ["SELECT"], (
+            method
+        )
 
 
 def test_what_concerns_no_repository_is_one_question_too(client, statements):
@@ -59,24 +67,38 @@ def test_what_concerns_no_repository_is_one_question_too(client, statements):
 
 
 def test_what_a_push_takes(client, statements):
-    """The numbers that docs/databases.md tells: a small blob in four requests, then a manifest that refers to three things."""
+    """The numbers that docs/databases.md tells: a small blob in four requests, then a manifest that refers to three
+    things.
+    """
     data = b"small, and new"
     blob = f"/v2/trips/app/blobs/{digest_of(data)}"
     taken = {}
     _, taken["HEAD"] = statements(lambda: client.request("HEAD", blob).expect(404))
     location, taken["POST"] = statements(lambda: client.start_upload("trips/app"))
-    answer, taken["PATCH"] = statements(lambda: client.request("PATCH", location, {"Content-Type": OCTETS}, data).expect(202))
+    answer, taken["PATCH"] = statements(
+        lambda: client.request("PATCH", location, {"Content-Type": OCTETS}, data).expect(202)
+    )
     end = with_query(answer.headers["Location"], digest=digest_of(data))
     _, taken["PUT"] = statements(lambda: client.request("PUT", end).expect(201))
     manifest = {**client.get("/v2/trips/app/manifests/v1").json(), "annotations": {"another": "one"}}
     _, taken["manifest"] = statements(lambda: client.push_manifest("trips/app", "v2", manifest))
-    assert {name: len(asked) for name, asked in taken.items()} == {"HEAD": 1, "POST": 4, "PATCH": 5, "PUT": 9, "manifest": 10}, taken
+    assert {name: len(asked) for name, asked in taken.items()} == {
+        "HEAD": 1,
+        "POST": 4,
+        "PATCH": 5,
+        "PUT": 9,
+        "manifest": 10,
+    }, taken
 
 
 def test_only_a_namespace_with_a_quota_pays_for_it(proxy, statements, tmp_path):
-    """bob's pushes take what everyone's take until there is a quota: then two statements more, and a count of all now and then."""
+    """bob's pushes take what everyone's take until there is a quota: then two statements more, and a count of all now
+    and then.
+    """
     server = mariadb.shared()
-    with Registry(tmp_path / "data", workers=1, database_url=server.url(server.make(), proxy.port), gc_interval=86400) as registry:
+    with Registry(
+        tmp_path / "data", workers=1, database_url=server.url(server.make(), proxy.port), gc_interval=86400
+    ) as registry:
         people = People(registry)
         people.add("bob")
         secret = people.command("token", "add", "bob", "--name", "ci")
@@ -87,7 +109,7 @@ def test_only_a_namespace_with_a_quota_pays_for_it(proxy, statements, tmp_path):
                 data = name.encode()
                 location, post = statements(lambda: bob.start_upload("bob/app"))
                 end = with_query(location, digest=digest_of(data))
-                _, put = statements(lambda: bob.request("PUT", end, {"Content-Type": OCTETS}, data).expect(201))  # noqa: B023
+                _, put = statements(lambda: bob.request("PUT", end, {"Content-Type": OCTETS}, data).expect(201))
                 taken[name] = len(post), len(put)
                 if name == "without":
                     people.command("user", "quota", "bob", "--bytes", "1MiB")

@@ -1,4 +1,6 @@
-"""When a user was last seen: by password, by access token and by a token of the token server; and signing keys that a running server renews."""
+"""When a user was last seen: by password, by access token and by a token of the token server; and signing keys that a
+running server renews.
+"""
 
 from __future__ import annotations
 

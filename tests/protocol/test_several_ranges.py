@@ -1,4 +1,5 @@
-"""Several ranges of a blob in one request: multipart/byteranges (RFC 9110 section 14), from files and from memory, over plain connections and TLS.
+"""Several ranges of a blob in one request: multipart/byteranges (RFC 9110 section 14), from files and from memory, over
+plain connections and TLS.
 
 What podman's zstd:chunked and stargz do: they fetch the parts of a layer that they lack.
 """
@@ -64,7 +65,9 @@ def test_long_parts_are_whole(registry):
     with Client(registry.address) as client:
         path = f"/v2/several/app/blobs/{client.push_blob('several/app', LARGE)}"
     with Connection(registry.address) as connection:
-        assert parts(ask(connection, path, "bytes=1-1500000,1500002-2999999")) == expected(LARGE, (1, 1500000), (1500002, 2999999))
+        assert parts(ask(connection, path, "bytes=1-1500000,1500002-2999999")) == expected(
+            LARGE, (1, 1500000), (1500002, 2999999)
+        )
         connection.request("GET", "/v2/").expect(200)
 
 
@@ -104,7 +107,11 @@ def test_what_lies_outside_is_left_out(registry, blob):
     path, data = blob
     with Connection(registry.address) as connection:
         single = ask(connection, path, f"bytes={len(data)}-,0-99").expect(206)
-        assert (single.headers["Content-Range"], single.headers["Content-Type"], single.body) == (f"bytes 0-99/{len(data)}", OCTETS, data[:100])
+        assert (single.headers["Content-Range"], single.headers["Content-Type"], single.body) == (
+            f"bytes 0-99/{len(data)}",
+            OCTETS,
+            data[:100],
+        )
         refused = ask(connection, path, f"bytes={len(data)}-,{len(data) + 5}-").expect(416)
         assert refused.headers["Content-Range"] == f"bytes */{len(data)}"
 
@@ -152,7 +159,9 @@ def test_random_ranges_are_the_bytes_of_the_blob(registry, blob):
             starts = sorted(generator.sample(range(0, len(data) - 50, 60), generator.randrange(2, 40)))
             ranges = [(start, start + generator.randrange(50)) for start in starts]
             generator.shuffle(ranges)
-            assert parts(ask(connection, path, "bytes=" + ",".join(f"{first}-{last}" for first, last in ranges))) == expected(data, *ranges)
+            assert parts(
+                ask(connection, path, "bytes=" + ",".join(f"{first}-{last}" for first, last in ranges))
+            ) == expected(data, *ranges)
 
 
 @pytest.mark.edge
@@ -160,11 +169,16 @@ def test_random_ranges_are_the_bytes_of_the_blob(registry, blob):
 def test_over_tls(tmp_path, fast):
     certificate, key = make_certificate(tmp_path, "registry")
     context = trusting(certificate)
-    with Registry(tmp_path / "data", server_tls_certificate=certificate, server_tls_key=key, server_fast_paths=fast) as registry:
+    with Registry(
+        tmp_path / "data", server_tls_certificate=certificate, server_tls_key=key, server_fast_paths=fast
+    ) as registry:
         with Client(registry.address, context=context) as client:
             path = f"/v2/several/app/blobs/{client.push_blob('several/app', LARGE)}"
         with Connection(registry.address, tls=context) as connection:
-            for ranges in ([(5, 1_000_000), (0, 2), (1_200_000, 2_900_000)], [(at, at + 99) for at in range(0, 2_000_000, 2_000)]):
+            for ranges in (
+                [(5, 1_000_000), (0, 2), (1_200_000, 2_900_000)],
+                [(at, at + 99) for at in range(0, 2_000_000, 2_000)],
+            ):
                 text = ",".join(f"{first}-{last}" for first, last in ranges)
                 assert parts(ask(connection, path, "bytes=" + text)) == expected(LARGE, *ranges)
             connection.request("GET", "/v2/").expect(200)

@@ -1,4 +1,6 @@
-"""Blobs and manifests whose last bytes come slowly: what was decided when they began need not be true any more at their end."""
+"""Blobs and manifests whose last bytes come slowly: what was decided when they began need not be true any more at their
+end.
+"""
 
 from __future__ import annotations
 
@@ -51,12 +53,20 @@ def pieces(size: int, act: Callable[[], object], seconds: float = SLOWLY) -> Ite
     yield b"y"
 
 
-def pushed(registry, shown: dict, size: int, act: Callable[[], object], whole: bool = False, seconds: float = SLOWLY) -> int:
+def pushed(
+    registry, shown: dict, size: int, act: Callable[[], object], whole: bool = False, seconds: float = SLOWLY
+) -> int:
     """The status of a PUT, or of the POST of a whole blob, with this happening before its last byte."""
     digest = digest_of(b"x" * (size - 1) + b"y")
     with As(registry.address, shown) as client:
-        path = f"/v2/acme/app/blobs/uploads/?digest={digest}" if whole else with_query(client.start_upload("acme/app"), digest=digest)
-        status = client.request("POST" if whole else "PUT", path, {"Content-Type": OCTETS}, pieces(size, act, seconds)).status
+        path = (
+            f"/v2/acme/app/blobs/uploads/?digest={digest}"
+            if whole
+            else with_query(client.start_upload("acme/app"), digest=digest)
+        )
+        status = client.request(
+            "POST" if whole else "PUT", path, {"Content-Type": OCTETS}, pieces(size, act, seconds)
+        ).status
     with People(registry).as_user("bob") as bob:
         assert bob.head(f"/v2/acme/app/blobs/{digest}").status == (200 if status == 201 else 404)
     return status
@@ -64,12 +74,23 @@ def pushed(registry, shown: dict, size: int, act: Callable[[], object], whole: b
 
 @pytest.mark.parametrize("whole", [False, True])
 def test_a_blob_does_not_outlive_the_right_to_push_it(registry, people, writer, whole):
-    """Few bytes and many, which come by other ways; by a password, what /token signs, and an access token behind that."""
+    """Few bytes and many, which come by other ways; by a password, what /token signs, and
+    an access token behind that.
+    """
     secret = people.command("token", "add", writer, "--name", "ci")
     by_secret = people.bearer(basic(writer, secret), SCOPE)
     assert pushed(registry, by_secret, 1000, lambda: people.command("token", "revoke", writer, "ci"), whole) == 401
     by_password = people.bearer(basic(writer), SCOPE)
-    assert pushed(registry, by_password, 300_000, lambda: people.command("grant", "remove", "acme/app", "--from", f"user:{writer}"), whole) == 403
+    assert (
+        pushed(
+            registry,
+            by_password,
+            300_000,
+            lambda: people.command("grant", "remove", "acme/app", "--from", f"user:{writer}"),
+            whole,
+        )
+        == 403
+    )
     people.command("grant", "add", "acme/app", "--to", f"user:{writer}", "--right", "write")
     assert pushed(registry, basic(writer), 300_001, lambda: people.command("user", "disable", writer), whole) == 401
 
@@ -92,11 +113,15 @@ def signed(registry, name: str, seconds: float) -> dict[str, str]:
     """A token that is as good as those of /token, for so long."""
     with sqlite3.connect(registry.root / "registry.db") as database:
         key = bytes.fromhex(database.execute("SELECT secret FROM signing_keys ORDER BY created_at DESC").fetchone()[0])
-        id, generation = database.execute("SELECT id, credential_generation FROM users WHERE name = ?", (name,)).fetchone()
+        id, generation = database.execute(
+            "SELECT id, credential_generation FROM users WHERE name = ?", (name,)
+        ).fetchone()
     at = int(time.time())
     claims = {
-        "iss": "dockboard-registry", "aud": "dockboard-registry", "use": "access", "sub": f"user:{id}", "gen": generation, "tid": None,
-        "iat": at, "nbf": at, "exp": int(time.time() + seconds), "jti": "test", "access": [{"type": "repository", "name": "acme/app", "actions": ["pull", "push"]}],
+        "iss": "dockboard-registry", "aud": "dockboard-registry", "use": "access", "sub": f"user:{id}",
+        "gen": generation, "tid": None,
+        "iat": at, "nbf": at, "exp": int(time.time() + seconds), "jti": "test", "access": [{"type": "repository",
+        "name": "acme/app", "actions": ["pull", "push"]}],
     }  # fmt: skip
     return bearer(sign(key, json.dumps(claims).encode()))
 
@@ -107,9 +132,28 @@ def test_that_a_signed_token_expires_meanwhile_is_no_matter(registry, people, wr
     assert pushed(registry, shown, 2000, lambda: None, seconds=3.5) == 201
     assert As(registry.address, shown).get("/v2/acme/app/tags/list").status == 401
     again = signed(registry, writer, 3)
-    assert pushed(registry, again, 2001, lambda: people.command("grant", "remove", "acme/app", "--from", f"user:{writer}"), seconds=3.5) == 403
+    assert (
+        pushed(
+            registry,
+            again,
+            2001,
+            lambda: people.command("grant", "remove", "acme/app", "--from", f"user:{writer}"),
+            seconds=3.5,
+        )
+        == 403
+    )
 
 
 def test_what_changes_for_others_meanwhile_is_no_hindrance(registry, people, writer):
-    assert pushed(registry, basic(writer), 3000, lambda: people.command("user", "set", "ann", "--company", "Acme")) == 201
-    assert pushed(registry, people.bearer(basic(writer), SCOPE), 3001, lambda: people.command("grant", "add", "acme/*", "--to", "user:ann", "--right", "read")) == 201
+    assert (
+        pushed(registry, basic(writer), 3000, lambda: people.command("user", "set", "ann", "--company", "Acme")) == 201
+    )
+    assert (
+        pushed(
+            registry,
+            people.bearer(basic(writer), SCOPE),
+            3001,
+            lambda: people.command("grant", "add", "acme/*", "--to", "user:ann", "--right", "read"),
+        )
+        == 201
+    )

@@ -1,4 +1,6 @@
-"""Request targets that are no path: in absolute form on every route (RFC 9112 section 3.2.2), and `OPTIONS *` (RFC 9110 section 9.3.7)."""
+"""Request targets that are no path: in absolute form on every route (RFC 9112 section 3.2.2), and `OPTIONS *` (RFC 9110
+section 9.3.7).
+"""
 
 from __future__ import annotations
 
@@ -25,20 +27,43 @@ def image(registry) -> str:
 
 @pytest.mark.parametrize("scheme", ["http", "HTTP", "https"])
 def test_every_route_takes_an_absolute_target(registry, image, scheme):
-    paths = ("/v2/", "/v2/_catalog?n=1", "/v2/targets/app/tags/list", "/v2/targets/app/manifests/v1", f"/v2/targets/app/blobs/{digest_of(DATA)}",
-             f"/v2/targets/app/referrers/{image}", "/healthz", "/readyz", "/token", "/v2/?ns=docker.io", "/v2/none/tags/list", "/nowhere")  # fmt: skip
+    paths = (
+        "/v2/",
+        "/v2/_catalog?n=1",
+        "/v2/targets/app/tags/list",
+        "/v2/targets/app/manifests/v1",
+        f"/v2/targets/app/blobs/{digest_of(DATA)}",
+        # fmt: skip
+        f"/v2/targets/app/referrers/{image}",
+        "/healthz",
+        "/readyz",
+        "/token",
+        "/v2/?ns=docker.io",
+        "/v2/none/tags/list",
+        "/nowhere",
+    )
     with Connection(registry.address) as connection:
         for path in paths:
             for method in ("GET", "HEAD"):
-                plain, found = connection.request(method, path), connection.request(method, absolute(registry, path, scheme))
-                assert found.status == plain.status and (found.headers["Content-Length"] == plain.headers["Content-Length"] or "token" in path), path
-        assert connection.request("GET", absolute(registry, f"/v2/targets/app/blobs/{digest_of(DATA)}")).expect(200).body == DATA
+                plain, found = (
+                    connection.request(method, path),
+                    connection.request(method, absolute(registry, path, scheme)),
+                )
+                assert found.status == plain.status and (
+                    found.headers["Content-Length"] == plain.headers["Content-Length"] or "token" in path
+                ), path
+        assert (
+            connection.request("GET", absolute(registry, f"/v2/targets/app/blobs/{digest_of(DATA)}")).expect(200).body
+            == DATA
+        )
 
 
 def test_an_image_is_pushed_and_deleted_by_absolute_targets(registry):
     blob = DATA + b"another"
     with Connection(registry.address) as connection:
-        location = connection.request("POST", absolute(registry, "/v2/targets/push/blobs/uploads/")).expect(202).location
+        location = (
+            connection.request("POST", absolute(registry, "/v2/targets/push/blobs/uploads/")).expect(202).location
+        )
         connection.request("PATCH", absolute(registry, location), [("Content-Type", OCTETS)], blob).expect(202)
         location = connection.request("GET", absolute(registry, location)).expect(204).location
         connection.request("PUT", absolute(registry, with_query(location, digest=digest_of(blob)))).expect(201)
@@ -56,14 +81,21 @@ def test_the_host_of_the_target_counts_and_not_the_field(tmp_path):
 
 
 def test_who_asks_for_a_foreign_host_is_not_local(tmp_path):
-    """Without accounts this machine may do everything, but not in the name of a page that another site's name leads to."""
+    """Without accounts this machine may do everything, but not in the name of a page that
+    another site's name leads to.
+    """
     with Registry(tmp_path / "data") as registry, Connection(registry.address) as connection:
         connection.request("POST", "/v2/app/blobs/uploads/", [("Host", "localhost")]).expect(202)
         connection.request("POST", "http://localhost/v2/app/blobs/uploads/", [("Host", "evil.example")]).expect(202)
-        connection.request("POST", "http://evil.example/v2/app/blobs/uploads/", [("Host", "localhost")]).expect(401, 403)
+        connection.request("POST", "http://evil.example/v2/app/blobs/uploads/", [("Host", "localhost")]).expect(
+            401, 403
+        )
 
 
-@pytest.mark.parametrize("target", ["http:///v2/", "http://:5000/v2/", "http://bob:secret@localhost/v2/", "http://a b/v2/", "http://[::1/v2/"])
+@pytest.mark.parametrize(
+    "target",
+    ["http:///v2/", "http://:5000/v2/", "http://bob:secret@localhost/v2/", "http://a b/v2/", "http://[::1/v2/"],
+)
 def test_a_target_without_a_sound_host_is_refused(registry, target):
     with Connection(registry.address) as connection:
         connection.send(f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
@@ -78,7 +110,9 @@ def test_the_field_has_to_be_sound_all_the_same(registry, fields):
         assert connection.reply().status == 400
 
 
-@pytest.mark.parametrize("target", ["ftp://localhost/v2/", "//localhost/v2/", "localhost/v2/", "http:/v2/", "http://localhost/v2/#x", "*"])
+@pytest.mark.parametrize(
+    "target", ["ftp://localhost/v2/", "//localhost/v2/", "localhost/v2/", "http:/v2/", "http://localhost/v2/#x", "*"]
+)
 def test_other_targets_are_no_paths(registry, target):
     with Connection(registry.address) as connection:
         connection.request("GET", target).expect(404)

@@ -61,7 +61,10 @@ def context(pairs):
 def peer_name(address: str, context: ssl.SSLContext) -> str:
     """The common name of the certificate that a new connection gets."""
     host, port = address.rsplit(":", 1)
-    with socket.create_connection((host, int(port)), 10) as plain, context.wrap_socket(plain, server_hostname=host) as secured:
+    with (
+        socket.create_connection((host, int(port)), 10) as plain,
+        context.wrap_socket(plain, server_hostname=host) as secured,
+    ):
         return dict(pair for part in secured.getpeercert()["subject"] for pair in part)["commonName"]
 
 
@@ -72,7 +75,10 @@ def test_push_and_pull_over_tls(secure, context):
         client.push_image("tls/app", "latest", layers)
         assert client.pull_image("tls/app", "latest") == layers
         answer = client.request(
-            "PATCH", client.start_upload("tls/app"), {}, (layers[0][i : i + 70_000] for i in range(0, len(layers[0]), 70_000))
+            "PATCH",
+            client.start_upload("tls/app"),
+            {},
+            (layers[0][i : i + 70_000] for i in range(0, len(layers[0]), 70_000)),
         )
         assert answer.expect(202).headers["Range"] == f"0-{len(layers[0]) - 1}"
 
@@ -82,7 +88,10 @@ def test_current_versions(secure, pairs, version):
     context = trusting(pairs[0][0])
     context.minimum_version = context.maximum_version = version
     host, port = secure.address.rsplit(":", 1)
-    with socket.create_connection((host, int(port)), 10) as plain, context.wrap_socket(plain, server_hostname=host) as secured:
+    with (
+        socket.create_connection((host, int(port)), 10) as plain,
+        context.wrap_socket(plain, server_hostname=host) as secured,
+    ):
         assert secured.version() == version.name.replace("_", ".")
         assert secured.compression() is None
         assert "GCM" in secured.cipher()[0] or "CHACHA20" in secured.cipher()[0]
@@ -101,7 +110,9 @@ def test_outdated_versions_are_refused(secure, pairs):
     certificate, key = pairs[0]
     with pytest.raises(ssl.SSLError):
         peer_name(secure.address, outdated(certificate))
-    assert peer_name(old_server(certificate, key), outdated(certificate)) == "first", "the client itself can speak TLS 1.1"
+    assert peer_name(old_server(certificate, key), outdated(certificate)) == "first", (
+        "the client itself can speak TLS 1.1"
+    )
 
 
 def old_server(certificate, key) -> str:
@@ -162,7 +173,9 @@ def test_the_certificate_is_renewed_under_load(secure, context, pairs, installed
             install(pairs[turn % 2], installed)
             os.kill(secure.pid, signal.SIGHUP)
             name = ("first", "second")[turn % 2]
-            wait_for(lambda: all(peer_name(secure.address, context) == name for _ in range(6)), 10, f"certificate {turn}")
+            wait_for(
+                lambda: all(peer_name(secure.address, context) == name for _ in range(6)), 10, f"certificate {turn}"
+            )
     finally:
         stop.set()
         for thread in threads:
@@ -177,7 +190,10 @@ def test_the_client_chooses_the_cipher(secure, pairs, order):
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(":".join(f"ECDHE+{name}+AESGCM" for name in order))
     host, port = secure.address.rsplit(":", 1)
-    with socket.create_connection((host, int(port)), 30) as plain, context.wrap_socket(plain, server_hostname=host) as client:
+    with (
+        socket.create_connection((host, int(port)), 30) as plain,
+        context.wrap_socket(plain, server_hostname=host) as client,
+    ):
         assert order[0] in client.cipher()[0]
 
 
@@ -188,7 +204,11 @@ def test_a_broken_certificate_keeps_the_old_one(secure, context, pairs, installe
     installed[0].write_text("no certificate")
     before = secure.log.stat().st_size
     os.kill(secure.pid, signal.SIGHUP)
-    wait_for(lambda: secure.log.stat().st_size > before and b"certificate" in secure.log.read_bytes()[before:], 10, "a word in the log")
+    wait_for(
+        lambda: secure.log.stat().st_size > before and b"certificate" in secure.log.read_bytes()[before:],
+        10,
+        "a word in the log",
+    )
     time.sleep(0.2)
     assert all(peer_name(secure.address, context) == "first" for _ in range(6))
     install(pairs[0], installed)

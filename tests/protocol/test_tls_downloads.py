@@ -31,7 +31,9 @@ def pair(tmp_path_factory):
 @pytest.fixture(scope="module")
 def secure(tmp_path_factory, pair):
     root = tmp_path_factory.mktemp("secure") / "data"
-    with Registry(root, workers=1, server_tls_certificate=pair[0], server_tls_key=pair[1], server_body_timeout=3) as registry:
+    with Registry(
+        root, workers=1, server_tls_certificate=pair[0], server_tls_key=pair[1], server_body_timeout=3
+    ) as registry:
         with Client(registry.address, context=trusting(pair[0])) as client:
             for data in (SMALL, LARGE):
                 client.push_blob("tls/app", data)
@@ -155,6 +157,10 @@ def test_one_thread_sends_to_all(connect, secure):
     for sock in stopped:
         sock.sendall(get(LARGE))
     time.sleep(1)
-    names = [open(f"/proc/{pid}/task/{task}/comm").read() for pid in secure.workers() for task in os.listdir(f"/proc/{pid}/task")]
+    names = [
+        open(f"/proc/{pid}/task/{task}/comm").read()
+        for pid in secure.workers()
+        for task in os.listdir(f"/proc/{pid}/task")
+    ]
     assert len(names) < 20
     assert secure.pss() - before < 30 * (100 << 10)

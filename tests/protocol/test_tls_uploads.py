@@ -27,7 +27,9 @@ def pair(tmp_path_factory):
 @pytest.fixture(scope="module")
 def secure(tmp_path_factory, pair):
     root = tmp_path_factory.mktemp("secure") / "data"
-    with Registry(root, workers=1, server_tls_certificate=pair[0], server_tls_key=pair[1], server_header_timeout=1) as registry:
+    with Registry(
+        root, workers=1, server_tls_certificate=pair[0], server_tls_key=pair[1], server_header_timeout=1
+    ) as registry:
         yield registry
 
 
@@ -133,7 +135,11 @@ def test_a_client_that_vanishes_in_the_middle(secure, pair, connection):
     with Client(secure.address, context=trusting(pair[0])) as other:
         assert other.get("/v2/").status == 200
         at = int(other.get(location).expect(204).headers["Range"].partition("-")[2]) + 1
-        rest = other.request("PATCH", location, {"Content-Range": f"{at}-{len(CONTENT) - 1}"}, CONTENT[at:]) if at > 1 else None
+        rest = (
+            other.request("PATCH", location, {"Content-Range": f"{at}-{len(CONTENT) - 1}"}, CONTENT[at:])
+            if at > 1
+            else None
+        )
         assert rest is None or rest.status in (202, 416)
 
 

@@ -18,7 +18,12 @@ DATA = os.urandom(100_000)
 ABSENT = "sha256:" + "0" * 64
 FORMS = {
     "plain": [],
-    "as docker asks": [("User-Agent", "docker/20.10"), ("Accept", "application/json"), ("Accept", "*/*"), ("Accept-Encoding", "identity")],
+    "as docker asks": [
+        ("User-Agent", "docker/20.10"),
+        ("Accept", "application/json"),
+        ("Accept", "*/*"),
+        ("Accept-Encoding", "identity"),
+    ],
     "with a header nobody knows": [("X-Whatever", "1")],
     "with an empty header": [("X-Empty", "")],
     "with a cookie": [("Cookie", "a=b")],
@@ -108,7 +113,10 @@ def test_requests_may_arrive_together(registry, paths):
     with Connection(registry.address) as connection:
         single = {name: essence(connection.request("GET", paths[name])) for name in order}
         connection.send(
-            b"".join(connection.head("GET", paths[name], FORMS["with a cookie"] if turn % 3 else []) for turn, name in enumerate(order))
+            b"".join(
+                connection.head("GET", paths[name], FORMS["with a cookie"] if turn % 3 else [])
+                for turn, name in enumerate(order)
+            )
         )
         assert [essence(connection.reply()) for _ in order] == [single[name] for name in order]
 

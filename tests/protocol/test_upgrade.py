@@ -1,4 +1,6 @@
-"""A later version's migration is applied while this version serves (expand), and this version's next start is refused."""
+"""A later version's migration is applied while this version serves (expand), and this
+version's next start is refused.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +12,8 @@ import pytest
 
 from dockboard_registry.config import database_place
 from dockboard_registry.db import migrate
-from dockboard_registry.db.mysql import migrate as mysql_migrate
 from dockboard_registry.db.engines import engine
+from dockboard_registry.db.mysql import migrate as mysql_migrate
 from tests.support.http import Client
 from tests.support.images import noise
 from tests.support.server import Registry, wait_for
@@ -39,7 +41,11 @@ def registry(request, tmp_path):
 
 
 def place(registry: Registry):
-    return database_place(registry._settings["database_url"]) if registry.kind == "mysql" else registry.root / "registry.db"
+    return (
+        database_place(registry._settings["database_url"])
+        if registry.kind == "mysql"
+        else registry.root / "registry.db"
+    )
 
 
 def expand(registry: Registry) -> list[str]:
@@ -62,7 +68,12 @@ class Load(threading.Thread):
         try:
             with Client(self._registry.address) as client:
                 while not self._stopping.is_set():
-                    round_trip(client, f"busy{self._number}", f"v{self.images}", [noise(30_000, self.images), b"%d" % self.images])
+                    round_trip(
+                        client,
+                        f"busy{self._number}",
+                        f"v{self.images}",
+                        [noise(30_000, self.images), b"%d" % self.images],
+                    )
                     self.images += 1
         except BaseException as error:
             self.error = error
@@ -84,7 +95,11 @@ def test_the_version_before_goes_on_serving_and_does_not_start_again(registry):
     wait_for(lambda: all(load.images >= 2 or load.error for load in loads), 60, "the first images")
     assert expand(registry) == ["9999_later.sql"]
     reached = [load.images for load in loads]
-    wait_for(lambda: all(load.images >= count + 3 or load.error for load, count in zip(loads, reached)), 60, "images after the migration")
+    wait_for(
+        lambda: all(load.images >= count + 3 or load.error for load, count in zip(loads, reached)),
+        60,
+        "images after the migration",
+    )
     for load in loads:
         load.stop()
     assert [load.error for load in loads if load.error] == []
@@ -101,7 +116,9 @@ def replace_workers(registry: Registry) -> None:
     before = registry.workers()
     for pid in before:
         os.kill(pid, signal.SIGKILL)
-    wait_for(lambda: len(registry.workers()) == len(before) and not set(before) & set(registry.workers()), 30, "new workers")
+    wait_for(
+        lambda: len(registry.workers()) == len(before) and not set(before) & set(registry.workers()), 30, "new workers"
+    )
 
 
 def refuse_commands_and_start(registry: Registry) -> None:

@@ -205,7 +205,9 @@ def test_a_cut_patch_can_be_resumed_where_it_was_cut(registry, client):
     data = os.urandom(500_000)
     location = client.start_upload("cut/app")
     with Connection(registry.address) as connection:
-        head = connection.head("PATCH", location, [("Content-Length", str(len(data))), ("Content-Range", f"0-{len(data) - 1}")])
+        head = connection.head(
+            "PATCH", location, [("Content-Length", str(len(data))), ("Content-Range", f"0-{len(data) - 1}")]
+        )
         connection.send(head + data[:300_000])
     kept = settled_size(client, location)
     assert kept <= 300_000
@@ -246,7 +248,15 @@ def test_a_finished_session_is_gone(client):
 
 @pytest.mark.parametrize(
     ("algorithm", "status"),
-    [("sha256", 202), ("sha512", 202), ("md5", 400), ("SHA256", 400), ("sha384", 400), ("%00", 400), ("../sha256", 400)],
+    [
+        ("sha256", 202),
+        ("sha512", 202),
+        ("md5", 400),
+        ("SHA256", 400),
+        ("sha384", 400),
+        ("%00", 400),
+        ("../sha256", 400),
+    ],
 )
 def test_the_digest_algorithm_parameter(client, algorithm, status):
     started = client.request("POST", with_query(uploads("algorithm/app"), **{"digest-algorithm": algorithm}))
@@ -260,7 +270,9 @@ def test_the_digest_algorithm_parameter(client, algorithm, status):
     assert client.pull_blob("algorithm/app", digest) == data
 
 
-@pytest.mark.parametrize("digest", ["sha256:baddigeststring", "md5:" + "0" * 32, "sha256", "", "SHA256:" + "0" * 64, "sha256:" + "A" * 64])
+@pytest.mark.parametrize(
+    "digest", ["sha256:baddigeststring", "md5:" + "0" * 32, "sha256", "", "SHA256:" + "0" * 64, "sha256:" + "A" * 64]
+)
 def test_a_digest_of_no_known_kind_is_refused(client, digest):
     refused(in_one_post(client, "kinds/app", b"data", digest), REFUSED["digest of no known kind"])
     refused(in_post_and_put(client, "kinds/app", b"data", digest), REFUSED["digest of no known kind"])
@@ -300,7 +312,9 @@ def test_a_mount_of_an_unknown_blob_starts_an_upload(client, query):
 
 def test_a_mount_from_a_repository_without_the_blob_is_mount_or_upload(client):
     digest = client.push_blob("elsewhere/source", b"it is elsewhere")
-    answer = client.request("POST", uploads("elsewhere/target", mount=digest, **{"from": "elsewhere/other"})).expect(201, 202)
+    answer = client.request("POST", uploads("elsewhere/target", mount=digest, **{"from": "elsewhere/other"})).expect(
+        201, 202
+    )
     if answer.status == 202:
         client.request("PUT", with_query(answer.location, digest=digest), {}, b"it is elsewhere").expect(201)
     assert client.pull_blob("elsewhere/target", digest) == b"it is elsewhere"
@@ -308,15 +322,35 @@ def test_a_mount_from_a_repository_without_the_blob_is_mount_or_upload(client):
 
 def test_a_mount_from_an_impossible_name_reads_nothing(client):
     digest = client.push_blob("impossible/source", b"not for ..")
-    for source in ("..%2f..%2fimpossible%2fsource", "", "Impossible/source", "impossible/source&from=impossible/source", "x" * 256):
-        started = client.request("POST", f"/v2/impossible/target/blobs/uploads/?mount={digest}&from={source}").expect(202)
+    for source in (
+        "..%2f..%2fimpossible%2fsource",
+        "",
+        "Impossible/source",
+        "impossible/source&from=impossible/source",
+        "x" * 256,
+    ):
+        started = client.request("POST", f"/v2/impossible/target/blobs/uploads/?mount={digest}&from={source}").expect(
+            202
+        )
     client.request("PUT", with_query(started.location, digest=digest), {}, b"not for ..").expect(201)
 
 
-@pytest.mark.parametrize("mount", ["sha256:short", "md5:" + "0" * 32, "..%2f..%2fetc%2fpasswd", "", "sha256:" + "A" * 64, f"{digest_of(b'1')}&mount={digest_of(b'2')}"])
+@pytest.mark.parametrize(
+    "mount",
+    [
+        "sha256:short",
+        "md5:" + "0" * 32,
+        "..%2f..%2fetc%2fpasswd",
+        "",
+        "sha256:" + "A" * 64,
+        f"{digest_of(b'1')}&mount={digest_of(b'2')}",
+    ],
+)
 @pytest.mark.parametrize("source", ["", "&from=badmount/other", "&from=Bad"])
 def test_a_mount_by_a_bad_digest_starts_an_upload(client, mount, source):
-    """distribution specification, "Mounting a blob from another repository": a registry that can't mount answers 202."""
+    """distribution specification, "Mounting a blob from another repository": a registry
+    that can't mount answers 202.
+    """
     data = os.urandom(20)
     started = client.request("POST", f"/v2/badmount/app/blobs/uploads/?mount={mount}{source}").expect(202)
     client.request("PUT", with_query(started.location, digest=digest_of(data)), {}, data).expect(201)

@@ -36,13 +36,18 @@ def test_tags_differing_in_case_are_sorted_and_distinct(client, repository):
 @pytest.mark.parametrize(("method", "status"), [("GET", 404), ("PUT", 400)])
 def test_an_invalid_manifest_name_has_an_error_of_the_spec(client, repository, method, status):
     answer = client.request(
-        method, f"/v2/{repository}/manifests/{BAD_NAME}", {"Content-Type": OCI_INDEX}, EMPTY_INDEX if method == "PUT" else None
+        method,
+        f"/v2/{repository}/manifests/{BAD_NAME}",
+        {"Content-Type": OCI_INDEX},
+        EMPTY_INDEX if method == "PUT" else None,
     )
     answer.expect(status)
     assert answer.code() in SPEC_CODES
 
 
-@pytest.mark.parametrize("reference", [BAD_NAME, "sha256:totallywrong", "md5:" + "0" * 32, "x" * 129, "sha256:" + "A" * 64])
+@pytest.mark.parametrize(
+    "reference", [BAD_NAME, "sha256:totallywrong", "md5:" + "0" * 32, "x" * 129, "sha256:" + "A" * 64]
+)
 def test_a_manifest_of_a_reference_that_can_not_be_is_not_there(client, repository, reference):
     """The suite's "nonexistent manifest" is `.INVALID_MANIFEST_NAME`."""
     for name in (repository, "no/such/repository"):
@@ -60,7 +65,10 @@ def test_ranges_of_patch_and_status(client):
 
 
 def test_fewer_tags_after_a_manifest_delete(client):
-    digests = [client.push_manifest("v111/fewer", f"t{n}", EMPTY_INDEX[:-1] + b',"annotations":{"n":"%d"}}' % n) for n in range(4)]
+    digests = [
+        client.push_manifest("v111/fewer", f"t{n}", EMPTY_INDEX[:-1] + b',"annotations":{"n":"%d"}}' % n)
+        for n in range(4)
+    ]
     client.delete(f"/v2/v111/fewer/manifests/{digests[1]}").expect(202)
     assert client.get("/v2/v111/fewer/tags/list").json()["tags"] == ["t0", "t2", "t3"]
 
@@ -85,13 +93,20 @@ def test_tag_delete_is_supported(client, repository):
 def test_exactly_the_referrers_that_were_pushed(client):
     subject = {"mediaType": OCI_MANIFEST, "digest": digest_of(b"v111 subject"), "size": 12}
     for number in range(3):
-        document = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [], "subject": subject, "annotations": {"n": str(number)}}
+        document = {
+            "schemaVersion": 2,
+            "mediaType": OCI_INDEX,
+            "manifests": [],
+            "subject": subject,
+            "annotations": {"n": str(number)},
+        }
         client.push_manifest("v111/referrers", f"r{number}", document)
     assert len(client.get(f"/v2/v111/referrers/referrers/{subject['digest']}").expect(200).json()["manifests"]) == 3
 
 
 @pytest.mark.parametrize(
-    "path", ["/v2/", "/v2/v111/app/tags/list", "/v2/v111/app/manifests/test0", "/v2/_catalog", "/v2/v111/app/manifests/none"]
+    "path",
+    ["/v2/", "/v2/v111/app/tags/list", "/v2/v111/app/manifests/test0", "/v2/_catalog", "/v2/v111/app/manifests/none"],
 )
 def test_warnings_if_any_have_the_form_of_the_spec(client, repository, path):
     """distribution-spec, "Warnings": `299 - "text"` without a date, 4096 bytes in all."""
@@ -129,7 +144,9 @@ def test_the_last_put_out_of_order_is_416(client):
 
 
 def test_the_referrers_tag_schema_still_works(client):
-    """Clients that fall back push an index under `sha256-<64 hex>`, and for sha512 cut to 64 digits: an ordinary tag."""
+    """Clients that fall back push an index under `sha256-<64 hex>`, and for sha512 cut to
+    64 digits: an ordinary tag.
+    """
     for algorithm in ("sha256", "sha512"):
         tag = digest_of(b"subject", algorithm).replace(":", "-")[: len(algorithm) + 65]
         digest = client.push_manifest("v111/schema", tag, EMPTY_INDEX)

@@ -61,8 +61,13 @@ class Connection:
         lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in given)]
         return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n"
 
-    def request(self, method: str, path: str, headers: Headers = (), body: bytes | Iterable[bytes] | None = None) -> Response:
-        """Send one request and read its answer. Bytes go with Content-Length, an iterable in chunked transfer coding."""
+    def request(
+        self, method: str, path: str, headers: Headers = (), body: bytes | Iterable[bytes] | None = None
+    ) -> Response:
+        """Send one request and read its answer.
+
+        Bytes go with Content-Length, an iterable in chunked transfer coding.
+        """
         given = list(headers)
         named = {name.lower() for name, _ in given}
         if isinstance(body, bytes) or (body is None and method in ("POST", "PUT", "PATCH")):

@@ -1,5 +1,6 @@
-"""Secrets that are shown in right and in wrong places stand nowhere afterwards (security S12): not in logs, metrics, answers, the process
-list, the database's rows and files, nor any other file of the registry. A secret of its own for each of more than 80 places.
+"""Secrets that are shown in right and in wrong places stand nowhere afterwards (security S12): not in logs, metrics,
+answers, the process list, the database's rows and files, nor any other file of the registry. A secret of its own for
+each of more than 80 places.
 """
 
 from __future__ import annotations
@@ -45,7 +46,10 @@ def form(**fields: str) -> Shown:
 
 
 def jwt(secret: str) -> str:
-    return ".".join(base64.urlsafe_b64encode(part.encode()).decode().rstrip("=") for part in ('{"alg":"HS256","typ":"JWT"}', json.dumps({"s": secret}), secret))
+    return ".".join(
+        base64.urlsafe_b64encode(part.encode()).decode().rstrip("=")
+        for part in ('{"alg":"HS256","typ":"JWT"}', json.dumps({"s": secret}), secret)
+    )
 
 
 def boundary(secret: str) -> bytes:
@@ -84,7 +88,19 @@ _FIELDS = {
     "X-Csrf-Token": quote,
     "Authentication": quote,
 }
-_QUERIES = ("password", "token", "access_token", "api_key", "client_secret", "refresh_token", "code", "account", "service", "scope", "secret")
+_QUERIES = (
+    "password",
+    "token",
+    "access_token",
+    "api_key",
+    "client_secret",
+    "refresh_token",
+    "code",
+    "account",
+    "service",
+    "scope",
+    "secret",
+)
 _FORMS = {
     "password": lambda s: form(grant_type="password", username="bob", password=s),
     "name": lambda s: form(grant_type="password", username=s, password="some password"),
@@ -93,20 +109,37 @@ _FORMS = {
     "client's secret": lambda s: form(grant_type="client_credentials", client_id="x", client_secret=s),
     "unknown field": lambda s: form(grant_type="password", username="bob", passwort=s),
     "grant type": lambda s: form(grant_type=s),
-    "twice": lambda s: Shown("POST", "/token", FORM, urlencode([("grant_type", "password"), ("password", s), ("password", s)]).encode()),
+    "twice": lambda s: Shown(
+        "POST", "/token", FORM, urlencode([("grant_type", "password"), ("password", s), ("password", s)]).encode()
+    ),
     "no form": lambda s: Shown("POST", "/token", FORM, s.encode() + b"\xff"),
     "JSON": lambda s: Shown("POST", "/token", JSON, json.dumps({"username": "bob", "password": s}).encode()),
-    "several parts": lambda s: Shown("POST", "/token", {"Content-Type": "multipart/form-data; boundary=x"}, boundary(s)),
+    "several parts": lambda s: Shown(
+        "POST", "/token", {"Content-Type": "multipart/form-data; boundary=x"}, boundary(s)
+    ),
     "too long": lambda s: form(grant_type="password", username="bob", password=s * 2000),
 }
 _BODIES = {
     "a manifest, not logged in": lambda s: Shown("PUT", MANIFEST, OCI, json.dumps({"auth": s}).encode()),
     "a manifest's field": lambda s: Shown("PUT", MANIFEST, {**OCI, **_GOOD}, json.dumps({"schemaVersion": s}).encode()),
-    "a manifest's configuration": lambda s: Shown("PUT", MANIFEST, {**OCI, **_GOOD}, json.dumps({"schemaVersion": 2, "config": {"password": s}, "layers": []}).encode()),
-    "a manifest that is none": lambda s: Shown("PUT", MANIFEST, {**OCI, **_GOOD}, b'{"auths": {"x": {"password": "' + s.encode()),
-    "docker's configuration as a type": lambda s: Shown("PUT", MANIFEST, {**_GOOD, "Content-Type": "x/" + encoded(s).rstrip("=")}, b"{}"),
-    "a blob, not logged in": lambda s: Shown("POST", f"/v2/bob/app/blobs/uploads/?digest={digest_of(b'x')}", {"Content-Type": OCTETS}, s.encode()),
-    "a blob of another digest": lambda s: Shown("POST", f"/v2/bob/app/blobs/uploads/?digest={digest_of(b'x')}", {"Content-Type": OCTETS, **_GOOD}, s.encode()),
+    "a manifest's configuration": lambda s: Shown(
+        "PUT",
+        MANIFEST,
+        {**OCI, **_GOOD},
+        json.dumps({"schemaVersion": 2, "config": {"password": s}, "layers": []}).encode(),
+    ),
+    "a manifest that is none": lambda s: Shown(
+        "PUT", MANIFEST, {**OCI, **_GOOD}, b'{"auths": {"x": {"password": "' + s.encode()
+    ),
+    "docker's configuration as a type": lambda s: Shown(
+        "PUT", MANIFEST, {**_GOOD, "Content-Type": "x/" + encoded(s).rstrip("=")}, b"{}"
+    ),
+    "a blob, not logged in": lambda s: Shown(
+        "POST", f"/v2/bob/app/blobs/uploads/?digest={digest_of(b'x')}", {"Content-Type": OCTETS}, s.encode()
+    ),
+    "a blob of another digest": lambda s: Shown(
+        "POST", f"/v2/bob/app/blobs/uploads/?digest={digest_of(b'x')}", {"Content-Type": OCTETS, **_GOOD}, s.encode()
+    ),
     "a body of a GET": lambda s: Shown("GET", MANIFEST, {}, s.encode()),
     "a body of another method": lambda s: Shown("BREW", MANIFEST, {}, s.encode()),
     "a body of no route": lambda s: Shown("POST", "/login", JSON, json.dumps({"password": s}).encode()),
@@ -115,15 +148,22 @@ _BODIES = {
 _GOOD: dict[str, str] = {}
 _RAW = {
     "a name in the URL": lambda s: f"GET http://bob:{quote(s)}@127.0.0.1/v2/ HTTP/1.1\r\nHost: x\r\n\r\n",
-    "a password with a slash in the URL": lambda s: f"GET http://bob:x/{quote(s)}@127.0.0.1/v2/ HTTP/1.1\r\nHost: x\r\n\r\n",
+    "a password with a slash in the URL": lambda s: (
+        f"GET http://bob:x/{quote(s)}@127.0.0.1/v2/ HTTP/1.1\r\nHost: x\r\n\r\n"
+    ),
     "the whole target": lambda s: f"GET {quote(s)} HTTP/1.1\r\nHost: x\r\n\r\n",
     "a fragment": lambda s: f"GET /v2/#access_token={quote(s)} HTTP/1.1\r\nHost: x\r\n\r\n",
     "behind a known field": lambda s: f"GET /v2/_catalog?n=1;password={quote(s)} HTTP/1.1\r\nHost: x\r\n\r\n",
     "no version": lambda s: f"GET /v2/ HTTP/9.9\r\nAuthorization: Basic {encoded('bob:' + s)}\r\n\r\n",
-    "a blank before the colon": lambda s: f"GET /v2/ HTTP/1.1\r\nHost: x\r\nAuthorization : Basic {encoded('bob:' + s)}\r\n\r\n",
+    "a blank before the colon": lambda s: (
+        f"GET /v2/ HTTP/1.1\r\nHost: x\r\nAuthorization : Basic {encoded('bob:' + s)}\r\n\r\n"
+    ),
     "no colon": lambda s: f"GET /v2/ HTTP/1.1\r\nHost: x\r\n{quote(s)}\r\n\r\n",
     "folded": lambda s: f"GET /v2/ HTTP/1.1\r\nHost: x\r\nAuthorization: Basic\r\n {encoded('bob:' + s)}\r\n\r\n",
-    "two of them": lambda s: f"GET /v2/ HTTP/1.1\r\nHost: x\r\nAuthorization: {quote(s)}\r\nAuthorization: Basic {encoded('bob:' + s)}\r\n\r\n",
+    "two of them": lambda s: (
+        f"GET /v2/ HTTP/1.1\r\nHost: x\r\nAuthorization: {quote(s)}\r\nAuthorization: Basic"
+        f" {encoded('bob:' + s)}\r\n\r\n"
+    ),
     "no request": lambda s: f"{quote(s)}\r\n\r\n",
 }
 # Heads that are refused before a handler sees them; @ stands for CR LF.
@@ -146,16 +186,22 @@ _MALFORMED = {
     "the method": "SECRET /v2/ HTTP/1.1@Host: x@@",
     "a first line of one word": "SECRET@@",
     "a chunk's size": "PUT /v2/bob/app/manifests/v1 HTTP/1.1@Host: x@Transfer-Encoding: chunked@@SECRET@",
-    "a chunk's size, in an upload": "PATCH /v2/bob/app/blobs/uploads/x HTTP/1.1@Host: x@Transfer-Encoding: chunked@@SECRET@",
+    "a chunk's size, in an upload": (
+        "PATCH /v2/bob/app/blobs/uploads/x HTTP/1.1@Host: x@Transfer-Encoding: chunked@@SECRET@"
+    ),
     "what follows a chunk": "POST /token HTTP/1.1@Host: x@Transfer-Encoding: chunked@@1@xSECRET@",
     "a head that is too long": "GET /v2/ HTTP/1.1@Host: x@Authorization: Bearer SECRET@X-Long: " + "l" * 70_000,
     "no HTTP at all": "\x16\x03\x01SECRET@@",
 }
 REQUESTS: dict[str, Callable[[str], Shown]] = {
-    **{f"Authorization, {name}": lambda s, make=make: Shown("GET", MANIFEST, make(s)) for name, make in _AUTHORIZATION.items()},
-    **{f"Authorization at /token, {name}": lambda s, make=make: Shown("GET", "/token", make(s)) for name, make in list(_AUTHORIZATION.items())[9:]},
-    **{f"field {name}": lambda s, name=name, make=make: Shown("GET", MANIFEST, {name: make(s)}) for name, make in _FIELDS.items()},
-    **{f"query {name}": lambda s, name=name: Shown("GET", f"{path_of(name)}?{name}={quote_plus(s)}") for name in _QUERIES},
+    **{f"Authorization, {name}": lambda s, make=make: Shown("GET", MANIFEST, make(s)) for name,
+    make in _AUTHORIZATION.items()},
+    **{f"Authorization at /token, {name}": lambda s, make=make: Shown("GET", "/token", make(s)) for name,
+    make in list(_AUTHORIZATION.items())[9:]},
+    **{f"field {name}": lambda s, name=name, make=make: Shown("GET", MANIFEST, {name: make(s)}) for name,
+    make in _FIELDS.items()},
+    **{f"query {name}": lambda s, name=name: Shown("GET",
+    f"{path_of(name)}?{name}={quote_plus(s)}") for name in _QUERIES},
     **{f"form, {name}": make for name, make in _FORMS.items()},
     **{f"body, {name}": make for name, make in _BODIES.items()},
 }  # fmt: skip
@@ -167,12 +213,24 @@ def path_of(query: str) -> str:
 
 def canaries() -> list[str]:
     """Secrets of several kinds: a good form of ours, what needs escapes, what is not ASCII, what looks like a name."""
-    return [make_secret("dbr_"), make_secret("dbk_"), *(f"{mark}{secrets.token_hex(8)}" for mark in ("pass %77 ", 'quo"te\\', "<b>{{7}}", "\u00fcml\u00e4ut", "plain"))]
+    return [
+        make_secret("dbr_"),
+        make_secret("dbk_"),
+        *(
+            f"{mark}{secrets.token_hex(8)}"
+            for mark in ("pass %77 ", 'quo"te\\', "<b>{{7}}", "\u00fcml\u00e4ut", "plain")
+        ),
+    ]
 
 
 @pytest.fixture(scope="module")
 def registry(deploy, tmp_path_factory):
-    settings = {"log_level": "debug", "metrics_listen": f"127.0.0.1:{free_port()}", "auth_anonymous": "pull", "server_trusted_proxies": ["127.0.0.1/32"]}
+    settings = {
+        "log_level": "debug",
+        "metrics_listen": f"127.0.0.1:{free_port()}",
+        "auth_anonymous": "pull",
+        "server_trusted_proxies": ["127.0.0.1/32"],
+    }
     with deploy(tmp_path_factory.mktemp("canaries") / "data", workers=1, **settings) as registry:
         registry.metrics = settings["metrics_listen"]
         people = People(registry)
@@ -185,7 +243,15 @@ def registry(deploy, tmp_path_factory):
 
 def shapes(secret: str) -> set[bytes]:
     """What the secret may look like: as it is, quoted, encoded alone or with a name, as JSON or Python write it."""
-    texts = [secret, quote(secret), quote_plus(secret), encoded(secret), json.dumps(secret)[1:-1], repr(secret)[1:-1], secret.encode().hex()]
+    texts = [
+        secret,
+        quote(secret),
+        quote_plus(secret),
+        encoded(secret),
+        json.dumps(secret)[1:-1],
+        repr(secret)[1:-1],
+        secret.encode().hex(),
+    ]
     # Of what is encoded with something before it, the middle is the same for one of three places in a group.
     texts += [encoded("x" * before + secret)[4:-4] for before in range(3)]
     return {text.encode() for text in texts}
@@ -194,7 +260,11 @@ def shapes(secret: str) -> set[bytes]:
 def sinks(registry) -> dict[str, bytes]:
     """All that others may read later: logs, metrics, the process list, files and rows."""
     time.sleep(0.3)  # the access log is written every 100 ms
-    found = {"log": registry.log.read_bytes(), "output": registry.output.read_bytes(), "metrics": Client(registry.metrics).get("/metrics").expect(200).body}
+    found = {
+        "log": registry.log.read_bytes(),
+        "output": registry.output.read_bytes(),
+        "metrics": Client(registry.metrics).get("/metrics").expect(200).body,
+    }
     for pid in (registry.pid, *registry.workers()):
         found[f"process {pid}"] = Path(f"/proc/{pid}/cmdline").read_bytes() + Path(f"/proc/{pid}/environ").read_bytes()
     found["rows"] = repr(rows(registry)).encode()
@@ -240,13 +310,21 @@ def test_what_is_shown_in_requests_stands_nowhere(registry):
         secret = "raw" + secrets.token_hex(8)
         shown[place] = secret, raw(registry, make(secret))
     found = sinks(registry)
-    told = {place: [*(["answer"] if standing(secret, {"": answer}) else []), *standing(secret, found)] for place, (secret, answer) in shown.items()}
+    told = {
+        place: [*(["answer"] if standing(secret, {"": answer}) else []), *standing(secret, found)]
+        for place, (secret, answer) in shown.items()
+    }
     assert {place: where for place, where in told.items() if where} == {}
 
 
 @pytest.mark.parametrize("format", ["text", "json"])
 def test_what_malformed_heads_show_stands_nowhere(tmp_path, format):
-    settings = {"log_format": format, "log_level": "debug", "metrics_listen": f"127.0.0.1:{free_port()}", "auth_anonymous": "push"}
+    settings = {
+        "log_format": format,
+        "log_level": "debug",
+        "metrics_listen": f"127.0.0.1:{free_port()}",
+        "auth_anonymous": "push",
+    }
     with Registry(tmp_path / "data", workers=1, **settings) as other:
         other.metrics = settings["metrics_listen"]
         shown = {}
@@ -268,13 +346,23 @@ def test_good_secrets_stand_nowhere_either(registry):
     people.command("org", "add", "acme", "--owner", "cid")
     access, robot = people.command("token", "add", "cid", "--name", "canary"), people.command("robot", "add", "acme/ci")
     told = people.token(basic("cid", password), "repository:cid/app:pull", offline_token="1").expect(200).json()
-    again = people.form(grant_type="password", username="cid", password=password, access_type="offline").expect(200).json()
-    for headers in (basic("cid", password), basic("cid", access), basic("acme/ci", robot), bearer(told["token"]), bearer(again["token"])):
+    again = (
+        people.form(grant_type="password", username="cid", password=password, access_type="offline").expect(200).json()
+    )
+    for headers in (
+        basic("cid", password),
+        basic("cid", access),
+        basic("acme/ci", robot),
+        bearer(told["token"]),
+        bearer(again["token"]),
+    ):
         with Client(registry.address) as client:
             client.get("/v2/", headers).expect(200)
     signed = [told["token"], told["refresh_token"], again["token"], again["refresh_token"]]
     found = sinks(registry) | {"command": before}
-    assert {secret: where for secret in (password, access, robot, *once, *signed) if (where := standing(secret, found))} == {}
+    assert {
+        secret: where for secret in (password, access, robot, *once, *signed) if (where := standing(secret, found))
+    } == {}
 
 
 @pytest.mark.edge

@@ -1,4 +1,6 @@
-"""Made-up requests (security H10). Whatever comes: no 5xx, no answer takes long, the server lives, and what is refused changes nothing.
+"""Made-up requests (security H10).
+
+Whatever comes: no 5xx, no answer takes long, the server lives, and what is refused changes nothing.
 
 DOCKBOARD_TESTS_FUZZ is the number of random examples of each test; unset they are few, and the same in every run.
 """
@@ -75,7 +77,9 @@ digests = st.one_of(
     ),
     escaped,
 )
-numbers = st.one_of(st.integers(-(2**70), 2**70).map(str), st.text("0123456789+-_.eExX%", max_size=30), st.just("9" * 4_500))
+numbers = st.one_of(
+    st.integers(-(2**70), 2**70).map(str), st.text("0123456789+-_.eExX%", max_size=30), st.just("9" * 4_500)
+)
 methods = st.sampled_from(["GET", "HEAD", "PUT", "POST", "PATCH", "DELETE", "OPTIONS", "BREW"])
 header_names = st.sampled_from(
     [
@@ -100,7 +104,9 @@ header_names = st.sampled_from(
 header_values = st.one_of(
     st.text(st.characters(max_codepoint=255, blacklist_characters="\r\n"), max_size=60),
     numbers,
-    st.sampled_from(["chunked", "bytes=0-1", "0-1", "100-continue", "close", "keep-alive", OCI_MANIFEST, OCI_INDEX, "*/*", '"x"']),
+    st.sampled_from(
+        ["chunked", "bytes=0-1", "0-1", "100-continue", "close", "keep-alive", OCI_MANIFEST, OCI_INDEX, "*/*", '"x"']
+    ),
 )
 
 
@@ -178,7 +184,8 @@ def test_references(target, method, kind, reference):
     st.sampled_from(["/v2/_catalog", "/v2/fuzz/app/tags/list", f"/v2/fuzz/app/referrers/{DIGEST}"]),
     st.lists(
         st.tuples(
-            st.sampled_from(["n", "last", "artifactType", "ns", "tag", "", "digest"]), st.one_of(numbers, escaped, st.text(max_size=20))
+            st.sampled_from(["n", "last", "artifactType", "ns", "tag", "", "digest"]),
+            st.one_of(numbers, escaped, st.text(max_size=20)),
         ),
         max_size=6,
     ),
@@ -194,7 +201,9 @@ def test_queries(target, path, fields):
     st.one_of(
         st.builds("bytes={}-{}".format, numbers, numbers),
         header_values,
-        st.lists(st.builds("{}-{}".format, numbers, numbers), max_size=20).map(lambda parts: "bytes=" + ",".join(parts)),
+        st.lists(st.builds("{}-{}".format, numbers, numbers), max_size=20).map(
+            lambda parts: "bytes=" + ",".join(parts)
+        ),
     )
 )
 def test_ranges(target, wanted):
@@ -205,7 +214,11 @@ def test_ranges(target, wanted):
 
 @fuzz
 @given(
-    st.one_of(st.builds("{}-{}".format, numbers, numbers), st.builds("bytes {}-{}/{}".format, numbers, numbers, numbers), header_values),
+    st.one_of(
+        st.builds("{}-{}".format, numbers, numbers),
+        st.builds("bytes {}-{}/{}".format, numbers, numbers, numbers),
+        header_values,
+    ),
     st.sampled_from(["PATCH", "PUT"]),
     st.binary(max_size=30),
 )
@@ -236,7 +249,9 @@ json_values = st.recursive(
     ),
     lambda inner: st.one_of(
         st.lists(inner, max_size=4),
-        st.dictionaries(st.sampled_from(["mediaType", "digest", "size", "annotations", "urls", "platform", "x"]), inner, max_size=5),
+        st.dictionaries(
+            st.sampled_from(["mediaType", "digest", "size", "annotations", "urls", "platform", "x"]), inner, max_size=5
+        ),
     ),
     max_leaves=12,
 )
@@ -278,7 +293,9 @@ def test_manifests(target, document, media_type):
 @given(st.binary(max_size=200), st.integers(0, 100), st.binary(max_size=20))
 def test_bytes_of_a_manifest(target, noise, place, insert):
     """A good manifest with noise in it, or nothing but noise."""
-    good = json.dumps({"schemaVersion": 2, "config": {"mediaType": OCI_CONFIG, "digest": DIGEST, "size": len(DATA)}, "layers": []}).encode()
+    good = json.dumps(
+        {"schemaVersion": 2, "config": {"mediaType": OCI_CONFIG, "digest": DIGEST, "size": len(DATA)}, "layers": []}
+    ).encode()
     for data in (noise, good[:place] + insert + good[place:], good[:place] + good[place + len(insert) :]):
         answer = ask_unchanged(target, "PUT", "/v2/fuzz/app/manifests/noise", [("Content-Type", OCI_MANIFEST)], data)
         assert answer.status in (201, 400)
@@ -287,12 +304,22 @@ def test_bytes_of_a_manifest(target, noise, place, insert):
 @fuzz
 @given(
     methods,
-    st.sampled_from(["/v2/", "/v2/fuzz/app/manifests/none", f"/v2/fuzz/app/blobs/{DIGEST}", "/v2/fuzz/app/blobs/uploads/00", "/healthz"]),
+    st.sampled_from(
+        [
+            "/v2/",
+            "/v2/fuzz/app/manifests/none",
+            f"/v2/fuzz/app/blobs/{DIGEST}",
+            "/v2/fuzz/app/blobs/uploads/00",
+            "/healthz",
+        ]
+    ),
     st.lists(st.tuples(header_names, header_values), max_size=8),
     st.binary(max_size=50),
 )
 def test_headers(target, method, path, headers, body):
-    """Framing headers among them: an answer below 500, or a closed connection; never silence after the client is done."""
+    """Framing headers among them: an answer below 500, or a closed connection; never
+    silence after the client is done.
+    """
     if method == "DELETE" and "blobs/sha256" in path:
         return
     head = f"{method} {path} HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in headers) + "\r\n"

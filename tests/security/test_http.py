@@ -15,10 +15,10 @@ from typing import NamedTuple
 import pytest
 
 from tests.protocol import wire
-from tests.support.nginx import Nginx
 from tests.protocol.refusal import refused
 from tests.security.state import Unchanged
 from tests.support.http import OCI_INDEX, OCTETS, Client, digest_of, raw, with_query
+from tests.support.nginx import Nginx
 from tests.support.server import Registry, registry_pyz
 
 pytestmark = pytest.mark.ways
@@ -33,21 +33,30 @@ REFUSED = {
 }
 HEADERS_TOO_LARGE = {400, 431}
 ROUTED = (404, 405)
-# What the first request is, each taken apart differently: no such method, refused unread, refused when read, no body expected.
+# What the first request is, each taken apart differently: no such method, refused unread, refused when read, no body
+# expected.
 POST = "POST /v2/first-TOKEN/blobs/uploads/x"
-FIRST = [POST, f"PATCH /v2/first-TOKEN/blobs/uploads/{'0' * 32}", "PUT /v2/first-TOKEN/manifests/x", "GET /v2/first-TOKEN/tags/list"]
+FIRST = [
+    POST,
+    f"PATCH /v2/first-TOKEN/blobs/uploads/{'0' * 32}",
+    "PUT /v2/first-TOKEN/manifests/x",
+    "GET /v2/first-TOKEN/tags/list",
+]
 
 
 class Shape(NamedTuple):
-    """A request with a second one behind it. `hidden`: the second is inside the first's body or behind a broken head, so nobody may
-    serve it. `statuses`: how the first may be answered."""
+    """A request with a second one behind it. `hidden`: the second is inside the first's body or behind a broken head,
+    so nobody may serve it. `statuses`: how the first may be answered.
+    """
 
     data: bytes
     hidden: bool
     statuses: tuple[int, ...]
 
 
-def shape(head: str, body: str = "", hidden: bool = True, statuses: tuple[int, ...] = (400,), line: str = POST + " HTTP/1.1") -> Shape:
+def shape(
+    head: str, body: str = "", hidden: bool = True, statuses: tuple[int, ...] = (400,), line: str = POST + " HTTP/1.1"
+) -> Shape:
     """The head's lines after the request line and Host; @ stands for CR LF, SECOND for a whole second request."""
     second = "GET /v2/second-TOKEN/tags/list HTTP/1.1@Host: HOST@@"
     text = f"{line}@Host: HOST@{head}@@{body or second}".replace("SECOND", second).replace("@", "\r\n")
@@ -64,7 +73,9 @@ SHAPES = {
     "coding then chunked": shape("Transfer-Encoding: gzip, chunked", "0@@" + INSIDE, statuses=(400, 501)),
     "chunked then identity": shape("Transfer-Encoding: chunked, identity", "0@@" + INSIDE, statuses=(400, 501)),
     "chunked twice": shape("Transfer-Encoding: chunked, chunked", "0@@" + INSIDE, statuses=(400, 501)),
-    "chunked in two lines": shape("Transfer-Encoding: chunked@Transfer-Encoding: chunked", "0@@" + INSIDE, statuses=(400, 501)),
+    "chunked in two lines": shape(
+        "Transfer-Encoding: chunked@Transfer-Encoding: chunked", "0@@" + INSIDE, statuses=(400, 501)
+    ),
     "identity": shape("Transfer-Encoding: identity@Content-Length: 3", "abc" + INSIDE, statuses=(400, 501)),
     "xchunked": shape("Transfer-Encoding: xchunked", "0@@" + INSIDE, statuses=(400, 501)),
     "chunked after a tab": shape("Transfer-Encoding:\tchunked@Content-Length: 4", "0@@" + INSIDE),
@@ -87,39 +98,61 @@ SHAPES = {
     "length of 30 digits": shape("Content-Length: " + "9" * 30, "hello", statuses=(400, 413, 404, 405)),
     "two different lengths": shape("Content-Length: 5@Content-Length: 6", "hello" + INSIDE),
     "two lengths in a list": shape("Content-Length: 5, 6", "hello" + INSIDE),
-    "the same length twice in a list": shape("Content-Length: 5,5", "hello" + INSIDE, hidden=False, statuses=(400, *ROUTED)),
-    "the same length in two lines": shape("Content-Length: 5@Content-Length: 5", "hello" + INSIDE, hidden=False, statuses=(400, *ROUTED)),
+    "the same length twice in a list": shape(
+        "Content-Length: 5,5", "hello" + INSIDE, hidden=False, statuses=(400, *ROUTED)
+    ),
+    "the same length in two lines": shape(
+        "Content-Length: 5@Content-Length: 5", "hello" + INSIDE, hidden=False, statuses=(400, *ROUTED)
+    ),
     "length with zeros": shape("Content-Length: 0000005", "hello" + INSIDE, hidden=False, statuses=(400, *ROUTED)),
     "length of many zeros": shape("Content-Length: 000", INSIDE, hidden=False, statuses=(400, *ROUTED)),
     "NUL in a header": shape("X: a\0b@Content-Length: 5", "hello" + INSIDE),
     "bare CR in a header": shape("X: a\rTransfer-Encoding: chunked@Content-Length: 5", "hello" + INSIDE),
     "bare LF in a header": shape("X: a\nContent-Length: 5", "hello" + INSIDE, hidden=False, statuses=(400, *ROUTED)),
-    "chunk size in hex notation": shape("Transfer-Encoding: chunked", "0x5@hello@0@@" + INSIDE, statuses=(400, *ROUTED)),
+    "chunk size in hex notation": shape(
+        "Transfer-Encoding: chunked", "0x5@hello@0@@" + INSIDE, statuses=(400, *ROUTED)
+    ),
     "chunk size with plus": shape("Transfer-Encoding: chunked", "+5@hello@0@@" + INSIDE, statuses=(400, *ROUTED)),
     "negative chunk": shape("Transfer-Encoding: chunked", "-5@hello@0@@" + INSIDE, statuses=(400, *ROUTED)),
-    "chunk size with underscore": shape("Transfer-Encoding: chunked", "1_0@0123456789abcdef@0@@" + INSIDE, statuses=(400, *ROUTED)),
-    "chunk size with a space": shape("Transfer-Encoding: chunked", "5 @hello@0@@" + INSIDE, hidden=False, statuses=(400, *ROUTED)),
+    "chunk size with underscore": shape(
+        "Transfer-Encoding: chunked", "1_0@0123456789abcdef@0@@" + INSIDE, statuses=(400, *ROUTED)
+    ),
+    "chunk size with a space": shape(
+        "Transfer-Encoding: chunked", "5 @hello@0@@" + INSIDE, hidden=False, statuses=(400, *ROUTED)
+    ),
     "chunk size without end": shape("Transfer-Encoding: chunked", "f" * 40 + "@hello", statuses=(400, 404, 405, 413)),
     "empty chunk size": shape("Transfer-Encoding: chunked", "@hello@0@@" + INSIDE, statuses=(400, *ROUTED)),
     "chunk longer than its size": shape("Transfer-Encoding: chunked", "3@hello@0@@" + INSIDE, statuses=(400, *ROUTED)),
-    "chunk ended by LF": shape("Transfer-Encoding: chunked", "5\nhello\n0\n\n" + INSIDE, hidden=False, statuses=(400, *ROUTED)),
-    "chunk extension": shape("Transfer-Encoding: chunked", "5;a=b@hello@0@@" + INSIDE, hidden=False, statuses=(400, *ROUTED)),
-    "chunk extension with LF": shape("Transfer-Encoding: chunked", "5;a\n@hello@0@@" + INSIDE, hidden=False, statuses=(400, *ROUTED)),
+    "chunk ended by LF": shape(
+        "Transfer-Encoding: chunked", "5\nhello\n0\n\n" + INSIDE, hidden=False, statuses=(400, *ROUTED)
+    ),
+    "chunk extension": shape(
+        "Transfer-Encoding: chunked", "5;a=b@hello@0@@" + INSIDE, hidden=False, statuses=(400, *ROUTED)
+    ),
+    "chunk extension with LF": shape(
+        "Transfer-Encoding: chunked", "5;a\n@hello@0@@" + INSIDE, hidden=False, statuses=(400, *ROUTED)
+    ),
     "trailer": shape("Transfer-Encoding: chunked", "5@hello@0@X: y@@" + INSIDE, hidden=False, statuses=(400, *ROUTED)),
     "trailer with a length": shape(
         "Transfer-Encoding: chunked", "5@hello@0@Content-Length: 300@@" + INSIDE, hidden=False, statuses=(400, *ROUTED)
     ),
     "behind a close": shape("Content-Length: 5@Connection: close", "hello" + INSIDE, statuses=ROUTED),
-    "behind a close with chunks": shape("Transfer-Encoding: chunked@Connection: close", "5@hello@0@@" + INSIDE, statuses=ROUTED),
+    "behind a close with chunks": shape(
+        "Transfer-Encoding: chunked@Connection: close", "5@hello@0@@" + INSIDE, statuses=ROUTED
+    ),
     "behind HTTP/1.0": shape("Content-Length: 5", "hello" + INSIDE, line=POST + " HTTP/1.0", statuses=ROUTED),
-    "chunked in HTTP/1.0": shape("Transfer-Encoding: chunked", "0@@" + INSIDE, line=POST + " HTTP/1.0", statuses=(400, *ROUTED)),
+    "chunked in HTTP/1.0": shape(
+        "Transfer-Encoding: chunked", "0@@" + INSIDE, line=POST + " HTTP/1.0", statuses=(400, *ROUTED)
+    ),
     "no version": shape("X: y", INSIDE, line="GET /v2/first-TOKEN/tags/list"),
     "version 2.0": shape("X: y", INSIDE, line="GET /v2/first-TOKEN/tags/list HTTP/2.0", statuses=(400, 505)),
     "version 1.10": shape("X: y", INSIDE, line="GET /v2/first-TOKEN/tags/list HTTP/1.10", statuses=(400, 505)),
     "two spaces in the request line": shape("X: y", INSIDE, line="GET  /v2/first-TOKEN/tags/list HTTP/1.1"),
     "tab in the request line": shape("X: y", INSIDE, line="GET\t/v2/first-TOKEN/tags/list HTTP/1.1"),
     "space in the path": shape("X: y", INSIDE, line="GET /v2/first-TOKEN/a b/tags/list HTTP/1.1"),
-    "GET with a body": shape("Content-Length: 200", INSIDE + "x" * 200, line="GET /v2/first-TOKEN/tags/list HTTP/1.1", statuses=(400, 404)),
+    "GET with a body": shape(
+        "Content-Length: 200", INSIDE + "x" * 200, line="GET /v2/first-TOKEN/tags/list HTTP/1.1", statuses=(400, 404)
+    ),
     "HTTP/2 preface": Shape(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", True, (400, 505)),
     "TLS hello": Shape(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(64) + b"\r\n\r\n", True, (400,)),
     "nothing but line ends": Shape(b"\r\n\r\n\r\n\r\n", True, (400,)),
@@ -197,7 +230,9 @@ def try_through(nginx: Nginx, registry: Registry, name: str) -> None:
         time.sleep(3)
         passed, lines = mine(nginx, token), counted(registry, token)
     assert len(passed) == len(lines), f"{name}: nginx passed {passed} on, the registry counted {lines}"
-    assert not (SHAPES[name].hidden and any("second-" in line for line in lines)) or any("second-" in line for line in passed)
+    assert not (SHAPES[name].hidden and any("second-" in line for line in lines)) or any(
+        "second-" in line for line in passed
+    )
 
 
 def mine(nginx: Nginx, token: str) -> list[str]:
@@ -217,7 +252,9 @@ def test_hosts(registry, name):
     host, statuses = HOSTS[name]
     for path in (b"/v2/", b"/v2/none/manifests/latest"):
         # The sending side stays open: a client that ends it while the database is asked counts as gone.
-        answers = wire.exchange(registry.address, b"GET %s HTTP/1.1\r\n%sConnection: close\r\n\r\n" % (path, host), end=False)
+        answers = wire.exchange(
+            registry.address, b"GET %s HTTP/1.1\r\n%sConnection: close\r\n\r\n" % (path, host), end=False
+        )
         assert answers and answers[0].status in (statuses if path == b"/v2/" else {400, 404})
         assert b"<script>" not in answers[0].body and "evil" not in str(answers[0].headers)
 
@@ -232,7 +269,8 @@ def test_headers_within_the_limit(registry):
 
 
 @pytest.mark.parametrize(
-    ("count", "size"), [(101, 10), (6_000, 1), (1, 17_000), (20, 1_000), (1, 60_000), (1, 100_000), (40, 100_000), (1_000, 0)]
+    ("count", "size"),
+    [(101, 10), (6_000, 1), (1, 17_000), (20, 1_000), (1, 60_000), (1, 100_000), (40, 100_000), (1_000, 0)],
 )
 def test_headers_beyond_the_limit(registry, count, size):
     with wire.Connection(registry.address) as connection:
@@ -253,7 +291,9 @@ def test_the_url_limit(registry):
     wire.request(registry.address, "GET", base + "x" * 40_000).expect(414, 431, 400)
 
 
-@pytest.mark.parametrize("method", ["TRACE", "OPTIONS", "PROPFIND", "BREW", "get", "Get", "DEBUG", "TRACK", "MOVE", "X" * 30])
+@pytest.mark.parametrize(
+    "method", ["TRACE", "OPTIONS", "PROPFIND", "BREW", "get", "Get", "DEBUG", "TRACK", "MOVE", "X" * 30]
+)
 def test_unknown_methods(registry, method):
     for path in ("/v2/", "/v2/none/tags/list", f"/v2/none/blobs/{ABSENT}", "/v2/none/blobs/uploads/", "/healthz"):
         answer = wire.request(registry.address, method, path, [("X-Secret", "canary-value")])
@@ -275,9 +315,15 @@ def test_no_header_changes_the_method(registry, header):
         client.get("/v2/override/app/manifests/latest").expect(200)
 
 
-@pytest.mark.parametrize("header", ["X-Original-URL", "X-Rewrite-URL", "X-Forwarded-Prefix", "X-Forwarded-Path", "X-Accel-Redirect"])
+@pytest.mark.parametrize(
+    "header", ["X-Original-URL", "X-Rewrite-URL", "X-Forwarded-Prefix", "X-Forwarded-Path", "X-Accel-Redirect"]
+)
 def test_no_header_changes_the_path(registry, header):
-    assert wire.request(registry.address, "GET", "/v2/", [(header, "/v2/none/tags/list")]).expect(200).body in (b"{}", b"{}\n", b"")
+    assert wire.request(registry.address, "GET", "/v2/", [(header, "/v2/none/tags/list")]).expect(200).body in (
+        b"{}",
+        b"{}\n",
+        b"",
+    )
 
 
 @pytest.mark.parametrize("upgrade", ["h2c", "websocket", "TLS/1.3"])
@@ -323,7 +369,9 @@ def test_coded_bodies_are_not_read(registry, coding):
 def test_identity_is_no_coding(registry):
     with Client(registry.address) as client:
         location = client.start_upload("coding/app")
-        client.request("PUT", with_query(location, digest=digest_of(b"x")), {"Content-Encoding": "identity"}, b"x").expect(201)
+        client.request(
+            "PUT", with_query(location, digest=digest_of(b"x")), {"Content-Encoding": "identity"}, b"x"
+        ).expect(201)
 
 
 def expecting(address: str, method: str, path: str, size: int, more=()) -> tuple[int, wire.Connection]:
@@ -364,9 +412,13 @@ def test_continue_is_said_when_the_body_is_wanted(registry):
 def test_a_client_that_sends_all_before_it_listens_still_sees_the_refusal(registry, size):
     """docker and others write the whole body first: the answer must not be lost in a reset."""
     with Client(registry.address) as client:
-        answer = client.request("PATCH", f"/v2/sends/all/blobs/uploads/{'0' * 32}", {"Content-Type": OCTETS}, bytes(size))
+        answer = client.request(
+            "PATCH", f"/v2/sends/all/blobs/uploads/{'0' * 32}", {"Content-Type": OCTETS}, bytes(size)
+        )
         refused(answer, REFUSED["unknown upload"])
-        refused(client.request("PUT", "/v2/UPPER/manifests/x", {"Content-Type": OCI_INDEX}, bytes(size)), REFUSED["name"])
+        refused(
+            client.request("PUT", "/v2/UPPER/manifests/x", {"Content-Type": OCI_INDEX}, bytes(size)), REFUSED["name"]
+        )
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE", "POST", "HEAD"])
@@ -396,4 +448,7 @@ def test_the_pyz_may_be_replaced_while_it_runs(tmp_path):
         client.delete("/v2/swap/app/manifests/latest").expect(202)
         os.unlink(copy)
         client.request("PATCH", client.start_upload("swap/app"), {}, iter([b"a", b"b"])).expect(202)
-        refused(client.request("PUT", "/v2/swap/app/manifests/x", {"Content-Type": OCI_INDEX}, bytes((4 << 20) + 1)), REFUSED["large"])
+        refused(
+            client.request("PUT", "/v2/swap/app/manifests/x", {"Content-Type": OCI_INDEX}, bytes((4 << 20) + 1)),
+            REFUSED["large"],
+        )

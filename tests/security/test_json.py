@@ -1,4 +1,6 @@
-"""Manifests that are bombs, lies or riddles (security S7, H4, H5): 400, nothing stored, and nobody else waits for it."""
+"""Manifests that are bombs, lies or riddles (security S7, H4, H5): 400, nothing stored,
+and nobody else waits for it.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,9 @@ PLAIN = image_manifest(CONFIG, [LAYER])
 INDEX = {
     "schemaVersion": 2,
     "mediaType": OCI_INDEX,
-    "manifests": [{**descriptor(json.dumps(PLAIN).encode(), OCI_MANIFEST), "platform": {"architecture": "amd64", "os": "linux"}}],
+    "manifests": [
+        {**descriptor(json.dumps(PLAIN).encode(), OCI_MANIFEST), "platform": {"architecture": "amd64", "os": "linux"}}
+    ],
     "annotations": {"a": "b"},
     "artifactType": "application/vnd.example.x",
     "subject": descriptor(b"a subject that is not there", OCI_MANIFEST),
@@ -156,7 +160,9 @@ MALFORMED = {
     "same key twice by escapes": with_raw('{"a": 1, "\\u0061": 1}'),
     "5,000 digits": with_raw("9" * 5_000),
     "minus 5,000 digits": with_raw("-" + "9" * 5_000),
-    "5,000 digits as schemaVersion": text(IMAGE).replace('"schemaVersion": 2', '"schemaVersion": ' + "2" * 5_000).encode(),
+    "5,000 digits as schemaVersion": (
+        text(IMAGE).replace('"schemaVersion": 2', '"schemaVersion": ' + "2" * 5_000).encode()
+    ),
     "lone high surrogate": with_raw('"\\ud800"'),
     "lone low surrogate": with_raw('"a\\udc00b"'),
     "surrogates in the wrong order": with_raw('"\\udc00\\ud800"'),
@@ -194,16 +200,31 @@ MALFORMED = {
     "layers and manifests": text({**IMAGE, "manifests": []}).encode(),
     "manifests beside layers, filled": text({**IMAGE, "manifests": INDEX["manifests"]}).encode(),
     "too many layers": text({**PLAIN, "layers": PLAIN["layers"][:1] * (LAYERS + 1)}).encode(),
-    "schema 1": text(
-        {"schemaVersion": 1, "name": "a", "tag": "b", "fsLayers": [{"blobSum": "sha256:" + "0" * 64}], "history": []}
-    ).encode(),
+    "schema 1": (
+        text(
+            {
+                "schemaVersion": 1,
+                "name": "a",
+                "tag": "b",
+                "fsLayers": [{"blobSum": "sha256:" + "0" * 64}],
+                "history": [],
+            }
+        ).encode()
+    ),
 }
 MALFORMED_INDEXES = {
     "layers in an index": text({**INDEX, "layers": []}).encode(),
     "config in an index": text({**INDEX, "config": IMAGE["config"], "layers": IMAGE["layers"]}).encode(),
-    "too many manifests": text(
-        {**INDEX, "manifests": [{key: INDEX["manifests"][0][key] for key in ("mediaType", "digest", "size")}] * (CHILDREN + 1)}
-    ).encode(),
+    "too many manifests": (
+        text(
+            {
+                **INDEX,
+                "manifests": (
+                    [{key: INDEX["manifests"][0][key] for key in ("mediaType", "digest", "size")}] * (CHILDREN + 1)
+                ),
+            }
+        ).encode()
+    ),
     "an image as an index": text(IMAGE).encode(),
 }
 CONFUSIONS = [
@@ -229,7 +250,9 @@ def filled(registry):
 
 
 def put(address: str, data: bytes, media_type: str = OCI_MANIFEST, tag: str = "x"):
-    return wire.request(address, "PUT", f"/v2/json/app/manifests/{tag}", [("Content-Type", media_type)], data, timeout=20)
+    return wire.request(
+        address, "PUT", f"/v2/json/app/manifests/{tag}", [("Content-Type", media_type)], data, timeout=20
+    )
 
 
 def test_the_pattern_of_these_tests_is_accepted(filled):
@@ -256,7 +279,9 @@ def test_malformed_indexes(filled, name):
 
 
 @pytest.mark.parametrize(
-    ("document", "path", "kind", "optional"), FIELDS, ids=[("index " if field[0] is INDEX else "image ") + field[1] for field in FIELDS]
+    ("document", "path", "kind", "optional"),
+    FIELDS,
+    ids=[("index " if field[0] is INDEX else "image ") + field[1] for field in FIELDS],
 )
 def test_wrong_types(filled, document, path, kind, optional):
     media_type = document["mediaType"]
@@ -264,7 +289,11 @@ def test_wrong_types(filled, document, path, kind, optional):
     if path == "annotations.a":
         values = [value for value in values if isinstance(value, bool) or not isinstance(value, (int, float))]
     if not optional:
-        values += [value for value in (None, ABSENT) if not (value is ABSENT and (path == "annotations.a" or path.endswith(".0")))]
+        values += [
+            value
+            for value in (None, ABSENT)
+            if not (value is ABSENT and (path == "annotations.a" or path.endswith(".0")))
+        ]
     with Unchanged(filled):
         for value in values:
             answer = put(filled.address, text(replaced(document, path, value)).encode(), media_type)
@@ -273,7 +302,16 @@ def test_wrong_types(filled, document, path, kind, optional):
 
 
 @pytest.mark.parametrize(
-    "path", ["layers.0.urls", "layers.0.annotations", "config.data", "config.platform", "subject.artifactType", "annotations", "subject"]
+    "path",
+    [
+        "layers.0.urls",
+        "layers.0.annotations",
+        "config.data",
+        "config.platform",
+        "subject.artifactType",
+        "annotations",
+        "subject",
+    ],
 )
 @pytest.mark.parametrize("value", [None, 1, "x", [], {}, [1], {"a": 1}, True], ids=repr)
 def test_fields_that_the_registry_does_not_need_are_kept_or_refused(filled, path, value):
@@ -294,7 +332,9 @@ def test_bad_digests_inside(filled, path):
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("place", ["subject", "foreign"])
 def test_sizes(filled, place, size):
-    """A size is an integer of 0 to 2^63-1; the subject need not be there, nor a foreign layer, so the size alone decides."""
+    """A size is an integer of 0 to 2^63-1; the subject need not be there, nor a foreign layer, so the size alone
+    decides.
+    """
     entry = '{"mediaType": "%s", "digest": "sha256:%s", "size": %s}'
     if place == "subject":
         data = text(PLAIN)[:-1] + ', "subject": ' + entry % (OCI_MANIFEST, "0" * 64, size) + "}"
@@ -323,15 +363,15 @@ def test_one_digest_has_one_type(filled):
     found = set()
     for reference in ("typed", digest_of(data)):
         for accept in (OCI_INDEX, OCI_MANIFEST, DOCKER_MANIFEST):
-            answer = wire.request(filled.address, "GET", f"/v2/json/app/manifests/{reference}", [("Accept", accept)]).expect(200)
+            answer = wire.request(
+                filled.address, "GET", f"/v2/json/app/manifests/{reference}", [("Accept", accept)]
+            ).expect(200)
             assert answer.body == data
             found.add(answer.headers["Content-Type"])
     assert len(found) == 1 and found <= {OCI_MANIFEST, DOCKER_MANIFEST}
 
 
-@pytest.mark.parametrize(
-    "media_type", ["a/" + "b" * 300, "a/b\n", "a/\u202eb", " a/b", "a" * 4_000, ""]
-)
+@pytest.mark.parametrize("media_type", ["a/" + "b" * 300, "a/b\n", "a/\u202eb", " a/b", "a" * 4_000, ""])
 def test_types_that_are_none(filled, media_type):
     """In the header a strange type means no manifest; inside a descriptor it is not stored either."""
     if media_type.isascii() and media_type.isprintable():
@@ -348,7 +388,11 @@ def test_nesting_of_indexes_is_followed_without_recursion(filled):
         media_type, size = OCI_MANIFEST, len(text(PLAIN))
         for level in range(30):
             data = text(
-                {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [{"mediaType": media_type, "digest": digest, "size": size}]}
+                {
+                    "schemaVersion": 2,
+                    "mediaType": OCI_INDEX,
+                    "manifests": [{"mediaType": media_type, "digest": digest, "size": size}],
+                }
             ).encode()
             began = time.monotonic()
             answer = put(filled.address, data, OCI_INDEX, "deep")
@@ -374,8 +418,8 @@ BOMBS = [
 def test_a_bomb_does_not_hold_up_others(tmp_path):
     """One worker, so the bombs and the others share one interpreter: nobody waits long, and memory comes back (S1, H4).
 
-    A machine that is busy with other things makes someone wait now and then, a bomb that holds the interpreter each time: so the
-    best of three tries counts.
+    A machine that is busy with other things makes someone wait now and then, a bomb that holds the interpreter each
+    time: so the best of three tries counts.
     """
     with Registry(tmp_path / "data", workers=1) as registry:
         before = registry.pss()

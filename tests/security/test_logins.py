@@ -1,4 +1,6 @@
-"""Very many logins at once: little memory, no server error, and pulls go on beside them (security, passwords: 1,000 parallel logins)."""
+"""Very many logins at once: little memory, no server error, and pulls go on beside them (security, passwords: 1,000
+parallel logins).
+"""
 
 from __future__ import annotations
 
@@ -22,9 +24,11 @@ from tests.support.server import REPOSITORY, Registry, free_port
 LOGINS, WORKERS, LET_IN = (1000, 2, 132) if LONG else (100, 1, 6)
 CONNECTIONS = 8
 MANIFEST = "/v2/bob/app/manifests/v1"
-# Another process, so that what the crowd's clients compute does not count: latencies of pulls with a token, and of a request that asks no
-# database, which wait for nothing but the loop. Connections are asked in turn, and reach every worker.
-WATCH = """
+# Another process, so that what the crowd's clients compute does not count: latencies of pulls with a token, and of a
+# request that asks no database, which wait for nothing but the loop. Connections are asked in turn, and reach every
+# worker.
+WATCH = (
+    """
 import json, sys, time
 from tests.support.people import As
 address, headers, paths, seconds = json.loads(sys.stdin.readline())
@@ -40,14 +44,18 @@ while time.monotonic() < end:
             found[path].append(time.perf_counter() - begun)
         time.sleep(0.005)
 print(json.dumps(found))
-""" % CONNECTIONS
+"""
+    % CONNECTIONS
+)
 
 
 class Watch:
     """Times that requests take for so many seconds, in milliseconds by path."""
 
     def __init__(self, registry, headers: dict, seconds: float) -> None:
-        self._process = subprocess.Popen([sys.executable, "-c", WATCH], cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", WATCH], cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
         self._process.stdin.write(json.dumps([registry.address, headers, [MANIFEST, "/healthz"], seconds]) + "\n")
         self._process.stdin.flush()
         assert self._process.stdout.readline() == "ready\n"
@@ -59,7 +67,10 @@ class Watch:
 
 
 def told(times: list[float]) -> str:
-    return f"median {statistics.median(times):.1f}, p99 {times[len(times) * 99 // 100]:.1f}, most {times[-1]:.1f} ms of {len(times)}"
+    return (
+        f"median {statistics.median(times):.1f}, p99 {times[len(times) * 99 // 100]:.1f}, most {times[-1]:.1f} ms of"
+        f" {len(times)}"
+    )
 
 
 def long_turns(metrics: str) -> float:
@@ -69,7 +80,9 @@ def long_turns(metrics: str) -> float:
 
 
 async def crowd(registry, names: list[str]) -> list[tuple[int, dict[str, str], float]]:
-    """(status, headers, seconds) of one login for each name, all asked at the same moment on connections of their own, until LET_IN are let in."""
+    """(status, headers, seconds) of one login for each name, all asked at the same moment on connections of their own,
+    until LET_IN are let in.
+    """
     host, _, port = registry.address.rpartition(":")
 
     async def log_in(name: str) -> tuple[int, dict[str, str], float]:
@@ -112,7 +125,10 @@ def test_a_thousand_logins_cost_little_and_disturb_nobody(tmp_path):
             beside = watch.times()
             long = long_turns(metrics) - long
         statuses = Counter(status for status, _, _ in answers)
-        print(f"{LOGINS} logins: {dict(statuses)}, the last after {max(seconds for _, _, seconds in answers):.1f} s; {memory.added:.0f} MiB more; {long:g} long turns")
+        print(
+            f"{LOGINS} logins: {dict(statuses)}, the last after {max(seconds for _, _, seconds in answers):.1f} s;"
+            f" {memory.added:.0f} MiB more; {long:g} long turns"
+        )
         for path in alone:
             print(f"{path}: alone {told(alone[path])}; beside logins {told(beside[path])}")
         # Each worker has two threads, and 64 may wait for these; all others are told when to come again.

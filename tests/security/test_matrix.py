@@ -1,6 +1,8 @@
-"""Every route with every verb for everybody in every state of the repository, against an oracle of its own (reference: route x principal x state).
+"""Every route with every verb for everybody in every state of the repository, against an oracle of its own (reference:
+route x principal x state).
 
-The oracle knows rights by the words of docs/accounts.md, and nothing of how the server decides. A route that has no row here fails the test.
+The oracle knows rights by the words of docs/accounts.md, and nothing of how the server decides. A route that has no row
+here fails the test.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ from tests.support.server import Registry
 HIDDEN = -404
 VERBS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW")
 NONE = digest_of(b"nothing has this digest")
-# Endpoint -> (path with the repository's name, {verb: action}). What is named besides the repository is not there, so that nothing is changed.
+# Endpoint -> (path with the repository's name, {verb: action}). What is named besides the repository is not there, so
+# that nothing is changed.
 ROWS = {
     "Alive": [("/healthz", {"GET": "", "HEAD": ""})],
     "Ready": [("/readyz", {"GET": "", "HEAD": ""})],
@@ -36,17 +39,49 @@ ROWS = {
         (f"/v2/{{}}/manifests/{NONE}", {"GET": "pull", "HEAD": "pull", "PUT": "push", "DELETE": "delete"}),
     ],
     "Blob": [(f"/v2/{{}}/blobs/{NONE}", {"GET": "pull", "HEAD": "pull", "DELETE": "delete"})],
-    "Uploads": [("/v2/{}/blobs/uploads/?digest=none", {"POST": "push"}), ("/v2/{}/blobs/uploads?digest=none", {"POST": "push"})],
-    "Upload": [("/v2/{}/blobs/uploads/none", {"GET": "push", "HEAD": "push", "PATCH": "push", "PUT": "push", "DELETE": "push"})],
+    "Uploads": [
+        ("/v2/{}/blobs/uploads/?digest=none", {"POST": "push"}),
+        ("/v2/{}/blobs/uploads?digest=none", {"POST": "push"}),
+    ],
+    "Upload": [
+        ("/v2/{}/blobs/uploads/none", {"GET": "push", "HEAD": "push", "PATCH": "push", "PUT": "push", "DELETE": "push"})
+    ],
 }
 # A name, and the words for its state. What is in acme belongs to bob's organization, wild to nobody.
-STATES = {"public": "acme/public", "private": "acme/app", "missing": "acme/none", "wild": "wild/app", "wild, missing": "wild/none", "library": "app"}
+STATES = {
+    "public": "acme/public",
+    "private": "acme/app",
+    "missing": "acme/none",
+    "wild": "wild/app",
+    "wild, missing": "wild/none",
+    "library": "app",
+}
 IN_ACME = {"public", "private", "missing"}
 SHOWN_PUBLIC = {"public", "wild", "library"}
 PULL, WRITE, OWN = {"pull"}, {"pull", "push"}, {"pull", "push", "delete"}
 # Rights in acme beside the pull of what is public; who is nobody; who shows what does not count.
-IN_ACME_MAY = {"owner": OWN, "member": PULL, "writer": WRITE, "right admin": OWN, "robot": PULL, "owner's bearer": OWN, "member's bearer": PULL}
-NOBODY, REFUSED = {"anonymous", "anonymous bearer"}, {"wrong token", "expired", "revoked", "disabled", "another's token", "forged bearer", "disabled's bearer", "unreadable"}
+IN_ACME_MAY = {
+    "owner": OWN,
+    "member": PULL,
+    "writer": WRITE,
+    "right admin": OWN,
+    "robot": PULL,
+    "owner's bearer": OWN,
+    "member's bearer": PULL,
+}
+NOBODY, REFUSED = (
+    {"anonymous", "anonymous bearer"},
+    {
+        "wrong token",
+        "expired",
+        "revoked",
+        "disabled",
+        "another's token",
+        "forged bearer",
+        "disabled's bearer",
+        "unreadable",
+    },
+)
 
 
 def may(who: str, state: str, level: str) -> set[str]:
@@ -66,7 +101,9 @@ def may(who: str, state: str, level: str) -> set[str]:
 
 
 def oracle(who: str, verb: str, action: str | None, state: str, level: str) -> set[int]:
-    """The statuses that the answer may have; HIDDEN is the 404 of a repository that is not there, or may not be seen."""
+    """The statuses that the answer may have; HIDDEN is the 404 of a repository that is
+    not there, or may not be seen.
+    """
     if action is None:
         return {405}
     if action == "form":
@@ -100,7 +137,10 @@ def told(answer) -> set[int]:
 def made(tmp_path_factory):
     """(registry, what each principal shows)"""
     root = tmp_path_factory.mktemp("matrix")
-    with Registry(root / "data", 1, auth_anonymous="push", log_access="false") as registry, Client(registry.address) as client:
+    with (
+        Registry(root / "data", 1, auth_anonymous="push", log_access="false") as registry,
+        Client(registry.address) as client,
+    ):
         for name in ("acme/public", "acme/app", "wild/app", "app"):
             client.push_image(name, "v1")
         yield registry, principals(People(registry))
@@ -120,14 +160,17 @@ def principals(people: People) -> dict[str, dict]:
     """What everybody shows. Passwords are checked once a minute for each, so that most show tokens."""
     people.add("ann", "bob", "cid", "dan", "eve", "kim", "off")
     for words in (
-        "user promote ann", "org add acme --owner bob", "org member add acme cid", "grant add acme/** --to user:dan --right write",
-        "grant add acme/** --to user:kim --right admin", "repository set acme/public --public", "org add other --owner eve",
+        "user promote ann", "org add acme --owner bob", "org member add acme cid",
+        "grant add acme/** --to user:dan --right write",
+        "grant add acme/** --to user:kim --right admin", "repository set acme/public --public",
+        "org add other --owner eve",
     ):  # fmt: skip
         people.command(*words.split())
     tokens = {
         name: people.command("token", "add", name.partition("-")[0], "--name", name, *words.split())
         for name, words in {
-            "ann": "", "bob": "", "cid": "", "dan": "", "eve": "", "kim": "", "off": "", "bob-pull": "--actions pull", "bob-elsewhere": "--repositories bob/x",
+            "ann": "", "bob": "", "cid": "", "dan": "", "eve": "", "kim": "", "off": "", "bob-pull": "--actions pull",
+            "bob-elsewhere": "--repositories bob/x",
             "bob-expired": "--expires 1s", "bob-revoked": "",
         }.items()
     }  # fmt: skip
@@ -139,18 +182,28 @@ def principals(people: People) -> dict[str, dict]:
     people.command("user", "disable", "off")
     people.command("token", "revoke", "bob", "bob-revoked")
     return {
-        "anonymous": {}, "anonymous bearer": bearers["nobody"], "administrator": shown["ann"], "administrator's bearer": bearers["ann"], "owner": shown["bob"],
-        "owner's bearer": bearers["bob"], "member": shown["cid"], "member's bearer": bearers["cid"], "writer": shown["dan"], "right admin": shown["kim"],
-        "stranger": shown["eve"], "stranger with password": basic("eve"), "robot": basic("acme/ci", robot), "owner's token to pull": shown["bob-pull"],
-        "owner's token elsewhere": shown["bob-elsewhere"], "expired": shown["bob-expired"], "revoked": shown["bob-revoked"], "disabled": shown["off"],
-        "disabled's bearer": bearers["off"], "another's token": basic("eve", tokens["bob"]), "wrong token": basic("bob", make_secret("dbr_")),
-        "forged bearer": bearer(bearers["ann"]["Authorization"].split()[1][:-4] + "AAAA"), "unreadable": {"Authorization": "Basic ====="},
+        "anonymous": {}, "anonymous bearer": bearers["nobody"], "administrator": shown["ann"],
+        "administrator's bearer": bearers["ann"], "owner": shown["bob"],
+        "owner's bearer": bearers["bob"], "member": shown["cid"], "member's bearer": bearers["cid"],
+        "writer": shown["dan"], "right admin": shown["kim"],
+        "stranger": shown["eve"], "stranger with password": basic("eve"), "robot": basic("acme/ci", robot),
+        "owner's token to pull": shown["bob-pull"],
+        "owner's token elsewhere": shown["bob-elsewhere"], "expired": shown["bob-expired"],
+        "revoked": shown["bob-revoked"], "disabled": shown["off"],
+        "disabled's bearer": bearers["off"], "another's token": basic("eve", tokens["bob"]), "wrong token": basic("bob",
+        make_secret("dbr_")),
+        "forged bearer": bearer(bearers["ann"]["Authorization"].split()[1][:-4] + "AAAA"),
+        "unreadable": {"Authorization": "Basic ====="},
     }  # fmt: skip
 
 
 def test_every_route_has_a_row():
     routes = Routes(SimpleNamespace(metrics=None))
-    found = {type(value).__name__ for value in [*vars(routes).values(), *routes._fixed.values()] if isinstance(value, Endpoint)} - {"Endpoint"}
+    found = {
+        type(value).__name__
+        for value in [*vars(routes).values(), *routes._fixed.values()]
+        if isinstance(value, Endpoint)
+    } - {"Endpoint"}
     assert found == set(ROWS)
 
 
@@ -160,7 +213,9 @@ def test_everybody_is_answered_as_the_rules_say(world):
     for who, header in shown.items():
         with As(registry.address, header) as client:
             for path, verbs in itertools.chain.from_iterable(ROWS.values()):
-                for verb, (state, name) in itertools.product(VERBS, STATES.items() if "{}" in path else [("private", "")]):
+                for verb, (state, name) in itertools.product(
+                    VERBS, STATES.items() if "{}" in path else [("private", "")]
+                ):
                     found = told(client.request(verb, path.format(name)))
                     cells += 1
                     if not found & oracle(who, verb, verbs.get(verb), state, level):

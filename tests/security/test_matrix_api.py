@@ -1,7 +1,8 @@
-"""Every operation of the API with every verb for everybody, against an oracle in the words of docs/accounts.md (reference: route x principal x state).
+"""Every operation of the API with every verb for everybody, against an oracle in the words of docs/accounts.md
+(reference: route x principal x state).
 
-What changes something is sent with a field of the query that there is not, so that who may hears 400, and nothing is changed.
-An operation that has no row here fails the test.
+What changes something is sent with a field of the query that there is not, so that who may hears 400, and nothing is
+changed. An operation that has no row here fails the test.
 """
 
 from __future__ import annotations
@@ -24,39 +25,69 @@ REPOSITORIES = ("acme%2Fpublic", "acme%2Fapp", "acme%2Fnone")
 PATTERNS = ("acme%2Fpublic", "acme%2Fapp", "acme%2F**")
 # Operation -> (who may, in the oracle's words; what its path names, each once for the braces).
 ROWS = {
-    "getOpenApi": ("everyone", [""]), "getAccount": ("logged in", [""]), "changeAccount": ("oneself", [""]), "setOwnPassword": ("own secrets", [""]),
+    "getOpenApi": ("everyone", [""]), "getAccount": ("logged in", [""]), "changeAccount": ("oneself", [""]),
+    "setOwnPassword": ("own secrets", [""]),
     "listOwnTokens": ("oneself", [""]), "addOwnToken": ("own tokens", [""]), "revokeOwnToken": ("oneself", ["none"]),
-    "listUsers": ("administrator", [""]), "addUser": ("secrets", [""]), "importUsers": ("secrets", [""]), "listOrganizations": ("logged in", [""]), "addOrganization": ("logged in", [""]),
-    **dict.fromkeys(("getUser", "changeUser", "deleteUser", "listTokens", "revokeToken"), ("administrator", ["eve", "none"])),
-    **dict.fromkeys(("setPassword", "resetPassword", "inviteUser", "mailReset", "mailInvitation"), ("secrets", ["eve", "none"])),
+    "listUsers": ("administrator", [""]), "addUser": ("secrets", [""]), "importUsers": ("secrets", [""]),
+    "listOrganizations": ("logged in", [""]), "addOrganization": ("logged in", [""]),
+    **dict.fromkeys(("getUser", "changeUser", "deleteUser", "listTokens", "revokeToken"), ("administrator", ["eve",
+    "none"])),
+    **dict.fromkeys(("setPassword", "resetPassword", "inviteUser", "mailReset", "mailInvitation"), ("secrets", ["eve",
+    "none"])),
     "addToken": ("tokens", ["eve", "none"]),
-    **dict.fromkeys(("getOrganization", "listMembers", "listTeams", "getTeam", "listTeamMembers"), ("organization", ACME)),
-    **dict.fromkeys(("deleteOrganization", "setMember", "removeMember", "addTeam", "deleteTeam", "addTeamMember", "removeTeamMember"), ("owner", ACME)),
+    **dict.fromkeys(("getOrganization", "listMembers", "listTeams", "getTeam", "listTeamMembers"), ("organization",
+    ACME)),
+    **dict.fromkeys(("deleteOrganization", "setMember", "removeMember", "addTeam", "deleteTeam", "addTeamMember",
+    "removeTeamMember"), ("owner", ACME)),
     **dict.fromkeys(("listRobots", "getRobot", "changeRobot", "deleteRobot", "listRobotSecrets"), ("owner", ACME)),
     **dict.fromkeys(("addRobot", "rotateRobot"), ("owner's secrets", ACME)),
-    "listRepositories": ("logged in", [""]), "getRepository": ("sees", REPOSITORIES), "changeRepository": ("admin", REPOSITORIES), "listRights": ("admin", REPOSITORIES),
+    "listRepositories": ("logged in", [""]), "getRepository": ("sees", REPOSITORIES), "changeRepository": ("admin",
+    REPOSITORIES), "listRights": ("admin", REPOSITORIES),
     "restoreOrganization": ("administrator", ["eve", "none"]),
     **dict.fromkeys(("deleteRepository", "deleteTag", "deleteManifest"), ("deletes", REPOSITORIES)),
-    "getNamespace": ("owner", ACME), "changeNamespace": ("owner", ACME), "listNamespaceGrants": ("owner", ACME), "listGrants": ("administrator", [""]),
+    "getNamespace": ("owner", ACME), "changeNamespace": ("owner", ACME), "listNamespaceGrants": ("owner", ACME),
+    "listGrants": ("administrator", [""]),
     "getQuota": ("owner", ACME), "changeQuota": ("administrator", ["bob", "none"]),
-    "setGrant": ("pattern", PATTERNS), "removeGrant": ("pattern", PATTERNS), "explain": ("administrator", [""]), "listAudit": ("administrator", [""]),
+    "setGrant": ("pattern", PATTERNS), "removeGrant": ("pattern", PATTERNS), "explain": ("administrator", [""]),
+    "listAudit": ("administrator", [""]),
     "register": ("everyone", [""]), "forgetPassword": ("everyone", [""]), "confirmPassword": ("everyone", [""]),
-    "listRegistrations": ("administrator", [""]), "listInvitations": ("administrator", [""]), "addInvitation": ("secrets", [""]),
-    **dict.fromkeys(("approveRegistration", "rejectRegistration", "unlockUser"), ("administrator", ["eve", "none"])), "revokeInvitation": ("administrator", ["1"]),
+    "listRegistrations": ("administrator", [""]), "listInvitations": ("administrator", [""]),
+    "addInvitation": ("secrets", [""]),
+    **dict.fromkeys(("approveRegistration", "rejectRegistration", "unlockUser"), ("administrator", ["eve", "none"])),
+    "revokeInvitation": ("administrator", ["1"]),
     "listUploads": ("oneself", [""]), "dropUpload": ("oneself", ["0" * 32]),
     "exportAudit": ("administrator", [""]), "rotateSigningKey": ("administrator", [""]),
 }  # fmt: skip
 # The names that follow the first one of a path.
-OTHERS = {"user": "eve", "token": "none", "team": "dev", "robot": "ci", "holder": "user:eve", "tag": "v1", "digest": f"sha256:{'0' * 64}"}
+OTHERS = {
+    "user": "eve",
+    "token": "none",
+    "team": "dev",
+    "robot": "ci",
+    "holder": "user:eve",
+    "tag": "v1",
+    "digest": f"sha256:{'0' * 64}",
+}
 QUERY = {"explain": "who=eve&action=pull"}
 # Signed tokens of the token server are for images.
 OUT = REFUSED | {"administrator's bearer", "owner's bearer", "member's bearer", "anonymous bearer"}
 PASSWORDS = {"administrator with password", "stranger with password"}
-ADMINISTRATORS = {"administrator", "administrator with password", "administrator by Bearer", "administrator's token to admin"}
+ADMINISTRATORS = {
+    "administrator",
+    "administrator with password",
+    "administrator by Bearer",
+    "administrator's token to admin",
+}
 OWNERS = {"owner", "owner's token to admin"}
 TO_ADMIN = {"owner's token to admin", "administrator's token to admin"}
 ROBOTS = {"robot", "robot by Bearer"}
-SCOPED = {"owner's token to pull", "owner's token elsewhere", "owner's token to admin", "administrator's token to admin", "administrator's token in acme"}
+SCOPED = {
+    "owner's token to pull",
+    "owner's token elsewhere",
+    "owner's token to admin",
+    "administrator's token to admin",
+    "administrator's token in acme",
+}
 # Tokens that are for no action of the administration, or for some repositories only.
 NARROW = {"owner's token to pull", "owner's token elsewhere", "administrator's token in acme"}
 
@@ -103,7 +134,9 @@ def oracle(who: str, verb: str, needs: str, name: str) -> set[int]:
         return {200 if verb == "GET" else 400}
     if who in OUT or who in NOBODY:
         return {401}
-    return {"yes": {200, 400, HIDDEN} if name.endswith("none") else {200, 400}, "no": {403}, "hidden": {HIDDEN}}[may(who, needs, name)]
+    return {"yes": {200, 400, HIDDEN} if name.endswith("none") else {200, 400}, "no": {403}, "hidden": {HIDDEN}}[
+        may(who, needs, name)
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -123,12 +156,17 @@ def world(tmp_path_factory):
         shown["administrator with password"] = basic("ann")
         shown |= {f"{name} by Bearer": bearer(secret_of(shown[name])) for name in ("administrator", "robot")}
         for words, user, more in (
-            ("owner's token to admin", "bob", ("--actions", "admin")), ("administrator's token to admin", "ann", ("--actions", "admin")),
+            ("owner's token to admin", "bob", ("--actions", "admin")), ("administrator's token to admin", "ann",
+            ("--actions", "admin")),
             ("administrator's token in acme", "ann", ("--repositories", "acme/**")),
         ):  # fmt: skip
-            shown[words] = basic(user, people.command("token", "add", user, "--name", f"{user}-api-{len(shown)}", *more))
+            shown[words] = basic(
+                user, people.command("token", "add", user, "--name", f"{user}-api-{len(shown)}", *more)
+            )
         for header in shown.values():
-            As(registry.address, header).get("/v2/")  # the hash of a password that was taken over is replaced at the first login
+            As(registry.address, header).get(
+                "/v2/"
+            )  # the hash of a password that was taken over is replaced at the first login
         yield registry, shown
 
 
@@ -142,7 +180,9 @@ def test_every_operation_has_a_row():
 
 
 def paths(operation, name: str) -> str:
-    """The operation's path with these names, and what else it needs to be answered; a change is not to be understood."""
+    """The operation's path with these names, and what else it needs to be answered; a
+    change is not to be understood.
+    """
     first, *others = [*operation.names, ""]
     found = operation.path.replace("{" + first + "}", name)
     for other in others:
@@ -163,7 +203,10 @@ def test_everybody_is_answered_as_the_rules_say(world):
                         answer = client.request(operation.method, paths(operation, name))
                         found = HIDDEN if answer.status == 404 and answer.code() == "NAME_UNKNOWN" else answer.status
                         cells += 1
-                        if found not in oracle(who, operation.method, needs, name) or answer.headers["Cache-Control"] != "no-store":
+                        if (
+                            found not in oracle(who, operation.method, needs, name)
+                            or answer.headers["Cache-Control"] != "no-store"
+                        ):
                             wrong.append((who, operation.id, name, found))
     assert wrong == [], f"{len(wrong)} of {cells}"
     assert cells >= len(OPERATIONS) * len(shown)
@@ -190,15 +233,23 @@ def test_what_is_hidden_answers_like_what_is_not_there(world):
 
     def bare(answer, name: str) -> tuple:
         headers = sorted((key, value) for key, value in answer.headers.items() if key not in ("Date", "X-Request-Id"))
-        return answer.status, headers, answer.body.replace(name.encode(), b"NAME").replace(unquote(name).encode(), b"NAME")
+        return (
+            answer.status,
+            headers,
+            answer.body.replace(name.encode(), b"NAME").replace(unquote(name).encode(), b"NAME"),
+        )
 
     with As(registry.address, shown["stranger"]) as eve:
         for operation in OPERATIONS:
             for there, missing in (("acme", "none"), ("acme%2Fapp", "acme%2Fnot")):
                 if there in ROWS[operation.id][1]:
-                    found = [bare(eve.request(operation.method, paths(operation, name)), name) for name in (there, missing)]
+                    found = [
+                        bare(eve.request(operation.method, paths(operation, name)), name) for name in (there, missing)
+                    ]
                     # What is for administrators alone is refused, whatever is there.
-                    assert found[0] == found[1] and found[0][0] == (403 if ROWS[operation.id][0] == "administrator" else 404), operation.id
+                    assert found[0] == found[1] and found[0][0] == (
+                        403 if ROWS[operation.id][0] == "administrator" else 404
+                    ), operation.id
 
 
 def test_no_secret_is_kept_as_it_is(world):

@@ -1,4 +1,7 @@
-"""What slow clients hold of a worker's memory: bodies without their last byte, and answers that nobody reads. There is one budget for all of them."""
+"""What slow clients hold of a worker's memory: bodies without their last byte, and answers that nobody reads.
+
+There is one budget for all of them.
+"""
 
 from __future__ import annotations
 
@@ -17,20 +20,30 @@ from tests.support.server import Registry, free_port
 
 COUNT = 60
 LARGEST = 4 << 20
-# The budget of 64 MiB, a quarter of it for those who wait, and what the heap keeps; without a budget these hold 240 MiB and more.
+# The budget of 64 MiB, a quarter of it for those who wait, and what the heap keeps; without a budget these hold 240 MiB
+# and more.
 BOUND = 140 << 20
 HEAD = "PUT /v2/app/manifests/slow HTTP/1.1\r\nHost: localhost\r\nContent-Type: {}\r\nContent-Length: {}\r\n\r\n"
 
 
 def manifest(number: int) -> bytes:
     """An index of almost the largest size."""
-    return json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [], "annotations": {"n": f"{number:09}" + "x" * (LARGEST - 200)}}).encode()
+    return json.dumps(
+        {
+            "schemaVersion": 2,
+            "mediaType": OCI_INDEX,
+            "manifests": [],
+            "annotations": {"n": f"{number:09}" + "x" * (LARGEST - 200)},
+        }
+    ).encode()
 
 
 @pytest.fixture(params=[True, False], ids=["fast", "ordinary"])
 def registry(request, tmp_path):
     metrics = f"127.0.0.1:{free_port()}"
-    with Registry(tmp_path / "data", workers=1, auth_anonymous="push", server_fast_paths=request.param, metrics_listen=metrics) as registry:
+    with Registry(
+        tmp_path / "data", workers=1, auth_anonymous="push", server_fast_paths=request.param, metrics_listen=metrics
+    ) as registry:
         registry.metrics = metrics
         with Client(registry.address) as client:
             client.push_image("app", "v1")
@@ -116,13 +129,23 @@ def test_answers_that_nobody_reads_hold_no_more_than_the_budget(registry):
     assert grown < BOUND, f"{grown >> 20} MiB"
 
 
-@pytest.mark.parametrize("body", ["Content-Length: 900000", "Content-Length: 2000000", "Transfer-Encoding: chunked", "Content-Length: 2000000\r\nExpect: 100-continue"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        "Content-Length: 900000",
+        "Content-Length: 2000000",
+        "Transfer-Encoding: chunked",
+        "Content-Length: 2000000\r\nExpect: 100-continue",
+    ],
+)
 def test_answers_wait_in_no_memory_for_a_body_that_does_not_come(registry, body):
     """GET has no use for a body, and who announces one can let it come as slowly as the limits of time allow."""
     before = registry.pss()
     with contextlib.ExitStack() as stack:
         for _ in range(COUNT):
-            connected(registry, stack).sendall(f"GET /v2/app/manifests/largest HTTP/1.1\r\nHost: localhost\r\n{body}\r\n\r\n".encode())
+            connected(registry, stack).sendall(
+                f"GET /v2/app/manifests/largest HTTP/1.1\r\nHost: localhost\r\n{body}\r\n\r\n".encode()
+            )
             time.sleep(0.02)
         grown = registry.pss() - before
     assert grown < 40 << 20, f"{grown >> 20} MiB"
@@ -133,7 +156,10 @@ def test_a_get_with_a_body_is_answered_behind_it(registry, size):
     with contextlib.ExitStack() as stack:
         sock = connected(registry, stack)
         for path, most in (("manifests/largest", LARGEST), ("manifests/v1", 5000)):
-            sock.sendall(f"GET /v2/app/{path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {size}\r\n\r\n".encode() + b"x" * size)
+            sock.sendall(
+                f"GET /v2/app/{path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {size}\r\n\r\n".encode()
+                + b"x" * size
+            )
             with http.client.HTTPResponse(sock) as answer:
                 answer.begin()
                 assert answer.status == 200 and 100 < len(answer.read()) <= most

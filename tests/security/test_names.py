@@ -123,7 +123,11 @@ SPECIALS = [
     ":" + "0" * 64,
     "sha256::" + "0" * 64,
 ]
-CLIMBS = [slash.join([dots] * depth + [target]) for dots, slash, target in itertools.product(DOTS, SLASHES, TARGETS) for depth in (3,)]
+CLIMBS = [
+    slash.join([dots] * depth + [target])
+    for dots, slash, target in itertools.product(DOTS, SLASHES, TARGETS)
+    for depth in (3,)
+]
 STRINGS = list(dict.fromkeys([*CLIMBS, *SPECIALS]))
 
 
@@ -225,7 +229,9 @@ def test_strings_in_the_query(filled, text):
         if started.status == 202:
             client.delete(started.location).expect(204)
         if text not in ("A", "APP", "a___b", "_app", "app-", "app.", "a..b", "nul.", "CON", "app%2e"):
-            client.request("PUT", f"/v2/app/manifests/{digest}?tag={value}", {"Content-Type": OCI_INDEX}, EMPTY_INDEX).expect(400)
+            client.request(
+                "PUT", f"/v2/app/manifests/{digest}?tag={value}", {"Content-Type": OCI_INDEX}, EMPTY_INDEX
+            ).expect(400)
 
 
 @pytest.mark.parametrize(
@@ -241,7 +247,9 @@ def test_a_suffix_does_not_reach_another_object(filled, suffix):
         assert answer.status != 200 or answer.body == plain.body
     with Unchanged(filled):
         if "?" not in suffix:
-            answer = wire.request(filled.address, "DELETE", "/v2/app/manifests/nosuchtag" + suffix).expect(400, 404, 405)
+            answer = wire.request(filled.address, "DELETE", "/v2/app/manifests/nosuchtag" + suffix).expect(
+                400, 404, 405
+            )
 
 
 @pytest.mark.parametrize(
@@ -278,7 +286,14 @@ def test_an_absolute_target_is_that_path_on_this_host_or_none(filled):
             assert "evil" not in str(answer.headers)
 
 
-NEIGHBOURS = [("n/a-b", "n/a.b"), ("n/a_b", "n/a__b"), ("n/ab", "n/a-b"), ("n/a", "n/a/b"), ("n/0", "n/00"), ("n/a-b", "n/a--b")]
+NEIGHBOURS = [
+    ("n/a-b", "n/a.b"),
+    ("n/a_b", "n/a__b"),
+    ("n/ab", "n/a-b"),
+    ("n/a", "n/a/b"),
+    ("n/0", "n/00"),
+    ("n/a-b", "n/a--b"),
+]
 
 
 @pytest.mark.parametrize("pair", NEIGHBOURS, ids="|".join)
@@ -302,7 +317,10 @@ def test_tags_that_differ_in_case_are_two(filled):
     with Client(filled.address) as client:
         digests = {
             tag: client.push_manifest(
-                "case/app", tag, json.dumps({"schemaVersion": 2, "manifests": [], "annotations": {"t": tag}}).encode(), OCI_INDEX
+                "case/app",
+                tag,
+                json.dumps({"schemaVersion": 2, "manifests": [], "annotations": {"t": tag}}).encode(),
+                OCI_INDEX,
             )
             for tag in ("Tag", "tag", "TAG", "tag.", "tag_", "tag-")
         }

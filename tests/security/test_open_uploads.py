@@ -1,4 +1,6 @@
-"""Open upload sessions: nobody takes all of them, those without bytes end soon, and people see and end them by command and API."""
+"""Open upload sessions: nobody takes all of them, those without bytes end soon, and people see and end them by command
+and API.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ def opened(client: Client, repository: str, most: int) -> Counter:
         answer = client.request("POST", NEW.format(repository))
         statuses[answer.status] += 1
         if answer.status != 202:
-            assert answer.status == 429 and answer.code() == "TOOMANYREQUESTS" and int(answer.headers["Retry-After"]) > 0
+            assert (
+                answer.status == 429 and answer.code() == "TOOMANYREQUESTS" and int(answer.headers["Retry-After"]) > 0
+            )
             break
     return statuses
 
@@ -52,8 +56,12 @@ def all_that_one_can(registry, name: str, repository: str) -> int:
 
 def pushes(client: Client, repository: str, data: bytes) -> None:
     """A blob in each of the ways, which take a session each."""
-    client.request("POST", with_query(NEW.format(repository), digest=digest_of(data)), {"Content-Type": OCTETS}, data).expect(201)
-    location = client.request("PATCH", client.start_upload(repository), {"Content-Type": OCTETS}, [data]).expect(202).location
+    client.request(
+        "POST", with_query(NEW.format(repository), digest=digest_of(data)), {"Content-Type": OCTETS}, data
+    ).expect(201)
+    location = (
+        client.request("PATCH", client.start_upload(repository), {"Content-Type": OCTETS}, [data]).expect(202).location
+    )
     client.request("PUT", with_query(location, digest=digest_of(data))).expect(201)
 
 
@@ -77,7 +85,9 @@ def test_one_user_takes_a_part_of_the_sessions_and_others_push(registry):
 
 
 def test_without_credentials_a_network_has_a_share(deploy, tmp_path):
-    with deploy(tmp_path / "data", auth_anonymous="push", server_trusted_proxies=["127.0.0.1/32"], server_open_uploads=100) as registry:
+    with deploy(
+        tmp_path / "data", auth_anonymous="push", server_trusted_proxies=["127.0.0.1/32"], server_open_uploads=100
+    ) as registry:
         shares = {}
         for address in ("192.0.2.1", "192.0.2.2", "2001:db8:0:1::1", "2001:db8:0:1::2"):
             with As(registry.address, {"X-Forwarded-For": address}) as client:
@@ -105,7 +115,9 @@ def test_robot_accounts_share_with_their_organization(registry):
 
 def test_many_who_act_together_leave_places(deploy, tmp_path):
     """Forty networks that take all they can: the next one has places, too."""
-    with deploy(tmp_path / "data", auth_anonymous="push", server_trusted_proxies=["127.0.0.1/32"], server_open_uploads=1000) as registry:
+    with deploy(
+        tmp_path / "data", auth_anonymous="push", server_trusted_proxies=["127.0.0.1/32"], server_open_uploads=1000
+    ) as registry:
         taken = []
         for number in range(40):
             with As(registry.address, {"X-Forwarded-For": f"198.51.100.{number}"}) as client:
@@ -116,7 +128,10 @@ def test_many_who_act_together_leave_places(deploy, tmp_path):
 
 
 def test_sessions_without_bytes_end_where_the_places_are_needed(deploy, tmp_path):
-    with deploy(tmp_path / "data", server_open_uploads=3, gc_empty_upload_expiry=1) as registry, Client(registry.address) as client:
+    with (
+        deploy(tmp_path / "data", server_open_uploads=3, gc_empty_upload_expiry=1) as registry,
+        Client(registry.address) as client,
+    ):
         begun = client.start_upload("app")
         begun = client.request("PATCH", begun, {"Content-Type": OCTETS}, b"bytes").expect(202).location
         empty = [client.start_upload("app") for _ in range(2)]
@@ -130,7 +145,9 @@ def test_sessions_without_bytes_end_where_the_places_are_needed(deploy, tmp_path
 
 def test_the_collector_drops_sessions_without_bytes_after_minutes(deploy, tmp_path):
     with deploy(tmp_path / "data") as registry, Client(registry.address) as client:
-        begun = client.request("PATCH", client.start_upload("app"), {"Content-Type": OCTETS}, b"bytes").expect(202).location
+        begun = (
+            client.request("PATCH", client.start_upload("app"), {"Content-Type": OCTETS}, b"bytes").expect(202).location
+        )
         empty = client.start_upload("app")
         assert json.loads(registry.run("gc", "--json").stdout)["uploads"] == 0
         registry.configure(gc_empty_upload_expiry=0)
@@ -142,7 +159,11 @@ def test_the_collector_drops_sessions_without_bytes_after_minutes(deploy, tmp_pa
 def test_uploads_are_listed_and_dropped_by_command(registry):
     people = People(registry)
     with As(registry.address, basic("bob")) as bob, As(registry.address, basic("mallory")) as mallory:
-        location = bob.request("PATCH", bob.start_upload("bob/app"), {"Content-Type": OCTETS}, os.urandom(300_000)).expect(202).location
+        location = (
+            bob.request("PATCH", bob.start_upload("bob/app"), {"Content-Type": OCTETS}, os.urandom(300_000))
+            .expect(202)
+            .location
+        )
         other, third = bob.start_upload("bob/other"), mallory.start_upload("mallory/app")
         listed = json.loads(people.command("uploads", "list", "--json"))
         assert {(found["repository"], found["owner"], int(found["size"])) for found in listed} == {
@@ -161,18 +182,27 @@ def test_uploads_are_listed_and_dropped_by_command(registry):
         assert people.command("uploads", "drop", "--all") == "dropped 2 of 2 uploads"
         for client, gone in ((bob, other), (mallory, third)):
             client.get(gone).expect(404)
-    assert {event["action"] for event in map(json.loads, people.command("audit", "--json", "--limit", "3").splitlines())} == {"upload.drop"}
+    assert {
+        event["action"] for event in map(json.loads, people.command("audit", "--json", "--limit", "3").splitlines())
+    } == {"upload.drop"}
 
 
 def test_the_api_lists_and_drops_ones_own_and_all_for_administrators(registry):
-    with Api(registry.address, basic("bob")) as bob, Api(registry.address, basic("mallory")) as mallory, Api(registry.address, basic("ann")) as ann:
+    with (
+        Api(registry.address, basic("bob")) as bob,
+        Api(registry.address, basic("mallory")) as mallory,
+        Api(registry.address, basic("ann")) as ann,
+    ):
         locations = [bob.start_upload("bob/app") for _ in range(3)]
         mallory.start_upload("mallory/app")
         page = bob.call("GET", "/uploads?limit=2").expect(200).json()
         rest = bob.get(page["next"]).expect(200).json()
         ids = [found["id"] for found in page["items"] + rest["items"]]
         assert "next" not in rest and len(ids) == 3 and all(id in "".join(locations) for id in ids)
-        assert {found["owner"] for found in ann.call("GET", "/uploads").expect(200).json()["items"]} == {"user bob", "user mallory"}
+        assert {found["owner"] for found in ann.call("GET", "/uploads").expect(200).json()["items"]} == {
+            "user bob",
+            "user mallory",
+        }
         assert len(ann.call("GET", "/uploads?repository=mallory/app").expect(200).json()["items"]) == 1
         mallory.call("DELETE", f"/uploads/{ids[0]}").expect(404)
         bob.call("DELETE", f"/uploads/{ids[0]}").expect(204)

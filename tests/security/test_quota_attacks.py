@@ -1,4 +1,6 @@
-"""What one user with a quota of 4 MiB tries to bring in: whatever way it comes, the store keeps little more than the quota allows."""
+"""What one user with a quota of 4 MiB tries to bring in: whatever way it comes, the store keeps little more than the
+quota allows.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,11 @@ def mallory(registry):
 
 def stored(registry) -> int:
     """Bytes of all files in the store."""
-    return sum(os.stat(os.path.join(folder, name)).st_size for folder, _, names in os.walk(registry.root / "blobs") for name in names)
+    return sum(
+        os.stat(os.path.join(folder, name)).st_size
+        for folder, _, names in os.walk(registry.root / "blobs")
+        for name in names
+    )
 
 
 def pieces(count: int, size: int = MIB) -> Iterator[bytes]:
@@ -46,7 +52,9 @@ def pieces(count: int, size: int = MIB) -> Iterator[bytes]:
 
 
 def one_piece(client: Client, data: bytes):
-    """nginx closes a connection without a word when the answer came before the whole body, so the next request takes another one."""
+    """nginx closes a connection without a word when the answer came before the whole body, so the next request takes
+    another one.
+    """
     answer = client.request("POST", with_query(NEW, digest=digest_of(data)), TYPE, data)
     if answer.status != 201:
         client.close()
@@ -82,7 +90,10 @@ def test_one_long_chunked_body_ends_at_the_quota(registry, mallory):
 
 def test_the_answer_to_a_body_that_is_too_long(mallory):
     answer = mallory.request("PATCH", mallory.start_upload("mallory/app"), TYPE, list(pieces(6))).expect(403)
-    assert answer.code() == "DENIED" and "the quota of namespace mallory is 4.0 MiB" in answer.json()["errors"][0]["message"]
+    assert (
+        answer.code() == "DENIED"
+        and "the quota of namespace mallory is 4.0 MiB" in answer.json()["errors"][0]["message"]
+    )
 
 
 @pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunked"])
@@ -159,7 +170,11 @@ def test_what_is_deleted_and_not_collected_makes_as_much_again(registry, mallory
     assert statuses == [201, 201] + [403] * 6
     error = answer.json()["errors"][0]
     assert "as much again that was deleted or replaced and is not collected yet" in error["message"]
-    assert {key: int(error["detail"][key]) for key in ("quota", "used", "garbage")} == {"quota": QUOTA, "used": 0, "garbage": 6 * MIB}
+    assert {key: int(error["detail"][key]) for key in ("quota", "used", "garbage")} == {
+        "quota": QUOTA,
+        "used": 0,
+        "garbage": 6 * MIB,
+    }
     registry.configure(gc_grace=0)
     registry.run("gc")
     assert stored(registry) == 0

@@ -1,4 +1,6 @@
-"""The Range header as a weapon (security H9): no more bytes than the blob has, no error of the server, connection in step."""
+"""The Range header as a weapon (security H9): no more bytes than the blob has, no error of the server, connection in
+step.
+"""
 
 from __future__ import annotations
 
@@ -104,7 +106,9 @@ def test_several_lines(registry, blob, lines):
     assert len(answer.body) <= SIZE
 
 
-@pytest.mark.parametrize("condition", ["", "junk", '"', "*", 'W/"x"', "Mon, 23 Nov 2026 00:00:00 GMT", '"a", "b"', "\xff"])
+@pytest.mark.parametrize(
+    "condition", ["", "junk", '"', "*", 'W/"x"', "Mon, 23 Nov 2026 00:00:00 GMT", '"a", "b"', "\xff"]
+)
 def test_if_range_of_any_kind(registry, blob, condition):
     answer = ask(registry, blob, [("Range", "bytes=0-9"), ("If-Range", condition)])
     assert answer.status in (200, 206)
@@ -116,7 +120,9 @@ def test_if_none_match_of_any_kind(registry, blob, condition):
     assert ask(registry, blob, [("If-None-Match", condition)]).expect(200).body == DATA
 
 
-@pytest.mark.parametrize("path", ["/v2/", "/v2/_catalog", "/v2/ranges/none/manifests/latest", "/healthz", "/v2/ranges/app/blobs/uploads/"])
+@pytest.mark.parametrize(
+    "path", ["/v2/", "/v2/_catalog", "/v2/ranges/none/manifests/latest", "/healthz", "/v2/ranges/app/blobs/uploads/"]
+)
 def test_where_ranges_mean_nothing(registry, blob, path):
     plain, ranged = ask(registry, path, []), ask(registry, path, [("Range", "bytes=0-0")])
     assert ranged.status in (plain.status, 206, 416)
@@ -129,5 +135,8 @@ def test_head_with_many_ranges(registry, blob):
 
 def test_a_blob_read_in_pieces_is_the_blob(registry, blob):
     with Client(registry.address) as client:
-        pieces = [client.get(blob, {"Range": f"bytes={start}-{start + 99_999}"}).expect(206).body for start in range(0, SIZE, 100_000)]
+        pieces = [
+            client.get(blob, {"Range": f"bytes={start}-{start + 99_999}"}).expect(206).body
+            for start in range(0, SIZE, 100_000)
+        ]
     assert digest_of(b"".join(pieces)) == digest_of(DATA)

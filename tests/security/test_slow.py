@@ -1,4 +1,6 @@
-"""Clients that are too slow or too many (security H1, H2): each costs little, is cut off in time, and nobody else notices."""
+"""Clients that are too slow or too many (security H1, H2): each costs little, is cut off in time, and nobody else
+notices.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +56,9 @@ def untouched(address: str) -> float:
 
 
 def slow_body(address: str, bytes_a_second: int, seconds: float = 15) -> float:
-    """Seconds that a chunk at this speed lasts, at most `seconds`; afterwards the upload goes on with whoever is quicker."""
+    """Seconds that a chunk at this speed lasts, at most `seconds`; afterwards the upload goes on with whoever is
+    quicker.
+    """
     with Client(address) as client:
         location = client.start_upload("slow/app")
     with wire.Connection(address) as connection:
@@ -64,14 +68,19 @@ def slow_body(address: str, bytes_a_second: int, seconds: float = 15) -> float:
             connection.send(bytes(max(1, bytes_a_second // 4)))
         lasted = time.monotonic() - began
     with Client(address) as client:
-        wait_for(lambda: client.request("PATCH", location, {"Content-Type": OCTETS}, b"more").status == 202, 5, "an end of the slow chunk")
+        wait_for(
+            lambda: client.request("PATCH", location, {"Content-Type": OCTETS}, b"more").status == 202,
+            5,
+            "an end of the slow chunk",
+        )
         client.delete(location).expect(204)
     return lasted
 
 
 def slow_reader(registry: Registry, digest: str, number: int) -> float:
-    """Seconds until the server gives up on a connection that does not read a large blob: the access log tells, not the socket,
-    which learns of the end only behind all bytes that the kernel still holds for it."""
+    """Seconds until the server gives up on a connection that does not read a large blob: the access log tells, not the
+    socket, which learns of the end only behind all bytes that the kernel still holds for it.
+    """
     with socket.socket() as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         sock.connect(("127.0.0.1", registry.port))
@@ -83,12 +92,16 @@ def slow_reader(registry: Registry, digest: str, number: int) -> float:
 
 
 def test_who_is_too_slow_is_cut_off_and_nobody_else(hasty):
-    """Half-sent heads, idle connections, slow bodies and slow readers at once; a steady slow upload and quick requests go on."""
+    """Half-sent heads, idle connections, slow bodies and slow readers at once; a steady slow upload and quick requests
+    go on.
+    """
     with Client(hasty.address) as client:
         digest = client.push_blob("slow/app", os.urandom(64 << 20))
     with ThreadPoolExecutor(70) as pool:
         heads = [pool.submit(half_sent_head, hasty.address) for _ in range(50)]
-        idles = [pool.submit(idle, hasty.address) for _ in range(3)] + [pool.submit(untouched, hasty.address) for _ in range(3)]
+        idles = [pool.submit(idle, hasty.address) for _ in range(3)] + [
+            pool.submit(untouched, hasty.address) for _ in range(3)
+        ]
         bodies = [pool.submit(slow_body, hasty.address, 100) for _ in range(3)]
         readers = [pool.submit(slow_reader, hasty, digest, number) for number in range(3)]
         steady = pool.submit(slow_body, hasty.address, 20_000, 7)
@@ -121,7 +134,9 @@ def test_who_is_cut_in_a_small_body_leaves_nothing(tmp_path):
         wait_for(lambda: registry.log.read_text().count(" 499 ") == 3, 5, "the end of the requests")
         for _ in range(3):
             with wire.Connection(registry.address) as connection:
-                connection.send(connection.head("PUT", "/v2/slow/app/manifests/v1", [("Content-Length", "10")]) + b"half ")
+                connection.send(
+                    connection.head("PUT", "/v2/slow/app/manifests/v1", [("Content-Length", "10")]) + b"half "
+                )
                 assert connection.quiet(0.1)
                 connection.send(b"a body")
                 connection.reply("PUT").expect(400)
@@ -156,7 +171,9 @@ def after_large_answer(address: str, digest: str) -> float:
 
 def test_after_a_large_answer_a_connection_is_idle(tmp_path):
     """It may stay as long as any idle one, and a server that stops does not wait for it."""
-    with Registry(tmp_path / "data", workers=1, server_idle_timeout=7, server_body_timeout=2, server_drain=25) as registry:
+    with Registry(
+        tmp_path / "data", workers=1, server_idle_timeout=7, server_body_timeout=2, server_drain=25
+    ) as registry:
         with Client(registry.address) as client:
             digest = client.push_blob("slow/app", os.urandom(200_000))
         assert after_large_answer(registry.address, digest) > 6
@@ -230,7 +247,13 @@ def test_who_has_sent_all_is_not_cut_while_the_server_works(tmp_path, size):
         with contextlib.closing(sqlite3.connect(tmp_path / "data" / "registry.db", isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             with ThreadPoolExecutor(1) as pool:
-                answer = pool.submit(client.request, "PUT", "/v2/slow/app/manifests/v1", {"Content-Type": OCI_INDEX}, json.dumps(manifest).encode())
+                answer = pool.submit(
+                    client.request,
+                    "PUT",
+                    "/v2/slow/app/manifests/v1",
+                    {"Content-Type": OCI_INDEX},
+                    json.dumps(manifest).encode(),
+                )
                 time.sleep(4)
                 other.execute("ROLLBACK")
             assert answer.result().status == 201

@@ -1,4 +1,6 @@
-"""Many slow uploads and downloads at once: they hold no thread and little memory, end well, and others are served meanwhile."""
+"""Many slow uploads and downloads at once: they hold no thread and little memory, end well, and others are served
+meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ def test_a_crowd_of_slow_clients_costs_little_and_ends_well(tmp_path):
     with Registry(tmp_path / "data", workers=2) as registry, Client(registry.address) as client:
         wanted = client.push_blob("crowd/app", os.urandom(DOWNLOAD))
         before = registry.pss()
-        digests, uploads = zip(*(open_upload(registry, client, chunked=number % 2 > 0) for number in range(EACH)), strict=True)
+        digests, uploads = zip(
+            *(open_upload(registry, client, chunked=number % 2 > 0) for number in range(EACH)), strict=True
+        )
         target, address = f"/v2/crowd/app/blobs/{wanted}", ("127.0.0.1", registry.port)
         downloads = [SlowDownload(address, target, DOWNLOAD, SWALLOW, BUFFER) for _ in range(EACH)]
         with ThreadPoolExecutor(1) as pool:
@@ -47,7 +51,9 @@ def open_upload(registry: Registry, client: Client, chunked: bool) -> tuple[str,
     """(digest, an upload of its own content)"""
     body = os.urandom(UPLOAD)
     target = f"{client.start_upload('crowd/app')}?digest={digest_of(body)}"
-    return digest_of(body), SlowUpload(("127.0.0.1", registry.port), target, frame(body) + frame(b"") if chunked else body, SIP, chunked)
+    return digest_of(body), SlowUpload(
+        ("127.0.0.1", registry.port), target, frame(body) + frame(b"") if chunked else body, SIP, chunked
+    )
 
 
 def seconds_are_over(seconds: float) -> Callable[[], bool]:

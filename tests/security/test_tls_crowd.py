@@ -1,4 +1,6 @@
-"""Many clients that ask for a large blob over TLS and do not read: each costs little memory, and gets the right bytes when it reads on."""
+"""Many clients that ask for a large blob over TLS and do not read: each costs little memory, and gets the right bytes
+when it reads on.
+"""
 
 from __future__ import annotations
 

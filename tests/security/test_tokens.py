@@ -1,4 +1,6 @@
-"""Signed tokens that somebody else made, or that were made for something else, are refused (security A6, A8, S3, S23)."""
+"""Signed tokens that somebody else made, or that were made for something else, are
+refused (security A6, A8, S3, S23).
+"""
 
 from __future__ import annotations
 
@@ -55,9 +57,14 @@ def padless(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-def signed(key: bytes, payload: dict | bytes, header: dict | bytes = b'{"alg":"HS256","typ":"JWT"}', digest=hashlib.sha256) -> str:
+def signed(
+    key: bytes, payload: dict | bytes, header: dict | bytes = b'{"alg":"HS256","typ":"JWT"}', digest=hashlib.sha256
+) -> str:
     """A token of our own making."""
-    parts = [part if isinstance(part, bytes) else json.dumps(part, separators=(",", ":")).encode() for part in (header, payload)]
+    parts = [
+        part if isinstance(part, bytes) else json.dumps(part, separators=(",", ":")).encode()
+        for part in (header, payload)
+    ]
     body = ".".join(map(padless, parts))
     return f"{body}.{padless(hmac.new(key, body.encode(), digest).digest())}"
 
@@ -75,10 +82,14 @@ def test_what_the_registry_itself_would_sign_is_good(registry, key, claims):
 
 
 HEADERS = [
-    {"alg": "none", "typ": "JWT"}, {"alg": "None", "typ": "JWT"}, {"alg": "HS512", "typ": "JWT"}, {"alg": "RS256", "typ": "JWT"}, {"alg": "HS256"},
-    {"typ": "JWT", "alg": "HS256"}, {"alg": "HS256", "typ": "JWE"}, {**HEADER, "kid": "0000000001"}, {**HEADER, "kid": "../../../dev/null"},
-    {**HEADER, "jwk": {"kty": "oct", "k": padless(b"mine")}}, {**HEADER, "jku": "http://127.0.0.1/keys"}, {**HEADER, "x5c": ["MIIB"]},
-    {**HEADER, "x5u": "http://127.0.0.1/keys"}, {**HEADER, "crit": []}, {**HEADER, "b64": False}, b'{"alg":"HS256","alg":"none","typ":"JWT"}', b"{}", b"x",
+    {"alg": "none", "typ": "JWT"}, {"alg": "None", "typ": "JWT"}, {"alg": "HS512", "typ": "JWT"}, {"alg": "RS256",
+    "typ": "JWT"}, {"alg": "HS256"},
+    {"typ": "JWT", "alg": "HS256"}, {"alg": "HS256", "typ": "JWE"}, {**HEADER, "kid": "0000000001"}, {**HEADER,
+    "kid": "../../../dev/null"},
+    {**HEADER, "jwk": {"kty": "oct", "k": padless(b"mine")}}, {**HEADER, "jku": "http://127.0.0.1/keys"}, {**HEADER,
+    "x5c": ["MIIB"]},
+    {**HEADER, "x5u": "http://127.0.0.1/keys"}, {**HEADER, "crit": []}, {**HEADER, "b64": False},
+    b'{"alg":"HS256","alg":"none","typ":"JWT"}', b"{}", b"x",
 ]  # fmt: skip
 
 
@@ -97,12 +108,18 @@ def test_other_keys_sign_nothing(registry, claims, other):
 @pytest.mark.parametrize(
     "change",
     [
-        {"iss": "elsewhere"}, {"aud": "elsewhere"}, {"aud": ["dockboard-registry"]}, {"use": "refresh"}, {"sub": 1}, {"sub": ["user:1"]}, {"sub": "user:"},
-        {"sub": "user:1"}, {"sub": "admin:1"}, {"sub": "user:99999999999999999999"}, {"sub": "team:1"}, {"gen": 7}, {"gen": "0"}, {"gen": True}, {"gen": None},
-        {"tid": 1}, {"tid": "x"}, {"exp": None}, {"exp": "9999999999"}, {"exp": 1e12}, {"exp": 1 << 62}, {"exp": 0}, {"iat": 0}, {"nbf": 1 << 40},
-        {"access": None}, {"access": {}}, {"access": ACCESS * 101}, {"access": [1]}, {"access": [{**ACCESS[0], "more": 1}]}, {"access": [{"type": "repository"}]},
-        {"access": [{**ACCESS[0], "type": "x"}]}, {"access": [{**ACCESS[0], "name": 1}]}, {"access": [{**ACCESS[0], "actions": ["*"]}]},
-        {"access": [{**ACCESS[0], "actions": [["pull"]]}]}, {"access": [{"type": "registry", "name": "catalog", "actions": ["pull"]}]},
+        {"iss": "elsewhere"}, {"aud": "elsewhere"}, {"aud": ["dockboard-registry"]}, {"use": "refresh"}, {"sub": 1},
+        {"sub": ["user:1"]}, {"sub": "user:"},
+        {"sub": "user:1"}, {"sub": "admin:1"}, {"sub": "user:99999999999999999999"}, {"sub": "team:1"}, {"gen": 7},
+        {"gen": "0"}, {"gen": True}, {"gen": None},
+        {"tid": 1}, {"tid": "x"}, {"exp": None}, {"exp": "9999999999"}, {"exp": 1e12}, {"exp": 1 << 62}, {"exp": 0},
+        {"iat": 0}, {"nbf": 1 << 40},
+        {"access": None}, {"access": {}}, {"access": ACCESS * 101}, {"access": [1]}, {"access": [{**ACCESS[0],
+        "more": 1}]}, {"access": [{"type": "repository"}]},
+        {"access": [{**ACCESS[0], "type": "x"}]}, {"access": [{**ACCESS[0], "name": 1}]}, {"access": [{**ACCESS[0],
+        "actions": ["*"]}]},
+        {"access": [{**ACCESS[0], "actions": [["pull"]]}]}, {"access": [{"type": "registry", "name": "catalog",
+        "actions": ["pull"]}]},
     ],
     ids=str,
 )  # fmt: skip
@@ -126,11 +143,26 @@ def test_a_token_lives_as_long_as_it_says(registry, key, claims):
 
 
 @pytest.mark.parametrize(
-    "token", ["", ".", "..", "a.b.c", "=.=.=", "x" * 9000, "a" * 5000 + "." + "b" * 5000 + "." + "c" * 43, "\u00e4.b.c", "dbr_" + "0" * 46], ids=lambda text: text[:12]
+    "token",
+    [
+        "",
+        ".",
+        "..",
+        "a.b.c",
+        "=.=.=",
+        "x" * 9000,
+        "a" * 5000 + "." + "b" * 5000 + "." + "c" * 43,
+        "\u00e4.b.c",
+        "dbr_" + "0" * 46,
+    ],
+    ids=lambda text: text[:12],
 )
 def test_what_is_no_token(registry, token):
     with Client(registry.address) as client:
-        assert client.get(MANIFEST, {"Authorization": f"Bearer {token}".encode().decode("latin-1")}).status in (401, 431)
+        assert client.get(MANIFEST, {"Authorization": f"Bearer {token}".encode().decode("latin-1")}).status in (
+            401,
+            431,
+        )
 
 
 def test_payloads_that_are_no_object(registry, key):
@@ -140,8 +172,24 @@ def test_payloads_that_are_no_object(registry, key):
 
 def test_a_token_opens_its_repository_alone(registry, key, claims):
     """security A8: names are compared whole, and nothing in them is a pattern."""
-    for name in ("bob/ap", "bob/app2", "bob/*", "bob/**", "**", "*", "bob/app/manifests", "BOB/app", "bob%2fapp", "bob/app\0"):
-        assert status(registry, signed(key, {**claims, "access": [{"type": "repository", "name": name, "actions": ["pull"]}]})) == 401
+    for name in (
+        "bob/ap",
+        "bob/app2",
+        "bob/*",
+        "bob/**",
+        "**",
+        "*",
+        "bob/app/manifests",
+        "BOB/app",
+        "bob%2fapp",
+        "bob/app\0",
+    ):
+        assert (
+            status(
+                registry, signed(key, {**claims, "access": [{"type": "repository", "name": name, "actions": ["pull"]}]})
+            )
+            == 401
+        )
     token = signed(key, claims)
     assert status(registry, token, "/v2/bob/other/tags/list") == 401
     assert status(registry, token, "/v2/_catalog") == 403
@@ -149,7 +197,9 @@ def test_a_token_opens_its_repository_alone(registry, key, claims):
 
 @pytest.mark.parametrize("count", [100, 101, 1000])
 def test_many_scopes_at_once(registry, count):
-    answer = People(registry).token(basic("bob"), " ".join(f"repository:bob/r{number}:pull" for number in range(min(count, 180))))
+    answer = People(registry).token(
+        basic("bob"), " ".join(f"repository:bob/r{number}:pull" for number in range(min(count, 180)))
+    )
     assert answer.status == (200 if count <= 100 else 400)
 
 
@@ -158,7 +208,10 @@ def test_a_token_that_is_given_is_read(registry, length):
     """However long the names are: what no request could show is refused where it is asked for."""
     names = [f"bob/{number:02d}".ljust(length, "a") for number in range(100)]
     answer = People(registry).form(
-        grant_type="password", username="bob", password=PASSWORD, scope=" ".join(f"repository:{name}:pull,push,delete" for name in names)
+        grant_type="password",
+        username="bob",
+        password=PASSWORD,
+        scope=" ".join(f"repository:{name}:pull,push,delete" for name in names),
     )
     if answer.expect(200, 400).status == 200:
         assert status(registry, answer.json()["token"], f"/v2/{names[0]}/tags/list") == 404

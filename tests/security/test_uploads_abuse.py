@@ -1,4 +1,6 @@
-"""Uploads against the rules (security H8, S21): order, ownership, races, limits; what was promised stays, nothing else appears."""
+"""Uploads against the rules (security H8, S21): order, ownership, races, limits; what was promised stays, nothing else
+appears.
+"""
 
 from __future__ import annotations
 
@@ -86,7 +88,10 @@ def finish(client: Client, location: str, have: int = 10) -> None:
 def test_bad_ranges_change_nothing(registry, client, begun, name, method):
     with Unchanged(registry):
         path = with_query(begun, digest=digest_of(DATA[:20])) if method == "PUT" else begun
-        refused(wire.request(registry.address, method, path, [("Content-Range", BAD_RANGES[name])], DATA[10:20]), REFUSED["range"])
+        refused(
+            wire.request(registry.address, method, path, [("Content-Range", BAD_RANGES[name])], DATA[10:20]),
+            REFUSED["range"],
+        )
     finish(client, begun)
 
 
@@ -124,7 +129,14 @@ def test_two_ranges_in_two_lines(registry, client, begun, lines):
 def test_digest_parameters(registry, query):
     content = os.urandom(100)
     good = digest_of(content)
-    values = {"good": good, "other": digest_of(b"other"), "hex": good[7:], "upper": good[7:].upper(), "md5": "0" * 32, "sha1": "0" * 40}
+    values = {
+        "good": good,
+        "other": digest_of(b"other"),
+        "hex": good[7:],
+        "upper": good[7:].upper(),
+        "md5": "0" * 32,
+        "sha1": "0" * 40,
+    }
     with Client(registry.address) as client:
         location = client.start_upload("abuse/app")
         path = location + ("&" if "?" in location else "?") + query.format(**values)
@@ -149,7 +161,10 @@ def test_a_cut_upload_commits_nothing(registry, client):
         client.get(f"/v2/abuse/app/blobs/{digest_of(content)}").expect(404)
     with wire.Connection(registry.address) as connection:
         connection.send(
-            connection.head("POST", f"/v2/abuse/app/blobs/uploads/?digest={digest_of(content)}", [("Content-Length", "10000")]) + content
+            connection.head(
+                "POST", f"/v2/abuse/app/blobs/uploads/?digest={digest_of(content)}", [("Content-Length", "10000")]
+            )
+            + content
         )
     time.sleep(0.3)
     client.get(f"/v2/abuse/app/blobs/{digest_of(content)}").expect(404)
@@ -193,9 +208,14 @@ def test_a_second_writer_does_not_disturb_the_first(registry, client):
     content = os.urandom(100_000)
     location = client.start_upload("abuse/race")
     with wire.Connection(registry.address) as slow:
-        slow.send(slow.head("PATCH", location, [("Content-Length", "100000"), ("Content-Range", "0-99999")]) + content[:50_000])
+        slow.send(
+            slow.head("PATCH", location, [("Content-Length", "100000"), ("Content-Range", "0-99999")])
+            + content[:50_000]
+        )
         time.sleep(0.3)
-        answers = at_once(4, lambda _: wire.request(registry.address, "PATCH", location, [("Content-Range", "0-9")], bytes(10)))
+        answers = at_once(
+            4, lambda _: wire.request(registry.address, "PATCH", location, [("Content-Range", "0-9")], bytes(10))
+        )
         for answer in answers:
             refused(answer, REFUSED["lost the race"])
         slow.send(content[50_000:])
@@ -258,8 +278,9 @@ def test_a_put_in_the_middle_of_a_chunk(registry, client):
 
 @pytest.mark.parametrize("have", [0, 10_000])
 def test_a_chunk_that_is_late_and_the_put(registry, client, have):
-    """A chunk's header comes before the PUT that is to finish the upload, its bytes come after. One of the two is refused, and
-    the blob is what was acknowledged: bytes that arrive late never touch it."""
+    """A chunk's header comes before the PUT that is to finish the upload, its bytes come after. One of the two is
+    refused, and the blob is what was acknowledged: bytes that arrive late never touch it.
+    """
     content, more = os.urandom(50_000), os.urandom(1_000)
     location = client.start_upload("abuse/late")
     if have:
@@ -267,7 +288,9 @@ def test_a_chunk_that_is_late_and_the_put(registry, client, have):
     with wire.Connection(registry.address) as late:
         late.send(late.head("PATCH", location, [("Content-Length", "1000")]))
         time.sleep(0.2)
-        put = client.request("PUT", with_query(location, digest=digest_of(content)), {}, content[have:]).expect(201, 416)
+        put = client.request("PUT", with_query(location, digest=digest_of(content)), {}, content[have:]).expect(
+            201, 416
+        )
         late.send(more)
         patched = late.reply("PATCH").expect(202, 404, 409, 416)
     assert (put.status == 201) != (patched.status == 202), (put.status, patched.status)
@@ -278,7 +301,9 @@ def test_a_chunk_that_is_late_and_the_put(registry, client, have):
 
 
 def test_a_chunk_that_is_late_and_another_chunk(registry, client):
-    """The same with a chunk in the place of the PUT: what was acknowledged with 202 is what the digest is compared with."""
+    """The same with a chunk in the place of the PUT: what was acknowledged with 202 is what the digest is compared
+    with.
+    """
     content, more = os.urandom(50_000), os.urandom(1_000)
     location = client.start_upload("abuse/late")
     with wire.Connection(registry.address) as late:
@@ -313,7 +338,9 @@ def test_after_the_end_there_is_nothing_to_continue(client):
     client.request("PUT", with_query(location, digest=digest_of(b"end")), {}, b"end").expect(201)
     for method in ("PATCH", "PUT", "GET", "DELETE"):
         path = with_query(location, digest=digest_of(b"end")) if method == "PUT" else location
-        refused(client.request(method, path, {}, b"end" if method in ("PATCH", "PUT") else None), REFUSED["unknown upload"])
+        refused(
+            client.request(method, path, {}, b"end" if method in ("PATCH", "PUT") else None), REFUSED["unknown upload"]
+        )
     assert client.pull_blob("abuse/app", digest_of(b"end")) == b"end"
 
 

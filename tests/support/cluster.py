@@ -13,10 +13,12 @@ NODES = 2
 
 
 class Cluster(Running):
-    """What Registry is for one server, for NODES of them: `address` is nginx's, which gives each request to the next node.
+    """What Registry is for one server, for NODES of them: `address` is nginx's, which gives each request to the next
+    node.
 
-    Each node has one worker unless told otherwise; the settings are those of all. `log` is of all nodes together. What only one process has
-    (`pid`, `process`) is to be asked of one of `nodes`. The first start takes a free port for nginx and each node; later ones keep it.
+    Each node has one worker unless told otherwise; the settings are those of all. `log` is of all nodes together. What
+    only one process has (`pid`, `process`) is to be asked of one of `nodes`. The first start takes a free port for
+    nginx and each node; later ones keep it.
     """
 
     def __init__(self, root: Path, workers: int = 1, **settings: object) -> None:

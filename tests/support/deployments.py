@@ -2,14 +2,18 @@
 
 The rule, for tests of the protocol, of security and of clients:
 
-- A test that asks for `registry`, `client` or `deploy` (tests/conftest.py) is about what any registry does. It runs over
-  **sqlite**, one server with two workers, and over **mysql-2-nodes**, two servers on one database and one directory behind nginx,
-  which gives each request to the other server than the one before.
-- Marked `direct` it is about what one server does on its own sockets, with its own process or with its own settings for them, which
+- A test that asks for `registry`, `client` or `deploy` (tests/conftest.py) is about what any registry does. It runs
+  over
+  **sqlite**, one server with two workers, and over **mysql-2-nodes**, two servers on one database and one directory
+  behind nginx, which gives each request to the other server than the one before.
+- Marked `direct` it is about what one server does on its own sockets, with its own process or with its own settings for
+  them, which
   nginx would do itself, change or hide: **sqlite**, and **mysql**, one server without nginx.
-- Marked `ways` it is the same about how requests come and answers go: **sqlite** and **mysql**, and **ordinary**, SQLite without the short ways.
+- Marked `ways` it is the same about how requests come and answers go: **sqlite** and **mysql**, and **ordinary**,
+  SQLite without the short ways.
 - Marked `edge` it ends before any database is asked, or brings its own nginx: **sqlite** only.
-- A test that makes a `Registry` itself runs over that one only: what is the same code and the same bytes with any database (TLS, reading
+- A test that makes a `Registry` itself runs over that one only: what is the same code and the same bytes with any
+  database (TLS, reading
   the configuration), and what is about several nodes anyway (test_nodes.py).
 
 The mark nearest to the test counts. `deploy(root, **settings)` makes a registry of the test's kind, not started yet.

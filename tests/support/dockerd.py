@@ -18,10 +18,12 @@ STOP_SECONDS = 30
 
 
 class Dockerd:
-    """`dockerd` with the containerd that it starts itself. Needs root. Registries on 127.0.0.0/8 are spoken to over http.
+    """`dockerd` with the containerd that it starts itself.
 
-    `host` is what DOCKER_HOST wants, `containerd` the path of the socket for `ctr`. `stop` ends both processes by their ids and
-    removes their files.
+    Needs root. Registries on 127.0.0.0/8 are spoken to over http.
+
+    `host` is what DOCKER_HOST wants, `containerd` the path of the socket for `ctr`. `stop` ends both processes by their
+    ids and removes their files.
     """
 
     def __init__(self) -> None:
@@ -29,7 +31,8 @@ class Dockerd:
         need("containerd", "runc")
         if os.geteuid() != 0:
             missing("root, as whom dockerd has to run,")
-        # A short path of our own: the name of a unix socket has 107 bytes at most, pytest's directories can take them all.
+        # A short path of our own: the name of a unix socket has 107 bytes at most, pytest's directories can take them
+        # all.
         self.root = Path(tempfile.mkdtemp(prefix="dockerd-"))
         self.socket = self.root / "docker.sock"
         self.host = f"unix://{self.socket}"

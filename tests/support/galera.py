@@ -22,7 +22,8 @@ from tests.support.tools import library, need, tool
 
 NODES = 3
 JOIN_SECONDS = 90
-# A node that says nothing for `suspect` seconds is left out by the others. Galera's own default is 5; a busy test machine needs some.
+# A node that says nothing for `suspect` seconds is left out by the others. Galera's own default is 5; a busy test
+# machine needs some.
 SUSPECT_SECONDS = 3
 _POSITION = re.compile(r"Recovered position:\s*(\S+:-?\d+)")
 
@@ -39,7 +40,8 @@ def _lets_in(url: str) -> bool:
 class Node(MariaDB):
     """One node; `cluster` is the address of all, which is known once all have their ports.
 
-    rsync, which copies the data to a node that lost them, can't serve as root: then the Debian package's user runs the nodes.
+    rsync, which copies the data to a node that lost them, can't serve as root: then the Debian package's user runs the
+    nodes.
     """
 
     owner = "mysql" if os.geteuid() == 0 else getpass.getuser()
@@ -71,9 +73,17 @@ class Node(MariaDB):
         }
         options = ";".join(f"{name}={value}" for name, value in provider.items())
         return [
-            *("--wsrep-on=ON", f"--wsrep-provider={library('galera/libgalera_smm.so')}", f"--wsrep-cluster-address={self.cluster}"),
+            *(
+                "--wsrep-on=ON",
+                f"--wsrep-provider={library('galera/libgalera_smm.so')}",
+                f"--wsrep-cluster-address={self.cluster}",
+            ),
             *("--wsrep-cluster-name=dockboard", f"--wsrep-node-name={self.name}", "--wsrep-node-address=127.0.0.1"),
-            *("--wsrep-sst-method=rsync", f"--wsrep-sst-receive-address=127.0.0.1:{self._sst}", f"--wsrep-provider-options={options}"),
+            *(
+                "--wsrep-sst-method=rsync",
+                f"--wsrep-sst-receive-address=127.0.0.1:{self._sst}",
+                f"--wsrep-provider-options={options}",
+            ),
             *("--binlog-format=ROW", "--innodb-autoinc-lock-mode=2", "--wsrep-slave-threads=2"),
         ]
 
@@ -84,7 +94,9 @@ class Node(MariaDB):
         return self
 
     def join(self) -> Node:
-        """Start into the running cluster and return when this node takes part; after a crash it fetches only what it missed."""
+        """Start into the running cluster and return when this node takes part; after a crash it fetches only what it
+        missed.
+        """
         self.start(*self._wsrep(), *self._position())
         self.wait_until_synced()
         return self
@@ -93,8 +105,20 @@ class Node(MariaDB):
         """Where the node's data are, as galera_recovery of the Debian package asks for it."""
         if not (self.data / "grastate.dat").exists():
             return []
-        command = [str(tool("mariadbd")), "--no-defaults", f"--datadir={self.data}", f"--user={self.owner}", "--wsrep-recover"]
-        command += [f"--socket={self.socket}", "--skip-networking", f"--tmpdir={self.run}", "--innodb-log-file-size=32M", "--log-error="]
+        command = [
+            str(tool("mariadbd")),
+            "--no-defaults",
+            f"--datadir={self.data}",
+            f"--user={self.owner}",
+            "--wsrep-recover",
+        ]
+        command += [
+            f"--socket={self.socket}",
+            "--skip-networking",
+            f"--tmpdir={self.run}",
+            "--innodb-log-file-size=32M",
+            "--log-error=",
+        ]
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=JOIN_SECONDS)
         found = _POSITION.findall(done.stderr + done.stdout)
         return [f"--wsrep-start-position={found[-1]}"] if found else []
@@ -116,10 +140,18 @@ class Node(MariaDB):
 
     def wait_until_refusing(self) -> None:
         """Until it knows that it is not with the majority."""
-        wait_for(lambda: self.status("cluster_status") == "non-Primary", JOIN_SECONDS, f"node {self.name} to know that it is alone")
+        wait_for(
+            lambda: self.status("cluster_status") == "non-Primary",
+            JOIN_SECONDS,
+            f"node {self.name} to know that it is alone",
+        )
 
     def wait_until_synced(self) -> None:
-        wait_for(lambda: self.status("local_state_comment") == "Synced" and self.status("ready") == "ON", JOIN_SECONDS, f"the sync of node {self.name}")
+        wait_for(
+            lambda: self.status("local_state_comment") == "Synced" and self.status("ready") == "ON",
+            JOIN_SECONDS,
+            f"the sync of node {self.name}",
+        )
 
 
 class Galera:
@@ -158,13 +190,20 @@ class Galera:
 
     @staticmethod
     def _wait(nodes: list[Node], size: int) -> None:
-        agree = lambda: all(node.status("cluster_size") == str(size) and node.status("ready") == "ON" for node in nodes)  # noqa: E731
+        agree = lambda: all(node.status("cluster_size") == str(size) and node.status("ready") == "ON" for node in nodes)
         wait_for(agree, JOIN_SECONDS, f"a cluster of {size} nodes")
 
     def make(self, name: str = "") -> str:
-        """An empty database with its user, on all nodes; its name. Nodes apply the grant by and by, and a login waits for none of them."""
+        """An empty database with its user, on all nodes; its name.
+
+        Nodes apply the grant by and by, and a login waits for none of them.
+        """
         made = self.nodes[0].make(name)
-        wait_for(lambda: all(_lets_in(node.url(made)) for node in self.nodes), JOIN_SECONDS, "the database's user at every node")
+        wait_for(
+            lambda: all(_lets_in(node.url(made)) for node in self.nodes),
+            JOIN_SECONDS,
+            "the database's user at every node",
+        )
         return made
 
     def urls(self, name: str) -> list[str]:

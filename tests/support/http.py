@@ -52,7 +52,9 @@ class Response:
         if self.status in statuses:
             return self
         wanted = " or ".join(map(str, statuses))
-        raise AssertionError(f"{self.method} {self.path}: {self.status}, not {wanted}\n{self.headers}{self.body[:2000]!r}")
+        raise AssertionError(
+            f"{self.method} {self.path}: {self.status}, not {wanted}\n{self.headers}{self.body[:2000]!r}"
+        )
 
     def json(self) -> Any:
         return json.loads(self.body)
@@ -89,8 +91,8 @@ class Client:
     ) -> Response:
         """Send one request and read the whole answer.
 
-        Bytes go out with Content-Length (an empty body of POST, PUT and PATCH too), any other iterable chunked. Headers may be
-        pairs, where one name has to come twice.
+        Bytes go out with Content-Length (an empty body of POST, PUT and PATCH too), any other iterable chunked. Headers
+        may be pairs, where one name has to come twice.
         """
         connection = self._connected()
         pairs = list(headers.items()) if isinstance(headers, Mapping) else list(headers)
@@ -179,7 +181,10 @@ class Client:
     def push_manifest(
         self, repository: str, reference: str, document: Mapping[str, Any] | bytes, media_type: str | None = None
     ) -> str:
-        """PUT a manifest under a tag or digest; the digest of what was sent. The type defaults to the document's own."""
+        """PUT a manifest under a tag or digest; the digest of what was sent.
+
+        The type defaults to the document's own.
+        """
         data = document if isinstance(document, bytes) else json.dumps(document).encode()
         if media_type is None:
             media_type = json.loads(data).get("mediaType", OCI_MANIFEST)

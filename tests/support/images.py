@@ -181,7 +181,9 @@ def docker_archive(path: Path, name: str, layers: Sequence[bytes]) -> str:
 
 
 def sparse_file(path: Path, size: int, mark: int = 64 * 1024 * 1024) -> str:
-    """Write `size` bytes that are zeros but for a counter every `mark` bytes, as holes where the disk can; the sha256 digest."""
+    """Write `size` bytes that are zeros but for a counter every `mark` bytes, as holes where the disk can; the sha256
+    digest.
+    """
     with open(path, "wb") as out:
         out.truncate(size)
         for offset in range(0, size - 8, mark):

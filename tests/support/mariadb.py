@@ -47,7 +47,12 @@ def _template() -> Path:
     """A fresh data directory, made once per test session and copied for each server."""
     directory = Path(tempfile.mkdtemp(prefix="dockboard-mariadb-", dir=FAST))
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
-    command = [str(tool("mariadb-install-db")), "--no-defaults", f"--datadir={directory / 'data'}", f"--user={getpass.getuser()}"]
+    command = [
+        str(tool("mariadb-install-db")),
+        "--no-defaults",
+        f"--datadir={directory / 'data'}",
+        f"--user={getpass.getuser()}",
+    ]
     command += ["--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -76,7 +81,12 @@ class MariaDB:
     def start(self, *settings: str) -> MariaDB:
         """Start and return once it answers."""
         command = [str(tool("mariadbd")), "--no-defaults", f"--datadir={self.data}", f"--user={self.owner}"]
-        command += [f"--socket={self.socket}", f"--port={self.port}", "--bind-address=127.0.0.1", f"--pid-file={self.run}/pid"]
+        command += [
+            f"--socket={self.socket}",
+            f"--port={self.port}",
+            "--bind-address=127.0.0.1",
+            f"--pid-file={self.run}/pid",
+        ]
         command += ["--skip-name-resolve", f"--tmpdir={self.run}", *SETTINGS, *self._settings, *settings]
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
@@ -94,7 +104,9 @@ class MariaDB:
 
     def admin(self, database: str | None = None) -> pymysql.Connection:
         """A connection that may do everything, in autocommit mode."""
-        return pymysql.connect(unix_socket=self.socket, user="root", database=database, autocommit=True, read_timeout=60, ssl_disabled=True)
+        return pymysql.connect(
+            unix_socket=self.socket, user="root", database=database, autocommit=True, read_timeout=60, ssl_disabled=True
+        )
 
     def execute(self, *statements: str, database: str | None = None) -> list[tuple]:
         """Run statements as the administrator; the rows of the last."""
@@ -167,7 +179,12 @@ def shared() -> MariaDB:
 def query(url: str, sql: str) -> list[tuple]:
     """The rows that the registry's user gets, from what database.url names."""
     place = urlsplit(url)
-    login = {"host": place.hostname, "port": place.port, "user": unquote(place.username), "password": unquote(place.password)}
+    login = {
+        "host": place.hostname,
+        "port": place.port,
+        "user": unquote(place.username),
+        "password": unquote(place.password),
+    }
     with contextlib.closing(pymysql.connect(**login, database=place.path[1:], ssl_disabled=True)) as connection:
         cursor = connection.cursor()
         cursor.execute(sql)
@@ -177,4 +194,3 @@ def query(url: str, sql: str) -> list[tuple]:
 def connections(server: MariaDB) -> int:
     """How many connections other than the administrator's the server has."""
     return server.execute("SELECT COUNT(*) FROM information_schema.processlist WHERE user = 'docker'")[0][0]
-

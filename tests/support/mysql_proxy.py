@@ -1,5 +1,6 @@
-"""A proxy before MySQL that cuts a connection at a chosen statement: before the server sees it, or when it has answered; or that
-answers in the server's place with an error."""
+"""A proxy before MySQL that cuts a connection at a chosen statement: before the server sees it, or when it has
+answered; or that answers in the server's place with an error.
+"""
 
 from __future__ import annotations
 
@@ -27,9 +28,11 @@ class MySQLProxy:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def cut(self, beginning: bytes, when: str | int, skip: int = 0) -> None:
-        """Once, cut the connection at the statement that begins so, after `skip` others of them. when: "before", "after",
-        or the number of an error to answer with, where the server sees no more than the end of the connection. With "hold before"
-        and "hold after" the client waits in vain instead, until it closes the connection itself; `held` is set then."""
+        """Once, cut the connection at the statement that begins so, after `skip` others of them. when: "before",
+        "after", or the number of an error to answer with, where the server sees no more than the end of the connection.
+        With "hold before" and "hold after" the client waits in vain instead, until it closes the connection itself;
+        `held` is set then.
+        """
         with self._lock:
             self._plan = beginning, when, skip
 

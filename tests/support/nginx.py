@@ -54,11 +54,13 @@ TOLD = """
 
 
 class Nginx:
-    """nginx on a free port of 127.0.0.1, handing requests to the `upstreams` ("127.0.0.1:PORT") in turn, over connections that it keeps.
+    """nginx on a free port of 127.0.0.1, handing requests to the `upstreams` ("127.0.0.1:PORT") in turn, over
+    connections that it keeps.
 
-    No client stays with one upstream. What an upstream fails to answer is answered 502 and counts for nothing later: nothing is
-    sent twice, and none is left out, so that no failure is smoothed over. `buffering` lets it take in a whole body first, `cache` keep
-    answers as long as they say. Without `told` it speaks to the upstreams as it does by itself. `certificate` and its key let it speak TLS.
+    No client stays with one upstream. What an upstream fails to answer is answered 502 and counts for nothing later:
+    nothing is sent twice, and none is left out, so that no failure is smoothed over. `buffering` lets it take in a
+    whole body first, `cache` keep answers as long as they say. Without `told` it speaks to the upstreams as it does by
+    itself. `certificate` and its key let it speak TLS.
     """
 
     def __init__(
@@ -78,9 +80,17 @@ class Nginx:
         # Started by root it would change to a user who may not enter the test's directories.
         user = "user root;" if os.geteuid() == 0 else ""
         servers = "\n        ".join(f"server {upstream} max_fails=0;" for upstream in upstreams)
-        values = {"root": root, "port": self.port, "servers": servers, "user": user, "buffering": "on" if buffering else "off"}
+        values = {
+            "root": root,
+            "port": self.port,
+            "servers": servers,
+            "user": user,
+            "buffering": "on" if buffering else "off",
+        }
         values["tls"] = " ssl" if certificate else ""
-        values["certificate"] = f"ssl_certificate {certificate[0]}; ssl_certificate_key {certificate[1]};" if certificate else ""
+        values["certificate"] = (
+            f"ssl_certificate {certificate[0]}; ssl_certificate_key {certificate[1]};" if certificate else ""
+        )
         values["told"] = TOLD if told else ""
         values["cache"] = f"proxy_cache_path {root}/cache keys_zone=answers:1m;" if cache else ""
         values["buffers"] = "proxy_cache answers;" if cache else "proxy_buffering off;"
@@ -88,7 +98,15 @@ class Nginx:
 
     def start(self) -> Nginx:
         """Start and return once it listens."""
-        command = [str(tool("nginx")), "-p", str(self.root), "-c", str(self.root / "nginx.conf"), "-e", str(self.root / "error.log")]
+        command = [
+            str(tool("nginx")),
+            "-p",
+            str(self.root),
+            "-c",
+            str(self.root / "nginx.conf"),
+            "-e",
+            str(self.root / "error.log"),
+        ]
         self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
         wait_for(self._up, 10, "nginx")
         return self

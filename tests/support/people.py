@@ -44,7 +44,11 @@ class As(Client):
         self._shown = dict(shown)
 
     def request(
-        self, method: str, path: str, headers: Mapping[str, str] | Sequence[tuple[str, str]] = {}, body: bytes | Iterable[bytes] | None = None
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str] | Sequence[tuple[str, str]] = {},
+        body: bytes | Iterable[bytes] | None = None,
     ) -> Response:
         return super().request(method, path, {**dict(headers), **self._shown}, body)
 
@@ -72,7 +76,9 @@ class People:
     def told(self, text: str, *words: str, status: int = 0) -> bytes:
         """All that a command says that gets this on its standard input."""
         command = [*self.registry._command, *words]
-        done = subprocess.run(command, env=self.registry.environment(), input=text.encode(), capture_output=True, timeout=60)
+        done = subprocess.run(
+            command, env=self.registry.environment(), input=text.encode(), capture_output=True, timeout=60
+        )
         assert done.returncode == status, f"{words}: {done.stdout!r}{done.stderr!r}"
         return done.stdout + done.stderr
 

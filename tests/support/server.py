@@ -57,7 +57,9 @@ def setting_text(value: object) -> str:
 
 
 class Running:
-    """What a server under test is for `with` and for messages: it starts, and stops as it should unless the block failed."""
+    """What a server under test is for `with` and for messages: it starts, and stops as it should unless the block
+    failed.
+    """
 
     log: Path
 
@@ -79,9 +81,10 @@ class Registry(Running):
     """One registry over the data directory `root`; it may be started, killed and started again.
 
     The first start takes a free port, later ones keep it, so that clients can go on. Settings are keyword
-    arguments named section_key: `gc_grace=0` is DOCKBOARD_GC_GRACE=0. `prefix` is a command to run it under (strace, prlimit);
-    `pid` is then the pid of that command. `mysql` makes a database for it on the session's MariaDB; `database` is its name, empty with
-    SQLite. Standard error goes to `log`, standard output to `output`, both beside `root`.
+    arguments named section_key: `gc_grace=0` is DOCKBOARD_GC_GRACE=0. `prefix` is a command to run it under (strace,
+    prlimit); `pid` is then the pid of that command. `mysql` makes a database for it on the session's MariaDB;
+    `database` is its name, empty with SQLite. Standard error goes to `log`, standard output to `output`, both beside
+    `root`.
     """
 
     def __init__(
@@ -159,8 +162,13 @@ class Registry(Running):
             )
         self._wait_until_listening(seen)
         if not self._prefix:
-            # It says where it listens before it forks, and connections wait until then; tests that count workers do not.
-            wait_for(lambda: len(self.workers()) == self._settings["server_workers"], START_SECONDS, "the start of the workers")
+            # It says where it listens before it forks, and connections wait until then; tests that count workers do
+            # not.
+            wait_for(
+                lambda: len(self.workers()) == self._settings["server_workers"],
+                START_SECONDS,
+                "the start of the workers",
+            )
         return self
 
     def _wait_until_listening(self, seen: int) -> None:

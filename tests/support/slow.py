@@ -1,4 +1,5 @@
-"""Very many slow clients in one thread that costs next to nothing: each moves a few bytes when its turn comes, and never waits.
+"""Very many slow clients in one thread that costs next to nothing: each moves a few bytes when its turn comes, and
+never waits.
 
 Turns are spread over the period, so that the clients don't come all at once.
 """
@@ -28,7 +29,10 @@ class SlowClient:
         self.socket.setblocking(False)
 
     def step(self) -> bool:
-        """Move a little; True when the request is done. Raises AssertionError where the connection broke or the answer is wrong."""
+        """Move a little; True when the request is done.
+
+        Raises AssertionError where the connection broke or the answer is wrong.
+        """
         raise NotImplementedError
 
     def _read_head(self) -> bytes | None:
@@ -45,12 +49,19 @@ class SlowClient:
 
 
 class SlowUpload(SlowClient):
-    """PUT of a body to an open upload session, `piece` bytes a turn. Who says that it is chunked gives it in chunks already."""
+    """PUT of a body to an open upload session, `piece` bytes a turn.
+
+    Who says that it is chunked gives it in chunks already.
+    """
 
     def __init__(self, address: tuple[str, int], target: str, body: bytes, piece: int, chunked: bool = False):
         super().__init__(address)
         length = "Transfer-Encoding: chunked\r\n" if chunked else f"Content-Length: {len(body)}\r\n"
-        self.socket.send(HEAD.format(method="PUT", target=target, fields="Content-Type: application/octet-stream\r\n" + length).encode())
+        self.socket.send(
+            HEAD.format(
+                method="PUT", target=target, fields="Content-Type: application/octet-stream\r\n" + length
+            ).encode()
+        )
         self._left, self._piece = memoryview(body), piece
 
     def step(self) -> bool:
@@ -62,7 +73,9 @@ class SlowUpload(SlowClient):
 
 
 class SlowDownload(SlowClient):
-    """GET of a blob of this size that reads at most `piece` bytes a turn through a buffer of `buffer`; `digest` is of what came."""
+    """GET of a blob of this size that reads at most `piece` bytes a turn through a buffer of `buffer`; `digest` is of
+    what came.
+    """
 
     def __init__(self, address: tuple[str, int], target: str, size: int, piece: int, buffer: int = 4096):
         super().__init__(address, buffer)

@@ -1,4 +1,6 @@
-"""A small mail server on a free port of 127.0.0.1, with real sockets (RFC 5321, 4954 AUTH PLAIN and LOGIN, 3207 STARTTLS): it keeps what it takes."""
+"""A small mail server on a free port of 127.0.0.1, with real sockets (RFC 5321, 4954 AUTH PLAIN and LOGIN, 3207
+STARTTLS): it keeps what it takes.
+"""
 
 from __future__ import annotations
 
@@ -38,12 +40,22 @@ class Mail:
 
 
 class MailServer:
-    """certificate, key: PEM files, for STARTTLS, or with `implicit` for TLS from the first byte. user, password: must be shown where they are given.
+    """certificate, key: PEM files, for STARTTLS, or with `implicit` for TLS from the first byte. user, password: must
+    be shown where they are given.
 
     refuse: the answer to RCPT instead of taking the mail; silent: nothing is ever said.
     """
 
-    def __init__(self, certificate: Any = None, key: Any = None, implicit: bool = False, user: str = "", password: str = "", refuse: str = "", silent: bool = False) -> None:
+    def __init__(
+        self,
+        certificate: Any = None,
+        key: Any = None,
+        implicit: bool = False,
+        user: str = "",
+        password: str = "",
+        refuse: str = "",
+        silent: bool = False,
+    ) -> None:
         self.mails: list[Mail] = []
         self.connections = 0
         self.user, self.password, self.refuse, self.silent, self.implicit = user, password, refuse, silent, implicit
@@ -64,7 +76,12 @@ class MailServer:
     @property
     def settings(self) -> dict[str, Any]:
         """What a registry has to be told to send by this server, without TLS."""
-        return {"mail_host": "127.0.0.1", "mail_port": self.port, "mail_tls": "none", "mail_sender": "registry@example.com"}
+        return {
+            "mail_host": "127.0.0.1",
+            "mail_port": self.port,
+            "mail_tls": "none",
+            "mail_sender": "registry@example.com",
+        }
 
     def wait(self, count: int, seconds: float = 30) -> list[Mail]:
         """The mails when so many have come."""

@@ -1,7 +1,7 @@
 """The programs that tests need besides Python: where they are, and what happens when one is missing.
 
-`tests/run` installs them. Where it could not, a test that needs one is skipped and says so; with DOCKBOARD_TESTS_REQUIRED=1,
-as in CI, it fails.
+`tests/run` installs them. Where it could not, a test that needs one is skipped and says so; with
+DOCKBOARD_TESTS_REQUIRED=1, as in CI, it fails.
 """
 
 from __future__ import annotations
@@ -35,7 +35,11 @@ def tool(name: str) -> Path:
 
 def library(name: str) -> Path:
     """The path of a shared library below a directory of libraries; skips or fails the test when it is missing."""
-    found = [Path(directory, name) for directory in ("/usr/lib", "/usr/lib64", "/usr/lib/x86_64-linux-gnu") if Path(directory, name).exists()]
+    found = [
+        Path(directory, name)
+        for directory in ("/usr/lib", "/usr/lib64", "/usr/lib/x86_64-linux-gnu")
+        if Path(directory, name).exists()
+    ]
     return found[0] if found else missing(f"the library {name}")
 
 

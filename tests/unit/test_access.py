@@ -1,4 +1,6 @@
-"""The permission rule: a table of everyone, every state and every action against an oracle of its own, and what always holds."""
+"""The permission rule: a table of everyone, every state and every action against an oracle of its own, and what always
+holds.
+"""
 
 import itertools
 
@@ -6,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dockboard_registry.domain.access import rule, patterns
+from dockboard_registry.domain.access import patterns, rule
 from dockboard_registry.domain.access.rule import ACTIONS, Entry, Grant, Object, Principal, decide, explain
 
 LEVELS = ("none", "pull", "push")
@@ -28,7 +30,9 @@ PEOPLE = {
     "owner": Principal(3, rule.USER, "owner", memberships={"acme": rule.OWNER}),
     "acme": Principal(4, rule.USER, "acme"),
     "reader": Principal(5, rule.USER, "reader", grants=granted("read", "acme/app", "user:reader")),
-    "writer": Principal(6, rule.USER, "writer", grants=granted("write", "acme/a*", "team:acme/dev"), teams=("acme/dev",)),
+    "writer": Principal(
+        6, rule.USER, "writer", grants=granted("write", "acme/a*", "team:acme/dev"), teams=("acme/dev",)
+    ),
     "admin of it": Principal(7, rule.USER, "admin-of-it", grants=granted("admin", "acme/**", "user:admin-of-it")),
     "owner elsewhere": Principal(8, rule.USER, "elsewhere", memberships={"other": rule.OWNER}),
     "robot": Principal(9, rule.ROBOT, "acme/ci", grants=granted("write", "acme/app", "robot:acme/ci")),
@@ -36,11 +40,19 @@ PEOPLE = {
     "site administrator": Principal(11, rule.USER, "root-user", administrator=True),
     "disabled owner": Principal(12, rule.USER, "gone", state=rule.DISABLED, memberships={"acme": rule.OWNER}),
     "disabled administrator": Principal(13, rule.USER, "gone-too", state=rule.DISABLED, administrator=True),
-    "owner with a token to pull": Principal(14, rule.USER, "owner", memberships={"acme": rule.OWNER}, scopes=(everything("pull"),)),
-    "owner with a token for another": Principal(
-        15, rule.USER, "owner", memberships={"acme": rule.OWNER}, scopes=((Entry(patterns.parse("acme/other"), frozenset(ACTIONS)),),)
+    "owner with a token to pull": Principal(
+        14, rule.USER, "owner", memberships={"acme": rule.OWNER}, scopes=(everything("pull"),)
     ),
-    "administrator with a token to push": Principal(16, rule.USER, "root-user", administrator=True, scopes=(everything("push", "create"),)),
+    "owner with a token for another": Principal(
+        15,
+        rule.USER,
+        "owner",
+        memberships={"acme": rule.OWNER},
+        scopes=((Entry(patterns.parse("acme/other"), frozenset(ACTIONS)),),),
+    ),
+    "administrator with a token to push": Principal(
+        16, rule.USER, "root-user", administrator=True, scopes=(everything("push", "create"),)
+    ),
 }
 STATES = {
     "public": rule.repository("acme/app", visibility="public"),
@@ -67,11 +79,14 @@ def base(who: str, state: str) -> set[str]:
         return ALL
     if state in IN_ACME:
         pulls = {"pull"} if state == "public" and who != "anonymous" else set()
-        return pulls | {"member": {"pull"}, "owner": OWNS, "owner with a token to pull": OWNS, "acme": OWNS, "reader": {"pull"}, "writer": WRITES,
+        return pulls | {"member": {"pull"}, "owner": OWNS, "owner with a token to pull": OWNS, "acme": OWNS,
+        "reader": {"pull"}, "writer": WRITES,
                         "admin of it": OWNS, "robot": WRITES}.get(who, set())  # fmt: skip
     if state == "namespace":
         # To pull a namespace is to see its members and teams.
-        return OWNS if who in ("owner", "owner with a token to pull", "acme") else {"pull"} if who == "member" else set()
+        return (
+            OWNS if who in ("owner", "owner with a token to pull", "acme") else {"pull"} if who == "member" else set()
+        )
     return {"pull"} if state in ("nobody's", "library") and who != "anonymous" else set()
 
 
@@ -102,7 +117,8 @@ def test_everyone_may_do_what_the_requirements_say(who):
     wrong = [
         (state, level, action)
         for state, level, action in cells
-        if decide(PEOPLE[who]._replace(everyone=level), action, STATES[state]).allowed != oracle(who, state, level, action)
+        if decide(PEOPLE[who]._replace(everyone=level), action, STATES[state]).allowed
+        != oracle(who, state, level, action)
     ]
     assert wrong == []
 
@@ -117,11 +133,20 @@ def test_without_accounts_the_setting_is_the_rule(level):
 names = st.sampled_from(["acme/app", "acme/api", "acme/a/b", "other/app", "app", "library/app", "acme"])
 rights = st.sampled_from(["read", "write", "admin"])
 entries = st.builds(
-    Entry, st.none() | st.sampled_from(["acme/app", "acme/**", "app", "library/*"]).map(patterns.parse), st.frozensets(st.sampled_from(ACTIONS))
+    Entry,
+    st.none() | st.sampled_from(["acme/app", "acme/**", "app", "library/*"]).map(patterns.parse),
+    st.frozensets(st.sampled_from(ACTIONS)),
 )
 grants = st.dictionaries(
     st.sampled_from(["acme", "other", "library"]),
-    st.lists(st.builds(Grant, st.sampled_from(["acme/a*", "acme/**", "library/app", "other/app"]).map(patterns.parse), rights, st.just("user:x"))).map(tuple),
+    st.lists(
+        st.builds(
+            Grant,
+            st.sampled_from(["acme/a*", "acme/**", "library/app", "other/app"]).map(patterns.parse),
+            rights,
+            st.just("user:x"),
+        )
+    ).map(tuple),
 )
 people = st.builds(
     Principal,
@@ -137,9 +162,9 @@ people = st.builds(
     everyone=st.sampled_from(LEVELS),
     open=st.sampled_from([False, False, True]),
 )
-objects = st.builds(rule.repository, names, st.booleans(), st.sampled_from(["public", "private"]), st.booleans()) | st.sampled_from(
-    [rule.REGISTRY, rule.namespace("acme"), Object("app", "library")]
-)
+objects = st.builds(
+    rule.repository, names, st.booleans(), st.sampled_from(["public", "private"]), st.booleans()
+) | st.sampled_from([rule.REGISTRY, rule.namespace("acme"), Object("app", "library")])
 
 
 @given(people, st.sampled_from(ACTIONS), objects)
@@ -168,8 +193,13 @@ def test_an_access_token_takes_nothing_from_what_everyone_may_pull(principal, sc
 def test_a_signed_token_is_good_for_what_it_was_asked_for_and_nothing_else(principal, action, name):
     """Another one can be asked for; what it was asked for is allowed as far as it is without it."""
     public, signed = rule.repository(name, visibility="public"), (Entry(patterns.exact(name), frozenset({action})),)
-    assert not decide(principal._replace(asked=(Entry(patterns.exact("acme/other"), frozenset(ACTIONS)),)), action, public).allowed
-    assert decide(principal._replace(asked=signed), action, public).allowed == decide(principal._replace(asked=None), action, public).allowed
+    assert not decide(
+        principal._replace(asked=(Entry(patterns.exact("acme/other"), frozenset(ACTIONS)),)), action, public
+    ).allowed
+    assert (
+        decide(principal._replace(asked=signed), action, public).allowed
+        == decide(principal._replace(asked=None), action, public).allowed
+    )
 
 
 @pytest.mark.parametrize("pattern", ["library/*", "library/**", "library/*-*"])

@@ -11,10 +11,22 @@ from dockboard_registry.web.api.table import OPERATIONS
 
 BODIES = {operation.id: operation.body for operation in OPERATIONS if operation.body is not None}
 WORDS = st.sampled_from([
-    "", "a", "ab", "a.b", "a..b", "Ab", "ab\n", " ab", "ab\0", "a/b", "acme/app-*", "acme/**", "*", "a,b", "pull", "pull,push", "pull,", "read", "member", "active", "disabled", "invited",
-    "public", "90d", "90", "0s", "1234567d", "x@y.org", "x@", "https://example.org", "http://[", "ftp://x", "ü" * 12, "x" * 64, "x" * 65, "x" * 255, "x" * 256, "x" * 1025, "٣d", "\u2028",
+    "", "a", "ab", "a.b", "a..b", "Ab", "ab\n", " ab", "ab\0", "a/b", "acme/app-*", "acme/**", "*", "a,b", "pull",
+    "pull,push", "pull,", "read", "member", "active", "disabled", "invited",
+    "public", "90d", "90", "0s", "1234567d", "x@y.org", "x@", "https://example.org", "http://[", "ftp://x", "ü" * 12,
+    "x" * 64, "x" * 65, "x" * 255, "x" * 256, "x" * 1025, "٣d", "\u2028",
 ])  # fmt: skip
-VALUES = st.one_of(WORDS, st.none(), st.booleans(), st.integers(-2, 2), st.just(2**60), st.floats(allow_nan=False, allow_infinity=False), st.just([]), st.just({}), st.text(max_size=12))
+VALUES = st.one_of(
+    WORDS,
+    st.none(),
+    st.booleans(),
+    st.integers(-2, 2),
+    st.just(2**60),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.just([]),
+    st.just({}),
+    st.text(max_size=12),
+)
 
 
 def accepts(kind: Kind, value: object) -> bool:
@@ -35,10 +47,18 @@ def test_bodies(id, data):
     assert accepts(kind, value) == jsonschema_rs.validator_for(kind.schema()).is_valid(value), value
 
 
-FIELDS = {f"{operation.id} {name}": kind for operation in OPERATIONS for name, kind in [*(operation.body.fields if operation.body else {}).items(), *operation.query.items()]}
+FIELDS = {
+    f"{operation.id} {name}": kind
+    for operation in OPERATIONS
+    for name, kind in [*(operation.body.fields if operation.body else {}).items(), *operation.query.items()]
+}
 
 
-@pytest.mark.parametrize("kind", {repr(kind): kind for kind in [*FIELDS.values(), *PATH.values()]}.values(), ids=lambda kind: kind.help[:20] or type(kind).__name__)
+@pytest.mark.parametrize(
+    "kind",
+    {repr(kind): kind for kind in [*FIELDS.values(), *PATH.values()]}.values(),
+    ids=lambda kind: kind.help[:20] or type(kind).__name__,
+)
 @settings(max_examples=50, deadline=None)
 @given(value=VALUES)
 def test_fields(kind, value):
@@ -48,8 +68,10 @@ def test_fields(kind, value):
 
 
 @pytest.mark.parametrize(("id", "value"), [
-    ("addUser", {"name": "bob"}), ("addUser", {"name": "bob", "email": None, "administrator": True}), ("changeUser", {"state": "disabled"}), ("setGrant", {"right": "admin"}),
-    ("addOwnToken", {"name": "ci", "repositories": "acme/app-*,tool", "actions": "pull,push", "expires": "90d"}), ("rotateRobot", {}),
+    ("addUser", {"name": "bob"}), ("addUser", {"name": "bob", "email": None, "administrator": True}), ("changeUser",
+    {"state": "disabled"}), ("setGrant", {"right": "admin"}),
+    ("addOwnToken", {"name": "ci", "repositories": "acme/app-*,tool", "actions": "pull,push", "expires": "90d"}),
+    ("rotateRobot", {}),
 ])  # fmt: skip
 def test_what_is_right_is_accepted(id, value):
     assert BODIES[id].check(value) == value
@@ -68,8 +90,19 @@ def test_whoever_is_answered_a_secret_shows_the_password_or_a_token_for_everythi
     told = set()
     for operation in OPERATIONS:
         for path, kind in fields(operation.answer):
-            assert isinstance(kind, Secret) == (isinstance(kind, Text) and path.rpartition(".")[2] in ("secret", "token", "code", "password")), (operation.id, path)
+            assert isinstance(kind, Secret) == (
+                isinstance(kind, Text) and path.rpartition(".")[2] in ("secret", "token", "code", "password")
+            ), (operation.id, path)
             if isinstance(kind, Secret):
                 assert operation.needs_whole and path.count(".") == 1, (operation.id, path)
                 told.add(operation.id)
-    assert told == {"addOwnToken", "addUser", "resetPassword", "inviteUser", "addToken", "addInvitation", "addRobot", "rotateRobot"}
+    assert told == {
+        "addOwnToken",
+        "addUser",
+        "resetPassword",
+        "inviteUser",
+        "addToken",
+        "addInvitation",
+        "addRobot",
+        "rotateRobot",
+    }

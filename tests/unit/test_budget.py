@@ -18,7 +18,9 @@ class Owner:
     def __init__(self) -> None:
         self.counted: dict[str, float] = {}
         self.cut: list[str] = []
-        self.budget = Budget(lambda name, amount: self.counted.update({name: self.counted.get(name, 0) + amount}), LIMIT)
+        self.budget = Budget(
+            lambda name, amount: self.counted.update({name: self.counted.get(name, 0) + amount}), LIMIT
+        )
 
     def share(self, name: str, size: int = 0, age: float = 0.0) -> Share:
         share = self.budget.share(lambda: self.cut.append(name))

@@ -46,15 +46,37 @@ def test_data_comes_out_whatever_the_sizes_and_the_cuts(seed):
     dice = random.Random(seed)
     sizes = [dice.choice((3, 3, 3, 16, 300)) for _ in range(dice.randrange(1, 40))]
     chunks = [dice.choice((b"\r\n3\r\n" * 60, dice.randbytes(300)))[:size] for size in sizes]
-    extensions = [b""] if seed % 3 else [b"", b";x", b" ; a = b", b';name="a \\" value";\xe9', b";chunk-signature=" + b"f" * 64]
+    extensions = (
+        [b""] if seed % 3 else [b"", b";x", b" ; a = b", b';name="a \\" value";\xe9', b";chunk-signature=" + b"f" * 64]
+    )
     coded = b"".join(b"%x%b\r\n%b\r\n" % (len(chunk), dice.choice(extensions), chunk) for chunk in chunks)
     coded += dice.choice((b"0\r\n\r\n", b"000;x\r\n\r\n", b"0\r\nX-Digest: a b\r\nEmpty:\r\n\r\n"))
     rest = dice.choice((b"", b"", b"\r\n3\r\nabc", b"GET / HTTP/1.1\r\n"))
-    assert decoded(cut(coded + rest, dice), dice.choice((7, 50, 1000))) == (b"".join(chunks), "surplus" if rest else "whole")
+    assert decoded(cut(coded + rest, dice), dice.choice((7, 50, 1000))) == (
+        b"".join(chunks),
+        "surplus" if rest else "whole",
+    )
 
 
 @pytest.mark.parametrize(
-    "framing", [b"none", b"3\r\n", b"\r3\r\n", b"\n3\r\n", b"\r\n3;x\n", b"\r\n3;\0\r\n", b"\r\n3;a\rb\r\n", b"\r\n3 \r\n", b"\r\n3x\r\n", b"\r\n 3\r\n", b"\r\n-3\r\n", b"\r\n\r\n3\r\n", b"\r\n3\n", b"\r\n0\r\nx", b"abc"]
+    "framing",
+    [
+        b"none",
+        b"3\r\n",
+        b"\r3\r\n",
+        b"\n3\r\n",
+        b"\r\n3;x\n",
+        b"\r\n3;\0\r\n",
+        b"\r\n3;a\rb\r\n",
+        b"\r\n3 \r\n",
+        b"\r\n3x\r\n",
+        b"\r\n 3\r\n",
+        b"\r\n-3\r\n",
+        b"\r\n\r\n3\r\n",
+        b"\r\n3\n",
+        b"\r\n0\r\nx",
+        b"abc",
+    ],
 )
 def test_what_is_no_framing_is_refused_behind_chunks_of_one_size(framing):
     for before in (b"", b"3\r\nabc", b"3\r\nabc\r\n3\r\nabc", b"3\r\nabc\r\n3\r\nabc\r\n3\r\nabc"):
@@ -64,10 +86,16 @@ def test_what_is_no_framing_is_refused_behind_chunks_of_one_size(framing):
 
 def test_a_whole_framing_behind_a_part_of_one_is_refused():
     for part in (b"\r", b"\r\n"):
-        assert decoded([b"3\r\nabc" + b"\r\n3\r\nabc" * 3 + part, b"\r\n3\r\nabc\r\n0\r\n\r\n"]) == (b"abc" * 4, "malformed")
+        assert decoded([b"3\r\nabc" + b"\r\n3\r\nabc" * 3 + part, b"\r\n3\r\nabc\r\n0\r\n\r\n"]) == (
+            b"abc" * 4,
+            "malformed",
+        )
 
 
-@pytest.mark.parametrize("trailer", [b"x", b": y\r\n", b"a b: y\r\n", b"X: y\n\r\n", b"X: \0\r\n", b" X: y\r\n", b"\n", b"X: a\rb\r\n", b"X\r\n"])
+@pytest.mark.parametrize(
+    "trailer",
+    [b"x", b": y\r\n", b"a b: y\r\n", b"X: y\n\r\n", b"X: \0\r\n", b" X: y\r\n", b"\n", b"X: a\rb\r\n", b"X\r\n"],
+)
 def test_what_is_no_trailer_is_refused(trailer):
     assert decoded([b"3\r\nabc\r\n0\r\n" + trailer + b"\r\n\r\n"])[1] == "malformed"
 

@@ -10,13 +10,18 @@ from hypothesis import strategies as st
 from tornado.httputil import HTTPHeaders
 
 from dockboard_registry.errors import RangeInvalid
-from dockboard_registry.web.conditions import MOST_RANGES, byte_ranges, multipart, not_modified
 from dockboard_registry.http.messages import Request
+from dockboard_registry.web.conditions import MOST_RANGES, byte_ranges, multipart, not_modified
 
 DIGEST = "sha256:" + "ab" * 32
 OTHER = "sha256:" + "cd" * 32
 OCTETS = "application/octet-stream"
-NUMBERS = st.one_of(st.just(""), st.integers(0, 30).map(str), st.integers(0, 10**18).map(str), st.sampled_from(["00", "007", "0" * 19, "9" * 19, "9" * 18]))
+NUMBERS = st.one_of(
+    st.just(""),
+    st.integers(0, 30).map(str),
+    st.integers(0, 10**18).map(str),
+    st.sampled_from(["00", "007", "0" * 19, "9" * 19, "9" * 18]),
+)
 
 
 def request(**headers: str) -> Request:
@@ -64,8 +69,10 @@ def test_a_range_never_leaves_the_content(first, last, size):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "bytes", "bytes=", "bytes=-", "bytes=a-b", "bytes=0-1,x", "bytes=0-1,-", "bytes=,", "bytes=0-1;3-4", "bytes=0-1,bytes=3-4", "lines=0-1", "bytes:0-1", "0-1", "bytes=0-1x", "bytes=+0-1",
-     "bytes=0--1", "bytes=--1", "bytes=0x0-1", "bytes=٣-٤", "bytes=1_0-20", "bytes=0-1\n", "bytes=" + "1" * 20 + "-", "bytes=0-" + "1" * 20,
+    ["", "bytes", "bytes=", "bytes=-", "bytes=a-b", "bytes=0-1,x", "bytes=0-1,-", "bytes=,", "bytes=0-1;3-4",
+     "bytes=0-1,bytes=3-4", "lines=0-1", "bytes:0-1", "0-1", "bytes=0-1x", "bytes=+0-1",
+     "bytes=0--1", "bytes=--1", "bytes=0x0-1", "bytes=٣-٤", "bytes=1_0-20", "bytes=0-1\n", "bytes=" + "1" * 20 + "-",
+     "bytes=0-" + "1" * 20,
      "bytes=-" + "1" * 4400, "none", "bytes=*-1", "bytes 0-1/10"],
 )  # fmt: skip
 def test_what_is_not_of_the_grammar_is_answered_with_the_whole(text):
@@ -112,7 +119,11 @@ def test_several_ranges(text, ranges):
 def test_several_ranges_send_each_wanted_byte_once(pairs, size):
     found = asked("bytes=" + ",".join(f"{first}-{last}" for first, last in pairs), size)
     wanted = {at for first, last in pairs for at in range(first, min(last + 1, size))}
-    sent = [at for start, stop in ([found] if type(found) is tuple else found) for at in range(start, stop)] if wanted else found
+    sent = (
+        [at for start, stop in ([found] if type(found) is tuple else found) for at in range(start, stop)]
+        if wanted
+        else found
+    )
     assert sent == "refused" if not wanted else sorted(sent) == sorted(wanted)
 
 
@@ -132,8 +143,12 @@ def test_several_parts_are_what_a_mail_program_reads(digest):
     data = bytes(range(100))
     content_type, pieces = multipart([(50, 60), (0, 3)], len(data), digest)
     body = b"".join(before + data[start:stop] for start, stop, before in pieces)
-    message = email.message_from_bytes(f"Content-Type: {content_type}\r\n\r\n".encode() + body, policy=email.policy.HTTP)
-    parts = [(part["Content-Range"], part["Content-Type"], part.get_payload(decode=True)) for part in message.iter_parts()]
+    message = email.message_from_bytes(
+        f"Content-Type: {content_type}\r\n\r\n".encode() + body, policy=email.policy.HTTP
+    )
+    parts = [
+        (part["Content-Range"], part["Content-Type"], part.get_payload(decode=True)) for part in message.iter_parts()
+    ]
     assert parts == [("bytes 50-59/100", OCTETS, data[50:60]), ("bytes 0-2/100", OCTETS, data[:3])]
 
 
@@ -152,12 +167,18 @@ def test_if_range_lets_only_the_same_content_be_cut():
         assert asked("bytes=20-", 10, If_Range=other) is None
 
 
-@pytest.mark.parametrize("given", [f'"{DIGEST}"', f'W/"{DIGEST}"', "*", f'"{OTHER}", "{DIGEST}"', f'"{OTHER}",W/"{DIGEST}"  ', f' "{DIGEST}" '])
+@pytest.mark.parametrize(
+    "given",
+    [f'"{DIGEST}"', f'W/"{DIGEST}"', "*", f'"{OTHER}", "{DIGEST}"', f'"{OTHER}",W/"{DIGEST}"  ', f' "{DIGEST}" '],
+)
 def test_a_known_digest_is_not_modified(given):
     assert not_modified(request(If_None_Match=given), DIGEST)
 
 
-@pytest.mark.parametrize("given", ["", '""', f'"{OTHER}"', f'"{DIGEST}x"', f'"{DIGEST[:-1]}"', DIGEST.upper(), f'"{OTHER}", W/"{OTHER}"', "**"])
+@pytest.mark.parametrize(
+    "given",
+    ["", '""', f'"{OTHER}"', f'"{DIGEST}x"', f'"{DIGEST[:-1]}"', DIGEST.upper(), f'"{OTHER}", W/"{OTHER}"', "**"],
+)
 def test_another_digest_is(given):
     assert not not_modified(request(If_None_Match=given), DIGEST)
 

@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dockboard_registry import config
-from dockboard_registry.config import kinds
-from dockboard_registry.config import ConfigError
+from dockboard_registry.config import ConfigError, kinds
 
 ROOT = Path(__file__).parents[2]
 
@@ -78,7 +77,11 @@ def test_text_and_toml_mean_the_same(tmp_path_factory, workers, access, proxies)
 
 
 def test_what_show_prints_is_a_file_that_means_the_same(tmp_path):
-    environ = {"DOCKBOARD_GC_GRACE": "0", "DOCKBOARD_SERVER_TRUSTED_PROXIES": "10.0.0.0/8", "DOCKBOARD_DATABASE_URL": 'sqlite:/a "b" \\c'}
+    environ = {
+        "DOCKBOARD_GC_GRACE": "0",
+        "DOCKBOARD_SERVER_TRUSTED_PROXIES": "10.0.0.0/8",
+        "DOCKBOARD_DATABASE_URL": 'sqlite:/a "b" \\c',
+    }
     shown = config.show(config.load({}, environ))
     assert set(tomllib.loads(shown)) == set(config.SECTIONS)
     assert config.load(file_with(tmp_path, shown), {}) == config.load({}, environ)
@@ -127,8 +130,14 @@ def test_names_of_tests_and_of_others_are_left_alone():
         ("[server]\ntrusted_proxies = ['10.0.0.1/8']", "has host bits set"),
         ("[server]\ntrusted_proxies = [1]", "server.trusted_proxies must be a list"),
         ("[storage]\nroot = ''", "storage.root must name a directory"),
-        ("[storage]\nroot = \"a\\u0000b\"", "storage.root must not hold control characters"),
-        ("[storage]\nreserve = -2", "storage.reserve must be a whole number of -1 or more (bytes), or a size such as 500MiB, 10GiB or 10G, not -2"),
+        ('[storage]\nroot = "a\\u0000b"', "storage.root must not hold control characters"),
+        (
+            "[storage]\nreserve = -2",
+            (
+                "storage.reserve must be a whole number of -1 or more (bytes), or a size such as 500MiB, 10GiB or 10G,"
+                " not -2"
+            ),
+        ),
         ("[log]\naccess = 'yes'", 'log.access must be true or false, not "yes"'),
         ("[log]\nlevel = 'loud'", 'log.level must be one of debug, info, warning, error, not "loud"'),
         ("[auth]\nanonymous = 'all'", "auth.anonymous must be one of (empty), none, pull, push"),
@@ -165,12 +174,16 @@ def test_a_missing_or_unreadable_file_is_named(tmp_path):
     assert "this is not TOML" in refusal({"config": f"{tmp_path}/latin.toml"})
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1:5000", "127.9.9.9:0", "localhost:5000", "[::1]:65535", "[::ffff:127.0.0.1]:1"])
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1:5000", "127.9.9.9:0", "localhost:5000", "[::1]:65535", "[::ffff:127.0.0.1]:1"]
+)
 def test_loopback_needs_no_account(address):
     assert not config.load({"server.listen": address}, {}).needs_account
 
 
-@pytest.mark.parametrize("address", ["0.0.0.0:5000", "[::]:5000", "192.0.2.1:80", "registry.example:443", "[::ffff:192.0.2.1]:1"])
+@pytest.mark.parametrize(
+    "address", ["0.0.0.0:5000", "[::]:5000", "192.0.2.1:80", "registry.example:443", "[::ffff:192.0.2.1]:1"]
+)
 def test_any_other_address_needs_an_account_unless_everyone_has_a_right(address):
     for anonymous, needed in (("", True), ("none", True), ("pull", False), ("push", False)):
         found = config.load({"server.listen": address}, {"DOCKBOARD_AUTH_ANONYMOUS": anonymous})
@@ -179,7 +192,8 @@ def test_any_other_address_needs_an_account_unless_everyone_has_a_right(address)
 
 @pytest.mark.parametrize(
     "address",
-    ["", "5000", ":5000", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1:٣", "::1:5000", "[127.0.0.1]:1", "[::1]",
+    ["", "5000", ":5000", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1:٣", "::1:5000",
+     "[127.0.0.1]:1", "[::1]",
      "a b:1", "a\n:1", "http://a:1", "-a:1", "127.0.0.1:5000:1", "[::1]:000001"],
 )  # fmt: skip
 def test_what_is_not_an_address_is_refused(address):

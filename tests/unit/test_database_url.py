@@ -14,7 +14,13 @@ def parse(url: str):
 
 def test_all_parts():
     found = parse("mysql://us%40er:p%3A%2F%3F%23%25s@db.example:3307/regi%2Dstry?ca=/etc/ca.pem")
-    assert (found.host, found.port, found.user, found.password, found.name) == ("db.example", 3307, "us@er", "p:/?#%s", "regi-stry")
+    assert (found.host, found.port, found.user, found.password, found.name) == (
+        "db.example",
+        3307,
+        "us@er",
+        "p:/?#%s",
+        "regi-stry",
+    )
     assert (found.tls, found.ca, found.socket, found.password_file) == (True, "/etc/ca.pem", "", "")
 
 
@@ -66,7 +72,9 @@ def test_what_is_wrong_is_refused_without_showing_the_password(url):
     assert "u:p" not in str(refused.value)
 
 
-@pytest.mark.parametrize("url", ["mysql://u:secret@h/r", "mysql://u:a/b?secret@h/r", "mysql://:secret@h/r", "postgres://u:secret@h/r"])
+@pytest.mark.parametrize(
+    "url", ["mysql://u:secret@h/r", "mysql://u:a/b?secret@h/r", "mysql://:secret@h/r", "postgres://u:secret@h/r"]
+)
 def test_passwords_are_masked(url):
     assert "secret" not in masked(url)
     with pytest.raises(config.ConfigError) as refused:

@@ -17,16 +17,22 @@ from dockboard_registry.errors import RegistryError
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
-DOCUMENTS = {path.relative_to(ROOT).as_posix(): path.read_text() for path in [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]}
+DOCUMENTS = {
+    path.relative_to(ROOT).as_posix(): path.read_text()
+    for path in [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+}
 ERRORS = [found for _, found in inspect.getmembers(errors, inspect.isclass) if issubclass(found, RegistryError)]
 # Distribution specification 1.1, "Error Codes"; the last two are of distribution's errcode package.
 WORDS = {
-    "BLOB_UNKNOWN": "blob unknown to registry", "BLOB_UPLOAD_INVALID": "blob upload invalid", "BLOB_UPLOAD_UNKNOWN": "blob upload unknown to registry",
+    "BLOB_UNKNOWN": "blob unknown to registry", "BLOB_UPLOAD_INVALID": "blob upload invalid",
+    "BLOB_UPLOAD_UNKNOWN": "blob upload unknown to registry",
     "DIGEST_INVALID": "provided digest did not match uploaded content", "MANIFEST_INVALID": "manifest invalid",
-    "MANIFEST_BLOB_UNKNOWN": "manifest references a manifest or blob unknown to registry", "MANIFEST_UNKNOWN": "manifest unknown to registry",
+    "MANIFEST_BLOB_UNKNOWN": "manifest references a manifest or blob unknown to registry",
+    "MANIFEST_UNKNOWN": "manifest unknown to registry",
     "NAME_INVALID": "invalid repository name", "NAME_UNKNOWN": "repository name not known to registry",
     "SIZE_INVALID": "provided length did not match content length", "UNAUTHORIZED": "authentication required",
-    "DENIED": "requested access to the resource is denied", "UNSUPPORTED": "the operation is unsupported", "TOOMANYREQUESTS": "too many requests",
+    "DENIED": "requested access to the resource is denied", "UNSUPPORTED": "the operation is unsupported",
+    "TOOMANYREQUESTS": "too many requests",
     "UNAVAILABLE": "service unavailable", "UNKNOWN": "unknown error",
 }  # fmt: skip
 
@@ -42,7 +48,11 @@ def test_the_readme_has_the_table_of_options():
 
 def test_every_test_that_the_security_page_names_exists():
     named = set(re.findall(r"`(test_\w+)`", DOCUMENTS["docs/security.md"]))
-    there = {name for path in (ROOT / "tests").rglob("test_*.py") for name in re.findall(r"^(?:async )?def (test_\w+)", path.read_text(), re.M)}
+    there = {
+        name
+        for path in (ROOT / "tests").rglob("test_*.py")
+        for name in re.findall(r"^(?:async )?def (test_\w+)", path.read_text(), re.M)
+    }
     assert len(named) > 50 and named <= there, named - there
 
 
@@ -66,7 +76,11 @@ def test_every_command_of_the_readme_exists():
 
 
 def test_every_command_is_in_the_readme():
-    (choices,) = [action.choices for action in commands.parser()._actions if action.dest == "==SUPPRESS==" and isinstance(action.choices, dict)]
+    (choices,) = [
+        action.choices
+        for action in commands.parser()._actions
+        if action.dest == "==SUPPRESS==" and isinstance(action.choices, dict)
+    ]
     assert {command.split()[0] for command in commands_of_the_readme()} == set(choices)
 
 
@@ -105,10 +119,14 @@ def test_the_example_configuration_of_the_readme_is_right(tmp_path):
 def test_keys_that_documents_name_exist(name):
     sections = "|".join(config.SECTIONS)
     for key in re.findall(rf"`((?:{sections})\.[a-z_]+)`", DOCUMENTS[name]):
-        assert key in config.OPTIONS or (ROOT / "dockboard_registry" / key.replace(".", "/")).with_suffix(".py").exists(), f"{name} names {key}"
+        assert (
+            key in config.OPTIONS or (ROOT / "dockboard_registry" / key.replace(".", "/")).with_suffix(".py").exists()
+        ), f"{name} names {key}"
     known = {option.environment for option in config.OPTIONS.values()}
     for variable in re.findall(r"\bDOCKBOARD_[A-Z_]+", DOCUMENTS[name]):
-        assert variable in known | {"DOCKBOARD_PYZ"} or variable.startswith("DOCKBOARD_TESTS_"), f"{name} names {variable}"
+        assert variable in known | {"DOCKBOARD_PYZ"} or variable.startswith("DOCKBOARD_TESTS_"), (
+            f"{name} names {variable}"
+        )
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
@@ -121,9 +139,17 @@ def test_links_lead_to_files(name):
 def test_the_architecture_names_modules_that_exist_and_all_of_them():
     text = DOCUMENTS["docs/architecture.md"]
     for path in re.findall(r"\b(?:web|db|domain|storage|tests)/[a-z0-9_/]+\.py\b", text):
-        assert (ROOT / path).exists() or (ROOT / "dockboard_registry" / path).exists(), f"docs/architecture.md names {path}"
-    modules = [path for path in sorted((ROOT / "dockboard_registry").rglob("*.py")) if path.name not in ("__init__.py", "_stamp.py") and path.parent.name != "v2"]
-    assert [path.name for path in modules if not re.search(rf"\b{path.stem}\b", text)] == [], "docs/architecture.md does not say what these are"
+        assert (ROOT / path).exists() or (ROOT / "dockboard_registry" / path).exists(), (
+            f"docs/architecture.md names {path}"
+        )
+    modules = [
+        path
+        for path in sorted((ROOT / "dockboard_registry").rglob("*.py"))
+        if path.name not in ("__init__.py", "_stamp.py") and path.parent.name != "v2"
+    ]
+    assert [path.name for path in modules if not re.search(rf"\b{path.stem}\b", text)] == [], (
+        "docs/architecture.md does not say what these are"
+    )
 
 
 def test_python_in_the_readme_is_the_python_of_the_project():
@@ -142,7 +168,9 @@ def test_every_error_says_what_happened_and_what_to_do_next(kind):
 
 
 def assert_reads(words: str) -> None:
-    """A clause for people: without full stop and, but for names of HTTP and JSON, capital; of several words, without format marks."""
+    """A clause for people: without full stop and, but for names of HTTP and JSON, capital; of several words, without
+    format marks.
+    """
     first, *others = words.split()
     assert 1 <= len(others) <= 30, words
     assert first[0].islower() or "-" in first or first.isupper(), words
@@ -166,7 +194,9 @@ def test_messages_begin_with_the_specifications_words_and_detail_does_not_repeat
     """But for what only our own API answers, where these words would not be true."""
     (error,) = json.loads(kind().body())["errors"]
     assert set(error) == {"code", "message"}
-    words = "" if kind in (errors.AccountUnknown, errors.ChangeRefused, errors.FieldInvalid) else f"{WORDS[kind.code]}: "
+    words = (
+        "" if kind in (errors.AccountUnknown, errors.ChangeRefused, errors.FieldInvalid) else f"{WORDS[kind.code]}: "
+    )
     assert error["message"] == f"{words}{kind.cause}; {kind.next}"
 
 
@@ -188,7 +218,9 @@ def test_every_shell_line_of_the_readme_can_be_split():
 
 
 def test_every_command_of_the_documents_is_one():
-    """Lines of shell with their redirections left out, and the table of the commands on accounts, a choice of flags taken as the first one."""
+    """Lines of shell with their redirections left out, and the table of the commands on accounts, a choice of flags
+    taken as the first one.
+    """
     lines = re.findall(r"^registry\.pyz ([^<>\n]+)", DOCUMENTS["docs/accounts.md"], re.M)
     cells = re.findall(r"^\| `([^`]+)`", DOCUMENTS["docs/accounts.md"], re.M)
     assert len(lines) >= 8 and len(cells) >= 15

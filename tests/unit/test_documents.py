@@ -1,4 +1,6 @@
-"""Manifests as they are read: every refusal, nothing that two readers could take for two things, and limits that hold."""
+"""Manifests as they are read: every refusal, nothing that two readers could take for two
+things, and limits that hold.
+"""
 
 import json
 import time
@@ -8,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dockboard_registry.domain.content import documents
-from dockboard_registry.domain.content.documents import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, Descriptor, parse
+from dockboard_registry.domain.content.documents import (
+    DOCKER_LIST,
+    DOCKER_MANIFEST,
+    OCI_INDEX,
+    OCI_MANIFEST,
+    Descriptor,
+    parse,
+)
 from dockboard_registry.errors import ManifestInvalid
 
 DIGEST = "sha256:" + "0" * 64
@@ -17,7 +26,12 @@ LAYER = {"mediaType": "application/vnd.oci.image.layer.v1.tar", "digest": "sha51
 CHILD = {"mediaType": OCI_MANIFEST, "digest": DIGEST, "size": 9}
 IMAGE = {"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": CONFIG, "layers": [LAYER]}
 INDEX = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [CHILD]}
-JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3), max_leaves=8)  # fmt: skip
+# fmt: skip
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
 
 
 def read(document: object, content_type: str = ""):
@@ -123,8 +137,18 @@ def test_a_key_twice_is_refused(body):
 
 
 def test_a_key_that_only_differs_in_case_is_refused():
-    """Go's encoding/json takes `Manifests` (and `manife\u017fts`) for `manifests`, and so do docker, containerd and crane."""
-    other = {"mediatype": OCI_INDEX, "Config": LAYER, "LAYERS": [], "Manifests": [CHILD], "manife\u017fts": [CHILD], "Subject": CHILD, "SchemaVersion": 1}
+    """Go's encoding/json takes `Manifests` (and `manife\u017fts`) for `manifests`, and so do docker, containerd and
+    crane.
+    """
+    other = {
+        "mediatype": OCI_INDEX,
+        "Config": LAYER,
+        "LAYERS": [],
+        "Manifests": [CHILD],
+        "manife\u017fts": [CHILD],
+        "Subject": CHILD,
+        "SchemaVersion": 1,
+    }
     taken = [key for document in (IMAGE, INDEX) for key, value in other.items() if is_read({**document, key: value})]
     assert taken == []
 
@@ -154,14 +178,49 @@ def test_dockers_schema_1_is_refused():
     refusal(document, OCI_MANIFEST)
 
 
-@pytest.mark.parametrize("body", [b"", b" ", b"{", b"null", b"[]", b'"x"', b"2", b"{}x", b"{} {}", b"\xff\xfe", b"\xef\xbb\xbf{}", b"{'a': 1}", b'{"a": 1,}', b"// x\n{}"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b" ",
+        b"{",
+        b"null",
+        b"[]",
+        b'"x"',
+        b"2",
+        b"{}x",
+        b"{} {}",
+        b"\xff\xfe",
+        b"\xef\xbb\xbf{}",
+        b"{'a': 1}",
+        b'{"a": 1,}',
+        b"// x\n{}",
+    ],
+)
 def test_what_is_no_object_of_json_is_refused(body):
     refusal(body, OCI_MANIFEST)
 
 
 @pytest.mark.parametrize(
     "text",
-    ["NaN", "Infinity", "-Infinity", "1e999", "-1e999", '"\\ud800"', '"\\udc00\\ud800"', '{"\\ud800": 1}', "1" * 5000, "01", "+1", ".5", "0x1", "tru", '"\n"', '"\x01"'],
+    [
+        "NaN",
+        "Infinity",
+        "-Infinity",
+        "1e999",
+        "-1e999",
+        '"\\ud800"',
+        '"\\udc00\\ud800"',
+        '{"\\ud800": 1}',
+        "1" * 5000,
+        "01",
+        "+1",
+        ".5",
+        "0x1",
+        "tru",
+        '"\n"',
+        '"\x01"',
+    ],
 )
 def test_values_that_readers_disagree_about_are_refused(text):
     refusal(json.dumps(changed(IMAGE, other="@")).replace('"@"', text).encode())
@@ -192,7 +251,9 @@ def test_a_list_that_is_null_or_absent_is_empty(document, key):
         assert found.children == [] and len(found.blobs) == (1 if key == "layers" else 0)
 
 
-@pytest.mark.parametrize(("document", "fields"), [(IMAGE, {"manifests": None}), (INDEX, {"layers": None, "config": None})])
+@pytest.mark.parametrize(
+    ("document", "fields"), [(IMAGE, {"manifests": None}), (INDEX, {"layers": None, "config": None})]
+)
 def test_a_null_of_the_other_kind_says_nothing(document, fields):
     assert read(changed(document, **fields)) == read(document)
 
@@ -200,7 +261,23 @@ def test_a_null_of_the_other_kind_says_nothing(document, fields):
 @pytest.mark.parametrize(
     ("field", "values"),
     [
-        ("digest", [..., None, 1, "", "x", DIGEST[:-1], DIGEST + "0", DIGEST + "\n", DIGEST.upper(), "md5:" + "0" * 32, [DIGEST], "sha256:" + "٣" * 64]),
+        (
+            "digest",
+            [
+                ...,
+                None,
+                1,
+                "",
+                "x",
+                DIGEST[:-1],
+                DIGEST + "0",
+                DIGEST + "\n",
+                DIGEST.upper(),
+                "md5:" + "0" * 32,
+                [DIGEST],
+                "sha256:" + "٣" * 64,
+            ],
+        ),
         ("size", [..., None, "1", 1.0, -1, True, 2**63, 10**30, [], {}]),
         ("mediaType", [..., None, 1, "", " ", "a/b\n", [], "a" * 256]),
         ("annotations", ["x", [], {"a": None}, {"a": True}, {"a": ["b"]}, {"a": {"b": "c"}}]),
@@ -224,7 +301,9 @@ def test_sizes_are_exact(size):
 
 @pytest.mark.parametrize(
     "media_type",
-    ["application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", "application/vnd.oci.image.layer.nondistributable.v1.tar", "application/vnd.oci.image.layer.nondistributable.v1.tar+zstd"],
+    ["application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+     "application/vnd.oci.image.layer.nondistributable.v1.tar",
+     "application/vnd.oci.image.layer.nondistributable.v1.tar+zstd"],
 )  # fmt: skip
 def test_foreign_layers_need_not_be_there(media_type):
     layer = {**LAYER, "mediaType": media_type, "urls": ["https://example.com/x"]}
@@ -232,7 +311,9 @@ def test_foreign_layers_need_not_be_there(media_type):
 
 
 def test_urls_alone_make_no_layer_foreign():
-    assert all(blob.required for blob in read(changed(IMAGE, layers=[{**LAYER, "urls": ["https://example.com/x"]}])).blobs)
+    assert all(
+        blob.required for blob in read(changed(IMAGE, layers=[{**LAYER, "urls": ["https://example.com/x"]}])).blobs
+    )
 
 
 @pytest.mark.parametrize("subject", [[], "x", DIGEST, 1, True, {}, {"digest": DIGEST}])
@@ -271,7 +352,10 @@ def test_numbers_in_annotations_are_stored_in_every_place_and_read_as_text():
     assert read(changed(IMAGE, annotations=numbers)).annotations == {"a": "1", "b": "-2.5", "c": "3", "d": str(2**70)}
 
 
-@pytest.mark.parametrize("media_type", ["sometype", "text/plain; charset=utf-8", "application/vnd.example+json;version=0.2", "spdx", "a/b/c", "x" * 255])
+@pytest.mark.parametrize(
+    "media_type",
+    ["sometype", "text/plain; charset=utf-8", "application/vnd.example+json;version=0.2", "spdx", "a/b/c", "x" * 255],
+)
 def test_media_types_that_other_registries_store(media_type):
     """`oras push x:v1 a.txt:sometype`, cosign's `spdx`, and types with parameters."""
     typed = {**LAYER, "mediaType": media_type}
@@ -288,7 +372,10 @@ def test_media_types_that_other_registries_store(media_type):
         (lambda layers: layers[17].update(mediaType=3), "layers[17].mediaType: has to be a media type, not 3"),
         (lambda layers: layers[3].update(size="12"), "layers[3].size: has to be a whole number of bytes, not '12'"),
         (lambda layers: layers[19].update(digest="sha256:abc"), "layers[19].digest: 'sha256:abc'"),
-        (lambda layers: layers[0].update(annotations={"x": []}), "layers[0].annotations['x']: has to be a string or a number, not a list"),
+        (
+            lambda layers: layers[0].update(annotations={"x": []}),
+            "layers[0].annotations['x']: has to be a string or a number, not a list",
+        ),
         (lambda layers: layers[0].update(Size=3), "layers[0] has the key 'Size'"),
         (lambda layers: layers.append(None), "layers[20]: has to be an object, not null"),
     ],
@@ -300,7 +387,12 @@ def test_an_error_names_the_culprit(change, named):
 
 
 def test_a_value_in_an_error_is_cut():
-    for wrong in ({"mediaType": "\n" * 100_000}, {"digest": "\u202e" * 100_000}, {"size": "9" * 100_000}, {"annotations": {"k" * 100_000: None}}):
+    for wrong in (
+        {"mediaType": "\n" * 100_000},
+        {"digest": "\u202e" * 100_000},
+        {"size": "9" * 100_000},
+        {"annotations": {"k" * 100_000: None}},
+    ):
         assert len(refusal(changed(IMAGE, layers=[{**LAYER, **wrong}]))) < 1000
 
 
@@ -316,7 +408,9 @@ def nested(depth: int, innermost: str = "1") -> bytes:
 def test_depth_is_limited():
     parse(nested(60), "")
     for depth in (70, 1000, 100_000):
-        assert refusal(nested(depth)) .startswith(("the JSON is nested too deeply", "the body is not valid JSON in UTF-8", "the JSON has "))
+        assert refusal(nested(depth)).startswith(
+            ("the JSON is nested too deeply", "the body is not valid JSON in UTF-8", "the JSON has ")
+        )
 
 
 def test_brackets_in_text_are_no_depth():
@@ -329,7 +423,10 @@ def test_the_number_of_values_is_limited():
 
 
 def test_layers_and_children_are_limited():
-    for document, key, entry, most in ((IMAGE, "layers", {**LAYER, "digest": DIGEST}, 20_000), (INDEX, "manifests", CHILD, 10_000)):
+    for document, key, entry, most in (
+        (IMAGE, "layers", {**LAYER, "digest": DIGEST}, 20_000),
+        (INDEX, "manifests", CHILD, 10_000),
+    ):
         read(changed(document, **{key: [entry] * most}))
         assert f"{most + 1} entries" in refusal(changed(document, **{key: [entry] * (most + 1)}))
 
@@ -371,7 +468,13 @@ def test_any_json_is_read_or_refused_in_words(document, content_type):
         assert error.cause
 
 
-@given(st.sampled_from([IMAGE, INDEX]), st.sampled_from(["config", "layers", "manifests", "subject", "annotations", "artifactType", "schemaVersion", "mediaType"]), JSON)
+@given(
+    st.sampled_from([IMAGE, INDEX]),
+    st.sampled_from(
+        ["config", "layers", "manifests", "subject", "annotations", "artifactType", "schemaVersion", "mediaType"]
+    ),
+    JSON,
+)
 def test_any_value_in_any_field_is_read_or_refused_in_words(document, field, value):
     try:
         found = read({**document, field: value})

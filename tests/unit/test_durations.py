@@ -7,8 +7,29 @@ from dockboard_registry.cli.accounts.quotas import _READ, limit
 from dockboard_registry.config import ConfigError
 from dockboard_registry.errors import FieldInvalid
 
-SECONDS = [("90d", 7776000), ("1h", 3600), ("30m", 1800), ("45s", 45), ("2w", 1209600), ("60", 60), ("0.5", 0.5), ("1.5h", 5400), ("0s", 0)]
-BYTES = [("10GiB", 10 << 30), ("10G", 10 << 30), ("10g", 10 << 30), ("10Gi", 10 << 30), ("10GB", 10**10), ("1.5GiB", 3 << 29), ("512", 512), ("512B", 512), ("1K", 1024), ("2TiB", 2 << 40)]
+SECONDS = [
+    ("90d", 7776000),
+    ("1h", 3600),
+    ("30m", 1800),
+    ("45s", 45),
+    ("2w", 1209600),
+    ("60", 60),
+    ("0.5", 0.5),
+    ("1.5h", 5400),
+    ("0s", 0),
+]
+BYTES = [
+    ("10GiB", 10 << 30),
+    ("10G", 10 << 30),
+    ("10g", 10 << 30),
+    ("10Gi", 10 << 30),
+    ("10GB", 10**10),
+    ("1.5GiB", 3 << 29),
+    ("512", 512),
+    ("512B", 512),
+    ("1K", 1024),
+    ("2TiB", 2 << 40),
+]
 NO_DURATION = ["", "d", "90x", "90 d", "1h30m", "-1s", "90D", "٣d", "1e3", "nan", "1.s"]
 NO_SIZE = ["", "10 GB", "G", "10X", "10GiBs", "-1G", "1 0G", "٣G", "10iB", "nan"]
 
@@ -70,7 +91,11 @@ def test_what_is_no_size_is_refused_with_an_example(text):
 
 
 def test_a_number_of_repositories_is_no_size():
-    assert limit("20", *_READ["repositories"]) == 20 and limit("none", *_READ["repositories"]) == -1 and limit("default", *_READ["bytes"]) is None
+    assert (
+        limit("20", *_READ["repositories"]) == 20
+        and limit("none", *_READ["repositories"]) == -1
+        and limit("default", *_READ["bytes"]) is None
+    )
     for text in ("10G", "-1", "2.5", "9" * 30):
         with pytest.raises(FieldInvalid):
             limit(text, *_READ["repositories"])

@@ -17,7 +17,9 @@ def test_one_who_asks_alone_is_served_in_order():
     turns = Turns()
     for number in range(5):
         turns.put(("ann", 1), number)
-    assert [(turns.peek(), turns.take(), turns.charge(0.1))[:2] for _ in range(5)] == [(number, number) for number in range(5)]
+    assert [(turns.peek(), turns.take(), turns.charge(0.1))[:2] for _ in range(5)] == [
+        (number, number) for number in range(5)
+    ]
     assert not turns
 
 

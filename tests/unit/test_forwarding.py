@@ -41,7 +41,8 @@ def forwarded(*lines: tuple[str, str]) -> HTTPHeaders:
         ("::ffff:198.51.100.7", "198.51.100.7"),
         ("[::ffff:198.51.100.7]:5000", "198.51.100.7"),
         # Nothing that is an address, or nothing that can be read: the peer stands for its clients.
-        ("", PEER), (",", PEER), ("unknown", PEER), ("_hidden", PEER), ("junk", PEER), ("198.51.100.7.example", PEER), ("1.2.3.256:80", PEER), (":5000", PEER), ("[]", PEER),
+        ("", PEER), (",", PEER), ("unknown", PEER), ("_hidden", PEER), ("junk", PEER), ("198.51.100.7.example", PEER),
+        ("1.2.3.256:80", PEER), (":5000", PEER), ("[]", PEER),
         # Of several the nearest that is no trusted proxy.
         ("192.0.2.1, 198.51.100.7", "198.51.100.7"),
         ("192.0.2.1,198.51.100.7:1,10.0.0.2:2, 10.0.0.3", "198.51.100.7"),
@@ -89,12 +90,35 @@ def test_lines_and_headers(lines, found):
 @pytest.mark.parametrize(
     "lines",
     [
-        *([("X-Forwarded-Proto", value)] for value in ("https", "HTTPS", "Https", "https , http", '"https"', "https,https", "https, http", "https,http", "http, https", ",https")),
+        *(
+            [("X-Forwarded-Proto", value)]
+            for value in (
+                "https",
+                "HTTPS",
+                "Https",
+                "https , http",
+                '"https"',
+                "https,https",
+                "https, http",
+                "https,http",
+                "http, https",
+                ",https",
+            )
+        ),
         [("X-Forwarded-Proto", "https"), ("X-Forwarded-Proto", "https")],
         [("X-Forwarded-Proto", "http"), ("X-Forwarded-Proto", "https")],
         [("x-forwarded-proto", "https")],
         [("X-Forwarded-Ssl", "on")],
-        *([("Forwarded", value)] for value in ("proto=https", "for=192.0.2.1;proto=https", 'for=192.0.2.1;Proto="HTTPS";by=_a', "for=a;proto=http, for=b;proto=https", "for=a, proto=https")),
+        *(
+            [("Forwarded", value)]
+            for value in (
+                "proto=https",
+                "for=192.0.2.1;proto=https",
+                'for=192.0.2.1;Proto="HTTPS";by=_a',
+                "for=a;proto=http, for=b;proto=https",
+                "for=a, proto=https",
+            )
+        ),
     ],
 )
 def test_what_says_https(lines):
@@ -107,7 +131,10 @@ def test_what_says_https(lines):
         [],
         *([("X-Forwarded-Proto", value)] for value in ("http", "", ",", "httpsx", "xhttps", "https://", "ws")),
         [("X-Forwarded-Ssl", "off")],
-        *([("Forwarded", value)] for value in ("proto=http", "for=https", "xproto=https", "proto=httpsx", "host=proto.https")),
+        *(
+            [("Forwarded", value)]
+            for value in ("proto=http", "for=https", "xproto=https", "proto=httpsx", "host=proto.https")
+        ),
     ],
 )
 def test_what_does_not_say_https(lines):

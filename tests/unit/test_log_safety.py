@@ -35,8 +35,16 @@ def line(name: str, message: str, *args: object, exc_info=None) -> str:
         ("Unsatisfiable read, closing connection: " + SECRET, (), "refused a request whose head is too long"),
         (f"Exception in callback f({SECRET!r})", (), "a callback failed"),
         (f"Task exception was never retrieved\nfuture: <Task {SECRET}>", (), "a task failed"),
-        ("Something new: %r", (SECRET,), "a message is left out because it may repeat a request; it comes from line 714 of iostream.py"),
-        (f"100% {SECRET}", (), "a message is left out because it may repeat a request; it comes from line 714 of iostream.py"),
+        (
+            "Something new: %r",
+            (SECRET,),
+            "a message is left out because it may repeat a request; it comes from line 714 of iostream.py",
+        ),
+        (
+            f"100% {SECRET}",
+            (),
+            "a message is left out because it may repeat a request; it comes from line 714 of iostream.py",
+        ),
     ],
 )
 def test_a_librarys_words_are_replaced(name, message, args, words):
@@ -46,13 +54,21 @@ def test_a_librarys_words_are_replaced(name, message, args, words):
 def test_the_reason_of_a_failed_handshake_is_told():
     error = ssl.SSLError(1, "[SSL: X] " + SECRET)
     error.reason = "HTTP_REQUEST"
-    assert line("tornado.general", "SSL Error on %s %s: %s", 7, ("::1", 5), error) == "a TLS handshake failed: HTTP_REQUEST"
+    assert (
+        line("tornado.general", "SSL Error on %s %s: %s", 7, ("::1", 5), error)
+        == "a TLS handshake failed: HTTP_REQUEST"
+    )
     error.reason = SECRET + " "
     assert line("tornado.general", "SSL Error on %s %s: %s", 7, ("::1", 5), error) == "a TLS handshake failed"
 
 
-@pytest.mark.parametrize("name", ["tornado.application", "asyncio", "dockboard.http", "dockboard.turns", "dockboard.edge"])
-@pytest.mark.parametrize("error", [KeyError(SECRET), UnicodeDecodeError("utf-8", SECRET.encode(), 0, 1, SECRET), OSError(SECRET), OSError(5, SECRET)])
+@pytest.mark.parametrize(
+    "name", ["tornado.application", "asyncio", "dockboard.http", "dockboard.turns", "dockboard.edge"]
+)
+@pytest.mark.parametrize(
+    "error",
+    [KeyError(SECRET), UnicodeDecodeError("utf-8", SECRET.encode(), 0, 1, SECRET), OSError(SECRET), OSError(5, SECRET)],
+)
 def test_an_error_is_told_by_its_type_and_place(name, error):
     found = line(name, "serving failed", exc_info=raised(error))
     assert SECRET not in found and type(error).__name__ in found and "ValueError" in found and "in raised" in found

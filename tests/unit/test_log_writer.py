@@ -102,7 +102,9 @@ def test_a_file_gets_all_of_a_call_at_once(tmp_path):
 
 def test_a_file_gets_as_much_of_a_call_as_the_queue_has_room_for(tmp_path):
     dropped = []
-    writer = LogWriter(lambda count: b"dropped %d\n" % count, dropped.append, True, os.open(tmp_path / "log", os.O_WRONLY | os.O_CREAT))
+    writer = LogWriter(
+        lambda count: b"dropped %d\n" % count, dropped.append, True, os.open(tmp_path / "log", os.O_WRONLY | os.O_CREAT)
+    )
     writer.put([line + b"\n" for line in lines(0, 20_000)])
     writer.settle(5)
     found = (tmp_path / "log").read_bytes().split(b"\n")[:-1]
@@ -114,7 +116,9 @@ def test_a_file_gets_as_much_of_a_call_as_the_queue_has_room_for(tmp_path):
 def test_long_lines_of_the_access_log_find_room(tmp_path, format):
     """Whoever asks for long paths must not push the lines of others out of the log."""
     dropped = []
-    writer = LogWriter(lambda count: b"dropped %d\n" % count, dropped.append, True, os.open(tmp_path / "log", os.O_WRONLY | os.O_CREAT))
+    writer = LogWriter(
+        lambda count: b"dropped %d\n" % count, dropped.append, True, os.open(tmp_path / "log", os.O_WRONLY | os.O_CREAT)
+    )
     log = AccessLog(LogConfig(format=format), put=writer.put)
     for number in range(1000):
         log.write("192.0.2.1", "GET", f"/v2/{number}/" + "x" * 6000, 404, 100, 0.001, "id", "agent", "-")

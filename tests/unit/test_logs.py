@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dockboard_registry.server import logs
 from dockboard_registry.config import LogConfig
+from dockboard_registry.server import logs
 
 FORMATTERS = {"text": logs.TextFormatter(), "json": logs.JsonFormatter()}
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
@@ -108,8 +108,17 @@ def test_access_lines_in_json(capfd):
 @pytest.mark.parametrize("format", ["text", "json"])
 def test_names_in_utf8_are_shown_as_they_are(capfd, format):
     """The HTTP parser takes each byte for a character of Latin-1."""
-    path, agent, damaged = ("/v2/größe/тег".encode().decode("latin1"), "Käse/1 🧀".encode().decode("latin1"), "/v2/gr\xf6\xdfe")
-    first, second = written(capfd, LogConfig(format=format), ("::1", "GET", path, 404, 0, 0.1, "id", agent), ("::1", "GET", damaged, 404, 0, 0.1, "id", "x"))
+    path, agent, damaged = (
+        "/v2/größe/тег".encode().decode("latin1"),
+        "Käse/1 🧀".encode().decode("latin1"),
+        "/v2/gr\xf6\xdfe",
+    )
+    first, second = written(
+        capfd,
+        LogConfig(format=format),
+        ("::1", "GET", path, 404, 0, 0.1, "id", agent),
+        ("::1", "GET", damaged, 404, 0, 0.1, "id", "x"),
+    )
     if format == "json":
         assert (json.loads(first)["path"], json.loads(first)["user_agent"]) == ("/v2/größe/тег", "Käse/1 🧀")
         assert json.loads(second)["path"] == "/v2/gr\udcf6\udcdfe"

@@ -4,8 +4,8 @@ import base64
 
 import pytest
 
-from dockboard_registry.web.auth.credentials import Bearers
 from dockboard_registry.http.fast_path import Lane
+from dockboard_registry.web.auth.credentials import Bearers
 
 CREDENTIALS = base64.b64encode(b"bob:correct horse").decode()
 
@@ -33,7 +33,7 @@ def test_long_tokens_are_few_and_the_newest_stay():
     for header in headers:
         bearers.keep(header, header)
         bearers.keep(header, header)
-    assert list(bearers) == headers[-len(bearers):]
+    assert list(bearers) == headers[-len(bearers) :]
     assert 1 << 20 < sum(map(len, bearers)) <= 8 << 20
 
 

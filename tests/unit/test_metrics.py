@@ -8,8 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from dockboard_registry.server.context import last_beat
 from dockboard_registry.metrics import BOARD_SIZE, ENDPOINTS, SLOTS, Metrics
+from dockboard_registry.server.context import last_beat
 
 LINE = re.compile(r'(dockboard_\w+)(?:\{(\w+="[^"\\\n]*"(?:,\w+="[^"\\\n]*")*)\})? (\S+)')
 BLOB = SimpleNamespace(number=ENDPOINTS.index("blob"))
@@ -72,7 +72,9 @@ def test_workers_are_summed_by_any_of_them(board):
 def test_every_status_has_its_class(board, status):
     metrics = Metrics(board, 3)
     answer(metrics, BASE, status, 0.1)
-    found = {key: value for key, value in samples(metrics).items() if key.startswith("dockboard_requests_total") and value}
+    found = {
+        key: value for key, value in samples(metrics).items() if key.startswith("dockboard_requests_total") and value
+    }
     assert found == {f'dockboard_requests_total{{endpoint="base",status="{status // 100}xx"}}': 1}
 
 

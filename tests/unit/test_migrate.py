@@ -1,4 +1,6 @@
-"""Migrations: from nothing, again, after a kill in the middle, and never backwards; the files themselves are portable and final."""
+"""Migrations: from nothing, again, after a kill in the middle, and never backwards; the files themselves are portable
+and final.
+"""
 
 import ast
 import contextlib
@@ -20,27 +22,38 @@ from dockboard_registry.errors import StartError
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = ROOT / "schema"
-# The files of released versions, by the sha256 of their bytes. A line here is never changed: a change of the schema is a new file.
+# The files of released versions, by the sha256 of their bytes. A line here is never changed: a change of the schema is
+# a new file.
 RELEASED = {
     "0001_core.sql": "e5f5ec3e36883da64cdf9ac93e0595d52c5d087543f7013f743b737784b26c7c",
 }
 PORTABLE_TYPES = {"BIGINT", "INTEGER", "VARCHAR", "LONGTEXT", "LONGBLOB", "SMALLINT"}
 UNPORTABLE = re.compile(
-    r"\b(AUTOINCREMENT|AUTO_INCREMENT|ROWID|STRICT|REPLACE|IGNORE|ON\s+CONFLICT|PRAGMA|TRIGGER|VIEW|VIRTUAL|COLLATE|GENERATED|ENGINE|CHARSET|RETURNING"
-    r"|IF\s+NOT\s+EXISTS|INT|TEXT|BLOB|REAL|DATETIME|TIMESTAMP|BOOLEAN|DEFAULT|CHECK|FOREIGN|REFERENCES|datetime|strftime|TEMP|WHERE)\b|[`\"\[\]]",
+    r"\b(AUTOINCREMENT|AUTO_INCREMENT|ROWID|STRICT|REPLACE|IGNORE|ON\s+CONFLICT|PRAGMA|TRIGGER|VIEW|VIRTUAL|COLLATE"
+    r"|GENERATED|ENGINE|CHARSET|RETURNING"
+    r"|IF\s+NOT\s+EXISTS|INT|TEXT|BLOB|REAL|DATETIME|TIMESTAMP|BOOLEAN|DEFAULT|CHECK|FOREIGN|REFERENCES|datetime"
+    r"|strftime|TEMP|WHERE)\b|[`\"\[\]]",
     re.I,
 )
 # InnoDB: an index entry has at most 3072 bytes, and a character of utf8mb4 up to 4.
 INDEX_BYTES = 3072
 SIZES = {"BIGINT": 8, "INTEGER": 4, "SMALLINT": 2}
 READY = "import os, dockboard_registry.db.migrate; os.write(1, b'.'); "
-UPGRADE = "import sys; from pathlib import Path; from dockboard_registry.db.migrate import migrate; print(migrate(Path(sys.argv[1])))"
+UPGRADE = (
+    "import sys; from pathlib import Path; from dockboard_registry.db.migrate import migrate;"
+    " print(migrate(Path(sys.argv[1])))"
+)
 
 
 def tables(path: Path) -> set[str]:
     connection = sqlite3.connect(path)
     try:
-        return {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'")}
+        return {
+            name
+            for (name,) in connection.execute(
+                "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'"
+            )
+        }
     finally:
         connection.close()
 
@@ -79,7 +92,10 @@ def test_rows_survive_migrating_again(tmp_path):
 
 def test_several_at_once_apply_each_file_once(tmp_path):
     path = tmp_path / "registry.db"
-    others = [subprocess.Popen([sys.executable, "-c", UPGRADE, path], cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    others = [
+        subprocess.Popen([sys.executable, "-c", UPGRADE, path], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
     answers = [other.communicate(timeout=50)[0].strip() for other in others]
     assert [other.returncode for other in others] == [0] * 4
     # Each file is a transaction, so another process may apply the next one.
@@ -117,7 +133,11 @@ WHOLE = list(itertools.accumulate(COUNTS, initial=1))
 FILES = [
     (1, "0001_one.sql", "CREATE TABLE a (\n    id BIGINT NOT NULL PRIMARY KEY\n);\nINSERT INTO a (id) VALUES (1);\n"),
     (2, "0002_two.sql", "ALTER TABLE a ADD COLUMN extra BIGINT;\nUPDATE a SET id = id + 10;\n"),
-    (3, "0003_three.sql", "CREATE TABLE b (\n    id BIGINT NOT NULL PRIMARY KEY\n);\nINSERT INTO b (id) SELECT id + 100 FROM a;\n"),
+    (
+        3,
+        "0003_three.sql",
+        "CREATE TABLE b (\n    id BIGINT NOT NULL PRIMARY KEY\n);\nINSERT INTO b (id) SELECT id + 100 FROM a;\n",
+    ),
 ]
 
 
@@ -135,12 +155,18 @@ def test_files_that_follow_are_applied_once_by_whoever_comes_first(tmp_path):
 
 def added_columns(sql: str) -> list[str]:
     """What follows ADD COLUMN in the statements of a file."""
-    return [found[1] for statement in migrate.statements(sql) if (found := re.match(r"ALTER TABLE \w+ ADD (?:COLUMN )?(.*)", statement, re.S | re.I))]
+    return [
+        found[1]
+        for statement in migrate.statements(sql)
+        if (found := re.match(r"ALTER TABLE \w+ ADD (?:COLUMN )?(.*)", statement, re.S | re.I))
+    ]
 
 
 def test_columns_that_are_added_may_be_null():
     """The version before goes on inserting rows without them (docs/architecture.md, Migrations)."""
-    assert added_columns("ALTER TABLE a ADD COLUMN b BIGINT NOT NULL;\nALTER TABLE a DROP COLUMN c;\n") == ["b BIGINT NOT NULL"]
+    assert added_columns("ALTER TABLE a ADD COLUMN b BIGINT NOT NULL;\nALTER TABLE a DROP COLUMN c;\n") == [
+        "b BIGINT NOT NULL"
+    ]
     for _, name, sql in migrate.files():
         assert not [column for column in added_columns(sql) if "NOT NULL" in column.upper()], name
 
@@ -162,7 +188,9 @@ def test_a_newer_schema_is_refused_in_words_and_untouched(tmp_path):
     path = tmp_path / "registry.db"
     migrate.migrate(path)
     with sqlite3.connect(path) as connection:
-        connection.execute("INSERT INTO schema_versions (version, name, applied_at) VALUES (9999, '9999_future.sql', 0)")
+        connection.execute(
+            "INSERT INTO schema_versions (version, name, applied_at) VALUES (9999, '9999_future.sql', 0)"
+        )
     connection.close()
     before = tables(path), versions(path)
     with pytest.raises(StartError) as refused:
@@ -194,7 +222,9 @@ def test_files_are_numbered_without_a_gap():
 
 def test_released_files_are_never_edited():
     for name, digest in RELEASED.items():
-        assert hashlib.sha256((SCHEMA / name).read_bytes()).hexdigest() == digest, f"{name} was released: put the change into a new file"
+        assert hashlib.sha256((SCHEMA / name).read_bytes()).hexdigest() == digest, (
+            f"{name} was released: put the change into a new file"
+        )
 
 
 def test_statements_are_told_apart():
@@ -211,7 +241,11 @@ STATEMENTS = [(name, statement) for _, name, sql in migrate.files() for statemen
 @pytest.mark.parametrize(("name", "statement"), STATEMENTS, ids=lambda text: text[:40] if text.startswith("C") else "")
 def test_sql_is_portable(name, statement):
     """What SQLite and MySQL both take, and take for the same: no word of one of them only."""
-    assert re.match(r"(CREATE TABLE|CREATE INDEX|CREATE UNIQUE INDEX|ALTER TABLE|INSERT INTO|UPDATE|DELETE FROM|DROP TABLE|DROP INDEX) ", statement), name
+    assert re.match(
+        r"(CREATE TABLE|CREATE INDEX|CREATE UNIQUE INDEX|ALTER TABLE|INSERT INTO|UPDATE|DELETE FROM|DROP TABLE|DROP"
+        r" INDEX) ",
+        statement,
+    ), name
     assert ";" not in statement.removesuffix(";")
     found = UNPORTABLE.search(statement)
     assert found is None, f"{name}: {found[0]!r} is not portable"
@@ -227,7 +261,9 @@ def columns(statement: str) -> dict[str, str]:
     return found
 
 
-TABLES = {statement.split()[2]: columns(statement) for _, statement in STATEMENTS if statement.startswith("CREATE TABLE")}
+TABLES = {
+    statement.split()[2]: columns(statement) for _, statement in STATEMENTS if statement.startswith("CREATE TABLE")
+}
 for _, added in STATEMENTS:
     if found := re.match(r"ALTER TABLE (\w+) ADD COLUMN (\w+) ([^\s;]+)", added):
         TABLES[found[1]][found[2]] = found[3]
@@ -259,8 +295,14 @@ def keys() -> list[tuple[str, list[str]]]:
             found.append((made[1], made[2].split(", ")))
         elif statement.startswith("CREATE TABLE"):
             table = statement.split()[2]
-            found += [(table, names.split(", ")) for names in re.findall(r"^\s*(?:PRIMARY KEY|UNIQUE) \(([^)]+)\)", statement, re.M)]
-            found += [(table, [name]) for name in re.findall(r"^\s*(\w+) \S+ NOT NULL (?:PRIMARY KEY|UNIQUE)", statement, re.M)]
+            found += [
+                (table, names.split(", "))
+                for names in re.findall(r"^\s*(?:PRIMARY KEY|UNIQUE) \(([^)]+)\)", statement, re.M)
+            ]
+            found += [
+                (table, [name])
+                for name in re.findall(r"^\s*(\w+) \S+ NOT NULL (?:PRIMARY KEY|UNIQUE)", statement, re.M)
+            ]
     return found
 
 
@@ -275,9 +317,57 @@ def test_keys_fit_into_an_index_of_mysql(table, names):
 
 
 def test_no_name_is_a_reserved_word_of_mysql():
-    reserved = {"key", "index", "order", "group", "keys", "rank", "row", "rows", "system", "groups", "values", "change", "condition", "range", "read", "write",
-                "references", "release", "rename", "repeat", "require", "schema", "schemas", "table", "to", "trigger", "usage", "use", "when", "where", "lead", "lock",
-                "grant", "match", "of", "option", "function", "interval", "limit", "linear", "lines", "load", "long", "loop", "empty", "except", "cube", "window"}  # fmt: skip
+    reserved = {
+        "key",
+        "index",
+        "order",
+        "group",
+        "keys",
+        "rank",
+        "row",
+        "rows",
+        "system",
+        "groups",
+        "values",
+        "change",
+        "condition",
+        "range",
+        "read",
+        "write",
+        "references",
+        "release",
+        "rename",
+        "repeat",
+        "require",
+        "schema",
+        "schemas",
+        "table",
+        "to",
+        "trigger",
+        "usage",
+        "use",
+        "when",
+        "where",
+        "lead",
+        "lock",
+        # fmt: skip
+        "grant",
+        "match",
+        "of",
+        "option",
+        "function",
+        "interval",
+        "limit",
+        "linear",
+        "lines",
+        "load",
+        "long",
+        "loop",
+        "empty",
+        "except",
+        "cube",
+        "window",
+    }
     indexes = {statement.split()[2] for _, statement in STATEMENTS if statement.startswith("CREATE INDEX")}
     names = set(TABLES) | {column for table in TABLES.values() for column in table} | indexes
     assert names & reserved == set()

@@ -17,14 +17,38 @@ SHA512 = "sha512:" + "0123456789abcdef" * 8
 LONG = 64 << 10
 PARSERS = [names.repository_name, names.tag, names.digest, names.algorithm, names.media_type, Reference.parse]
 REFUSALS = (NameInvalid, TagInvalid, DigestInvalid, ManifestInvalid)
-EXAMPLES = {names.repository_name: "a/b", names.tag: "v1", names.digest: SHA256, names.algorithm: "sha256", names.media_type: "a/b"}
+EXAMPLES = {
+    names.repository_name: "a/b",
+    names.tag: "v1",
+    names.digest: SHA256,
+    names.algorithm: "sha256",
+    names.media_type: "a/b",
+}
 WORD = st.text("az09", min_size=1, max_size=5)
-PART = st.tuples(WORD, st.lists(st.tuples(st.sampled_from([".", "_", "__", "-", "-----"]), WORD).map("".join), max_size=3).map("".join)).map("".join)
+PART = st.tuples(
+    WORD,
+    st.lists(st.tuples(st.sampled_from([".", "_", "__", "-", "-----"]), WORD).map("".join), max_size=3).map("".join),
+).map("".join)
 
 
 @pytest.mark.parametrize(
     "name",
-    ["a", "0", "a/b", "library/nginx", "a.b", "a_b", "a__b", "a-b", "a---b", "a/b/c/d/e/f", "blobs", "manifests/tags", "a" * 255, "a/" * 127 + "a"],
+    [
+        "a",
+        "0",
+        "a/b",
+        "library/nginx",
+        "a.b",
+        "a_b",
+        "a__b",
+        "a-b",
+        "a---b",
+        "a/b/c/d/e/f",
+        "blobs",
+        "manifests/tags",
+        "a" * 255,
+        "a/" * 127 + "a",
+    ],
 )
 def test_repository_names(name):
     assert names.repository_name(name) == name
@@ -32,7 +56,8 @@ def test_repository_names(name):
 
 @pytest.mark.parametrize(
     "name",
-    ["", "A", "a/B", "/a", "a/", "a//b", ".a", "a.", "_a", "a_", "-a", "a-", "a..b", "a___b", "a._b", "a.-b", "a/./b", "a/../b", "..", "a b", "a:b",
+    ["", "A", "a/B", "/a", "a/", "a//b", ".a", "a.", "_a", "a_", "-a", "a-", "a..b", "a___b", "a._b", "a.-b", "a/./b",
+     "a/../b", "..", "a b", "a:b",
      "a@b", "a%2Fb", "a\\b", "ä", "a\x00", "a\n", "\na", "a\r\nb", "a" * 256, "a/" * 128, "٣", "a٣", "ａ", "ⅷ", "a​b"],
 )  # fmt: skip
 def test_what_is_no_repository_name(name):
@@ -61,13 +86,17 @@ def test_any_text_is_a_name_or_refused(text):
     assert not re.search(r"//|\.\.|[._-]/|/[._-]", text)
 
 
-@pytest.mark.parametrize("tag", ["a", "_", "0", "A", "v1.0.0", "latest", "_a-b.c", "a" * 128, "sha256-" + "0" * 64, "manifests", "list"])
+@pytest.mark.parametrize(
+    "tag", ["a", "_", "0", "A", "v1.0.0", "latest", "_a-b.c", "a" * 128, "sha256-" + "0" * 64, "manifests", "list"]
+)
 def test_tags(tag):
     assert names.tag(tag) == tag
     assert Reference.parse(tag) == (tag, None)
 
 
-@pytest.mark.parametrize("tag", ["", ".", ".a", "-a", "a" * 129, "a b", "a/b", "a:b", "a+b", "ä", "a\n", "a\x00", "٣", "%61", "a@b"])
+@pytest.mark.parametrize(
+    "tag", ["", ".", ".a", "-a", "a" * 129, "a b", "a/b", "a:b", "a+b", "ä", "a\n", "a\x00", "٣", "%61", "a@b"]
+)
 def test_what_is_no_tag(tag):
     with pytest.raises(TagInvalid):
         names.tag(tag)
@@ -93,9 +122,12 @@ def test_digests(digest):
 
 @pytest.mark.parametrize(
     "digest",
-    ["", ":", "sha256:", SHA256[:-1], SHA256 + "0", SHA256.upper(), "SHA256" + SHA256[6:], SHA256[:-1] + "A", SHA256[:-1] + "g", SHA256[:-1] + "\n",
-     SHA256 + "\n", " " + SHA256, SHA256[:-1] + "٣", SHA256[:-1] + "/", SHA512[:-1], "sha512" + SHA256[6:], "sha256" + SHA512[6:], "sha384:" + "0" * 96,
-     "sha1:" + "0" * 40, "md5:" + "0" * 32, "sha256-" + "0" * 64, "sha256:../../" + "0" * 58, "sha256::" + "0" * 63, "sha256+b64:" + "0" * 64],
+    ["", ":", "sha256:", SHA256[:-1], SHA256 + "0", SHA256.upper(), "SHA256" + SHA256[6:], SHA256[:-1] + "A",
+     SHA256[:-1] + "g", SHA256[:-1] + "\n",
+     SHA256 + "\n", " " + SHA256, SHA256[:-1] + "٣", SHA256[:-1] + "/", SHA512[:-1], "sha512" + SHA256[6:],
+     "sha256" + SHA512[6:], "sha384:" + "0" * 96,
+     "sha1:" + "0" * 40, "md5:" + "0" * 32, "sha256-" + "0" * 64, "sha256:../../" + "0" * 58, "sha256::" + "0" * 63,
+     "sha256+b64:" + "0" * 64],
 )  # fmt: skip
 def test_what_is_no_digest(digest):
     assert not names.is_digest(digest)
@@ -126,8 +158,23 @@ def test_the_digest_of_bytes(algorithm, data):
 @pytest.mark.parametrize(
     "text",
     [
-        *("application/json", "application/vnd.oci.image.manifest.v1+json", "text/x-a.b+c", "a/b", "x" * 127 + "/" + "y" * 127),
-        *("text/plain; charset=utf-8", "application/vnd.example+json;version=0.2", 'a/b; c="d e"', "sometype", "a/b/c", "-a/b", "ä/b", "x" * 255),
+        *(
+            "application/json",
+            "application/vnd.oci.image.manifest.v1+json",
+            "text/x-a.b+c",
+            "a/b",
+            "x" * 127 + "/" + "y" * 127,
+        ),
+        *(
+            "text/plain; charset=utf-8",
+            "application/vnd.example+json;version=0.2",
+            'a/b; c="d e"',
+            "sometype",
+            "a/b/c",
+            "-a/b",
+            "ä/b",
+            "x" * 255,
+        ),
     ],
 )
 def test_media_types(text):
@@ -152,7 +199,9 @@ def test_a_newline_at_the_end_is_refused(parse):
 
 
 @pytest.mark.parametrize("parse", PARSERS, ids=lambda parse: parse.__qualname__)
-@pytest.mark.parametrize("piece", ["a", "a-", "a_", "a__", "a.", "a/", "a/a-", "-", "_", "0", "a/a__a.a-", "sha256:0", ":", "é", "\n", "a!"])
+@pytest.mark.parametrize(
+    "piece", ["a", "a-", "a_", "a__", "a.", "a/", "a/a-", "-", "_", "0", "a/a__a.a-", "sha256:0", ":", "é", "\n", "a!"]
+)
 def test_very_long_text_is_refused_at_once(parse, piece):
     text = piece * (LONG // len(piece))
     for end in ("", "!", "\n", "a", "A"):

@@ -26,8 +26,10 @@ def hashing():
 
 
 @pytest.mark.parametrize(
-    "password", ["short", "eleven char", "password1234", "Passw0rd!!!!!!", "123456789012", "012345678901", "qwertyuiop12", "aaaaaaaaaaaaaa", "abcabcabcabcabc",
-                 "bobbobbob2026", "Welcome-2026-2026", "x" * 1025, "ä" * 600, "correct\0horse battery", "correct horse \ud800 battery", "adminadminadmin"]
+    "password", ["short", "eleven char", "password1234", "Passw0rd!!!!!!", "123456789012", "012345678901",
+    "qwertyuiop12", "aaaaaaaaaaaaaa", "abcabcabcabcabc",
+                 "bobbobbob2026", "Welcome-2026-2026", "x" * 1025, "ä" * 600, "correct\0horse battery",
+                 "correct horse \ud800 battery", "adminadminadmin"]
 )  # fmt: skip
 def test_passwords_that_nobody_gets(password):
     with pytest.raises(FieldInvalid):
@@ -35,7 +37,17 @@ def test_passwords_that_nobody_gets(password):
 
 
 @pytest.mark.parametrize(
-    "password", ["correct horse battery", PASSWORD, "тринадцать слов", "🐎🔋📎 ist gut, ja", " leading and trailing ", "830174920561", "Xq7$kLm2!vRz", "w o r d s" * 100]
+    "password",
+    [
+        "correct horse battery",
+        PASSWORD,
+        "тринадцать слов",
+        "🐎🔋📎 ist gut, ja",
+        " leading and trailing ",
+        "830174920561",
+        "Xq7$kLm2!vRz",
+        "w o r d s" * 100,
+    ],
 )
 def test_passwords_of_any_characters_and_of_great_length_are_good(password):
     assert passwords.check_choice(password, "bob", "bob@example.org") == password
@@ -54,7 +66,9 @@ async def test_every_byte_of_a_password_counts(hashing):
 
 @asynchronous
 async def test_who_is_not_there_is_not_found_out_by_the_clock(hashing):
-    """The least processor time of a few: a user with a password, nobody, a user with an imported hash, and a password that can't be one."""
+    """The least processor time of a few: a user with a password, nobody, a user with an imported hash, and a password
+    that can't be one.
+    """
     await hashing.prepare()
     hash = await hashing.hash(PASSWORD)
     cases = [(PASSWORD + "x", hash), (PASSWORD, None), (PASSWORD, QUICK_HASH), ("x\0", hash)]
@@ -86,7 +100,8 @@ def test_a_hash_of_earlier_versions_counts_and_one_of_another_cost_is_replaced()
 @asynchronous
 async def test_a_login_whose_hash_is_of_another_cost_brings_a_better_one(hashing):
     key = hashlib.scrypt(PASSWORD.encode(), salt=b"s" * 16, n=1 << 10, r=8, p=1, dklen=32)
-    stored = f"$scrypt$ln=10,r=8,p=1${base64.b64encode(b's' * 16).decode().rstrip('=')}${base64.b64encode(key).decode().rstrip('=')}"
+    salt, sealed = (base64.b64encode(each).decode().rstrip("=") for each in (b"s" * 16, key))
+    stored = f"$scrypt$ln=10,r=8,p=1${salt}${sealed}"
     verdict = await hashing.verify(PASSWORD, stored)
     assert verdict.right and scrypt.verify(PASSWORD.encode(), verdict.better) and not scrypt.is_outdated(verdict.better)
     assert (await hashing.verify(PASSWORD + "x", stored)) == (False, None, True)
@@ -95,7 +110,7 @@ async def test_a_login_whose_hash_is_of_another_cost_brings_a_better_one(hashing
 def test_nothing_is_loaded_or_computed_before_the_first_login():
     """The first login at a worker takes one scrypt: passlib is for hashes of htpasswd files alone."""
     program = (
-        "import asyncio, sys; from dockboard_registry.domain import passwords, scrypt\n"
+        "import asyncio, sys; from dockboard_registry.domain.credentials import passwords, scrypt\n"
         "async def main():\n"
         "    hashing, computed = passwords.Passwords(), []\n"
         "    import hashlib; real = hashlib.scrypt\n"
@@ -105,5 +120,7 @@ def test_nothing_is_loaded_or_computed_before_the_first_login():
         "    hashing.close(); print(len(computed), 'passlib' in sys.modules)\n"
         "asyncio.run(main())"
     )
-    done = subprocess.run([sys.executable, "-c", program], cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=60
+    )
     assert done.stdout == "2 False\n", done

@@ -1,4 +1,6 @@
-"""Patterns of repository names: what they match, against a slow reading of the same rules, and that no name takes long."""
+"""Patterns of repository names: what they match, against a slow reading of the same
+rules, and that no name takes long.
+"""
 
 import time
 
@@ -35,7 +37,8 @@ def test_what_a_pattern_names(pattern, names, others):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "*", "**", "app-*", "*/app", "t*m/app", "team/", "/app", "team//app", "team/a**", "team/**/x/**", "Team/app", "team/App*", "team/é*",
+    "text", ["", "*", "**", "app-*", "*/app", "t*m/app", "team/", "/app", "team//app", "team/a**", "team/**/x/**",
+    "Team/app", "team/App*", "team/é*",
              "team/app\n", "team/*\n", "team/a b*", "team/" + "a" * 300, "team/" + "a*" * 20, "team/[ab]*", "team/app?"]
 )  # fmt: skip
 def test_what_is_no_pattern(text):

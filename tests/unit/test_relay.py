@@ -1,4 +1,6 @@
-"""Receiving, hashing and writing in several threads: bytes in their order, each kind of step once at a time, and errors come out."""
+"""Receiving, hashing and writing in several threads: bytes in their order, each kind of step once at a time, and errors
+come out.
+"""
 
 from __future__ import annotations
 

@@ -31,7 +31,15 @@ def missing(path: str) -> bool:
 
 @pytest.mark.parametrize(
     ("path", "name"),
-    [("/v2/", "base"), ("/v2", "base"), ("/v2/_catalog", "catalog"), ("/healthz", "health"), ("/readyz", "health"), ("/api/v1/users", "api"), ("/api/", "api")],
+    [
+        ("/v2/", "base"),
+        ("/v2", "base"),
+        ("/v2/_catalog", "catalog"),
+        ("/healthz", "health"),
+        ("/readyz", "health"),
+        ("/api/v1/users", "api"),
+        ("/api/", "api"),
+    ],
 )
 def test_fixed_paths(path, name):
     assert found(path) == (name, ())
@@ -64,15 +72,19 @@ def test_very_deep_names():
 
 @pytest.mark.parametrize(
     "path",
-    ["", "/", "/v1/", "/v2x", "/v3/a/manifests/b", "/v2/a", "/v2/a/b", "/v2/a/tags", "/v2/a/tags/", "/v2/a/tags/lists", "/v2/a/manifest/b", "/v2/a/blob/b",
-     "/v2/a/uploads/b", "/v2/a/blobs/upload/b", "/V2/a/manifests/b", "//v2/a/manifests/b", "/v2/_catalog/", "/v2/a/_catalog", "/healthz/", "/metrics",
+    ["", "/", "/v1/", "/v2x", "/v3/a/manifests/b", "/v2/a", "/v2/a/b", "/v2/a/tags", "/v2/a/tags/", "/v2/a/tags/lists",
+     "/v2/a/manifest/b", "/v2/a/blob/b",
+     "/v2/a/uploads/b", "/v2/a/blobs/upload/b", "/V2/a/manifests/b", "//v2/a/manifests/b", "/v2/_catalog/",
+     "/v2/a/_catalog", "/healthz/", "/metrics",
      "v2/a/manifests/b", "/v2/a/uploads/", "/v2/uploads/x", "/v2/blobs/uploads/x", "http://h/v2/", "*"],
 )  # fmt: skip
 def test_what_is_no_path(path):
     assert missing(path)
 
 
-@pytest.mark.parametrize("path", ["/v2/a/manifests/", "/v2//manifests/x", "/v2/manifests/x", "/v2/blobs/x", "/v2/a//blobs/x"])
+@pytest.mark.parametrize(
+    "path", ["/v2/a/manifests/", "/v2//manifests/x", "/v2/manifests/x", "/v2/blobs/x", "/v2/a//blobs/x"]
+)
 def test_empty_arguments_reach_the_grammars_that_refuse_them(path):
     assert "" in found(path)[1] or found(path)[1][0].endswith("/")
 
@@ -84,7 +96,16 @@ def test_escapes_are_undone_once():
     assert found("/v2/%61/tags/list") == ("tags", ("a",))
 
 
-@pytest.mark.parametrize("path", ["/v2/a%2Fb/manifests/x", "/v2/a%2fb/manifests/x", "/v2/a/manifests/x%2Fy", "/v2/a/manifests/%ff", "/v2/a/manifests/%c3"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v2/a%2Fb/manifests/x",
+        "/v2/a%2fb/manifests/x",
+        "/v2/a/manifests/x%2Fy",
+        "/v2/a/manifests/%ff",
+        "/v2/a/manifests/%c3",
+    ],
+)
 def test_an_escaped_slash_or_broken_text_is_no_path(path):
     assert missing(path)
     assert decoded(path) is None
@@ -110,7 +131,20 @@ def test_any_path_is_found_or_not(text):
 def test_methods_that_are_not_there_are_refused_with_those_that_are(path, methods):
     endpoint, _ = ROUTES.find(path)
     assert all(callable(endpoint.verb(method)) for method in methods.split(", "))
-    for method in ("OPTIONS", "TRACE", "get", "Get", "SERVICES", "NAME", "VERB", "AUTHORISE", "REPOSITORY", "__INIT__", "", "G" * 5000):
+    for method in (
+        "OPTIONS",
+        "TRACE",
+        "get",
+        "Get",
+        "SERVICES",
+        "NAME",
+        "VERB",
+        "AUTHORISE",
+        "REPOSITORY",
+        "__INIT__",
+        "",
+        "G" * 5000,
+    ):
         with pytest.raises(Unsupported) as refused:
             endpoint.verb(method)
         assert set(refused.value.headers["Allow"].split(", ")) == set(methods.split(", "))

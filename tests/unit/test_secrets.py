@@ -11,7 +11,8 @@ from dockboard_registry.domain.credentials.throttle import network_key
 
 @pytest.mark.parametrize(
     ("one", "two", "same"),
-    [("192.0.2.1", "192.0.2.2", False), ("2001:db8::1", "2001:db8::ffff:1", True), ("2001:db8::1", "2001:db8:0:1::1", False),
+    [("192.0.2.1", "192.0.2.2", False), ("2001:db8::1", "2001:db8::ffff:1", True), ("2001:db8::1", "2001:db8:0:1::1",
+     False),
      ("::ffff:192.0.2.1", "192.0.2.1", True), ("fe80::1%eth0", "fe80::2%eth1", True), ("nonsense", "", True)],
 )  # fmt: skip
 def test_networks_are_addresses_or_the_64_bits_of_a_customer(one, two, same):

@@ -1,5 +1,6 @@
-"""Commands that manage accounts and what was pushed: user, org, team, repository, tag, manifest, grant, token, robot, uploads, explain, audit.
-They work on the database, beside a running server. Results go to standard output. Passwords come from standard input. A new secret is printed once, with nothing else.
+"""Commands that manage accounts and what was pushed: user, org, team, repository, tag, manifest, grant, token, robot,
+uploads, explain, audit. They work on the database, beside a running server. Results go to standard output. Passwords
+come from standard input. A new secret is printed once, with nothing else.
 
 The modules are imported by the command that needs them: reading them would double the time that `version` takes.
 """
@@ -11,7 +12,10 @@ from .common import Parser as Parser
 from .common import Run, Word
 
 _WORDS = {
-    "user": "people's accounts: add, invite, approve, reject, import, set, list, enable, disable, promote, demote, passwd, reset, unlock, quota, delete",
+    "user": (
+        "people's accounts: add, invite, approve, reject, import, set, list, enable, disable, promote, demote, passwd,"
+        " reset, unlock, quota, delete"
+    ),
     "invitation": "codes with which people make accounts themselves: add, list, revoke",
     "org": "organizations, which own a namespace: add, list, member, quota, delete, restore",
     "team": "teams of organizations, which hold grants together: add, list, member, delete",
@@ -19,7 +23,10 @@ _WORDS = {
     "tag": "tags of images: delete",
     "manifest": "manifests, by digest: delete",
     "grant": "rights on repositories, by name or pattern: add, remove, list",
-    "token": "access tokens of users, for machines that act for them: add, list, revoke; and the key that signs logins: rotate-key",
+    "token": (
+        "access tokens of users, for machines that act for them: add, list, revoke; and the key that signs logins:"
+        " rotate-key"
+    ),
     "robot": "robot accounts of organizations: add, rotate, list, secrets, enable, disable, delete",
     "uploads": "unfinished uploads: list, drop",
     "explain": "tell whether somebody may do something, and why (exit status 1: no)",
@@ -28,7 +35,10 @@ _WORDS = {
 
 
 def declare(add_parser: Callable[..., Any], common: list, run: Run) -> None:
-    """Add the commands. add_parser: that of the command line's subparsers; common: parents of all parsers; run: the way to the registry."""
+    """Add the commands.
+
+    add_parser: that of the command line's subparsers; common: parents of all parsers; run: the way to the registry.
+    """
     for name, help in _WORDS.items():
         Word(add_parser, name, help, common, run, _grammar)
 

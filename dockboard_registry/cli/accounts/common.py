@@ -24,9 +24,20 @@ _MOST_INPUT = 1 << 20
 
 
 class Word:
-    """A word of the command line. What may follow it is said when it is needed: by `grammar(name)`, a function of this object."""
+    """A word of the command line.
 
-    def __init__(self, add_parser: Callable[..., Any], name: str, help: str, common: list, run: Run, grammar: Callable[[str], Callable[["Word"], None]]):
+    What may follow it is said when it is needed: by `grammar(name)`, a function of this object.
+    """
+
+    def __init__(
+        self,
+        add_parser: Callable[..., Any],
+        name: str,
+        help: str,
+        common: list,
+        run: Run,
+        grammar: Callable[[str], Callable[["Word"], None]],
+    ):
         self._common, self._run = common, run
         self._subparsers: Any = None
         parents = {"parents": common, "help": help, "description": help[0].upper() + help[1:] + "."}
@@ -79,7 +90,11 @@ def json_flag(parser: argparse.ArgumentParser) -> None:
 
 
 def password_flag(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--password-stdin", action="store_true", help="read the password from standard input; without it the terminal is asked")
+    parser.add_argument(
+        "--password-stdin",
+        action="store_true",
+        help="read the password from standard input; without it the terminal is asked",
+    )
 
 
 def operator() -> Any:
@@ -90,12 +105,17 @@ def operator() -> Any:
 
 
 def password(parsed: argparse.Namespace) -> str:
-    """The password: all of standard input but the last line break, or what is typed twice at a terminal. Raises FieldInvalid."""
+    """The password: all of standard input but the last line break, or what is typed twice at a terminal.
+
+    Raises FieldInvalid.
+    """
     if parsed.password_stdin:
         text = sys.stdin.buffer.read(_MOST_INPUT).decode("utf-8", "surrogateescape")
         return text.removesuffix("\n").removesuffix("\r")
     if not sys.stdin.isatty():
-        raise FieldInvalid("there is no terminal to ask for the password", "give it on standard input with --password-stdin")
+        raise FieldInvalid(
+            "there is no terminal to ask for the password", "give it on standard input with --password-stdin"
+        )
     import getpass
 
     typed = getpass.getpass("Password: ")
@@ -106,13 +126,21 @@ def password(parsed: argparse.Namespace) -> str:
 
 def output_flag(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--output", metavar="FILE", help="write it into this file instead of printing it; only the owner can read the file; if the command fails, the file stays as it was"
+        "--output",
+        metavar="FILE",
+        help=(
+            "write it into this file instead of printing it; only the owner can read the file; if the command fails,"
+            " the file stays as it was"
+        ),
     )
 
 
 @contextlib.contextmanager
 def secret_output(parsed: argparse.Namespace) -> Iterator[Callable[[str], None]]:
-    """The function that prints a secret, or writes it to the file of --output. The file is opened before the secret is made. Raises FieldInvalid, OSError."""
+    """The function that prints a secret, or writes it to the file of --output.
+
+    The file is opened before the secret is made. Raises FieldInvalid, OSError.
+    """
     if parsed.output is None:
         yield print
         return
@@ -123,7 +151,9 @@ def secret_output(parsed: argparse.Namespace) -> Iterator[Callable[[str], None]]
     try:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     except OSError as error:
-        raise FieldInvalid(f"can't write {parsed.output!a}: {error.strerror}", "name a file in a directory that you may write to") from None
+        raise FieldInvalid(
+            f"can't write {parsed.output!a}: {error.strerror}", "name a file in a directory that you may write to"
+        ) from None
     try:
         with os.fdopen(handle, "w") as file:
             yield lambda secret: print(secret, file=file)
@@ -158,14 +188,20 @@ def show(parsed: argparse.Namespace, names: Sequence[str], rows: Iterable[Sequen
     if parsed.json:
         print(json.dumps([as_json(names, row) for row in rows], indent=2))
         return
-    lines = [[name.removesuffix("_at") for name in names], *([_cell(name, value) for name, value in zip(names, row)] for row in rows)]
+    lines = [
+        [name.removesuffix("_at") for name in names],
+        *([_cell(name, value) for name, value in zip(names, row)] for row in rows),
+    ]
     widths = [max(map(len, column)) for column in zip(*lines)]
     for line in lines:
         print("  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths)).rstrip())
 
 
 def as_json(names: Sequence[str], row: Sequence[Any]) -> dict[str, Any]:
-    """A row as an object. An id is a text, as in the API, because most readers of JSON keep whole numbers only up to 2^53."""
+    """A row as an object.
+
+    An id is a text, as in the API, because most readers of JSON keep whole numbers only up to 2^53.
+    """
     return {name: str(value) if name == "id" else value for name, value in zip(names, row)}
 
 

@@ -15,9 +15,19 @@ _PAGE = 1000
 def audit(word: Word) -> None:
     """What may follow `audit`."""
     shown = word.completes(_audit)
-    shown.add_argument("--actor", metavar="WHO", default="", help="only changes by this one: a user, ORG/NAME of a robot account, console, anonymous, mail or registry")
+    shown.add_argument(
+        "--actor",
+        metavar="WHO",
+        default="",
+        help="only changes by this one: a user, ORG/NAME of a robot account, console, anonymous, mail or registry",
+    )
     shown.add_argument("--action", metavar="WHAT", default="", help="only changes of this kind, such as grant.add")
-    shown.add_argument("--object", metavar="OBJECT", default="", help="only changes to this, such as 'user bob' or 'repository team/app'")
+    shown.add_argument(
+        "--object",
+        metavar="OBJECT",
+        default="",
+        help="only changes to this, such as 'user bob' or 'repository team/app'",
+    )
     shown.add_argument("--since", metavar="TIME", help="only changes of so long ago or less, such as 12h or 30d")
     shown.add_argument("--limit", metavar="N", default="100", help="at most so many, or all (default: %(default)s)")
     shown.add_argument("--json", action="store_true", help="print one JSON object a line")
@@ -36,7 +46,14 @@ async def _audit(people: Any, parsed: argparse.Namespace) -> None:
             print(json.dumps(as_json(event._fields, event)))
         return
     names = ("happened_at", "actor", "address", "action", "object", "detail")
-    show(parsed, names, [[json.dumps(event.detail) if name == "detail" else getattr(event, name) for name in names] for event in events])
+    show(
+        parsed,
+        names,
+        [
+            [json.dumps(event.detail) if name == "detail" else getattr(event, name) for name in names]
+            for event in events
+        ],
+    )
 
 
 def _limit(text: str) -> int:

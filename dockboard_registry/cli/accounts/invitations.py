@@ -11,9 +11,13 @@ def invitation(group: Word) -> None:
     """What may follow `invitation`."""
     added = group.command("add", _add, "make a code for one account and print it; it is not shown again")
     added.add_argument("--email", metavar="E", help="only for an account with this address")
-    added.add_argument("--expires", metavar="TIME", default="7d", help="how long the code is valid (default: %(default)s)")
+    added.add_argument(
+        "--expires", metavar="TIME", default="7d", help="how long the code is valid (default: %(default)s)"
+    )
     added.add_argument("--organization", metavar="ORG", help="make the account a member of this organization")
-    added.add_argument("--role", choices=ROLES, default="member", help="role in the organization (default: %(default)s)")
+    added.add_argument(
+        "--role", choices=ROLES, default="member", help="role in the organization (default: %(default)s)"
+    )
     output_flag(added)
     json_flag(group.command("list", _list, "list invitations and who used them"))
     revoked = group.command("revoke", _revoke, "make a code invalid")
@@ -27,7 +31,18 @@ async def _add(people: Any, parsed: argparse.Namespace) -> None:
 
 
 async def _list(people: Any, parsed: argparse.Namespace) -> None:
-    names = ("id", "state", "email", "organization", "role", "made_by", "created_at", "expires_at", "used_at", "used_by")
+    names = (
+        "id",
+        "state",
+        "email",
+        "organization",
+        "role",
+        "made_by",
+        "created_at",
+        "expires_at",
+        "used_at",
+        "used_by",
+    )
     found: list = []
     while page := await people.invitations.list(found[-1].id if found else 0):
         found += page

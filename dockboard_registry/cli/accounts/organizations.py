@@ -6,29 +6,46 @@ from typing import Any
 from ...domain.access.rule import MEMBER
 from ...domain.accounts.organizations import ROLES
 from ...wording import counted
-from .quotas import quota
 from .common import Word, confirm, json_flag, operator, pages, show, yes_flag
+from .quotas import quota
 
 
 def org(group: Word) -> None:
     """What may follow `org`."""
     added = group.command("add", _add_org, "make an organization")
     added.add_argument("name", metavar="NAME", help="name of the organization, which is also its namespace")
-    added.add_argument("--owner", metavar="USER", required=True, help="user who owns it; more owners are added as members")
+    added.add_argument(
+        "--owner", metavar="USER", required=True, help="user who owns it; more owners are added as members"
+    )
     json_flag(group.command("list", _list_orgs, "list all organizations"))
-    deleted = group.command("delete", _delete_org, "delete the organization with its teams, robot accounts and grants; repositories stay")
+    deleted = group.command(
+        "delete", _delete_org, "delete the organization with its teams, robot accounts and grants; repositories stay"
+    )
     _org(deleted)
     yes_flag(deleted)
-    restored = group.command("restore", _restore_org, "undo the deletion of an organization; auth.quarantine says for how long this is possible")
+    restored = group.command(
+        "restore",
+        _restore_org,
+        "undo the deletion of an organization; auth.quarantine says for how long this is possible",
+    )
     _org(restored)
-    restored.add_argument("--owner", metavar="USER", help="user who becomes its owner, where those that it had have no account any more")
+    restored.add_argument(
+        "--owner", metavar="USER", help="user who becomes its owner, where those that it had have no account any more"
+    )
     quota(group, "organization")
     members = group.group("member", "members of an organization: add, remove, list")
     joined = members.command("add", _add_member, "add a member, or give a member another role")
     _org(joined)
     _user(joined)
-    joined.add_argument("--role", choices=ROLES, default=MEMBER, help="owners may do everything in the namespace, members pull from it (default: %(default)s)")
-    removed = members.command("remove", _remove_member, "remove a member, also from the teams, with the user's grants in the namespace")
+    joined.add_argument(
+        "--role",
+        choices=ROLES,
+        default=MEMBER,
+        help="owners may do everything in the namespace, members pull from it (default: %(default)s)",
+    )
+    removed = members.command(
+        "remove", _remove_member, "remove a member, also from the teams, with the user's grants in the namespace"
+    )
     _org(removed)
     _user(removed)
     listed = members.command("list", _list_members, "list the members with their roles")
@@ -44,7 +61,10 @@ def team(group: Word) -> None:
     json_flag(listed)
     _team(group.command("delete", _delete_team, "delete the team with its grants"))
     members = group.group("member", "members of a team: add, remove, list")
-    for name, work, help in (("add", _join_team, "add a member of the organization to the team"), ("remove", _leave_team, "take a user out of the team")):
+    for name, work, help in (
+        ("add", _join_team, "add a member of the organization to the team"),
+        ("remove", _leave_team, "take a user out of the team"),
+    ):
         made = members.command(name, work, help)
         _team(made)
         _user(made)
@@ -78,8 +98,14 @@ async def _list_orgs(people: Any, parsed: argparse.Namespace) -> None:
 async def _delete_org(people: Any, parsed: argparse.Namespace) -> None:
     members = await people.organizations.members(parsed.org)
     teams, robots = await people.teams.list(parsed.org), await people.robots.list(parsed.org)
-    goes = ", ".join(counted(len(each), noun) for each, noun in ((members, "member"), (teams, "team"), (robots, "robot account")))
-    confirm(parsed, f"This deletes the organization {parsed.org} with {goes}, and all grants in its namespace. Its repositories stay, for administrators. `org restore` undoes it.")
+    goes = ", ".join(
+        counted(len(each), noun) for each, noun in ((members, "member"), (teams, "team"), (robots, "robot account"))
+    )
+    confirm(
+        parsed,
+        f"This deletes the organization {parsed.org} with {goes}, and all grants in its namespace. Its repositories"
+        " stay, for administrators. `org restore` undoes it.",
+    )
     await people.organizations.delete(operator(), parsed.org)
 
 

@@ -10,8 +10,8 @@ from ...domain.accounts.first_account import NAME as ADMIN
 from ...domain.credentials.one_time import INVITE, RESET
 from ...errors import AccountUnknown, FieldInvalid, RegistryError
 from ...wording import counted
-from .quotas import quota
 from .common import REFUSED, Word, json_flag, operator, output_flag, pages, password, password_flag, secret_output, show
+from .quotas import quota
 
 
 def user(group: Word) -> None:
@@ -20,7 +20,11 @@ def user(group: Word) -> None:
     _name(added)
     _profile_flags(added)
     password_flag(added)
-    invited = group.command("invite", _invite, "make an account without a password, and print a token with which its owner sets one within an hour")
+    invited = group.command(
+        "invite",
+        _invite,
+        "make an account without a password, and print a token with which its owner sets one within an hour",
+    )
     _name(invited)
     _profile_flags(invited)
     _mail_flag(invited)
@@ -30,17 +34,31 @@ def user(group: Word) -> None:
     _name(changed)
     for field, (metavar, help) in _PROFILE.items():
         changed.add_argument("--" + field.replace("_", "-"), dest=field, metavar=metavar, help=help)
-    imported = group.command("import", _import, "make accounts from a file of names and hashes (exit status 1: some were refused)")
-    imported.add_argument("--htpasswd", metavar="FILE", required=True, type=Path, help="file as htpasswd writes it: bcrypt, sha512-crypt, apr1, SHA1")
+    imported = group.command(
+        "import", _import, "make accounts from a file of names and hashes (exit status 1: some were refused)"
+    )
+    imported.add_argument(
+        "--htpasswd",
+        metavar="FILE",
+        required=True,
+        type=Path,
+        help="file as htpasswd writes it: bcrypt, sha512-crypt, apr1, SHA1",
+    )
     json_flag(group.command("list", _list, "list all accounts"))
     _name(group.command("enable", _enable, "let a disabled account be used again"))
-    _name(group.command("disable", _disable, "refuse the account everything, from the next request on; nothing is lost"))
+    _name(
+        group.command("disable", _disable, "refuse the account everything, from the next request on; nothing is lost")
+    )
     _name(group.command("promote", _promote, "make the user an administrator of the registry"))
     _name(group.command("demote", _demote, "make the user an ordinary user again"))
     changed = group.command("passwd", _passwd, "set another password")
     _name(changed)
     password_flag(changed)
-    _name(group.command("unlock", _unlock, "forget the wrong passwords, so that the user can log in from everywhere again"))
+    _name(
+        group.command(
+            "unlock", _unlock, "forget the wrong passwords, so that the user can log in from everywhere again"
+        )
+    )
     reset = group.command("reset", _reset, "print a token with which the user sets another password within an hour")
     _name(reset)
     _mail_flag(reset)
@@ -63,7 +81,11 @@ def _name(parser: argparse.ArgumentParser) -> None:
 
 
 def _mail_flag(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--mail", action="store_true", help="send the token to the account's e-mail address (see mail.host) instead of printing it")
+    parser.add_argument(
+        "--mail",
+        action="store_true",
+        help="send the token to the account's e-mail address (see mail.host) instead of printing it",
+    )
     output_flag(parser)
 
 
@@ -79,7 +101,10 @@ async def _add(people: Any, parsed: argparse.Namespace) -> None:
 
 
 async def _invite(people: Any, parsed: argparse.Namespace) -> None:
-    """For somebody who has not answered yet, the token that was printed before becomes invalid. If the mail fails, no new account stays."""
+    """For somebody who has not answered yet, the token that was printed before becomes invalid.
+
+    If the mail fails, no new account stays.
+    """
     if parsed.mail:
         people.resets.require_mailer()
     try:
@@ -89,7 +114,9 @@ async def _invite(people: Any, parsed: argparse.Namespace) -> None:
     if not waiting and parsed.mail and not parsed.email:
         raise FieldInvalid(f"there is no address to send {parsed.name} a mail to", "give one with --email E")
     if not waiting:
-        await people.accounts.add(operator(), parsed.name, None, Profile(parsed.email, parsed.full_name), parsed.admin, adopt=True)
+        await people.accounts.add(
+            operator(), parsed.name, None, Profile(parsed.email, parsed.full_name), parsed.admin, adopt=True
+        )
     try:
         await _tell(people, parsed, INVITE)
     except RegistryError:

@@ -19,10 +19,20 @@ def quota(group: Word, kind: str) -> None:
     async def work(people: Any, parsed: argparse.Namespace) -> None:
         await _quota(people, kind, parsed)
 
-    made = group.command("quota", work, "limit what the namespace holds, or without a flag show what it may hold and holds")
+    made = group.command(
+        "quota", work, "limit what the namespace holds, or without a flag show what it may hold and holds"
+    )
     made.add_argument("name", metavar="NAME", help=f"name of the {kind}")
-    made.add_argument("--repositories", metavar="N", help="so many repositories at most; none = no limit, default = auth.quota_repositories")
-    made.add_argument("--bytes", metavar="SIZE", help="so many bytes at most, such as 10GiB; none = no limit, default = auth.quota_bytes")
+    made.add_argument(
+        "--repositories",
+        metavar="N",
+        help="so many repositories at most; none = no limit, default = auth.quota_repositories",
+    )
+    made.add_argument(
+        "--bytes",
+        metavar="SIZE",
+        help="so many bytes at most, such as 10GiB; none = no limit, default = auth.quota_bytes",
+    )
     json_flag(made)
 
 
@@ -35,7 +45,10 @@ async def _quota(people: Any, kind: str, parsed: argparse.Namespace) -> None:
     if parsed.json:
         show(parsed, use._fields, [use])
         return
-    rows = [("repositories", _words(use.most_repositories, str), use.repositories), ("bytes", _words(use.most_bytes, in_words), in_words(use.bytes))]
+    rows = [
+        ("repositories", _words(use.most_repositories, str), use.repositories),
+        ("bytes", _words(use.most_bytes, in_words), in_words(use.bytes)),
+    ]
     show(parsed, ("quota", "at most", "used"), rows)
 
 

@@ -8,16 +8,24 @@ from ...domain.access import rule
 from ...domain.access.rule import PRIVATE, PUBLIC
 from ...errors import AccountUnknown, FieldInvalid
 from ...names import repository_name
-from .content import delete_repository
 from .common import REFUSED, Word, json_flag, operator, pages, show
+from .content import delete_repository
 
 
 def explain(word: Word) -> None:
     """What may follow `explain`."""
     explained = word.completes(_explain)
-    explained.add_argument("who", metavar="WHO", help="name of a user, ORG/NAME of a robot account, token:USER/NAME or token:ID of an access token, or anonymous")
+    explained.add_argument(
+        "who",
+        metavar="WHO",
+        help=(
+            "name of a user, ORG/NAME of a robot account, token:USER/NAME or token:ID of an access token, or anonymous"
+        ),
+    )
     explained.add_argument("action", metavar="ACTION", help=", ".join(rule.ACTIONS))
-    explained.add_argument("repository", metavar="REPOSITORY", help="name of a repository, which need not exist yet; * for the registry")
+    explained.add_argument(
+        "repository", metavar="REPOSITORY", help="name of a repository, which need not exist yet; * for the registry"
+    )
     explained.add_argument("--token", metavar="NAME", help="ask about this access token of the user, by its name or id")
     json_flag(explained)
 
@@ -40,21 +48,43 @@ def repository(group: Word) -> None:
 
 def _visibility_flags(parser: argparse.ArgumentParser, required: bool) -> None:
     flags = parser.add_mutually_exclusive_group(required=required)
-    flags.add_argument("--public", dest="visibility", action="store_const", const=PUBLIC, help="all users may pull, and whomever auth.anonymous lets in")
-    flags.add_argument("--private", dest="visibility", action="store_const", const=PRIVATE, help="only who has a right to the repository may pull, or see that it exists")
+    flags.add_argument(
+        "--public",
+        dest="visibility",
+        action="store_const",
+        const=PUBLIC,
+        help="all users may pull, and whomever auth.anonymous lets in",
+    )
+    flags.add_argument(
+        "--private",
+        dest="visibility",
+        action="store_const",
+        const=PRIVATE,
+        help="only who has a right to the repository may pull, or see that it exists",
+    )
 
 
 def grant(group: Word) -> None:
     """What may follow `grant`."""
-    added = group.command("add", _add_grant, "give a right; it replaces the one that the holder has on the same pattern")
+    added = group.command(
+        "add", _add_grant, "give a right; it replaces the one that the holder has on the same pattern"
+    )
     _pattern(added)
-    added.add_argument("--to", dest="holder", metavar="HOLDER", required=True, help="user:NAME, team:ORG/TEAM or robot:ORG/NAME")
-    added.add_argument("--right", metavar="RIGHT", required=True, help="read (pull), write (push too), or admin (delete and grant too)")
+    added.add_argument(
+        "--to", dest="holder", metavar="HOLDER", required=True, help="user:NAME, team:ORG/TEAM or robot:ORG/NAME"
+    )
+    added.add_argument(
+        "--right", metavar="RIGHT", required=True, help="read (pull), write (push too), or admin (delete and grant too)"
+    )
     removed = group.command("remove", _remove_grant, "take a right back")
     _pattern(removed)
-    removed.add_argument("--from", dest="holder", metavar="HOLDER", required=True, help="user:NAME, team:ORG/TEAM or robot:ORG/NAME")
+    removed.add_argument(
+        "--from", dest="holder", metavar="HOLDER", required=True, help="user:NAME, team:ORG/TEAM or robot:ORG/NAME"
+    )
     listed = group.command("list", _list_grants, "list grants, all or those in one namespace")
-    listed.add_argument("namespace", metavar="NAMESPACE", nargs="?", default="", help="name of a user or an organization, or library")
+    listed.add_argument(
+        "namespace", metavar="NAMESPACE", nargs="?", default="", help="name of a user or an organization, or library"
+    )
     json_flag(listed)
 
 
@@ -97,11 +127,19 @@ async def _list_grants(people: Any, parsed: argparse.Namespace) -> None:
 
 
 async def _asked_about(people: Any, parsed: argparse.Namespace) -> str:
-    """The principal to explain, as Principals.named takes it. --token is a name or an id of one of the user's tokens. Raises AccountUnknown."""
+    """The principal to explain, as Principals.named takes it. --token is a name or an id of one of the user's tokens.
+
+    Raises AccountUnknown.
+    """
     if parsed.token is None:
         return parsed.who
     tokens = await people.tokens.list(parsed.who)
-    found = [token for text in (lambda token: token.name, lambda token: str(token.id)) for token in tokens if text(token) == parsed.token]
+    found = [
+        token
+        for text in (lambda token: token.name, lambda token: str(token.id))
+        for token in tokens
+        if text(token) == parsed.token
+    ]
     if not found:
         raise AccountUnknown(f"{parsed.who} has no token {parsed.token}", f"see `token list {parsed.who}`")
     return f"token:{found[0].id}"

@@ -24,7 +24,12 @@ def uploads(group: Word) -> None:
 
 
 def _filters(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--owner", metavar="WHO", default="", help="only uploads of this owner: a user, ORG/NAME of a robot account, or anonymous")
+    parser.add_argument(
+        "--owner",
+        metavar="WHO",
+        default="",
+        help="only uploads of this owner: a user, ORG/NAME of a robot account, or anonymous",
+    )
     parser.add_argument("--repository", metavar="NAME", default="", help="only uploads to this repository")
 
 
@@ -35,7 +40,10 @@ async def _list(people: Any, parsed: argparse.Namespace) -> None:
 async def _drop(people: Any, parsed: argparse.Namespace) -> int:
     chosen = sum(map(bool, (parsed.ids, parsed.owner or parsed.repository, parsed.all)))
     if chosen != 1:
-        raise FieldInvalid("nothing says which uploads to drop, or more than one thing does", "give ids, or --owner and --repository, or --all")
+        raise FieldInvalid(
+            "nothing says which uploads to drop, or more than one thing does",
+            "give ids, or --owner and --repository, or --all",
+        )
     ids = parsed.ids or [upload.id for upload in await _found(people, parsed)]
     dropped = await people.open_uploads.drop(operator(), ids)
     print(f"dropped {dropped:,} of {counted(len(ids), 'upload')}")

@@ -1,0 +1,1 @@
+"""MySQL and MariaDB, on one server or a Galera cluster."""

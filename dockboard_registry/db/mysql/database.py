@@ -1,8 +1,9 @@
 """MySQL and MariaDB: a bounded pool of threads with one connection each; the same functions over the same portable SQL.
 
-READ COMMITTED: each statement sees what was committed before it, and a row that a transaction changed or locked (`Tx.lock`) stays as
-it is until that transaction ends. A connection that met any error is closed: its state is not worth knowing. No GET_LOCK, no
-ping; every wait has a limit. Errors by number: dev.mysql.com/doc/mysql-errors, mariadb.com/kb/en/mariadb-error-codes.
+READ COMMITTED: each statement sees what was committed before it, and a row that a transaction changed or locked
+(`Tx.lock`) stays as it is until that transaction ends. A connection that met any error is closed: its state is not
+worth knowing. No GET_LOCK, no ping; every wait has a limit. Errors by number: dev.mysql.com/doc/mysql-errors,
+mariadb.com/kb/en/mariadb-error-codes.
 """
 
 import asyncio
@@ -24,14 +25,15 @@ from ...errors import StartError
 from ...wording import why
 from .. import Database, DatabaseBusy, DatabaseFailed, DatabaseFull, OutcomeUnknown, Row, T
 from ..for_jobs import ForJobs
-from .read import Elsewhere, LoopReader
 from ..observer import CONFLICT, KINDS, LOST, TOO_MANY, Observer, PoolUse, timed
 from ..pool import Pool
+from .read import Elsewhere, LoopReader
 
 _log = logging.getLogger("dockboard.database")
 
 CONNECT_SECONDS, READ_SECONDS, WRITE_SECONDS = 5, 30, 30
-# For each answer during the login: a server that takes connections and says nothing (stopped, or a proxy before nobody) is given up soon.
+# For each answer during the login: a server that takes connections and says nothing (stopped, or a proxy before nobody)
+# is given up soon.
 LOGIN_SECONDS = 5
 # For how long work that met a conflict or a lost connection is tried again. A wait for a lock ends before that.
 _PATIENCE, _LOCK_SECONDS = 8.0, 4
@@ -50,9 +52,9 @@ _FULL = {ER.DISK_FULL, ER.RECORD_FILE_FULL, 3}
 _RETRIED = COLLISIONS | _GONE | _NO_CONNECTION | _TOO_MANY
 
 _NEEDS_TLS = (
-    "the account logs in by caching_sha2_password or sha256_password, whose password goes over TLS or a local socket only: "
-    "add ?tls=verify&ca=FILE or ?socket=PATH to database.url, or let the account use mysql_native_password. "
-    "A wrong password looks the same from here"
+    "the account logs in by caching_sha2_password or sha256_password, whose password goes over TLS or a local socket"
+    " only: add ?tls=verify&ca=FILE or ?socket=PATH to database.url, or let the account use mysql_native_password. A"
+    " wrong password looks the same from here"
 )
 _TOKEN = re.compile(r"'(?:[^']|'')*'|[?%]")
 
@@ -142,7 +144,10 @@ class _Connection(pymysql.Connection):
 
 
 def connect(url: MySQLUrl, read_seconds: float = READ_SECONDS) -> pymysql.Connection:
-    """A connection in autocommit mode. Raises pymysql.Error; DatabaseFailed in words where the login can't work over this way."""
+    """A connection in autocommit mode.
+
+    Raises pymysql.Error; DatabaseFailed in words where the login can't work over this way.
+    """
     try:
         connection = _Connection(
             host=url.host,
@@ -167,7 +172,9 @@ def connect(url: MySQLUrl, read_seconds: float = READ_SECONDS) -> pymysql.Connec
         raise DatabaseFailed(_NEEDS_TLS if isinstance(error, RuntimeError) else str(error)) from error
     except pymysql.OperationalError as error:
         if number(error) == CR.CR_SERVER_LOST:
-            raise pymysql.OperationalError(CR.CR_SERVER_LOST, f"{url.host}:{url.port} took the connection and did not finish the login") from error
+            raise pymysql.OperationalError(
+                CR.CR_SERVER_LOST, f"{url.host}:{url.port} took the connection and did not finish the login"
+            ) from error
         raise
     try:
         _configure(connection.cursor())
@@ -208,7 +215,8 @@ def discard(connection: pymysql.Connection) -> None:
 class MySQLSession:
     """One thread's connection, made when it is needed and again after every error.
 
-    writes: it does nothing else than `write`, without autocommit, so that a transaction begins with its first statement: a round trip less.
+    writes: it does nothing else than `write`, without autocommit, so that a transaction begins with its first
+    statement: a round trip less.
     """
 
     def __init__(self, url: MySQLUrl, observer: Observer = Observer(), writes: bool = False):
@@ -235,7 +243,9 @@ class MySQLSession:
             self._connection = None
 
     def read(self, fn: Callable[[MySQLTx], T], asked: float) -> T:
-        """asked: when, as time.monotonic: of many reads that wait for a server which is gone none tries longer than the first."""
+        """asked: when, as time.monotonic: of many reads that wait for a server which is gone none tries longer than the
+        first.
+        """
         return self._again(lambda: fn(MySQLTx(self._connected())), asked)
 
     def scan(self, fn: Callable[[MySQLTx], T]) -> T:
@@ -276,7 +286,9 @@ class MySQLSession:
             self.close()
 
     def _again(self, attempt: Callable[[], T], begun: float | None = None) -> T:
-        """Attempt until it works, fails for good, or has taken too long since it began: now, where nothing else is said."""
+        """Attempt until it works, fails for good, or has taken too long since it began: now, where nothing else is
+        said.
+        """
         begun, pause = begun or time.monotonic(), _PAUSE
         while True:
             try:
@@ -305,9 +317,9 @@ def _cause(error: pymysql.Error) -> str:
 class MySQLDatabase:
     """`Database` over one server; one instance a process, made after fork. connections: at most so many at once.
 
-    Half of them write; reads have a quarter and one more, scans an eighth, so that pulls find a connection while writers wait for locks.
-    Long scans and those of jobs take one each of the connections that write, so that short lists do not wait behind them.
-    A commit is as durable as the server is set up to make it, whatever `durable` says.
+    Half of them write; reads have a quarter and one more, scans an eighth, so that pulls find a connection while
+    writers wait for locks. Long scans and those of jobs take one each of the connections that write, so that short
+    lists do not wait behind them. A commit is as durable as the server is set up to make it, whatever `durable` says.
     """
 
     def __init__(self, url: MySQLUrl, connections: int = 8, observer: Observer = Observer()):
@@ -316,11 +328,15 @@ class MySQLDatabase:
         self._read_timer, self._scan_timer, self._write_timer = map(observer.timer, KINDS)
         self._reads = Pool("read", 1, lambda: MySQLSession(url, observer))
         self._scans = Pool("scan", eighth, lambda: MySQLSession(url, observer))
-        self._writes = Pool("write", max(1, connections - quarter - eighth - 1), lambda: MySQLSession(url, observer, writes=True))
+        self._writes = Pool(
+            "write", max(1, connections - quarter - eighth - 1), lambda: MySQLSession(url, observer, writes=True)
+        )
         # A thread of its own: work that is left to the others does not wait behind a login that nobody answers.
         self._logins = Pool("login", 1, lambda: MySQLSession(url, observer))
         self._long_turn, self._job_turn = asyncio.Lock(), asyncio.Lock()
-        self._reader = LoopReader(quarter, READ_SECONDS, _statement, lambda: self._logins.submit(lambda _: connect(url)))
+        self._reader = LoopReader(
+            quarter, READ_SECONDS, _statement, lambda: self._logins.submit(lambda _: connect(url))
+        )
 
     async def read(self, fn: Callable[[MySQLTx], T]) -> T:
         begun = perf_counter()

@@ -1,9 +1,10 @@
 """The numbered files on MySQL, where a change of the schema can't be undone: progress is noted statement by statement.
 
-Table schema_progress has one row: which statement of which file is under way, and who has the turn. The turn is a lease with a
-fence: taking it is one UPDATE that raises the fence, and each step of a migration is an UPDATE that names the fence. So any number
-of nodes start at once and one applies; if it dies, another goes on after a few seconds. A statement that was under way then is
-run again, and what it had done already ("exists already", "is gone already") is not an error of that statement.
+Table schema_progress has one row: which statement of which file is under way, and who has the turn. The turn is a lease
+with a fence: taking it is one UPDATE that raises the fence, and each step of a migration is an UPDATE that names the
+fence. So any number of nodes start at once and one applies; if it dies, another goes on after a few seconds. A
+statement that was under way then is run again, and what it had done already ("exists already", "is gone already") is
+not an error of that statement.
 """
 
 import logging
@@ -29,14 +30,21 @@ _LEASE_MS, _BEAT_SECONDS, _POLL_SECONDS = 5000, 1.0, 0.1
 _STATEMENT_SECONDS = 7 * 86400
 _ATTEMPTS = 20
 _TABLE = " ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin"
-_VERSIONS = f"CREATE TABLE IF NOT EXISTS schema_versions (version BIGINT NOT NULL PRIMARY KEY, name VARCHAR(255) NOT NULL, applied_at BIGINT NOT NULL){_TABLE}"
+_VERSIONS = (
+    "CREATE TABLE IF NOT EXISTS schema_versions (version BIGINT NOT NULL PRIMARY KEY, name VARCHAR(255) NOT NULL,"
+    f" applied_at BIGINT NOT NULL){_TABLE}"
+)
 _PROGRESS = (
-    "CREATE TABLE IF NOT EXISTS schema_progress (id BIGINT NOT NULL PRIMARY KEY, version BIGINT NOT NULL, done BIGINT NOT NULL,"
-    f" under_way BIGINT NOT NULL, holder VARCHAR(64) NOT NULL, fence BIGINT NOT NULL, expires_at BIGINT NOT NULL){_TABLE}"
+    "CREATE TABLE IF NOT EXISTS schema_progress (id BIGINT NOT NULL PRIMARY KEY, version BIGINT NOT NULL, done BIGINT"
+    " NOT NULL, under_way BIGINT NOT NULL, holder VARCHAR(64) NOT NULL, fence BIGINT NOT NULL, expires_at BIGINT NOT"
+    f" NULL){_TABLE}"
 )
 # The server's clock: those of the nodes may differ.
 _CLOCK = "CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED)"
-_TAKE = f"UPDATE schema_progress SET holder = ?, fence = fence + 1, expires_at = {_CLOCK} + {_LEASE_MS} WHERE id = 1 AND fence = ? AND expires_at <= {_CLOCK}"
+_TAKE = (
+    f"UPDATE schema_progress SET holder = ?, fence = fence + 1, expires_at = {_CLOCK} + {_LEASE_MS} WHERE id = 1 AND"
+    f" fence = ? AND expires_at <= {_CLOCK}"
+)
 _KEEP = f"UPDATE schema_progress SET expires_at = {_CLOCK} + {_LEASE_MS} WHERE id = 1 AND fence = ?"
 _GIVE = "UPDATE schema_progress SET expires_at = 0 WHERE id = 1 AND fence = ?"
 _BEGIN = "UPDATE schema_progress SET version = ?, under_way = ? WHERE id = 1 AND fence = ?"
@@ -58,7 +66,9 @@ class _Progress(NamedTuple):
 
 
 def migrate(url: MySQLUrl, wanted: list[tuple[int, str, str]] | None = None) -> list[str]:
-    """Bring the database to this program's schema; returns the names of the files that were finished here. Raises StartError.
+    """Bring the database to this program's schema; returns the names of the files that were finished here.
+
+    Raises StartError.
 
     wanted: (version, name, SQL) in order, where it is not all of this program's files.
     """
@@ -117,10 +127,15 @@ def _newest(tx: MySQLTx) -> int:
 def _make_tables(tx: MySQLTx) -> None:
     tx.run(_VERSIONS)
     tx.run(_PROGRESS)
-    tx.insert("INSERT INTO schema_progress (id, version, done, under_way, holder, fence, expires_at) VALUES (1, 0, 0, 0, '', 0, 0)")
+    tx.insert(
+        "INSERT INTO schema_progress (id, version, done, under_way, holder, fence, expires_at) VALUES (1, 0, 0, 0, '',"
+        " 0, 0)"
+    )
 
 
-def _take_turn_and_apply(url: MySQLUrl, wanted: list, connection: pymysql.Connection, tx: MySQLTx, applied: list[str]) -> None:
+def _take_turn_and_apply(
+    url: MySQLUrl, wanted: list, connection: pymysql.Connection, tx: MySQLTx, applied: list[str]
+) -> None:
     fence = _take_turn(url, tx, wanted[-1][0])
     if fence is None:
         return
@@ -155,7 +170,12 @@ def _apply(connection: pymysql.Connection, tx: MySQLTx, fence: int, version: int
     progress = _Progress(*tx.one("SELECT version, done, under_way FROM schema_progress WHERE id = 1"))
     if progress.version != version:
         progress = _Progress(version, 0, 0)
-        _step(tx, "UPDATE schema_progress SET version = ?, done = 0, under_way = 0 WHERE id = 1 AND fence = ?", version, fence)
+        _step(
+            tx,
+            "UPDATE schema_progress SET version = ?, done = 0, under_way = 0 WHERE id = 1 AND fence = ?",
+            version,
+            fence,
+        )
     for at, statement in enumerate(statements(sql), 1):
         if at > progress.done:
             _run(connection, tx, fence, version, at, statement, begun_before=at == progress.under_way)
@@ -165,8 +185,13 @@ def _apply(connection: pymysql.Connection, tx: MySQLTx, fence: int, version: int
     connection.commit()
 
 
-def _run(connection: pymysql.Connection, tx: MySQLTx, fence: int, version: int, at: int, statement: str, begun_before: bool) -> None:
-    """One statement. A change of rows is one transaction with its note; a change of the schema is noted before and after."""
+def _run(
+    connection: pymysql.Connection, tx: MySQLTx, fence: int, version: int, at: int, statement: str, begun_before: bool
+) -> None:
+    """One statement.
+
+    A change of rows is one transaction with its note; a change of the schema is noted before and after.
+    """
     if _DATA.match(statement):
         connection.begin()
         _step(tx, _DONE, version, at, fence)

@@ -1,9 +1,10 @@
 """Single reads from MySQL in the event loop: no thread, a quarter of the time of a way through one.
 
-The function sent to `read` runs twice: first to learn its one statement, then with the rows. A few connections are watched by the
-loop; each has one statement under way, the others wait their turn. Of reads that wait with the same statement one is sent for all:
-the answer is newer than every one of them, and a herd that pulls one tag costs the server little. Whatever is unusual (no connection yet, one that was lost, a
-function with a second statement) is left to the threads, which try again with patience: Elsewhere is raised, and nothing has happened.
+The function sent to `read` runs twice: first to learn its one statement, then with the rows. A few connections are
+watched by the loop; each has one statement under way, the others wait their turn. Of reads that wait with the same
+statement one is sent for all: the answer is newer than every one of them, and a herd that pulls one tag costs the
+server little. Whatever is unusual (no connection yet, one that was lost, a function with a second statement) is left to
+the threads, which try again with patience: Elsewhere is raised, and nothing has happened.
 """
 
 import asyncio
@@ -14,8 +15,8 @@ from typing import Any, NamedTuple
 import pymysql
 
 from .. import DatabaseFailed, Row, T
-from .wire import Answer, Layout, Unreadable, command
 from ..pool import settle
+from .wire import Answer, Layout, Unreadable, command
 
 _AT_ONCE = 256 << 10
 _LEAVE_SECONDS = 1.0
@@ -60,9 +61,13 @@ class _Rows:
 
 
 class LoopReader:
-    """Reads over at most `size` connections; `open` makes one in a thread, `mogrify(connection, sql, parameters)` is a statement's bytes."""
+    """Reads over at most `size` connections; `open` makes one in a thread, `mogrify(connection, sql, parameters)` is a
+    statement's bytes.
+    """
 
-    def __init__(self, size: int, seconds: float, mogrify: Callable[[Any, str, tuple], bytes], open: Callable[[], asyncio.Future]):
+    def __init__(
+        self, size: int, seconds: float, mogrify: Callable[[Any, str, tuple], bytes], open: Callable[[], asyncio.Future]
+    ):
         self._size, self._seconds, self._mogrify, self._open = size, seconds, mogrify, open
         self._links: set[_Link] = set()
         self._idle: list[_Link] = []
@@ -71,7 +76,9 @@ class LoopReader:
         self._statements: dict[tuple[str, tuple], bytes] = {}
 
     async def read(self, fn: Callable[[Any], T]) -> T:
-        """Raises Elsewhere, pymysql.Error as the server reports one, DatabaseFailed after `seconds` without an answer."""
+        """Raises Elsewhere, pymysql.Error as the server reports one, DatabaseFailed after
+        `seconds` without an answer.
+        """
         try:
             return fn(_Question())
         except _Asked as asked:
@@ -120,7 +127,9 @@ class LoopReader:
         return self._idle.append(link)
 
     def _lost(self, link: "_Link", error: Exception) -> None:
-        """Who waits for a turn where no connection is left hears why: after a server's silence they have waited long enough."""
+        """Who waits for a turn where no connection is left hears why: after a server's silence they have waited long
+        enough.
+        """
         self._links.discard(link)
         if link in self._idle:
             self._idle.remove(link)
@@ -158,7 +167,13 @@ class _Link:
     free(link): the answer is there, and whoever is next may ask. lost(link, why): the connection ended.
     """
 
-    def __init__(self, connection: pymysql.Connection, seconds: float, free: Callable[["_Link"], None], lost: Callable[["_Link", Exception], None]):
+    def __init__(
+        self,
+        connection: pymysql.Connection,
+        seconds: float,
+        free: Callable[["_Link"], None],
+        lost: Callable[["_Link", Exception], None],
+    ):
         self.connection = connection
         self._seconds, self._free, self._lost = seconds, free, lost
         self._socket = connection._sock
@@ -205,7 +220,10 @@ class _Link:
             self.close(Elsewhere())
 
     def _is_known(self, data: bytes) -> bool:
-        """Is it the very answer that the same statement text had last? Then its rows are the same, too: reading them takes a tenth of a pull."""
+        """Is it the very answer that the same statement text had last?
+
+        Then its rows are the same, too: reading them takes a tenth of a pull.
+        """
         last = self._last.get(self._query.sql)
         return last is not None and data == last[0] and not self._answer.length
 

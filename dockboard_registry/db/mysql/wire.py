@@ -1,6 +1,8 @@
-"""The answer to one COM_QUERY of one statement, taken as its bytes come: dev.mysql.com/doc/dev/mysql-server, "Text Resultset".
+"""The answer to one COM_QUERY of one statement, taken as its bytes come: dev.mysql.com/doc/dev/mysql-server, "Text
+Resultset".
 
-PyMySQL reads it from a blocking socket, packet by packet; in an event loop that takes a thread, which costs more than the query.
+PyMySQL reads it from a blocking socket, packet by packet; in an event loop that takes a thread, which costs more than
+the query.
 Column definitions are looked at only for what decides how a value is read: their type and their character set.
 """
 
@@ -18,7 +20,14 @@ COM_QUERY = b"\x03"
 _LARGEST = 0xFFFFFF  # a packet of this length goes on in the next one
 _ERROR, _OK, _EOF, _NULL = 0xFF, 0x00, 0xFE, 0xFB
 _BINARY = 63
-_NUMBERS = {FIELD_TYPE.TINY, FIELD_TYPE.SHORT, FIELD_TYPE.LONG, FIELD_TYPE.INT24, FIELD_TYPE.LONGLONG, FIELD_TYPE.NEWDECIMAL}
+_NUMBERS = {
+    FIELD_TYPE.TINY,
+    FIELD_TYPE.SHORT,
+    FIELD_TYPE.LONG,
+    FIELD_TYPE.INT24,
+    FIELD_TYPE.LONGLONG,
+    FIELD_TYPE.NEWDECIMAL,
+}
 _LENGTHS = {0xFC: struct.Struct("<H"), 0xFE: struct.Struct("<Q")}
 
 
@@ -41,7 +50,9 @@ class Layout(NamedTuple):
 
 
 class Answer:
-    """feed() takes bytes until it returns True: then `rows` has the result set, and `layout` what the next answer may begin with."""
+    """feed() takes bytes until it returns True: then `rows` has the result set, and `layout` what the next answer may
+    begin with.
+    """
 
     def __init__(self, expected: Layout | None = None):
         self.rows: list[Row] = []
@@ -89,7 +100,9 @@ class Answer:
         return False
 
     def _column(self, start: int, stop: int) -> bool:
-        """A column's definition ends in: 0x0c, character set (2 bytes), length (4), type (1), flags (2), decimals (1), filler (2)."""
+        """A column's definition ends in: 0x0c, character set (2 bytes), length (4), type (1), flags (2), decimals (1),
+        filler (2).
+        """
         if len(self._readers) == self._columns:
             self.layout = Layout(bytes(self._data[:stop]), self._readers)
             self._take = self._row

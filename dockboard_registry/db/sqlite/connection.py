@@ -73,7 +73,8 @@ def _connect(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA journal_size_limit=67108864")
         connection.execute("PRAGMA temp_store=MEMORY")
-        # Some builds of SQLite overwrite deleted content. Deleting a manifest of 4 MiB would then need 4 MiB of log, even on a full disk.
+        # Some builds of SQLite overwrite deleted content. Deleting a manifest of 4 MiB would then need 4 MiB of log,
+        # even on a full disk.
         connection.execute("PRAGMA secure_delete=FAST")
     except sqlite3.Error as error:
         connection.close()
@@ -82,8 +83,10 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def keep_private(path: Path) -> None:
-    """Let no other account of the machine read the file, which holds hashes of passwords and the keys of tokens, nor its log: a new one
-    is its owner's alone, and SQLite gives the log the same mode; one that is there keeps what its group may."""
+    """Let no other account of the machine read the file, which holds hashes of passwords and the keys of tokens, nor
+    its log: a new one is its owner's alone, and SQLite gives the log the same mode; one that is there keeps what its
+    group may.
+    """
     # An existing file must not be opened here: closing it would drop the locks that SQLite holds on it in this process.
     with contextlib.suppress(OSError):
         os.close(open_own(path, os.O_RDWR | os.O_EXCL))
@@ -95,7 +98,9 @@ def keep_private(path: Path) -> None:
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:
-    """While another process creates or removes the log file, SQLite answers "busy" here at once and ignores its busy timeout."""
+    """While another process creates or removes the log file, SQLite answers "busy" here at once and ignores its busy
+    timeout.
+    """
     deadline = time.monotonic() + BUSY_MS / 1000
     while True:
         try:
@@ -127,7 +132,10 @@ def translate(error: sqlite3.Error) -> Exception:
 
 
 def transact(path: Path, fn: Callable[[SQLiteTx], T]) -> T:
-    """One write transaction at start-up, before there is an event loop. It writes little, and may use the reserved room."""
+    """One write transaction at start-up, before there is an event loop.
+
+    It writes little, and may use the reserved room.
+    """
     try:
         return _transact(path, fn)
     except DatabaseFull:

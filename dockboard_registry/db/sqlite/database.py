@@ -1,7 +1,8 @@
 """SQLite: point reads on the loop's own connection, lists on a few threads, writes on one writer thread a process.
 
-What is acknowledged is committed with synchronous=FULL, upload sessions with NORMAL. A lock file (sqlite_lock.py) lets one process write at a time,
-and it covers the automatic checkpoint inside COMMIT too, so that no two connections ever write and checkpoint at once (the defect that SQLite 3.51.3 mended).
+What is acknowledged is committed with synchronous=FULL, upload sessions with NORMAL. A lock file (sqlite_lock.py) lets
+one process write at a time, and it covers the automatic checkpoint inside COMMIT too, so that no two connections ever
+write and checkpoint at once (the defect that SQLite 3.51.3 mended).
 """
 
 import asyncio
@@ -26,7 +27,10 @@ _SCANS = 2
 
 
 class SQLiteDatabase:
-    """`Database` over one file; one instance a process, made after fork. reserve: as storage.reserve; None: nothing is refused for it."""
+    """`Database` over one file; one instance a process, made after fork.
+
+    reserve: as storage.reserve; None: nothing is refused for it.
+    """
 
     def __init__(self, path: Path, observer: Observer = Observer(), reserve: int | None = None):
         self._path = path
@@ -64,14 +68,18 @@ class SQLiteDatabase:
         return ForJobs(self, lambda fn: self._scan(self._job_scans, fn))
 
     def write(self, fn: Callable[[SQLiteTx], T], durable: bool = True, repeatable: bool = False, brings: int = ROWS):
-        """What needs no sync is done in place when nobody else writes: two writes into the page cache, and no way through a thread."""
+        """What needs no sync is done in place when nobody else writes: two writes into the page cache, and no way
+        through a thread.
+        """
         begun, future = perf_counter(), asyncio.get_running_loop().create_future()
         if durable or not self._jobs.empty() or not self._room.is_plenty(brings) or not self._write_now(fn, future):
             self._jobs.put(Job(fn, durable, asyncio.get_running_loop(), future, brings, turn.get()))
         return timed(future, self._write_timer, begun)
 
     def _write_now(self, fn: Callable[[SQLiteTx], T], future: asyncio.Future) -> bool:
-        """Run fn in a transaction on this thread; False, with nothing changed, where somebody else writes or the database failed."""
+        """Run fn in a transaction on this thread; False, with nothing changed, where somebody else writes or the
+        database failed.
+        """
         if not self._writer.lock.try_now():
             return False
         try:

@@ -1,7 +1,8 @@
 """A queue that serves the owner who has used the least time so far (start-time fair queueing).
 
-Each owner has a clock that advances by the time that the owner's work took, and each of its connections has one within it. The clock that is furthest
-behind is next. A new owner starts at the others' time, so nobody saves up time. Short work is served before the next long work of another owner.
+Each owner has a clock that advances by the time that the owner's work took, and each of its connections has one within
+it. The clock that is furthest behind is next. A new owner starts at the others' time, so nobody saves up time. Short
+work is served before the next long work of another owner.
 """
 
 import heapq

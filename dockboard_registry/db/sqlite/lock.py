@@ -1,4 +1,6 @@
-"""The lock file beside a SQLite database, by which one process writes at a time, and the order in which processes get it."""
+"""The lock file beside a SQLite database, by which one process writes at a time, and the order in which processes get
+it.
+"""
 
 import contextlib
 import fcntl
@@ -13,14 +15,18 @@ from .connection import BUSY_MS
 
 _BUSY_SECONDS = BUSY_MS / 1000
 _TRUST, _DISTRUST = b"0", b"1"
-# Pause between two tries for the lock. With a longer pause the process that has just released the lock gets it again, again and again.
+# Pause between two tries for the lock. With a longer pause the process that has just released the lock gets it again,
+# again and again.
 _PAUSE, _LONGEST_PAUSE = 0.0002, 0.0005
-# After waiting so long a process skips the queue, and does not use it again for a while: the process before it may be stopped.
+# After waiting so long a process skips the queue, and does not use it again for a while: the process before it may be
+# stopped.
 _TURN_SECONDS, _NO_TURN_SECONDS = 0.5, 10.0
 
 
 class WriteLock:
-    """One writer at a time in all processes, by flock on a file beside the database; the file also notes a log not to be trusted."""
+    """One writer at a time in all processes, by flock on a file beside the database; the file also notes a log not to
+    be trusted.
+    """
 
     def __init__(self, path: Path):
         self._file = open_own(f"{path}.lock")
@@ -46,7 +52,8 @@ class WriteLock:
     def take(self) -> None:
         """Wait for the lock. Raises DatabaseBusy when another process keeps it, as a stopped one does; OSError.
 
-        One process at a time waits for the lock, and the others wait for that place. So a process that has just released the lock is not the next one.
+        One process at a time waits for the lock, and the others wait for that place. So a process that has just
+        released the lock is not the next one.
         """
         self._threads.acquire()
         in_line = False

@@ -1,7 +1,8 @@
 """Room for a SQLite database on its disk: which changes may still make it grow, and what to do when the disk is full.
 
-A change takes room twice: in the log at once, and in the database when the log is copied there. Free pages of the database, and a log whose content
-was copied, are reused before either file grows. A spare file reserves room for changes that free room, and for those that must not fail.
+A change takes room twice: in the log at once, and in the database when the log is copied there. Free pages of the
+database, and a log whose content was copied, are reused before either file grows. A spare file reserves room for
+changes that free room, and for those that must not fail.
 """
 
 import contextlib
@@ -43,7 +44,9 @@ class Room:
         self._released = not self._spare.exists()
 
     def is_small(self) -> bool:
-        """Whether the spare file is smaller than the growth of the database when 1,000 pages of the log are copied into it."""
+        """Whether the spare file is smaller than the growth of the database when 1,000 pages of the log are copied into
+        it.
+        """
         try:
             return self._disk.spare_size() < _SPARE_FOR_LOG
         except OSError:
@@ -63,7 +66,10 @@ class Room:
         return self._seen > _MARGIN
 
     def refused(self, connection: sqlite3.Connection, sizes: list[int]) -> list[bool]:
-        """Which of the changes that bring so many bytes do not fit. For whoever has the write lock, outside of a transaction."""
+        """Which of the changes that bring so many bytes do not fit.
+
+        For whoever has the write lock, outside of a transaction.
+        """
         if not self._asks or not any(sizes):
             return [False] * len(sizes)
         left = self._beyond_the_log() - sum(map(_taken, sizes))
@@ -91,13 +97,17 @@ class Room:
         return self._disk.left() - _size(f"{self._path}-wal")
 
     def release(self, connection: sqlite3.Connection) -> None:
-        """Delete the spare file, and copy the log into the database, so that the next writes reuse the log from its beginning."""
+        """Delete the spare file, and copy the log into the database, so that the next writes reuse the log from its
+        beginning.
+        """
         self._released = self._spare.release() or self._released
         with contextlib.suppress(sqlite3.Error):  # if even this finds no room, the log has some now
             connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
     def compact(self, connection: sqlite3.Connection) -> None:
-        """Give the database's free pages back to a disk that is nearly full, and make the spare file again. For whoever has the write lock.
+        """Give the database's free pages back to a disk that is nearly full, and make the spare file again.
+
+        For whoever has the write lock.
 
         The new database is built in memory and written through the log, so it must not be large.
         """
@@ -114,7 +124,9 @@ class Room:
     def _compact(self, connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         kept, free = _used(connection)
-        if free >= max(_COMPACT_LEAST, kept // 4) and kept <= min(_COMPACT_MOST, _free(self._path.parent) - _LOG_BESIDE):
+        if free >= max(_COMPACT_LEAST, kept // 4) and kept <= min(
+            _COMPACT_MOST, _free(self._path.parent) - _LOG_BESIDE
+        ):
             connection.execute("VACUUM")
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
@@ -124,7 +136,9 @@ def _taken(size: int) -> int:
 
 
 def _usable(connection: sqlite3.Connection, path: Path) -> tuple[int, int, int]:
-    """Bytes of the log that can be reused, bytes by which the database will still grow, and bytes that are free inside it."""
+    """Bytes of the log that can be reused, bytes by which the database will still grow, and bytes that are free inside
+    it.
+    """
     busy, logged, copied = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
     log = _size(f"{path}-wal") if not busy and logged == copied else 0
     kept, free = _used(connection)

@@ -1,7 +1,9 @@
-"""The thread of a process that writes to SQLite: it takes waiting writes into one transaction, so that they share one sync.
+"""The thread of a process that writes to SQLite: it takes waiting writes into one transaction, so that they share one
+sync.
 
-Clients take turns (turns.py). A transaction takes no more work after a few milliseconds. If the last work of a client took long, its next work gets
-a transaction of its own. So short work waits for at most one long work, however many clients have long work.
+Clients take turns (fair_queue.py). A transaction takes no more work after a few milliseconds. If the last work of a
+client took long, its next work gets a transaction of its own. So short work waits for at most one long work, however
+many clients have long work.
 """
 
 import asyncio
@@ -18,9 +20,9 @@ from ...wording import why
 from .. import DatabaseBusy, DatabaseFailed, DatabaseFull, NoRoom
 from ..pool import settle
 from .connection import SQLiteTx, connect, translate
+from .fair_queue import Turns
 from .lock import WriteLock
 from .room import Room
-from .fair_queue import Turns
 
 _BATCH, _BATCH_SECONDS = 64, 0.005
 # For so many clients the duration of their last work is remembered. This is assumed for others.
@@ -40,7 +42,10 @@ Outcome = tuple[Any, BaseException | None]
 
 
 class Writer(threading.Thread):
-    """Each job runs in a savepoint of the transaction that it shares. None among the jobs means that no more will come."""
+    """Each job runs in a savepoint of the transaction that it shares.
+
+    None among the jobs means that no more will come.
+    """
 
     def __init__(self, path: Path, jobs: "queue.SimpleQueue[Job | None]", room: Room):
         super().__init__(name="db-writer", daemon=True)
@@ -50,7 +55,9 @@ class Writer(threading.Thread):
         self._ending = False
         self._connection = connect(path)
         self._room = room
-        self._connection.execute("PRAGMA wal_autocheckpoint=100" if room.is_small() else "PRAGMA wal_autocheckpoint=1000")
+        self._connection.execute(
+            "PRAGMA wal_autocheckpoint=100" if room.is_small() else "PRAGMA wal_autocheckpoint=1000"
+        )
         self._tx = SQLiteTx(self._connection)
         self.lock = WriteLock(path)
         self._synchronous = True
@@ -65,12 +72,17 @@ class Writer(threading.Thread):
         self.lock.close()
 
     def _take_turn(self) -> tuple[list[Job], list[Outcome]]:
-        """Work under the lock, and its outcome. The next client is chosen once the lock is held, because one with short work may have come meanwhile."""
+        """Work under the lock, and its outcome.
+
+        The next client is chosen once the lock is held, because one with short work may have come meanwhile.
+        """
         try:
             self.lock.take()
         except (OSError, DatabaseBusy) as error:
             waiting = [self._take() for _ in range(len(self._turns))]
-            return waiting, [(None, error if isinstance(error, DatabaseBusy) else DatabaseFailed(why(error)))] * len(waiting)
+            return waiting, [(None, error if isinstance(error, DatabaseBusy) else DatabaseFailed(why(error)))] * len(
+                waiting
+            )
         try:
             self._receive()
             batch = self._next()
@@ -80,7 +92,10 @@ class Writer(threading.Thread):
             self.lock.leave()
 
     def _receive(self) -> bool:
-        """Queue the jobs that have arrived, and wait for one if there is none. False if the queue is empty and no more will come."""
+        """Queue the jobs that have arrived, and wait for one if there is none.
+
+        False if the queue is empty and no more will come.
+        """
         while not self._ending and not (self._turns and self._jobs.empty()):
             job = self._jobs.get()
             if job is None:
@@ -90,7 +105,10 @@ class Writer(threading.Thread):
         return len(self._turns) > 0
 
     def _next(self) -> list[Job]:
-        """The next jobs, as many as should fit into the time of one transaction. A client is charged for its last work when its next one is taken."""
+        """The next jobs, as many as should fit into the time of one transaction.
+
+        A client is charged for its last work when its next one is taken.
+        """
         batch: list[Job] = []
         left = _BATCH_SECONDS
         while self._turns and len(batch) < _BATCH:
@@ -151,7 +169,9 @@ class Writer(threading.Thread):
             self._seconds[job.turn] = perf_counter() - begun
 
     def _renew_log(self) -> None:
-        """After a failed sync the log may have lost what the kernel believes to be written: begin a new one before anything follows it."""
+        """After a failed sync the log may have lost what the kernel believes to be written: begin a new one before
+        anything follows it.
+        """
         if not self.lock.log_failed():
             return
         busy, *_ = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()

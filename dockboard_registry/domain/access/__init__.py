@@ -1,0 +1,1 @@
+"""The permission rule, and what it is asked about."""

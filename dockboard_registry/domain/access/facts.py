@@ -1,8 +1,9 @@
-"""What the rule of rule.py has to know about a repository, read anew with each request, and in the same statement what the request is
-about: so the question of rights costs no round trip of its own, and what is answered is what the rule was asked about.
+"""What the rule of rule.py has to know about a repository, read anew with each request, and in the same statement what
+the request is about: so the question of rights costs no round trip of its own, and what is answered is what the rule
+was asked about.
 
-A statement with facts begins with COLUMNS, its tables with TABLES, and its first two parameters are the repository's name and namespace;
-further tables are joined from the left, so that there is one row in any case.
+A statement with facts begins with COLUMNS, its tables with TABLES, and its first two parameters are the repository's
+name and namespace; further tables are joined from the left, so that there is one row in any case.
 """
 
 from functools import lru_cache
@@ -10,12 +11,18 @@ from typing import NamedTuple
 
 from ...db import Database, Row, Tx
 from ...names import namespace_of
+from ..changes import VALUE
 from . import rule
 from .rule import PRIVATE, PUBLIC, Object
-from ..changes import VALUE
 
-COLUMNS = f"SELECT {VALUE}, repositories.id IS NOT NULL, repositories.visibility, namespaces.name, namespaces.default_visibility"
-TABLES = "FROM (SELECT 1 AS one) request LEFT JOIN repositories ON repositories.name = ? LEFT JOIN namespaces ON namespaces.name = ?"
+COLUMNS = (
+    f"SELECT {VALUE}, repositories.id IS NOT NULL, repositories.visibility, namespaces.name,"
+    " namespaces.default_visibility"
+)
+TABLES = (
+    "FROM (SELECT 1 AS one) request LEFT JOIN repositories ON repositories.name = ? LEFT JOIN namespaces ON"
+    " namespaces.name = ?"
+)
 _FACTS = 5
 MOST = 100
 _MARKS = ", ".join("?" * MOST)
@@ -31,7 +38,9 @@ class Question(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """The counter of changes (0: no account was ever made), the repository as an object, and what the question has asked for besides."""
+    """The counter of changes (0: no account was ever made), the repository as an object, and what the question has
+    asked for besides.
+    """
 
     value: int
     object: Object
@@ -56,7 +65,12 @@ async def objects(db: Database, names: list[str]) -> dict[str, Object]:
         found = dict(tx.all(_REPOSITORIES, *_padded(names)))
         defaults = dict(tx.all(_NAMESPACES, *_padded(namespaces)))
         known = ((name, namespace_of(name)) for name in names)
-        return {name: _object(name, name in found, found.get(name), space if space in defaults else None, defaults.get(space)) for name, space in known}
+        return {
+            name: _object(
+                name, name in found, found.get(name), space if space in defaults else None, defaults.get(space)
+            )
+            for name, space in known
+        }
 
     return await db.scan(query)
 

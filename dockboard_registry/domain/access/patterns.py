@@ -1,7 +1,8 @@
 """Patterns of repository names, as grants and scopes of tokens name them: team/app, team/app-*, team/**.
 
-`*` stands for any characters of one segment, none among them; `**`, once and alone in its segment, for one segment or more. The first
-segment is the namespace and has no wildcard. A repository of one segment is in library: `app` is the pattern library/app.
+`*` stands for any characters of one segment, none among them; `**`, once and alone in its segment, for one segment or
+more. The first segment is the namespace and has no wildcard. A repository of one segment is in library: `app` is the
+pattern library/app.
 """
 
 import re
@@ -61,7 +62,9 @@ def _literal(text: str) -> str:
 
 
 def _expression(segment: str) -> str:
-    """A segment as a regular expression in linear time: what a * has skipped is never tried again, but for the last one."""
+    """A segment as a regular expression in linear time: what a * has skipped is never tried again, but for the last
+    one.
+    """
     if segment == "**":
         return r"[^/]+(?:/[^/]+)*"
     first, *others = map(re.escape, segment.split("*"))

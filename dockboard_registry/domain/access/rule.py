@@ -1,4 +1,6 @@
-"""The one permission rule. Every route of every API asks `decide` before it touches anything; `explain` says the same in steps.
+"""The one permission rule.
+
+Every route of every API asks `decide` before it touches anything; `explain` says the same in steps.
 
 Everything that the rule needs is in its arguments, and it reads nothing: principals.py puts these together.
 """
@@ -12,7 +14,15 @@ from ...errors import FieldInvalid
 from ...names import LIBRARY, namespace_of
 from .patterns import Pattern, full
 
-PULL, PUSH, OVERWRITE, DELETE, ADMIN, CREATE, CATALOG = "pull", "push", "overwrite", "delete", "admin", "create", "catalog"
+PULL, PUSH, OVERWRITE, DELETE, ADMIN, CREATE, CATALOG = (
+    "pull",
+    "push",
+    "overwrite",
+    "delete",
+    "admin",
+    "create",
+    "catalog",
+)
 ACTIONS = (PULL, PUSH, OVERWRITE, DELETE, ADMIN, CREATE, CATALOG)
 ANONYMOUS, USER, ROBOT = "anonymous", "user", "robot"
 ACTIVE, DISABLED, PENDING = "active", "disabled", "pending"
@@ -29,7 +39,12 @@ RIGHTS: Mapping[str, frozenset] = MappingProxyType({READ: frozenset({PULL}), WRI
 # Up to so many entries, looking at each is quicker than an index.
 _FEW = 8
 # What auth.anonymous gives to everyone while there is no account.
-_OPEN = {"none": frozenset(), "pull": frozenset({PULL, CATALOG}), "push": _WRITES | {DELETE, CATALOG}, "all": frozenset(ACTIONS)}
+_OPEN = {
+    "none": frozenset(),
+    "pull": frozenset({PULL, CATALOG}),
+    "push": _WRITES | {DELETE, CATALOG},
+    "all": frozenset(ACTIONS),
+}
 
 
 class Grant(NamedTuple):
@@ -88,8 +103,9 @@ class Object(NamedTuple):
 class Principal(NamedTuple):
     """Who asks.
 
-    memberships: namespace -> role; grants: namespace -> grants on repositories in it. scopes: of access tokens, each of which narrows what is left by
-    the others. asked: what a signed token was asked for and is good for, and nothing else. everyone: the setting auth.anonymous; open: there is no account yet, and that setting is the whole rule.
+    memberships: namespace -> role; grants: namespace -> grants on repositories in it. scopes: of access tokens, each of
+    which narrows what is left by the others. asked: what a signed token was asked for and is good for, and nothing
+    else. everyone: the setting auth.anonymous; open: there is no account yet, and that setting is the whole rule.
     """
 
     id: int = 0
@@ -107,7 +123,9 @@ class Principal(NamedTuple):
 
     @property
     def holder(self) -> str | None:
-        """Whom something belongs to that this principal begins: an id, since names may change hands; None for everyone."""
+        """Whom something belongs to that this principal begins: an id, since names may
+        change hands; None for everyone.
+        """
         return None if self.kind == ANONYMOUS else f"{self.kind}:{self.id}"
 
     def __str__(self) -> str:
@@ -137,12 +155,17 @@ def repository(name: str, exists: bool = True, visibility: str = PRIVATE, held: 
 
 
 def namespace(name: str) -> Object:
-    """A namespace: what is administered besides its repositories, such as members, teams and robot accounts. To pull it is to see these."""
+    """A namespace: what is administered besides its repositories, such as members, teams and robot accounts.
+
+    To pull it is to see these.
+    """
     return Object("", name)
 
 
 def anonymous(level: str, open: bool = True) -> Principal:
-    """The principal of a request without credentials; level is the setting auth.anonymous, `all` for this machine itself."""
+    """The principal of a request without credentials; level is the setting auth.anonymous, `all` for this machine
+    itself.
+    """
     return Principal(everyone=level, open=open)
 
 
@@ -204,7 +227,10 @@ def _state(principal: Principal, action: str, object: Object) -> Decision | None
 
 
 def _scope(principal: Principal, action: str, object: Object) -> Decision | None:
-    """An access token may pull what everyone may pull. A signed token may not, because the client can ask for another one."""
+    """An access token may pull what everyone may pull.
+
+    A signed token may not, because the client can ask for another one.
+    """
     asked, scopes = principal.asked, principal.scopes
     if asked is None and not scopes:
         return None
@@ -217,14 +243,19 @@ def _scope(principal: Principal, action: str, object: Object) -> Decision | None
 
 
 def _covers(scope: tuple[Entry, ...], action: str, object: Object) -> bool:
-    """Patterns name repositories. A namespace or the whole registry is not a repository, though library/* would match their written form.
+    """Patterns name repositories.
+
+    A namespace or the whole registry is not a repository, though library/* would match their written form.
 
     Looking at a namespace and its members takes the action admin. A token to pull is for images only.
     """
     name = full(object.name) if object.name and object.namespace else None
     wanted = ADMIN if action == PULL and not object.name else action
     within = scope.within(object.namespace) if isinstance(scope, Scope) else scope
-    return any(wanted in entry.actions and (entry.pattern is None or (name is not None and entry.pattern.matches(name))) for entry in within)
+    return any(
+        wanted in entry.actions and (entry.pattern is None or (name is not None and entry.pattern.matches(name)))
+        for entry in within
+    )
 
 
 def _no_accounts(principal: Principal, action: str, object: Object) -> Decision | None:

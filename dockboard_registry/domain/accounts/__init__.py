@@ -1,0 +1,1 @@
+"""Users, organizations, teams and robot accounts."""

@@ -1,4 +1,7 @@
-"""People: their accounts, states, passwords and profiles. A user's name is also the name of a namespace, which the user owns."""
+"""People: their accounts, states, passwords and profiles.
+
+A user's name is also the name of a namespace, which the user owns.
+"""
 
 import hashlib
 import re
@@ -10,27 +13,31 @@ from ...db import Database, Tx, now
 from ...errors import AccountUnknown, ChangeRefused, FieldInvalid
 from ...names import namespace_name
 from .. import audit
-from . import namespaces
-from ..credentials import passwords, throttle
 from ..access.rule import ACTIVE, DISABLED, OWNER, USER
 from ..audit import Actor
 from ..changes import Unchanged, access_changed, require_standing, write
-from ..credentials.passwords import Passwords
 from ..content.repositories import new_id
+from ..credentials import passwords, throttle
+from ..credentials.passwords import Passwords
+from . import namespaces
 
 INVITED = "invited"
 # What the console tells of who logs in: nothing of it is secret.
 _PERSON = (
-    "SELECT id, name, email, state, administrator, created_at, last_seen_at, full_name, company, location, url, avatar_hash FROM users"
+    "SELECT id, name, email, state, administrator, created_at, last_seen_at, full_name, company, location, url,"
+    " avatar_hash FROM users"
 )
 _BY_NAME = f"{_PERSON} WHERE name = ?"
 _LAST_OWNED = (
-    "SELECT organizations.name FROM members JOIN organizations ON organizations.id = members.organization_id"
-    " WHERE members.user_id = ? AND members.role = ? AND NOT EXISTS (SELECT 1 FROM members others"
-    " WHERE others.organization_id = members.organization_id AND others.role = members.role AND others.user_id <> members.user_id)"
-    " ORDER BY organizations.name LIMIT 1"
+    "SELECT organizations.name FROM members JOIN organizations ON organizations.id = members.organization_id WHERE"
+    " members.user_id = ? AND members.role = ? AND NOT EXISTS (SELECT 1 FROM members others WHERE"
+    " others.organization_id = members.organization_id AND others.role = members.role AND others.user_id <>"
+    " members.user_id) ORDER BY organizations.name LIMIT 1"
 )
-EMAIL_GRAMMAR, LONGEST_EMAIL = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){0,8}", 254
+EMAIL_GRAMMAR, LONGEST_EMAIL = (
+    r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){0,8}",
+    254,
+)
 SHOWN_GRAMMAR, LONGEST_SHOWN = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]*", 255
 LONGEST_URL = 1000
 AVATAR_GRAMMAR = "[0-9a-f]{32}|[0-9a-f]{64}"
@@ -73,7 +80,10 @@ class Profile(NamedTuple):
         """Raises FieldInvalid."""
         for text in (self.full_name, self.company, self.location):
             if text and not (len(text) <= LONGEST_SHOWN and _SHOWN.fullmatch(text)):
-                raise FieldInvalid("a field of the profile is too long, or has characters that can't be shown", "use at most 255 characters of text")
+                raise FieldInvalid(
+                    "a field of the profile is too long, or has characters that can't be shown",
+                    "use at most 255 characters of text",
+                )
         if self.email and not is_email(self.email):
             raise FieldInvalid("this is not an e-mail address", "write it as name@example.org")
         if self.url and not _is_web_page(self.url):
@@ -90,9 +100,17 @@ class Accounts:
         self._quarantine = quarantine
 
     async def add(
-        self, actor: Actor, name: str, password: str | None, profile: Profile = Profile(), administrator: bool = False, adopt: bool = False
+        self,
+        actor: Actor,
+        name: str,
+        password: str | None,
+        profile: Profile = Profile(),
+        administrator: bool = False,
+        adopt: bool = False,
     ) -> None:
-        """Make an account; without a password it is only invited. adopt: with the repositories that are below its name already.
+        """Make an account; without a password it is only invited.
+
+        adopt: with the repositories that are below its name already.
 
         Raises FieldInvalid, ChangeRefused where the name is taken.
         """
@@ -101,7 +119,9 @@ class Accounts:
         stored = await self._hash(password, name, profile.email) if password is not None else None
         await self._db.write(lambda tx: self._add(tx, actor, name, stored, profile, administrator, adopt))
 
-    def _add(self, tx: Tx, actor: Actor, name: str, stored: str | None, profile: Profile, administrator: bool, adopt: bool) -> None:
+    def _add(
+        self, tx: Tx, actor: Actor, name: str, stored: str | None, profile: Profile, administrator: bool, adopt: bool
+    ) -> None:
         access_changed(tx, actor)
         insert(tx, name, stored, profile, administrator, adopt, self._quarantine)
         audit.note(tx, actor, "user.add", f"user {name}", administrator=administrator)
@@ -116,7 +136,10 @@ class Accounts:
         return await self._db.scan(lambda tx: find(tx, name))
 
     async def set_state(self, actor: Actor, name: str, active: bool) -> None:
-        """Let the account be used, or not. Raises AccountUnknown, ChangeRefused for the last administrator and for who has no password."""
+        """Let the account be used, or not.
+
+        Raises AccountUnknown, ChangeRefused for the last administrator and for who has no password.
+        """
 
         await self.change(actor, name, {}, active=active)
 
@@ -126,11 +149,19 @@ class Accounts:
         await self.change(actor, name, {}, administrator=administrator)
 
     async def change(
-        self, actor: Actor, name: str, profile: Mapping[str, str | None], active: bool | None = None, administrator: bool | None = None
+        self,
+        actor: Actor,
+        name: str,
+        profile: Mapping[str, str | None],
+        active: bool | None = None,
+        administrator: bool | None = None,
     ) -> None:
-        """Fields of the profile by name, the state and who administers, all of it or nothing. Raises what the single changes raise.
+        """Fields of the profile by name, the state and who administers, all of it or nothing.
 
-        The hash that avatar services know somebody by, avatar_hash, is that of the e-mail address, or another one that is given here.
+        Raises what the single changes raise.
+
+        The hash that avatar services know somebody by, avatar_hash, is that of the e-mail address, or another one that
+        is given here.
         """
         given = dict(profile)
         avatar = given.pop("avatar_hash", None)
@@ -143,14 +174,19 @@ class Accounts:
             person = find(tx, name)
             changed = administrator is not None and _set_administrator(tx, actor, person, administrator)
             changed |= active is not None and _set_state(tx, actor, find(tx, name), active)
-            changed |= bool(profile) and _set_profile(tx, actor, person, person.profile._replace(**given).checked(), avatar)
+            changed |= bool(profile) and _set_profile(
+                tx, actor, person, person.profile._replace(**given).checked(), avatar
+            )
             if not changed:
                 raise Unchanged
 
         await write(self._db, change, brings=0)
 
     async def set_password(self, actor: Actor, name: str, password: str) -> None:
-        """Another password: tokens of the registry that were made from the old one, and one-time tokens, count no more. Raises FieldInvalid."""
+        """Another password: tokens of the registry that were made from the old one, and one-time tokens, count no more.
+
+        Raises FieldInvalid.
+        """
         person = await self.get(name)
         stored = await self._hash(password, name, person.email)
 
@@ -183,7 +219,8 @@ class Accounts:
         await self._db.write(change, brings=0)
 
     async def delete(self, actor: Actor, name: str) -> None:
-        """The account with its grants and tokens; its repositories stay, for the administrators and for whoever has a grant.
+        """The account with its grants and tokens; its repositories stay, for the administrators and for whoever has a
+        grant.
 
         Raises AccountUnknown; ChangeRefused for the last administrator, and for the last owner of an organization.
         """
@@ -193,7 +230,10 @@ class Accounts:
             person = find(tx, name)
             _require_another_administrator(tx, person)
             if owned := tx.one(_LAST_OWNED, person.id, OWNER):
-                raise ChangeRefused(f"{name} is the last owner of organization {owned[0]}", "make another member its owner first, or delete it")
+                raise ChangeRefused(
+                    f"{name} is the last owner of organization {owned[0]}",
+                    "make another member its owner first, or delete it",
+                )
             remove(tx, person)
             namespaces.release(tx, name)
             audit.note(tx, actor, "user.delete", f"user {name}")
@@ -201,7 +241,10 @@ class Accounts:
         await self._db.write(change, brings=0)
 
     async def withdraw(self, actor: Actor, name: str) -> None:
-        """Undo an invitation whose mail failed: the account is removed, and its name is free at once. Raises AccountUnknown, ChangeRefused."""
+        """Undo an invitation whose mail failed: the account is removed, and its name is free at once.
+
+        Raises AccountUnknown, ChangeRefused.
+        """
 
         def change(tx: Tx) -> None:
             access_changed(tx, actor)
@@ -241,16 +284,26 @@ def insert(
     quarantine: float = 0,
     state: str = "",
 ) -> int:
-    """The row of an account and its namespace; its id. quarantine in seconds; state: where it is not active, or invited without a password. Raises ChangeRefused where the name is taken.
+    """The row of an account and its namespace; its id. quarantine in seconds; state: where it is not active, or invited
+    without a password. Raises ChangeRefused where the name is taken.
 
     The caller's transaction began with access_changed.
     """
     made = new_id()
     namespaces.claim(tx, name, USER, made, quarantine, adopt)
     tx.run(
-        "INSERT INTO users (id, name, password, state, administrator, credential_generation, created_at, email, full_name, company, location,"
-        " url, avatar_hash) VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?)",
-        *(made, name, stored, state or (ACTIVE if stored else INVITED), int(administrator), now(), *profile, avatar_hash(profile.email)),
+        "INSERT INTO users (id, name, password, state, administrator, credential_generation, created_at, email,"
+        " full_name, company, location, url, avatar_hash) VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?)",
+        *(
+            made,
+            name,
+            stored,
+            state or (ACTIVE if stored else INVITED),
+            int(administrator),
+            now(),
+            *profile,
+            avatar_hash(profile.email),
+        ),
     )
     return made
 
@@ -276,7 +329,10 @@ def find(tx: Tx, name: str) -> Person:
 
 
 def hold(tx: Tx, name: str) -> Person:
-    """The same, locked until the transaction ends. For changes that do not move the counter of changes. Raises AccountUnknown."""
+    """The same, locked until the transaction ends.
+
+    For changes that do not move the counter of changes. Raises AccountUnknown.
+    """
     tx.lock("SELECT id FROM users WHERE name = ?", name)
     return find(tx, name)
 
@@ -290,7 +346,9 @@ def _set_state(tx: Tx, actor: Actor, person: Person, active: bool) -> bool:
         raise ChangeRefused("the account has no password yet", "set one first")
     if not active:
         _require_another_administrator(tx, person)
-    tx.run("UPDATE users SET state = ?, credential_generation = credential_generation + 1 WHERE id = ?", state, person.id)
+    tx.run(
+        "UPDATE users SET state = ?, credential_generation = credential_generation + 1 WHERE id = ?", state, person.id
+    )
     audit.note(tx, actor, "user.enable" if active else "user.disable", f"user {person.name}")
     return True
 
@@ -307,15 +365,26 @@ def _set_administrator(tx: Tx, actor: Actor, person: Person, administrator: bool
 
 
 def _set_profile(tx: Tx, actor: Actor, person: Person, new: Profile, avatar: str | None = None) -> bool:
-    """Returns whether it changed. avatar: a hash other than that of the address; empty: the hash of the address again; None: keep it until the address changes."""
+    """Returns whether it changed.
+
+    avatar: a hash other than that of the address; empty: the hash of the address again; None: keep it until the address
+    changes.
+    """
     if avatar and not _AVATAR.fullmatch(avatar):
-        raise FieldInvalid("this is not the hash of an address", "give 32 or 64 lower-case hexadecimal digits (MD5 or SHA-256)")
+        raise FieldInvalid(
+            "this is not the hash of an address", "give 32 or 64 lower-case hexadecimal digits (MD5 or SHA-256)"
+        )
     if avatar is None and new.email == person.email:
         avatar = person.avatar_hash
     avatar = avatar or avatar_hash(new.email)
     if (new, avatar) == (person.profile, person.avatar_hash):
         return False
-    tx.run("UPDATE users SET email = ?, full_name = ?, company = ?, location = ?, url = ?, avatar_hash = ? WHERE id = ?", *new, avatar, person.id)
+    tx.run(
+        "UPDATE users SET email = ?, full_name = ?, company = ?, location = ?, url = ?, avatar_hash = ? WHERE id = ?",
+        *new,
+        avatar,
+        person.id,
+    )
     audit.note(tx, actor, "user.profile", f"user {person.name}")
     return True
 
@@ -333,7 +402,10 @@ def replace_password(tx: Tx, person: Person, stored: str) -> None:
     """The new hash, and the end of all that the old one was good for. An invitation has been answered then."""
     state = ACTIVE if person.state == INVITED else person.state
     tx.run(
-        "UPDATE users SET password = ?, state = ?, credential_generation = credential_generation + 1 WHERE id = ?", stored, state, person.id
+        "UPDATE users SET password = ?, state = ?, credential_generation = credential_generation + 1 WHERE id = ?",
+        stored,
+        state,
+        person.id,
     )
     tx.run("DELETE FROM one_time_tokens WHERE user_id = ?", person.id)
     throttle.forget(tx, person.id, person.name)

@@ -1,7 +1,8 @@
-"""The first account, which a server that others reach makes at its first start: an administrator with a random password, told once.
+"""The first account, which a server that others reach makes at its first start: an administrator with a random
+password, told once.
 
-The account is committed before the password is told: of several nodes one makes it, and a password that was told counts. What was cut off
-in between is known by a row of its own, and the next start says how to set another password.
+The account is committed before the password is told: of several nodes one makes it, and a password that was told
+counts. What was cut off in between is known by a row of its own, and the next start says how to set another password.
 """
 
 import secrets
@@ -9,10 +10,10 @@ from typing import NamedTuple
 
 from ...db import Tx
 from .. import audit, settings
-from ..credentials import passwords
-from .accounts import Profile, insert
 from ..audit import Actor
 from ..changes import access_changed, value
+from ..credentials import passwords
+from .accounts import Profile, insert
 
 NAME = "admin"
 # Without characters that look like others; 24 of them are 139 bits.
@@ -47,7 +48,12 @@ def make(tx: Tx, stored: str) -> bool:
 
 
 def untold(tx: Tx) -> bool:
-    """Whether the account is there, and nobody can have its password: a start ended before it was shown, and no other was set since."""
+    """Whether the account is there, and nobody can have its password: a start ended before it was shown, and no other
+    was set since.
+    """
     if not settings.first_account_untold(tx):
         return False
-    return tx.one("SELECT 1 FROM users WHERE name = ? AND credential_generation = 0 AND last_seen_at IS NULL", NAME) is not None
+    return (
+        tx.one("SELECT 1 FROM users WHERE name = ? AND credential_generation = 0 AND last_seen_at IS NULL", NAME)
+        is not None
+    )

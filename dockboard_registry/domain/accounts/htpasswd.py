@@ -1,4 +1,7 @@
-"""Accounts from htpasswd files: with hashes that other programs made. The owner's first login replaces the hash by our own."""
+"""Accounts from htpasswd files: with hashes that other programs made.
+
+The owner's first login replaces the hash by our own.
+"""
 
 import math
 from typing import NamedTuple
@@ -7,10 +10,10 @@ from ...db import Database, Tx
 from ...errors import ChangeRefused, FieldInvalid
 from ...names import namespace_name
 from .. import audit, settings
-from . import accounts
 from ..audit import Actor
 from ..changes import access_changed
 from ..credentials.passwords import Passwords
+from . import accounts
 
 
 class Imported(NamedTuple):
@@ -29,7 +32,10 @@ class Htpasswd:
         self._quarantine = quarantine
 
     async def take_over(self, actor: Actor, text: str) -> Imported:
-        """Make accounts from lines `name:hash`, each in a transaction of its own. Lines that can't be taken over are reported; the others are taken."""
+        """Make accounts from lines `name:hash`, each in a transaction of its own.
+
+        Lines that can't be taken over are reported; the others are taken.
+        """
         added, refused = [], []
         # Some editors begin a file with a byte order mark, which is not part of the first name.
         for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), 1):
@@ -59,10 +65,14 @@ class Htpasswd:
         await self._db.write(change)
 
     async def tidy(self) -> None:
-        """Let logins that fail take long enough for the hashes that a version before took over, and no longer when the last one is replaced."""
+        """Let logins that fail take long enough for the hashes that a version before took over, and no longer when the
+        last one is replaced.
+        """
         if await self._db.read(settings.failed_login_ms):
             if not await self._db.scan(accounts.imported_hashes):
                 await self._db.write(settings.forget_failed_login_ms, durable=False, repeatable=True, brings=0)
         elif hashes := await self._db.scan(accounts.imported_hashes):
             least = math.ceil(await self._passwords.least_seconds(hashes) * 1000)
-            await self._db.write(lambda tx: settings.raise_failed_login_ms(tx, least), durable=False, repeatable=True, brings=0)
+            await self._db.write(
+                lambda tx: settings.raise_failed_login_ms(tx, least), durable=False, repeatable=True, brings=0
+            )

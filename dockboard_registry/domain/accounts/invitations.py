@@ -9,24 +9,26 @@ from typing import NamedTuple
 from ...db import Database, Tx, now
 from ...errors import AccountUnknown, Denied, FieldInvalid
 from .. import audit
-from . import accounts, organizations
 from ..access.rule import MEMBER
-from ..credentials.access_tokens import digest
 from ..audit import Actor
 from ..changes import access_changed, require_accounts
 from ..content.repositories import new_id
+from ..credentials.access_tokens import digest
+from . import accounts, organizations
 
 LIFE_MS = 7 * 86400_000
 _LONGEST_MS = 366 * 86400_000
 # How long one that is used up or has expired stays in the list.
 _SHOWN_MS = 30 * 86400_000
 _COLUMNS = (
-    "SELECT invitations.id, invitations.email, organizations.name, invitations.role, invitations.made_by, invitations.created_at,"
-    " invitations.expires_at, invitations.used_at, invitations.used_by"
-    " FROM invitations LEFT JOIN organizations ON organizations.id = invitations.organization_id"
+    "SELECT invitations.id, invitations.email, organizations.name, invitations.role, invitations.made_by,"
+    " invitations.created_at, invitations.expires_at, invitations.used_at, invitations.used_by FROM invitations LEFT"
+    " JOIN organizations ON organizations.id = invitations.organization_id"
 )
 _LIST = f"{_COLUMNS} WHERE invitations.id > ? ORDER BY invitations.id LIMIT ?"
-_BY_CODE = "SELECT id, email, organization_id, role FROM invitations WHERE digest = ? AND used_at IS NULL AND expires_at > ?"
+_BY_CODE = (
+    "SELECT id, email, organization_id, role FROM invitations WHERE digest = ? AND used_at IS NULL AND expires_at > ?"
+)
 
 
 class Invitation(NamedTuple):
@@ -70,15 +72,25 @@ class Invitations:
         self._db = db
 
     async def add(
-        self, actor: Actor, email: str | None = None, expires_at: int | None = None, organization: str | None = None, role: str = MEMBER
+        self,
+        actor: Actor,
+        email: str | None = None,
+        expires_at: int | None = None,
+        organization: str | None = None,
+        role: str = MEMBER,
     ) -> Made:
-        """Raises FieldInvalid, AccountUnknown, ChangeRefused where there are no accounts. expires_at: without it in a week."""
+        """Raises FieldInvalid, AccountUnknown, ChangeRefused where there are no accounts.
+
+        expires_at: without it in a week.
+        """
         made, code, at = new_id(), secrets.token_urlsafe(32), now()
         email = accounts.Profile(email=email).checked().email
         until = at + LIFE_MS if expires_at is None else expires_at
         organizations.role_name(role)
         if not at < until <= at + _LONGEST_MS:
-            raise FieldInvalid("the invitation would expire at once, or after more than a year", "say a time such as 7d")
+            raise FieldInvalid(
+                "the invitation would expire at once, or after more than a year", "say a time such as 7d"
+            )
 
         def change(tx: Tx) -> None:
             access_changed(tx, actor)
@@ -86,10 +98,20 @@ class Invitations:
             joined = organizations.find(tx, organization).id if organization else None
             tx.run("DELETE FROM invitations WHERE expires_at < ?", at - _SHOWN_MS)
             tx.run(
-                "INSERT INTO invitations (id, digest, email, organization_id, role, made_by, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO invitations (id, digest, email, organization_id, role, made_by, created_at, expires_at)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 *(made, digest(code), email, joined, role if joined else None, actor.name[:160], at, until),
             )
-            audit.note(tx, actor, "invitation.add", f"invitation {made}", email=email, organization=organization, role=role if joined else None, expires_at=until)
+            audit.note(
+                tx,
+                actor,
+                "invitation.add",
+                f"invitation {made}",
+                email=email,
+                organization=organization,
+                role=role if joined else None,
+                expires_at=until,
+            )
 
         await self._db.write(change)
         return Made(made, code)
@@ -115,7 +137,9 @@ def find(tx: Tx, code: str, email: str | None) -> Invited:
     row = tx.one(_BY_CODE, digest(code), now())
     found = Invited(*row) if row else None
     if found is None or (found.email and email and found.email.casefold() != email.casefold()):
-        raise Denied("the invitation is used up, has expired, is for another address, or was never one", "ask for a new one")
+        raise Denied(
+            "the invitation is used up, has expired, is for another address, or was never one", "ask for a new one"
+        )
     return found
 
 

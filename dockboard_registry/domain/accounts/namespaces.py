@@ -1,7 +1,7 @@
 """Namespaces: the names that users and organizations share, so that no two of them collide, and who holds each.
 
-A name that was given up is nobody's for the quarantine, and for as long as something is stored under it: whoever took it over would
-get what others had pushed, and what others still pull.
+A name that was given up is nobody's for the quarantine, and for as long as something is stored under it: whoever took
+it over would get what others had pushed, and what others still pull.
 """
 
 from typing import NamedTuple
@@ -45,11 +45,15 @@ def require_held(tx: Tx, name: str) -> None:
     """Raise AccountUnknown where nobody holds the namespace."""
     found = find(tx, name)
     if name != LIBRARY and (found is None or found.released_at is not None):
-        raise AccountUnknown(f"nobody holds the namespace {name}", "make the user or the organization of that name first")
+        raise AccountUnknown(
+            f"nobody holds the namespace {name}", "make the user or the organization of that name first"
+        )
 
 
 def claim(tx: Tx, name: str, kind: str, holder_id: int, quarantine: float, adopt: bool = False) -> None:
-    """Make the name the holder's; quarantine in seconds. adopt: together with what is stored under it, and any name: administrators do so. Raises ChangeRefused.
+    """Make the name the holder's; quarantine in seconds.
+
+    adopt: together with what is stored under it, and any name: administrators do so. Raises ChangeRefused.
 
     The caller's transaction began with access_changed.
     """
@@ -59,12 +63,18 @@ def claim(tx: Tx, name: str, kind: str, holder_id: int, quarantine: float, adopt
     if found is not None and found.released_at is None:
         raise ChangeRefused(f"the name {name} is taken", "choose another name")
     if found is not None and now() < found.released_at + int(quarantine * 1000):
-        raise ChangeRefused(f"the name {name} was given up lately and is not free yet", "choose another name, or wait (auth.quarantine)")
+        raise ChangeRefused(
+            f"the name {name} was given up lately and is not free yet", "choose another name, or wait (auth.quarantine)"
+        )
     if not adopt and tx.one(_FILLED, *bounds(name)):
         raise ChangeRefused(f"there are repositories in the namespace {name} already", "choose another name")
     tx.run("DELETE FROM namespaces WHERE name = ?", name)
     tx.run(
-        "INSERT INTO namespaces (name, kind, holder_id, default_visibility, released_at) VALUES (?, ?, ?, ?, NULL)", name, kind, holder_id, PRIVATE
+        "INSERT INTO namespaces (name, kind, holder_id, default_visibility, released_at) VALUES (?, ?, ?, ?, NULL)",
+        name,
+        kind,
+        holder_id,
+        PRIVATE,
     )
     tx.run(_SETTLE, PRIVATE, *bounds(name))
     tx.run(_FORGET, PRIVATE, *bounds(name))
@@ -96,7 +106,12 @@ def set_default(tx: Tx, name: str, visibility: str) -> None:
     """What repositories are that are pushed from now on."""
     require_held(tx, name)
     if name == LIBRARY and find(tx, name) is None:
-        tx.insert("INSERT INTO namespaces (name, kind, holder_id, default_visibility, released_at) VALUES (?, ?, 0, ?, NULL)", name, SYSTEM, visibility)
+        tx.insert(
+            "INSERT INTO namespaces (name, kind, holder_id, default_visibility, released_at) VALUES (?, ?, 0, ?, NULL)",
+            name,
+            SYSTEM,
+            visibility,
+        )
     tx.run("UPDATE namespaces SET default_visibility = ? WHERE name = ?", visibility, name)
 
 

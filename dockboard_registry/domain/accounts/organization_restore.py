@@ -1,7 +1,8 @@
 """Rows that are deleted with an organization are kept while its name is not free, so that the deletion can be undone.
 
-These are its members, teams, robot accounts with the digests of their secrets, the grants that end with it, and its quota, but not its open invitations.
-A row is not restored if something that it needs (a user, a team of another organization, a namespace) was deleted meanwhile.
+These are its members, teams, robot accounts with the digests of their secrets, the grants that end with it, and its
+quota, but not its open invitations. A row is not restored if something that it needs (a user, a team of another
+organization, a namespace) was deleted meanwhile.
 """
 
 import json
@@ -10,13 +11,19 @@ from typing import NamedTuple
 
 from ...db import Row, Tx, now
 from ...errors import AccountUnknown, ChangeRefused
-from . import namespaces
-from ..quotas import quota_sums
 from ..access.rule import OWNER, USER
+from ..quotas import quota_sums
+from . import namespaces
 
-_TEAMS, _ROBOTS = "(SELECT id FROM teams WHERE organization_id = ?)", "(SELECT id FROM robots WHERE organization_id = ?)"
+_TEAMS, _ROBOTS = (
+    "(SELECT id FROM teams WHERE organization_id = ?)",
+    "(SELECT id FROM robots WHERE organization_id = ?)",
+)
 _GRANT = "id, holder_kind, holder_id, pattern, namespace, permission, created_at"
-_TOKEN = "id, holder_kind, holder_id, name, digest, hint, patterns, actions, created_at, expires_at, last_used_at, last_used_from, revoked_at"
+_TOKEN = (
+    "id, holder_kind, holder_id, name, digest, hint, patterns, actions, created_at, expires_at, last_used_at,"
+    " last_used_from, revoked_at"
+)
 _HELD_BY = "(SELECT holder_id FROM namespaces WHERE namespaces.name = grants.namespace AND released_at IS NULL)"
 _HOLDER = "SELECT (SELECT holder_id FROM namespaces WHERE name = ? AND released_at IS NULL)"
 _QUOTA = "SELECT most_repositories, most_bytes FROM quotas WHERE namespace = ?"
@@ -37,7 +44,10 @@ def _user_is_there(tx: Tx, row: Row) -> bool:
 
 
 def _grant_stands(tx: Tx, row: Row) -> bool:
-    """Whether its holder exists and the namespace still has the same owner. A later owner of the name gave nobody this right."""
+    """Whether its holder exists and the namespace still has the same owner.
+
+    A later owner of the name gave nobody this right.
+    """
     _, kind, id, _, namespace, *_, holder = row
     return _is_there(tx, kind, id) and tx.one(_HOLDER, namespace) == (holder,)
 
@@ -50,9 +60,13 @@ class Part(NamedTuple):
     stands: Callable[[Tx, Row], bool] = lambda tx, row: True
 
 
-# In the order in which they are restored. Parameters of each select: the organization's id, once for each question mark.
+# In the order in which they are restored. Parameters of each select: the organization's id, once for each question
+# mark.
 _PARTS = (
-    Part("SELECT id, name, created_at FROM organizations WHERE id = ?", "INSERT INTO organizations (id, name, created_at) VALUES (?, ?, ?)"),
+    Part(
+        "SELECT id, name, created_at FROM organizations WHERE id = ?",
+        "INSERT INTO organizations (id, name, created_at) VALUES (?, ?, ?)",
+    ),
     Part(
         "SELECT organization_id, user_id, role, created_at FROM members WHERE organization_id = ?",
         "INSERT INTO members (organization_id, user_id, role, created_at) VALUES (?, ?, ?, ?)",
@@ -68,8 +82,10 @@ _PARTS = (
         _user_is_there,
     ),
     Part(
-        "SELECT id, organization_id, name, state, credential_generation, created_at FROM robots WHERE organization_id = ?",
-        "INSERT INTO robots (id, organization_id, name, state, credential_generation, created_at) VALUES (?, ?, ?, ?, ?, ?)",
+        "SELECT id, organization_id, name, state, credential_generation, created_at FROM robots WHERE"
+        " organization_id = ?",
+        "INSERT INTO robots (id, organization_id, name, state, credential_generation, created_at) VALUES (?, ?, ?, ?,"
+        " ?, ?)",
     ),
     Part(
         f"SELECT {_TOKEN} FROM access_tokens WHERE holder_kind = 'robot' AND holder_id IN {_ROBOTS}",
@@ -92,7 +108,9 @@ def keep(tx: Tx, id: int, name: str) -> None:
 
 
 def restore(tx: Tx, name: str, quarantine: float, owner_id: int | None = None) -> None:
-    """Bring it back; quarantine in seconds. owner_id: a user who becomes its owner. Raises AccountUnknown, ChangeRefused.
+    """Bring it back; quarantine in seconds.
+
+    owner_id: a user who becomes its owner. Raises AccountUnknown, ChangeRefused.
 
     The caller's transaction began with access_changed.
     """
@@ -101,17 +119,27 @@ def restore(tx: Tx, name: str, quarantine: float, owner_id: int | None = None) -
     if found is None or held is None or held.holder_id != found[0]:
         raise AccountUnknown(f"no organization {name} was deleted lately", "make one with `org add`")
     if now() >= found[1] + int(quarantine * 1000):
-        raise ChangeRefused(f"organization {name} was deleted too long ago (auth.quarantine)", "make a new one with `org add`")
+        raise ChangeRefused(
+            f"organization {name} was deleted too long ago (auth.quarantine)", "make a new one with `org add`"
+        )
     kept = json.loads(found[2])
     namespaces.take_back(tx, name)
     for part, rows in zip(_PARTS, kept["rows"]):
-        for row in filter(lambda row: part.stands(tx, row), rows):  # noqa: B023
+        for row in filter(lambda row: part.stands(tx, row), rows):
             tx.insert(part.insert, *row[: part.insert.count("?")])
     if owner_id is not None:
         tx.run("DELETE FROM members WHERE organization_id = ? AND user_id = ?", found[0], owner_id)
-        tx.run("INSERT INTO members (organization_id, user_id, role, created_at) VALUES (?, ?, ?, ?)", found[0], owner_id, OWNER, now())
+        tx.run(
+            "INSERT INTO members (organization_id, user_id, role, created_at) VALUES (?, ?, ?, ?)",
+            found[0],
+            owner_id,
+            OWNER,
+            now(),
+        )
     if tx.one("SELECT 1 FROM members WHERE organization_id = ? AND role = ? LIMIT 1", found[0], OWNER) is None:
-        raise ChangeRefused(f"no owner of organization {name} has an account any more", "name a new owner (--owner USER)")
+        raise ChangeRefused(
+            f"no owner of organization {name} has an account any more", "name a new owner (--owner USER)"
+        )
     if kept["quota"]:
         tx.insert(quota_sums.INSERT, name, *kept["quota"])
     tx.run("DELETE FROM deleted_organizations WHERE name = ?", name)

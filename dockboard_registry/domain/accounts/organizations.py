@@ -7,11 +7,11 @@ from ...db import ALL, Database, Tx, now
 from ...errors import AccountUnknown, ChangeRefused, FieldInvalid
 from ...names import namespace_name
 from .. import audit
-from . import accounts, namespaces, organization_restore
 from ..access.rule import MEMBER, OWNER
 from ..audit import Actor
 from ..changes import Unchanged, access_changed, write
 from ..content.repositories import new_id
+from . import accounts, namespaces, organization_restore
 
 ROLES = (OWNER, MEMBER)
 _FIND = "SELECT id, name, created_at FROM organizations WHERE name = ?"
@@ -71,7 +71,9 @@ class Organizations:
     async def list(self, after: str = "", limit: int = 1000) -> list[Organization]:
         """Organizations with names greater than `after` in byte order."""
         rows = await self._db.scan(
-            lambda tx: tx.all("SELECT id, name, created_at FROM organizations WHERE name > ? ORDER BY name LIMIT ?", after, limit)
+            lambda tx: tx.all(
+                "SELECT id, name, created_at FROM organizations WHERE name > ? ORDER BY name LIMIT ?", after, limit
+            )
         )
         return [Organization(*row) for row in rows]
 
@@ -85,7 +87,10 @@ class Organizations:
         return await self._db.scan(lambda tx: find(tx, name))
 
     async def set_member(self, actor: Actor, name: str, user: str, role: str) -> None:
-        """Let the user be a member with this role, whatever it was. Raises AccountUnknown, FieldInvalid, ChangeRefused for the last owner."""
+        """Let the user be a member with this role, whatever it was.
+
+        Raises AccountUnknown, FieldInvalid, ChangeRefused for the last owner.
+        """
         role_name(role)
 
         def change(tx: Tx) -> None:
@@ -114,7 +119,10 @@ class Organizations:
             _require_another_owner(tx, organization, person)
             tx.run("DELETE FROM members WHERE organization_id = ? AND user_id = ?", organization.id, person.id)
             tx.run(
-                "DELETE FROM team_members WHERE user_id = ? AND team_id IN (SELECT id FROM teams WHERE organization_id = ?)", person.id, organization.id
+                "DELETE FROM team_members WHERE user_id = ? AND team_id IN (SELECT id FROM teams WHERE organization_id"
+                " = ?)",
+                person.id,
+                organization.id,
             )
             tx.run("DELETE FROM grants WHERE holder_kind = 'user' AND holder_id = ? AND namespace = ?", person.id, name)
             audit.note(tx, actor, "org.member.remove", f"org {name}", user=user)
@@ -122,7 +130,10 @@ class Organizations:
         await self._db.write(change, brings=0)
 
     async def delete(self, actor: Actor, name: str) -> None:
-        """Delete the organization with its teams, robot accounts and all grants in its namespace. Repositories stay. `restore` undoes it. Raises AccountUnknown."""
+        """Delete the organization with its teams, robot accounts and all grants in its namespace.
+
+        Repositories stay. `restore` undoes it. Raises AccountUnknown.
+        """
 
         def change(tx: Tx) -> None:
             access_changed(tx, actor)
@@ -135,9 +146,11 @@ class Organizations:
 
         await self._db.write(change, brings=0)
 
-
     async def restore(self, actor: Actor, name: str, owner: str | None = None) -> None:
-        """Undo the deletion, while the name is not free. owner: a user who becomes its owner. Raises AccountUnknown, ChangeRefused."""
+        """Undo the deletion, while the name is not free.
+
+        owner: a user who becomes its owner. Raises AccountUnknown, ChangeRefused.
+        """
 
         def change(tx: Tx) -> None:
             access_changed(tx, actor)
@@ -154,7 +167,10 @@ class Organizations:
 _OF_AN_ORGANIZATION = (
     "DELETE FROM grants WHERE holder_kind = 'team' AND holder_id IN (SELECT id FROM teams WHERE organization_id = ?)",
     "DELETE FROM grants WHERE holder_kind = 'robot' AND holder_id IN (SELECT id FROM robots WHERE organization_id = ?)",
-    "DELETE FROM access_tokens WHERE holder_kind = 'robot' AND holder_id IN (SELECT id FROM robots WHERE organization_id = ?)",
+    (
+        "DELETE FROM access_tokens WHERE holder_kind = 'robot' AND holder_id IN (SELECT id FROM robots WHERE"
+        " organization_id = ?)"
+    ),
     "DELETE FROM team_members WHERE team_id IN (SELECT id FROM teams WHERE organization_id = ?)",
     "DELETE FROM teams WHERE organization_id = ?",
     "DELETE FROM robots WHERE organization_id = ?",
@@ -182,14 +198,27 @@ def find(tx: Tx, name: str) -> Organization:
 def require_member(tx: Tx, organization: Organization, person: accounts.Person) -> None:
     """Raises AccountUnknown."""
     if tx.one(_ROLE, organization.id, person.id) is None:
-        raise AccountUnknown(f"{person.name} is no member of organization {organization.name}", "add the user to the organization first")
+        raise AccountUnknown(
+            f"{person.name} is no member of organization {organization.name}", "add the user to the organization first"
+        )
 
 
 def join(tx: Tx, organization_id: int, user_id: int, role: str) -> None:
-    tx.run("INSERT INTO members (organization_id, user_id, role, created_at) VALUES (?, ?, ?, ?)", organization_id, user_id, role, now())
+    tx.run(
+        "INSERT INTO members (organization_id, user_id, role, created_at) VALUES (?, ?, ?, ?)",
+        organization_id,
+        user_id,
+        role,
+        now(),
+    )
 
 
 def _require_another_owner(tx: Tx, organization: Organization, person: accounts.Person) -> None:
     """Raise ChangeRefused where this is the only owner."""
-    if tx.one(_ROLE, organization.id, person.id) == (OWNER,) and not tx.one(_ANOTHER_OWNER, organization.id, OWNER, person.id):
-        raise ChangeRefused(f"{person.name} is the last owner of organization {organization.name}", "make another member its owner first, or delete it")
+    if tx.one(_ROLE, organization.id, person.id) == (OWNER,) and not tx.one(
+        _ANOTHER_OWNER, organization.id, OWNER, person.id
+    ):
+        raise ChangeRefused(
+            f"{person.name} is the last owner of organization {organization.name}",
+            "make another member its owner first, or delete it",
+        )

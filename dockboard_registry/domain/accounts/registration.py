@@ -1,4 +1,6 @@
-"""People who make their own accounts, as far as auth.registration lets them: at once, after an administrator's approval, or by invitation."""
+"""People who make their own accounts, as far as auth.registration lets them: at once, after an administrator's
+approval, or by invitation.
+"""
 
 from typing import NamedTuple
 
@@ -6,21 +8,23 @@ from ...db import Database, Tx
 from ...errors import AccountUnknown, ChangeRefused, Denied, TooManyRequests
 from ...names import namespace_name
 from .. import audit
-from . import accounts, invitations, namespaces
-from ..credentials import passwords
 from ..access.rule import ACTIVE, PENDING
-from .accounts import Profile
 from ..audit import Actor
 from ..changes import access_changed, require_accounts
-from .invitations import Invited
+from ..credentials import passwords
 from ..credentials.passwords import Passwords
 from ..credentials.throttle import Throttle, network_of
+from . import accounts, invitations, namespaces
+from .accounts import Profile
+from .invitations import Invited
 
 OFF, OPEN, APPROVAL, INVITATION = MODES = ("off", "open", "approval", "invitation")
 # From one network in an hour; and accounts that wait for approval, of all together.
 MOST, SECONDS = 10, 3600
 MOST_PENDING = 1000
-_PENDING = "SELECT name, email, full_name, created_at FROM users WHERE state = 'pending' AND name > ? ORDER BY name LIMIT ?"
+_PENDING = (
+    "SELECT name, email, full_name, created_at FROM users WHERE state = 'pending' AND name > ? ORDER BY name LIMIT ?"
+)
 _COUNT_PENDING = "SELECT COUNT(*) FROM users WHERE state = 'pending'"
 
 
@@ -44,12 +48,18 @@ class Registrations:
         self._quarantine = quarantine
 
     async def register(
-        self, address: str, name: str, password: str, email: str | None = None, full_name: str | None = None, code: str | None = None
+        self,
+        address: str,
+        name: str,
+        password: str,
+        email: str | None = None,
+        full_name: str | None = None,
+        code: str | None = None,
     ) -> str:
         """Make an account; its state, active or pending. Whoever comes with an invitation needs no approval.
 
-        E-mail addresses are not unique and nobody has proven that they are theirs, so nothing is told about one that is known.
-        Raises Denied, TooManyRequests, FieldInvalid, ChangeRefused where the name is not free.
+        E-mail addresses are not unique and nobody has proven that they are theirs, so nothing is told about one that is
+        known. Raises Denied, TooManyRequests, FieldInvalid, ChangeRefused where the name is not free.
         """
         self._require_open(code)
         await self._throttle.spend(f"register {network_of(address)}", MOST, SECONDS)
@@ -66,7 +76,10 @@ class Registrations:
         if self.mode == OFF:
             raise Denied("this registry lets nobody make an account", "ask an administrator of the registry for one")
         if self.mode == INVITATION and not code:
-            raise Denied("this registry lets only those make an account who have an invitation", "ask an administrator of the registry for one")
+            raise Denied(
+                "this registry lets only those make an account who have an invitation",
+                "ask an administrator of the registry for one",
+            )
 
     def _register(self, tx: Tx, address: str, name: str, stored: str, profile: Profile, code: str | None) -> str:
         access_changed(tx)
@@ -76,11 +89,17 @@ class Registrations:
             profile = profile._replace(email=invited.email)
         state = ACTIVE if invited is not None or self.mode == OPEN else PENDING
         if state == PENDING and tx.one(_COUNT_PENDING)[0] >= MOST_PENDING:
-            raise TooManyRequests("too many accounts wait for approval", "try again when administrators have seen to them", {"Retry-After": str(SECONDS)})
+            raise TooManyRequests(
+                "too many accounts wait for approval",
+                "try again when administrators have seen to them",
+                {"Retry-After": str(SECONDS)},
+            )
         self._insert(tx, Actor(f"user {name}", address), name, stored, profile, state, invited)
         return state
 
-    def _insert(self, tx: Tx, actor: Actor, name: str, stored: str, profile: Profile, state: str, invited: Invited | None) -> None:
+    def _insert(
+        self, tx: Tx, actor: Actor, name: str, stored: str, profile: Profile, state: str, invited: Invited | None
+    ) -> None:
         try:
             made = accounts.insert(tx, name, stored, profile, quarantine=self._quarantine, state=state)
         except ChangeRefused:

@@ -1,4 +1,6 @@
-"""Robot accounts: they belong to an organization, log in as ORGANIZATION/NAME with a secret, and may do what grants give them."""
+"""Robot accounts: they belong to an organization, log in as ORGANIZATION/NAME with a secret, and may do what grants
+give them.
+"""
 
 from typing import NamedTuple
 
@@ -6,12 +8,12 @@ from ...db import ALL, Database, Tx, now
 from ...errors import AccountUnknown, ChangeRefused
 from ...names import account_name
 from .. import audit
-from . import organizations
-from ..credentials import access_tokens
 from ..access.rule import ACTIVE, DISABLED, ROBOT
 from ..audit import Actor
 from ..changes import Unchanged, access_changed, write
 from ..content.repositories import new_id
+from ..credentials import access_tokens
+from . import organizations
 from .teams import split
 
 _ROBOTS = (
@@ -39,7 +41,10 @@ class Robots:
         self._db = db
 
     async def add(self, actor: Actor, name: str, expires_at: int | None = None) -> str:
-        """Make ORGANIZATION/NAME; its secret, which is told this once. Raises FieldInvalid, AccountUnknown, ChangeRefused where there is one."""
+        """Make ORGANIZATION/NAME; its secret, which is told this once.
+
+        Raises FieldInvalid, AccountUnknown, ChangeRefused where there is one.
+        """
         organization, own = split(name, "robot")
         account_name(own)
         secret = access_tokens.make_secret(access_tokens.ROBOT_PREFIX)
@@ -48,7 +53,8 @@ class Robots:
             access_changed(tx, actor)
             holder, made = organizations.find(tx, organization), new_id()
             if not tx.insert(
-                "INSERT INTO robots (id, organization_id, name, state, credential_generation, created_at) VALUES (?, ?, ?, ?, 0, ?)",
+                "INSERT INTO robots (id, organization_id, name, state, credential_generation, created_at) VALUES (?, ?,"
+                " ?, ?, 0, ?)",
                 *(made, holder.id, own, ACTIVE, now()),
             ):
                 raise ChangeRefused(f"organization {organization} has a robot {own} already", "choose another name")
@@ -77,7 +83,10 @@ class Robots:
         return await self._db.scan(lambda tx: find(tx, name))
 
     async def secrets(self, name: str) -> list[access_tokens.Token]:
-        """The newest last, with state and last use: who still shows the old one of two? Raises FieldInvalid, AccountUnknown."""
+        """The newest last, with state and last use: who still shows the old one of two?
+
+        Raises FieldInvalid, AccountUnknown.
+        """
         return await self._db.scan(lambda tx: access_tokens.of_holder(tx, ROBOT, find(tx, name).id))
 
     async def secrets_by_hint(self, name: str, after: str, limit: int) -> list[access_tokens.Token]:
@@ -100,7 +109,11 @@ class Robots:
             robot, state = find(tx, name), ACTIVE if active else DISABLED
             if robot.state == state:
                 raise Unchanged
-            tx.run("UPDATE robots SET state = ?, credential_generation = credential_generation + 1 WHERE id = ?", state, robot.id)
+            tx.run(
+                "UPDATE robots SET state = ?, credential_generation = credential_generation + 1 WHERE id = ?",
+                state,
+                robot.id,
+            )
             audit.note(tx, actor, "robot.enable" if active else "robot.disable", f"robot {name}")
 
         await write(self._db, change, brings=0)

@@ -6,10 +6,10 @@ from ...db import ALL, Database, Tx, now
 from ...errors import AccountUnknown, ChangeRefused, FieldInvalid
 from ...names import account_name
 from .. import audit
-from . import accounts, organizations
 from ..audit import Actor
 from ..changes import Unchanged, access_changed, write
 from ..content.repositories import new_id
+from . import accounts, organizations
 
 
 class Team(NamedTuple):
@@ -23,13 +23,13 @@ class Team(NamedTuple):
 
 
 _TEAMS = (
-    "SELECT teams.id, organizations.name, teams.name, (SELECT COUNT(*) FROM team_members WHERE team_members.team_id = teams.id)"
-    " FROM teams JOIN organizations ON organizations.id = teams.organization_id"
+    "SELECT teams.id, organizations.name, teams.name, (SELECT COUNT(*) FROM team_members WHERE team_members.team_id ="
+    " teams.id) FROM teams JOIN organizations ON organizations.id = teams.organization_id"
 )
 _LIST = f"{_TEAMS} WHERE teams.organization_id = ? AND teams.name > ? ORDER BY teams.name LIMIT ?"
 _MEMBERS = (
-    "SELECT users.name FROM team_members JOIN users ON users.id = team_members.user_id WHERE team_members.team_id = ? AND users.name > ?"
-    " ORDER BY users.name LIMIT ?"
+    "SELECT users.name FROM team_members JOIN users ON users.id = team_members.user_id WHERE team_members.team_id = ?"
+    " AND users.name > ? ORDER BY users.name LIMIT ?"
 )
 
 
@@ -44,7 +44,13 @@ class Teams:
         def change(tx: Tx) -> None:
             access_changed(tx, actor)
             holder = organizations.find(tx, organization)
-            if not tx.insert("INSERT INTO teams (id, organization_id, name, created_at) VALUES (?, ?, ?, ?)", new_id(), holder.id, name, now()):
+            if not tx.insert(
+                "INSERT INTO teams (id, organization_id, name, created_at) VALUES (?, ?, ?, ?)",
+                new_id(),
+                holder.id,
+                name,
+                now(),
+            ):
                 raise ChangeRefused(f"organization {organization} has a team {name} already", "choose another name")
             audit.note(tx, actor, "team.add", f"team {organization}/{name}")
 
@@ -113,7 +119,9 @@ def split(text: str, what: str) -> tuple[str, str]:
     """ORGANIZATION/NAME -> both; raises FieldInvalid."""
     organization, slash, name = text.partition("/")
     if not (organization and slash and name) or "/" in name:
-        raise FieldInvalid(f"a {what} is called ORGANIZATION/NAME", f"write the organization's name, a slash, and the {what}'s")
+        raise FieldInvalid(
+            f"a {what} is called ORGANIZATION/NAME", f"write the organization's name, a slash, and the {what}'s"
+        )
     return organization, name
 
 

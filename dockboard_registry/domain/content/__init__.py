@@ -1,0 +1,1 @@
+"""Blobs, manifests, tags and the repositories that hold them."""

@@ -1,12 +1,14 @@
 """Blobs: one row a digest for the bytes, one link a repository for the right to read them there.
 
-A link carries a lease. HEAD, mount and upload renew it; what no manifest of the repository has referred to for longer than the
-lease leaves the repository (see collect.py). A client that was told "exists" therefore has that long to push its manifest.
+A link carries a lease. HEAD, mount and upload renew it; what no manifest of the repository has referred to for longer
+than the lease leaves the repository (see collect.py). A client that was told "exists" therefore has that long to push
+its manifest.
 
-Locks, for databases where writers run beside each other: who needs a blob in a repository renews the link's row before it writes
-the need, and who would take the link away locks that row before it looks for needs, and deletes it. A new link needs the blob's row
-(who pushes writes it) or another link (who mounts renews that). Both sides change the row: a lock alone does not reach the other
-nodes of a Galera cluster, which notices only that two transactions changed the same row.
+Locks, for databases where writers run beside each other: who needs a blob in a repository renews the link's row before
+it writes the need, and who would take the link away locks that row before it looks for needs, and deletes it. A new
+link needs the blob's row (who pushes writes it) or another link (who mounts renews that). Both sides change the row: a
+lock alone does not reach the other nodes of a Galera cluster, which notices only that two transactions changed the same
+row.
 """
 
 from functools import lru_cache
@@ -18,12 +20,12 @@ from ...errors import BlobUnknown, InUse
 from ...storage import KeyMissing, Source, Storage, StorageFailed
 from .. import audit
 from ..access import facts
-from ..accounts import namespaces
-from . import repositories, small_blobs
-from ..audit import Actor
 from ..access.facts import Facts, Question
+from ..accounts import namespaces
+from ..audit import Actor
 from ..quotas.quota_sums import Change
 from ..quotas.quotas import Quotas
+from . import repositories, small_blobs
 from .small_blobs import SmallBlobs
 
 _FIND = (
@@ -40,16 +42,20 @@ _DROP_UNLINKED = (
 )
 _LINK = "SELECT leased_at FROM repository_blobs WHERE repository_id = ? AND digest = ?"
 _COUNT = Each("SELECT COUNT(*) FROM repository_blobs WHERE repository_id = ? AND digest IN (...)")
-_RENEW_ALL = Each("UPDATE repository_blobs SET leased_at = ? - (leased_at = ?) WHERE repository_id = ? AND digest IN (...)")
+_RENEW_ALL = Each(
+    "UPDATE repository_blobs SET leased_at = ? - (leased_at = ?) WHERE repository_id = ? AND digest IN (...)"
+)
 _RENEW = "UPDATE repository_blobs SET leased_at = ? - (leased_at = ?) WHERE repository_id = ? AND digest = ?"
 
 
-# The parameters are the digest, the repository, and the bounds of the namespace's names; then the bounds, the digest and the repository.
+# The parameters are the digest, the repository, and the bounds of the namespace's names; then the bounds, the digest
+# and the repository.
 _ELSEWHERE = (
     "SELECT 1 FROM (SELECT 1 AS one) request WHERE EXISTS (SELECT 1 FROM (SELECT repository_id FROM repository_blobs"
-    " WHERE digest = ? AND repository_id <> ? LIMIT 1000) linked JOIN repositories ON repositories.id = linked.repository_id WHERE name > ? AND name < ?)"
-    " OR EXISTS (SELECT 1 FROM (SELECT id FROM repositories WHERE name > ? AND name < ? LIMIT 1000) own"
-    " JOIN repository_blobs ON repository_blobs.repository_id = own.id WHERE repository_blobs.digest = ? AND own.id <> ?)"
+    " WHERE digest = ? AND repository_id <> ? LIMIT 1000) linked JOIN repositories ON repositories.id ="
+    " linked.repository_id WHERE name > ? AND name < ?) OR EXISTS (SELECT 1 FROM (SELECT id FROM repositories WHERE"
+    " name > ? AND name < ? LIMIT 1000) own JOIN repository_blobs ON repository_blobs.repository_id = own.id WHERE"
+    " repository_blobs.digest = ? AND own.id <> ?)"
 )
 
 
@@ -83,7 +89,9 @@ def link(tx: Tx, repository_id: int, digest: str) -> bool:
     at = now()
     if renew(tx, repository_id, digest, at):
         return False
-    return tx.insert("INSERT INTO repository_blobs (repository_id, digest, leased_at) VALUES (?, ?, ?)", repository_id, digest, at)
+    return tx.insert(
+        "INSERT INTO repository_blobs (repository_id, digest, leased_at) VALUES (?, ?, ?)", repository_id, digest, at
+    )
 
 
 def renew(tx: Tx, repository_id: int, digest: str, at: int) -> bool:
@@ -107,18 +115,25 @@ def guard(tx: Tx, repository_id: int, digests: list[str]) -> int:
 
 
 def is_elsewhere(tx: Tx, namespace: str, repository_id: int, digest: str) -> bool:
-    """Whether another repository of the namespace has the blob. Looks at a bounded number of rows, so it may miss one among many."""
+    """Whether another repository of the namespace has the blob.
+
+    Looks at a bounded number of rows, so it may miss one among many.
+    """
     bounds = namespaces.bounds(namespace)
     return tx.one(_ELSEWHERE, digest, repository_id, *bounds, *bounds, digest, repository_id) is not None
 
 
 def store(tx: Tx, digest: str, key: str, size: int, namespace: str | None = None) -> int:
-    """Name the key as the blob's bytes. Newly verified bytes replace older ones, so pushing a damaged blob again repairs it.
+    """Name the key as the blob's bytes.
+
+    Newly verified bytes replace older ones, so pushing a damaged blob again repairs it.
 
     namespace: in whose sums the replaced bytes are; how many they are.
     """
     old = tx.lock(_KEY, digest)
-    if old is None and tx.insert("INSERT INTO blobs (digest, storage_key, size, created_at) VALUES (?, ?, ?, ?)", digest, key, size, now()):
+    if old is None and tx.insert(
+        "INSERT INTO blobs (digest, storage_key, size, created_at) VALUES (?, ?, ?, ?)", digest, key, size, now()
+    ):
         return 0
     old = old or tx.lock(_KEY, digest)
     tx.run("UPDATE blobs SET storage_key = ?, size = ? WHERE digest = ?", key, size, digest)
@@ -127,7 +142,10 @@ def store(tx: Tx, digest: str, key: str, size: int, namespace: str | None = None
 
 
 def keep(tx: Tx, digest: str, key: str) -> bool:
-    """Keep the stored bytes and prevent collection until this transaction ends. False if the blob has other bytes by now."""
+    """Keep the stored bytes and prevent collection until this transaction ends.
+
+    False if the blob has other bytes by now.
+    """
     return tx.run(_TOUCH, digest, key) > 0
 
 
@@ -141,9 +159,14 @@ def drop_unlinked(tx: Tx, digest: str, namespace: str) -> int:
 
 
 def condemn(tx: Tx, key: str, namespace: str | None = None, size: int = 0) -> None:
-    """Nothing names this key any more; the collector deletes its bytes after the grace period. namespace: in whose sums they are."""
+    """Nothing names this key any more; the collector deletes its bytes after the grace period.
+
+    namespace: in whose sums they are.
+    """
     given = (namespace, size) if namespace else (None, None)
-    tx.insert("INSERT INTO garbage (storage_key, condemned_at, namespace, size) VALUES (?, ?, ?, ?)", key, now(), *given)
+    tx.insert(
+        "INSERT INTO garbage (storage_key, condemned_at, namespace, size) VALUES (?, ?, ?, ?)", key, now(), *given
+    )
 
 
 class Blobs:
@@ -157,13 +180,17 @@ class Blobs:
         self._small = SmallBlobs()
 
     async def promise(self, blob: Blob, digest: str) -> None:
-        """Make sure that the blob stays for the lease: a client that hears "exists" will not push it. Raises BlobUnknown.
+        """Make sure that the blob stays for the lease: a client that hears "exists" will not push it.
+
+        Raises BlobUnknown.
 
         The lease is written when a tenth of it has passed, so that repeated questions cost a read.
         """
         at = now()
         if at - blob.leased_at > self._renew_after:
-            if not await self._db.write(lambda tx: renew(tx, blob.repository_id, digest, at), durable=False, repeatable=True, brings=0):
+            if not await self._db.write(
+                lambda tx: renew(tx, blob.repository_id, digest, at), durable=False, repeatable=True, brings=0
+            ):
                 raise BlobUnknown("this repository has no blob of that digest", digest=digest)
 
     async def open(self, repository: str, digest: str, blob: Blob) -> Source:
@@ -202,7 +229,9 @@ class Blobs:
             if source is not None:
                 found = repositories.find(tx, source)
             else:
-                (found,) = tx.one("SELECT repository_id FROM repository_blobs WHERE digest = ? LIMIT 1", digest) or (None,)
+                (found,) = tx.one("SELECT repository_id FROM repository_blobs WHERE digest = ? LIMIT 1", digest) or (
+                    None,
+                )
             if not renew(tx, found, digest, now()):
                 return False
             target = self._quotas.enter(tx, repository, maker)
@@ -215,15 +244,26 @@ class Blobs:
         return await self._quotas.decided(self._db, lambda: self._db.write(change, repeatable=True))
 
     async def delete(self, repository: str, digest: str, actor: Actor | None = None) -> None:
-        """Take the blob out of the repository. actor: who is noted. Raises BlobUnknown; InUse while a manifest there refers to it."""
+        """Take the blob out of the repository.
+
+        actor: who is noted. Raises BlobUnknown; InUse while a manifest there refers to it.
+        """
 
         def change(tx: Tx) -> None:
             found = repositories.find(tx, repository)
             if tx.lock(_LINK, found, digest) is None:
                 raise BlobUnknown("this repository has no blob of that digest", digest=digest)
-            user = tx.one("SELECT manifest_digest FROM manifest_blobs WHERE repository_id = ? AND blob_digest = ? LIMIT 1", found, digest)
+            user = tx.one(
+                "SELECT manifest_digest FROM manifest_blobs WHERE repository_id = ? AND blob_digest = ? LIMIT 1",
+                found,
+                digest,
+            )
             if user:
-                raise InUse("a manifest of this repository refers to the blob", f"delete manifest {user[0]} first", manifest=user[0])
+                raise InUse(
+                    "a manifest of this repository refers to the blob",
+                    f"delete manifest {user[0]} first",
+                    manifest=user[0],
+                )
             tx.run("DELETE FROM repository_blobs WHERE repository_id = ? AND digest = ?", found, digest)
             limits = self._quotas.find(tx, repository)
             size = drop_unlinked(tx, digest, limits.namespace) if limits.bytes is not None else 0

@@ -14,22 +14,26 @@ _AT_ONCE = 4
 
 _MISSING = {
     "tag without manifest": (
-        "SELECT repositories.name, tags.name FROM tags JOIN repositories ON repositories.id = tags.repository_id"
-        " WHERE NOT EXISTS (SELECT 1 FROM manifests WHERE manifests.repository_id = tags.repository_id AND manifests.digest = tags.digest)"
+        "SELECT repositories.name, tags.name FROM tags JOIN repositories ON repositories.id = tags.repository_id WHERE"
+        " NOT EXISTS (SELECT 1 FROM manifests WHERE manifests.repository_id = tags.repository_id AND manifests.digest ="
+        " tags.digest)"
     ),
     "link without blob": (
-        "SELECT repositories.name, repository_blobs.digest FROM repository_blobs JOIN repositories ON repositories.id = repository_blobs.repository_id"
-        " WHERE NOT EXISTS (SELECT 1 FROM blobs WHERE blobs.digest = repository_blobs.digest)"
+        "SELECT repositories.name, repository_blobs.digest FROM repository_blobs JOIN repositories ON repositories.id ="
+        " repository_blobs.repository_id WHERE NOT EXISTS (SELECT 1 FROM blobs WHERE blobs.digest ="
+        " repository_blobs.digest)"
     ),
     "manifest without blob": (
-        "SELECT repositories.name, manifest_blobs.manifest_digest, manifest_blobs.blob_digest FROM manifest_blobs"
-        " JOIN repositories ON repositories.id = manifest_blobs.repository_id WHERE NOT EXISTS (SELECT 1 FROM repository_blobs"
-        " WHERE repository_blobs.repository_id = manifest_blobs.repository_id AND repository_blobs.digest = manifest_blobs.blob_digest)"
+        "SELECT repositories.name, manifest_blobs.manifest_digest, manifest_blobs.blob_digest FROM manifest_blobs JOIN"
+        " repositories ON repositories.id = manifest_blobs.repository_id WHERE NOT EXISTS (SELECT 1 FROM"
+        " repository_blobs WHERE repository_blobs.repository_id = manifest_blobs.repository_id AND"
+        " repository_blobs.digest = manifest_blobs.blob_digest)"
     ),
     "index without manifest": (
-        "SELECT repositories.name, manifest_children.parent_digest, manifest_children.child_digest FROM manifest_children"
-        " JOIN repositories ON repositories.id = manifest_children.repository_id WHERE NOT EXISTS (SELECT 1 FROM manifests"
-        " WHERE manifests.repository_id = manifest_children.repository_id AND manifests.digest = manifest_children.child_digest)"
+        "SELECT repositories.name, manifest_children.parent_digest, manifest_children.child_digest FROM"
+        " manifest_children JOIN repositories ON repositories.id = manifest_children.repository_id WHERE NOT EXISTS"
+        " (SELECT 1 FROM manifests WHERE manifests.repository_id = manifest_children.repository_id AND manifests.digest"
+        " = manifest_children.child_digest)"
     ),
 }
 
@@ -85,7 +89,7 @@ class Checker:
             for repository_id, digest, body in rows:
                 count += 1
                 if body is None:
-                    (body,) = await self._db.read(lambda tx: tx.one(_BODY, repository_id, digest)) or (None,)  # noqa: B023
+                    (body,) = await self._db.read(lambda tx: tx.one(_BODY, repository_id, digest)) or (None,)
                 if body is not None and digest_of(algorithm_of(digest), body) != digest:
                     problems.append(Problem("manifest with other bytes", digest, "the stored body has another digest"))
             if not rows:
@@ -108,21 +112,27 @@ class Checker:
             return Problem("blob unreadable", digest, str(error))
         try:
             if source.size != size:
-                return Problem("blob of other size", digest, f"{source.size} bytes in the store, {size} in the database")
+                return Problem(
+                    "blob of other size", digest, f"{source.size} bytes in the store, {size} in the database"
+                )
             found = await digest_of_source(source, algorithm_of(digest))
             self._bytes += size
         except StorageError as error:
             return Problem("blob unreadable", digest, str(error))
         finally:
             source.close()
-        return None if found == digest else Problem("blob with other bytes", digest, "the stored bytes have another digest")
+        return (
+            None
+            if found == digest
+            else Problem("blob with other bytes", digest, "the stored bytes have another digest")
+        )
 
 
 def _page(tx: Tx, repository_id: int, digest: str) -> list:
     """The next manifests. Bodies of long ones are left out and read one at a time."""
     return tx.all(
-        "SELECT repository_id, digest, CASE WHEN size <= 16384 THEN body END FROM manifests WHERE repository_id > ? OR (repository_id = ? AND digest > ?)"
-        " ORDER BY repository_id, digest LIMIT 100",
+        "SELECT repository_id, digest, CASE WHEN size <= 16384 THEN body END FROM manifests WHERE repository_id > ? OR"
+        " (repository_id = ? AND digest > ?) ORDER BY repository_id, digest LIMIT 100",
         repository_id,
         repository_id,
         digest,

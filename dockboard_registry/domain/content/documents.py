@@ -1,7 +1,7 @@
 """Reading a manifest: what the registry has to know of it, and refusal of what two readers could take for two things.
 
-Image specification 1.1 ("Image Manifest", "Image Index", "Content Descriptors") and Docker's schema 2. Unknown fields are
-allowed and kept: the bytes are stored as they came. Limits keep one document from holding the interpreter for long.
+Image specification 1.1 ("Image Manifest", "Image Index", "Content Descriptors") and Docker's schema 2. Unknown fields
+are allowed and kept: the bytes are stored as they came. Limits keep one document from holding the interpreter for long.
 """
 
 import json
@@ -27,7 +27,20 @@ _TOKENS, _DEPTH = 250_000, 64
 _QUOTED = 60
 _KEYS = {
     key.casefold(): key
-    for key in ("schemaVersion", "mediaType", "artifactType", "config", "layers", "manifests", "subject", "annotations", "digest", "size", "urls", "data")
+    for key in (
+        "schemaVersion",
+        "mediaType",
+        "artifactType",
+        "config",
+        "layers",
+        "manifests",
+        "subject",
+        "annotations",
+        "digest",
+        "size",
+        "urls",
+        "data",
+    )
 }
 _FOREIGN = ("application/vnd.oci.image.layer.nondistributable.", "application/vnd.docker.image.rootfs.foreign.")
 
@@ -52,7 +65,10 @@ class Document(NamedTuple):
     children: list[Descriptor]
 
     def references(self) -> list[Descriptor]:
-        """All descriptors whose content the repository has to have, or may have. `place` says where the document names each."""
+        """All descriptors whose content the repository has to have, or may have.
+
+        `place` says where the document names each.
+        """
         return self.blobs + self.children
 
     def place(self, at: int) -> str:
@@ -69,7 +85,9 @@ def parse(body: bytes, content_type: str) -> Document:
     version = fields.get("schemaVersion")
     if not _is_integer(version) or version != 2:
         # A text here is no version, and answers do not repeat texts of clients.
-        raise ManifestInvalid(f"schemaVersion: has to be 2, not {'a text' if isinstance(version, str) else _quoted(version)}")
+        raise ManifestInvalid(
+            f"schemaVersion: has to be 2, not {'a text' if isinstance(version, str) else _quoted(version)}"
+        )
     index = media_type in INDEXES
     for stranger in ("layers", "config") if index else ("manifests",):
         if fields.get(stranger) is not None:
@@ -87,11 +105,14 @@ def parse(body: bytes, content_type: str) -> Document:
 def load(body: bytes) -> object:
     """JSON by RFC 8259 that every reader takes for the same thing. Raises ManifestInvalid.
 
-    Refused: not UTF-8, duplicate keys, NaN and infinities, lone surrogates, more than 250,000 values, deeper than 64 levels.
+    Refused: not UTF-8, duplicate keys, NaN and infinities, lone surrogates, more than 250,000 values, deeper than 64
+    levels.
     """
     tokens = body.count(b",") + body.count(b":") + body.count(b"[") + body.count(b"{")
     if tokens > _TOKENS:
-        raise ManifestInvalid(f"the JSON has {tokens} commas, colons and brackets, and the registry reads at most {_TOKENS}")
+        raise ManifestInvalid(
+            f"the JSON has {tokens} commas, colons and brackets, and the registry reads at most {_TOKENS}"
+        )
     try:
         found = json.loads(
             body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite
@@ -130,7 +151,12 @@ def _finite(text: str) -> float:
 def _depth_over(value: object, limit: int) -> bool:
     level = [value]
     for _ in range(limit + 1):
-        level = [inner for outer in level if isinstance(outer, (dict, list)) for inner in (outer.values() if isinstance(outer, dict) else outer)]
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, (dict, list))
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
         if not level:
             return False
     return True
@@ -148,7 +174,10 @@ def _media_type(fields: dict, content_type: str) -> str:
     if not found:
         raise ManifestInvalid("neither Content-Type nor mediaType tells what this manifest is")
     if found not in IMAGES + INDEXES:
-        raise ManifestInvalid(f"the media type {_quoted(found)} is not a manifest that the registry stores", f"use one of {', '.join(IMAGES + INDEXES)}")
+        raise ManifestInvalid(
+            f"the media type {_quoted(found)} is not a manifest that the registry stores",
+            f"use one of {', '.join(IMAGES + INDEXES)}",
+        )
     return found
 
 
@@ -174,7 +203,10 @@ def _subject(fields: dict) -> str | None:
 
 
 def annotations(fields: dict, where: str = "annotations") -> dict[str, str] | None:
-    """The annotations of a document or descriptor. Numbers are accepted, as by other registries, and shown as text, because clients in Go read only text."""
+    """The annotations of a document or descriptor.
+
+    Numbers are accepted, as by other registries, and shown as text, because clients in Go read only text.
+    """
     found = fields.get("annotations")
     if found is None:
         return None
@@ -229,10 +261,14 @@ def _quoted(value: object) -> str:
 
 
 def _refuse_lookalikes(fields: dict, where: str) -> None:
-    """Readers written in Go take MEDIATYPE for mediaType, and manife\u017fts for manifests; we don't, so such a key has two readings."""
+    """Readers written in Go take MEDIATYPE for mediaType, and manife\u017fts for manifests; we don't, so such a key has
+    two readings.
+    """
     for key in fields:
         if _KEYS.get(key.casefold(), key) != key:
-            raise ManifestInvalid(f"{where} has the key {_quoted(key)}, which differs only in case from {_KEYS[key.casefold()]}")
+            raise ManifestInvalid(
+                f"{where} has the key {_quoted(key)}, which differs only in case from {_KEYS[key.casefold()]}"
+            )
 
 
 def _object(value: object, where: str) -> dict:

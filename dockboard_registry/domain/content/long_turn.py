@@ -1,6 +1,7 @@
 """Long work of a worker: one piece at a time, with a pause before each that leaves time for other work.
 
-Clients take turns (db/sqlite/fair_queue.py), and a small piece has a short pause before it. So small work waits for at most one large piece of another client.
+Clients take turns (db/sqlite/fair_queue.py), and a small piece has a short pause before it. So small work waits for at
+most one large piece of another client.
 """
 
 import asyncio
@@ -13,9 +14,11 @@ from ...callers import Turn, turn
 from ...db.sqlite.fair_queue import Turns
 from ...errors import Unavailable
 
-# Each piece adds so many times its own duration to the pause of the next ones. A piece waits no longer for that than its own size allows.
+# Each piece adds so many times its own duration to the pause of the next ones. A piece waits no longer for that than
+# its own size allows.
 _SHARE, _SECONDS_A_BYTE, _LONGEST_SECONDS = 4, 5e-7, 2.0
-# Bytes that may wait in memory, of the 64 MiB that a worker holds for its clients. One client may have two thirds of what others leave.
+# Bytes that may wait in memory, of the 64 MiB that a worker holds for its clients. One client may have two thirds of
+# what others leave.
 _MOST_BYTES = 24 << 20
 
 

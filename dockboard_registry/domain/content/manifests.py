@@ -13,19 +13,21 @@ from ...errors import DigestInvalid, InUse, ManifestInvalid, ManifestUnknown, Na
 from ...names import Reference, algorithm_of, digest_of
 from .. import audit
 from ..access import facts
-from . import documents, references, referrers, repositories, tags
+from ..access.facts import Facts, Question
 from ..audit import Actor
 from ..changes import require_standing
-from .documents import Document
-from ..access.facts import Facts, Question
-from .long_turn import LongTurn
 from ..quotas.quota_sums import Change
 from ..quotas.quotas import Quotas
+from . import documents, references, referrers, repositories, tags
+from .documents import Document
+from .long_turn import LongTurn
 from .references import Held
 
-# Long bodies wait for the decision: how long they take to read would tell of what one may not see, and anybody could have them read.
+# Long bodies wait for the decision: how long they take to read would tell of what one may not see, and anybody could
+# have them read.
 _COLUMNS = (
-    f"{facts.COLUMNS}, manifests.digest, manifests.media_type, manifests.size, CASE WHEN manifests.size <= 16384 THEN manifests.body END {facts.TABLES}"
+    f"{facts.COLUMNS}, manifests.digest, manifests.media_type, manifests.size, CASE WHEN manifests.size <= 16384 THEN"
+    f" manifests.body END {facts.TABLES}"
 )
 _BY_TAG = (
     f"{_COLUMNS} LEFT JOIN tags ON tags.repository_id = repositories.id AND tags.name = ?"
@@ -43,7 +45,8 @@ _WARNING = (
     " WHERE repositories.name = ? AND manifests.digest = ?"
 )
 _WARN = "UPDATE manifests SET warning = ? WHERE repository_id = ? AND digest = ? AND warning IS NULL"
-# A longer manifest takes milliseconds to read, and may have so many references that it takes milliseconds of the write lock: so it takes its turn.
+# A longer manifest takes milliseconds to read, and may have so many references that it takes milliseconds of the write
+# lock: so it takes its turn.
 _LARGE = 64 << 10
 _LONG_ANNOTATIONS = 4 << 10
 # Bytes of a reference in the database: its row and its entries in two indexes.
@@ -101,23 +104,48 @@ class Manifests:
             raise ManifestUnknown("this repository has no manifest of that tag or digest", reference=manifest.digest)
         return row[0]
 
-    async def put(self, repository: str, reference: Reference, body: bytes, content_type: str, more_tags: list[str], moves: bool = True, actor: Actor | None = None) -> Stored:
-        """Store the bytes and point the tags to them, all or nothing. moves: tags that point elsewhere too. actor: who is noted.
+    async def put(
+        self,
+        repository: str,
+        reference: Reference,
+        body: bytes,
+        content_type: str,
+        more_tags: list[str],
+        moves: bool = True,
+        actor: Actor | None = None,
+    ) -> Stored:
+        """Store the bytes and point the tags to them, all or nothing.
+
+        moves: tags that point elsewhere too. actor: who is noted.
 
         Raises ManifestInvalid, DigestInvalid, ManifestBlobUnknown, QuotaExceeded, Denied.
         """
         async with self._long_turn.take(len(body)) if len(body) > _LARGE else contextlib.nullcontext():
             document, digest = await self._read(body, content_type, algorithm_of(reference.digest or "sha256"))
             if reference.digest and reference.digest != digest:
-                raise DigestInvalid("the manifest has another digest than the URL says", "push it under its own digest", digest=digest)
+                raise DigestInvalid(
+                    "the manifest has another digest than the URL says", "push it under its own digest", digest=digest
+                )
             names = dict.fromkeys(([reference.tag] if reference.tag else []) + more_tags)
-            warning = await self._record(repository, names, document, digest, body, tags.point if moves else tags.make, actor)
+            warning = await self._record(
+                repository, names, document, digest, body, tags.point if moves else tags.make, actor
+            )
         return Stored(digest, document.subject, list(names), warning)
 
     async def _record(
-        self, repository: str, names: Iterable[str], document: Document, digest: str, body: bytes, point: Callable, actor: Actor | None
+        self,
+        repository: str,
+        names: Iterable[str],
+        document: Document,
+        digest: str,
+        body: bytes,
+        point: Callable,
+        actor: Actor | None,
     ) -> str | None:
-        """Look up what the manifest refers to, then store it and point the tags to it in one transaction. Returns the warning."""
+        """Look up what the manifest refers to, then store it and point the tags to it in one transaction.
+
+        Returns the warning.
+        """
         held = await references.ask(self._db, repository, document)
         warning = references.warning(document, held)
 
@@ -147,7 +175,10 @@ class Manifests:
         return await asyncio.get_running_loop().run_in_executor(self._parser, work)
 
     async def delete(self, repository: str, digest: str, actor: Actor | None = None) -> None:
-        """Delete a manifest and every tag that points to it. actor: who is noted. Raises NameUnknown, ManifestUnknown; InUse while an index has it."""
+        """Delete a manifest and every tag that points to it.
+
+        actor: who is noted. Raises NameUnknown, ManifestUnknown; InUse while an index has it.
+        """
 
         def change(tx: Tx) -> None:
             require_standing(tx, actor)
@@ -155,9 +186,17 @@ class Manifests:
             if repository_id is None:
                 raise NameUnknown(name=repository)
             tx.lock(_TYPE, repository_id, digest)
-            parent = tx.one("SELECT parent_digest FROM manifest_children WHERE repository_id = ? AND child_digest = ? LIMIT 1", repository_id, digest)
+            parent = tx.one(
+                "SELECT parent_digest FROM manifest_children WHERE repository_id = ? AND child_digest = ? LIMIT 1",
+                repository_id,
+                digest,
+            )
             if parent:
-                raise InUse("an index of this repository refers to the manifest", f"delete index {parent[0]} first", index=parent[0])
+                raise InUse(
+                    "an index of this repository refers to the manifest",
+                    f"delete index {parent[0]} first",
+                    index=parent[0],
+                )
             gone = _remove(tx, repository_id, digest)
             if actor is not None:
                 _note(tx, actor, repository, digest, gone)
@@ -169,7 +208,16 @@ class Manifests:
         self._parser.shutdown()
 
 
-def _store(tx: Tx, repository_id: int, repository: str, digest: str, document: Document, body: bytes, held: Held, warning: str | None) -> bool:
+def _store(
+    tx: Tx,
+    repository_id: int,
+    repository: str,
+    digest: str,
+    document: Document,
+    body: bytes,
+    held: Held,
+    warning: str | None,
+) -> bool:
     """The manifest and what it refers to. False where the manifest was there before."""
     known = references.guard(tx, repository_id, [digest]) > 0
     held = references.confirm(tx, repository, repository_id, document, held)
@@ -191,20 +239,36 @@ def _insert(tx: Tx, repository_id: int, digest: str, document: Document, body: b
     if annotations is not None and len(annotations) > _LONG_ANNOTATIONS:
         annotations = referrers.IN_BODY
     return tx.insert(
-        "INSERT INTO manifests (repository_id, digest, media_type, artifact_type, subject, size, pushed_at, annotations, body, warning)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        *(repository_id, digest, document.media_type, document.artifact_type, document.subject, len(body), now(), annotations, body, warning),
+        "INSERT INTO manifests (repository_id, digest, media_type, artifact_type, subject, size, pushed_at,"
+        " annotations, body, warning) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        *(
+            repository_id,
+            digest,
+            document.media_type,
+            document.artifact_type,
+            document.subject,
+            len(body),
+            now(),
+            annotations,
+            body,
+            warning,
+        ),
     )
 
 
 def _refuse_other_type(known: str, media_type: str) -> None:
     """The same bytes can't be two things: without mediaType inside, the first Content-Type they came with counts."""
     if known != media_type:
-        raise ManifestInvalid(f"these bytes are in this repository already, as {known}", "push them with that Content-Type")
+        raise ManifestInvalid(
+            f"these bytes are in this repository already, as {known}", "push them with that Content-Type"
+        )
 
 
 def _remove(tx: Tx, repository_id: int, digest: str) -> list[str]:
-    """Delete manifest, tags and references; the lease of each blob begins now. Returns the tags. Raises ManifestUnknown."""
+    """Delete manifest, tags and references; the lease of each blob begins now.
+
+    Returns the tags. Raises ManifestUnknown.
+    """
     if not tx.run("DELETE FROM manifests WHERE repository_id = ? AND digest = ?", repository_id, digest):
         raise ManifestUnknown("this repository has no manifest of that digest", digest=digest)
     references.forget(tx, repository_id, digest)
@@ -214,7 +278,10 @@ def _remove(tx: Tx, repository_id: int, digest: str) -> list[str]:
 
 
 def _note_push(tx: Tx, actor: Actor, repository: str, digest: str, new: bool, before: dict[str, str | None]) -> None:
-    """before: what each tag pointed to. A push that changes nothing has no entry, so repeating one does not fill the audit."""
+    """before: what each tag pointed to.
+
+    A push that changes nothing has no entry, so repeating one does not fill the audit.
+    """
     names = [name for name, old in before.items() if old != digest]
     if not new and not names:
         return
@@ -229,4 +296,6 @@ def _note_push(tx: Tx, actor: Actor, repository: str, digest: str, new: bool, be
 def _note(tx: Tx, actor: Actor, repository: str, digest: str, gone: list[str]) -> None:
     """In as many entries as name all tags that are gone."""
     for first in range(0, max(len(gone), 1), _NOTED):
-        audit.note(tx, actor, "manifest.delete", f"repository {repository}", digest=digest, tags=gone[first : first + _NOTED])
+        audit.note(
+            tx, actor, "manifest.delete", f"repository {repository}", digest=digest, tags=gone[first : first + _NOTED]
+        )

@@ -1,7 +1,8 @@
-"""Referrers: the manifests of a repository whose subject is a given digest (distribution specification 1.1, "Listing Referrers").
+"""Referrers: the manifests of a repository whose subject is a given digest (distribution specification 1.1, "Listing
+Referrers").
 
-A page is bounded in three ways: the descriptors on it, the bytes that are read for it, and the rows that are looked at. Annotations may be as
-long as a manifest; long ones are read one manifest at a time, from its body (see manifests.py).
+A page is bounded in three ways: the descriptors on it, the bytes that are read for it, and the rows that are looked at.
+Annotations may be as long as a manifest; long ones are read one manifest at a time, from its body (see manifests.py).
 """
 
 import json
@@ -17,8 +18,8 @@ _ROWS, _LOOKED_AT = 100, 10_000
 # The annotations of a short manifest are short, whichever version stored them.
 _SHORT_MANIFEST = "manifests.size <= 16384"
 _NEXT = (
-    f"SELECT digest, media_type, size, artifact_type, CASE WHEN {_SHORT_MANIFEST} THEN annotations END, {_SHORT_MANIFEST} FROM manifests"
-    " WHERE repository_id = ? AND subject = ? AND digest > ? ORDER BY digest LIMIT ?"
+    f"SELECT digest, media_type, size, artifact_type, CASE WHEN {_SHORT_MANIFEST} THEN annotations END,"
+    f" {_SHORT_MANIFEST} FROM manifests WHERE repository_id = ? AND subject = ? AND digest > ? ORDER BY digest LIMIT ?"
 )
 _ANNOTATIONS = "SELECT annotations FROM manifests WHERE repository_id = ? AND digest = ?"
 _BODY = "SELECT body FROM manifests WHERE repository_id = ? AND digest = ?"
@@ -41,15 +42,21 @@ class Referrers:
     def __init__(self, db: Database):
         self._db = db
 
-    async def list(self, repository: str, subject: str, artifact_type: str | None, after: str, limit: int) -> tuple[list[dict], str | None]:
+    async def list(
+        self, repository: str, subject: str, artifact_type: str | None, after: str, limit: int
+    ) -> tuple[list[dict], str | None]:
         """Descriptors with a digest greater than `after`, and the digest after which to go on, if there may be more.
 
         There are at most `limit` of them, and at most 4 MiB are read for all but the first.
         """
-        return await self._db.scan(lambda tx: _page(tx, repositories.find(tx, repository), subject, artifact_type, after, limit))
+        return await self._db.scan(
+            lambda tx: _page(tx, repositories.find(tx, repository), subject, artifact_type, after, limit)
+        )
 
 
-def _page(tx: Tx, repository_id: int | None, subject: str, artifact_type: str | None, after: str, limit: int) -> tuple[list[dict], str | None]:
+def _page(
+    tx: Tx, repository_id: int | None, subject: str, artifact_type: str | None, after: str, limit: int
+) -> tuple[list[dict], str | None]:
     found: list[dict] = []
     read = looked_at = 0
     for row in _rows(tx, repository_id, subject, after):
@@ -78,7 +85,10 @@ def _rows(tx: Tx, repository_id: int | None, subject: str, after: str) -> Iterat
 
 
 def _annotations(tx: Tx, repository_id: int, row: _Row, room: int | None) -> tuple[dict | None, int]:
-    """The annotations, and how many bytes were read for them. room: no more bytes than this are read; if they do not suffice, the annotations stay unknown."""
+    """The annotations, and how many bytes were read for them.
+
+    room: no more bytes than this are read; if they do not suffice, the annotations stay unknown.
+    """
     text = row.annotations if row.complete else tx.one(_ANNOTATIONS, repository_id, row.digest)[0]
     if text is None:
         return None, 0

@@ -1,5 +1,6 @@
-"""Repositories: a name becomes a row with the first blob or manifest that stays in it. Where a row has no visibility, that of
-its namespace counts (see principals.py)."""
+"""Repositories: a name becomes a row with the first blob or manifest that stays in it. Where a row has no visibility,
+that of its namespace counts (see principals.py).
+"""
 
 import secrets
 

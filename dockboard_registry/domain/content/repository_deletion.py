@@ -1,8 +1,9 @@
 """Deleting a whole repository, however large, without making others wait.
 
-One short transaction deletes the row that has its name. Every query begins with that row, so from then on nobody sees anything of the repository, and a
-push to the name makes a new repository. A row of deleted_repositories keeps the id. What was stored under it is deleted a few rows at a time, first by
-whoever deleted the repository, then by the next rounds of the collector, also after a crash. The collector deletes blobs that nothing else needs.
+One short transaction deletes the row that has its name. Every query begins with that row, so from then on nobody sees
+anything of the repository, and a push to the name makes a new repository. A row of deleted_repositories keeps the id.
+What was stored under it is deleted a few rows at a time, first by whoever deleted the repository, then by the next
+rounds of the collector, also after a crash. The collector deletes blobs that nothing else needs.
 """
 
 from typing import NamedTuple
@@ -11,12 +12,12 @@ from ...db import Database, Tx, now
 from ...errors import NameUnknown
 from ...names import namespace_of
 from .. import audit
-from . import blobs, repositories
-from ..quotas import quota_sums
-from ..uploads import open_uploads
 from ..audit import Actor
 from ..changes import require_standing
+from ..quotas import quota_sums
 from ..quotas.quota_sums import Change
+from ..uploads import open_uploads
+from . import blobs, repositories
 
 # A push that began before the deletion may commit after it under the old id. So the id is checked again for so long.
 _LATE_MS = 3_600_000
@@ -31,7 +32,11 @@ _DONE = "DELETE FROM deleted_repositories WHERE id = ?"
 _UPLOADS = "SELECT id FROM uploads WHERE repository = ? AND started_at <= ? LIMIT ?"
 # How rows of a repository are found and deleted, and how many at a time. Each statement takes a row's whole key.
 _CONTENT = (
-    ("SELECT name FROM tags WHERE repository_id = ? LIMIT ?", "DELETE FROM tags WHERE repository_id = ? AND name = ?", _ROWS),
+    (
+        "SELECT name FROM tags WHERE repository_id = ? LIMIT ?",
+        "DELETE FROM tags WHERE repository_id = ? AND name = ?",
+        _ROWS,
+    ),
     (
         "SELECT parent_digest, child_digest FROM manifest_children WHERE repository_id = ? LIMIT ?",
         "DELETE FROM manifest_children WHERE repository_id = ? AND parent_digest = ? AND child_digest = ?",
@@ -42,7 +47,11 @@ _CONTENT = (
         "DELETE FROM manifest_blobs WHERE repository_id = ? AND manifest_digest = ? AND blob_digest = ?",
         _ROWS,
     ),
-    ("SELECT digest FROM manifests WHERE repository_id = ? LIMIT ?", "DELETE FROM manifests WHERE repository_id = ? AND digest = ?", _MANIFESTS),
+    (
+        "SELECT digest FROM manifests WHERE repository_id = ? LIMIT ?",
+        "DELETE FROM manifests WHERE repository_id = ? AND digest = ?",
+        _MANIFESTS,
+    ),
 )
 _LINKS = "SELECT digest FROM repository_blobs WHERE repository_id = ? ORDER BY digest LIMIT ?"
 _UNLINK = "DELETE FROM repository_blobs WHERE repository_id = ? AND digest = ?"
@@ -66,8 +75,8 @@ class RepositoryDeletion:
     async def delete(self, actor: Actor, name: str, pieces: int = 0) -> Held:
         """Hide the repository from everybody. Returns what it held. Raises NameUnknown.
 
-        pieces: so many short transactions delete its content at once; `purge` does the rest. Grants that name it stay, and are valid for a
-        repository of that name that is pushed later.
+        pieces: so many short transactions delete its content at once; `purge` does the rest. Grants that name it stay,
+        and are valid for a repository of that name that is pushed later.
         """
 
         def change(tx: Tx) -> tuple[_Deleted, Held]:
@@ -88,12 +97,15 @@ class RepositoryDeletion:
         return held
 
     async def purge(self) -> None:
-        """Delete the rows that are left of deleted repositories. Most have none, so looking for them does not take the write lock."""
+        """Delete the rows that are left of deleted repositories.
+
+        Most have none, so looking for them does not take the write lock.
+        """
         for gone in await self._db.scan(lambda tx: [_Deleted(*row) for row in tx.all(_DELETED)]):
-            while await self._db.scan(lambda tx: _is_left(tx, gone)):  # noqa: B023
+            while await self._db.scan(lambda tx: _is_left(tx, gone)):
                 await self._take(gone)
             if gone.deleted_at + _LATE_MS < now():
-                await self._db.write(lambda tx: tx.run(_DONE, gone.id), durable=False, brings=0)  # noqa: B023
+                await self._db.write(lambda tx: tx.run(_DONE, gone.id), durable=False, brings=0)
 
     async def _take(self, gone: "_Deleted") -> int:
         return await self._db.write(lambda tx: _piece(tx, gone), brings=0)
@@ -125,11 +137,16 @@ def _held(tx: Tx, id: int) -> Held:
 
 def _is_left(tx: Tx, gone: _Deleted) -> bool:
     selects = [select for select, _, _ in _CONTENT]
-    return bool(tx.all(_UPLOADS, gone.name, gone.deleted_at, 1)) or any(tx.all(select, gone.id, 1) for select in (*selects, _LINKS))
+    return bool(tx.all(_UPLOADS, gone.name, gone.deleted_at, 1)) or any(
+        tx.all(select, gone.id, 1) for select in (*selects, _LINKS)
+    )
 
 
 def _piece(tx: Tx, gone: _Deleted) -> int:
-    """Delete a few rows. Returns how many. An upload that began after the deletion belongs to the next repository of that name."""
+    """Delete a few rows.
+
+    Returns how many. An upload that began after the deletion belongs to the next repository of that name.
+    """
     if uploads := tx.all(_UPLOADS, gone.name, gone.deleted_at, _ROWS):
         return open_uploads.end_all(tx, [upload for (upload,) in uploads])
     for select, delete, rows in _CONTENT:
@@ -141,7 +158,10 @@ def _piece(tx: Tx, gone: _Deleted) -> int:
 
 
 def _unlink(tx: Tx, id: int, namespace: str) -> int:
-    """Delete a few links to blobs, and the blobs that no other repository has. Until they are collected they count as the namespace's garbage."""
+    """Delete a few links to blobs, and the blobs that no other repository has.
+
+    Until they are collected they count as the namespace's garbage.
+    """
     found = tx.all(_LINKS, id, _ROWS)
     for (digest,) in found:
         tx.run(_UNLINK, id, digest)

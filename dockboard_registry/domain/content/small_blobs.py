@@ -1,8 +1,9 @@
 """Small blobs lie in the database, beside the rows that name them, and those that were read lately also in memory.
 
-A file costs two syncs and its directory entry, whatever is in it, where a row becomes durable with the transaction that a push needs anyway.
-A pull begins with the image's configuration, a few kilobytes that every client asks for. Bytes under a key never change, so what is
-kept in memory is never stale; whether anybody may still read it is asked of the database first.
+A file costs two syncs and its directory entry, whatever is in it, where a row becomes durable with the transaction that
+a push needs anyway. A pull begins with the image's configuration, a few kilobytes that every client asks for. Bytes
+under a key never change, so what is kept in memory is never stale; whether anybody may still read it is asked of the
+database first.
 """
 
 import asyncio
@@ -91,7 +92,10 @@ class SmallBlobs:
         return held
 
     def keep(self, key: str, digest: str, source: Source) -> Source:
-        """A source of the same bytes, in memory where they are few and at hand; then the given one is closed. Raises StorageError where they are others."""
+        """A source of the same bytes, in memory where they are few and at hand; then the given one is closed.
+
+        Raises StorageError where they are others.
+        """
         if source.size > LIMIT:
             return source
         data = source.read_now(0, source.size)

@@ -3,12 +3,15 @@
 from ...db import Database, Tx, now
 from ...errors import Denied, ManifestUnknown, NameUnknown
 from .. import audit
-from . import repositories
 from ..audit import Actor
 from ..changes import require_standing
+from . import repositories
 
 _DIGEST = "SELECT digest FROM tags WHERE repository_id = ? AND name = ?"
-_POINTED = "SELECT tags.digest FROM tags JOIN repositories ON repositories.id = tags.repository_id WHERE repositories.name = ? AND tags.name = ?"
+_POINTED = (
+    "SELECT tags.digest FROM tags JOIN repositories ON repositories.id = tags.repository_id WHERE repositories.name = ?"
+    " AND tags.name = ?"
+)
 _OF = (
     "SELECT tags.name FROM tags JOIN repositories ON repositories.id = tags.repository_id"
     " WHERE repositories.name = ? AND tags.digest = ? ORDER BY tags.name"
@@ -30,13 +33,19 @@ def point(tx: Tx, repository_id: int, tag: str, digest: str) -> str | None:
 
 
 def make(tx: Tx, repository_id: int, tag: str, digest: str) -> str | None:
-    """The same for who may not move a tag. Of pushes at the same time the first makes it. Raises Denied where it points elsewhere."""
+    """The same for who may not move a tag.
+
+    Of pushes at the same time the first makes it. Raises Denied where it points elsewhere.
+    """
     while not tx.insert(_MAKE, repository_id, tag, digest, now()):
         there = tx.lock(_DIGEST, repository_id, tag)
         if there == (digest,):
             return digest
         if there is not None:
-            raise Denied(f"tag {tag} is there already, and this token moves none", "push under another tag, or with a token for the action push")
+            raise Denied(
+                f"tag {tag} is there already, and this token moves none",
+                "push under another tag, or with a token for the action push",
+            )
     return None
 
 
@@ -62,13 +71,18 @@ class Tags:
             found = repositories.find(tx, repository)
             if found is None:
                 raise NameUnknown(name=repository)
-            rows = tx.all("SELECT name FROM tags WHERE repository_id = ? AND name > ? ORDER BY name LIMIT ?", found, after, limit)
+            rows = tx.all(
+                "SELECT name FROM tags WHERE repository_id = ? AND name > ? ORDER BY name LIMIT ?", found, after, limit
+            )
             return [name for (name,) in rows]
 
         return await self._db.scan(query)
 
     async def delete(self, repository: str, tag: str, actor: Actor | None = None) -> None:
-        """Take the tag away; the manifest and its other tags stay. actor: who is noted. Raises NameUnknown, ManifestUnknown."""
+        """Take the tag away; the manifest and its other tags stay.
+
+        actor: who is noted. Raises NameUnknown, ManifestUnknown.
+        """
 
         def change(tx: Tx) -> None:
             require_standing(tx, actor)

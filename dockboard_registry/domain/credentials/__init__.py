@@ -1,0 +1,1 @@
+"""How accounts prove who they are."""

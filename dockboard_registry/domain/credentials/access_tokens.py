@@ -1,7 +1,7 @@
 """Access tokens of users, and secrets of robot accounts: made here, told once, kept as SHA-256, found by that.
 
-A token is a prefix, 40 random characters of base62 (238 bits) and six more that are the CRC-32 of what stands before: so programs that look for
-leaked secrets know it from other text without asking anybody.
+A token is a prefix, 40 random characters of base62 (238 bits) and six more that are the CRC-32 of what stands before:
+so programs that look for leaked secrets know it from other text without asking anybody.
 """
 
 import hashlib
@@ -17,8 +17,22 @@ from ...errors import AccountUnknown, ChangeRefused, FieldInvalid
 from ...names import account_name
 from .. import audit
 from ..access import patterns
+from ..access.rule import (
+    ACTIVE,
+    ADMIN,
+    CATALOG,
+    CREATE,
+    DELETE,
+    EXPIRED,
+    OVERWRITE,
+    PULL,
+    PUSH,
+    REVOKED,
+    ROBOT,
+    USER,
+    Entry,
+)
 from ..accounts import accounts
-from ..access.rule import ACTIVE, ADMIN, CATALOG, CREATE, DELETE, EXPIRED, OVERWRITE, PULL, PUSH, REVOKED, ROBOT, USER, Entry
 from ..audit import Actor
 from ..changes import VALUE, access_changed, require_standing
 from ..content.repositories import new_id
@@ -40,14 +54,20 @@ _USE_NOTED_MS = 60_000
 _MOST_TEXT, MOST_PATTERNS = 4000, 100
 # Tokens that one holder may have.
 MOST = 1000
-_TOKENS = "SELECT id, name, hint, patterns, actions, created_at, expires_at, last_used_at, last_used_from, revoked_at FROM access_tokens"
+_TOKENS = (
+    "SELECT id, name, hint, patterns, actions, created_at, expires_at, last_used_at, last_used_from, revoked_at FROM"
+    " access_tokens"
+)
 _OF_HOLDER = f"{_TOKENS} WHERE holder_kind = ? AND holder_id = ? ORDER BY id"
 _BY_NAME = f"{_TOKENS} WHERE holder_kind = ? AND holder_id = ? AND name > ? ORDER BY name LIMIT ?"
 _BY_HINT = f"{_TOKENS} WHERE holder_kind = ? AND holder_id = ? AND hint > ? ORDER BY hint LIMIT ?"
 _ONE, _OF_USER = f"{_TOKENS} WHERE id = ?", f"{_TOKENS} WHERE holder_kind = 'user' AND holder_id = ? AND name = ?"
 _HOLDER = "SELECT holder_kind, holder_id FROM access_tokens WHERE id = ?"
 _ID, _MOST_ID = re.compile(r"[0-9]{1,19}", re.A), 2**63 - 1
-_SHOWN = f"SELECT {VALUE}, id, holder_kind, holder_id, digest, patterns, actions, expires_at, last_used_at, revoked_at FROM access_tokens"
+_SHOWN = (
+    f"SELECT {VALUE}, id, holder_kind, holder_id, digest, patterns, actions, expires_at, last_used_at, revoked_at FROM"
+    " access_tokens"
+)
 _BY_DIGEST, _BY_ID = f"{_SHOWN} WHERE digest = ?", f"{_SHOWN} WHERE id = ?"
 
 
@@ -128,13 +148,24 @@ class AccessTokens:
         self._db = db
 
     async def add(
-        self, actor: Actor, user: str, name: str, given_patterns: str | None = None, given_actions: str | None = None, expires_at: int | None = None
+        self,
+        actor: Actor,
+        user: str,
+        name: str,
+        given_patterns: str | None = None,
+        given_actions: str | None = None,
+        expires_at: int | None = None,
     ) -> str:
-        """Make a token for the user; it is told this once. Raises FieldInvalid, AccountUnknown, ChangeRefused where one has that name."""
+        """Make a token for the user; it is told this once.
+
+        Raises FieldInvalid, AccountUnknown, ChangeRefused where one has that name.
+        """
         account_name(name)
         scope(given_patterns, given_actions)
         if given_actions is not None:
-            given_actions = ",".join(dict.fromkeys(given_actions.split(",")))  # what stands twice would not fit into the column
+            given_actions = ",".join(
+                dict.fromkeys(given_actions.split(","))
+            )  # what stands twice would not fit into the column
         if len(given_patterns or "") > _MOST_TEXT or (given_patterns or "").count(",") >= MOST_PATTERNS:
             raise FieldInvalid("the scope names too many patterns", f"use {MOST_PATTERNS} at most, with wildcards")
         secret = make_secret(USER_PREFIX)
@@ -145,15 +176,28 @@ class AccessTokens:
             tx.run(_GONE, USER, holder.id, name, now())
             _require_room(tx, USER, holder.id)
             if not _insert(tx, USER, holder.id, name, secret, given_patterns, given_actions, expires_at):
-                raise ChangeRefused(f"{user} has a token {name} already", "choose another name, or revoke that one first")
-            audit.note(tx, actor, "token.add", f"user {user}", token=name, repositories=given_patterns, actions=given_actions, expires_at=expires_at)
+                raise ChangeRefused(
+                    f"{user} has a token {name} already", "choose another name, or revoke that one first"
+                )
+            audit.note(
+                tx,
+                actor,
+                "token.add",
+                f"user {user}",
+                token=name,
+                repositories=given_patterns,
+                actions=given_actions,
+                expires_at=expires_at,
+            )
 
         await self._db.write(change)
         return secret
 
     async def by_name(self, user: str, after: str, limit: int) -> list[Token]:
         """By the page: those with names greater than `after`. Raises AccountUnknown."""
-        return await self._db.scan(lambda tx: [Token(*row) for row in tx.all(_BY_NAME, USER, accounts.find(tx, user).id, after, limit)])
+        return await self._db.scan(
+            lambda tx: [Token(*row) for row in tx.all(_BY_NAME, USER, accounts.find(tx, user).id, after, limit)]
+        )
 
     async def list(self, user: str) -> list[Token]:
         """Raises AccountUnknown."""
@@ -192,13 +236,23 @@ class AccessTokens:
         at = now()
         if token.last_used_at is None or at - token.last_used_at > _USE_NOTED_MS:
             change = "UPDATE access_tokens SET last_used_at = ?, last_used_from = ? WHERE id = ?"
-            await self._db.write(lambda tx: tx.run(change, at, address[:64], token.id), durable=False, repeatable=True, brings=0)
+            await self._db.write(
+                lambda tx: tx.run(change, at, address[:64], token.id), durable=False, repeatable=True, brings=0
+            )
 
 
-_GONE = "DELETE FROM access_tokens WHERE holder_kind = ? AND holder_id = ? AND name = ? AND (revoked_at IS NOT NULL OR expires_at <= ?)"
-_ALL_GONE = "DELETE FROM access_tokens WHERE holder_kind = ? AND holder_id = ? AND (revoked_at IS NOT NULL OR expires_at <= ?)"
+_GONE = (
+    "DELETE FROM access_tokens WHERE holder_kind = ? AND holder_id = ? AND name = ? AND (revoked_at IS NOT NULL OR"
+    " expires_at <= ?)"
+)
+_ALL_GONE = (
+    "DELETE FROM access_tokens WHERE holder_kind = ? AND holder_id = ? AND (revoked_at IS NOT NULL OR expires_at <= ?)"
+)
 _COUNT = "SELECT COUNT(*) FROM access_tokens WHERE holder_kind = ? AND holder_id = ?"
-_REVOKE = "UPDATE access_tokens SET revoked_at = ? WHERE holder_kind = ? AND holder_id = ? AND name = ? AND revoked_at IS NULL"
+_REVOKE = (
+    "UPDATE access_tokens SET revoked_at = ? WHERE holder_kind = ? AND holder_id = ? AND name = ? AND revoked_at IS"
+    " NULL"
+)
 
 
 def _shown(row: Row) -> tuple[int, Shown | None]:
@@ -210,7 +264,9 @@ def _shown(row: Row) -> tuple[int, Shown | None]:
 def _require_room(tx: Tx, kind: str, id: int) -> None:
     """Raise ChangeRefused if the holder has too many. Tokens that have ended stay in the list while there is room."""
     if tx.one(_COUNT, kind, id)[0] >= MOST and tx.run(_ALL_GONE, kind, id, now()) == 0:
-        raise ChangeRefused(f"there are {MOST:,} valid access tokens already", "revoke tokens that are not used any more")
+        raise ChangeRefused(
+            f"there are {MOST:,} valid access tokens already", "revoke tokens that are not used any more"
+        )
 
 
 def counts(tx: Tx, id: int) -> bool:
@@ -250,15 +306,36 @@ def store_robot_secret(tx: Tx, robot_id: int, secret: str, expires_at: int | Non
 def shorten(tx: Tx, kind: str, id: int, until: int) -> None:
     """Let the holder's tokens expire at `until`, those that would have lasted longer; what has expired is forgotten."""
     tx.run("DELETE FROM access_tokens WHERE holder_kind = ? AND holder_id = ? AND expires_at <= ?", kind, id, now())
-    change = "UPDATE access_tokens SET expires_at = ? WHERE holder_kind = ? AND holder_id = ? AND (expires_at IS NULL OR expires_at > ?)"
+    change = (
+        "UPDATE access_tokens SET expires_at = ? WHERE holder_kind = ? AND holder_id = ? AND (expires_at IS NULL OR"
+        " expires_at > ?)"
+    )
     tx.run(change, until, kind, id, until)
 
 
 def _insert(
-    tx: Tx, kind: str, id: int, name: str, secret: str, given_patterns: str | None, given_actions: str | None, expires_at: int | None
+    tx: Tx,
+    kind: str,
+    id: int,
+    name: str,
+    secret: str,
+    given_patterns: str | None,
+    given_actions: str | None,
+    expires_at: int | None,
 ) -> bool:
     return tx.insert(
-        "INSERT INTO access_tokens (id, holder_kind, holder_id, name, digest, hint, patterns, actions, created_at, expires_at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        *(new_id(), kind, id, name, digest(secret), f"{secret[:7]}...{secret[-4:]}", given_patterns, given_actions, now(), expires_at),
+        "INSERT INTO access_tokens (id, holder_kind, holder_id, name, digest, hint, patterns, actions, created_at,"
+        " expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        *(
+            new_id(),
+            kind,
+            id,
+            name,
+            digest(secret),
+            f"{secret[:7]}...{secret[-4:]}",
+            given_patterns,
+            given_actions,
+            now(),
+            expires_at,
+        ),
     )

@@ -1,7 +1,7 @@
 """Hashes of htpasswd files: which of them can be taken over, and whether a password is right for one.
 
-The system's libcrypt computes bcrypt and sha512-crypt, if it knows them. Otherwise passlib computes them in pure Python, where bcrypt takes 80 times as
-long. Nothing here may be called in the event loop.
+The system's libcrypt computes bcrypt and sha512-crypt, if it knows them. Otherwise passlib computes them in pure
+Python, where bcrypt takes 80 times as long. Nothing here may be called in the event loop.
 """
 
 import functools
@@ -13,7 +13,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-_PREFIXES = {"bcrypt": ("$2a$", "$2b$", "$2y$"), "sha512_crypt": ("$6$",), "apr_md5_crypt": ("$apr1$",), "ldap_sha1": ("{SHA}",)}
+_PREFIXES = {
+    "bcrypt": ("$2a$", "$2b$", "$2y$"),
+    "sha512_crypt": ("$6$",),
+    "apr_md5_crypt": ("$apr1$",),
+    "ldap_sha1": ("{SHA}",),
+}
 _WHOLE = {
     # Cost, salt, checksum.
     "bcrypt": re.compile(r"\$2[aby]\$(0[4-9]|[12][0-9]|3[01])\$([./A-Za-z0-9]{22})([./A-Za-z0-9]{31})", re.A),
@@ -28,7 +33,8 @@ MOST_SECONDS, _MOST_AT_LOGIN = 2.0, 8.0
 # bcrypt ignores all after this: two passwords that differ only there would be equal.
 _BCRYPT_BYTES = 72
 _CHECKSUM = 31
-# The longest password that anything is computed of. sha512-crypt takes ten times as long for it as for a short one, and a guess may be as long.
+# The longest password that anything is computed of. sha512-crypt takes ten times as long for it as for a short one, and
+# a guess may be as long.
 MOST_BYTES = 1024
 # What the time of a hash is reckoned from: a hash, its rounds, and the length of the password that takes longest.
 _SAMPLES = {
@@ -56,13 +62,21 @@ def refusal(stored: str) -> str | None:
     if took is None:
         return "the hash is damaged"
     if took > MOST_SECONDS:
-        more = f"at a login this machine would need up to {took:,.0f} s for the hash, and {MOST_SECONDS:.0f} s are the most"
-        return f"{more}; make a new one with a lower cost (htpasswd -B -C 5), or make the account with user add and let its owner set a password (user reset)"
+        more = (
+            f"at a login this machine would need up to {took:,.0f} s for the hash, and {MOST_SECONDS:.0f} s are the"
+            " most"
+        )
+        return (
+            f"{more}; make a new one with a lower cost (htpasswd -B -C 5), or make the account with user add and let"
+            " its owner set a password (user reset)"
+        )
     return None
 
 
 def seconds(stored: str) -> float | None:
-    """About how long this machine needs for the hash of the password that takes longest; None where it is none that counts here."""
+    """About how long this machine needs for the hash of the password that takes longest; None where it is none that
+    counts here.
+    """
     kind = kind_of(stored)
     found = kind and _WHOLE[kind].fullmatch(stored)
     if not found:
@@ -82,13 +96,18 @@ def slowest(hashes: list[str]) -> float:
 
 
 def verify(password: bytes, stored: str) -> bool | None:
-    """Whether this is the password; None if this machine can't tell: the hash is of another kind, or would take too long."""
+    """Whether this is the password; None if this machine can't tell: the hash is of another kind, or would take too
+    long.
+    """
     took = seconds(stored)
     return None if took is None or took > _MOST_AT_LOGIN else _is_right(password, stored)
 
 
 def load() -> dict[str, Any]:
-    """passlib's classes by name. One thread at a time, because a second thread could see passlib's modules half imported."""
+    """passlib's classes by name.
+
+    One thread at a time, because a second thread could see passlib's modules half imported.
+    """
     with _loading:
         return _loaded()
 
@@ -115,7 +134,11 @@ def _is_right(password: bytes, stored: str) -> bool:
 
 
 def _bcrypt(password: bytes, cost: str, salt: str) -> str:
-    """The checksum. The letters a, b and y of a hash mean the same for passwords of at most 72 bytes; some libraries know one of them only."""
+    """The checksum.
+
+    The letters a, b and y of a hash mean the same for passwords of at most 72 bytes; some libraries know one of them
+    only.
+    """
     crypt = _libcrypt()
     if crypt is not None:
         return crypt(password, f"$2y${cost}${salt}")[-_CHECKSUM:]
@@ -128,7 +151,10 @@ def _bcrypt(password: bytes, cost: str, salt: str) -> str:
 
 @functools.cache
 def _libcrypt() -> Callable[[bytes, str], str] | None:
-    """crypt_r(3) of the system, if it knows bcrypt. Python's own module for it ended with 3.12. While it computes, other threads go on."""
+    """crypt_r(3) of the system, if it knows bcrypt.
+
+    Python's own module for it ended with 3.12. While it computes, other threads go on.
+    """
     import ctypes
 
     for library in _LIBRARIES:
@@ -141,7 +167,9 @@ def _libcrypt() -> Callable[[bytes, str], str] | None:
 
         def crypt(password: bytes, setting: str) -> str:
             """Empty where it fails."""
-            return (function(password, setting.encode(), ctypes.create_string_buffer(_ROOM)) or b"").decode("ascii", "replace")  # noqa: B023
+            return (function(password, setting.encode(), ctypes.create_string_buffer(_ROOM)) or b"").decode(
+                "ascii", "replace"
+            )
 
         if crypt(password, setting)[-_CHECKSUM:] == checksum:
             return crypt

@@ -1,4 +1,6 @@
-"""Logging in with name and password: throttled, as slow for unknown users as for known ones, and with one answer for all that fails."""
+"""Logging in with name and password: throttled, as slow for unknown users as for known ones, and with one answer for
+all that fails.
+"""
 
 import asyncio
 import logging
@@ -14,8 +16,8 @@ from .throttle import Throttle
 
 _log = logging.getLogger("dockboard.logins")
 _FIND = (
-    "SELECT settings.value, users.id, users.password, users.state, users.credential_generation FROM (SELECT 1 AS one) request"
-    " LEFT JOIN users ON users.name = ? LEFT JOIN settings ON settings.name = 'failed_login_ms'"
+    "SELECT settings.value, users.id, users.password, users.state, users.credential_generation FROM (SELECT 1 AS one)"
+    " request LEFT JOIN users ON users.name = ? LEFT JOIN settings ON settings.name = 'failed_login_ms'"
 )
 SEEN_MS = 5 * 60_000
 _MOST_TOLD = 1000
@@ -31,12 +33,18 @@ class Login(NamedTuple):
 
 
 def account_meant(text: str) -> str:
-    """The account that this typed name means. Names of users are lower case, so Bob is bob. Programs write the names of robots as they are.
+    """The account that this typed name means.
 
-    An e-mail address is not a name, and no account is looked up by it, because addresses are not verified. It raises Unauthorized, and is not counted as a guess.
+    Names of users are lower case, so Bob is bob. Programs write the names of robots as they are.
+
+    An e-mail address is not a name, and no account is looked up by it, because addresses are not verified. It raises
+    Unauthorized, and is not counted as a guess.
     """
     if "@" in text:
-        raise Unauthorized("an e-mail address is not the name of an account", "log in with the account's name instead of the e-mail address")
+        raise Unauthorized(
+            "an e-mail address is not the name of an account",
+            "log in with the account's name instead of the e-mail address",
+        )
     return text.lower() if text.isascii() and "/" not in text else text
 
 
@@ -57,10 +65,15 @@ class Logins:
             begun = time.monotonic()
             verdict = await self._passwords.verify(password, found.stored)
             if verdict.right and found.state == PENDING:
-                raise Unauthorized("an administrator has to approve the account first", "wait for that; the password is right")
+                raise Unauthorized(
+                    "an administrator has to approve the account first", "wait for that; the password is right"
+                )
             if verdict.right and found.state == DISABLED:
                 # The password is right, so this is no guess. Nobody else learns that the account is disabled.
-                raise Unauthorized("the password is right, but this account is disabled", "ask an administrator of the registry to enable it")
+                raise Unauthorized(
+                    "the password is right, but this account is disabled",
+                    "ask an administrator of the registry to enable it",
+                )
             failed = not verdict.right or found.state != ACTIVE
             if failed:
                 await self._count(name, address, found, verdict)
@@ -79,10 +92,17 @@ class Logins:
             await self._throttle.failed(name, address)
         elif len(self._told) < _MOST_TOLD and found.id not in self._told:
             self._told.add(found.id)
-            _log.warning("the imported hash of user %s can't be computed on this machine, so nobody can log in with it: set another password with user passwd or user reset", name)
+            _log.warning(
+                "the imported hash of user %s can't be computed on this machine, so nobody can log in with it: set"
+                " another password with user passwd or user reset",
+                name,
+            )
 
     async def _replace(self, found: "_Found", better: str) -> None:
-        """Does nothing if the password was changed meanwhile. The credentials stay the same, so tokens made from them do not end."""
+        """Does nothing if the password was changed meanwhile.
+
+        The credentials stay the same, so tokens made from them do not end.
+        """
         change = "UPDATE users SET password = ? WHERE id = ? AND password = ?"
         await self._db.write(lambda tx: tx.run(change, better, found.id, found.stored), brings=0)
 
@@ -92,7 +112,9 @@ class Logins:
         await self._db.write(lambda tx: tx.run(_SEEN, at, id, at - SEEN_MS), durable=False, repeatable=True, brings=0)
 
     async def _find(self, name: str) -> "_Found":
-        """Not every text is compared with names: to MySQL "bob " equals "bob", but its failures would be counted elsewhere."""
+        """Not every text is compared with names: to MySQL "bob " equals "bob", but its failures would be counted
+        elsewhere.
+        """
         try:
             account_name(name)
         except FieldInvalid:
@@ -102,7 +124,9 @@ class Logins:
 
 
 class _Found(NamedTuple):
-    """The account that a login is for, if there is one, and the least time of a failed login, whether there is one or not."""
+    """The account that a login is for, if there is one, and the least time of a failed login, whether there is one or
+    not.
+    """
 
     least_seconds: float
     id: int

@@ -8,13 +8,13 @@ import secrets
 from ...db import Database, Tx, now
 from ...errors import ChangeRefused, Unauthorized
 from .. import audit
-from ..accounts import accounts
-from . import passwords
 from ..access.rule import DISABLED
-from .access_tokens import digest
+from ..accounts import accounts
 from ..accounts.accounts import INVITED
 from ..audit import Actor
 from ..changes import access_changed, require_standing
+from . import passwords
+from .access_tokens import digest
 from .passwords import Passwords, fingerprint
 
 RESET, INVITE = "reset", "invite"
@@ -32,7 +32,10 @@ class OneTimeTokens:
         self._passwords = passwords
 
     async def make(self, actor: Actor, user: str, purpose: str) -> str:
-        """A token for the user; those made before count no more. Raises AccountUnknown, ChangeRefused for who is disabled."""
+        """A token for the user; those made before count no more.
+
+        Raises AccountUnknown, ChangeRefused for who is disabled.
+        """
         secret = secrets.token_urlsafe(32)
 
         def change(tx: Tx) -> None:
@@ -41,8 +44,14 @@ class OneTimeTokens:
             if person.state == DISABLED:
                 raise ChangeRefused(f"{user} is disabled", "enable the account first")
             if (person.state == INVITED) != (purpose == INVITE):
-                raise ChangeRefused(f"{user} has been invited, and has no password yet" if purpose == RESET else f"{user} has a password already",
-                                    "invite again" if purpose == RESET else "reset it instead")  # fmt: skip
+                raise ChangeRefused(
+                    (
+                        f"{user} has been invited, and has no password yet"
+                        if purpose == RESET
+                        else f"{user} has a password already"
+                    ),
+                    "invite again" if purpose == RESET else "reset it instead",
+                )
             (stored,) = tx.one("SELECT password FROM users WHERE id = ?", person.id)
             tx.run("DELETE FROM one_time_tokens WHERE user_id = ? OR expires_at < ?", person.id, now())
             tx.run(
@@ -55,7 +64,11 @@ class OneTimeTokens:
         return secret
 
     async def redeem(self, address: str, secret: str, purpose: str | None, password: str) -> str:
-        """Set the password; the user's name. Without a purpose a token for either counts. Raises Unauthorized where the token does not count, FieldInvalid for the password."""
+        """Set the password; the user's name.
+
+        Without a purpose a token for either counts. Raises Unauthorized where the token does not count, FieldInvalid
+        for the password.
+        """
         name, email = await self._db.scan(lambda tx: _holder(tx, secret, purpose))
         passwords.check_choice(password, name, *filter(None, [(email or "").partition("@")[0]]))
         async with self._passwords.turn():

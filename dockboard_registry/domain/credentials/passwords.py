@@ -1,7 +1,8 @@
 """Passwords: which may be chosen, how they are kept, and a few threads that do the slow work for a bounded queue.
 
-New hashes are those of scrypt.py (245 ms and 32 MiB at a time; OWASP's password storage cheat sheet names it among the equivalent
-ones). Hashes of htpasswd files count too and are replaced at the next login. passlib, which only these need, is loaded by `prepare`, or by the first of them.
+New hashes are those of scrypt.py (245 ms and 32 MiB at a time; OWASP's password storage cheat sheet names it among the
+equivalent ones). Hashes of htpasswd files count too and are replaced at the next login. passlib, which only these need,
+is loaded by `prepare`, or by the first of them.
 """
 
 import asyncio
@@ -29,9 +30,12 @@ _UNSEEN_SECONDS = 0.001
 # Characters that a password has besides names, common words and sequences.
 _OWN_CHARACTERS = 6
 _WORDS = re.compile(
-    "password|passwort|passwd|passphrase|secret|welcome|letmein|changeme|default|administrator|admin|root|login|guest|master|access|docker|registry|container"
-    "|qwertyuiop|qwertzuiop|qwerty|qwertz|azerty|asdfghjkl|asdf|zxcvbnm|yxcvbnm|1q2w3e4r5t|1q2w3e4r|1qaz2wsx|iloveyou|dragon|monkey|football|baseball|sunshine"
-    "|princess|superman|batman|shadow|michael|jordan|summer|winter|spring|autumn|hello|freedom|whatever|trustno|starwars|computer|internet|test|user|pass|love"
+    "password|passwort|passwd|passphrase|secret|welcome|letmein|changeme|default|administrator|admin|root|login"
+    "|guest|master|access|docker|registry|container"
+    "|qwertyuiop|qwertzuiop|qwerty|qwertz|azerty|asdfghjkl|asdf|zxcvbnm|yxcvbnm|1q2w3e4r5t|1q2w3e4r|1qaz2wsx"
+    "|iloveyou|dragon|monkey|football|baseball|sunshine"
+    "|princess|superman|batman|shadow|michael|jordan|summer|winter|spring|autumn|hello|freedom|whatever|trustno"
+    "|starwars|computer|internet|test|user|pass|love"
     "|abcdefghijklm|abcdefgh|abcdef|abcd|abc|the"
 )
 _PLAIN = str.maketrans("013457@$!", "oleastasi")
@@ -39,7 +43,10 @@ _COUNTING = "0123456789" * 103 + "9876543210" * 103
 
 
 class Verdict(NamedTuple):
-    """better: a hash to store instead, if the stored one is not of the current kind. computed: whether this machine could compute the stored hash."""
+    """better: a hash to store instead, if the stored one is not of the current kind.
+
+    computed: whether this machine could compute the stored hash.
+    """
 
     right: bool
     better: str | None = None
@@ -50,18 +57,26 @@ def check_choice(password: str, *names: str) -> str:
     """The password, if it may be chosen by whoever has these names. Raises FieldInvalid."""
     data = password.encode("utf-8", "surrogatepass")
     if len(password) < SHORTEST:
-        raise FieldInvalid("the password is too short", f"use {SHORTEST} characters or more; several words are easy to remember")
+        raise FieldInvalid(
+            "the password is too short", f"use {SHORTEST} characters or more; several words are easy to remember"
+        )
     if len(data) > MOST_BYTES:
         raise FieldInvalid("the password is too long", f"use at most {MOST_BYTES} bytes")
     if "\0" in password or data != password.encode("utf-8", "replace"):
         raise FieldInvalid("the password has characters that are not text", "leave them out")
     if _own_characters(password, names) < _OWN_CHARACTERS or len(set(password)) < 5:
-        raise FieldInvalid("the password is one of those that are guessed first", "use several words that have nothing to do with each other")
+        raise FieldInvalid(
+            "the password is one of those that are guessed first",
+            "use several words that have nothing to do with each other",
+        )
     return password
 
 
 def _own_characters(password: str, names: tuple[str, ...]) -> int:
-    """How many characters are left without names, common words, and figures and marks at the ends. Figures alone count, but for a sequence."""
+    """How many characters are left without names, common words, and figures and marks at the ends.
+
+    Figures alone count, but for a sequence.
+    """
     figures = re.sub("[^0-9]", "", password)
     if not re.search("[^0-9]", password):
         return 0 if figures in _COUNTING else len(figures)
@@ -103,7 +118,9 @@ class Passwords:
         self._measured = 0.0
 
     def require_room(self) -> None:
-        """Raise TooManyRequests where too many wait already: asked before anything else is done for a login, so that a refusal costs little."""
+        """Raise TooManyRequests where too many wait already: asked before anything else is done for a login, so that a
+        refusal costs little.
+        """
         if self._waiting >= _QUEUE:
             raise TooManyRequests("too many logins at once", headers={"Retry-After": str(_RETRY_SECONDS)})
 
@@ -134,7 +151,9 @@ class Passwords:
         return await self._run(lambda: self._verify(password, stored))
 
     def _verify(self, password: str, stored: str | None) -> Verdict:
-        """One scrypt in every case: who is not there, or has a hash that is computed sooner, must not be found out by the clock."""
+        """One scrypt in every case: who is not there, or has a hash that is computed sooner, must not be found out by
+        the clock.
+        """
         data = password.encode("utf-8", "replace")
         usable = b"\0" not in data and len(data) <= MOST_BYTES and stored is not None
         if usable and stored.startswith(scrypt.PREFIX):
@@ -147,9 +166,11 @@ class Passwords:
         return Verdict(False, computed=right is not None)
 
     async def imported(self, stored: str) -> float:
-        """The seconds that each failed login has to take while an account has this imported hash, so that time does not tell the account from others.
+        """The seconds that each failed login has to take while an account has this imported hash, so that time does not
+        tell the account from others.
 
-        Twice what this one takes here: it may have to wait for the processor. Raises FieldInvalid where the hash can't be taken over.
+        Twice what this one takes here: it may have to wait for the processor. Raises FieldInvalid where the hash can't
+        be taken over.
         """
         return await self._run(lambda: self._imported(stored))
 

@@ -12,7 +12,8 @@ from ..audit import Actor
 from .one_time import INVITE, RESET, OneTimeTokens
 from .throttle import Throttle, network_of
 
-# In an hour: what one network may ask for, what is asked for under one name or address, and mails to one address, which anybody may have given.
+# In an hour: what one network may ask for, what is asked for under one name or address, and mails to one address, which
+# anybody may have given.
 FROM_NETWORK, FOR_ACCOUNT, TO_ADDRESS, SECONDS = 10, 3, 10, 3600
 # Mails that wait to be sent by this process; and accounts with one address that are told of in one go.
 _QUEUE, _MOST_ACCOUNTS = 100, 5
@@ -20,7 +21,10 @@ _LONGEST = 254
 # Where tokens are taken.
 _PATH = "/api/v1/password-resets/confirm"
 _BY_NAME = "SELECT name, email FROM users WHERE state = 'active' AND email IS NOT NULL AND name = ?"
-_BY_EMAIL = "SELECT name, email FROM users WHERE state = 'active' AND email IS NOT NULL AND LOWER(email) = ? ORDER BY name LIMIT ?"
+_BY_EMAIL = (
+    "SELECT name, email FROM users WHERE state = 'active' AND email IS NOT NULL AND LOWER(email) = ? ORDER BY name"
+    " LIMIT ?"
+)
 _TEXT = """\
 Hello {name},
 
@@ -32,8 +36,14 @@ This token sets a password for the account {name}, once, within an hour:
 {how}
 {otherwise}
 """
-_WHY = {RESET: "somebody, probably you, asked for another password at {place}.", INVITE: "there is an account for you at {place}."}
-_OTHERWISE = {RESET: "If it was not you, do nothing: the password stays as it is.", INVITE: "If you do not know why, do nothing."}
+_WHY = {
+    RESET: "somebody, probably you, asked for another password at {place}.",
+    INVITE: "there is an account for you at {place}.",
+}
+_OTHERWISE = {
+    RESET: "If it was not you, do nothing: the password stays as it is.",
+    INVITE: "If you do not know why, do nothing.",
+}
 
 
 class Mailer(Protocol):
@@ -43,7 +53,9 @@ class Mailer(Protocol):
 class PasswordResets:
     """mailer: None where no mail is sent; external_url: where the registry is reached, or empty."""
 
-    def __init__(self, db: Database, one_time: OneTimeTokens, throttle: Throttle, mailer: Mailer | None, external_url: str):
+    def __init__(
+        self, db: Database, one_time: OneTimeTokens, throttle: Throttle, mailer: Mailer | None, external_url: str
+    ):
         self._db = db
         self._one_time = one_time
         self._throttle = throttle
@@ -52,12 +64,16 @@ class PasswordResets:
         self._background: set[asyncio.Future] = set()
 
     async def ask(self, address: str, who: str) -> None:
-        """Somebody at this address wants a token for the account of this name or e-mail address: sent later, if there is one.
+        """Somebody at this address wants a token for the account of this name or e-mail address: sent later, if there
+        is one.
 
-        It returns the same after the same work whether or not there is. Raises Denied where no mail is sent, FieldInvalid, TooManyRequests.
+        It returns the same after the same work whether or not there is. Raises Denied where no mail is sent,
+        FieldInvalid, TooManyRequests.
         """
         if self._mailer is None:
-            raise Denied("this registry sends no mail", "ask an administrator of the registry for a token that sets a password")
+            raise Denied(
+                "this registry sends no mail", "ask an administrator of the registry for a token that sets a password"
+            )
         if not 0 < len(who) <= _LONGEST:
             raise FieldInvalid("this is neither a name nor an e-mail address", "give the one that the account has")
         await self._throttle.spend(f"reset {network_of(address)}", FROM_NETWORK, SECONDS)
@@ -88,18 +104,25 @@ class PasswordResets:
             raise ChangeRefused("no mail server is configured", "set mail.host, or leave out --mail to print the token")
 
     async def send(self, actor: Actor, name: str, purpose: str) -> None:
-        """A token by mail, for an administrator who waits for it to be sent. Raises AccountUnknown, ChangeRefused, MailFailed."""
+        """A token by mail, for an administrator who waits for it to be sent.
+
+        Raises AccountUnknown, ChangeRefused, MailFailed.
+        """
         self.require_mailer()
         person = await self._db.scan(lambda tx: accounts.find(tx, name))
         if not person.email:
-            raise ChangeRefused(f"{name} has no e-mail address", "set one first, or leave out --mail to print the token")
+            raise ChangeRefused(
+                f"{name} has no e-mail address", "set one first, or leave out --mail to print the token"
+            )
         await self._mail(actor, name, person.email, purpose)
 
     async def _mail(self, actor: Actor, name: str, email: str, purpose: str) -> None:
         token = await self._one_time.make(actor, name, purpose)
         place = self._external_url or "the container registry"
         how = f"Send it, and the password, to {self._external_url}{_PATH}"
-        text = _TEXT.format(name=name, why=_WHY[purpose].format(place=place), token=token, how=how, otherwise=_OTHERWISE[purpose])
+        text = _TEXT.format(
+            name=name, why=_WHY[purpose].format(place=place), token=token, how=how, otherwise=_OTHERWISE[purpose]
+        )
         await self._mailer.send(email, "Your password for the registry", text)
 
 

@@ -1,6 +1,7 @@
 """The hash that passwords are stored as: scrypt with N = 2^15, r = 8, p = 3, written `$scrypt$ln=15,r=8,p=3$SALT$KEY`.
 
-Python's own hashlib computes it. So a login needs no other module, and the first one at a worker is as fast as later ones.
+Python's own hashlib computes it. So a login needs no other module, and the first one at a worker is as fast as later
+ones.
 """
 
 import base64
@@ -12,7 +13,9 @@ from typing import NamedTuple
 
 PREFIX = "$scrypt$"
 _SALT_BYTES, _KEY_BYTES = 16, 32
-_STORED = re.compile(r"\$scrypt\$ln=([0-9]{1,2}),r=([0-9]{1,3}),p=([0-9]{1,3})\$([A-Za-z0-9+/]+)\$([A-Za-z0-9+/]+)", re.A)
+_STORED = re.compile(
+    r"\$scrypt\$ln=([0-9]{1,2}),r=([0-9]{1,3}),p=([0-9]{1,3})\$([A-Za-z0-9+/]+)\$([A-Za-z0-9+/]+)", re.A
+)
 
 
 class Cost(NamedTuple):

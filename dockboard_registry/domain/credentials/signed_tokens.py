@@ -1,7 +1,9 @@
-"""Tokens that the registry signs and later believes, if everything else about their owner still holds: a JSON Web Token of one kind only.
+"""Tokens that the registry signs and later believes, if everything else about their owner still holds: a JSON Web Token
+of one kind only.
 
-JWS compact form (RFC 7515) with HMAC-SHA256 and one header, which is compared byte for byte: nothing about the algorithm or the key is
-read from a token. Access tokens live 300 s and name what they are for; a refresh token stands for a login and buys access tokens.
+JWS compact form (RFC 7515) with HMAC-SHA256 and one header, which is compared byte for byte: nothing about the
+algorithm or the key is read from a token. Access tokens live 300 s and name what they are for; a refresh token stands
+for a login and buys access tokens.
 """
 
 import base64
@@ -43,7 +45,10 @@ class Granted(NamedTuple):
 
 
 class Subject(NamedTuple):
-    """Whose a token is. generation: that of the owner's credentials; token_id: of the access token that it was made from, or None."""
+    """Whose a token is.
+
+    generation: that of the owner's credentials; token_id: of the access token that it was made from, or None.
+    """
 
     kind: str = ANONYMOUS
     id: int = 0
@@ -58,7 +63,10 @@ class Holder(NamedTuple):
     subject: Subject
 
     def named(self) -> str:
-        """`user:ann`, `robot:acme/ci`, or `user:ann/token:12` if an access token of the user was shown. Never a secret."""
+        """`user:ann`, `robot:acme/ci`, or `user:ann/token:12` if an access token of the user was shown.
+
+        Never a secret.
+        """
         if self.subject.kind == ANONYMOUS:
             return "-"
         token = "" if self.subject.token_id is None else f"/token:{self.subject.token_id}"
@@ -66,7 +74,9 @@ class Holder(NamedTuple):
 
 
 class Claims(NamedTuple):
-    """What a token that was found sound says. expires_at in seconds since 1970; scope: what the token is for, None for a refresh token."""
+    """What a token that was found sound says. expires_at in seconds since 1970; scope: what the token is for, None for
+    a refresh token.
+    """
 
     subject: Subject
     expires_at: int
@@ -77,10 +87,18 @@ def make(key: bytes, audience: str, use: str, subject: Subject, granted: list[Gr
     """A new token, valid from now on."""
     at = int(time.time())
     claims = {
-        "iss": _ISSUER, "aud": audience, "use": use, "sub": ANONYMOUS if subject.kind == ANONYMOUS else f"{subject.kind}:{subject.id}",
-        "gen": subject.generation, "tid": subject.token_id, "iat": at, "nbf": at, "exp": at + _LIFE[use], "jti": secrets.token_hex(16),
+        "iss": _ISSUER,
+        "aud": audience,
+        "use": use,
+        "sub": ANONYMOUS if subject.kind == ANONYMOUS else f"{subject.kind}:{subject.id}",
+        "gen": subject.generation,
+        "tid": subject.token_id,
+        "iat": at,
+        "nbf": at,
+        "exp": at + _LIFE[use],
+        "jti": secrets.token_hex(16),
         "access": [{"type": kind, "name": name, "actions": list(actions)} for kind, name, actions in granted],
-    }  # fmt: skip
+    }
     return sign(key, json.dumps(claims, separators=(",", ":")).encode())
 
 
@@ -104,7 +122,10 @@ def read(token: str, keys: tuple[bytes, ...], audience: str, use: str) -> tuple[
     if header != _HEADER or key is None:
         raise _refused()
     try:
-        claims = json.loads(base64.b64decode(payload + b"=" * (-len(payload) % 4), b"-_", validate=True), object_pairs_hook=_without_duplicates)
+        claims = json.loads(
+            base64.b64decode(payload + b"=" * (-len(payload) % 4), b"-_", validate=True),
+            object_pairs_hook=_without_duplicates,
+        )
         return _checked(claims, audience, use), key
     except (ValueError, TypeError, KeyError, RecursionError, binascii.Error) as error:
         raise _refused() from error
@@ -133,7 +154,9 @@ def _checked(claims: dict, audience: str, use: str) -> Claims:
         raise ValueError("the subject is none")
     kind, _, id = claims["sub"].partition(":")
     token_id = claims["tid"] if claims["tid"] is None else _number(claims["tid"])
-    return Claims(Subject(kind, int(id or 0), generation, token_id), ends, _scope(claims["access"]) if use == ACCESS else None)
+    return Claims(
+        Subject(kind, int(id or 0), generation, token_id), ends, _scope(claims["access"]) if use == ACCESS else None
+    )
 
 
 def _number(value: object) -> int:

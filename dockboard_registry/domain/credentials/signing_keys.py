@@ -1,4 +1,7 @@
-"""The keys that the registry signs its tokens with: in the database, for all nodes. The newest signs, and the one before it counts too."""
+"""The keys that the registry signs its tokens with: in the database, for all nodes.
+
+The newest signs, and the one before it counts too.
+"""
 
 import secrets
 
@@ -19,14 +22,18 @@ _SOONEST_SECONDS = 2 * (ACCESS_SECONDS + SKEW)
 
 
 class SigningKeys:
-    """Remembered for one value of the counter of changes, so that a rotation counts with the next request everywhere."""
+    """Remembered for one value of the counter of changes, so that a rotation counts with
+    the next request everywhere.
+    """
 
     def __init__(self, db: Database):
         self._db = db
         self._remembered: tuple[int, tuple[bytes, ...]] = (-1, ())
 
     async def valid(self, value: int) -> tuple[bytes, ...]:
-        """The keys that count, the newest first, as of this value of the counter; none where nothing was ever signed."""
+        """The keys that count, the newest first, as of this value of the counter; none
+        where nothing was ever signed.
+        """
         if self._remembered[0] != value or not self._remembered[1]:
             self._remembered = await self._db.scan(_read)
         return self._remembered[1]
@@ -82,7 +89,12 @@ def _read(tx: Tx) -> tuple[int, tuple[bytes, ...]]:
 
 def _insert(tx: Tx, number: int) -> None:
     """Of several processes that need the first key at once one makes it."""
-    tx.insert("INSERT INTO signing_keys (id, secret, created_at) VALUES (?, ?, ?)", _name(number), secrets.token_hex(_KEY_BYTES), now())
+    tx.insert(
+        "INSERT INTO signing_keys (id, secret, created_at) VALUES (?, ?, ?)",
+        _name(number),
+        secrets.token_hex(_KEY_BYTES),
+        now(),
+    )
 
 
 def _name(number: int) -> str:

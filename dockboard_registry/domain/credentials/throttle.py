@@ -1,10 +1,11 @@
 """Failed logins, shared by all workers and nodes: what guessing costs, and how the rightful owner gets in all the same.
 
-A network is an IPv4 address, or the /64 of an IPv6 one. Ten wrong passwords in five minutes, for one account or from one network, are free; then
-each further one costs a wait of a second, doubling to a quarter of an hour. Behind one address there may be many people (NAT, a CI host), so
-a network's wait stops at 8 seconds until 200 passwords were wrong there. Besides, no account takes more than a hundred wrong
-passwords in a row (NIST SP 800-63B): fifty of strangers, then none for a month; and ten of each of the five networks where its owner
-logged in last. In these networks the owner waits for nobody else's failures, neither elsewhere nor there.
+A network is an IPv4 address, or the /64 of an IPv6 one. Ten wrong passwords in five minutes, for one account or from
+one network, are free; then each further one costs a wait of a second, doubling to a quarter of an hour. Behind one
+address there may be many people (NAT, a CI host), so a network's wait stops at 8 seconds until 200 passwords were wrong
+there. Besides, no account takes more than a hundred wrong passwords in a row (NIST SP 800-63B): fifty of strangers,
+then none for a month; and ten of each of the five networks where its owner logged in last. In these networks the owner
+waits for nobody else's failures, neither elsewhere nor there.
 
 Whoever shows a valid access token is never asked here. Names are hashed: people type passwords where names belong.
 """
@@ -31,13 +32,15 @@ _LONGEST_WAIT_MS = 15 * 60_000
 PERSISTENT, _SHARED_WAIT_MS = 200, 8000
 _FIND = "SELECT failed, last_at, blocked_until, in_a_row FROM failures WHERE name = ?"
 _KNOWN = (
-    "SELECT known_networks.failed, known_networks.last_at, users.id FROM users"
-    " JOIN known_networks ON known_networks.user_id = users.id AND known_networks.network = ? AND known_networks.last_at > ? WHERE users.name = ?"
+    "SELECT known_networks.failed, known_networks.last_at, users.id FROM users JOIN known_networks ON"
+    " known_networks.user_id = users.id AND known_networks.network = ? AND known_networks.last_at > ? WHERE"
+    " users.name = ?"
 )
 _STATE = (
-    "SELECT network.blocked_until, account.blocked_until, account.in_a_row, account.last_at, known.failed, known.last_at FROM (SELECT 1 AS one) request"
-    " LEFT JOIN failures network ON network.name = ? LEFT JOIN failures account ON account.name = ? LEFT JOIN users ON users.name = ?"
-    " LEFT JOIN known_networks known ON known.user_id = users.id AND known.network = ? AND known.last_at > ?"
+    "SELECT network.blocked_until, account.blocked_until, account.in_a_row, account.last_at, known.failed,"
+    " known.last_at FROM (SELECT 1 AS one) request LEFT JOIN failures network ON network.name = ? LEFT JOIN failures"
+    " account ON account.name = ? LEFT JOIN users ON users.name = ? LEFT JOIN known_networks known ON known.user_id ="
+    " users.id AND known.network = ? AND known.last_at > ?"
 )
 
 # So many clients a Rate remembers. The one who acted longest ago is forgotten first.
@@ -95,7 +98,9 @@ def wait_ms(failed: int) -> int:
 
 
 def network_wait_ms(failed: int) -> int:
-    """The same for all in a network who log in there for the first time: at most 8 s, and longer from the 200th failure on."""
+    """The same for all in a network who log in there for the first time: at most 8 s, and longer from the 200th failure
+    on.
+    """
     if failed < PERSISTENT:
         return min(wait_ms(failed), _SHARED_WAIT_MS)
     return min(_SHARED_WAIT_MS << min(failed - PERSISTENT + 1, 20), _LONGEST_WAIT_MS)
@@ -115,7 +120,10 @@ class Throttle:
         """Raise TooManyRequests while the account or the network has to wait."""
         until = (await self.state(name, address)).until
         if until > now():
-            next = "wait as long as Retry-After says, or log in from where you did lately; access tokens go on working, and a reset password is free of this"
+            next = (
+                "wait as long as Retry-After says, or log in from where you did lately; access tokens go on working,"
+                " and a reset password is free of this"
+            )
             raise TooManyRequests("too many failed logins", next, _retry_after(until - now()))
 
     async def state(self, name: str, address: str) -> State:
@@ -130,17 +138,22 @@ class Throttle:
             _count(tx, network_key(address), network_wait_ms)
             known = tx.one(_KNOWN, network_of(address), now() - KNOWN_MS, _name(name))
             if known and known[0] < KNOWN:
-                tx.run("UPDATE known_networks SET failed = failed + 1 WHERE user_id = ? AND network = ?", known[2], network_of(address))
+                tx.run(
+                    "UPDATE known_networks SET failed = failed + 1 WHERE user_id = ? AND network = ?",
+                    known[2],
+                    network_of(address),
+                )
             else:
                 _count(tx, account_key(name), wait_ms)
 
         await self._db.write(change, durable=False, brings=0)
 
     async def succeeded(self, user_id: int, name: str, address: str) -> None:
-        """The password was right: what was wrong before it counts as in a row no more, and the network is one of the owner's.
+        """The password was right: what was wrong before it counts as in a row no more, and the network is one of the
+        owner's.
 
-        From a network that was known before, the waits of strangers stay: else each login of the owner would give them ten guesses more.
-        The network's own failures stay too, or one right password would buy it any number of guesses.
+        From a network that was known before, the waits of strangers stay: else each login of the owner would give them
+        ten guesses more. The network's own failures stay too, or one right password would buy it any number of guesses.
         """
         state, at = await self.state(name, address), now()
         if state.known and not state.known_failed and not state.in_a_row and at - (state.known_at or 0) < _DAY_MS:
@@ -161,13 +174,17 @@ class Throttle:
 
     async def spend(self, what: str, most: int, seconds: int) -> None:
         """Count one of `most` that may be done in so many seconds. Raises TooManyRequests."""
-        left = await self._db.write(lambda tx: _spend(tx, f"spent {what}", most, seconds * 1000), durable=False, brings=0)
+        left = await self._db.write(
+            lambda tx: _spend(tx, f"spent {what}", most, seconds * 1000), durable=False, brings=0
+        )
         if left:
             raise TooManyRequests("too often from here, or for the same name", headers=_retry_after(left))
 
 
 class Rate:
-    """A rate limit for each of many clients, counted by one process: so many actions at once, then one in so many seconds."""
+    """A rate limit for each of many clients, counted by one process: so many actions at once, then one in so many
+    seconds.
+    """
 
     def __init__(self, at_once: int, seconds: float):
         self._at_once, self._seconds = at_once, seconds
@@ -202,7 +219,9 @@ def _name(text: str) -> str:
 def _count(tx: Tx, key: str, wait: Callable[[int], int]) -> None:
     at, row = now(), tx.lock(_FIND, key)
     if row is None:
-        if tx.insert("INSERT INTO failures (name, failed, last_at, blocked_until, in_a_row) VALUES (?, 1, ?, ?, 1)", key, at, at):
+        if tx.insert(
+            "INSERT INTO failures (name, failed, last_at, blocked_until, in_a_row) VALUES (?, 1, ?, ?, 1)", key, at, at
+        ):
             return
         row = tx.lock(_FIND, key)  # another process counted its first failure meanwhile
     failed, last_at, _, in_a_row = row
@@ -215,8 +234,12 @@ def _count(tx: Tx, key: str, wait: Callable[[int], int]) -> None:
 
 def _know(tx: Tx, user_id: int, network: str, at: int) -> None:
     """The network is the newest of those that the user logged in from; only the last few are kept."""
-    if not tx.run("UPDATE known_networks SET last_at = ?, failed = 0 WHERE user_id = ? AND network = ?", at, user_id, network):
-        tx.insert("INSERT INTO known_networks (user_id, network, last_at, failed) VALUES (?, ?, ?, 0)", user_id, network, at)
+    if not tx.run(
+        "UPDATE known_networks SET last_at = ?, failed = 0 WHERE user_id = ? AND network = ?", at, user_id, network
+    ):
+        tx.insert(
+            "INSERT INTO known_networks (user_id, network, last_at, failed) VALUES (?, ?, ?, 0)", user_id, network, at
+        )
     found = tx.all("SELECT network FROM known_networks WHERE user_id = ? ORDER BY last_at DESC, network", user_id)
     for (old,) in found[KNOWN_NETWORKS:]:
         tx.run("DELETE FROM known_networks WHERE user_id = ? AND network = ?", user_id, old)

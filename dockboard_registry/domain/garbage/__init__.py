@@ -1,0 +1,1 @@
+"""Content that nothing needs any more, and its removal."""

@@ -3,8 +3,9 @@
     link unused for longer than the lease  ->  leaves its repository
     blob in no repository                  ->  its row goes, its key becomes garbage
     key garbage for longer than the grace  ->  its bytes go
-Every step is decided again inside its own transaction, where no push can be half-way; so lease and grace may be 0. A reader that
-holds an open file keeps it. Stored keys that no row names are strays of a crash, since rows come before bytes.
+Every step is decided again inside its own transaction, where no push can be half-way; so lease and grace may be 0. A
+reader that holds an open file keeps it. Stored keys that no row names are strays of a crash, since rows come before
+bytes.
 """
 
 from itertools import islice
@@ -15,9 +16,9 @@ from ...storage import Storage
 from .. import jobs
 from ..content import blobs, small_blobs
 from ..quotas import quota_sums
-from .deletion import Deletion
-from ..uploads.open_uploads import Expiry, drop_expired
 from ..quotas.quota_sums import Change
+from ..uploads.open_uploads import Expiry, drop_expired
+from .deletion import Deletion
 from .strays import Strays
 
 # Changes in one transaction, and rows that are looked at in one scan.
@@ -25,18 +26,27 @@ _BATCH, _PAGE = 200, 2000
 _JOB = "collect"
 _LAST_ID, _LAST_DIGEST = (1 << 63) - 1, "~"
 _UNUSED = (
-    "leased_at <= ? AND NOT EXISTS (SELECT 1 FROM manifest_blobs WHERE manifest_blobs.repository_id = repository_blobs.repository_id"
-    " AND manifest_blobs.blob_digest = repository_blobs.digest)"
+    "leased_at <= ? AND NOT EXISTS (SELECT 1 FROM manifest_blobs WHERE manifest_blobs.repository_id ="
+    " repository_blobs.repository_id AND manifest_blobs.blob_digest = repository_blobs.digest)"
 )
-# A page of links lies within one repository, or begins after it. The first statement of each pair finds the page's last link, the second one the unused links.
+# A page of links lies within one repository, or begins after it. The first statement of each pair finds the page's last
+# link, the second one the unused links.
 _END_WITHIN, _UNUSED_WITHIN = (
     "SELECT digest FROM repository_blobs WHERE repository_id = ? AND digest > ? ORDER BY digest LIMIT 1 OFFSET ?",
-    f"SELECT repository_id, digest FROM repository_blobs WHERE repository_id = ? AND digest > ? AND digest <= ? AND {_UNUSED}",
+    (
+        "SELECT repository_id, digest FROM repository_blobs WHERE repository_id = ? AND digest > ? AND digest <= ? AND"
+        f" {_UNUSED}"
+    ),
 )
 _END_BEHIND, _UNUSED_BEHIND = (
-    "SELECT repository_id, digest FROM repository_blobs WHERE repository_id > ? ORDER BY repository_id, digest LIMIT 1 OFFSET ?",
-    "SELECT repository_id, digest FROM repository_blobs WHERE repository_id > ? AND repository_id <= ?"
-    f" AND (repository_id < ? OR digest <= ?) AND {_UNUSED}",
+    (
+        "SELECT repository_id, digest FROM repository_blobs WHERE repository_id > ? ORDER BY repository_id, digest"
+        " LIMIT 1 OFFSET ?"
+    ),
+    (
+        "SELECT repository_id, digest FROM repository_blobs WHERE repository_id > ? AND repository_id <= ?"
+        f" AND (repository_id < ? OR digest <= ?) AND {_UNUSED}"
+    ),
 )
 _LOCK_LINK = "SELECT leased_at FROM repository_blobs WHERE repository_id = ? AND digest = ?"
 _DELETE_UNUSED_LINK = (
@@ -58,7 +68,9 @@ _GARBAGE = "SELECT storage_key FROM garbage WHERE condemned_at <= ? AND storage_
 
 
 class GcReport(NamedTuple):
-    """What one round removed: links of blobs to repositories, blobs, keys, expired uploads, stray keys; and the bytes freed."""
+    """What one round removed: links of blobs to repositories, blobs, keys, expired uploads, stray keys; and the bytes
+    freed.
+    """
 
     links: int = 0
     blobs: int = 0
@@ -69,10 +81,20 @@ class GcReport(NamedTuple):
 
 
 class Collector:
-    """grace, lease, upload_expiry, interval and empty_expiry (of uploads without bytes) in seconds. deletion: that of the last round."""
+    """grace, lease, upload_expiry, interval and empty_expiry (of uploads without bytes) in seconds.
+
+    deletion: that of the last round.
+    """
 
     def __init__(
-        self, db: Database, storage: Storage, grace: float, lease: float, upload_expiry: float, interval: float, empty_expiry: float = Expiry().empty
+        self,
+        db: Database,
+        storage: Storage,
+        grace: float,
+        lease: float,
+        upload_expiry: float,
+        interval: float,
+        empty_expiry: float = Expiry().empty,
     ):
         self._db = db
         self._storage = storage
@@ -81,7 +103,9 @@ class Collector:
         self.deletion = Deletion(db, storage)
 
     async def claim(self, holder: str) -> bool:
-        """True for the one process, of all that ask, whose turn it is to run a round now; the next is due an interval later."""
+        """True for the one process, of all that ask, whose turn it is to run a round now; the next is due an interval
+        later.
+        """
         return await jobs.claim(self._db, _JOB, self._interval, holder)
 
     async def round(self) -> GcReport:
@@ -100,7 +124,10 @@ class Collector:
         return GcReport(links, dropped, keys, uploads, 0, freed)
 
     async def sweep_strays(self, deletion: Deletion) -> tuple[int, int]:
-        """How many stored keys were removed that nothing names, and their bytes. Raises what database and storage raise."""
+        """How many stored keys were removed that nothing names, and their bytes.
+
+        Raises what database and storage raise.
+        """
         return await Strays(self._db, self._storage, self._grace).sweep(deletion)
 
     async def _expire_uploads(self) -> int:
@@ -113,7 +140,7 @@ class Collector:
     async def _unlink(self) -> int:
         cutoff, gone, after = now() - self._lease, 0, (-1, _LAST_DIGEST)
         while after is not None:
-            rows, after = await self._db.scan(lambda tx: _unused_links(tx, cutoff, *after))  # noqa: B023
+            rows, after = await self._db.scan(lambda tx: _unused_links(tx, cutoff, *after))
             gone += await self._each(rows, lambda tx, repository_id, digest: _unlink(tx, repository_id, digest, cutoff))
         if gone:
             await self._db.write(quota_sums.freed_everywhere, brings=0)
@@ -122,16 +149,18 @@ class Collector:
     async def _drop_blobs(self) -> int:
         gone, after = 0, ""
         while after is not None:
-            rows, after = await self._db.scan(lambda tx: _unlinked_blobs(tx, after))  # noqa: B023
+            rows, after = await self._db.scan(lambda tx: _unlinked_blobs(tx, after))
             gone += await self._each(rows, _drop)
         return gone
 
     async def _sweep(self) -> tuple[int, int]:
-        """Delete the stored bytes first, then the row: a crash between leaves a row whose deletion is repeated, never a stray."""
+        """Delete the stored bytes first, then the row: a crash between leaves a row whose deletion is repeated, never a
+        stray.
+        """
         cutoff, gone, freed, keys = now() - self._grace, 0, 0, [""]
         while keys := await self._garbage(cutoff, keys[-1]):
             deleted, size = await self.deletion.delete(keys)
-            removed, small = await self._db.write(lambda tx: _forget(tx, deleted), brings=0)  # noqa: B023
+            removed, small = await self._db.write(lambda tx: _forget(tx, deleted), brings=0)
             gone, freed = gone + removed, freed + size + small
         return gone, freed
 
@@ -139,7 +168,9 @@ class Collector:
         return [key for (key,) in await self._db.scan(lambda tx: tx.all(_GARBAGE, cutoff, after, _BATCH))]
 
     async def _each(self, rows: list, step) -> int:
-        """Sum of step(tx, *row) over the rows, in short transactions that let pushes between them; in order, as pushes lock them."""
+        """Sum of step(tx, *row) over the rows, in short transactions that let pushes between them; in order, as pushes
+        lock them.
+        """
         done = 0
         for batch in _batches(sorted(rows)):
             done += await self._db.write(lambda tx: sum(step(tx, *row) for row in batch), brings=0)
@@ -163,7 +194,10 @@ def _unlinked_blobs(tx: Tx, after: str) -> tuple[list, str | None]:
 
 
 def _forget(tx: Tx, keys: list[str]) -> tuple[int, int]:
-    """Delete the rows of garbage whose stored bytes are gone. Returns the number of rows, and the bytes that were in the database."""
+    """Delete the rows of garbage whose stored bytes are gone.
+
+    Returns the number of rows, and the bytes that were in the database.
+    """
     freed = sum(small_blobs.drop(tx, key) for key in keys)
     charged = [(key, tx.one("SELECT namespace, size FROM garbage WHERE storage_key = ?", key)) for key in keys]
     gone = [row for key, row in charged if tx.run("DELETE FROM garbage WHERE storage_key = ?", key)]

@@ -9,7 +9,11 @@ _MOST = 100
 
 
 class Deletion:
-    """One round. A key that can't be deleted holds up no other key. undeleted: how many there were; why: the store's message for the last one."""
+    """One round.
+
+    A key that can't be deleted holds up no other key. undeleted: how many there were; why: the store's message for the
+    last one.
+    """
 
     def __init__(self, db: Database, storage: Storage):
         self._db = db
@@ -17,8 +21,9 @@ class Deletion:
         self.undeleted, self.why = 0, ""
 
     async def delete(self, keys: list[str]) -> tuple[list[str], int]:
-        """The deleted keys and the bytes freed. Raises StorageError if too many keys fail in one round, or if the store belongs to
-        another database by now, as after a copy."""
+        """The deleted keys and the bytes freed. Raises StorageError if too many keys fail in one round, or if the store
+        belongs to another database by now, as after a copy.
+        """
         if not keys:
             return [], 0
         if why := await settings.why_not_owner(self._db, await self._storage.marker()):

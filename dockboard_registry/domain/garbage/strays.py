@@ -1,5 +1,6 @@
-"""Stored keys that no row names (strays). A crash left them, because the row comes before the bytes. To find them without one query for each stored key,
-the keys of the store and those of the database are read page by page, in the same order.
+"""Stored keys that no row names (strays). A crash left them, because the row comes before the bytes. To find them
+without one query for each stored key, the keys of the store and those of the database are read page by page, in the
+same order.
 """
 
 from ...db import Database, Tx, now
@@ -22,7 +23,10 @@ _SMALL = "SELECT storage_key FROM small_blobs WHERE storage_key > ? ORDER BY sto
 
 
 class Strays:
-    """grace in milliseconds. It holds for strays too, because they may be newer than a database that was restored from a backup."""
+    """grace in milliseconds.
+
+    It holds for strays too, because they may be newer than a database that was restored from a backup.
+    """
 
     def __init__(self, db: Database, storage: Storage, grace: int):
         self._db = db
@@ -45,10 +49,10 @@ class Strays:
     async def _sweep_small(self) -> tuple[int, int]:
         """The same for bytes in the database, which are written and deleted with their names."""
         removed, freed, keys = 0, 0, [""]
-        while keys := [key for (key,) in await self._db.scan(lambda tx: tx.all(_SMALL, keys[-1], _PAGE))]:  # noqa: B023
+        while keys := [key for (key,) in await self._db.scan(lambda tx: tx.all(_SMALL, keys[-1], _PAGE))]:
             strays = await self._unnamed(keys)
             if strays:
-                freed += await self._db.write(lambda tx: sum(small_blobs.drop(tx, key) for key in strays), brings=0)  # noqa: B023
+                freed += await self._db.write(lambda tx: sum(small_blobs.drop(tx, key) for key in strays), brings=0)
             removed += len(strays)
         return removed, freed
 
@@ -59,11 +63,13 @@ class Strays:
             after = ""
             while left and after < keys[-1]:
                 # Something that is not a key may come before the first one.
-                found = await self._db.scan(lambda tx: tx.all(names, max(after, keys[0][:-1]), keys[-1], _PAGE))  # noqa: B023
+                found = await self._db.scan(lambda tx: tx.all(names, max(after, keys[0][:-1]), keys[-1], _PAGE))
                 left.difference_update(key for (key,) in found)
                 after = found[-1][0] if len(found) == _PAGE else keys[-1]
         # A key may have moved from one table to another between two queries, so one snapshot decides.
-        return await self._db.scan(lambda tx: [key for key in keys if key in left and not _named(tx, key)]) if left else []
+        return (
+            await self._db.scan(lambda tx: [key for key in keys if key in left and not _named(tx, key)]) if left else []
+        )
 
 
 def _named(tx: Tx, key: str) -> bool:

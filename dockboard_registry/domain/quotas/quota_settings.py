@@ -6,14 +6,17 @@ from ...db import Database, Tx
 from ...errors import AccountUnknown, FieldInvalid
 from .. import audit
 from ..accounts import namespaces
-from . import quota_sums
 from ..audit import Actor
 from ..changes import access_changed
+from . import quota_sums
 from .quotas import QUOTA_COLUMNS, QUOTA_JOIN, UNLIMITED, Quotas
 
 MOST = 2**53
 _OWN = "SELECT most_repositories, most_bytes FROM quotas WHERE namespace = ?"
-_SET = "UPDATE quotas SET most_repositories = ?, most_bytes = ?, used_bytes = NULL, charges = charges + 1 WHERE namespace = ?"
+_SET = (
+    "UPDATE quotas SET most_repositories = ?, most_bytes = ?, used_bytes = NULL, charges = charges + 1 WHERE"
+    " namespace = ?"
+)
 _LIMITS = f"SELECT {QUOTA_COLUMNS} FROM (SELECT 1 AS one) request {QUOTA_JOIN}"
 
 
@@ -33,12 +36,16 @@ class QuotaSettings:
         self._quotas = quotas
 
     async def set(self, actor: Actor, kind: str | None, name: str, **most: int | None) -> None:
-        """repositories, bytes: how many; -1: no limit; None: as the registry's settings say. What is not named stays as it is.
+        """repositories, bytes: how many; -1: no limit; None: as the registry's settings say.
+
+        What is not named stays as it is.
 
         kind: of the holder, `user` or `organization`; None for either. Raises AccountUnknown, FieldInvalid.
         """
         if not all(limit is None or UNLIMITED <= limit <= MOST for limit in most.values()):
-            raise FieldInvalid("the quota is not a number that can be kept", f"give a number from 0 to {MOST}, or none for no limit")
+            raise FieldInvalid(
+                "the quota is not a number that can be kept", f"give a number from 0 to {MOST}, or none for no limit"
+            )
 
         def change(tx: Tx) -> None:
             access_changed(tx, actor)
@@ -57,7 +64,13 @@ class QuotaSettings:
         def query(tx: Tx) -> Use:
             _require_holder(tx, kind, name)
             limits = self._quotas.limits(name, *tx.one(_LIMITS, name, name))
-            return Use(name, limits.repositories, quota_sums.count_repositories(tx, name), limits.bytes, quota_sums.count_bytes(tx, name))
+            return Use(
+                name,
+                limits.repositories,
+                quota_sums.count_repositories(tx, name),
+                limits.bytes,
+                quota_sums.count_bytes(tx, name),
+            )
 
         return await self._db.scan(query, long=True)
 
@@ -65,6 +78,11 @@ class QuotaSettings:
 def _require_holder(tx: Tx, kind: str | None, name: str) -> str:
     """The holder's kind."""
     found = namespaces.find(tx, name)
-    if found is None or found.released_at is not None or found.kind != (kind or found.kind) or found.kind == namespaces.SYSTEM:
+    if (
+        found is None
+        or found.released_at is not None
+        or found.kind != (kind or found.kind)
+        or found.kind == namespaces.SYSTEM
+    ):
         raise AccountUnknown(f"there is no {kind or 'user or organization'} {name}")
     return found.kind

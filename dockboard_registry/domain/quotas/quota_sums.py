@@ -1,10 +1,11 @@
 """What each namespace with a quota holds, kept as sums in a row, so that a push does not have to count it.
 
-The sums are never less than what is there. Each push adds to them in its own transaction, and an upload session that ends takes its bytes off. Deleting
-and collecting can't tell how much less there is (another repository may have the same blob), so they add one to `freed`: the sums may be too high.
+The sums are never less than what is there. Each push adds to them in its own transaction, and an upload session that
+ends takes its bytes off. Deleting and collecting can't tell how much less there is (another repository may have the
+same blob), so they add one to `freed`: the sums may be too high.
 
-Counting runs outside of write transactions: one statement reads what is there and what the row says, and afterwards the row is changed by the
-difference. So what is pushed meanwhile stays in the sums.
+Counting runs outside of write transactions: one statement reads what is there and what the row says, and afterwards the
+row is changed by the difference. So what is pushed meanwhile stays in the sums.
 """
 
 import asyncio
@@ -17,46 +18,52 @@ from ...db import Database, Row, Tx, now
 from ..accounts import namespaces
 
 _OLD_MS, _MINUTE_MS = 3_600_000, 60_000
-# After a count the process does not count the same namespace for so many times its duration, and at most so many seconds. So a user at the limit costs others little.
+# After a count the process does not count the same namespace for so many times its duration, and at most so many
+# seconds. So a user at the limit costs others little.
 _REST, _LONGEST_REST = 9, 10.0
 _REMEMBERED = 1000
 COLUMNS = "quotas.used_bytes, quotas.garbage_bytes, quotas.used_repositories, quotas.freed, quotas.counted_at"
 _READ = f"SELECT {COLUMNS} FROM quotas WHERE namespace = ?"
-INSERT = "INSERT INTO quotas (namespace, most_repositories, most_bytes, used_bytes, counted_at, charges) VALUES (?, ?, ?, NULL, NULL, 0)"
+INSERT = (
+    "INSERT INTO quotas (namespace, most_repositories, most_bytes, used_bytes, counted_at, charges) VALUES (?, ?, ?,"
+    " NULL, NULL, 0)"
+)
 _CHANGE = (
-    "UPDATE quotas SET used_bytes = used_bytes + ?, garbage_bytes = garbage_bytes + ?, used_repositories = used_repositories + ?,"
-    " freed = COALESCE(freed, 0) + ?, charges = charges + 1 WHERE namespace = ?"
+    "UPDATE quotas SET used_bytes = used_bytes + ?, garbage_bytes = garbage_bytes + ?, used_repositories ="
+    " used_repositories + ?, freed = COALESCE(freed, 0) + ?, charges = charges + 1 WHERE namespace = ?"
 )
 _FREED_EVERYWHERE = "UPDATE quotas SET freed = COALESCE(freed, 0) + 1, charges = charges + 1"
 _COUNTED = (
-    "UPDATE quotas SET used_bytes = ?, garbage_bytes = ?, used_repositories = ?, freed = COALESCE(freed, 0) - ?, counted_at = ?, charges = charges + 1"
-    " WHERE namespace = ? AND charges = ?"
+    "UPDATE quotas SET used_bytes = ?, garbage_bytes = ?, used_repositories = ?, freed = COALESCE(freed, 0) - ?,"
+    " counted_at = ?, charges = charges + 1 WHERE namespace = ? AND charges = ?"
 )
 _CORRECTED = (
-    "UPDATE quotas SET used_bytes = used_bytes + ?, garbage_bytes = garbage_bytes + ?, used_repositories = used_repositories + ?,"
-    " freed = COALESCE(freed, 0) - ?, counted_at = ?, charges = charges + 1 WHERE namespace = ? AND counted_at = ?"
+    "UPDATE quotas SET used_bytes = used_bytes + ?, garbage_bytes = garbage_bytes + ?, used_repositories ="
+    " used_repositories + ?, freed = COALESCE(freed, 0) - ?, counted_at = ?, charges = charges + 1 WHERE namespace = ?"
+    " AND counted_at = ?"
 )
 FILLED = (
     "(EXISTS (SELECT 1 FROM manifests WHERE manifests.repository_id = repositories.id)"
     " OR EXISTS (SELECT 1 FROM repository_blobs WHERE repository_blobs.repository_id = repositories.id))"
 )
-# The parameters of each are the bounds of the namespace's names. _BLOB_BYTES has them twice, because the sums include rows of deleted repositories that are left.
+# The parameters of each are the bounds of the namespace's names. _BLOB_BYTES has them twice, because the sums include
+# rows of deleted repositories that are left.
 _REPOSITORIES = f"SELECT COUNT(*) FROM repositories WHERE name > ? AND name < ? AND {FILLED}"
 # CROSS JOIN keeps SQLite from looking through all links of the registry for those of deleted repositories.
 _BLOB_BYTES = (
-    "SELECT COALESCE(SUM(size), 0) FROM blobs WHERE digest IN (SELECT repository_blobs.digest FROM"
-    " (SELECT id FROM repositories WHERE name > ? AND name < ? UNION ALL SELECT id FROM deleted_repositories WHERE name > ? AND name < ?) own"
-    " CROSS JOIN repository_blobs ON repository_blobs.repository_id = own.id)"
+    "SELECT COALESCE(SUM(size), 0) FROM blobs WHERE digest IN (SELECT repository_blobs.digest FROM (SELECT id FROM"
+    " repositories WHERE name > ? AND name < ? UNION ALL SELECT id FROM deleted_repositories WHERE name > ? AND name <"
+    " ?) own CROSS JOIN repository_blobs ON repository_blobs.repository_id = own.id)"
 )
 _MANIFEST_BYTES = (
-    "SELECT COALESCE(SUM(manifests.size), 0) FROM repositories JOIN manifests ON manifests.repository_id = repositories.id"
-    " WHERE repositories.name > ? AND repositories.name < ?"
+    "SELECT COALESCE(SUM(manifests.size), 0) FROM repositories JOIN manifests ON manifests.repository_id ="
+    " repositories.id WHERE repositories.name > ? AND repositories.name < ?"
 )
 _UPLOAD_BYTES = "SELECT COALESCE(SUM(charged), 0) FROM uploads WHERE repository > ? AND repository < ?"
 _GARBAGE_BYTES = "SELECT COALESCE(SUM(size), 0) FROM garbage WHERE namespace = ?"
 _COUNT = (
-    f"SELECT ({_BLOB_BYTES}), ({_MANIFEST_BYTES}), ({_UPLOAD_BYTES}), ({_GARBAGE_BYTES}), ({_REPOSITORIES}), quotas.charges, {COLUMNS}"
-    " FROM (SELECT 1 AS one) request LEFT JOIN quotas ON quotas.namespace = ?"
+    f"SELECT ({_BLOB_BYTES}), ({_MANIFEST_BYTES}), ({_UPLOAD_BYTES}), ({_GARBAGE_BYTES}), ({_REPOSITORIES}),"
+    f" quotas.charges, {COLUMNS} FROM (SELECT 1 AS one) request LEFT JOIN quotas ON quotas.namespace = ?"
 )
 
 
@@ -100,7 +107,10 @@ def read(tx: Tx, namespace: str) -> Sums:
 
 
 def change(tx: Tx, namespace: str, change: Change) -> bool:
-    """Change the sums of a namespace; False if it has none. This is the last statement of a transaction, because others wait for the row."""
+    """Change the sums of a namespace; False if it has none.
+
+    This is the last statement of a transaction, because others wait for the row.
+    """
     return tx.run(_CHANGE, *change, namespace) > 0
 
 
@@ -129,7 +139,9 @@ def count_bytes(tx: Tx, namespace: str) -> int:
 
 
 class Counting:
-    """The counts of one process: one at a time for each namespace, shared by all who wait for it, and a pause after each."""
+    """The counts of one process: one at a time for each namespace, shared by all who wait for it, and a pause after
+    each.
+    """
 
     def __init__(self) -> None:
         self._running: dict[str, asyncio.Future] = {}

@@ -1,15 +1,17 @@
 """Quotas: how many repositories and bytes a namespace may hold, and what a push is told that would go over.
 
-What counts: the bytes of each blob that is linked to a repository of the namespace, once however many of them have it; of each repository's
-manifests; and what uploads that are not finished have received so far. Repositories count that hold a blob or a manifest. Besides, bytes that were
-replaced or deleted and are not collected yet (garbage) may make as much again: so replacing everything once is no reason to refuse anybody, and the disk
-holds at most twice the quota for a namespace.
+What counts: the bytes of each blob that is linked to a repository of the namespace, once however many of them have it;
+of each repository's manifests; and what uploads that are not finished have received so far. Repositories count that
+hold a blob or a manifest. Besides, bytes that were replaced or deleted and are not collected yet (garbage) may make as
+much again: so replacing everything once is no reason to refuse anybody, and the disk holds at most twice the quota for
+a namespace.
 
-A namespace without a quota costs nothing: whether there is one comes with the row of the repository, or of the upload. For one with a quota quota_sums.py
-remembers what it holds, in a row that each push changes last of all, in the transaction that makes the content visible; so pushes of a namespace are
-decided one after the other, at the nodes of a Galera cluster too. A push that would go over is refused by that row alone, unless the sums may be too high:
-then the transaction is undone, all is counted anew outside of it, and it runs again. So no push that saw the quota goes over it; what was pushed while the
-quota was being set is found out within the hour.
+A namespace without a quota costs nothing: whether there is one comes with the row of the repository, or of the upload.
+For one with a quota quota_sums.py remembers what it holds, in a row that each push changes last of all, in the
+transaction that makes the content visible; so pushes of a namespace are decided one after the other, at the nodes of a
+Galera cluster too. A push that would go over is refused by that row alone, unless the sums may be too high: then the
+transaction is undone, all is counted anew outside of it, and it runs again. So no push that saw the quota goes over it;
+what was pushed while the quota was being set is found out within the hour.
 """
 
 from collections.abc import Awaitable, Callable
@@ -19,9 +21,9 @@ from ...db import Database, Tx
 from ...errors import QuotaExceeded, RegistryError, Unavailable
 from ...names import namespace_of
 from ..accounts import namespaces
+from ..audit import Actor
 from ..content import repositories
 from . import quota_sums
-from ..audit import Actor
 from .quota_sums import COLUMNS, FILLED, Change, Counting, Sums
 
 T = TypeVar("T")
@@ -29,15 +31,24 @@ UNLIMITED = -1
 _ATTEMPTS = 4
 QUOTA_COLUMNS = f"quotas.most_repositories, quotas.most_bytes, namespaces.kind, {COLUMNS}"
 # Both parameters are the namespace.
-QUOTA_JOIN = "LEFT JOIN quotas ON quotas.namespace = ? LEFT JOIN namespaces ON namespaces.name = ? AND namespaces.released_at IS NULL"
+QUOTA_JOIN = (
+    "LEFT JOIN quotas ON quotas.namespace = ? LEFT JOIN namespaces ON namespaces.name = ? AND namespaces.released_at IS"
+    " NULL"
+)
 _LIMITS = f"SELECT {QUOTA_COLUMNS} FROM (SELECT 1 AS one) request {QUOTA_JOIN}"
-_ENTER = f"SELECT repositories.id, {QUOTA_COLUMNS} FROM (SELECT 1 AS one) request LEFT JOIN repositories ON repositories.name = ? {QUOTA_JOIN}"
+_ENTER = (
+    f"SELECT repositories.id, {QUOTA_COLUMNS} FROM (SELECT 1 AS one) request LEFT JOIN repositories ON"
+    f" repositories.name = ? {QUOTA_JOIN}"
+)
 _IS_FILLED = f"SELECT 1 FROM repositories WHERE id = ? AND {FILLED}"
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
 class CountFirst(Exception):
-    """Raised in a transaction to undo it, because the sums of the namespace have to be counted first. refusal: the error if they can't be counted."""
+    """Raised in a transaction to undo it, because the sums of the namespace have to be counted first.
+
+    refusal: the error if they can't be counted.
+    """
 
     def __init__(self, namespace: str, refusal: RegistryError):
         self.namespace, self.refusal = namespace, refusal
@@ -68,11 +79,18 @@ class Limits(NamedTuple):
 
     def refuse_for_sure(self, wanted: int) -> None:
         """Raise QuotaExceeded if so many more bytes exceed the quota, and counting again would not change that."""
-        if self and not self.sums.may_be_too_high and (refusal := self.refusal(self.sums._replace(bytes=self.sums.bytes + wanted, repositories=0), wanted)):
+        if (
+            self
+            and not self.sums.may_be_too_high
+            and (refusal := self.refusal(self.sums._replace(bytes=self.sums.bytes + wanted, repositories=0), wanted))
+        ):
             raise refusal
 
     def decide(self, tx: Tx, change: Change, wanted: int = 0) -> None:
-        """Change the sums, as the transaction's last statement. wanted: bytes of this push that the sums then have. Raises QuotaExceeded, CountFirst."""
+        """Change the sums, as the transaction's last statement.
+
+        wanted: bytes of this push that the sums then have. Raises QuotaExceeded, CountFirst.
+        """
         if not self:
             return
         changed = quota_sums.change(tx, self.namespace, change)
@@ -93,31 +111,44 @@ class Limits(NamedTuple):
 
 
 class Place(NamedTuple):
-    """A repository that a transaction pushes into. was_filled: it held something before; asked only where that counts."""
+    """A repository that a transaction pushes into.
+
+    was_filled: it held something before; asked only where that counts.
+    """
 
     repository_id: int
     limits: Limits
     was_filled: bool = True
 
     def charge(self, tx: Tx, size: int | None, change: Change = Change()) -> None:
-        """So many bytes became visible; None: nothing did. change: other changes of the sums. The transaction's last statement. Raises QuotaExceeded, CountFirst."""
+        """So many bytes became visible; None: nothing did.
+
+        change: other changes of the sums. The transaction's last statement. Raises QuotaExceeded, CountFirst.
+        """
         if not self.limits or size is None and change == Change():
             return
         if not self.was_filled:
-            change += Change(repositories=1, freed=1)  # another transaction may count the same repository at the same time
+            change += Change(
+                repositories=1, freed=1
+            )  # another transaction may count the same repository at the same time
         # Count replaced bytes too: for few bytes nobody checks whether the stored ones are whole.
         self.limits.decide(tx, change + Change(bytes=size or 0), size or change.garbage)
 
 
 class Quotas:
-    """most_repositories, most_bytes: of a user's or an organization's namespace for which nothing else is set; 0: no limit."""
+    """most_repositories, most_bytes: of a user's or an organization's namespace for which nothing else is set; 0: no
+    limit.
+    """
 
     def __init__(self, most_repositories: int = 0, most_bytes: int = 0):
         self._defaults = most_repositories or None, most_bytes or None
         self._counting = Counting()
 
     def enter(self, tx: Tx, repository: str, maker: Actor | None = None) -> Place:
-        """The repository, made where there is none, and what its namespace may hold. maker: who is noted for making it."""
+        """The repository, made where there is none, and what its namespace may hold.
+
+        maker: who is noted for making it.
+        """
         namespace = namespace_of(repository)
         found, *row = tx.one(_ENTER, repository, namespace, namespace)
         limits = self.limits(namespace, *row)
@@ -130,11 +161,15 @@ class Quotas:
         namespace = namespace_of(repository)
         return self.limits(namespace, *tx.one(_LIMITS, namespace, namespace))
 
-    def limits(self, namespace: str, most_repositories: int | None, most_bytes: int | None, kind: str | None, *sums: int | None) -> Limits:
+    def limits(
+        self, namespace: str, most_repositories: int | None, most_bytes: int | None, kind: str | None, *sums: int | None
+    ) -> Limits:
         """Of what a row of QUOTA_COLUMNS says. What nobody holds, and what is the registry's own, has no limit."""
         if kind in (None, namespaces.SYSTEM):
             return Limits(namespace, None, None, Sums(*sums))
-        most = (own if own is not None else default for own, default in zip((most_repositories, most_bytes), self._defaults))
+        most = (
+            own if own is not None else default for own, default in zip((most_repositories, most_bytes), self._defaults)
+        )
         return Limits(namespace, *(None if limit == UNLIMITED else limit for limit in most), Sums(*sums))
 
     async def decided(self, db: Database, write: Callable[[], Awaitable[T]]) -> T:
@@ -148,7 +183,8 @@ class Quotas:
         raise refusal
 
     async def require_room(self, db: Database, limits: Limits, repository: str, wanted: int, charged: int = 0) -> None:
-        """Before bytes are received: raise QuotaExceeded if so many would not fit, or if the repository would be one too many.
+        """Before bytes are received: raise QuotaExceeded if so many would not fit, or if the repository would be one
+        too many.
 
         charged: how many of them are in the sums already.
         """
@@ -168,8 +204,14 @@ async def _foreseen(db: Database, limits: Limits, repository: str, wanted: int, 
     sums = limits.sums
     if not sums.known:
         return limits.refusal(sums, wanted)
-    new = limits.repositories is not None and sums.repositories >= limits.repositories and not await db.scan(lambda tx: _is_filled(tx, repository))
-    return limits.refusal(sums._replace(bytes=sums.bytes + wanted - charged, repositories=sums.repositories + 1 if new else 0), wanted)
+    new = (
+        limits.repositories is not None
+        and sums.repositories >= limits.repositories
+        and not await db.scan(lambda tx: _is_filled(tx, repository))
+    )
+    return limits.refusal(
+        sums._replace(bytes=sums.bytes + wanted - charged, repositories=sums.repositories + 1 if new else 0), wanted
+    )
 
 
 def _is_filled(tx: Tx, repository: str) -> bool:
@@ -179,27 +221,39 @@ def _is_filled(tx: Tx, repository: str) -> bool:
 
 def _too_many_repositories(limits: Limits, others: int) -> QuotaExceeded:
     return QuotaExceeded(
-        f"the quota of namespace {limits.namespace} is {limits.repositories} repositories: {others} are used, and this push wants 1 more",
-        quota=limits.repositories, used=others, wanted=1,
-    )  # fmt: skip
+        f"the quota of namespace {limits.namespace} is {limits.repositories} repositories: {others} are used, and this"
+        " push wants 1 more",
+        quota=limits.repositories,
+        used=others,
+        wanted=1,
+    )
 
 
 def _too_many_bytes(limits: Limits, used: int, wanted: int) -> QuotaExceeded:
     return QuotaExceeded(
-        f"the quota of namespace {limits.namespace} is {in_words(limits.bytes)}: {in_words(used)} are used, and this push wants {in_words(wanted)} more",
-        "delete what is not needed any more, cancel other uploads, which count too, or ask the operator of this registry for a larger quota",
-        quota=limits.bytes, used=used, wanted=wanted,
-    )  # fmt: skip
+        f"the quota of namespace {limits.namespace} is {in_words(limits.bytes)}: {in_words(used)} are used, and this"
+        f" push wants {in_words(wanted)} more",
+        "delete what is not needed any more, cancel other uploads, which count too, or ask the operator of this"
+        " registry for a larger quota",
+        quota=limits.bytes,
+        used=used,
+        wanted=wanted,
+    )
 
 
 def _too_much_garbage(limits: Limits, sums: Sums, wanted: int) -> QuotaExceeded:
     used, garbage = sums.bytes - wanted, sums.garbage
     return QuotaExceeded(
-        f"the namespace {limits.namespace} may hold {in_words(limits.bytes)}, and as much again that was deleted or replaced and is not collected yet:"
-        f" {in_words(used)} and {in_words(garbage)} are there, and this push wants {in_words(wanted)} more",
-        "push again when it has been collected (gc.grace says how long that takes), or ask the operator of this registry",
-        quota=limits.bytes, used=used, garbage=garbage, wanted=wanted,
-    )  # fmt: skip
+        f"the namespace {limits.namespace} may hold {in_words(limits.bytes)}, and as much again that was deleted or"
+        f" replaced and is not collected yet: {in_words(used)} and {in_words(garbage)} are there, and this push wants"
+        f" {in_words(wanted)} more",
+        "push again when it has been collected (gc.grace says how long that takes), or ask the operator of this"
+        " registry",
+        quota=limits.bytes,
+        used=used,
+        garbage=garbage,
+        wanted=wanted,
+    )
 
 
 def in_words(size: int) -> str:

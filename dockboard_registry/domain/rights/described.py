@@ -1,6 +1,7 @@
 """Repositories with visibility and description, as lists show them: all, or those that somebody may pull.
 
-The work for one page is bounded, however many repositories, grants and patterns there are. So a page may be short although more pages follow.
+The work for one page is bounded, however many repositories, grants and patterns there are. So a page may be short
+although more pages follow.
 """
 
 from collections.abc import Iterator
@@ -10,26 +11,27 @@ from typing import NamedTuple
 from ...db import Row, Tx
 from ...names import LIBRARY
 from ..access import rule
-from ..accounts import namespaces
 from ..access.rule import PUBLIC, PULL, USER, Principal, decide
+from ..accounts import namespaces
 
-# Limits of one page: rows for which the rule is asked, names among which the database looks for public ones, and seconds. A page ends at the first limit.
+# Limits of one page: rows for which the rule is asked, names among which the database looks for public ones, and
+# seconds. A page ends at the first limit.
 _MOST_ROWS, _MOST_NAMES, _MOST_SECONDS = 1000, 5000, 0.05
 _PIECE = 100
 _LAST_NAME = "~"
 _DESCRIBED = (
-    "SELECT repositories.name, repositories.visibility, namespaces.default_visibility, repositories.description, repositories.created_at FROM repositories"
-    " LEFT JOIN namespaces ON namespaces.name ="
-    " CASE INSTR(repositories.name, '/') WHEN 0 THEN 'library' ELSE SUBSTR(repositories.name, 1, INSTR(repositories.name, '/') - 1) END"
+    "SELECT repositories.name, repositories.visibility, namespaces.default_visibility, repositories.description,"
+    " repositories.created_at FROM repositories LEFT JOIN namespaces ON namespaces.name = CASE INSTR(repositories.name,"
+    " '/') WHEN 0 THEN 'library' ELSE SUBSTR(repositories.name, 1, INSTR(repositories.name, '/') - 1) END"
 )
 _LIST = f"{_DESCRIBED} WHERE repositories.name > ? ORDER BY repositories.name LIMIT ?"
 _ONE = f"{_DESCRIBED} WHERE repositories.name = ?"
 _END_OF_NAMES = "SELECT name FROM repositories WHERE name > ? ORDER BY name LIMIT 1 OFFSET ?"
 # With 1 it includes names of one segment, which are in library and lie between all others.
 _PUBLIC = (
-    f"{_DESCRIBED} WHERE repositories.name > ? AND repositories.name <= ?"
-    " AND (COALESCE(repositories.visibility, namespaces.default_visibility, 'public') = 'public' OR (? = 1 AND INSTR(repositories.name, '/') = 0))"
-    " ORDER BY repositories.name LIMIT ?"
+    f"{_DESCRIBED} WHERE repositories.name > ? AND repositories.name <= ? AND (COALESCE(repositories.visibility,"
+    " namespaces.default_visibility, 'public') = 'public' OR (? = 1 AND INSTR(repositories.name, '/') = 0)) ORDER BY"
+    " repositories.name LIMIT ?"
 )
 _WITHIN = f"{_DESCRIBED} WHERE repositories.name > ? AND repositories.name < ? ORDER BY repositories.name LIMIT ?"
 
@@ -58,7 +60,9 @@ def every(tx: Tx, after: str, limit: int) -> list[Described]:
 
 
 def visible(tx: Tx, principal: Principal, after: str, limit: int) -> tuple[list[Described], str | None]:
-    """At most `limit` repositories that the principal may pull, and the name after which to go on; None: there are no more."""
+    """At most `limit` repositories that the principal may pull, and the name after which to go on; None: there are no
+    more.
+    """
     spaces, ends_at = _spaces(principal), perf_counter() + _MOST_SECONDS
     ways = [_all(tx, after)] if spaces is None else [_public(tx, after, LIBRARY in spaces), _within(tx, after, spaces)]
     found: dict[str, Described] = {}
@@ -89,8 +93,12 @@ def _spaces(principal: Principal) -> set[str] | None:
     return found
 
 
-def _pulled(principal: Principal, pieces: Pieces, limit: int, ends_at: float) -> tuple[dict[str, Described], str | None]:
-    """What the principal may pull of the first pieces, more than `limit` if there is more, and the name up to which this is complete."""
+def _pulled(
+    principal: Principal, pieces: Pieces, limit: int, ends_at: float
+) -> tuple[dict[str, Described], str | None]:
+    """What the principal may pull of the first pieces, more than `limit` if there is more, and the name up to which
+    this is complete.
+    """
     found: dict[str, Described] = {}
     looked, upto = 0, None
     for rows, upto in pieces:

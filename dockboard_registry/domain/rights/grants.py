@@ -8,14 +8,15 @@ from ...errors import AccountUnknown, ChangeRefused, FieldInvalid
 from ...names import LIBRARY
 from .. import audit
 from ..access import patterns
-from ..accounts import accounts, namespaces, robots, teams
 from ..access.rule import RIGHTS, ROBOT, USER, Grant
+from ..accounts import accounts, namespaces, robots, teams
 from ..audit import Actor
 from ..changes import Unchanged, access_changed, write
 from ..content.repositories import new_id
 
 TEAM = "team"
-# Of one holder in one namespace. All are read whenever the holder's rights are, and the holder is not asked before somebody gives one.
+# Of one holder in one namespace. All are read whenever the holder's rights are, and the holder is not asked before
+# somebody gives one.
 MOST = 1000
 _COUNT = "SELECT COUNT(*) FROM grants WHERE namespace = ? AND holder_kind = ? AND holder_id = ?"
 _NEXT = "write user:NAME, team:ORGANIZATION/TEAM or robot:ORGANIZATION/NAME"
@@ -34,9 +35,10 @@ _END, _END_WITHIN = (
     "SELECT pattern FROM grants WHERE namespace = ? AND pattern > ? ORDER BY pattern LIMIT 1 OFFSET ?",
 )
 _BEHIND = (
-    "grants.pattern >= ? AND grants.pattern <= ? AND (grants.pattern > ? OR grants.holder_kind > ? OR (grants.holder_kind = ?"
-    " AND (COALESCE(users.name, organizations.name) > ? OR (COALESCE(users.name, organizations.name) = ? AND COALESCE(teams.name, robots.name) > ?))))"
-    " ORDER BY grants.pattern, grants.holder_kind, COALESCE(users.name, organizations.name), COALESCE(teams.name, robots.name) LIMIT ?"
+    "grants.pattern >= ? AND grants.pattern <= ? AND (grants.pattern > ? OR grants.holder_kind > ? OR"
+    " (grants.holder_kind = ? AND (COALESCE(users.name, organizations.name) > ? OR (COALESCE(users.name,"
+    " organizations.name) = ? AND COALESCE(teams.name, robots.name) > ?)))) ORDER BY grants.pattern,"
+    " grants.holder_kind, COALESCE(users.name, organizations.name), COALESCE(teams.name, robots.name) LIMIT ?"
 )
 _PAGE, _PAGE_WITHIN = f"{_ALL} WHERE {_BEHIND}", f"{_ALL} WHERE grants.namespace = ? AND {_BEHIND}"
 _LAST_PATTERN = "~"
@@ -56,7 +58,10 @@ class Grants:
         self._db = db
 
     async def add(self, actor: Actor, pattern: str, holder: str, right: str) -> None:
-        """Give the right; another one on the same pattern is replaced. Raises FieldInvalid, AccountUnknown, ChangeRefused for too many."""
+        """Give the right; another one on the same pattern is replaced.
+
+        Raises FieldInvalid, AccountUnknown, ChangeRefused for too many.
+        """
         parsed, same = patterns.parse(pattern), _spellings(pattern)
         if right not in RIGHTS:
             raise FieldInvalid("the right is not one of read, write and admin", "say read, write or admin")
@@ -69,9 +74,13 @@ class Grants:
                 raise Unchanged
             tx.run(_REMOVE, kind, id, *same)
             if tx.one(_COUNT, parsed.namespace, kind, id)[0] >= MOST:
-                raise ChangeRefused(f"{holder} has {MOST} grants in the namespace {parsed.namespace} already", "use fewer, with wildcards")
+                raise ChangeRefused(
+                    f"{holder} has {MOST} grants in the namespace {parsed.namespace} already",
+                    "use fewer, with wildcards",
+                )
             tx.run(
-                "INSERT INTO grants (id, holder_kind, holder_id, pattern, namespace, permission, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO grants (id, holder_kind, holder_id, pattern, namespace, permission, created_at) VALUES (?,"
+                " ?, ?, ?, ?, ?, ?)",
                 *(new_id(), kind, id, pattern, parsed.namespace, right, now()),
             )
             audit.note(tx, actor, "grant.add", f"repository {pattern}", to=holder, right=right)
@@ -90,7 +99,9 @@ class Grants:
         await self._db.write(change, brings=0)
 
     async def page(self, after: str, limit: int, namespace: str = "") -> list[Given]:
-        """All grants, or those in one namespace, after `PATTERN HOLDER`, by pattern and then by kind and name of the holder; at most `limit`."""
+        """All grants, or those in one namespace, after `PATTERN HOLDER`, by pattern and then by kind and name of the
+        holder; at most `limit`.
+        """
         return await self._db.scan(lambda tx: _page(tx, after, limit, (namespace,) if namespace else ()), long=True)
 
     async def list(self, namespace: str = "") -> list[Given]:
@@ -141,7 +152,11 @@ def _words(kind: str, first: str, second: str | None) -> str:
     return f"{kind}:{first}/{second}" if second else f"{kind}:{first}"
 
 
-_FIND: dict[str, Callable[[Tx, str], accounts.Person | teams.Team | robots.Robot]] = {USER: accounts.find, TEAM: teams.find, ROBOT: robots.find}
+_FIND: dict[str, Callable[[Tx, str], accounts.Person | teams.Team | robots.Robot]] = {
+    USER: accounts.find,
+    TEAM: teams.find,
+    ROBOT: robots.find,
+}
 
 
 def find_holder(tx: Tx, text: str) -> tuple[str, int]:
@@ -153,7 +168,7 @@ def find_holder(tx: Tx, text: str) -> tuple[str, int]:
 
 
 def compiled(rows: list[tuple[str, str, str]]) -> dict[str, tuple[Grant, ...]]:
-    """Rows (pattern, right, holder in words) as the rule of access.py takes them: by namespace."""
+    """Rows (pattern, right, holder in words) as the rule of access/rule.py takes them: by namespace."""
     found: dict[str, list[Grant]] = {}
     for text, right, via in rows:
         pattern = patterns.parse(text)

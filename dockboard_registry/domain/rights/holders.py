@@ -5,9 +5,9 @@ from typing import NamedTuple
 from ...db import Database, Tx
 from ...names import LIBRARY, namespace_of
 from ..access import patterns
+from ..access.rule import ADMIN, MEMBER, OWNER, PUBLIC, READ, USER
 from ..accounts import namespaces
 from . import grants
-from ..access.rule import ADMIN, MEMBER, OWNER, PUBLIC, READ, USER
 
 _ADMINISTRATORS = "SELECT name FROM users WHERE administrator = 1 ORDER BY name"
 _MEMBERS = (
@@ -25,13 +25,19 @@ class Held(NamedTuple):
 
 
 async def of_repository(db: Database, name: str, visibility: str, administrators: bool) -> list[Held]:
-    """All rights to the repository, with those of the registry's administrators or without; whoever is disabled has them again when enabled."""
+    """All rights to the repository, with those of the registry's administrators or without; whoever is disabled has
+    them again when enabled.
+    """
     return await db.scan(lambda tx: _read(tx, name, visibility, administrators), long=True)
 
 
 def _read(tx: Tx, name: str, visibility: str, administrators: bool) -> list[Held]:
     namespace = namespace_of(name)
-    found = [Held(f"{USER}:{user}", ADMIN, "administers the registry") for (user,) in tx.all(_ADMINISTRATORS)] if administrators else []
+    found = (
+        [Held(f"{USER}:{user}", ADMIN, "administers the registry") for (user,) in tx.all(_ADMINISTRATORS)]
+        if administrators
+        else []
+    )
     if namespace != LIBRARY:
         found += _of_namespace(tx, namespace)
     for given in grants.in_namespace(tx, namespace):

@@ -1,21 +1,23 @@
-"""Principals as the rule of rule.py takes them: put together from their rows once, and remembered until anything changes.
+"""Principals as the rule of rule.py takes them: put together from their rows once, and remembered until anything
+changes.
 
-What is remembered counts only for the value of the counter of changes that it was read under. Each request reads that value (see
-facts.py), so every change is effective with the next request at every worker and node.
+What is remembered counts only for the value of the counter of changes that it was read under. Each request reads that
+value (see facts.py), so every change is effective with the next request at every worker and node.
 """
 
 from collections import OrderedDict
 from typing import NamedTuple
 
 from ...db import Database, Tx
-from ..access import rule, facts
+from ..access import facts, rule
+from ..access.facts import Facts
 from ..access.rule import ACTIVE, ROBOT, USER, Principal
 from ..changes import value
-from ..access.facts import Facts
 
 _USER = "SELECT id, name, administrator, state, credential_generation FROM users WHERE id = ?"
 _MEMBERSHIPS = (
-    "SELECT organizations.name, members.role FROM members JOIN organizations ON organizations.id = members.organization_id WHERE members.user_id = ?"
+    "SELECT organizations.name, members.role FROM members JOIN organizations ON organizations.id ="
+    " members.organization_id WHERE members.user_id = ?"
 )
 _TEAMS = (
     "SELECT organizations.name, teams.name, teams.id FROM team_members JOIN teams ON teams.id = team_members.team_id"
@@ -33,7 +35,10 @@ TOKEN = "token:"
 
 
 def holder_of(text: str) -> str:
-    """The holder as grants.find_holder takes it. The text is that already, or what the holder logs in as: NAME, or ORGANIZATION/NAME for a robot."""
+    """The holder as grants.find_holder takes it.
+
+    The text is that already, or what the holder logs in as: NAME, or ORGANIZATION/NAME for a robot.
+    """
     if ":" in text:
         return text
     return f"{ROBOT if '/' in text else USER}:{text}"
@@ -64,7 +69,10 @@ class Principals:
         return await self._db.read(value)
 
     def anonymous(self, value: int, local: bool = False) -> Principal:
-        """Who shows no credentials, where the counter of changes has this value. local: from this machine, and through no proxy."""
+        """Who shows no credentials, where the counter of changes has this value.
+
+        local: from this machine, and through no proxy.
+        """
         return rule.anonymous("all" if local and value == 0 else self._everyone, open=value == 0)
 
     async def get(self, kind: str, id: int, value: int) -> Known | None:
@@ -78,7 +86,8 @@ class Principals:
         return remembered[1]
 
     async def named(self, text: str) -> Known | None:
-        """The principal to explain: a text for `holder_of`, token:USER/NAME, token:ID, a token as the access log names it, or anonymous.
+        """The principal to explain: a text for `holder_of`, token:USER/NAME, token:ID, a token as the access log names
+        it, or anonymous.
 
         Raises FieldInvalid, AccountUnknown.
         """
@@ -124,9 +133,16 @@ def _user(tx: Tx, id: int) -> Known | None:
     teams = tx.all(_TEAMS, id)
     rows = [(pattern, right, f"{USER}:{name}") for pattern, right in tx.all(_GRANTS, USER, id)]
     for organization, team, team_id in teams:
-        rows += [(pattern, right, f"{grants.TEAM}:{organization}/{team}") for pattern, right in tx.all(_TEAM_GRANTS, team_id)]
+        rows += [
+            (pattern, right, f"{grants.TEAM}:{organization}/{team}") for pattern, right in tx.all(_TEAM_GRANTS, team_id)
+        ]
     principal = Principal(id, USER, name, bool(administrator), state, dict(tx.all(_MEMBERSHIPS, id)))
-    return Known(principal._replace(teams=tuple(f"{organization}/{team}" for organization, team, _ in teams), grants=grants.compiled(rows)), generation)
+    return Known(
+        principal._replace(
+            teams=tuple(f"{organization}/{team}" for organization, team, _ in teams), grants=grants.compiled(rows)
+        ),
+        generation,
+    )
 
 
 def _robot(tx: Tx, id: int) -> Known | None:

@@ -1,21 +1,24 @@
 """By what right a change is asked for, and whether it is still there when the change is made.
 
-Between the question of rights and the transaction a body may come slowly, or a password be computed. A change that was asked for by somebody
-who lost the right in that time is not made.
+Between the question of rights and the transaction a body may come slowly, or a password be computed. A change that was
+asked for by somebody who lost the right in that time is not made.
 """
 
 from typing import NamedTuple
 
 from ...db import Tx
 from ...errors import RightsChanged
-from ..credentials import access_tokens
 from ..access.rule import ANONYMOUS, Principal
-from .principals import Principals
+from ..credentials import access_tokens
 from ..credentials.signed_tokens import Holder
+from .principals import Principals
 
 
 class Standing(NamedTuple):
-    """Who was asked about, under this value of the counter of changes. Called in a transaction with the value that it found; raises RightsChanged."""
+    """Who was asked about, under this value of the counter of changes.
+
+    Called in a transaction with the value that it found; raises RightsChanged.
+    """
 
     principals: Principals
     holder: Holder
@@ -35,6 +38,6 @@ class Standing(NamedTuple):
 
 
 def _rights(principal: Principal) -> tuple:
-    """What the rule of access.py goes by, but for scopes, which never change; in a form that can be compared."""
+    """What the rule of access/rule.py goes by, but for scopes, which never change; in a form that can be compared."""
     grants = {(grant.pattern.text, grant.right) for each in principal.grants.values() for grant in each}
     return principal.state, principal.administrator, dict(principal.memberships), grants

@@ -4,11 +4,11 @@ from ...db import Database, Tx
 from ...errors import ChangeRefused, FieldInvalid, NameUnknown
 from ...names import LIBRARY, namespace_of, repository_name
 from .. import audit
-from ..accounts import namespaces
-from . import described, holders
 from ..access.rule import PUBLIC, Principal
+from ..accounts import namespaces
 from ..audit import Actor
 from ..changes import Unchanged, access_changed, require_accounts, require_standing, write
+from . import described, holders
 from .described import Described
 from .holders import Held
 
@@ -20,7 +20,9 @@ class RepositorySettings:
         self._db = db
 
     async def set_visibility(self, actor: Actor, name: str, visibility: str) -> None:
-        """Raises NameInvalid, NameUnknown, FieldInvalid; ChangeRefused where there are no accounts, or it would be private and nobody's."""
+        """Raises NameInvalid, NameUnknown, FieldInvalid; ChangeRefused where there are no accounts, or it would be
+        private and nobody's.
+        """
         await self.set(actor, name, visibility=visibility)
 
     async def set_description(self, actor: Actor, name: str, description: str) -> None:
@@ -28,7 +30,10 @@ class RepositorySettings:
         await self.set(actor, name, description=description)
 
     async def set(self, actor: Actor, name: str, visibility: str | None = None, description: str | None = None) -> None:
-        """Both, or what is not None, in one transaction; an empty description removes it. Raises what the single changes raise."""
+        """Both, or what is not None, in one transaction; an empty description removes it.
+
+        Raises what the single changes raise.
+        """
         if visibility is not None:
             namespaces.visibility(visibility)
         if description is not None and (len(description) > MOST_DESCRIPTION or "\0" in description):
@@ -54,7 +59,10 @@ class RepositorySettings:
         return await holders.of_repository(self._db, found.name, found.visibility, administrators=True)
 
     async def set_default(self, actor: Actor, namespace: str, visibility: str) -> None:
-        """The visibility of repositories that are pushed to the namespace from now on. Raises AccountUnknown, FieldInvalid, ChangeRefused where there are no accounts."""
+        """The visibility of repositories that are pushed to the namespace from now on.
+
+        Raises AccountUnknown, FieldInvalid, ChangeRefused where there are no accounts.
+        """
         namespaces.visibility(visibility)
 
         def change(tx: Tx) -> None:
@@ -76,7 +84,9 @@ class RepositorySettings:
         return found
 
     async def visible(self, principal: Principal, after: str, limit: int) -> tuple[list[Described], str | None]:
-        """Like `list`, but only what the principal may pull, and the name after which to go on (see described.visible)."""
+        """Like `list`, but only what the principal may pull, and the name after which to
+        go on (see described.visible).
+        """
         return await self._db.scan(lambda tx: described.visible(tx, principal, after, limit), long=True)
 
     async def namespace(self, name: str) -> namespaces.Namespace:
@@ -125,4 +135,7 @@ def _require_holder(tx: Tx, name: str) -> None:
     """Where everyone may push to what nobody holds, something private there would be told from what is not there."""
     namespace = namespace_of(name)
     if namespace != LIBRARY and namespaces.find(tx, namespace) is None:
-        raise ChangeRefused(f"nobody holds the namespace {namespace}, so nobody could see the repository", "make the user or the organization of that name first")
+        raise ChangeRefused(
+            f"nobody holds the namespace {namespace}, so nobody could see the repository",
+            "make the user or the organization of that name first",
+        )

@@ -1,11 +1,12 @@
 """Open upload sessions: how many each client may have, when they expire, and listing and ending them.
 
-A registry keeps `server.open_uploads` sessions. A tenth of these places is set aside for clients with few sessions. Of the other places a client may
-have a tenth of what is free. So one client that opens as many sessions as it can gets a twelfth of all, ten such clients get half together, and the others still find
-places. A client is a user, an organization with its robot accounts, or the network of somebody who shows no credentials.
+A registry keeps `server.open_uploads` sessions. A tenth of these places is set aside for clients with few sessions. Of
+the other places a client may have a tenth of what is free. So one client that opens as many sessions as it can gets a
+twelfth of all, ten such clients get half together, and the others still find places. A client is a user, an
+organization with its robot accounts, or the network of somebody who shows no credentials.
 
-A session without bytes expires after minutes, any other one after a day. The collector drops expired sessions in its rounds; so does a client who finds
-no free place.
+A session without bytes expires after minutes, any other one after a day. The collector drops expired sessions in its
+rounds; so does a client who finds no free place.
 """
 
 from collections.abc import Sequence
@@ -16,28 +17,34 @@ from ...errors import AccountUnknown, TooManyRequests
 from ...names import namespace_of
 from ...storage import Storage
 from .. import audit
-from ..content import blobs, small_blobs
-from ..quotas import quota_sums
 from ..access.rule import ANONYMOUS, ROBOT, USER, Principal
 from ..audit import Actor
 from ..changes import require_standing
-from ..quotas.quota_sums import Change
+from ..content import blobs, small_blobs
 from ..credentials.throttle import network_of
+from ..quotas import quota_sums
+from ..quotas.quota_sums import Change
 
 # A client with so many sessions or less has few: a thousandth of all, within these bounds.
 _FEWEST, _FEW = 3, 10
 _BATCH = 200
-_EXPIRED = "SELECT id FROM uploads WHERE updated_at <= ? AND (size = 0 OR updated_at <= ?) ORDER BY updated_at, id LIMIT ?"
+_EXPIRED = (
+    "SELECT id FROM uploads WHERE updated_at <= ? AND (size = 0 OR updated_at <= ?) ORDER BY updated_at, id LIMIT ?"
+)
 _DELETE_EXPIRED = "DELETE FROM uploads WHERE id = ? AND updated_at <= ? AND (size = 0 OR updated_at <= ?)"
 _DELETE_OWN = "DELETE FROM uploads WHERE id = ? AND (? = '' OR COALESCE(owner, 'anonymous') = ?)"
 _DELETE = "DELETE FROM uploads WHERE id = ?"
 _ENDS = "SELECT storage_key, repository, size, charged FROM uploads WHERE id = ?"
 _FIELDS = "id, repository, owner, share_of, size, started_at, updated_at"
 _LIST = (
-    f"SELECT {_FIELDS} FROM uploads WHERE id > ? AND (? = '' OR COALESCE(owner, 'anonymous') = ?) AND (? = '' OR repository = ?) ORDER BY id LIMIT ?"
+    f"SELECT {_FIELDS} FROM uploads WHERE id > ? AND (? = '' OR COALESCE(owner, 'anonymous') = ?) AND (? = '' OR"
+    " repository = ?) ORDER BY id LIMIT ?"
 )
 _USER = "SELECT name FROM users WHERE id = ?"
-_ROBOT = "SELECT organizations.name, robots.name FROM robots JOIN organizations ON organizations.id = robots.organization_id WHERE robots.id = ?"
+_ROBOT = (
+    "SELECT organizations.name, robots.name FROM robots JOIN organizations ON organizations.id = robots.organization_id"
+    " WHERE robots.id = ?"
+)
 _NETWORK = "network "
 
 
@@ -59,10 +66,18 @@ def require_place(limit: int, total: int, own: int) -> None:
     """Raise TooManyRequests where a client who has so many sessions open may open no other one."""
     retry = {"Retry-After": "60"}
     if total >= limit:
-        raise TooManyRequests(f"all {limit} upload sessions of this registry are open", "try again later, or ask the operator of this registry", retry)
+        raise TooManyRequests(
+            f"all {limit} upload sessions of this registry are open",
+            "try again later, or ask the operator of this registry",
+            retry,
+        )
     if own >= share(limit, total):
         next = "finish uploads, or cancel them with DELETE; sessions without bytes expire after some minutes"
-        raise TooManyRequests(f"you have {own} upload sessions open, which is your share of the {limit} that may be open here", next, retry)
+        raise TooManyRequests(
+            f"you have {own} upload sessions open, which is your share of the {limit} that may be open here",
+            next,
+            retry,
+        )
 
 
 class Expiry(NamedTuple):
@@ -121,7 +136,10 @@ def _end(tx: Tx, id: str, delete: str, *parameters: str | int) -> _Ended | None:
 
 
 class OpenUpload(NamedTuple):
-    """A session as people see it. owner: user NAME, robot ORGANIZATION/NAME or anonymous; network: of whoever opened it without credentials."""
+    """A session as people see it.
+
+    owner: user NAME, robot ORGANIZATION/NAME or anonymous; network: of whoever opened it without credentials.
+    """
 
     id: str
     repository: str
@@ -151,7 +169,7 @@ class OpenUploads:
         keys: list[str] = []
         for first in range(0, len(ids), _BATCH):
             batch = sorted(ids[first : first + _BATCH])
-            keys += await self._db.write(lambda tx: _drop(tx, actor, batch, owner), brings=0)  # noqa: B023
+            keys += await self._db.write(lambda tx: _drop(tx, actor, batch, owner), brings=0)
         await self._storage.delete(keys)
         return len(keys)
 
@@ -166,7 +184,9 @@ def _shown(tx: Tx, row: Row, names: dict[str | None, str]) -> OpenUpload:
     id, repository, owner, of, *rest = row
     if owner not in names:
         names[owner] = _name(tx, owner)
-    return OpenUpload(id, repository, names[owner], of.removeprefix(_NETWORK) if of and of.startswith(_NETWORK) else None, *rest)
+    return OpenUpload(
+        id, repository, names[owner], of.removeprefix(_NETWORK) if of and of.startswith(_NETWORK) else None, *rest
+    )
 
 
 def _name(tx: Tx, owner: str | None) -> str:

@@ -1,7 +1,8 @@
 """Feeding one request's body to one upload session.
 
-As long as all bytes of the session are few, the writer keeps them in memory and hands them over with the session's row: two writers
-are told apart by the row's generation. From the byte on that is one too many all are in the store, which the writer holds.
+As long as all bytes of the session are few, the writer keeps them in memory and hands them over with the session's row:
+two writers are told apart by the row's generation. From the byte on that is one too many all are in the store, which
+the writer holds.
 """
 
 import asyncio
@@ -36,7 +37,10 @@ def _at_most(count: int, fill: Callable[[memoryview], int]) -> Callable[[memoryv
 
 
 class Writer:
-    """One of save, leave, finish and discard ends it. maker: who is noted where the blob makes a repository; coming: bytes that were announced."""
+    """One of save, leave, finish and discard ends it.
+
+    maker: who is noted where the blob makes a repository; coming: bytes that were announced.
+    """
 
     def __init__(self, uploads: Uploads, session: Session, maker: Actor | None = None, coming: int = 0):
         self._uploads = uploads
@@ -44,7 +48,9 @@ class Writer:
         self.session = session
         self.size = session.size
         self._coming = coming
-        self._few = not session.is_stored and session.size + coming <= uploads.small  # all bytes so far and those announced
+        self._few = (
+            not session.is_stored and session.size + coming <= uploads.small
+        )  # all bytes so far and those announced
         self._here: bytes | None = None  # and these, once they were asked for
         self._begun = False
         self._upload: Upload | None = None
@@ -53,7 +59,10 @@ class Writer:
         self._saved = time.monotonic()
 
     async def write(self, data: bytes) -> None:
-        """Append. One piece is hashed and written while the next is received. Raises StorageError, UploadRange, UploadUnknown."""
+        """Append.
+
+        One piece is hashed and written while the next is received. Raises StorageError, UploadRange, UploadUnknown.
+        """
         if self._few and self.size + len(data) <= self._uploads.small:
             return await self._keep(data)
         upload = await self._stored()
@@ -90,12 +99,18 @@ class Writer:
         return self._upload
 
     async def _charge(self, size: int) -> None:
-        """Let the namespace's quota, if there is one, count so many bytes. Raises QuotaExceeded, UploadRange, UploadUnknown."""
+        """Let the namespace's quota, if there is one, count so many bytes.
+
+        Raises QuotaExceeded, UploadRange, UploadUnknown.
+        """
         if self.session.charged is not None and self.session.charged < size:
             self.session = await self._uploads.charge(self.session, size)
 
     async def pour(self, fill: Callable[[memoryview], int], dear: bool = False) -> int:
-        """Append what fill(buffer) gives, called in a thread until it returns 0; the number of bytes. dear: as storage.Upload's. Raises as write does."""
+        """Append what fill(buffer) gives, called in a thread until it returns 0; the number of bytes.
+
+        dear: as storage.Upload's. Raises as write does.
+        """
         upload = await self._stored()
         await self._drain()
         if self.session.charged is not None:
@@ -106,12 +121,17 @@ class Writer:
         return count
 
     def _uncharged(self) -> int:
-        """How many bytes of a body of unknown length may come until the quota counts them: few at first, and later a part of what came before."""
+        """How many bytes of a body of unknown length may come until the quota counts them: few at first, and later a
+        part of what came before.
+        """
         charged = self.session.charged
         return charged + min(max(charged // 4, _LEAST_UNCHARGED), _MOST_UNCHARGED) - self.size
 
     async def _note_sometimes(self) -> None:
-        """Let the quota count what came. Save the progress of a long upload, so that it does not expire and a crash of this process loses little."""
+        """Let the quota count what came.
+
+        Save the progress of a long upload, so that it does not expire and a crash of this process loses little.
+        """
         if self.session.charged is not None and self._uncharged() <= 0:
             await self._charge(self.size)
         if time.monotonic() - self._saved > _SAVE_SECONDS:
@@ -133,7 +153,10 @@ class Writer:
             raise UploadUnknown("the bytes received earlier are gone") from error
 
     async def save(self) -> Session:
-        """Keep what was written for a later request. Raises UploadRange, UploadUnknown, StorageError, and QuotaExceeded: then the session is gone."""
+        """Keep what was written for a later request.
+
+        Raises UploadRange, UploadUnknown, StorageError, and QuotaExceeded: then the session is gone.
+        """
         try:
             return await self._save()
         except QuotaExceeded:
@@ -143,7 +166,9 @@ class Writer:
     async def _save(self) -> Session:
         if self._upload is None:
             if self.size != self.session.size:
-                self.session = await self._uploads.save_here(self.session, self._here, digest_of(self.session.algorithm, self._here))
+                self.session = await self._uploads.save_here(
+                    self.session, self._here, digest_of(self.session.algorithm, self._here)
+                )
             return self.session
         try:
             await self._drain()
@@ -157,7 +182,11 @@ class Writer:
             await self._upload.release()
 
     async def leave(self) -> Session:
-        """Give up. The bytes of this request do not count for the upload. They count for the namespace's quota while they are stored."""
+        """Give up.
+
+        The bytes of this request do not count for the upload. They count for the namespace's quota while they are
+        stored.
+        """
         await self._settle()
         if self._upload is not None:
             try:
@@ -194,7 +223,11 @@ class Writer:
         try:
             await self._drain()
             if await self._content_digest(digest) != digest:
-                raise DigestInvalid("the content received has another digest; the upload was dropped", "push the content again", digest=digest)
+                raise DigestInvalid(
+                    "the content received has another digest; the upload was dropped",
+                    "push the content again",
+                    digest=digest,
+                )
             await self._record(digest)
         except (DigestInvalid, QuotaExceeded, StorageError):
             await self.discard()
@@ -207,7 +240,11 @@ class Writer:
         return self.size
 
     async def _record(self, digest: str) -> None:
-        """Make the bytes durable and record the blob. Under a quota, long bytes that are stored and whole stay, because replacing them again and again would fill the disk."""
+        """Make the bytes durable and record the blob.
+
+        Under a quota, long bytes that are stored and whole stay, because replacing them again and again would fill the
+        disk.
+        """
         kept = None if self.session.charged is None or self._few else await self._uploads.whole_copy(digest, self.size)
         if kept and await self._uploads.record(self.session, self.size, digest, maker=self._maker, kept=kept):
             if self._upload is not None:
@@ -220,10 +257,16 @@ class Writer:
 
     async def _new_here(self) -> bytes | None:
         """What the database does not have yet of few bytes; none at all are some, too."""
-        return await self._all_here() if self._few and (self.size != self.session.size or not self.session.is_here) else None
+        return (
+            await self._all_here()
+            if self._few and (self.size != self.session.size or not self.session.is_here)
+            else None
+        )
 
     async def discard(self) -> None:
-        """Drop bytes and session, in this order: bytes whose sync failed must not be there for another try. Lets go where nothing was begun.
+        """Drop bytes and session, in this order: bytes whose sync failed must not be there for another try.
+
+        Lets go where nothing was begun.
 
         Raises UploadRange, UploadUnknown where the session is another by now; then it stays.
         """

@@ -1,10 +1,10 @@
 """Upload sessions: a row that any worker continues. upload_writer.py feeds one with the bytes of a request.
 
-The row is saved by compare-and-set on its generation, so of two writers one wins. Few bytes lie in the database (small_blobs.py) and change together with
-the row. As soon as there are more they are in the store, where a writer holds them from the first on. A
-running hash lives only in the process that wrote all bytes so far; its digest is saved with the row, which spares the re-reading
-when another worker finishes the upload. It counts only under the epoch (start of the server) that wrote it: after a power cut the
-bytes may be older than the row.
+The row is saved by compare-and-set on its generation, so of two writers one wins. Few bytes lie in the database
+(small_blobs.py) and change together with the row. As soon as there are more they are in the store, where a writer holds
+them from the first on. A running hash lives only in the process that wrote all bytes so far; its digest is saved with
+the row, which spares the re-reading when another worker finishes the upload. It counts only under the epoch (start of
+the server) that wrote it: after a power cut the bytes may be older than the row.
 """
 
 import hashlib
@@ -18,15 +18,18 @@ from ...db import ROWS, Database, Row, Tx, now
 from ...errors import QuotaExceeded, TooManyRequests, UploadRange, UploadUnknown
 from ...names import algorithm_of, namespace_of
 from ...storage import Storage, StorageError, Upload, UploadBusy, new_key
+from ..audit import Actor
 from ..content import blobs, repositories, small_blobs
 from ..quotas import quota_sums
-from . import open_uploads
-from ..audit import Actor
-from .open_uploads import Expiry
 from ..quotas.quota_sums import Change
 from ..quotas.quotas import QUOTA_COLUMNS, QUOTA_JOIN, Limits, Quotas
+from . import open_uploads
+from .open_uploads import Expiry
 
-_FIND = "SELECT id, repository, storage_key, state, size, algorithm, digest, epoch, generation, owner, charged FROM uploads WHERE id = ?"
+_FIND = (
+    "SELECT id, repository, storage_key, state, size, algorithm, digest, epoch, generation, owner, charged FROM uploads"
+    " WHERE id = ?"
+)
 _COLUMNS = 11
 _FIND_WITH_QUOTA = (
     "SELECT id, repository, storage_key, state, size, algorithm, digest, epoch, generation, owner, charged,"
@@ -35,8 +38,8 @@ _FIND_WITH_QUOTA = (
 _OPEN = "(SELECT COUNT(*) FROM uploads), (SELECT COUNT(*) FROM uploads WHERE share_of = ?)"
 _OPEN_WITH_QUOTA = f"SELECT {_OPEN}, {QUOTA_COLUMNS} FROM (SELECT 1 AS one) request {QUOTA_JOIN}"
 _INSERT = (
-    "INSERT INTO uploads (id, repository, storage_key, state, size, algorithm, digest, epoch, generation, owner, charged,"
-    " share_of, started_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO uploads (id, repository, storage_key, state, size, algorithm, digest, epoch, generation, owner,"
+    " charged, share_of, started_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _SAVE = (
     "UPDATE uploads SET size = ?, state = ?, digest = ?, epoch = ?, generation = ?, charged = ?, updated_at = ?"
@@ -51,9 +54,11 @@ _HERE, _STORED = "here", "stored:"
 
 
 class Session(NamedTuple):
-    """One row of uploads: size in bytes, digest of all bytes so far where it is known, owner: who may go on with it, None without accounts.
+    """One row of uploads: size in bytes, digest of all bytes so far where it is known, owner: who may go on with it,
+    None without accounts.
 
-    charged: how many bytes of it the namespace's quota has counted, which may be more than were saved; None: it counts none of this session.
+    charged: how many bytes of it the namespace's quota has counted, which may be more than were saved; None: it counts
+    none of this session.
     state: where the bytes are, and the storage driver's own words on that.
     """
 
@@ -84,7 +89,14 @@ class Uploads:
     """limit: open sessions of the whole registry at most; small: bytes that a blob may have to lie in the database."""
 
     def __init__(
-        self, db: Database, storage: Storage, epoch: str, limit: int, quotas: Quotas = Quotas(), small: int = small_blobs.LIMIT, expiry: Expiry = Expiry()
+        self,
+        db: Database,
+        storage: Storage,
+        epoch: str,
+        limit: int,
+        quotas: Quotas = Quotas(),
+        small: int = small_blobs.LIMIT,
+        expiry: Expiry = Expiry(),
     ):
         self.small = small
         self._quotas = quotas
@@ -98,9 +110,16 @@ class Uploads:
         self._hashers: OrderedDict[str, tuple[int, "hashlib._Hash"]] = OrderedDict()
 
     async def start(
-        self, repository: str, algorithm: str = "sha256", owner: str | None = None, wanted: int = 1, share_of: str | None = None
+        self,
+        repository: str,
+        algorithm: str = "sha256",
+        owner: str | None = None,
+        wanted: int = 1,
+        share_of: str | None = None,
     ) -> Session:
-        """Open a session, into which at least `wanted` bytes will be sent. share_of: the client whose share of the open sessions it takes.
+        """Open a session, into which at least `wanted` bytes will be sent.
+
+        share_of: the client whose share of the open sessions it takes.
 
         Raises TooManyRequests, QuotaExceeded.
         """
@@ -133,7 +152,9 @@ class Uploads:
         def insert(tx: Tx) -> tuple[Limits, Session]:
             limits, at = ask(tx), now()
             made = session._replace(charged=None if limits.bytes is None else 0)
-            tx.insert(_INSERT, *made, share_of, at, at)  # False if an earlier run was committed: nobody else has this id
+            tx.insert(
+                _INSERT, *made, share_of, at, at
+            )  # False if an earlier run was committed: nobody else has this id
             return limits, made
 
         if share_of in self._refused:
@@ -159,7 +180,9 @@ class Uploads:
     async def _require_room(self, limits: Limits, session: Session, wanted: int) -> None:
         """Raises QuotaExceeded, and then the session is gone: no other request can bring it to a good end."""
         try:
-            await self._quotas.require_room(self._db, limits, session.repository, session.size + wanted, session.charged or 0)
+            await self._quotas.require_room(
+                self._db, limits, session.repository, session.size + wanted, session.charged or 0
+            )
         except QuotaExceeded:
             await self.cancel(session)
             raise
@@ -169,7 +192,10 @@ class Uploads:
         return _owned(await self._db.read(lambda tx: tx.one(_FIND, id)), repository, owner)
 
     async def enter(self, repository: str, id: str, owner: str | None, wanted: int) -> Session:
-        """`find`, for a request that brings so many bytes. Raises QuotaExceeded where they would not fit, and then the session is gone."""
+        """`find`, for a request that brings so many bytes.
+
+        Raises QuotaExceeded where they would not fit, and then the session is gone.
+        """
         namespace = namespace_of(repository)
         row = await self._db.read(lambda tx: tx.one(_FIND_WITH_QUOTA, namespace, namespace, id))
         session = _owned(row and row[:_COLUMNS], repository, owner)
@@ -181,7 +207,9 @@ class Uploads:
     def upload(self, session: Session) -> Upload:
         """The session's bytes in the store; those that are not there yet have to be written first."""
         size = session.size if session.is_stored else 0
-        return self._storage.resume(session.storage_key, session.state.removeprefix(_STORED) if session.is_stored else "", size)
+        return self._storage.resume(
+            session.storage_key, session.state.removeprefix(_STORED) if session.is_stored else "", size
+        )
 
     async def bytes_here(self, session: Session) -> bytes:
         """All bytes of a session that is not stored. Raises UploadRange where it is another by now, UploadUnknown."""
@@ -194,14 +222,19 @@ class Uploads:
         return data
 
     def refuse_when_full(self) -> None:
-        """Before bytes go into the database: where the disk is full for the store, it is full for them too. Raises StorageError."""
+        """Before bytes go into the database: where the disk is full for the store, it is full for them too.
+
+        Raises StorageError.
+        """
         self._storage.refuse_when_full()
 
     async def hold(self, upload: Upload, session: Session) -> Session:
-        """Shut out other writers from a session that still is as it was read; its bytes are in the store from now on. Raises UploadRange, UploadUnknown.
+        """Shut out other writers from a session that still is as it was read; its bytes are in the store from now on.
 
-        The session was read before: whoever held the upload meanwhile may have finished it, and then its bytes are a blob that
-        nothing may touch.
+        Raises UploadRange, UploadUnknown.
+
+        The session was read before: whoever held the upload meanwhile may have finished it, and then its bytes are a
+        blob that nothing may touch.
         """
         try:
             await upload.hold()
@@ -209,7 +242,9 @@ class Uploads:
             raise UploadRange("another request is writing to this upload") from error
         try:
             if not session.is_stored:
-                return await self._save(session._replace(state=_STORED), session, lambda tx: small_blobs.drop(tx, session.storage_key))
+                return await self._save(
+                    session._replace(state=_STORED), session, lambda tx: small_blobs.drop(tx, session.storage_key)
+                )
             current = await self.find(session.repository, session.id, session.owner)
             if current.generation != session.generation:
                 raise UploadRange("another request wrote to this upload meanwhile")
@@ -232,8 +267,13 @@ class Uploads:
         await self._forget(session, "DELETE FROM uploads WHERE id = ?", session.id)
 
     async def drop(self, session: Session) -> None:
-        """The same for a session that still is as it was read: of few bytes another request may have made more. Raises UploadRange, UploadUnknown."""
-        await self._forget(session, "DELETE FROM uploads WHERE id = ? AND generation = ?", session.id, session.generation)
+        """The same for a session that still is as it was read: of few bytes another request may have made more.
+
+        Raises UploadRange, UploadUnknown.
+        """
+        await self._forget(
+            session, "DELETE FROM uploads WHERE id = ? AND generation = ?", session.id, session.generation
+        )
 
     async def _forget(self, session: Session, delete: str, *parameters) -> None:
         def change(tx: Tx) -> None:
@@ -248,7 +288,10 @@ class Uploads:
         await self._storage.delete([session.storage_key])
 
     async def charge(self, session: Session, size: int) -> Session:
-        """Let the namespace's quota count so many bytes of the session. Raises QuotaExceeded, UploadRange, UploadUnknown."""
+        """Let the namespace's quota count so many bytes of the session.
+
+        Raises QuotaExceeded, UploadRange, UploadUnknown.
+        """
         charged = session._replace(charged=size)
 
         def change(tx: Tx) -> None:
@@ -270,13 +313,24 @@ class Uploads:
         return await self._save(session._replace(size=size, state=_STORED + state, digest=digest), session)
 
     async def save_here(self, session: Session, data: bytes, digest: str) -> Session:
-        """The session with all its bytes in the database. Raises UploadRange where another request was faster, UploadUnknown, QuotaExceeded."""
-        saved = session._replace(size=len(data), state=_HERE, digest=digest)
-        return await self._save(saved, session, lambda tx: small_blobs.put(tx, session.storage_key, data), len(data) + ROWS)
+        """The session with all its bytes in the database.
 
-    async def _save(self, wanted: Session, session: Session, more: Callable[[Tx], object] | None = None, brings: int = 0) -> Session:
+        Raises UploadRange where another request was faster, UploadUnknown, QuotaExceeded.
+        """
+        saved = session._replace(size=len(data), state=_HERE, digest=digest)
+        return await self._save(
+            saved, session, lambda tx: small_blobs.put(tx, session.storage_key, data), len(data) + ROWS
+        )
+
+    async def _save(
+        self, wanted: Session, session: Session, more: Callable[[Tx], object] | None = None, brings: int = 0
+    ) -> Session:
         """Replace the session by this one. `more`, which brings so many bytes, runs in the same transaction."""
-        saved = wanted._replace(epoch=self._epoch, generation=session.generation + 1, charged=None if session.charged is None else wanted.size)
+        saved = wanted._replace(
+            epoch=self._epoch,
+            generation=session.generation + 1,
+            charged=None if session.charged is None else wanted.size,
+        )
 
         def update(tx: Tx) -> None:
             values = saved.size, saved.state, saved.digest, saved.epoch, saved.generation, saved.charged
@@ -287,18 +341,32 @@ class Uploads:
             found = tx.one(_FIND, session.id)
             return None if tx.doubtful and found == tuple(saved) else _refuse(found)
 
-        await self._quotas.decided(self._db, lambda: self._db.write(update, durable=False, repeatable=True, brings=brings))
+        await self._quotas.decided(
+            self._db, lambda: self._db.write(update, durable=False, repeatable=True, brings=brings)
+        )
         return saved
 
     def remember(self, id: str, size: int, hasher) -> None:
-        """Keep a running hash for the session's next request; the oldest of many is forgotten and costs a re-reading."""
+        """Keep a running hash for the session's next request; the oldest of many is
+        forgotten and costs a re-reading.
+        """
         self._hashers[id] = size, hasher
         if len(self._hashers) > _REMEMBERED:
             self._hashers.popitem(last=False)
 
-    async def record(self, session: Session, size: int, digest: str, data: bytes | None = None, maker: Actor | None = None, kept: str | None = None) -> bool:
-        """The one transaction that makes the bytes a blob of the repository: data, or those that are durable under the key already.
-        maker: who is noted for a new repository. kept: a key with the same bytes that is the blob's; False where it is not any more.
+    async def record(
+        self,
+        session: Session,
+        size: int,
+        digest: str,
+        data: bytes | None = None,
+        maker: Actor | None = None,
+        kept: str | None = None,
+    ) -> bool:
+        """The one transaction that makes the bytes a blob of the repository: data, or those that are durable under the
+        key already.
+        maker: who is noted for a new repository. kept: a key with the same bytes that is the blob's; False where it is
+        not any more.
 
         Raises UploadRange, UploadUnknown, QuotaExceeded.
         """
@@ -307,16 +375,28 @@ class Uploads:
             if kept is not None and not blobs.keep(tx, digest, kept):
                 return False
             if not tx.run("DELETE FROM uploads WHERE id = ? AND generation = ?", session.id, session.generation):
-                # A run before was committed, though its answer was lost; a push since may have given the blob another key.
+                # A run before was committed, though its answer was lost; a push since may have given the blob another
+                # key.
                 if tx.doubtful and blobs.renew(tx, repositories.find(tx, session.repository), digest, now()):
                     return True
                 _refuse(tx.one(_FIND, session.id))
             self._link(tx, session, size, digest, data, maker, kept)
             return True
 
-        return await self._quotas.decided(self._db, lambda: self._db.write(change, repeatable=True, brings=len(data or b"") + ROWS))
+        return await self._quotas.decided(
+            self._db, lambda: self._db.write(change, repeatable=True, brings=len(data or b"") + ROWS)
+        )
 
-    def _link(self, tx: Tx, session: Session, size: int, digest: str, data: bytes | None, maker: Actor | None, kept: str | None) -> None:
+    def _link(
+        self,
+        tx: Tx,
+        session: Session,
+        size: int,
+        digest: str,
+        data: bytes | None,
+        maker: Actor | None,
+        kept: str | None,
+    ) -> None:
         """Make these the blob's bytes, or forget them if stored ones are kept, and link the blob to the repository."""
         replaced, owner = 0, None if session.charged is None else namespace_of(session.repository)
         if kept is not None:
@@ -327,7 +407,12 @@ class Uploads:
             replaced = blobs.store(tx, digest, session.storage_key, size, owner)
         place = self._quotas.enter(tx, session.repository, maker)
         linked = blobs.link(tx, place.repository_id, digest)
-        known = linked and (replaced or kept) and place.limits and blobs.is_elsewhere(tx, place.limits.namespace, place.repository_id, digest)
+        known = (
+            linked
+            and (replaced or kept)
+            and place.limits
+            and blobs.is_elsewhere(tx, place.limits.namespace, place.repository_id, digest)
+        )
         # Another transaction may count the same blob at the same time.
         change = Change(-(session.charged or 0), replaced if owner else 0, freed=1 if replaced or kept else 0)
         place.charge(tx, size if linked and not known else None, change)

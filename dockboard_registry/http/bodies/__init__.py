@@ -1,0 +1,1 @@
+"""Bodies that come in outside of Tornado."""

@@ -13,8 +13,8 @@ _FRAMING_BYTES = 40
 class ChunkedBody(SocketBody):
     """A body of unknown length.
 
-    Whatever is not of the grammar (chunks.py) is a malformed body. Reading may go beyond its end: what lies there is never taken for a
-    request, and the connection is closed after the answer.
+    Whatever is not of the grammar (chunks.py) is a malformed body. Reading may go beyond its end: what lies there is
+    never taken for a request, and the connection is closed after the answer.
     """
 
     def __init__(self, exchange):
@@ -64,7 +64,10 @@ class ChunkedBody(SocketBody):
         return stop
 
     def _read_framing(self, buffer: memoryview, start: int, count: int) -> int:
-        """Read what stands between two pieces of data; returns where the data goes on. A part is kept until the rest has come."""
+        """Read what stands between two pieces of data; returns where the data goes on.
+
+        A part is kept until the rest has come.
+        """
         piece = bytes(buffer[start : min(count, start + _FRAMING_BYTES)])
         if self._usual and not self._framing and piece.startswith(self._usual):
             self._left = self._usual_size

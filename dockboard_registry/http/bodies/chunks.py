@@ -1,4 +1,7 @@
-"""The lines between the data of a chunked body (RFC 9112 section 7.1). Extensions and trailers are skipped, up to a limit."""
+"""The lines between the data of a chunked body (RFC 9112 section 7.1).
+
+Extensions and trailers are skipped, up to a limit.
+"""
 
 import re
 
@@ -25,7 +28,10 @@ def is_plain(line: int, data: int) -> bool:
 
 
 class Waste:
-    """Counts the bytes of needlessly long lines in a body. Without a limit each byte of data could bring a thousand of them."""
+    """Counts the bytes of needlessly long lines in a body.
+
+    Without a limit each byte of data could bring a thousand of them.
+    """
 
     def __init__(self) -> None:
         self._size = 0
@@ -36,6 +42,8 @@ class Waste:
         return self._size > _MOST
 
     def is_too_much_behind(self, line: int) -> bool:
-        """After a line of this length behind all data: short ones count too, or else there could be any number of them."""
+        """After a line of this length behind all data: short ones count too, or else
+        there could be any number of them.
+        """
         self._size += _PLAIN_LINE + line
         return self._size > _MOST

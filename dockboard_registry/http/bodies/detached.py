@@ -1,7 +1,8 @@
 """Requests whose connection leaves Tornado because many bytes move: bodies of uploads, downloads of large blobs.
 
-HTTP1Connection.detach gives up the stream inside headers_received. The bytes then move between socket and file in a thread, in bursts
-until the socket would block; waiting is the event loop's. Afterwards the answer is written and the connection served again.
+HTTP1Connection.detach gives up the stream inside headers_received. The bytes then move between socket and file in a
+thread, in bursts until the socket would block; waiting is the event loop's. Afterwards the answer is written and the
+connection served again.
 """
 
 from http.client import responses
@@ -10,9 +11,9 @@ from tornado.iostream import StreamClosedError
 
 from ...errors import RegistryError
 from ...storage import StorageFailed
-from .chunkedbody import ChunkedBody
 from ..connection import MOVING
 from ..messages import ConnectionCut
+from .chunkedbody import ChunkedBody
 from .socketbody import SocketBody
 
 _STATUS = {int(status): f"HTTP/1.1 {int(status)} {phrase}" for status, phrase in responses.items()}
@@ -72,12 +73,17 @@ def head(exchange, keep: bool) -> bytes:
     """The head of the exchange's response, as it goes over the wire: the fields of Exchange.fields, in their order."""
     response = exchange.response
     status = response.status
-    own = "".join([f"{name}: {value}\r\n" if type(value) is not list else _lines(name, value) for name, value in response.headers.items()])
+    own = "".join(
+        [
+            f"{name}: {value}\r\n" if type(value) is not list else _lines(name, value)
+            for name, value in response.headers.items()
+        ]
+    )
     length = f"Content-Length: {response.length}\r\n" if status not in (204, 304) else ""
     return (
-        f"{_STATUS.get(status) or f'HTTP/1.1 {status} Unknown'}\r\n{own}Date: {exchange.edge.date()}\r\n"
-        f"Docker-Distribution-Api-Version: registry/2.0\r\nX-Request-Id: {exchange.request.id}\r\nX-Content-Type-Options: nosniff\r\n"
-        f"{length}{'' if keep else _CLOSE}\r\n"
+        f"{_STATUS.get(status) or f'HTTP/1.1 {status} Unknown'}\r\n{own}Date:"
+        f" {exchange.edge.date()}\r\nDocker-Distribution-Api-Version: registry/2.0\r\nX-Request-Id:"
+        f" {exchange.request.id}\r\nX-Content-Type-Options: nosniff\r\n{length}{'' if keep else _CLOSE}\r\n"
     ).encode("latin1")
 
 

@@ -1,7 +1,7 @@
 """Bodies read from a detached connection's socket itself, into the buffers of whoever wants the bytes.
 
-What Tornado has buffered comes first, through the stream; then the stream is replaced by one over a duplicate of the socket, which
-no event loop reads from, or over TLS Tornado is made to forget it: the bytes are ours alone.
+What Tornado has buffered comes first, through the stream; then the stream is replaced by one over a duplicate of the
+socket, which no event loop reads from, or over TLS Tornado is made to forget it: the bytes are ours alone.
 """
 
 import asyncio
@@ -10,9 +10,9 @@ from collections.abc import Callable
 
 from tornado.iostream import StreamClosedError
 
-from . import waiting
 from ..connection import WORK
 from ..messages import ConnectionCut, EmptyBody, read_limited
+from . import waiting
 
 _BUFFER = 256 << 10
 _DISCARD_SECONDS = 10.0
@@ -80,8 +80,9 @@ class SocketBody(EmptyBody):
     async def copy_to(self, writer) -> int:
         """Give all bytes to an upload's writer. Raises ConnectionCut, UploadInvalid.
 
-        The writer fills its buffers from the socket in a thread, but where the client is slow, and a few bytes come at a time, they
-        are taken in the loop: a way through a thread would cost more than the work, and the thread's patience is of no use.
+        The writer fills its buffers from the socket in a thread, but where the client is slow, and a few bytes come at
+        a time, they are taken in the loop: a way through a thread would cost more than the work, and the thread's
+        patience is of no use.
         """
         await self._begin()
         received, stream, slow = 0, self._exchange.stream, True
@@ -116,7 +117,10 @@ class SocketBody(EmptyBody):
             self._exchange.stream.enter(WORK)
 
     def fill(self, buffer: memoryview) -> int:
-        """Put what has come into the buffer; 0 where nothing came within our patience. Called from one thread at a time."""
+        """Put what has come into the buffer; 0 where nothing came within our patience.
+
+        Called from one thread at a time.
+        """
         count = self._receive(buffer[: self._remaining])
         self._remaining -= count
         return count
@@ -167,16 +171,22 @@ class SocketBody(EmptyBody):
         return self._remaining <= _SHORT
 
     async def discard(self, limit: int) -> bool:
-        """Take the rest so that the client reads its answer, at most `limit` bytes in ten seconds; was it all? Raises ConnectionCut."""
+        """Take the rest so that the client reads its answer, at most `limit` bytes in ten seconds; was it all?
+
+        Raises ConnectionCut.
+        """
         deadline, left = time.monotonic() + _DISCARD_SECONDS, limit
         while not self.ended and left > 0 and time.monotonic() < deadline:
             left -= len(await self.read())
-            await asyncio.sleep(0)  # a fast client always has more to send: other connections have their turn between two pieces
+            await asyncio.sleep(
+                0
+            )  # a fast client always has more to send: other connections have their turn between two pieces
         return self.ended
 
 
 class SmallBody(SocketBody):
-    """A body of some KiB on a stream that nobody has read from: taken in the event loop, since a way through a thread costs more.
+    """A body of some KiB on a stream that nobody has read from: taken in the event loop, since a way through a thread
+    costs more.
 
     taken: what of it came with the head; stop: called before the loop watches the socket for the rest.
     """

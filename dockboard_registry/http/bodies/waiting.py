@@ -1,8 +1,8 @@
 """How long a thread that moves bytes stays with one client before it gives the transfer back to the event loop.
 
-A client that keeps up is ready again within a fraction of a millisecond, and a turn through the loop costs more than that: it
-changes the thread, and often the core. Threads are few, though: when more transfers wait than there are threads to spare, none of
-them waits in a thread, and each gives way to the others early.
+A client that keeps up is ready again within a fraction of a millisecond, and a turn through the loop costs more than
+that: it changes the thread, and often the core. Threads are few, though: when more transfers wait than there are
+threads to spare, none of them waits in a thread, and each gives way to the others early.
 """
 
 import select
@@ -33,7 +33,10 @@ class Turn:
         return self.moved >= _ENOUGH and _crowded() or time.monotonic() >= self._end
 
     def retry(self, step: Callable[[], int], file) -> int:
-        """step(), and once more when the socket became ready in time. Raises BlockingIOError where it did not, and what step raises."""
+        """step(), and once more when the socket became ready in time.
+
+        Raises BlockingIOError where it did not, and what step raises.
+        """
         try:
             return step()
         except BlockingIOError:

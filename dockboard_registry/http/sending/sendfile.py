@@ -1,8 +1,9 @@
 """Sending pieces of files to sockets by sendfile(2): no copy in Python, and no thread held by a slow reader.
 
-One thread waits for all sockets that a worker sends to, and gives every one that is ready a piece in turn: downloads share fairly, a client
-that keeps up costs two system calls a piece, and the event loop never waits for a cold disk. (Several threads took more of the
-processor for the same bytes: 0.117 and 0.135 s for 500 MiB with two and four of them, 0.100 s with one.)
+One thread waits for all sockets that a worker sends to, and gives every one that is ready a piece in turn: downloads
+share fairly, a client that keeps up costs two system calls a piece, and the event loop never waits for a cold disk.
+(Several threads took more of the processor for the same bytes: 0.117 and 0.135 s for 500 MiB with two and four of them,
+0.100 s with one.)
 """
 
 import asyncio
@@ -16,16 +17,20 @@ from collections.abc import Iterable
 
 from ..messages import Piece
 
-# Bytes that wait in the kernel unsent: little enough to stay in the processor's cache, and for a reader who does not read.
+# Bytes that wait in the kernel unsent: little enough to stay in the processor's cache, and for a reader who does not
+# read.
 _UNSENT = 256 << 10
 _PIECE = 1 << 20
-# Of struct tcp_info (linux/tcp.h): the shortest round trip seen, in microseconds; the average has delayed acknowledgements in it.
+# Of struct tcp_info (linux/tcp.h): the shortest round trip seen, in microseconds; the average has delayed
+# acknowledgements in it.
 _RTT = slice(148, 152)
 _NEAR_MICROSECONDS, _NEAR_BUFFER = 250, 256 << 10
 
 
 class Transfer:
-    """Pieces of a file on their way to a stream's socket. For the current piece: the rest of the bytes before it, then `offset` to `stop`.
+    """Pieces of a file on their way to a stream's socket.
+
+    For the current piece: the rest of the bytes before it, then `offset` to `stop`.
 
     sent: bytes so far; `ended` gets None after the last of them, or the error.
     """
@@ -39,7 +44,10 @@ class Transfer:
         self.ended = asyncio.get_running_loop().create_future()
 
     def step(self) -> bool:
-        """Send what the socket takes at once; False at the end of the file or of the pieces. Raises OSError when the connection or the file fails."""
+        """Send what the socket takes at once; False at the end of the file or of the pieces.
+
+        Raises OSError when the connection or the file fails.
+        """
         try:
             if self.before:
                 return self.note(os.write(self.socket, self.before))
@@ -48,7 +56,10 @@ class Transfer:
             return True
 
     def note(self, count: int) -> bool:
-        """So many bytes of the current piece were sent. Returns whether there are more. None were sent if the file ended early."""
+        """So many bytes of the current piece were sent.
+
+        Returns whether there are more. None were sent if the file ended early.
+        """
         self.sent += count
         self.stream.moved += count
         if self.before:
@@ -69,14 +80,18 @@ class Transfer:
 
 
 class Sender:
-    """One worker's thread for downloads, begun at the first. It ends with the process; a drain waits for those who wait for it."""
+    """One worker's thread for downloads, begun at the first.
+
+    It ends with the process; a drain waits for those who wait for it.
+    """
 
     def __init__(self):
         self._transfers: dict[int, Transfer] = {}
         self._epoll: select.epoll | None = None
 
     async def send(self, stream, file: int, pieces: Iterable[Piece]) -> int:
-        """Send the pieces, of which there is one at least, to the stream's socket; returns how many bytes went out before the file ended, or all.
+        """Send the pieces, of which there is one at least, to the stream's socket; returns how many bytes went out
+        before the file ended, or all.
 
         Raises OSError when the connection or the file fails.
         """
@@ -111,7 +126,9 @@ class Sender:
                 return
         except Exception as error:
             failed = error
-        with contextlib.suppress(OSError):  # nothing may end this thread: all downloads of the worker would wait for ever
+        with contextlib.suppress(
+            OSError
+        ):  # nothing may end this thread: all downloads of the worker would wait for ever
             self._epoll.unregister(transfer.socket)
         del self._transfers[transfer.socket]
         transfer.end(failed)
@@ -120,7 +137,8 @@ class Sender:
 def _fit_buffer(sock: socket.socket) -> None:
     """For a client on this machine or beside it, a buffer that stays in the cache; docs/performance.md has the spread.
 
-    And full segments only, until the end: each piece would end in a short one, which took a third more of the processor.
+    And full segments only, until the end: each piece would end in a short one, which took a third more of the
+    processor.
     """
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT)

@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from ...storage import Source, StorageError
 from ..messages import Piece, Span
 
-# The first size if a worker sends few such answers, the second if many, because a client that stops reading holds its piece in memory.
+# The first size if a worker sends few such answers, the second if many, because a client that stops reading holds its
+# piece in memory.
 _LARGE, SMALL = 1 << 20, 128 << 10
 
 
@@ -27,7 +28,9 @@ async def pieces(span: Span, few: Callable[[], bool]) -> AsyncIterator[bytes]:
 
 
 def _groups(pieces: Iterable[Piece]) -> Iterator[list[Piece]]:
-    """Short pieces that follow each other are read and sent as one: a way through a thread for each of a thousand took 0.25 s of the processor."""
+    """Short pieces that follow each other are read and sent as one: a way through a thread for each of a thousand took
+    0.25 s of the processor.
+    """
     group, size = [], 0
     for piece in pieces:
         more = len(piece.before) + piece.stop - piece.start
@@ -48,7 +51,10 @@ async def _together(source: Source, group: list[Piece]) -> bytes:
 
 
 async def _read(source: Source, start: int, stop: int, few: Callable[[], bool]) -> AsyncIterator[bytes]:
-    """The bytes from start to stop. If there are few such answers, each piece is read while the one before is encrypted and sent. Raises StorageError."""
+    """The bytes from start to stop.
+
+    If there are few such answers, each piece is read while the one before is encrypted and sent. Raises StorageError.
+    """
 
     def read() -> asyncio.Future:
         return asyncio.ensure_future(source.read(start, min(_LARGE if few() else SMALL, stop - start)))

@@ -1,7 +1,9 @@
-"""Sending pieces of files over TLS: read, encrypted and sent in the thread that waits for the sockets, from one buffer for all of them.
+"""Sending pieces of files over TLS: read, encrypted and sent in the thread that waits for the sockets, from one buffer
+for all of them.
 
-A transfer keeps nothing in between: a piece that the socket did not take whole is read again when it takes more, as OpenSSL wants to be
-given the same bytes then. So a reader who does not read costs what the kernel has for him, and the session's last record.
+A transfer keeps nothing in between: a piece that the socket did not take whole is read again when it takes more, as
+OpenSSL wants to be given the same bytes then. So a reader who does not read costs what the kernel has for him, and the
+session's last record.
 """
 
 import os
@@ -12,7 +14,8 @@ from collections.abc import Iterable
 from ..messages import Piece
 from .sendfile import Sender, Transfer
 
-# As much as a socket takes at least when it is ready (half of what sendfile.py lets wait unsent), so that little is read twice.
+# As much as a socket takes at least when it is ready (half of what sendfile.py lets wait unsent), so that little is
+# read twice.
 _PIECE = 128 << 10
 
 

@@ -1,53 +1,53 @@
 """/api/v1/openapi.json: OpenAPI 3.1, made of the same declarations that requests are routed and checked by."""
 
-import functools
-import json
+from collections.abc import Iterable
 from http.client import responses
 from typing import Any
 
 from ... import __version__
 from .kinds import Anything, Kind, ListOf, Record, Text
-from .operations import JSON, PATH, PREFIX, Answer, Call, Operation
-from .permissions import EVERYONE
+from .operations import JSON, PATH, PREFIX, Operation
 
 _ERROR = Record(
     "one error",
     *(False, "Error"),
-    {"code": Text("a word for programs"), "message": Text("what happened and what to do next", False, 4000), "detail": Anything("facts for programs")},
+    {
+        "code": Text("a word for programs"),
+        "message": Text("what happened and what to do next", False, 4000),
+        "detail": Anything("facts for programs"),
+    },
     ("detail",),
 )
-_ERRORS = Record("what went wrong, in the form of the distribution specification", False, "Errors", {"errors": ListOf("", False, _ERROR)})
-_WHAT = """Accounts, organizations and rights of a container registry. Names of repositories, patterns and holders stand in a path as one segment, with %2F
-for each slash: /api/v1/repositories/acme%2Fapp. Lists come in pages: `next` is where the following one is. Times are milliseconds since 1970."""
+_ERRORS = Record(
+    "what went wrong, in the form of the distribution specification",
+    False,
+    "Errors",
+    {"errors": ListOf("", False, _ERROR)},
+)
+_WHAT = """Accounts, organizations and rights of a container registry. Names of repositories, patterns and holders are
+one segment of a path, with %2F for each slash: /api/v1/repositories/acme%2Fapp. Lists come in pages: `next` is the
+path of the following one. Times are milliseconds since 1970."""
 _SCHEMES = {
-    "basic": {"type": "http", "scheme": "basic", "description": "name and password; an access token or the secret of a robot account may be the password"},
-    "bearer": {"type": "http", "scheme": "bearer", "description": "an access token or the secret of a robot account itself"},
+    "basic": {
+        "type": "http",
+        "scheme": "basic",
+        "description": "name and password; an access token or the secret of a robot account may be the password",
+    },
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "an access token or the secret of a robot account itself",
+    },
 }
 _WHOLE = "; not with an access token that is limited to some actions or repositories"
 _ERROR_HEADERS = {401: "WWW-Authenticate", 429: "Retry-After"}
 
 
-async def _openapi(call: Call) -> Answer:
-    return Answer(200, _bytes())
-
-
-OPERATIONS = (
-    Operation("GET", "/openapi.json", "getOpenApi", "This document", EVERYONE, _openapi, answer=Anything("an OpenAPI document")),
-)
-
-
-@functools.cache
-def _bytes() -> bytes:
-    return json.dumps(made()).encode()
-
-
-def made() -> dict[str, Any]:
-    """The document."""
-    from .table import OPERATIONS as ALL
-
+def made(operations: Iterable[Operation]) -> dict[str, Any]:
+    """The document that describes these operations."""
     paths: dict[str, dict] = {}
     schemas: dict[str, dict] = {}
-    for operation in ALL:
+    for operation in operations:
         paths.setdefault(operation.path, {})[operation.method.lower()] = _described(operation, schemas)
     return {
         "openapi": "3.1.0",
@@ -95,7 +95,13 @@ def _parameters(operation: Operation) -> list[dict]:
 
 def _parameter(name: str, place: str, kind: Kind, required: bool) -> dict[str, Any]:
     schema = kind.schema()
-    return {"name": name, "in": place, "required": required, "description": schema.pop("description", name), "schema": schema}
+    return {
+        "name": name,
+        "in": place,
+        "required": required,
+        "description": schema.pop("description", name),
+        "schema": schema,
+    }
 
 
 def _response(operation: Operation, status: int, schemas: dict) -> dict[str, Any]:
@@ -105,7 +111,9 @@ def _response(operation: Operation, status: int, schemas: dict) -> dict[str, Any
     if status >= 400:
         found["content"] = {JSON: {"schema": _schema(_ERRORS, schemas)}}
         if status in _ERROR_HEADERS:
-            found["headers"] = {_ERROR_HEADERS[status]: _header("how to log in" if status == 401 else "seconds to wait")}
+            found["headers"] = {
+                _ERROR_HEADERS[status]: _header("how to log in" if status == 401 else "seconds to wait")
+            }
     elif operation.answer is not None:
         found["content"] = {operation.media: {"schema": _schema(operation.answer, schemas)}}
     return found
@@ -120,10 +128,10 @@ def _schema(kind: Kind, schemas: dict) -> dict[str, Any]:
     if isinstance(kind, Record) and kind.name:
         if kind.name not in schemas:
             schemas[kind.name] = {}
-            schemas[kind.name] = kind.schema() | {"properties": {name: _schema(field, schemas) for name, field in kind.fields.items()}}
+            schemas[kind.name] = kind.schema() | {
+                "properties": {name: _schema(field, schemas) for name, field in kind.fields.items()}
+            }
         return {"$ref": f"#/components/schemas/{kind.name}"}
     if isinstance(kind, ListOf):
         return kind.schema() | {"items": _schema(kind.kind, schemas)}
     return kind.schema()
-
-

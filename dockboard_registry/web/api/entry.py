@@ -1,7 +1,7 @@
 """/api/: the endpoint that reads the rest of the API when the first request comes."""
 
-from ..endpoint import Endpoint
 from ...http.messages import Request, Response
+from ..endpoint import Endpoint
 
 
 class Api(Endpoint):

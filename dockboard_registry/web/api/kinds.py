@@ -1,4 +1,6 @@
-"""Kinds of values in requests and answers: each checks what was sent, and says in JSON Schema what it accepts, so that the two agree."""
+"""Kinds of values in requests and answers: each checks what was sent, and says in JSON Schema what it accepts, so that
+the two agree.
+"""
 
 import re
 from collections.abc import Mapping
@@ -68,7 +70,12 @@ class Text(Kind):
         return value
 
     def described(self) -> dict[str, Any]:
-        found = {"type": "string", "minLength": self.shortest, "maxLength": self.longest, "pattern": f"^(?:{self.grammar})$"}
+        found = {
+            "type": "string",
+            "minLength": self.shortest,
+            "maxLength": self.longest,
+            "pattern": f"^(?:{self.grammar})$",
+        }
         return found | ({"examples": [self.example]} if self.example else {})
 
 
@@ -102,6 +109,9 @@ class Whole(Kind):
     default: int | None = None
 
     def checked(self, value: Any) -> int:
+        if isinstance(value, float) and value.is_integer():
+            # JSON Schema counts 1.0 among the integers.
+            value = int(value)
         if not isinstance(value, int) or isinstance(value, bool) or not self.least <= value <= self.most:
             raise Wrong(f"has to be a whole number from {self.least} to {self.most}")
         return value
@@ -147,7 +157,10 @@ class Anything(Kind):
 
 @dataclass(frozen=True)
 class Record(Kind):
-    """An object; fields whose names are not in `optional` have to be there, and at least `fewest` in all. name: in the document."""
+    """An object; fields whose names are not in `optional` have to be there, and at least `fewest` in all.
+
+    name: in the document.
+    """
 
     name: str = ""
     fields: Mapping[str, Kind] = ()  # type: ignore[assignment]
@@ -159,7 +172,9 @@ class Record(Kind):
             raise Wrong("has to be an object")
         for name in value:
             if name not in self.fields:
-                raise Wrong(f"has a field {name[:64]!a} that is not known here; the fields are {', '.join(self.fields)}")
+                raise Wrong(
+                    f"has a field {name[:64]!a} that is not known here; the fields are {', '.join(self.fields)}"
+                )
         for name in self.fields:
             if name not in value and name not in self.optional:
                 raise Wrong(f"lacks the field {name}")
@@ -177,4 +192,8 @@ class Record(Kind):
         required = [name for name in self.fields if name not in self.optional]
         found: dict[str, Any] = {"type": "object", "additionalProperties": False}
         found["properties"] = {name: kind.schema() for name, kind in self.fields.items()}
-        return found | ({"required": required} if required else {}) | ({"minProperties": self.fewest} if self.fewest else {})
+        return (
+            found
+            | ({"required": required} if required else {})
+            | ({"minProperties": self.fewest} if self.fewest else {})
+        )

@@ -8,29 +8,55 @@ from ...domain.access.rule import Principal
 from ...domain.audit import Actor
 from ...domain.rights.recheck import Standing
 from ...durations import DURATION_GRAMMAR
-from ...names import ACCOUNT_GRAMMAR, DIGEST_GRAMMAR, LONGEST_ACCOUNT, NAME_LIMIT, REPOSITORY_GRAMMAR, SHORTEST_ACCOUNT, TAG_GRAMMAR
 from ...http.messages import Request
+from ...names import (
+    ACCOUNT_GRAMMAR,
+    DIGEST_GRAMMAR,
+    LONGEST_ACCOUNT,
+    NAME_LIMIT,
+    REPOSITORY_GRAMMAR,
+    SHORTEST_ACCOUNT,
+    TAG_GRAMMAR,
+)
 from .kinds import Kind, ListOf, Record, Secret, Text, Whole
 
 PREFIX = "/api/v1"
 JSON = "application/json"
 
-NAME = Text("a name: lower-case letters and digits, with single . _ - between them", False, LONGEST_ACCOUNT, SHORTEST_ACCOUNT, ACCOUNT_GRAMMAR)
+NAME = Text(
+    "a name: lower-case letters and digits, with single . _ - between them",
+    False,
+    LONGEST_ACCOUNT,
+    SHORTEST_ACCOUNT,
+    ACCOUNT_GRAMMAR,
+)
 REPOSITORY = Text("the name of a repository", False, NAME_LIMIT, 1, REPOSITORY_GRAMMAR)
-PATTERN = Text("the name of a repository, or a pattern such as acme/app-* or acme/**", False, NAME_LIMIT, 1, r"[a-z0-9._*-]+(?:/[a-z0-9._*-]+)*")
+PATTERN = Text(
+    "the name of a repository, or a pattern such as acme/app-* or acme/**",
+    False,
+    NAME_LIMIT,
+    1,
+    r"[a-z0-9._*-]+(?:/[a-z0-9._*-]+)*",
+)
 HOLDER = Text(
     "who holds a right: user:NAME, team:ORG/TEAM or robot:ORG/NAME",
     *(False, 160, 7, f"user:{ACCOUNT_GRAMMAR}|(?:team|robot):{ACCOUNT_GRAMMAR}/{ACCOUNT_GRAMMAR}"),
 )
-DURATION = Text("how long from now: a whole number and s, m, h, d or w, such as 90d", False, 7, 2, DURATION_GRAMMAR, "90d")
+DURATION = Text(
+    "how long from now: a whole number and s, m, h, d or w, such as 90d", False, 7, 2, DURATION_GRAMMAR, "90d"
+)
 MOMENT = Whole("milliseconds since 1970")
 # The parts of paths in braces. A name of a repository and a pattern are one segment each, with %2F for their slashes.
 PATH: Mapping[str, Text] = {
     **dict.fromkeys(("user", "organization", "team", "robot", "token", "namespace"), NAME),
-    "tag": Text("a tag", False, 128, 1, TAG_GRAMMAR), "digest": Text("the digest of a manifest", False, 135, 71, DIGEST_GRAMMAR),
+    "tag": Text("a tag", False, 128, 1, TAG_GRAMMAR),
+    "digest": Text("the digest of a manifest", False, 135, 71, DIGEST_GRAMMAR),
     "upload": Text("id of an upload", False, 32, 32, "[0-9a-f]{32}"),
-    "invitation": Text("id of an invitation", False, 19, 1, "[0-9]{1,19}"), "repository": REPOSITORY, "pattern": PATTERN, "holder": HOLDER,
-}  # fmt: skip
+    "invitation": Text("id of an invitation", False, 19, 1, "[0-9]{1,19}"),
+    "repository": REPOSITORY,
+    "pattern": PATTERN,
+    "holder": HOLDER,
+}
 PAGE: Mapping[str, Kind] = {
     "after": Text("only items whose key is greater than this one: the key of the last item that was seen", False, 600),
     "limit": Whole("at most so many items", False, 1, 100, 50),
@@ -65,7 +91,10 @@ class Answer(NamedTuple):
 
 
 class Permission(NamedTuple):
-    """check raises what those hear who may not. words: who may, for the document; hides: whoever may not see it hears that it is not there."""
+    """check raises what those hear who may not.
+
+    words: who may, for the document; hides: whoever may not see it hears that it is not there.
+    """
 
     check: Callable[[Call], Awaitable[None]] | None
     words: str
@@ -73,10 +102,14 @@ class Permission(NamedTuple):
 
 
 class Operation(NamedTuple):
-    """path: below PREFIX, with names of PATH in braces. answer: the kind of what status 200 or 201 brings. must: what of the query has to be there.
+    """path: below PREFIX, with names of PATH in braces.
 
-    Which answers there may be besides those that follow from the rest: conflicts 409, refuses 422, unknown 404, and `others`. first: it may be what is done first of all.
-    whole: no token that is for less than its owner may is enough. That goes without saying where the answer has a secret: it would outlive the token, and may do more.
+    answer: the kind of what status 200 or 201 brings. must: what of the query has to be there.
+
+    Which answers there may be besides those that follow from the rest: conflicts 409, refuses 422, unknown 404, and
+    `others`. first: it may be what is done first of all.
+    whole: no token that is for less than its owner may is enough. That goes without saying where the answer has a
+    secret: it would outlive the token, and may do more.
     """
 
     method: str
@@ -104,7 +137,9 @@ class Operation(NamedTuple):
 
     @property
     def needs_whole(self) -> bool:
-        return self.whole or (isinstance(self.answer, Record) and any(isinstance(field, Secret) for field in self.answer.fields.values()))
+        return self.whole or (
+            isinstance(self.answer, Record) and any(isinstance(field, Secret) for field in self.answer.fields.values())
+        )
 
     @property
     def segments(self) -> list[str]:
@@ -128,5 +163,8 @@ def place(*segments: str) -> str:
 
 def paged(kind: Record) -> Record:
     """The kind of a page of a list."""
-    fields = {"items": ListOf("", False, kind), "next": Text("path and query of the next page, where there is one", False, 8000)}
+    fields = {
+        "items": ListOf("", False, kind),
+        "next": Text("path and query of the next page, where there is one", False, 8000),
+    }
     return Record("a page of a list", False, f"{kind.name}Page", fields, ("next",))

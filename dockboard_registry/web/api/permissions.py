@@ -1,6 +1,8 @@
-"""Who may call an operation: asked of the one rule of domain/access/rule.py, and answered so that what is hidden looks like what is not there."""
+"""Who may call an operation: asked of the one rule of domain/access/rule.py, and answered so that what is hidden looks
+like what is not there.
+"""
 
-from ...domain.access import rule, patterns
+from ...domain.access import patterns, rule
 from ...domain.access.rule import ADMIN, ANONYMOUS, DELETE, PULL, REGISTRY, USER, Object
 from ...errors import AccountUnknown, Denied, NameUnknown, RegistryError, Unauthorized
 from .operations import Call, Permission
@@ -17,7 +19,9 @@ async def check(call: Call) -> None:
 
 
 def require(call: Call, action: str, object: Object, hidden: RegistryError | None = None) -> None:
-    """Raise Unauthorized, Denied with the reason, or `hidden` where they may not even see it, for which it takes the right to pull, or admin."""
+    """Raise Unauthorized, Denied with the reason, or `hidden` where they may not even see it, for which it takes the
+    right to pull, or admin.
+    """
     decision = rule.decide(call.principal, action, object)
     if decision.allowed:
         return
@@ -31,9 +35,15 @@ def require(call: Call, action: str, object: Object, hidden: RegistryError | Non
 
 
 def require_login(call: Call) -> None:
-    """Before there are accounts the only thing to be done is to add the first user, on this machine. Raises Unauthorized, Denied."""
+    """Before there are accounts the only thing to be done is to add the first user, on this machine.
+
+    Raises Unauthorized, Denied.
+    """
     if call.principal.open and not rule.decide(call.principal, ADMIN, REGISTRY).allowed:
-        raise Denied("there are no accounts yet, and only this machine itself may add the first user", "add a user on the server's machine")
+        raise Denied(
+            "there are no accounts yet, and only this machine itself may add the first user",
+            "add a user on the server's machine",
+        )
     if call.principal.open and not call.operation.first:
         raise Denied("there are no accounts yet", "add a user first")
     if call.principal.kind == ANONYMOUS and not call.principal.open:
@@ -103,7 +113,9 @@ async def _namespace_owner(call: Call) -> None:
 
 def nobodys(namespace: str) -> AccountUnknown:
     """The words of the domain for a namespace that is not there."""
-    return AccountUnknown(f"nobody holds the namespace {namespace}", "make the user or the organization of that name first")
+    return AccountUnknown(
+        f"nobody holds the namespace {namespace}", "make the user or the organization of that name first"
+    )
 
 
 async def _sees_repository(call: Call) -> None:
@@ -152,6 +164,12 @@ ORGANIZATION_OWNER = Permission(_organization_owner, "owners of the organization
 NAMESPACE_OWNER = Permission(_namespace_owner, "whose the namespace is", True)
 SEES_REPOSITORY = Permission(_sees_repository, "whoever may pull the repository", True)
 REPOSITORY_ADMIN = Permission(_repository_admin, "whoever has the right admin on the repository", True)
-REPOSITORY_DELETES = Permission(_repository_deletes, "whoever may delete in the repository, which takes the right admin", True)
-REPOSITORY_GOES = Permission(_repository_goes, "whoever has the right admin on the repository; a token needs the actions delete and admin", True)
-PATTERN_ADMIN = Permission(_pattern_admin, "whoever has the right admin on the repository; for patterns with *, whose the namespace is", True)
+REPOSITORY_DELETES = Permission(
+    _repository_deletes, "whoever may delete in the repository, which takes the right admin", True
+)
+REPOSITORY_GOES = Permission(
+    _repository_goes, "whoever has the right admin on the repository; a token needs the actions delete and admin", True
+)
+PATTERN_ADMIN = Permission(
+    _pattern_admin, "whoever has the right admin on the repository; for patterns with *, whose the namespace is", True
+)

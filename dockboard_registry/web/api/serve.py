@@ -5,12 +5,22 @@ from collections.abc import Mapping
 from urllib.parse import unquote_to_bytes
 
 from ...callers import identify
-from ...domain.content import documents
 from ...domain.access.rule import ANONYMOUS
+from ...domain.content import documents
 from ...domain.credentials.access_tokens import is_secret
 from ...domain.credentials.signed_tokens import Holder, Subject
 from ...domain.rights.recheck import Standing
-from ...errors import BadRequest, Denied, FieldInvalid, ManifestInvalid, MediaUnsupported, NotFound, RegistryError, Unauthorized, Unsupported
+from ...errors import (
+    BadRequest,
+    Denied,
+    FieldInvalid,
+    ManifestInvalid,
+    MediaUnsupported,
+    NotFound,
+    RegistryError,
+    Unauthorized,
+    Unsupported,
+)
 from ...http.messages import Request, Response
 from . import permissions, table
 from .kinds import Kind, Wrong
@@ -46,7 +56,10 @@ async def answer(services, request: Request) -> Response:
 
 
 def _take_turn(call: Call) -> None:
-    """Limit the rate of changes, because each is a row of the audit and waits for the database's only writer. Raises TooManyRequests."""
+    """Limit the rate of changes, because each is a row of the audit and waits for the database's only writer.
+
+    Raises TooManyRequests.
+    """
     if call.operation.method not in _SAFE and call.principal.kind != ANONYMOUS:
         rate = call.people.administrators_changes if call.principal.administrator else call.people.changes
         rate.take((call.principal.kind, call.principal.id))
@@ -90,7 +103,10 @@ def _refuse_other_sites(request: Request) -> None:
     site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
     elsewhere = origin is not None and origin.partition("://")[2] != request.headers.get("Host")
     if site not in (None, "same-origin", "none") or (site is None and elsewhere):
-        raise Denied("a page of another site made the browser send this", "send it from a page of this registry, or from a program")
+        raise Denied(
+            "a page of another site made the browser send this",
+            "send it from a page of this registry, or from a program",
+        )
 
 
 async def standing(services, request: Request) -> Standing:
@@ -99,7 +115,9 @@ async def standing(services, request: Request) -> Standing:
     while True:
         value = await services.principals.value()
         if shown is None or value == 0:
-            return Standing(services.principals, Holder(services.gate.anonymous(request, value).principal, Subject()), value)
+            return Standing(
+                services.principals, Holder(services.gate.anonymous(request, value).principal, Subject()), value
+            )
         try:
             holder = await _holder(services.credentials, shown, request.remote, value)
         except Unauthorized as error:
@@ -117,7 +135,10 @@ async def _holder(credentials, shown: str, address: str, value: int):
     if scheme.lower() != "bearer":
         return await credentials.shown(shown, address, value)
     if not is_secret(text.strip()):
-        raise Unauthorized("this is no access token; what the token server signs is for images alone", "show an access token, or name and password")
+        raise Unauthorized(
+            "this is no access token; what the token server signs is for images alone",
+            "show an access token, or name and password",
+        )
     return await credentials.refreshed(text.strip(), address, value)
 
 
@@ -126,7 +147,10 @@ async def _read(call: Call) -> None:
     operation, request = call.operation, call.request
     for name in request.query_fields():
         if name not in operation.query:
-            raise BadRequest(f"the query has a field {name[:64]!a} that is not known here", "see the document of the API for what there is")
+            raise BadRequest(
+                f"the query has a field {name[:64]!a} that is not known here",
+                "see the document of the API for what there is",
+            )
     for name, kind in operation.query.items():
         _read_field(call, name, kind, request.query(name))
     if operation.body is None:
@@ -168,4 +192,6 @@ def _response(operation: Operation, found: Answer) -> Response:
     if found.content is None:
         return Response(found.status, headers)
     headers["Content-Type"] = operation.media
-    return Response(found.status, headers, found.content if isinstance(found.content, bytes) else json.dumps(found.content).encode())
+    return Response(
+        found.status, headers, found.content if isinstance(found.content, bytes) else json.dumps(found.content).encode()
+    )

@@ -1,14 +1,48 @@
 """The table of all operations, and the tree of paths that requests are found in."""
 
 import functools
+import json
 from typing import Self
 
 from . import document
-from .resources import account, content, grants, organizations, oversight, quotas, registration, repositories, robots, teams, uploads, users
-from .operations import Operation
+from .kinds import Anything
+from .operations import Answer, Call, Operation
+from .permissions import EVERYONE
+from .resources import (
+    account,
+    content,
+    grants,
+    organizations,
+    oversight,
+    quotas,
+    registration,
+    repositories,
+    robots,
+    teams,
+    uploads,
+    users,
+)
+
+
+async def _openapi(call: Call) -> Answer:
+    return Answer(200, _document())
+
+
+@functools.cache
+def _document() -> bytes:
+    return json.dumps(document.made(OPERATIONS)).encode()
+
 
 OPERATIONS: tuple[Operation, ...] = (
-    *document.OPERATIONS,
+    Operation(
+        "GET",
+        "/openapi.json",
+        "getOpenApi",
+        "This document",
+        EVERYONE,
+        _openapi,
+        answer=Anything("an OpenAPI document"),
+    ),
     *account.OPERATIONS,
     *users.OPERATIONS,
     *registration.OPERATIONS,
@@ -25,7 +59,10 @@ OPERATIONS: tuple[Operation, ...] = (
 
 
 class Node:
-    """A place in the tree. fixed: what follows by its word; named: what follows any name, which is called `name` and comes second."""
+    """A place in the tree.
+
+    fixed: what follows by its word; named: what follows any name, which is called `name` and comes second.
+    """
 
     def __init__(self) -> None:
         self.methods: dict[str, Operation] = {}

@@ -1,7 +1,9 @@
-"""What a request shows of who it is from: Basic with a password, an access token or a robot's secret, or Bearer with a signed token.
+"""What a request shows of who it is from: Basic with a password, an access token or a robot's secret, or Bearer with a
+signed token.
 
-Remembered is what took long to find out: which account a password was right for, which access token a secret is, what a signed token says.
-Whether that still counts is asked with each request, under the counter of changes that the request has read.
+Remembered is what took long to find out: which account a password was right for, which access token a secret is, what a
+signed token says. Whether that still counts is asked with each request, under the counter of changes that the request
+has read.
 """
 
 import asyncio
@@ -15,8 +17,8 @@ from collections.abc import Coroutine, Hashable
 from typing import Any, NamedTuple
 
 from ...db import DatabaseBusy, DatabaseFailed, DatabaseFull, now
-from ...domain.credentials import access_tokens, signed_tokens
 from ...domain.access.rule import ACTIVE, ANONYMOUS, DISABLED, USER, narrowed
+from ...domain.credentials import access_tokens, signed_tokens
 from ...domain.credentials.access_tokens import Shown
 from ...domain.credentials.logins import SEEN_MS, account_meant
 from ...domain.credentials.signed_tokens import ACCESS, REFRESH, Claims, Holder, Subject
@@ -42,7 +44,10 @@ class Memory(OrderedDict):
 
 
 class Bearers(OrderedDict):
-    """What signed tokens said, by the header that showed them. Bounded by their lengths: a token for a hundred repositories takes 100 KiB here."""
+    """What signed tokens said, by the header that showed them.
+
+    Bounded by their lengths: a token for a hundred repositories takes 100 KiB here.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -69,7 +74,10 @@ class Login(NamedTuple):
 
 
 class Bearer(NamedTuple):
-    """A signed token that was read, the key that signed it, and who it stood for under this value of the counter. until: seconds since 1970."""
+    """A signed token that was read, the key that signed it, and who it stood for under this value of the counter.
+
+    until: seconds since 1970.
+    """
 
     claims: Claims
     key: bytes
@@ -114,7 +122,8 @@ class Credentials:
         return holder and Caller(holder.principal, holder.principal, None, holder.subject, holder.named())
 
     async def again(self, caller: Caller, value: int) -> Caller:
-        """Who showed something a while ago, as they are now: their account, its credentials and the access token have to count, whatever signed token stood for these.
+        """Who showed something a while ago, as they are now: their account, its credentials and the access token have
+        to count, whatever signed token stood for these.
 
         Raises Unauthorized.
         """
@@ -165,15 +174,23 @@ class Credentials:
         holder = await self._holder(claims.subject, value) if claims.expires_at > time.time() else None
         if holder is None:
             self._bearers.forget(header)
-            raise Unauthorized("the token has expired, or does not count any more", "ask the token server for a new one")
-        caller = Caller(holder.principal._replace(asked=claims.scope), holder.principal, set(), holder.subject, holder.named())
+            raise Unauthorized(
+                "the token has expired, or does not count any more", "ask the token server for a new one"
+            )
+        caller = Caller(
+            holder.principal._replace(asked=claims.scope), holder.principal, set(), holder.subject, holder.named()
+        )
         self._bearers.keep(header, Bearer(claims, key, value, self._until(claims), caller))
         return caller
 
     def _until(self, claims: Claims) -> float:
         """When time alone ends what the token is good for."""
         _, token = self._tokens.get(claims.subject.token_id, (0, None))
-        return claims.expires_at if token is None or token.expires_at is None else min(claims.expires_at, token.expires_at / 1000)
+        return (
+            claims.expires_at
+            if token is None or token.expires_at is None
+            else min(claims.expires_at, token.expires_at / 1000)
+        )
 
     async def _holder(self, subject: Subject, value: int) -> Holder | None:
         """The account as it is now, if it is active and its credentials are those of that time."""
@@ -191,7 +208,10 @@ class Credentials:
         return Holder(narrowed(known.principal, token.scope), subject)
 
     async def _by_secret(self, key: bytes, secret: str, address: str, value: int, name: str | None = None) -> Holder:
-        """The holder of an access token or secret; where a name is given it has to be theirs. Never throttled. Raises Unauthorized."""
+        """The holder of an access token or secret; where a name is given it has to be theirs.
+
+        Never throttled. Raises Unauthorized.
+        """
         id = self._secrets.get(key)
         if id is None:
             found_at, token = await self._people.tokens.find(secret)
@@ -203,7 +223,10 @@ class Credentials:
         token = await self._token(id, value)
         known = token and await self._people.principals.get(token.holder_kind, token.holder_id, value)
         if known and known.principal.state == DISABLED and name in (None, known.principal.name):
-            raise Unauthorized("the account of this access token is disabled", "ask an administrator of the registry, or an owner of the organization, to enable it")
+            raise Unauthorized(
+                "the account of this access token is disabled",
+                "ask an administrator of the registry, or an owner of the organization, to enable it",
+            )
         if not known or known.principal.state != ACTIVE or name not in (None, known.principal.name):
             raise Unauthorized("the access token does not count any more, or is not one of this user")
         self._note(token, address)
@@ -220,7 +243,10 @@ class Credentials:
         return None if token is None or token.expired else token
 
     async def _log_in(self, key: bytes, name: str, password: str, address: str) -> None:
-        """Check a password, and remember that it was right. Of requests that show the same at once one does the work."""
+        """Check a password, and remember that it was right.
+
+        Of requests that show the same at once one does the work.
+        """
         if key not in self._pending:
             self._people.passwords.require_room()
             work = self._pending[key] = asyncio.ensure_future(self._people.logins.check(name, password, address))
@@ -234,7 +260,9 @@ class Credentials:
         return hmac.digest(self._process_key, b"basic %d %d " % (len(first), len(second)) + first + second, "sha256")
 
     def _note(self, token: Shown, address: str) -> None:
-        """Say when and from where the token was used, at most once a minute, and beside the request: an answer needs no room on the disk."""
+        """Say when and from where the token was used, at most once a minute, and beside the request: an answer needs no
+        room on the disk.
+        """
         at = now()
         if at - self._noted.get(token.id, token.last_used_at or 0) > _USE_NOTED_MS:
             self._noted.keep(token.id, at)

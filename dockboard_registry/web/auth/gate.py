@@ -1,7 +1,10 @@
-"""Who asks, and may they? Every request that concerns content comes through here; the answer to those who may not is made here too.
+"""Who asks, and may they?
 
-The facts about the repository and the counter of changes are read anew with each request, and what is remembered about the one who asks
-counts only under that counter's value: so every change is effective with the next request, at every worker and node.
+Every request that concerns content comes through here; the answer to those who may not is made here too.
+
+The facts about the repository and the counter of changes are read anew with each request, and what is remembered about
+the one who asks counts only under that counter's value: so every change is effective with the next request, at every
+worker and node.
 """
 
 import functools
@@ -12,27 +15,37 @@ from typing import NamedTuple, NoReturn
 from urllib.parse import urlsplit
 
 from ...callers import identify
+from ...config.kinds import is_loopback
 from ...domain.access import rule
+from ...domain.access.facts import ALONE, Facts, Question, ask
 from ...domain.access.rule import ANONYMOUS, CATALOG, DELETE, OVERWRITE, PULL, PUSH, REGISTRY, Object, Principal
 from ...domain.audit import Actor
-from ...domain.access.facts import ALONE, Facts, Question, ask
 from ...domain.credentials.signed_tokens import Subject
 from ...errors import BadRequest, Denied, NameUnknown, Unauthorized
-from ...config.kinds import is_loopback
-from ...names import is_repository_name, repository_name
 from ...http.messages import Request
+from ...names import is_repository_name, repository_name
 
 # The audience of tokens where no external_url gives the registry a name.
 _SERVICE = "dockboard-registry"
 # What can be put into a header for clients to go to; framing.py lets more pass.
-_HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?", re.A)
+_HOST = re.compile(
+    r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?", re.A
+)
 # What proxies add, besides X-Forwarded-*: such a request is not from this machine, whatever the connection says.
-_PROXIED = frozenset("Forwarded Via X-Real-Ip X-Client-Ip X-Cluster-Client-Ip True-Client-Ip Cf-Connecting-Ip X-Original-Forwarded-For".split())
-_UNSET = "ask from this machine as localhost and through no proxy, or let the operator add accounts, or say in auth.anonymous what everyone may do"
+_PROXIED = frozenset(
+    "Forwarded Via X-Real-Ip X-Client-Ip X-Cluster-Client-Ip True-Client-Ip Cf-Connecting-Ip"
+    " X-Original-Forwarded-For".split()
+)
+_UNSET = (
+    "ask from this machine as localhost and through no proxy, or let the operator add accounts, or say in"
+    " auth.anonymous what everyone may do"
+)
 _CHALLENGED = {PULL: "pull", PUSH: "pull,push", DELETE: "delete"}
-# Names that no public name server answers for: RFC 6761, RFC 6762, RFC 9476 and ICANN's resolution on .internal. Docker Desktop has host.docker.internal.
+# Names that no public name server answers for: RFC 6761, RFC 6762, RFC 9476 and ICANN's resolution on .internal. Docker
+# Desktop has host.docker.internal.
 _PRIVATE_NAMES = (".localhost", ".local", ".internal", ".test", ".home.arpa")
-# After a body that took longer it is asked again whether they may: who is slow enough could keep requests open for an hour, and use a right that has ended since.
+# After a body that took longer it is asked again whether they may: who is slow enough could keep requests open for an
+# hour, and use a right that has ended since.
 SLOW_SECONDS = 1.0
 # What is remembered to be allowed to one caller: a client asks for few repositories with one token.
 _ALLOWED = 16
@@ -40,9 +53,12 @@ _is_near = functools.lru_cache(256)(is_loopback)
 
 
 class Caller(NamedTuple):
-    """Who asks. bare: the same without the scope of a token from the token server, which the client may exchange for another one.
+    """Who asks.
 
-    allowed: (action, object) that were found to be allowed, for a caller who is remembered; a few. subject: what was shown, to be asked about again.
+    bare: the same without the scope of a token from the token server, which the client may exchange for another one.
+
+    allowed: (action, object) that were found to be allowed, for a caller who is remembered; a few. subject: what was
+    shown, to be asked about again.
     who: the name in the access log.
     """
 
@@ -78,7 +94,10 @@ class Gate:
         self._may_all = functools.lru_cache(1024)(self._anonymous_may)
 
     async def admit(self, request: Request, name: str, action: str) -> Principal:
-        """Whoever asks may do this to the repository. Raises NameInvalid, Unauthorized, Denied, NameUnknown, TooManyRequests."""
+        """Whoever asks may do this to the repository.
+
+        Raises NameInvalid, Unauthorized, Denied, NameUnknown, TooManyRequests.
+        """
         caller, facts = await self._asked(request, repository_name(name), action, ALONE)
         return self._permit(request, caller, action, facts.object)
 
@@ -89,7 +108,11 @@ class Gate:
         return Pusher(caller, facts.object, actor(request, principal))
 
     async def require_still(self, request: Request, pusher: Pusher) -> None:
-        """Whoever was let in may push even now. Only that a signed token has expired meanwhile is no matter: bodies take longer than these live. Raises as `admit`."""
+        """Whoever was let in may push even now.
+
+        Only that a signed token has expired meanwhile is no matter: bodies take longer than these live. Raises as
+        `admit`.
+        """
         facts = await self._facts(pusher.object.name, ALONE)
         caller = self.anonymous(request, facts.value)
         if facts.value and request.authorization is not None:
@@ -105,7 +128,9 @@ class Gate:
         facts = await ask(self._services.db, repository_name(name), question)
         # Most requests take no rights of one's own.
         open = facts.value == 0
-        if (open or request.authorization is None) and self._may_all(open, open and self._unset and self._is_local(request), action, facts.object):
+        if (open or request.authorization is None) and self._may_all(
+            open, open and self._unset and self._is_local(request), action, facts.object
+        ):
             return facts
         caller, facts = await self._identified(request, name, action, question, facts)
         self._permit(request, caller, action, facts.object)
@@ -129,7 +154,9 @@ class Gate:
         return caller.principal
 
     async def enter(self, request: Request) -> None:
-        """For /v2/: where there are accounts, clients learn here that they are to log in, or to ask for a token as nobody. Raises Unauthorized."""
+        """For /v2/: where there are accounts, clients learn here that they are to log in, or to ask for a token as
+        nobody. Raises Unauthorized.
+        """
         caller, _ = await self._asked(request, None, None, ALONE)
         principal = caller.principal
         if principal.kind == ANONYMOUS and not principal.open:
@@ -141,14 +168,18 @@ class Gate:
         caller, facts = await self._asked(request, repository_name(name), action, ALONE)
         return rule.decide(caller.principal, action, facts.object).allowed
 
-    async def _asked(self, request: Request, name: str | None, action: str | None, question: Question) -> tuple[Caller, Facts]:
+    async def _asked(
+        self, request: Request, name: str | None, action: str | None, question: Question
+    ) -> tuple[Caller, Facts]:
         """Who asks, and the repository as it is now, or the registry. Raises Unauthorized, TooManyRequests."""
         return await self._identified(request, name, action, question, await self._facts(name, question))
 
     async def _identified(
         self, request: Request, name: str | None, action: str | None, question: Question, facts: Facts
     ) -> tuple[Caller, Facts]:
-        """The same with the facts as they were just read, which are read anew where a password had to be checked: that took its time."""
+        """The same with the facts as they were just read, which are read anew where a password had to be checked: that
+        took its time.
+        """
         shown = request.authorization
         while shown is not None and facts.value != 0:
             try:
@@ -180,7 +211,9 @@ class Gate:
         return rule.decide(self._everyone(open, local).principal, action, object).allowed
 
     def _refuse(self, request: Request, caller: Caller, action: str, object: Object) -> NoReturn:
-        """Say no, and nothing about what they may not know: a repository that they may not see answers like one that is not there."""
+        """Say no, and nothing about what they may not know: a repository that they may not see answers like one that is
+        not there.
+        """
         bare = caller.bare
         decision = rule.decide(bare, action, object)
         if bare.open:
@@ -188,7 +221,9 @@ class Gate:
         scope = _scope(request, None if object is REGISTRY else object.name, action)
         if decision.allowed:
             words = "the token is not for this", "ask the token server for one with the scope that the challenge names"
-            raise Unauthorized(*words, headers=self._challenge(request, scope, "insufficient_scope"), name=object.name, action=action)
+            raise Unauthorized(
+                *words, headers=self._challenge(request, scope, "insufficient_scope"), name=object.name, action=action
+            )
         if bare.kind == ANONYMOUS:
             raise self._not_logged_in(request, scope, name=object.name, action=action)
         if action == CATALOG or rule.decide(bare, PULL, object).allowed:
@@ -198,31 +233,46 @@ class Gate:
         raise NameUnknown(name=object.name)
 
     def _not_logged_in(self, request: Request, scope: str, **facts: str) -> Unauthorized:
-        """For anonymous requests, which may have an anonymous token. RFC 6750 section 3.1: only a token that was shown can be insufficient."""
+        """For anonymous requests, which may have an anonymous token.
+
+        RFC 6750 section 3.1: only a token that was shown can be insufficient.
+        """
         if request.authorization is None:
             return Unauthorized(headers=self._challenge(request, scope), **facts)
-        return Unauthorized("the token is nobody's, and this takes a login", headers=self._challenge(request, scope, "insufficient_scope"), **facts)
+        return Unauthorized(
+            "the token is nobody's, and this takes a login",
+            headers=self._challenge(request, scope, "insufficient_scope"),
+            **facts,
+        )
 
     def _challenge(self, request: Request, scope: str, error: str = "") -> dict[str, str]:
-        """Where to get a token, and for what (distribution's token authentication specification; RFC 6750 section 3)."""
+        """Where to get a token, and for what (distribution's token authentication
+        specification; RFC 6750 section 3).
+        """
         parts = [f'realm="{self.realm(request)}"', f'service="{self.service}"']
         parts += [f'{name}="{value}"' for name, value in (("scope", scope), ("error", error)) if value]
         return {"WWW-Authenticate": "Bearer " + ",".join(parts)}
 
     def realm(self, request: Request) -> str:
-        """The URL of the token server, below the configured address, or else below the one that the client speaks to. Raises BadRequest."""
+        """The URL of the token server, below the configured address, or else below the one that the client speaks to.
+
+        Raises BadRequest.
+        """
         if self._external_url:
             return f"{self._external_url}/token"
         host = request.headers.get("Host", "")
         if not _HOST.fullmatch(host):
-            raise BadRequest("the Host header does not name a host, so there is no place to log in", "ask by the registry's name")
+            raise BadRequest(
+                "the Host header does not name a host, so there is no place to log in", "ask by the registry's name"
+            )
         return f"{'https' if request.secure else 'http'}://{host}/token"
 
     def _is_local(self, request: Request) -> bool:
         """From this machine, through no proxy as far as it shows, and by no web page from elsewhere.
 
-        Proxies show by the headers that they add, by HTTP/1.0 (nginx before 1.29.7 where nothing is set), or by the public name that they pass on, so
-        external_url is none of our names here. One that does none of this, as nginx from 1.29.7 on where nothing is set, nothing tells apart.
+        Proxies show by the headers that they add, by HTTP/1.0 (nginx before 1.29.7 where nothing is set), or by the
+        public name that they pass on, so external_url is none of our names here. One that does none of this, as nginx
+        from 1.29.7 on where nothing is set, nothing tells apart.
         """
         if not _is_near(request.remote):
             return False
@@ -242,7 +292,9 @@ class Gate:
 
 
 def actor(request: Request, principal: Principal) -> Actor | None:
-    """The actor in the audit for what this request changes; None where there are no accounts, and so nobody who could read the audit."""
+    """The actor in the audit for what this request changes; None where there are no accounts, and so nobody who could
+    read the audit.
+    """
     return None if principal.open else Actor(str(principal), request.remote)
 
 
@@ -260,7 +312,10 @@ def _is_ours(host: str) -> bool:
 
 
 def _scope(request: Request, name: str | None, action: str | None) -> str:
-    """The scope that a token needs, in the token protocol's words; empty for /v2/. A mount also needs pull on its source."""
+    """The scope that a token needs, in the token protocol's words; empty for /v2/.
+
+    A mount also needs pull on its source.
+    """
     if name is None:
         return "registry:catalog:*" if action == CATALOG else ""
     scope = f"repository:{name}:{_CHALLENGED[action]}"

@@ -1,17 +1,18 @@
 """/v2/<name>/blobs/<digest>: content by digest."""
 
-from ...domain.content import blobs
 from ...domain.access.rule import DELETE, PULL
+from ...domain.content import blobs
+from ...http.messages import Piece, Request, Response, Span
 from ...names import digest as parse_digest
 from ...storage import Source
-from ..endpoint import Endpoint
-from ..conditions import byte_ranges, multipart, not_modified
 from ..auth.gate import actor
-from ...http.messages import Piece, Request, Response, Span
+from ..conditions import byte_ranges, multipart, not_modified
+from ..endpoint import Endpoint
 
 _SMALL = 64 << 10
 _FOR_EVER = "max-age=31536000, immutable"
-# What somebody in particular may have: caches of proxies keep it for nobody else. Not all of them look at Authorization by themselves.
+# What somebody in particular may have: caches of proxies keep it for nobody else. Not all of them look at Authorization
+# by themselves.
 _FOR_ONE = f"private, {_FOR_EVER}"
 
 
@@ -71,7 +72,10 @@ async def _one_piece(status: int, headers: dict, source: Source, start: int, sto
 
 
 async def _several_pieces(headers: dict, span: Span) -> Response:
-    """Bytes in memory are sent at once. Pieces of a file are never read here, because a thousand of them may lie all over a slow disk."""
+    """Bytes in memory are sent at once.
+
+    Pieces of a file are never read here, because a thousand of them may lie all over a slow disk.
+    """
     if span.source.fileno() is not None:
         return Response(206, headers, span=span)
     body = b"".join([before + await span.source.read(start, stop - start) for start, stop, before in span.pieces])

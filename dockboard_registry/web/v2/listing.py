@@ -4,9 +4,9 @@ import json
 
 from ...domain.access.rule import CATALOG, PULL
 from ...domain.content.documents import OCI_INDEX
+from ...http.messages import Request, Response
 from ...names import digest as parse_digest
 from ..endpoint import Endpoint, asked_again, caching, document, next_page, page_size
-from ...http.messages import Request, Response
 
 
 class Base(Endpoint):

@@ -3,20 +3,21 @@
 import functools
 import time
 
-from ...domain.content import manifests
-from ...domain.access.rule import DELETE, PULL
-from ...domain.content.documents import SIZE_LIMIT
 from ...domain.access.facts import ALONE, Question
+from ...domain.access.rule import DELETE, PULL
+from ...domain.content import manifests
+from ...domain.content.documents import SIZE_LIMIT
 from ...errors import BadRequest, DigestInvalid, ManifestUnknown, NameUnknown, TagInvalid
+from ...http.messages import Request, Response
 from ...names import Reference
 from ...names import tag as parse_tag
-from ..endpoint import Endpoint, asked_again, caching
-from ..conditions import not_modified
 from ..auth.gate import SLOW_SECONDS, actor
-from ...http.messages import Request, Response
+from ..conditions import not_modified
+from ..endpoint import Endpoint, asked_again, caching
 
 _TAGS = 100
-# The answer names the tags in one header line. nginx accepts 4 KiB of header by default; the other fields need up to 1.5 KiB.
+# The answer names the tags in one header line. nginx accepts 4 KiB of header by default; the other fields need up to
+# 1.5 KiB.
 _TAG_BYTES = 2560
 
 
@@ -66,7 +67,9 @@ class Manifest(Endpoint):
         if time.monotonic() - begun > SLOW_SECONDS:
             await self.services.gate.require_still(request, pusher)
         media_type = request.headers.get("Content-Type", "")
-        stored = await self.services.manifests.put(name, wanted, body, media_type, tags, pusher.moves_tags, pusher.actor)
+        stored = await self.services.manifests.put(
+            name, wanted, body, media_type, tags, pusher.moves_tags, pusher.actor
+        )
         self.services.metrics.add("uploaded_bytes_total", len(body))
         headers = {"Location": f"/v2/{name}/manifests/{stored.digest}", "Docker-Content-Digest": stored.digest}
         if stored.subject:
@@ -94,7 +97,9 @@ class Manifest(Endpoint):
 
 
 def _unknown(error: NameUnknown) -> ManifestUnknown:
-    """A manifest of an unknown repository has the code of an unknown manifest, as in distribution: skopeo accepts only this as "no image yet"."""
+    """A manifest of an unknown repository has the code of an unknown manifest, as in distribution: skopeo accepts only
+    this as "no image yet".
+    """
     return ManifestUnknown(error.cause, error.next, **error.facts)
 
 
@@ -104,7 +109,8 @@ def _more_tags(request: Request) -> list[str]:
     size = len(",".join(tags))
     if len(tags) > _TAGS or size > _TAG_BYTES:
         raise BadRequest(
-            f"the query asks for {len(tags)} tags of {size} bytes together, and one request may ask for {_TAGS} tags and {_TAG_BYTES} bytes",
+            f"the query asks for {len(tags)} tags of {size} bytes together, and one request may ask for {_TAGS} tags"
+            f" and {_TAG_BYTES} bytes",
             "ask for the other tags with another push of the same manifest",
         )
     return tags

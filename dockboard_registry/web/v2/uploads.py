@@ -9,14 +9,13 @@ from ...domain.uploads.open_uploads import share_of
 from ...domain.uploads.upload_writer import Writer
 from ...domain.uploads.uploads import Session
 from ...errors import DigestInvalid, NameInvalid, QuotaExceeded, RegistryError, UploadInvalid, UploadRange
-from ...names import algorithm as parse_algorithm
-from ...names import algorithm_of
-from ...names import digest as parse_digest
-from ...names import is_digest
-from ...storage import StorageError
-from ..endpoint import Endpoint
-from ..auth.gate import SLOW_SECONDS, Pusher
 from ...http.messages import ConnectionCut, Request, Response
+from ...names import algorithm as parse_algorithm
+from ...names import algorithm_of, is_digest
+from ...names import digest as parse_digest
+from ...storage import StorageError
+from ..auth.gate import SLOW_SECONDS, Pusher
+from ..endpoint import Endpoint
 
 _CONTENT_RANGE = re.compile(r"(\d{1,19})-(\d{1,19})", re.A)
 
@@ -39,11 +38,15 @@ class Uploads(Endpoint):
             await request.body.read_all(0)
             return _state(202, await self.services.uploads.start(name, algorithm, principal.holder, share_of=share))
         algorithm = algorithm_of(parse_digest(digest))
-        session = await self.services.uploads.start(name, algorithm, principal.holder, request.content_length() or 0, share)
+        session = await self.services.uploads.start(
+            name, algorithm, principal.holder, request.content_length() or 0, share
+        )
         return await _finish(self, request, pusher, session, digest, keep=False)
 
     async def _mount(self, request: Request, pusher: Pusher) -> str | None:
-        """The digest that was mounted. None if no mount is wanted or possible: then the request starts an upload, as the specification says.
+        """The digest that was mounted.
+
+        None if no mount is wanted or possible: then the request starts an upload, as the specification says.
 
         Without `from` any repository is a source if everybody may read all of them, that is without accounts.
         """
@@ -97,11 +100,18 @@ class Upload(Endpoint):
     async def _entered(self, request: Request, name: str, id: str) -> tuple[Pusher, Session]:
         """The same for a request with bytes, which the namespace has to have room for."""
         pusher = await self.services.gate.admit_push(request, name)
-        return pusher, await self.services.uploads.enter(name, id, pusher.caller.principal.holder, request.content_length() or 0)
+        return pusher, await self.services.uploads.enter(
+            name, id, pusher.caller.principal.holder, request.content_length() or 0
+        )
 
 
-async def _finish(endpoint: Endpoint, request: Request, pusher: Pusher, session: Session, digest: str, keep: bool) -> Response:
-    """Take the body's bytes, if any, and make all of them the blob. keep: what came before an accident stays for another try."""
+async def _finish(
+    endpoint: Endpoint, request: Request, pusher: Pusher, session: Session, digest: str, keep: bool
+) -> Response:
+    """Take the body's bytes, if any, and make all of them the blob.
+
+    keep: what came before an accident stays for another try.
+    """
     begun = time.monotonic()
     length = _chunk(request, session)
     writer = Writer(endpoint.services.uploads, session, pusher.actor, request.content_length() or 0)
@@ -153,10 +163,15 @@ async def _append(endpoint: Endpoint, request: Request, session: Session) -> Ses
 
 
 async def _with_state(endpoint: Endpoint, session: Session, error: Exception) -> Exception:
-    """The error; where another request was faster, with the state that this one has to go on from. Raises UploadUnknown."""
+    """The error; where another request was faster, with the state that this one has to go on from.
+
+    Raises UploadUnknown.
+    """
     if not isinstance(error, UploadRange):
         return error
-    return _out_of_range(await endpoint.services.uploads.find(session.repository, session.id, session.owner), error.cause)
+    return _out_of_range(
+        await endpoint.services.uploads.find(session.repository, session.id, session.owner), error.cause
+    )
 
 
 async def _receive(endpoint: Endpoint, request: Request, writer: Writer, length: int | None) -> None:

@@ -1,4 +1,6 @@
-"""Where the bytes of small blobs lie: tests of uploads and of what becomes of blobs hold for files and for rows of the database."""
+"""Where the bytes of small blobs lie: tests of uploads and of what becomes of blobs hold for files and for rows of the
+database.
+"""
 
 import pytest
 

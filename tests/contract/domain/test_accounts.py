@@ -1,12 +1,14 @@
-"""People, organizations, teams, robots, grants and repositories' settings: what each change does, refuses, and writes down."""
+"""People, organizations, teams, robots, grants and repositories' settings: what each change does, refuses, and writes
+down.
+"""
 
 import pytest
 
 from dockboard_registry.domain.access import rule
 from dockboard_registry.domain.accounts.accounts import Accounts, Profile
+from dockboard_registry.domain.accounts.organizations import Organizations
 from dockboard_registry.domain.audit import Actor
 from dockboard_registry.domain.rights.grants import MOST
-from dockboard_registry.domain.accounts.organizations import Organizations
 from dockboard_registry.errors import AccountUnknown, ChangeRefused, FieldInvalid, NameUnknown
 from dockboard_registry.names import RESERVED
 from tests.contract.aio import asynchronous, gathered
@@ -49,10 +51,34 @@ async def test_a_user_is_made_listed_and_deleted(process):
         await process.accounts.get("bob")
 
 
-@pytest.mark.parametrize("name", ["", "a", "Bob", "bob ", "bob\n", "b..b", "-bob", "bob-", "b/ob", "b__b", "bób", "ＢＯＢ", "ｂob", "ß", "b%b", "b\\b", "x" * 65, *sorted(RESERVED)[:3]])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "a",
+        "Bob",
+        "bob ",
+        "bob\n",
+        "b..b",
+        "-bob",
+        "bob-",
+        "b/ob",
+        "b__b",
+        "bób",
+        "ＢＯＢ",
+        "ｂob",
+        "ß",
+        "b%b",
+        "b\\b",
+        "x" * 65,
+        *sorted(RESERVED)[:3],
+    ],
+)
 @asynchronous
 async def test_names_that_nobody_gets(process, name):
-    """Case, spaces, wildcards of LIKE, other alphabets, names of the registry itself: there are no two names that look or sort as one."""
+    """Case, spaces, wildcards of LIKE, other alphabets, names of the registry itself: there are no two names that look
+    or sort as one.
+    """
     for made in (process.accounts.add(ME, name, None), process.organizations.add(ME, name, "bob")):
         with pytest.raises(FieldInvalid):
             await made
@@ -63,7 +89,11 @@ async def test_names_that_nobody_gets(process, name):
 async def test_users_and_organizations_share_their_names(process):
     await process.people("bob")
     await process.organizations.add(ME, "acme", "bob")
-    for made in (process.organizations.add(ME, "bob", "bob"), process.organizations.add(ME, "acme", "bob"), process.accounts.add(ME, "acme", None)):
+    for made in (
+        process.organizations.add(ME, "bob", "bob"),
+        process.organizations.add(ME, "acme", "bob"),
+        process.accounts.add(ME, "acme", None),
+    ):
         with pytest.raises(ChangeRefused):
             await made
 
@@ -87,14 +117,17 @@ async def test_a_namespace_with_repositories_goes_to_nobody_by_accident(process)
     with pytest.raises(ChangeRefused, match="repositories"):
         await process.accounts.add(ME, "bob", None)
     await process.accounts.add(ME, "bob", None, adopt=True)
-    # What was pushed when everyone saw everything is the owner's now, and not everyone's to see; the neighbour's is untouched.
+    # What was pushed when everyone saw everything is the owner's now, and not everyone's to see; the neighbour's is
+    # untouched.
     found = {item.name: item.visibility for item in await process.repository_settings.list()}
     assert found == {"bob/app": "private", "bobby/app": "public"}
 
 
 @asynchronous
 async def test_what_was_said_of_an_empty_repository_ends_with_the_name(process):
-    """Else what the next one of that name pushes there would be public without a word, as somebody else once wanted it."""
+    """Else what the next one of that name pushes there would be public without a word, as
+    somebody else once wanted it.
+    """
     await process.people("bob")
     await process.push(b"config", "bob/app")
     digest = await process.put(image(b"config"), "v1", repository="bob/app")
@@ -110,7 +143,11 @@ async def test_what_was_said_of_an_empty_repository_ends_with_the_name(process):
 async def test_the_last_administrator_stays(process):
     await process.people("bob", "ann")
     await process.accounts.set_administrator(ME, "bob", True)
-    for change in (process.accounts.delete(ME, "bob"), process.accounts.set_state(ME, "bob", False), process.accounts.set_administrator(ME, "bob", False)):
+    for change in (
+        process.accounts.delete(ME, "bob"),
+        process.accounts.set_state(ME, "bob", False),
+        process.accounts.set_administrator(ME, "bob", False),
+    ):
         with pytest.raises(ChangeRefused, match="last administrator"):
             await change
     await process.accounts.set_administrator(ME, "ann", True)
@@ -142,7 +179,9 @@ async def test_two_owners_leave_at_once_and_one_stays(process, other):
     await process.organizations.add(ME, "acme", "bob")
     await process.organizations.set_member(ME, "acme", "ann", "owner")
     left, refused = await overlapping(
-        process.db, lambda db: Organizations(db, LONG).remove_member(ME, "acme", "bob"), lambda: other.organizations.remove_member(ME, "acme", "ann")
+        process.db,
+        lambda db: Organizations(db, LONG).remove_member(ME, "acme", "bob"),
+        lambda: other.organizations.remove_member(ME, "acme", "ann"),
     )
     assert left is None and isinstance(refused, ChangeRefused)
     assert [member.user for member in await process.organizations.members("acme")] == ["ann"]
@@ -152,7 +191,9 @@ async def test_two_owners_leave_at_once_and_one_stays(process, other):
 async def test_the_same_name_is_taken_twice_at_once(process, other):
     """By the very first account too, which is when there is no row of the counter yet."""
     made, refused = await overlapping(
-        process.db, lambda db: Accounts(db, process.passwords, LONG).add(ME, "bob", None), lambda: other.accounts.add(ME, "bob", None)
+        process.db,
+        lambda db: Accounts(db, process.passwords, LONG).add(ME, "bob", None),
+        lambda: other.accounts.add(ME, "bob", None),
     )
     assert made is None and isinstance(refused, ChangeRefused)
     assert [person.name for person in await process.accounts.list()] == ["bob"]
@@ -163,7 +204,9 @@ async def test_the_same_name_is_taken_twice_at_once(process, other):
 async def test_a_user_is_deleted_while_getting_a_grant(process, other):
     await process.people("bob", "ann")
     _, refused = await overlapping(
-        process.db, lambda db: Accounts(db, process.passwords, LONG).delete(ME, "bob"), lambda: other.grants.add(ME, "ann/app", "user:bob", "read")
+        process.db,
+        lambda db: Accounts(db, process.passwords, LONG).delete(ME, "bob"),
+        lambda: other.grants.add(ME, "ann/app", "user:bob", "read"),
     )
     assert isinstance(refused, AccountUnknown)
     assert await process.count("SELECT COUNT(*) FROM grants") == 0
@@ -171,7 +214,9 @@ async def test_a_user_is_deleted_while_getting_a_grant(process, other):
 
 @asynchronous
 async def test_ten_names_are_taken_by_two_processes(process, other):
-    outcomes = await gathered(*(each.accounts.add(ME, f"user{number}", None) for number in range(10) for each in (process, other)))
+    outcomes = await gathered(
+        *(each.accounts.add(ME, f"user{number}", None) for number in range(10) for each in (process, other))
+    )
     assert sum(outcome is None for outcome in outcomes) == 10
     assert sum(isinstance(outcome, ChangeRefused) for outcome in outcomes) == 10
 
@@ -257,7 +302,13 @@ async def test_grants_are_for_what_there_is(process):
     await process.people("bob")
     with pytest.raises(AccountUnknown, match="nobody holds"):
         await process.grants.add(ME, "acme/app", "user:bob", "read")
-    for holder, kind in (("user:nobody", AccountUnknown), ("team:a/b", AccountUnknown), ("robot:a/b", AccountUnknown), ("bob", FieldInvalid), ("team:a", FieldInvalid)):
+    for holder, kind in (
+        ("user:nobody", AccountUnknown),
+        ("team:a/b", AccountUnknown),
+        ("robot:a/b", AccountUnknown),
+        ("bob", FieldInvalid),
+        ("team:a", FieldInvalid),
+    ):
         with pytest.raises(kind):
             await process.grants.add(ME, "bob/app", holder, "read")
     with pytest.raises(FieldInvalid):
@@ -275,7 +326,12 @@ async def test_grants_are_listed_as_they_were_given(process):
     await process.organizations.add(ME, "acme", "ann")
     await process.teams.add(ME, "acme", "dev")
     await process.robots.add(ME, "acme/ci")
-    given = [("acme/**", "read", "user:bob"), ("acme/app", "write", "robot:acme/ci"), ("acme/app", "admin", "team:acme/dev"), ("app", "read", "user:bob")]
+    given = [
+        ("acme/**", "read", "user:bob"),
+        ("acme/app", "write", "robot:acme/ci"),
+        ("acme/app", "admin", "team:acme/dev"),
+        ("app", "read", "user:bob"),
+    ]
     for pattern, right, holder in given:
         await process.grants.add(ME, pattern, holder, right)
     assert [(grant.pattern, grant.right, grant.holder) for grant in await process.grants.list()] == given
@@ -286,7 +342,9 @@ async def test_grants_are_listed_as_they_were_given(process):
 
 @asynchronous
 async def test_both_spellings_of_a_pattern_are_one_grant(process):
-    """What was given on app is replaced and taken back as library/app, or somebody would keep a right that is thought to be gone."""
+    """What was given on app is replaced and taken back as library/app, or somebody would keep a right that is thought
+    to be gone.
+    """
     await process.people("bob")
     for first, second in (("app", "library/app"), ("library/app", "app")):
         await process.grants.add(ME, first, "user:bob", "admin")
@@ -311,7 +369,12 @@ async def test_an_organization_goes_with_all_that_is_its_own(process, other):
     await process.organizations.delete(ME, "acme")
     assert (await other.tokens.find(secret))[1] is None
     assert not await other.may("user:bob", "pull", "acme/app") and not await other.may("user:ann", "pull", "acme/app")
-    for table_rows in ("SELECT COUNT(*) FROM teams", "SELECT COUNT(*) FROM robots", "SELECT COUNT(*) FROM grants", "SELECT COUNT(*) FROM members"):
+    for table_rows in (
+        "SELECT COUNT(*) FROM teams",
+        "SELECT COUNT(*) FROM robots",
+        "SELECT COUNT(*) FROM grants",
+        "SELECT COUNT(*) FROM members",
+    ):
         assert await process.count(table_rows) == 0
 
 
@@ -332,7 +395,10 @@ async def test_the_first_push_makes_a_repository_as_its_namespace_wants_it(proce
 @asynchronous
 async def test_without_accounts_nobody_shuts_out_everyone_by_a_setting(process):
     await process.push(b"one", "bob/app")
-    for change in (process.repository_settings.set_visibility(ME, "bob/app", "private"), process.repository_settings.set_default(ME, "library", "private")):
+    for change in (
+        process.repository_settings.set_visibility(ME, "bob/app", "private"),
+        process.repository_settings.set_default(ME, "library", "private"),
+    ):
         with pytest.raises(ChangeRefused, match="no accounts"):
             await change
     assert (await process.principals.facts("bob/app")).value == 0
@@ -344,7 +410,10 @@ async def test_repositories_are_described(process):
     await process.push(b"one", "bob/app")
     await process.repository_settings.set_description(ME, "bob/app", "What it is: ä")
     assert (await process.repository_settings.list())[0].description == "What it is: ä"
-    for change in (process.repository_settings.set_visibility(ME, "bob/none", "public"), process.repository_settings.set_description(ME, "bob/none", "")):
+    for change in (
+        process.repository_settings.set_visibility(ME, "bob/none", "public"),
+        process.repository_settings.set_description(ME, "bob/none", ""),
+    ):
         with pytest.raises(NameUnknown):
             await change
     with pytest.raises(FieldInvalid):
@@ -355,8 +424,10 @@ async def test_repositories_are_described(process):
 
 @pytest.mark.parametrize(
     "profile",
-    [*(Profile(url=url) for url in ("http:", "https://", "ftp://example.org", "https://a b", "//example.org", "https://[", "https://x:y", "https:\\\\x", "https://x/\n", "https://" + "x" * 1000)),
-     Profile(email="nobody"), Profile(email="a@b\n"), Profile(full_name="a\u202eb"), Profile(company="\x1b[1m"), Profile(url="javascript:alert(1)"), Profile(location="x" * 256)],
+    [*(Profile(url=url) for url in ("http:", "https://", "ftp://example.org", "https://a b", "//example.org",
+     "https://[", "https://x:y", "https:\\\\x", "https://x/\n", "https://" + "x" * 1000)),
+     Profile(email="nobody"), Profile(email="a@b\n"), Profile(full_name="a\u202eb"), Profile(company="\x1b[1m"),
+     Profile(url="javascript:alert(1)"), Profile(location="x" * 256)],
 )  # fmt: skip
 @asynchronous
 async def test_what_a_profile_may_not_say(process, profile):
@@ -374,7 +445,9 @@ async def test_a_profile_is_changed_field_by_field(process):
         return person.email, person.full_name, person.company, person.location, person.url, person.avatar_hash
 
     of_bob = "686b5e4cf4f963adf8f51468a48028ef8d15bd02fa335f821279a3d1678c9615"  # SHA-256 of bob@example.org
-    whole = await changed(email="Bob@example.org", full_name="Bob Ä", company="Acme", location="Here", url="https://example.org/~bob?x=1")
+    whole = await changed(
+        email="Bob@example.org", full_name="Bob Ä", company="Acme", location="Here", url="https://example.org/~bob?x=1"
+    )
     assert whole == ("Bob@example.org", "Bob Ä", "Acme", "Here", "https://example.org/~bob?x=1", of_bob)
     assert (await changed(avatar_hash="0" * 32, company=""))[2::3] == (None, "0" * 32)
     assert (await changed(location=None))[3::2] == (None, "0" * 32)
@@ -400,7 +473,11 @@ async def test_every_change_is_written_down_and_nothing_that_failed(process):
     assert await process.audit.list(object="org acme", actor="console") == [events[1]]
     for name, actor, role in (("user ann", "ann", "owner"), ("robot acme/ci", "acme/ci", "member")):
         await process.organizations.set_member(Actor(name, "here"), "acme", "ann", role)
-        assert [event.actor for event in await process.audit.list(actor=actor)] == [event.actor for event in await process.audit.list(actor=name)] == [name]
+        assert (
+            [event.actor for event in await process.audit.list(actor=actor)]
+            == [event.actor for event in await process.audit.list(actor=name)]
+            == [name]
+        )
     assert await process.audit.list(before=events[1].id, limit=1) == [events[2]]
     assert await process.audit.list(since=events[0].happened_at + 60_000) == []
 
@@ -411,7 +488,12 @@ async def test_what_people_ask_about_is_found_by_its_words(process):
     assert found.principal.open
     await process.people("bob")
     assert (await process.principals.named("bob")).principal.name == "bob"
-    for who, kind in (("nobody", AccountUnknown), ("robot:acme", FieldInvalid), ("", AccountUnknown), ("alien:bob", FieldInvalid)):
+    for who, kind in (
+        ("nobody", AccountUnknown),
+        ("robot:acme", FieldInvalid),
+        ("", AccountUnknown),
+        ("alien:bob", FieldInvalid),
+    ):
         with pytest.raises(kind):
             await process.principals.named(who)
 
@@ -420,7 +502,10 @@ async def test_what_people_ask_about_is_found_by_its_words(process):
 async def test_nobody_is_given_more_grants_than_their_rights_are_quickly_read_with(process):
     await process.people("bob", "eve")
     await process.grants.add(OPERATOR, "eve/app", "user:bob", "read")
-    row = "INSERT INTO grants (id, holder_kind, holder_id, pattern, namespace, permission, created_at) SELECT ?, holder_kind, holder_id, ?, namespace, permission, 1 FROM grants"
+    row = (
+        "INSERT INTO grants (id, holder_kind, holder_id, pattern, namespace, permission, created_at) SELECT ?,"
+        " holder_kind, holder_id, ?, namespace, permission, 1 FROM grants"
+    )
 
     def fill(tx) -> None:
         for number in range(1, MOST):

@@ -160,7 +160,11 @@ async def test_a_deleted_blob_leaves_its_repository_only(process):
     digest = await process.push(b"data")
     await process.blobs.mount("other", digest, "app")
     await process.blobs.delete("app", digest)
-    for attempt in (process.blob("app", digest), process.blobs.delete("app", digest), process.blobs.delete("none", digest)):
+    for attempt in (
+        process.blob("app", digest),
+        process.blobs.delete("app", digest),
+        process.blobs.delete("none", digest),
+    ):
         with pytest.raises(BlobUnknown):
             await attempt
     assert await process.pull(digest, "other") == b"data"

@@ -1,4 +1,6 @@
-"""What changes write: nothing where everything is so already, and a new value of the counter of changes only where somebody's rights are others."""
+"""What changes write: nothing where everything is so already, and a new value of the counter of changes only where
+somebody's rights are others.
+"""
 
 import pytest
 
@@ -69,7 +71,10 @@ async def test_a_user_has_a_thousand_access_tokens_at_most(process):
     def fill(tx) -> None:
         row = tx.one("SELECT holder_kind, holder_id, hint, created_at FROM access_tokens")
         for number in range(999):
-            names = "INSERT INTO access_tokens (id, holder_kind, holder_id, name, digest, hint, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)"
+            names = (
+                "INSERT INTO access_tokens (id, holder_kind, holder_id, name, digest, hint, created_at) VALUES (?, ?,"
+                " ?, ?, ?, ?, ?)"
+            )
             tx.run(names, number + 1, row[0], row[1], f"t{number}", f"{number:064x}", row[2], row[3])
 
     await process.db.write(fill)

@@ -119,7 +119,11 @@ async def test_strays_are_removed_and_uploads_under_way_are_not(world, process, 
 async def test_only_uploads_that_do_not_go_on_expire(world):
     process = world.process(expiry=100)
     sessions = [await process.begun(b"old"), await process.begun(b"old, on"), await process.begun(b"new")]
-    await process.db.write(lambda tx: tx.run("UPDATE uploads SET updated_at = updated_at - 101000 WHERE size <> 3 OR id = ?", sessions[0].id))
+    await process.db.write(
+        lambda tx: tx.run(
+            "UPDATE uploads SET updated_at = updated_at - 101000 WHERE size <> 3 OR id = ?", sessions[0].id
+        )
+    )
     await process.sent(sessions[1], b"more")
     report = await process.collect()
     assert (report.uploads, report.keys, report.strays) == (1, 0, 0)
@@ -225,7 +229,9 @@ async def test_nested_indexes_keep_all_below_them(process, hasty):
 async def test_of_many_that_claim_a_round_one_gets_it(world):
     workers = [world.process() for _ in range(4)]
     for _ in range(5):
-        claims = await gathered(*(worker.collector.claim(f"worker {number}") for number, worker in enumerate(workers * 4)))
+        claims = await gathered(
+            *(worker.collector.claim(f"worker {number}") for number, worker in enumerate(workers * 4))
+        )
         assert sorted(claims) == [False] * 15 + [True]
         assert not await workers[0].collector.claim("again")
         await workers[0].db.write(lambda tx: tx.run("UPDATE jobs SET due_at = 0"))
@@ -251,11 +257,23 @@ async def test_pages_of_links_and_blobs_leave_nothing_out(process, hasty):
 
     def fill(tx) -> None:
         for repository_id, number in places:
-            tx.run("INSERT INTO repository_blobs (repository_id, digest, leased_at) VALUES (?, ?, 0)", repository_id, sha256(b"%d" % number))
+            tx.run(
+                "INSERT INTO repository_blobs (repository_id, digest, leased_at) VALUES (?, ?, 0)",
+                repository_id,
+                sha256(b"%d" % number),
+            )
         for number in range(4500):
-            tx.run("INSERT INTO blobs (digest, storage_key, size, created_at) VALUES (?, ?, 9, 0)", sha256(b"%d" % number), new_key())
+            tx.run(
+                "INSERT INTO blobs (digest, storage_key, size, created_at) VALUES (?, ?, 9, 0)",
+                sha256(b"%d" % number),
+                new_key(),
+            )
 
     await process.db.write(fill)
     report = await hasty.collect()
     assert (report.links, report.blobs, report.keys) == (len(places), 4500, 4500)
-    assert await process.count("SELECT COUNT(*) FROM repository_blobs") == await process.count("SELECT COUNT(*) FROM garbage") == 0
+    assert (
+        await process.count("SELECT COUNT(*) FROM repository_blobs")
+        == await process.count("SELECT COUNT(*) FROM garbage")
+        == 0
+    )

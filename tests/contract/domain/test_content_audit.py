@@ -53,8 +53,12 @@ async def test_pushes_that_change_something_are_noted_with_what_tags_pointed_to(
     found = [(action, detail) for action, _, detail in await noted(process)]
     assert {action for action, _ in found} == {"manifest.push"}
     assert [tag for _, detail in found for tag in detail["tags"]] == [*names, *names, "new"]
-    assert {detail["digest"] for _, detail in found[:2]} == {first} and {detail["digest"] for _, detail in found[2:]} == {second}
-    assert {tag: old for _, detail in found for tag, old in detail.get("moved", {}).items()} == dict.fromkeys(names, first)
+    assert {detail["digest"] for _, detail in found[:2]} == {first} and {
+        detail["digest"] for _, detail in found[2:]
+    } == {second}
+    assert {tag: old for _, detail in found for tag, old in detail.get("moved", {}).items()} == dict.fromkeys(
+        names, first
+    )
     assert await process.principals.value() == before
 
 
@@ -78,8 +82,10 @@ async def test_what_can_not_be_noted_is_not_done(process, monkeypatch):
 
     monkeypatch.setattr(audit, "note", fail)
     for deed in (
-        process.tags.delete("app", "a", BOB), process.manifests.delete("app", digest, BOB), process.blobs.delete("app", sha256(b"config"), BOB),
-        process.put(index(), repository="new", maker=BOB), process.blobs.mount("new", sha256(b"config"), "app", BOB), process.push(b"config", "new", BOB),
+        process.tags.delete("app", "a", BOB), process.manifests.delete("app", digest, BOB), process.blobs.delete("app",
+        sha256(b"config"), BOB),
+        process.put(index(), repository="new", maker=BOB), process.blobs.mount("new", sha256(b"config"), "app", BOB),
+        process.push(b"config", "new", BOB),
     ):  # fmt: skip
         with pytest.raises((ValueError, InUse)):
             await deed
@@ -105,6 +111,8 @@ async def test_a_tag_that_a_push_moves_meanwhile_is_not_noted_as_deleted(process
 
 @asynchronous
 async def test_of_many_first_pushes_one_is_noted(process, other):
-    await gathered(*(each.push(data, "acme/app", BOB) for each in (process, other) for data in (b"one", b"two", b"three")))
+    await gathered(
+        *(each.push(data, "acme/app", BOB) for each in (process, other) for data in (b"one", b"two", b"three"))
+    )
     await process.push(b"four", "acme/app", BOB)
     assert await noted(process) == [("repository.create", "repository acme/app", {})]

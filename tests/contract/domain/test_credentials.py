@@ -52,7 +52,14 @@ async def test_a_password_lets_in_until_it_is_another(process, other):
     await process.accounts.set_state(ME, "bob", False)
     with pytest.raises(Unauthorized, match="this account is disabled"):
         await other.logins.check("bob", "another battery horse", HERE)
-    for name, password in (("bob", "another battery horses"), ("bob", ""), ("nobody", PASSWORD), ("", ""), ("x" * 5000, "x\0" * 5000), ("b\0b", "\ud800")):
+    for name, password in (
+        ("bob", "another battery horses"),
+        ("bob", ""),
+        ("nobody", PASSWORD),
+        ("", ""),
+        ("x" * 5000, "x\0" * 5000),
+        ("b\0b", "\ud800"),
+    ):
         with pytest.raises(Unauthorized, match="name or password is wrong"):
             await other.logins.check(name, password, f"198.51.100.{len(name) % 200}")
     assert PASSWORD not in await everything(process)
@@ -87,7 +94,9 @@ async def test_more_logins_than_may_wait_are_told_so_and_the_others_get_their_an
 
 async def guess(process, times: int, address: str = HERE) -> list:
     """What so many wrong passwords are answered."""
-    return [type(error) for error in await gathered(*(process.logins.check("bob", "wrong", address) for _ in range(times)))]
+    return [
+        type(error) for error in await gathered(*(process.logins.check("bob", "wrong", address) for _ in range(times)))
+    ]
 
 
 @asynchronous
@@ -126,7 +135,9 @@ async def test_the_wait_doubles_up_to_a_quarter_of_an_hour_and_success_ends_it(p
     await process.people("bob")
 
     async def row() -> tuple:
-        return await process.db.read(lambda tx: tx.one("SELECT failed, blocked_until - last_at FROM failures WHERE name = ?", account_key("bob")))
+        return await process.db.read(
+            lambda tx: tx.one("SELECT failed, blocked_until - last_at FROM failures WHERE name = ?", account_key("bob"))
+        )
 
     waits = []
     for _ in range(FREE + 12):
@@ -157,10 +168,19 @@ async def test_a_token_counts_until_it_is_revoked_or_expires(process, other):
         await process.tokens.add(ME, "ann", "ci")
     secret = await process.tokens.add(ME, "bob", "ci", "bob/app-*,bob/tool", "pull,push", now() + 60_000)
     value, shown = await other.tokens.find(secret)
-    assert (value, shown.holder_kind, shown.holder_id) == (await process.principals.value(), "user", (await process.accounts.get("bob")).id)
+    assert (value, shown.holder_kind, shown.holder_id) == (
+        await process.principals.value(),
+        "user",
+        (await process.accounts.get("bob")).id,
+    )
     await other.tokens.used(shown, HERE)
     (token,) = await process.tokens.list("bob")
-    assert (token.name, token.state, token.last_used_from, token.hint) == ("ci", "active", HERE, f"{secret[:7]}...{secret[-4:]}")
+    assert (token.name, token.state, token.last_used_from, token.hint) == (
+        "ci",
+        "active",
+        HERE,
+        f"{secret[:7]}...{secret[-4:]}",
+    )
     with pytest.raises(ChangeRefused):
         await process.tokens.add(ME, "bob", "ci")
     await process.tokens.revoke(ME, "bob", "ci")
@@ -169,7 +189,9 @@ async def test_a_token_counts_until_it_is_revoked_or_expires(process, other):
         await process.tokens.revoke(ME, "bob", "ci")
     assert [token.state for token in await process.tokens.list("bob")] == ["revoked"]
     again = await process.tokens.add(ME, "bob", "ci", expires_at=now() - 1)
-    assert (await other.tokens.find(again))[1] is None and [token.state for token in await process.tokens.list("bob")] == ["expired"]
+    assert (await other.tokens.find(again))[1] is None and [
+        token.state for token in await process.tokens.list("bob")
+    ] == ["expired"]
     text = await everything(process)
     assert secret not in text and again not in text and secret[10:30] not in text
 
@@ -195,7 +217,14 @@ async def test_a_token_does_what_its_scope_and_its_holder_may(process):
         if rule.decide(narrowed, action, rule.repository(name)).allowed
     }
     assert allowed == {("push", "bob/app-1"), ("create", "bob/app-1"), ("overwrite", "bob/app-1")}
-    for patterns, actions in (("bob/*,", None), ("*", None), (None, "everything"), (None, ""), ("", None), (",".join(["bob/application"] * 400), None)):
+    for patterns, actions in (
+        ("bob/*,", None),
+        ("*", None),
+        (None, "everything"),
+        (None, ""),
+        ("", None),
+        (",".join(["bob/application"] * 400), None),
+    ):
         with pytest.raises(FieldInvalid):
             await process.tokens.add(ME, "bob", "other", patterns, actions)
 
@@ -215,7 +244,13 @@ async def test_a_robot_changes_its_secret_with_overlap(process, other):
     first = await process.robots.add(ME, "acme/ci")
     with pytest.raises(ChangeRefused):
         await process.robots.add(ME, "acme/ci")
-    for name, kind in (("ci", FieldInvalid), ("acme/", FieldInvalid), ("acme/c i", FieldInvalid), ("acme/c$i", FieldInvalid), ("none/ci", AccountUnknown)):
+    for name, kind in (
+        ("ci", FieldInvalid),
+        ("acme/", FieldInvalid),
+        ("acme/c i", FieldInvalid),
+        ("acme/c$i", FieldInvalid),
+        ("none/ci", AccountUnknown),
+    ):
         with pytest.raises(kind):
             await process.robots.add(ME, name)
     assert first.startswith("dbk_")
@@ -225,7 +260,9 @@ async def test_a_robot_changes_its_secret_with_overlap(process, other):
     counts = [(await other.tokens.find(secret))[1] is not None for secret in (first, second, third)]
     assert counts == [False, False, True]
     await process.grants.add(ME, "acme/app", "robot:acme/ci", "write")
-    assert await other.may("robot:acme/ci", "push", "acme/app") and not await other.may("robot:acme/ci", "push", "acme/other")
+    assert await other.may("robot:acme/ci", "push", "acme/app") and not await other.may(
+        "robot:acme/ci", "push", "acme/other"
+    )
     await process.robots.set_state(ME, "acme/ci", False)
     assert not await other.may("robot:acme/ci", "pull", "acme/app")
     assert [(str(robot), robot.state) for robot in await process.robots.list("acme")] == [("acme/ci", "disabled")]
@@ -293,7 +330,9 @@ async def test_of_two_that_redeem_a_token_at_once_one_sets_the_password(process,
 async def test_a_user_is_deleted_while_getting_a_token(process, other):
     await process.people("bob", "ann")
     _, refused = await overlapping(
-        process.db, lambda db: Accounts(db, process.passwords, LONG).delete(ME, "bob"), lambda: other.tokens.add(ME, "bob", "ci")
+        process.db,
+        lambda db: Accounts(db, process.passwords, LONG).delete(ME, "bob"),
+        lambda: other.tokens.add(ME, "bob", "ci"),
     )
     assert isinstance(refused, AccountUnknown)
     assert await process.count("SELECT COUNT(*) FROM access_tokens") == 0

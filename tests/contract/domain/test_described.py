@@ -3,8 +3,8 @@
 import pytest
 
 from dockboard_registry.domain.access import patterns
-from dockboard_registry.domain.rights import described
 from dockboard_registry.domain.access.rule import PULL, USER, Entry, Grant, Principal, narrowed
+from dockboard_registry.domain.rights import described
 from tests.contract.aio import asynchronous
 from tests.contract.domain.placement import everywhere
 
@@ -12,14 +12,16 @@ MADE = "INSERT INTO repositories (id, name, created_at, visibility) VALUES (?, ?
 
 
 async def filled(process, names: dict[str, str]) -> None:
-    await process.db.write(lambda tx: [tx.run(MADE, number, name, visibility) for number, (name, visibility) in enumerate(names.items())])
+    await process.db.write(
+        lambda tx: [tx.run(MADE, number, name, visibility) for number, (name, visibility) in enumerate(names.items())]
+    )
 
 
 async def pages(process, principal: Principal, limit: int) -> list[list[str]]:
     """All pages, one after the other."""
     found, after = [], ""
     while after is not None:
-        items, after = await process.db.scan(lambda tx: described.visible(tx, principal, after, limit))  # noqa: B023
+        items, after = await process.db.scan(lambda tx: described.visible(tx, principal, after, limit))
         found.append([item.name for item in items])
     return found
 
@@ -30,17 +32,32 @@ def flat(found: list[list[str]]) -> list[str]:
 
 def granted(*texts: str) -> dict[str, tuple[Grant, ...]]:
     parsed = [patterns.parse(text) for text in texts]
-    return {pattern.namespace: tuple(Grant(each, "read", "user:ann") for each in parsed if each.namespace == pattern.namespace) for pattern in parsed}
+    return {
+        pattern.namespace: tuple(
+            Grant(each, "read", "user:ann") for each in parsed if each.namespace == pattern.namespace
+        )
+        for pattern in parsed
+    }
 
 
 @everywhere
 @asynchronous
 async def test_everything_that_may_be_pulled_comes_once_and_in_order(process):
-    names = {f"{space}/app-{number}": visibility for space in ("a", "a-b", "a0", "ann", "z") for number in range(30) for visibility in ["private"]}
+    names = {
+        f"{space}/app-{number}": visibility
+        for space in ("a", "a-b", "a0", "ann", "z")
+        for number in range(30)
+        for visibility in ["private"]
+    }
     names |= {"one": "private", "public": "public", "z/public": "public", "a/public": "public"}
     await filled(process, names)
     ann = Principal(1, USER, "ann", grants=granted("a-b/**", "a0/app-1*", "one"))
-    wanted = [name for name in names if name.startswith(("ann/", "a-b/", "a0/app-1"))] + ["one", "public", "z/public", "a/public"]
+    wanted = [name for name in names if name.startswith(("ann/", "a-b/", "a0/app-1"))] + [
+        "one",
+        "public",
+        "z/public",
+        "a/public",
+    ]
     for limit in (1, 3, 7, 100):
         found = await pages(process, ann, limit)
         assert flat(found) == sorted(wanted) and all(len(page) <= limit for page in found)

@@ -1,7 +1,8 @@
-"""Two transactions at two nodes of a Galera cluster: each has done its work before it can see the other's, then both commit.
+"""Two transactions at two nodes of a Galera cluster: each has done its work before it can see the other's, then both
+commit.
 
-Locks do not reach the other node. Certification ends one of the two if both changed a row, and only then; that one is run again and
-sees what the other has done. Whoever commits first: what is visible stays whole, and no answer was a lie.
+Locks do not reach the other node. Certification ends one of the two if both changed a row, and only then; that one is
+run again and sees what the other has done. Whoever commits first: what is visible stays whole, and no answer was a lie.
 """
 
 import asyncio
@@ -15,13 +16,13 @@ from dockboard_registry.config import database_place
 from dockboard_registry.db.mysql import migrate as mysql_migrate
 from dockboard_registry.db.mysql.database import MySQLDatabase
 from dockboard_registry.domain.accounts.accounts import Accounts
-from dockboard_registry.domain.content.blobs import Blobs, renew
-from dockboard_registry.domain.garbage.collect import Collector
-from dockboard_registry.domain.rights.grants import Grants
-from dockboard_registry.domain.content.manifests import Manifests
 from dockboard_registry.domain.accounts.organizations import Organizations
+from dockboard_registry.domain.content.blobs import Blobs, renew
+from dockboard_registry.domain.content.manifests import Manifests
+from dockboard_registry.domain.garbage.collect import Collector
 from dockboard_registry.domain.quotas.quota_settings import QuotaSettings
 from dockboard_registry.domain.quotas.quotas import Quotas
+from dockboard_registry.domain.rights.grants import Grants
 from dockboard_registry.domain.uploads.uploads import Uploads
 from dockboard_registry.errors import (
     AccountUnknown,
@@ -40,7 +41,16 @@ from tests.contract.domain.world import LONG, OPERATOR, World, image, index, sha
 from tests.support import galera
 
 pytestmark = pytest.mark.galera
-HONEST = (AccountUnknown, ChangeRefused, BlobUnknown, InUse, ManifestBlobUnknown, ManifestUnknown, QuotaExceeded, UploadUnknown)
+HONEST = (
+    AccountUnknown,
+    ChangeRefused,
+    BlobUnknown,
+    InUse,
+    ManifestBlobUnknown,
+    ManifestUnknown,
+    QuotaExceeded,
+    UploadUnknown,
+)
 
 
 class GaleraDriver:
@@ -77,7 +87,9 @@ def commits(request):
     return request.param
 
 
-async def meeting(commits: str, one: Any, two: Any, first: Callable[[Any], Awaitable], second: Callable[[Any], Awaitable]) -> list:
+async def meeting(
+    commits: str, one: Any, two: Any, first: Callable[[Any], Awaitable], second: Callable[[Any], Awaitable]
+) -> list:
     """What both came to: each does its only write unseen by the other, then they commit in the order asked for."""
     held = [Open(one.db), Open(two.db)]
     jobs = [asyncio.ensure_future(work(db)) for work, db in zip((first, second), held)]
@@ -110,7 +122,7 @@ def refused(outcomes: list) -> list[type]:
 @asynchronous
 async def test_a_manifest_is_pushed_and_a_blob_that_it_needs_is_deleted(process, other, commits):
     await pushed(process)
-    delete = lambda db: Blobs(db, process.storage, LONG).delete("app", sha256(b"layer"))  # noqa: E731
+    delete = lambda db: Blobs(db, process.storage, LONG).delete("app", sha256(b"layer"))
     outcomes = await meeting(commits, process, other, put(BODY, "v1"), delete)
     await whole(process)
     assert refused(outcomes) in ([InUse], [ManifestBlobUnknown])
@@ -131,7 +143,9 @@ async def test_a_manifest_is_pushed_and_its_blobs_are_collected(process, other, 
 async def test_an_index_is_pushed_and_its_child_is_deleted(process, other, commits):
     await pushed(process)
     child = await process.put(BODY)
-    outcomes = await meeting(commits, process, other, put(index(BODY), "all"), lambda db: Manifests(db).delete("app", child))
+    outcomes = await meeting(
+        commits, process, other, put(index(BODY), "all"), lambda db: Manifests(db).delete("app", child)
+    )
     await whole(process)
     assert refused(outcomes) in ([InUse], [ManifestBlobUnknown])
 
@@ -170,7 +184,10 @@ async def test_the_last_two_owners_leave(process, other, commits):
     await process.people("ann", "bob")
     await process.organizations.add(OPERATOR, "acme", "ann")
     await process.organizations.set_member(OPERATOR, "acme", "bob", "owner")
-    leave = [lambda db: Organizations(db, LONG).remove_member(OPERATOR, "acme", "ann"), lambda db: Organizations(db, LONG).remove_member(OPERATOR, "acme", "bob")]
+    leave = [
+        lambda db: Organizations(db, LONG).remove_member(OPERATOR, "acme", "ann"),
+        lambda db: Organizations(db, LONG).remove_member(OPERATOR, "acme", "bob"),
+    ]
     assert refused(await meeting(commits, process, other, *leave)) == [ChangeRefused]
     assert len(await process.organizations.members("acme")) == 1
 
@@ -178,7 +195,7 @@ async def test_the_last_two_owners_leave(process, other, commits):
 @asynchronous
 async def test_a_user_is_deleted_and_gets_a_grant(process, other, commits):
     await process.people("ann", "bob")
-    delete = lambda db: Accounts(db, process.passwords, LONG).delete(OPERATOR, "bob")  # noqa: E731
+    delete = lambda db: Accounts(db, process.passwords, LONG).delete(OPERATOR, "bob")
     await meeting(commits, process, other, delete, lambda db: Grants(db).add(OPERATOR, "ann/app", "user:bob", "read"))
     assert await process.count("SELECT COUNT(*) FROM grants") == 0
 
@@ -242,7 +259,9 @@ async def test_a_blob_is_mounted_and_collected(process, other, commits):
     """Its last link is gone when the mount has found it: then the row of the blob goes."""
     digest = await process.push(b"data")
     await asyncio.sleep(0.01)
-    await meeting(commits, process, other, lambda db: Blobs(db, process.storage, LONG).mount("new", digest, None), unlink(process))
+    await meeting(
+        commits, process, other, lambda db: Blobs(db, process.storage, LONG).mount("new", digest, None), unlink(process)
+    )
     await other.collect()
     await whole(process)
 
@@ -253,7 +272,7 @@ async def test_a_blob_without_links_is_pushed_again_and_collected(process, other
     await process.blobs.delete("app", digest)
     session = await process.begun(b"data", repository="new")
     session = await process.uploads.find("new", session.id)
-    drop = lambda db: Collector(db, process.storage, 0, 0, LONG, LONG)._drop_blobs()  # noqa: E731
+    drop = lambda db: Collector(db, process.storage, 0, 0, LONG, LONG)._drop_blobs()
     outcomes = await meeting(commits, process, other, finish(process, session, digest), drop)
     assert refused(outcomes) == []
     await other.collector._sweep()
@@ -268,7 +287,9 @@ async def test_the_same_blob_is_pushed_twice(process, other, commits):
     await meeting(commits, process, other, *(finish(process, session, digest) for session in sessions))
     assert await process.key(digest) in {session.storage_key for session in sessions}
     assert await process.count("SELECT COUNT(*) FROM garbage") == 2
-    assert await process.count("SELECT COUNT(*) FROM garbage JOIN blobs ON blobs.storage_key = garbage.storage_key") == 0
+    assert (
+        await process.count("SELECT COUNT(*) FROM garbage JOIN blobs ON blobs.storage_key = garbage.storage_key") == 0
+    )
 
 
 @asynchronous
@@ -292,7 +313,10 @@ async def test_two_pushes_of_which_the_quota_has_room_for_one(process, other, co
         await process.push(piece * 1000, "elsewhere/app")
     await QuotaSettings(process.db, Quotas()).set(OPERATOR, "user", "bob", bytes=2500)
     await process.blobs.mount("bob/kept", sha256(b"0" * 1000), "elsewhere/app")
-    mount = lambda piece: lambda db: Blobs(db, process.storage, LONG).mount("bob/app", sha256(piece * 1000), "elsewhere/app")  # noqa: E731
+
+    def mount(piece):
+        return lambda db: Blobs(db, process.storage, LONG).mount("bob/app", sha256(piece * 1000), "elsewhere/app")
+
     outcomes = await meeting(commits, process, other, mount(b"1"), mount(b"2"))
     assert refused(outcomes) == [QuotaExceeded]
     assert (await QuotaSettings(process.db, Quotas()).show("user", "bob")).bytes == 2000
@@ -302,7 +326,7 @@ async def test_two_pushes_of_which_the_quota_has_room_for_one(process, other, co
 async def test_an_upload_is_finished_and_cancelled(process, other, commits):
     session = await process.begun(b"data")
     session = await process.uploads.find("app", session.id)
-    cancel = lambda db: Uploads(db, process.storage, "this start", 100).cancel(session)  # noqa: E731
+    cancel = lambda db: Uploads(db, process.storage, "this start", 100).cancel(session)
     outcomes = await meeting(commits, process, other, finish(process, session, sha256(b"data")), cancel)
     assert refused(outcomes) == [UploadUnknown]
     await other.collect()
@@ -313,7 +337,10 @@ async def test_an_upload_is_finished_and_cancelled(process, other, commits):
 async def test_a_periodic_job_is_claimed_once(process, other, commits):
     for _ in range(2):
         claims = await meeting(
-            commits, process, other, *((lambda db, name=name: Collector(db, process.storage, 0, 0, 0, LONG).claim(name)) for name in "ab")
+            commits,
+            process,
+            other,
+            *((lambda db, name=name: Collector(db, process.storage, 0, 0, 0, LONG).claim(name)) for name in "ab"),
         )
         assert sorted(claims) == [False, True]
         await process.db.write(lambda tx: tx.run("UPDATE jobs SET due_at = 0"))

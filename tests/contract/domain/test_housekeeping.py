@@ -6,7 +6,13 @@ import pytest
 
 from dockboard_registry.db import now
 from dockboard_registry.domain.credentials import signed_tokens
-from dockboard_registry.domain.credentials.signed_tokens import ACCESS, ACCESS_SECONDS, REFRESH, REFRESH_SECONDS, Subject
+from dockboard_registry.domain.credentials.signed_tokens import (
+    ACCESS,
+    ACCESS_SECONDS,
+    REFRESH,
+    REFRESH_SECONDS,
+    Subject,
+)
 from dockboard_registry.domain.credentials.signing_keys import SigningKeys
 from dockboard_registry.errors import Unauthorized
 from tests.contract.aio import asynchronous, gathered
@@ -20,7 +26,9 @@ PERIOD = 90 * DAY
 
 async def age(process, seconds: float) -> None:
     """Keys have been there for so much longer."""
-    await process.db.write(lambda tx: tx.run("UPDATE signing_keys SET created_at = created_at - ?", int(seconds * 1000)))
+    await process.db.write(
+        lambda tx: tx.run("UPDATE signing_keys SET created_at = created_at - ?", int(seconds * 1000))
+    )
 
 
 async def keys(process) -> SigningKeys:
@@ -55,7 +63,9 @@ async def test_a_key_signs_for_its_time_and_counts_for_as_long_again(process):
     assert kept == second and first not in (third, kept)
     with pytest.raises(Unauthorized):
         signed_tokens.read(access, (third, kept), "here", ACCESS)
-    assert [(event.actor, event.action) for event in await process.audit.list(action="key.rotate")] == [("registry", "key.rotate")] * 2
+    assert [(event.actor, event.action) for event in await process.audit.list(action="key.rotate")] == [
+        ("registry", "key.rotate")
+    ] * 2
 
 
 def test_what_docker_keeps_lives_no_longer_than_the_key_before_the_newest_counts():
@@ -85,9 +95,13 @@ async def test_where_nothing_was_ever_signed_nothing_is_rotated(process):
 async def test_of_many_processes_one_rotates(process, other):
     made, others = await keys(process), SigningKeys(other.db)
     await age(process, PERIOD)
-    assert await overlapping(process.db, lambda db: SigningKeys(db).rotate_old(PERIOD), lambda: others.rotate_old(PERIOD)) == [True, False]
+    assert await overlapping(
+        process.db, lambda db: SigningKeys(db).rotate_old(PERIOD), lambda: others.rotate_old(PERIOD)
+    ) == [True, False]
     await age(process, PERIOD)
-    assert sorted(await gathered(*(each.rotate_old(PERIOD) for each in (made, others) for _ in range(4)))) == [False] * 7 + [True]
+    assert sorted(await gathered(*(each.rotate_old(PERIOD) for each in (made, others) for _ in range(4)))) == [
+        False
+    ] * 7 + [True]
 
 
 @asynchronous
@@ -98,7 +112,11 @@ async def test_old_changes_are_forgotten_and_others_not(process):
         for number in range(2500):
             at = int(time.time() * 1000) - 40 * DAY * 1000 - number
             event = ((at * 1000 << 11) + number, at, "console", "local", "old", "user bob", "{}")
-            tx.run("INSERT INTO audit (id, happened_at, actor, address, action, object, detail) VALUES (?, ?, ?, ?, ?, ?, ?)", *event)
+            tx.run(
+                "INSERT INTO audit (id, happened_at, actor, address, action, object, detail) VALUES (?, ?, ?, ?, ?,"
+                " ?, ?)",
+                *event,
+            )
 
     await process.db.write(fill)
     assert await process.audit.forget(0) == 0 and await process.audit.forget(41) == 0

@@ -9,11 +9,18 @@ from tests.support.people import BCRYPT
 
 @asynchronous
 async def test_htpasswd_is_taken_over_line_by_line(process):
-    text = f"# people\n\nbob:{QUICK_HASH}\nBob:{QUICK_HASH}\nann\nbob:{QUICK_HASH}\ncid:plain\ndan:$6$rounds=99999999$abc$def\neve:$apr1$Wq0lRzRr$mTjBUHDdUTAjUuhVZVD1O0\n"
+    text = f"# people\n\nbob:{QUICK_HASH}\nBob:{QUICK_HASH}\nann\nbob:{QUICK_HASH}\n"
+    text += "cid:plain\ndan:$6$rounds=99999999$abc$def\neve:$apr1$Wq0lRzRr$mTjBUHDdUTAjUuhVZVD1O0\n"
     found = await process.htpasswd.take_over(ME, text)
     assert found.added == ["bob", "eve"]
     assert (await process.htpasswd.take_over(ME, f"\ufefffay:{QUICK_HASH}\r\n")).added == ["fay"]
-    assert [(number, name) for number, name, _ in found.refused] == [(4, "Bob"), (5, "ann"), (6, "bob"), (7, "cid"), (8, "dan")]
+    assert [(number, name) for number, name, _ in found.refused] == [
+        (4, "Bob"),
+        (5, "ann"),
+        (6, "bob"),
+        (7, "cid"),
+        (8, "dan"),
+    ]
     assert all(why for _, _, why in found.refused)
 
 

@@ -1,4 +1,6 @@
-"""Random histories: pushes, deletes, mounts, crashes and rounds of collection in any order, against a model of what was promised."""
+"""Random histories: pushes, deletes, mounts, crashes and rounds of collection in any order, against a model of what was
+promised.
+"""
 
 import asyncio
 import os
@@ -24,14 +26,19 @@ MEMORY = "/dev/shm"
 
 
 class Histories(RuleBasedStateMachine):
-    """Two workers of one registry, lease and grace 0, some blobs in the database. What a rule acknowledges must hold in every later state."""
+    """Two workers of one registry, lease and grace 0, some blobs in the database.
+
+    What a rule acknowledges must hold in every later state.
+    """
 
     kinds: tuple = ()
 
     def __init__(self):
         super().__init__()
         self.directory = tempfile.TemporaryDirectory(prefix="dockboard-", dir=MEMORY if os.path.isdir(MEMORY) else None)
-        database, storage = (kind(Path(self.directory.name, part)) for kind, part in zip(self.kinds, ("database", "storage")))
+        database, storage = (
+            kind(Path(self.directory.name, part)) for kind, part in zip(self.kinds, ("database", "storage"))
+        )
         self.world = World(database, storage, small=3)
         self.workers = [self.world.process(lease=0, grace=0, expiry=3600) for _ in range(2)]
         self.runner = asyncio.Runner()
@@ -169,7 +176,9 @@ class Histories(RuleBasedStateMachine):
 
     async def nothing_is_left_over(self) -> None:
         worker = self.workers[0]
-        named = await worker.db.scan(lambda tx: tx.all("SELECT storage_key FROM blobs UNION SELECT storage_key FROM uploads"))
+        named = await worker.db.scan(
+            lambda tx: tx.all("SELECT storage_key FROM blobs UNION SELECT storage_key FROM uploads")
+        )
         stored = set(await worker.keys())
         assert stored <= {key for (key,) in named}
         assert await worker.count("SELECT COUNT(*) FROM garbage") == 0
@@ -183,7 +192,10 @@ class Histories(RuleBasedStateMachine):
                 assert (await worker.manifest(repository, Reference(None, digest))).body == body
             for (repository, tag), digest in self.tags.items():
                 assert (await worker.manifest(repository, Reference(tag, None))).digest == digest
-            found = await worker.count("SELECT COUNT(*) FROM manifests"), await worker.count("SELECT COUNT(*) FROM tags")
+            found = (
+                await worker.count("SELECT COUNT(*) FROM manifests"),
+                await worker.count("SELECT COUNT(*) FROM tags"),
+            )
             assert found == (len(self.manifests), len(self.tags))
 
         self.run(look())
@@ -198,7 +210,9 @@ def test_random_histories(database_kind, storage_kind):
     machine = type("Histories", (Histories,), {"kinds": (database_kind, storage_kind)})
     # Looking for the shortest history that fails would take minutes; the one that was found is short enough to read.
     phases = [Phase.explicit, Phase.reuse, Phase.generate]
-    limits = settings(max_examples=10, stateful_step_count=40, deadline=None, phases=phases, suppress_health_check=list(HealthCheck))
+    limits = settings(
+        max_examples=10, stateful_step_count=40, deadline=None, phases=phases, suppress_health_check=list(HealthCheck)
+    )
     run_state_machine_as_test(machine, settings=limits)
 
 

@@ -86,14 +86,20 @@ async def test_a_size_that_is_not_the_contents_is_stored_with_a_warning_that_is_
     child = image(b"config", b"layer")
     await process.put(child)
     for wrong in (0, 4, 6, 2**63 - 1):
-        for whole, key, right, digest in ((child, "layers", 5, sha256(b"layer")), (index(child), "manifests", len(child), sha256(child))):
+        for whole, key, right, digest in (
+            (child, "layers", 5, sha256(b"layer")),
+            (index(child), "manifests", len(child), sha256(child)),
+        ):
             document = json.loads(whole)
             document[key][0]["size"] = wrong
             document[key] *= 3
             body = json.dumps(document).encode()
             for _ in range(2):
                 stored = await process.manifests.put("app", Reference(None, sha256(body)), body, "", [])
-                assert stored.warning == f"{key}[0].size is {wrong}, but {digest} has {right} bytes; 2 more sizes are wrong"
+                assert (
+                    stored.warning
+                    == f"{key}[0].size is {wrong}, but {digest} has {right} bytes; 2 more sizes are wrong"
+                )
             assert await process.manifests.warning("app", sha256(body)) == stored.warning
             assert (await process.manifest("app", Reference(None, sha256(body)))).body == body
     assert await process.manifests.warning("app", sha256(child)) is None
@@ -141,8 +147,17 @@ def link_all(tx, layers: list[bytes]) -> None:
     """Blobs of the repository, without their bytes: thousands of pushes take long."""
     (repository_id,) = tx.one("SELECT id FROM repositories WHERE name = 'app'")
     for layer in layers:
-        tx.insert("INSERT INTO blobs (digest, storage_key, size, created_at) VALUES (?, ?, ?, 0)", sha256(layer), sha256(layer)[7:71], len(layer))
-        tx.insert("INSERT INTO repository_blobs (repository_id, digest, leased_at) VALUES (?, ?, 0)", repository_id, sha256(layer))
+        tx.insert(
+            "INSERT INTO blobs (digest, storage_key, size, created_at) VALUES (?, ?, ?, 0)",
+            sha256(layer),
+            sha256(layer)[7:71],
+            len(layer),
+        )
+        tx.insert(
+            "INSERT INTO repository_blobs (repository_id, digest, leased_at) VALUES (?, ?, 0)",
+            repository_id,
+            sha256(layer),
+        )
 
 
 @asynchronous
@@ -307,7 +322,9 @@ async def test_tags_and_names_are_listed_in_byte_order_page_by_page(process):
 @asynchronous
 async def test_a_subject_may_be_missing_and_may_be_deleted(process):
     artifact = await pushed(process, b"signature", subject=descriptor(b"not there yet"))
-    assert (await process.referrers.list("app", sha256(b"not there yet"), None, "", 3))[0][0]["digest"] == sha256(artifact)
+    assert (await process.referrers.list("app", sha256(b"not there yet"), None, "", 3))[0][0]["digest"] == sha256(
+        artifact
+    )
     subject = await pushed(process, b"1")
     await pushed(process, b"its signature", subject=descriptor(subject))
     await process.manifests.delete("app", sha256(subject))
@@ -321,7 +338,13 @@ async def test_many_pushes_of_one_tag_at_once_leave_one_whole_manifest(world):
     outcomes = await gathered(*(workers[number % 3].put(body, "latest") for number, body in enumerate(bodies * 3)))
     assert set(outcomes) == set(map(sha256, bodies))
     assert (await workers[0].manifest("app", Reference("latest", None))).body in bodies
-    assert await rows(workers[0]) == {"repositories": 1, "manifests": 6, "manifest_blobs": 12, "manifest_children": 0, "tags": 1}
+    assert await rows(workers[0]) == {
+        "repositories": 1,
+        "manifests": 6,
+        "manifest_blobs": 12,
+        "manifest_children": 0,
+        "tags": 1,
+    }
 
 
 @asynchronous

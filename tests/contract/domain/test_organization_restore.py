@@ -7,11 +7,24 @@ from dockboard_registry.errors import AccountUnknown, ChangeRefused
 from tests.contract.aio import asynchronous
 from tests.contract.domain.world import OPERATOR
 
-TABLES = ("organizations", "members", "teams", "team_members", "robots", "access_tokens", "grants", "quotas", "namespaces")
+TABLES = (
+    "organizations",
+    "members",
+    "teams",
+    "team_members",
+    "robots",
+    "access_tokens",
+    "grants",
+    "quotas",
+    "namespaces",
+)
 
 
 async def rows(process) -> dict[str, list]:
-    return {table: await process.db.scan(lambda tx, table=table: sorted(map(repr, tx.all(f"SELECT * FROM {table}")))) for table in TABLES}  # noqa: S608
+    return {
+        table: await process.db.scan(lambda tx, table=table: sorted(map(repr, tx.all(f"SELECT * FROM {table}"))))
+        for table in TABLES
+    }
 
 
 async def acme(process) -> str:
@@ -23,7 +36,12 @@ async def acme(process) -> str:
     await process.teams.add(OPERATOR, "acme", "dev")
     await process.teams.add_member(OPERATOR, "acme", "dev", "bob")
     secret = await process.robots.add(OPERATOR, "acme/ci")
-    for pattern, holder in (("acme/**", "team:acme/dev"), ("acme/app", "user:cid"), ("other/app", "robot:acme/ci"), ("acme/x", "robot:acme/ci")):
+    for pattern, holder in (
+        ("acme/**", "team:acme/dev"),
+        ("acme/app", "user:cid"),
+        ("other/app", "robot:acme/ci"),
+        ("acme/x", "robot:acme/ci"),
+    ):
         await process.grants.add(OPERATOR, pattern, holder, "write")
     return secret
 

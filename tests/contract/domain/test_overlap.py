@@ -1,5 +1,6 @@
-"""Two transactions that overlap: one has done its work and is about to commit when the other begins. Whatever the second
-decides, it decides after the first has committed, and what is visible stays whole."""
+"""Two transactions that overlap: one has done its work and is about to commit when the other begins. Whatever the
+second decides, it decides after the first has committed, and what is visible stays whole.
+"""
 
 import asyncio
 import threading
@@ -9,8 +10,8 @@ from typing import Any
 import pytest
 
 from dockboard_registry.domain.content.blobs import Blobs
-from dockboard_registry.domain.garbage.collect import Collector
 from dockboard_registry.domain.content.manifests import Manifests
+from dockboard_registry.domain.garbage.collect import Collector
 from dockboard_registry.domain.uploads.uploads import Uploads
 from dockboard_registry.errors import BlobUnknown, InUse, ManifestBlobUnknown, ManifestUnknown
 from dockboard_registry.names import Reference
@@ -82,7 +83,9 @@ async def whole(process) -> None:
 @asynchronous
 async def test_a_blob_is_deleted_while_a_manifest_that_needs_it_is_pushed(process, other):
     await pushed(process)
-    stored, refused = await overlapping(process.db, put(BODY, "v1"), lambda: other.blobs.delete("app", sha256(b"layer")))
+    stored, refused = await overlapping(
+        process.db, put(BODY, "v1"), lambda: other.blobs.delete("app", sha256(b"layer"))
+    )
     assert stored.digest == sha256(BODY) and isinstance(refused, InUse)
     await whole(process)
 
@@ -91,7 +94,9 @@ async def test_a_blob_is_deleted_while_a_manifest_that_needs_it_is_pushed(proces
 @asynchronous
 async def test_a_manifest_is_pushed_while_a_blob_that_it_needs_is_deleted(process, other):
     await pushed(process)
-    _, refused = await overlapping(process.db, lambda db: Blobs(db, process.storage, LONG).delete("app", sha256(b"layer")), lambda: other.put(BODY))
+    _, refused = await overlapping(
+        process.db, lambda db: Blobs(db, process.storage, LONG).delete("app", sha256(b"layer")), lambda: other.put(BODY)
+    )
     assert isinstance(refused, ManifestBlobUnknown)
     await whole(process)
 
@@ -101,7 +106,9 @@ async def test_a_manifest_is_pushed_while_a_blob_that_it_needs_is_deleted(proces
 async def test_a_child_is_deleted_while_its_index_is_pushed(process, other):
     await pushed(process)
     child = await process.put(BODY)
-    stored, refused = await overlapping(process.db, put(index(BODY), "all"), lambda: other.manifests.delete("app", child))
+    stored, refused = await overlapping(
+        process.db, put(index(BODY), "all"), lambda: other.manifests.delete("app", child)
+    )
     assert stored.digest == sha256(index(BODY)) and isinstance(refused, InUse)
     await whole(process)
 
@@ -111,7 +118,9 @@ async def test_a_child_is_deleted_while_its_index_is_pushed(process, other):
 async def test_an_index_is_pushed_while_its_child_is_deleted(process, other):
     await pushed(process)
     child = await process.put(BODY)
-    _, refused = await overlapping(process.db, lambda db: Manifests(db).delete("app", child), lambda: other.put(index(BODY)))
+    _, refused = await overlapping(
+        process.db, lambda db: Manifests(db).delete("app", child), lambda: other.put(index(BODY))
+    )
     assert isinstance(refused, ManifestBlobUnknown)
     await whole(process)
 
@@ -142,7 +151,9 @@ async def test_a_manifest_is_pushed_while_its_blobs_are_collected(process, other
 @asynchronous
 async def test_a_blob_is_collected_while_it_is_mounted_elsewhere(process, other, source):
     digest = await process.push(b"data")
-    mounted, report = await overlapping(process.db, lambda db: Blobs(db, process.storage, LONG).mount("new", digest, source), other.collect)
+    mounted, report = await overlapping(
+        process.db, lambda db: Blobs(db, process.storage, LONG).mount("new", digest, source), other.collect
+    )
     assert mounted is True and report.blobs == 0
     await other.collect()
     await whole(process)
@@ -192,7 +203,9 @@ async def test_the_same_blob_is_pushed_twice(process, other):
     await overlapping(process.db, finish(sessions[0]), lambda: finish(sessions[1])(other.db))
     assert await process.key(sha256(b"data")) == sessions[1].storage_key
     assert await process.count("SELECT COUNT(*) FROM garbage") == 2
-    assert await process.count("SELECT COUNT(*) FROM garbage JOIN blobs ON blobs.storage_key = garbage.storage_key") == 0
+    assert (
+        await process.count("SELECT COUNT(*) FROM garbage JOIN blobs ON blobs.storage_key = garbage.storage_key") == 0
+    )
 
 
 @everywhere
@@ -264,7 +277,9 @@ async def test_a_lease_is_renewed_while_its_link_is_collected(process, world, ot
     digest = await process.push(b"data")
     await asyncio.sleep(0.005)
     _, answer = await overlapping(
-        process.db, lambda db: Collector(db, process.storage, LONG, 0, LONG, LONG).round(), lambda: process.promise("app", digest)
+        process.db,
+        lambda db: Collector(db, process.storage, LONG, 0, LONG, LONG).round(),
+        lambda: process.promise("app", digest),
     )
     assert isinstance(answer, BlobUnknown)
     await whole(process)

@@ -34,10 +34,19 @@ async def test_grants_come_once_and_in_the_order_of_their_keys(process):
             await process.grants.add(ACTOR, pattern, holder, "read")
     everything = {(pattern, holder) for pattern in patterns for holder in holders}
     for size in (1, 2, 5, 100):
-        found = [(given.pattern, given.holder) for given in await whole(process.grants.page, lambda given: f"{given.pattern} {given.holder}", size)]
+        found = [
+            (given.pattern, given.holder)
+            for given in await whole(process.grants.page, lambda given: f"{given.pattern} {given.holder}", size)
+        ]
         assert found == sorted(everything)
-        within = await whole(lambda after, limit: process.grants.page(after, limit, "acme"), lambda given: f"{given.pattern} {given.holder}", size)  # noqa: B023
-        assert [(given.pattern, given.holder) for given in within] == sorted(each for each in everything if each[0].startswith("acme/"))
+        within = await whole(
+            lambda after, limit: process.grants.page(after, limit, "acme"),
+            lambda given: f"{given.pattern} {given.holder}",
+            size,
+        )
+        assert [(given.pattern, given.holder) for given in within] == sorted(
+            each for each in everything if each[0].startswith("acme/")
+        )
     assert [given.pattern for given in await process.grants.page("acme/app", 100)][0] == "acme/app"
     assert await process.grants.page("zzz anything", 10) == []
 
@@ -59,10 +68,17 @@ async def test_members_teams_robots_and_tokens_by_the_page(process):
         await process.teams.add_member(ACTOR, "acme", "team-0", user)
     organizations, teams, robots, tokens = process.organizations, process.teams, process.robots, process.tokens
     for size in (1, 2, 100):
-        assert [each.user for each in await whole(lambda *at: organizations.members("acme", *at), lambda each: each.user, size)] == users
+        assert [
+            each.user
+            for each in await whole(lambda *at: organizations.members("acme", *at), lambda each: each.user, size)
+        ] == users
         assert await whole(lambda *at: teams.members("acme", "team-0", *at), str, size) == users
-        assert [each.name for each in await whole(lambda *at: teams.list("acme", *at), lambda each: each.name, size)] == [f"team-{n}" for n in range(5)]
-        assert [each.name for each in await whole(lambda *at: robots.list("acme", *at), lambda each: each.name, size)] == [f"robot-{n}" for n in range(5)]
+        assert [
+            each.name for each in await whole(lambda *at: teams.list("acme", *at), lambda each: each.name, size)
+        ] == [f"team-{n}" for n in range(5)]
+        assert [
+            each.name for each in await whole(lambda *at: robots.list("acme", *at), lambda each: each.name, size)
+        ] == [f"robot-{n}" for n in range(5)]
         found = await whole(lambda *at: tokens.by_name(users[0], *at), lambda each: each.name, size)
         assert [each.name for each in found] == [f"token-{n}" for n in range(5)]
         secrets = await whole(lambda *at: robots.secrets_by_hint("acme/robot-0", *at), lambda each: each.hint, size)

@@ -8,10 +8,10 @@ import sqlite3
 import pytest
 
 from dockboard_registry.db import migrate
-from dockboard_registry.domain.quotas import quota_sums
 from dockboard_registry.domain.content.blobs import Blobs
-from dockboard_registry.domain.garbage.collect import Collector
 from dockboard_registry.domain.content.manifests import Manifests
+from dockboard_registry.domain.garbage.collect import Collector
+from dockboard_registry.domain.quotas import quota_sums
 from dockboard_registry.domain.quotas.quota_settings import QuotaSettings, Use
 from dockboard_registry.domain.quotas.quota_sums import Counting
 from dockboard_registry.domain.quotas.quotas import UNLIMITED, Quotas
@@ -43,7 +43,9 @@ async def used(process, name: str = "bob", kind: str = "user") -> Use:
 
 async def allow(process, bytes: int | None = None, repositories: int | None = None, name: str = "bob") -> None:
     given = {"bytes": bytes, "repositories": repositories}
-    await process.quotas.set(OPERATOR, "user", name, **{key: value for key, value in given.items() if value is not None})
+    await process.quotas.set(
+        OPERATOR, "user", name, **{key: value for key, value in given.items() if value is not None}
+    )
 
 
 @asynchronous
@@ -68,7 +70,10 @@ async def test_a_push_that_goes_over_says_quota_used_and_wanted(process):
     with pytest.raises(QuotaExceeded) as refused:
         await process.push(b"y" * 1001, "bob/app")
     assert refused.value.facts == {"quota": 3000, "used": 2000, "wanted": 1001}
-    assert str(refused.value) == "the quota of namespace bob is 2.9 KiB: 2.0 KiB are used, and this push wants 1001 bytes more"
+    assert (
+        str(refused.value)
+        == "the quota of namespace bob is 2.9 KiB: 2.0 KiB are used, and this push wants 1001 bytes more"
+    )
     assert (refused.value.status, refused.value.code) == (403, "DENIED")
     # Nothing of it stays: neither row nor bytes.
     assert len(await process.keys()) == await process.count("SELECT COUNT(*) FROM blobs") == 1
@@ -131,7 +136,11 @@ async def test_repositories_that_hold_something_count(process):
     await allow(process, repositories=2)
     await process.push(b"one", "bob/one")
     await process.put(index(), repository="bob/two")
-    for push in (process.push(b"three", "bob/three"), process.put(index(), repository="bob/three"), process.blobs.mount("bob/three", sha256(b"one"), "bob/one")):
+    for push in (
+        process.push(b"three", "bob/three"),
+        process.put(index(), repository="bob/three"),
+        process.blobs.mount("bob/three", sha256(b"one"), "bob/one"),
+    ):
         with pytest.raises(QuotaExceeded, match="2 repositories: 2 are used"):
             await push
     with pytest.raises(QuotaExceeded):
@@ -267,7 +276,9 @@ async def test_open_uploads_count_until_they_end(process):
 
 async def sums(process) -> tuple[int, int, int]:
     """What the row of bob remembers."""
-    return await process.db.read(lambda tx: tx.one("SELECT used_bytes, garbage_bytes, used_repositories FROM quotas WHERE namespace = 'bob'"))
+    return await process.db.read(
+        lambda tx: tx.one("SELECT used_bytes, garbage_bytes, used_repositories FROM quotas WHERE namespace = 'bob'")
+    )
 
 
 async def truth(process) -> tuple[int, int, int]:
@@ -290,7 +301,11 @@ async def any_step(process, chance: random.Random) -> None:
         case 5:
             await process.put(image(data, annotations={"any": f"{chance.random()}"}), "v1", repository=repository)
         case 6:
-            tagged = await process.db.read(lambda tx: tx.one("SELECT manifests.digest, name FROM manifests JOIN repositories ON id = repository_id LIMIT 1"))
+            tagged = await process.db.read(
+                lambda tx: tx.one(
+                    "SELECT manifests.digest, name FROM manifests JOIN repositories ON id = repository_id LIMIT 1"
+                )
+            )
             if tagged:
                 await process.manifests.delete(tagged[1], tagged[0])
         case 7:
@@ -304,7 +319,10 @@ async def any_step(process, chance: random.Random) -> None:
 @asynchronous
 async def test_the_sums_are_never_less_than_what_is_there_and_exact_when_counted(world, seed):
     """Two processes by turns, with the collector; in the end at once."""
-    chance, processes = random.Random(seed), [limited(world.process(lease=0, grace=0, expiry=0 if seed == 2 else LONG)) for _ in range(2)]
+    chance, processes = (
+        random.Random(seed),
+        [limited(world.process(lease=0, grace=0, expiry=0 if seed == 2 else LONG)) for _ in range(2)],
+    )
     await processes[0].people("bob")
     await allow(processes[0], bytes=9000, repositories=3)
     await processes[0].push(b"first", "bob/0")
@@ -356,6 +374,11 @@ def test_a_count_looks_through_no_table_that_others_fill(tmp_path):
     migrate.migrate(path)
     with contextlib.closing(sqlite3.connect(path)) as connection:
         parameters = [""] * quota_sums._COUNT.count("?")
-        plan = [step for *_, step in connection.execute(f"EXPLAIN QUERY PLAN {quota_sums._COUNT}", parameters)]  # noqa: S608
+        plan = [step for *_, step in connection.execute(f"EXPLAIN QUERY PLAN {quota_sums._COUNT}", parameters)]
     scanned = {step for step in plan if step.startswith("SCAN ")}
-    assert scanned and not any(table in step for step in scanned for table in ("blobs", "manifests", "repositories", "uploads", "garbage") if "deleted_" not in step)
+    assert scanned and not any(
+        table in step
+        for step in scanned
+        for table in ("blobs", "manifests", "repositories", "uploads", "garbage")
+        if "deleted_" not in step
+    )

@@ -1,4 +1,6 @@
-"""What happens between a collector's look and its deed: each step is decided again, so the deed does not follow an old look."""
+"""What happens between a collector's look and its deed: each step is decided again, so the deed does not follow an old
+look.
+"""
 
 import asyncio
 
@@ -81,7 +83,12 @@ async def test_a_blob_that_is_in_a_repository_again_under_its_old_key(process):
 
     def relink(tx) -> None:
         (repository_id,) = tx.one("SELECT id FROM repositories WHERE name = 'app'")
-        tx.run("INSERT INTO repository_blobs (repository_id, digest, leased_at) VALUES (?, ?, ?)", repository_id, digest, 2**50)
+        tx.run(
+            "INSERT INTO repository_blobs (repository_id, digest, leased_at) VALUES (?, ?, ?)",
+            repository_id,
+            digest,
+            2**50,
+        )
 
     async def act() -> None:
         await process.db.write(relink)
@@ -103,7 +110,9 @@ async def test_an_upload_that_goes_on_when_it_was_about_to_expire(process):
 @asynchronous
 async def test_an_upload_that_is_finished_when_it_was_about_to_expire(process):
     session = await process.begun(b"last moment")
-    report = await collect_during(process, lambda: process.finish(session, sha256(b"last moment")), lease=LONG, expiry=0)
+    report = await collect_during(
+        process, lambda: process.finish(session, sha256(b"last moment")), lease=LONG, expiry=0
+    )
     assert (report.uploads, report.keys, report.strays) == (0, 0, 0)
     assert await process.pull(sha256(b"last moment")) == b"last moment"
 

@@ -32,7 +32,12 @@ async def test_open_makes_an_account_that_counts_at_once(process, other):
     assert await other.logins.check("bob", PASSWORD, HERE)
     assert await other.may("user:bob", "push", "bob/app") and not await other.may("user:bob", "push", "ann/app")
     (event,) = await process.audit.list(object="user bob")
-    assert (event.action, event.actor, event.address, event.detail["state"]) == ("user.register", "user bob", HERE, "active")
+    assert (event.action, event.actor, event.address, event.detail["state"]) == (
+        "user.register",
+        "user bob",
+        HERE,
+        "active",
+    )
 
 
 @asynchronous
@@ -94,7 +99,13 @@ async def test_a_known_address_tells_nothing(process):
 @asynchronous
 async def test_one_network_makes_few_accounts_an_hour(process, other):
     await process.people("ann")
-    tries = await gathered(*(each.registrations("open").register("2001:db8::1", "token", PASSWORD) for each in (process, other) for _ in range(MOST // 2)))
+    tries = await gathered(
+        *(
+            each.registrations("open").register("2001:db8::1", "token", PASSWORD)
+            for each in (process, other)
+            for _ in range(MOST // 2)
+        )
+    )
     assert {type(error) for error in tries} == {FieldInvalid}
     with pytest.raises(TooManyRequests) as refused:
         await other.registrations("open").register("2001:db8::ffff", "bob", PASSWORD)
@@ -111,7 +122,11 @@ async def test_only_so_many_wait(process):
     def fill(tx) -> None:
         for number in range(MOST_PENDING):
             row = (number + 1, f"waiting{number}", "pending", 0, 0, 0)
-            tx.run("INSERT INTO users (id, name, state, administrator, credential_generation, created_at) VALUES (?, ?, ?, ?, ?, ?)", *row)
+            tx.run(
+                "INSERT INTO users (id, name, state, administrator, credential_generation, created_at) VALUES (?, ?, ?,"
+                " ?, ?, ?)",
+                *row,
+            )
 
     await process.db.write(fill)
     with pytest.raises(TooManyRequests):
@@ -125,18 +140,28 @@ async def test_an_invitation_is_for_one_account(process, other):
     await process.organizations.add(ME, "acme", "ann")
     made = await process.invitations.add(ME, "Bob@example.org", organization="acme")
     registrations = other.registrations("invitation")
-    for code, email in (("", None), ("x" * 43, "bob@example.org"), (made.code, "cid@example.org"), (made.code.swapcase(), None)):
+    for code, email in (
+        ("", None),
+        ("x" * 43, "bob@example.org"),
+        (made.code, "cid@example.org"),
+        (made.code.swapcase(), None),
+    ):
         with pytest.raises(Denied):
             await registrations.register(HERE, "bob", PASSWORD, email, code=code)
     assert await registrations.register(HERE, "bob", PASSWORD, "bob@EXAMPLE.org", code=made.code) == "active"
     assert (await process.accounts.get("bob")).email == "Bob@example.org"
-    assert [(member.user, member.role) for member in await process.organizations.members("acme")] == [("ann", "owner"), ("bob", "member")]
+    assert [(member.user, member.role) for member in await process.organizations.members("acme")] == [
+        ("ann", "owner"),
+        ("bob", "member"),
+    ]
     assert await process.may("user:bob", "pull", "acme/app")
     with pytest.raises(Denied):
         await registrations.register(HERE, "cid", PASSWORD, code=made.code)
     (found,) = await process.invitations.list()
     assert (found.state, found.used_by, found.organization, found.role) == ("used", "bob", "acme", "member")
-    assert made.code not in repr(await process.db.scan(lambda tx: [*tx.all("SELECT * FROM invitations"), *tx.all("SELECT * FROM audit")]))
+    assert made.code not in repr(
+        await process.db.scan(lambda tx: [*tx.all("SELECT * FROM invitations"), *tx.all("SELECT * FROM audit")])
+    )
 
 
 @asynchronous
@@ -144,7 +169,9 @@ async def test_invitations_end(process):
     await process.people("ann")
     await process.organizations.add(ME, "acme", "ann")
     registrations = process.registrations("approval")
-    expired, revoked, gone, kept = [await process.invitations.add(ME, organization=name) for name in (None, None, "acme", None)]
+    expired, revoked, gone, kept = [
+        await process.invitations.add(ME, organization=name) for name in (None, None, "acme", None)
+    ]
     await process.db.write(lambda tx: tx.run("UPDATE invitations SET expires_at = ? WHERE id = ?", now(), expired.id))
     await process.invitations.revoke(ME, revoked.id)
     await process.organizations.delete(ME, "acme")
@@ -177,7 +204,9 @@ async def test_of_two_with_one_invitation_one_gets_the_account(process, other):
     made = await process.invitations.add(ME)
     outcomes = await overlapping(
         process.db,
-        lambda db: Registrations(OnlyTheLast(process.db, db), process.passwords, process.throttle, "invitation", LONG).register(HERE, "bob", PASSWORD, code=made.code),
+        lambda db: Registrations(
+            OnlyTheLast(process.db, db), process.passwords, process.throttle, "invitation", LONG
+        ).register(HERE, "bob", PASSWORD, code=made.code),
         lambda: other.registrations("invitation").register("198.51.100.2", "cid", PASSWORD, code=made.code),
     )
     assert outcomes[0] == "active" and isinstance(outcomes[1], Denied)

@@ -4,8 +4,8 @@ import threading
 
 import pytest
 
-from dockboard_registry.domain.content import repository_deletion
 from dockboard_registry.domain.audit import Actor, Audit
+from dockboard_registry.domain.content import repository_deletion
 from dockboard_registry.domain.content.manifests import Manifests
 from dockboard_registry.domain.content.repository_deletion import RepositoryDeletion
 from dockboard_registry.domain.credentials.throttle import Throttle
@@ -42,7 +42,12 @@ async def test_a_repository_goes_with_all_that_it_has_and_the_others_stay(proces
     kept = await process.begun(b"half", repository="other")
     assert await process.deletion.holds("app") == (4, 4)
     assert await process.deletion.delete(BOB, "app") == (4, 4)
-    for question in (process.manifest("app", Reference("all", None)), process.tags.list("app", "", 10), process.deletion.delete(BOB, "app"), process.deletion.holds("app")):
+    for question in (
+        process.manifest("app", Reference("all", None)),
+        process.tags.list("app", "", 10),
+        process.deletion.delete(BOB, "app"),
+        process.deletion.holds("app"),
+    ):
         with pytest.raises(NameUnknown):
             await question
     with pytest.raises(BlobUnknown):
@@ -119,7 +124,9 @@ async def test_bytes_go_with_the_collector(world):
 
 
 class Watched:
-    """A database that counts the transactions that it is asked to write, and those that ran in the thread of the event loop."""
+    """A database that counts the transactions that it is asked to write, and those that ran in the thread of the event
+    loop.
+    """
 
     def __init__(self, db):
         self.scan, self._write = db.scan, db.write

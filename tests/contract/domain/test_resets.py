@@ -8,7 +8,15 @@ from dockboard_registry.config import MailConfig
 from dockboard_registry.domain.accounts.accounts import Profile
 from dockboard_registry.domain.credentials.resets import FOR_ACCOUNT, FROM_NETWORK, PasswordResets
 from dockboard_registry.domain.credentials.throttle import Throttle
-from dockboard_registry.errors import AccountUnknown, ChangeRefused, Denied, FieldInvalid, MailFailed, TooManyRequests, Unauthorized
+from dockboard_registry.errors import (
+    AccountUnknown,
+    ChangeRefused,
+    Denied,
+    FieldInvalid,
+    MailFailed,
+    TooManyRequests,
+    Unauthorized,
+)
 from dockboard_registry.outbound.mail import Mailer
 from tests.contract.aio import asynchronous
 from tests.contract.domain.test_credentials import everything
@@ -39,7 +47,11 @@ class Counted:
 
 
 def resets(process, server, url: str = "", db=None) -> PasswordResets:
-    mailer = Mailer(MailConfig(host="127.0.0.1", port=server.port, tls="none", sender="registry@example.com")) if server else None
+    mailer = (
+        Mailer(MailConfig(host="127.0.0.1", port=server.port, tls="none", sender="registry@example.com"))
+        if server
+        else None
+    )
     return PasswordResets(db or process.db, process.one_time, Throttle(db or process.db), mailer, url)
 
 
@@ -60,9 +72,14 @@ async def test_a_token_comes_by_mail_and_sets_a_password_once(process, server):
     for who in ("bob", "bob@EXAMPLE.org"):
         await made.ask(HERE, who)
         await sent(made)
-    assert [(mail.recipients, mail.sender) for mail in server.mails] == [(["Bob@example.org"], "registry@example.com")] * 2
+    assert [(mail.recipients, mail.sender) for mail in server.mails] == [
+        (["Bob@example.org"], "registry@example.com")
+    ] * 2
     first, second = [TOKEN.findall(mail.text)[0] for mail in server.mails]
-    assert "https://registry.example.com/api/v1/password-resets/confirm" in server.mails[0].text and "account bob" in server.mails[0].text
+    assert (
+        "https://registry.example.com/api/v1/password-resets/confirm" in server.mails[0].text
+        and "account bob" in server.mails[0].text
+    )
     assert first not in await everything(process) and second not in await everything(process)
     with pytest.raises(Unauthorized):
         await process.one_time.redeem(HERE, first, None, PASSWORD)
@@ -80,7 +97,20 @@ async def test_nobody_learns_whether_there_is_such_an_account(process, server):
     await process.accounts.set_state(ME, "disabled", False)
     counted = Counted(process.db)
     made, work = resets(process, server, db=counted), []
-    for number, who in enumerate(("bob", "nobody", "addressless", "disabled", "disabled@example.org", "Bob", "x@y\r\nBcc: z@example.org", "b\0b", "\ud800", "%@%")):
+    for number, who in enumerate(
+        (
+            "bob",
+            "nobody",
+            "addressless",
+            "disabled",
+            "disabled@example.org",
+            "Bob",
+            "x@y\r\nBcc: z@example.org",
+            "b\0b",
+            "\ud800",
+            "%@%",
+        )
+    ):
         before = len(counted.calls)
         assert await made.ask(f"192.0.2.{number}", who) is None
         work.append(counted.calls[before:])
@@ -126,7 +156,12 @@ async def test_administrators_send_tokens_and_hear_what_fails(process, server):
     await made.send(ME, "bob", "invite")
     assert await process.one_time.redeem(HERE, TOKEN.findall(server.mails[0].text)[0], None, PASSWORD) == "bob"
     server.refuse = "550 no"
-    for name, purpose, kind in (("bob", "reset", MailFailed), ("bob", "invite", ChangeRefused), ("ann", "reset", ChangeRefused), ("nobody", "reset", AccountUnknown)):
+    for name, purpose, kind in (
+        ("bob", "reset", MailFailed),
+        ("bob", "invite", ChangeRefused),
+        ("ann", "reset", ChangeRefused),
+        ("nobody", "reset", AccountUnknown),
+    ):
         with pytest.raises(kind):
             await made.send(ME, name, purpose)
     await made.ask(HERE, "bob")

@@ -1,4 +1,6 @@
-"""Blobs in the database: how uploads come there and leave it again, what of two requests counts, and what is left over."""
+"""Blobs in the database: how uploads come there and leave it again, what of two requests
+counts, and what is left over.
+"""
 
 import asyncio
 
@@ -100,7 +102,12 @@ async def test_bytes_that_were_lost_on_their_way_to_the_store_end_the_upload(pro
 @asynchronous
 async def test_of_two_requests_the_first_to_save_wins(world):
     first, second = world.process(), world.process()
-    for more, loser in ((b"few", b"lost"), (b"few", b"lost, of many"), (b"many of them", b"lost"), (b"many of them", b"lost, of many")):
+    for more, loser in (
+        (b"few", b"lost"),
+        (b"few", b"lost, of many"),
+        (b"many of them", b"lost"),
+        (b"many of them", b"lost, of many"),
+    ):
         session = await first.begun(b"begun ")
         writers = await first.writing(session, more), None
         late = None
@@ -159,7 +166,9 @@ async def test_many_at_once_leave_a_sound_blob(world):
     workers = [world.process() for _ in range(3)]
     for turn in range(8):
         session = await workers[0].begun(b"%d:" % turn)
-        outcomes = await gathered(*(worker.sent(session, b"by %d" % number) for number, worker in enumerate(workers * 2)))
+        outcomes = await gathered(
+            *(worker.sent(session, b"by %d" % number) for number, worker in enumerate(workers * 2))
+        )
         refused = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
         assert all(isinstance(outcome, UploadRange) for outcome in refused) and len(refused) < 6
         assert (await workers[1].uploads.find("app", session.id)).size == 2 + 4 * (6 - len(refused))
@@ -273,7 +282,12 @@ async def test_rows_that_nothing_names_go_and_others_stay(process):
     """Of uploads, blobs and garbage each names its own."""
     kept = await process.begun(b"under way")
     await process.push(b"blob")
-    await process.db.write(lambda tx: [tx.run("INSERT INTO small_blobs (storage_key, body) VALUES (?, ?)", f"{number:040x}", b"four") for number in range(1100)])
+    await process.db.write(
+        lambda tx: [
+            tx.run("INSERT INTO small_blobs (storage_key, body) VALUES (?, ?)", f"{number:040x}", b"four")
+            for number in range(1100)
+        ]
+    )
     report = await process.collect()
     assert (report.strays, report.bytes) == (1100, 4400)
     assert await process.count(ROWS) == 2

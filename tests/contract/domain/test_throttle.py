@@ -1,8 +1,19 @@
-"""What guessing a password costs, and that the owner gets in all the same: figures of domain/credentials/throttle.py."""
+"""What guessing a password costs, and that the owner gets in all the same: figures of
+domain/credentials/throttle.py.
+"""
 
 import pytest
 
-from dockboard_registry.domain.credentials.throttle import FREE, KNOWN, KNOWN_NETWORKS, PERSISTENT, STOPPED_MS, STRANGERS, account_key, network_wait_ms
+from dockboard_registry.domain.credentials.throttle import (
+    FREE,
+    KNOWN,
+    KNOWN_NETWORKS,
+    PERSISTENT,
+    STOPPED_MS,
+    STRANGERS,
+    account_key,
+    network_wait_ms,
+)
 from dockboard_registry.errors import AccountUnknown, TooManyRequests
 from tests.contract.aio import asynchronous
 from tests.contract.domain.world import OPERATOR
@@ -20,7 +31,9 @@ async def logged_in(process, address: str) -> None:
 
 async def time_passes(process, milliseconds: int) -> None:
     def back(tx) -> None:
-        tx.run("UPDATE failures SET last_at = last_at - ?, blocked_until = blocked_until - ?", milliseconds, milliseconds)
+        tx.run(
+            "UPDATE failures SET last_at = last_at - ?, blocked_until = blocked_until - ?", milliseconds, milliseconds
+        )
         tx.run("UPDATE known_networks SET last_at = last_at - ?", milliseconds)
 
     await process.db.write(back)
@@ -36,7 +49,9 @@ async def may(process, address: str) -> bool:
 
 
 async def guessed(process, address, times: int = 1000) -> int:
-    """How many wrong passwords are taken until nothing but a month is waited for, each of the others being waited for."""
+    """How many wrong passwords are taken until nothing but a month is waited for, each of
+    the others being waited for.
+    """
     taken = 0
     for number in range(times):
         while not await may(process, address(number)):
@@ -56,7 +71,8 @@ async def test_strangers_have_fifty_in_a_row_and_the_owner_comes_in_from_home(pr
     assert await guessed(process, stranger) == STRANGERS
     assert not await may(other, CAFE) and not await may(other, stranger(99))
     assert await may(other, HOME)
-    # The owner's next login at home is a right password: nothing is in a row any more, but strangers still wait as long as before.
+    # The owner's next login at home is a right password: nothing is in a row any more, but strangers still wait as long
+    # as before.
     await logged_in(other, HOME)
     await time_passes(process, 15 * 60_000)
     assert await may(other, CAFE)
@@ -101,7 +117,10 @@ async def test_a_network_is_the_owners_for_a_while_and_only_the_last_few_are(pro
         await time_passes(process, 1000)
     for number in range(FREE):
         await process.throttle.failed("bob", stranger(number))
-    assert [await may(process, f"192.0.2.{number}") for number in range(KNOWN_NETWORKS + 1)] == [False, *[True] * KNOWN_NETWORKS]
+    assert [await may(process, f"192.0.2.{number}") for number in range(KNOWN_NETWORKS + 1)] == [
+        False,
+        *[True] * KNOWN_NETWORKS,
+    ]
     await process.db.write(lambda tx: tx.run("UPDATE known_networks SET last_at = last_at - ?", 90 * 86400_000))
     assert not await may(process, "192.0.2.5")
 
@@ -162,7 +181,9 @@ async def test_many_networks_at_once_count_together_for_all_processes(process, o
 
 @asynchronous
 async def test_others_behind_the_same_address_wait_seconds_and_who_was_there_before_not_at_all(process):
-    """NAT, or one host for all builds: wrong passwords of one account, or for many names, are not those of others there."""
+    """NAT, or one host for all builds: wrong passwords of one account, or for many names, are not those of others
+    there.
+    """
     await process.people("bob")
     for number in range(PERSISTENT - 1):
         await process.throttle.failed(f"name{number}", CAFE)
@@ -180,5 +201,8 @@ async def test_others_behind_the_same_address_wait_seconds_and_who_was_there_bef
 
 
 def test_the_wait_of_a_network_grows_where_guessing_goes_on():
-    waits = [network_wait_ms(failed) // 1000 for failed in (FREE - 1, FREE, FREE + 1, FREE + 3, FREE + 4, PERSISTENT - 1, PERSISTENT, PERSISTENT + 1, 10_000)]
+    waits = [
+        network_wait_ms(failed) // 1000
+        for failed in (FREE - 1, FREE, FREE + 1, FREE + 3, FREE + 4, PERSISTENT - 1, PERSISTENT, PERSISTENT + 1, 10_000)
+    ]
     assert waits == [0, 1, 2, 8, 8, 8, 16, 32, 900]

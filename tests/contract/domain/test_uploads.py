@@ -115,7 +115,9 @@ async def test_many_writers_at_once_leave_a_sound_blob(world):
     workers = [world.process() for _ in range(3)]
     for turn in range(8):
         session = await workers[0].begun(b"turn %d " % turn)
-        outcomes = await gathered(*(worker.sent(session, b"by %d" % number) for number, worker in enumerate(workers * 2)))
+        outcomes = await gathered(
+            *(worker.sent(session, b"by %d" % number) for number, worker in enumerate(workers * 2))
+        )
         assert any(not isinstance(outcome, Exception) for outcome in outcomes)
         assert all(isinstance(outcome, UploadRange) for outcome in outcomes if isinstance(outcome, Exception))
         size = (await workers[1].uploads.find("app", session.id)).size
@@ -127,7 +129,10 @@ async def test_many_writers_at_once_leave_a_sound_blob(world):
 @everywhere
 @asynchronous
 async def test_a_request_that_waited_does_not_write_over_what_another_sent(world):
-    """Two requests read the session; one sends all its bytes before the other sends any. The digest saved is of the first's."""
+    """Two requests read the session; one sends all its bytes before the other sends any.
+
+    The digest saved is of the first's.
+    """
     first, second = world.process(), world.process()
     session = await first.begun()
     await first.sent(session, b"true bytes")
@@ -179,7 +184,9 @@ async def test_finishing_twice_succeeds_once(world):
         before = open_files()
         outcomes = await gathered(*(worker.finish(session, sha256(data)) for worker in workers * 2))
         assert [outcome for outcome in outcomes if not isinstance(outcome, Exception)] == [len(data)]
-        assert all(isinstance(outcome, (UploadUnknown, UploadRange)) for outcome in outcomes if isinstance(outcome, Exception))
+        assert all(
+            isinstance(outcome, (UploadUnknown, UploadRange)) for outcome in outcomes if isinstance(outcome, Exception)
+        )
         assert await workers[turn % 3].pull(sha256(data)) == data
         assert open_files() == before
     assert (await workers[0].check()).problems == []
@@ -249,7 +256,9 @@ async def test_bytes_of_a_worker_that_was_killed_do_not_count(world):
 
 @asynchronous
 async def test_bytes_of_a_worker_that_was_killed_do_not_count_when_read_again(world):
-    """The same, after a restart: no saved digest is trusted, so the bytes are read again, without those that were not saved."""
+    """The same, after a restart: no saved digest is trusted, so the bytes are read again, without those that were not
+    saved.
+    """
     session = await world.process("before").begun(b"saved")
     with child(world.storage, "hold_upload", session.storage_key, 5, " and lost") as other:
         other.answer()
@@ -331,7 +340,9 @@ async def test_a_full_store_takes_no_upload_and_the_rest_works(world, process):
 
 @asynchronous
 async def test_the_end_of_an_upload_waits_for_its_last_write(world):
-    """Else the file is closed under the thread that writes, and asyncio complains about an error that nobody looked at."""
+    """Else the file is closed under the thread that writes, and asyncio complains about
+    an error that nobody looked at.
+    """
     complaints: list[dict] = []
     asyncio.get_running_loop().set_exception_handler(lambda loop, context: complaints.append(context))
     full = world.process(full=True)

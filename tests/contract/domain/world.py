@@ -6,33 +6,33 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from dockboard_registry.domain.access import facts
-from dockboard_registry.domain.content import blobs, manifests
 from dockboard_registry.domain.access.rule import Decision, decide
-from dockboard_registry.domain.credentials.access_tokens import AccessTokens
 from dockboard_registry.domain.accounts.accounts import Accounts
-from dockboard_registry.domain.audit import Actor, Audit
-from dockboard_registry.domain.content.blobs import Blob, Blobs
-from dockboard_registry.domain.content.check import Checker, CheckReport
-from dockboard_registry.domain.garbage.collect import Collector, GcReport
-from dockboard_registry.domain.content.documents import OCI_INDEX, OCI_MANIFEST
-from dockboard_registry.domain.rights.grants import Grants
 from dockboard_registry.domain.accounts.htpasswd import Htpasswd
 from dockboard_registry.domain.accounts.invitations import Invitations
-from dockboard_registry.domain.credentials.logins import Logins
-from dockboard_registry.domain.content.manifests import Manifest, Manifests
-from dockboard_registry.domain.credentials.one_time import OneTimeTokens
 from dockboard_registry.domain.accounts.organizations import Organizations
-from dockboard_registry.domain.credentials.passwords import Passwords
-from dockboard_registry.domain.rights.principals import Principals
-from dockboard_registry.domain.content.referrers import Referrers
 from dockboard_registry.domain.accounts.registration import Registrations
+from dockboard_registry.domain.accounts.robots import Robots
+from dockboard_registry.domain.accounts.teams import Teams
+from dockboard_registry.domain.audit import Actor, Audit
+from dockboard_registry.domain.content import blobs, manifests
+from dockboard_registry.domain.content.blobs import Blob, Blobs
+from dockboard_registry.domain.content.check import Checker, CheckReport
+from dockboard_registry.domain.content.documents import OCI_INDEX, OCI_MANIFEST
+from dockboard_registry.domain.content.manifests import Manifest, Manifests
+from dockboard_registry.domain.content.referrers import Referrers
 from dockboard_registry.domain.content.repositories import Repositories
 from dockboard_registry.domain.content.repository_deletion import RepositoryDeletion
-from dockboard_registry.domain.rights.repository_settings import RepositorySettings
-from dockboard_registry.domain.accounts.robots import Robots
 from dockboard_registry.domain.content.tags import Tags
-from dockboard_registry.domain.accounts.teams import Teams
+from dockboard_registry.domain.credentials.access_tokens import AccessTokens
+from dockboard_registry.domain.credentials.logins import Logins
+from dockboard_registry.domain.credentials.one_time import OneTimeTokens
+from dockboard_registry.domain.credentials.passwords import Passwords
 from dockboard_registry.domain.credentials.throttle import Throttle
+from dockboard_registry.domain.garbage.collect import Collector, GcReport
+from dockboard_registry.domain.rights.grants import Grants
+from dockboard_registry.domain.rights.principals import Principals
+from dockboard_registry.domain.rights.repository_settings import RepositorySettings
 from dockboard_registry.domain.uploads.upload_writer import Writer
 from dockboard_registry.domain.uploads.uploads import Session, Uploads
 from dockboard_registry.names import Reference
@@ -69,9 +69,13 @@ def index(*manifests: bytes, **more: Any) -> bytes:
 
 
 class Process:
-    """What one worker process has: its own database connections, store and running hashes. lease, grace, expiry in seconds."""
+    """What one worker process has: its own database connections, store and running hashes. lease, grace, expiry in
+    seconds.
+    """
 
-    def __init__(self, db: Any, storage: Any, epoch: str, lease: float, grace: float, expiry: float, limit: int, small: int):
+    def __init__(
+        self, db: Any, storage: Any, epoch: str, lease: float, grace: float, expiry: float, limit: int, small: int
+    ):
         self.db, self.storage = db, storage
         self.uploads = Uploads(self.db, self.storage, epoch, limit, small=small)
         self.blobs = Blobs(self.db, self.storage, lease)
@@ -86,8 +90,16 @@ class Process:
         self.passwords = Passwords()
         self.accounts = Accounts(self.db, self.passwords, quarantine)
         self.htpasswd = Htpasswd(self.db, self.passwords, quarantine)
-        self.organizations, self.teams, self.robots = Organizations(self.db, quarantine), Teams(self.db), Robots(self.db)
-        self.grants, self.tokens, self.repository_settings = Grants(self.db), AccessTokens(self.db), RepositorySettings(self.db)
+        self.organizations, self.teams, self.robots = (
+            Organizations(self.db, quarantine),
+            Teams(self.db),
+            Robots(self.db),
+        )
+        self.grants, self.tokens, self.repository_settings = (
+            Grants(self.db),
+            AccessTokens(self.db),
+            RepositorySettings(self.db),
+        )
         self.one_time = OneTimeTokens(self.db, self.passwords)
         self.throttle = Throttle(self.db)
         self.logins = Logins(self.db, self.passwords, self.throttle)
@@ -157,9 +169,15 @@ class Process:
         await writer.finish(sha256(data))
         return sha256(data)
 
-    async def put(self, body: bytes, *tags: str, repository: str = "app", media_type: str = "", maker: Actor | None = None) -> str:
+    async def put(
+        self, body: bytes, *tags: str, repository: str = "app", media_type: str = "", maker: Actor | None = None
+    ) -> str:
         """A manifest under its digest and tags; its digest."""
-        return (await self.manifests.put(repository, Reference(None, sha256(body)), body, media_type, list(tags), actor=maker)).digest
+        return (
+            await self.manifests.put(
+                repository, Reference(None, sha256(body)), body, media_type, list(tags), actor=maker
+            )
+        ).digest
 
     async def manifest(self, repository: str, reference: Reference) -> Manifest:
         found = manifests.found(reference, await facts.ask(self.db, repository, manifests.question(reference)))
@@ -206,7 +224,9 @@ class Process:
 
 
 class Between:
-    """A Database that lets something else happen before its next write or scan: what a race would do by chance, done surely."""
+    """A Database that lets something else happen before its next write or scan: what a race would do by chance, done
+    surely.
+    """
 
     def __init__(self, db: Any, before: str, act: Callable[[], Awaitable[Any]]):
         self._db, self._before, self._act = db, before, act
@@ -233,7 +253,9 @@ class Between:
 
 
 class Unanswered:
-    """A Database whose next write is committed, its answer lost; what else happened until it is run again is `meanwhile`."""
+    """A Database whose next write is committed, its answer lost; what else happened until it is run again is
+    `meanwhile`.
+    """
 
     def __init__(self, db: Any, meanwhile: Callable[[], Awaitable[Any]]):
         self._db, self._meanwhile = db, meanwhile
@@ -261,7 +283,10 @@ class Doubtful:
 
 
 class World:
-    """One registry; `process` gives as many of its worker processes as a test wants. small: bytes of the blobs that lie in the database."""
+    """One registry; `process` gives as many of its worker processes as a test wants.
+
+    small: bytes of the blobs that lie in the database.
+    """
 
     def __init__(self, database: Any, storage: Any, small: int = 0):
         self.database, self.storage, self.small = database, storage, small

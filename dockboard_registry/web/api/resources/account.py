@@ -4,15 +4,18 @@ from typing import Any
 
 from ....domain.access import rule
 from ....errors import Denied, Unauthorized
-from . import tokens
 from ..kinds import Choice, ListOf, Record, Switch, Text
 from ..operations import NAME, PAGE, Answer, Call, Operation, paged
-from .people import CHANGEABLE, NEW_TOKEN, PASSWORD, TOKEN, TOKEN_WANTED, USER, changes, shown, token_shown
 from ..permissions import LOGGED_IN, ONESELF, OWN_TOKENS
+from . import tokens
+from .people import CHANGEABLE, NEW_TOKEN, PASSWORD, TOKEN, TOKEN_WANTED, USER, changes, shown, token_shown
 
-_MEMBERSHIP = Record("", False, "Membership", {"organization": NAME, "role": Choice("", False, (rule.OWNER, rule.MEMBER))})
+_MEMBERSHIP = Record(
+    "", False, "Membership", {"organization": NAME, "role": Choice("", False, (rule.OWNER, rule.MEMBER))}
+)
 _ACCOUNT = Record(
-    "who asks. A token for some actions or repositories alone is told of its owner what it may use: with the action admin the profile and the organizations",
+    "who asks. A token for some actions or repositories alone is told of its owner what it may use: with the action"
+    " admin the profile and the organizations",
     *(False, "Account"),
     {
         "kind": Choice("", False, (rule.USER, rule.ROBOT)),
@@ -29,7 +32,11 @@ _ACCOUNT = Record(
 async def _get(call: Call) -> Answer:
     who = call.principal
     may_all = rule.decide(who, rule.ADMIN, rule.namespace(who.name)).allowed and who.kind == rule.USER
-    seen = {name: role for name, role in sorted(who.memberships.items()) if rule.decide(who, rule.PULL, rule.namespace(name)).allowed}
+    seen = {
+        name: role
+        for name, role in sorted(who.memberships.items())
+        if rule.decide(who, rule.PULL, rule.namespace(name)).allowed
+    }
     content = {
         "kind": who.kind,
         "name": who.name,
@@ -52,9 +59,14 @@ async def _token(call: Call) -> dict[str, Any] | None:
 
 
 async def _change(call: Call) -> Answer:
-    """Tokens for another password are sent to the e-mail address: to change it is to have the password, which no access token is."""
+    """Tokens for another password are sent to the e-mail address: to change it is to have the password, which no access
+    token is.
+    """
     if "email" in call.body and call.standing.holder.subject.token_id is not None:
-        raise Denied("an access token does not change the e-mail address, to which tokens for a password are sent", "log in with the password")
+        raise Denied(
+            "an access token does not change the e-mail address, to which tokens for a password are sent",
+            "log in with the password",
+        )
     await call.people.accounts.change(call.actor, call.principal.name, changes(call.body))
     return Answer(200, shown(await call.people.accounts.get(call.principal.name)))
 
@@ -65,7 +77,10 @@ async def _set_password(call: Call) -> Answer:
     try:
         await call.people.logins.check(name, call.body["current"], call.request.remote)
     except Unauthorized:
-        raise Denied("the present password is wrong", "send the present password as current, or ask an administrator for another one") from None
+        raise Denied(
+            "the present password is wrong",
+            "send the present password as current, or ask an administrator for another one",
+        ) from None
     await call.people.accounts.set_password(call.actor, name, call.body["password"])
     return Answer(204)
 
@@ -83,12 +98,54 @@ async def _revoke_token(call: Call) -> Answer:
 
 
 _NEW_PROFILE = Record("fields to change; null empties one", False, "ProfileChange", CHANGEABLE, tuple(CHANGEABLE), 1)
-_NEW_PASSWORD = Record("", False, "OwnPassword", {"current": Text("the present password", False, 1024), "password": PASSWORD})
+_NEW_PASSWORD = Record(
+    "", False, "OwnPassword", {"current": Text("the present password", False, 1024), "password": PASSWORD}
+)
 OPERATIONS = (
     Operation("GET", "/account", "getAccount", "Who am I", LOGGED_IN, _get, answer=_ACCOUNT),
-    Operation("PATCH", "/account", "changeAccount", "Change the own profile", ONESELF, _change, answer=USER, body=_NEW_PROFILE),
-    Operation("PUT", "/account/password", "setOwnPassword", "Set another password", ONESELF, _set_password, 204, body=_NEW_PASSWORD, whole=True),
-    Operation("GET", "/account/tokens", "listOwnTokens", "List the own access tokens", ONESELF, _tokens, answer=paged(TOKEN), query=PAGE),
-    Operation("POST", "/account/tokens", "addOwnToken", "Make an access token", OWN_TOKENS, _add_token, 201, NEW_TOKEN, TOKEN_WANTED, conflicts=True),
-    Operation("DELETE", "/account/tokens/{token}", "revokeOwnToken", "Let an access token count no more", ONESELF, _revoke_token, 204),
+    Operation(
+        "PATCH", "/account", "changeAccount", "Change the own profile", ONESELF, _change, answer=USER, body=_NEW_PROFILE
+    ),
+    Operation(
+        "PUT",
+        "/account/password",
+        "setOwnPassword",
+        "Set another password",
+        ONESELF,
+        _set_password,
+        204,
+        body=_NEW_PASSWORD,
+        whole=True,
+    ),
+    Operation(
+        "GET",
+        "/account/tokens",
+        "listOwnTokens",
+        "List the own access tokens",
+        ONESELF,
+        _tokens,
+        answer=paged(TOKEN),
+        query=PAGE,
+    ),
+    Operation(
+        "POST",
+        "/account/tokens",
+        "addOwnToken",
+        "Make an access token",
+        OWN_TOKENS,
+        _add_token,
+        201,
+        NEW_TOKEN,
+        TOKEN_WANTED,
+        conflicts=True,
+    ),
+    Operation(
+        "DELETE",
+        "/account/tokens/{token}",
+        "revokeOwnToken",
+        "Let an access token count no more",
+        ONESELF,
+        _revoke_token,
+        204,
+    ),
 )

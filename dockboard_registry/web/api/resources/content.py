@@ -3,7 +3,8 @@
 from ..operations import Answer, Call, Operation
 from ..permissions import REPOSITORY_DELETES, REPOSITORY_GOES
 
-# Short transactions that the request waits for. The next round of the collector deletes the rest of a larger repository, which nobody sees any more.
+# Short transactions that the request waits for. The next round of the collector deletes the rest of a larger
+# repository, which nobody sees any more.
 _PIECES = 200
 
 
@@ -24,10 +25,32 @@ async def _delete(call: Call) -> Answer:
 
 _ONE = "/repositories/{repository}"
 OPERATIONS = (
-    Operation("DELETE", _ONE, "deleteRepository", "Delete a repository with everything in it; grants that name it stay", REPOSITORY_GOES, _delete, 204),
-    Operation("DELETE", f"{_ONE}/tags/{{tag}}", "deleteTag", "Delete a tag; the manifest stays", REPOSITORY_DELETES, _delete_tag, 204),
     Operation(
-        *("DELETE", f"{_ONE}/manifests/{{digest}}", "deleteManifest", "Delete a manifest with its tags; not while an index needs it", REPOSITORY_DELETES),
+        "DELETE",
+        _ONE,
+        "deleteRepository",
+        "Delete a repository with everything in it; grants that name it stay",
+        REPOSITORY_GOES,
+        _delete,
+        204,
+    ),
+    Operation(
+        "DELETE",
+        f"{_ONE}/tags/{{tag}}",
+        "deleteTag",
+        "Delete a tag; the manifest stays",
+        REPOSITORY_DELETES,
+        _delete_tag,
+        204,
+    ),
+    Operation(
+        *(
+            "DELETE",
+            f"{_ONE}/manifests/{{digest}}",
+            "deleteManifest",
+            "Delete a manifest with its tags; not while an index needs it",
+            REPOSITORY_DELETES,
+        ),
         *(_delete_manifest, 204),
         **{"conflicts": True},
     ),

@@ -8,8 +8,8 @@ from ....domain.rights.grants import TEAM, Given
 from ....errors import AccountUnknown
 from ..kinds import Choice, Record
 from ..operations import HOLDER, MOMENT, PAGE, PATTERN, Answer, Call, Operation, paged
-from .pages import after, page, size
 from ..permissions import ADMINISTRATOR, NAMESPACE_OWNER, PATTERN_ADMIN
+from .pages import after, page, size
 
 RIGHT = Choice("read: pull; write: push too; admin: delete, and give rights away, too", False, tuple(RIGHTS))
 _GRANT = Record("", False, "Grant", {"pattern": PATTERN, "holder": HOLDER, "right": RIGHT, "created_at": MOMENT})
@@ -45,7 +45,10 @@ async def _delete(call: Call) -> Answer:
 
 
 def require_known(call: Call, holder: str) -> None:
-    """Teams and robots are known to their organization, and hidden from others. Raises AccountUnknown, as where there is no such one."""
+    """Teams and robots are known to their organization, and hidden from others.
+
+    Raises AccountUnknown, as where there is no such one.
+    """
     kind, _, name = holder.partition(":")
     administrator = rule.decide(call.principal, ADMIN, REGISTRY).allowed
     if kind in (TEAM, ROBOT) and not administrator and name.partition("/")[0] not in call.principal.memberships:
@@ -54,8 +57,36 @@ def require_known(call: Call, holder: str) -> None:
 
 _ONE = "/grants/{pattern}/{holder}"
 OPERATIONS = (
-    Operation("GET", "/grants", "listGrants", "List all grants; keys are `PATTERN HOLDER`", ADMINISTRATOR, _list, answer=paged(_GRANT), query=PAGE),
-    Operation("GET", "/namespaces/{namespace}/grants", "listNamespaceGrants", "List grants", NAMESPACE_OWNER, _list_namespace, answer=paged(_GRANT), query=PAGE),
-    Operation("PUT", _ONE, "setGrant", "Give a right; another one on the same pattern is replaced", PATTERN_ADMIN, _put, 204, body=_WANTED, conflicts=True),
+    Operation(
+        "GET",
+        "/grants",
+        "listGrants",
+        "List all grants; keys are `PATTERN HOLDER`",
+        ADMINISTRATOR,
+        _list,
+        answer=paged(_GRANT),
+        query=PAGE,
+    ),
+    Operation(
+        "GET",
+        "/namespaces/{namespace}/grants",
+        "listNamespaceGrants",
+        "List grants",
+        NAMESPACE_OWNER,
+        _list_namespace,
+        answer=paged(_GRANT),
+        query=PAGE,
+    ),
+    Operation(
+        "PUT",
+        _ONE,
+        "setGrant",
+        "Give a right; another one on the same pattern is replaced",
+        PATTERN_ADMIN,
+        _put,
+        204,
+        body=_WANTED,
+        conflicts=True,
+    ),
     Operation("DELETE", _ONE, "removeGrant", "Take a right back", PATTERN_ADMIN, _delete, 204),
 )

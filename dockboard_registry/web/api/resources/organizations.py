@@ -8,8 +8,8 @@ from ....domain.accounts.organizations import ROLES, Member, Organization
 from ....errors import ChangeRefused, Denied
 from ..kinds import Choice, Record
 from ..operations import MOMENT, NAME, PAGE, Answer, Call, Operation, created, paged
-from .pages import after, page, size
 from ..permissions import ADMINISTRATOR, LOGGED_IN, ORGANIZATION, ORGANIZATION_OWNER, require
+from .pages import after, page, size
 
 ROLE = Choice("owners may do everything in the namespace, members pull from it", False, ROLES)
 ORGANIZATION_KIND = Record("", False, "Organization", {"name": NAME, "created_at": MOMENT})
@@ -38,13 +38,19 @@ async def _list(call: Call) -> Answer:
     if rule.decide(call.principal, ADMIN, REGISTRY).allowed:
         found = await organizations.list(after(call), size(call) + 1)
     else:
-        names = [name for name in call.principal.memberships if rule.decide(call.principal, PULL, rule.namespace(name)).allowed]
+        names = [
+            name
+            for name in call.principal.memberships
+            if rule.decide(call.principal, PULL, rule.namespace(name)).allowed
+        ]
         found = await organizations.named(sorted(name for name in names if name > after(call))[: size(call) + 1])
     return page(call, found, _shown, lambda organization: organization.name)
 
 
 async def _add(call: Call) -> Answer:
-    """Administrators for anybody; users for themselves where auth.organizations says so, and then never with what is there already."""
+    """Administrators for anybody; users for themselves where auth.organizations says so, and then never with what is
+    there already.
+    """
     name, owner = call.body["name"], call.body.get("owner", call.principal.name)
     administrator = rule.decide(call.principal, ADMIN, REGISTRY).allowed
     if not administrator:
@@ -83,7 +89,9 @@ async def _members(call: Call) -> Answer:
 
 
 async def _set_member(call: Call) -> Answer:
-    await call.people.organizations.set_member(call.actor, call.path["organization"], call.path["user"], call.body["role"])
+    await call.people.organizations.set_member(
+        call.actor, call.path["organization"], call.path["user"], call.body["role"]
+    )
     return Answer(204)
 
 
@@ -95,15 +103,81 @@ async def _remove_member(call: Call) -> Answer:
 _ONE = "/organizations/{organization}"
 _PERSON = f"{_ONE}/members/{{user}}"
 OPERATIONS = (
-    Operation("GET", "/organizations", "listOrganizations", "List organizations: the own ones, or all", LOGGED_IN, _list, answer=paged(ORGANIZATION_KIND), query=PAGE),
     Operation(
-        *("POST", "/organizations", "addOrganization", "Make an organization", LOGGED_IN, _add, 201, ORGANIZATION_KIND, _WANTED),
+        "GET",
+        "/organizations",
+        "listOrganizations",
+        "List organizations: the own ones, or all",
+        LOGGED_IN,
+        _list,
+        answer=paged(ORGANIZATION_KIND),
+        query=PAGE,
+    ),
+    Operation(
+        *(
+            "POST",
+            "/organizations",
+            "addOrganization",
+            "Make an organization",
+            LOGGED_IN,
+            _add,
+            201,
+            ORGANIZATION_KIND,
+            _WANTED,
+        ),
         **{"conflicts": True, "unknown": True},
     ),
     Operation("GET", _ONE, "getOrganization", "Show an organization", ORGANIZATION, _get, answer=ORGANIZATION_KIND),
-    Operation("DELETE", _ONE, "deleteOrganization", "Delete it with teams, robots and grants; repositories stay", ORGANIZATION_OWNER, _delete, 204),
-    Operation("POST", f"{_ONE}/restore", "restoreOrganization", "Undo the deletion", ADMINISTRATOR, _restore, 200, ORGANIZATION_KIND, _RESTORED, conflicts=True),
-    Operation("GET", f"{_ONE}/members", "listMembers", "List the members with their roles", ORGANIZATION, _members, answer=paged(_MEMBER), query=PAGE),
-    Operation("PUT", _PERSON, "setMember", "Add a member, or give another role", ORGANIZATION_OWNER, _set_member, 204, body=_ROLE, conflicts=True),
-    Operation("DELETE", _PERSON, "removeMember", "Remove a member, from the teams too", ORGANIZATION_OWNER, _remove_member, 204, conflicts=True),
+    Operation(
+        "DELETE",
+        _ONE,
+        "deleteOrganization",
+        "Delete it with teams, robots and grants; repositories stay",
+        ORGANIZATION_OWNER,
+        _delete,
+        204,
+    ),
+    Operation(
+        "POST",
+        f"{_ONE}/restore",
+        "restoreOrganization",
+        "Undo the deletion",
+        ADMINISTRATOR,
+        _restore,
+        200,
+        ORGANIZATION_KIND,
+        _RESTORED,
+        conflicts=True,
+    ),
+    Operation(
+        "GET",
+        f"{_ONE}/members",
+        "listMembers",
+        "List the members with their roles",
+        ORGANIZATION,
+        _members,
+        answer=paged(_MEMBER),
+        query=PAGE,
+    ),
+    Operation(
+        "PUT",
+        _PERSON,
+        "setMember",
+        "Add a member, or give another role",
+        ORGANIZATION_OWNER,
+        _set_member,
+        204,
+        body=_ROLE,
+        conflicts=True,
+    ),
+    Operation(
+        "DELETE",
+        _PERSON,
+        "removeMember",
+        "Remove a member, from the teams too",
+        ORGANIZATION_OWNER,
+        _remove_member,
+        204,
+        conflicts=True,
+    ),
 )

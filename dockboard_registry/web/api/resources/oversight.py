@@ -9,21 +9,35 @@ from ....domain.audit import NEWEST, Event
 from ....domain.rights.principals import TOKEN, holder_of
 from ....errors import AccountUnknown
 from ....names import ACCOUNT_GRAMMAR, REPOSITORY_GRAMMAR
-from .grants import require_known
 from ..kinds import Anything, Choice, Kind, ListOf, Record, Switch, Text, Whole
 from ..operations import MOMENT, Answer, Call, Operation, paged
-from .pages import following, page, size
 from ..permissions import ADMINISTRATOR, LOGGED_IN, require, require_repository
+from .grants import require_known
+from .pages import following, page, size
 
 _EXPLAINED: dict[str, Kind] = {
     "who": Text(
-        "name of a user, ORG/NAME of a robot account, token:USER/NAME of an access token (for administrators, and for its user), or anonymous",
-        *(False, 160, 2, f"(?:user:)?{ACCOUNT_GRAMMAR}|(?:robot:|token:)?{ACCOUNT_GRAMMAR}/{ACCOUNT_GRAMMAR}", "anonymous"),
+        "name of a user, ORG/NAME of a robot account, token:USER/NAME of an access token (for administrators, and for"
+        " its user), or anonymous",
+        *(
+            False,
+            160,
+            2,
+            f"(?:user:)?{ACCOUNT_GRAMMAR}|(?:robot:|token:)?{ACCOUNT_GRAMMAR}/{ACCOUNT_GRAMMAR}",
+            "anonymous",
+        ),
     ),
     "action": Choice("", False, ACTIONS),
-    "repository": Text("name of a repository, which need not be there yet; without it the registry", False, 255, 1, REPOSITORY_GRAMMAR),
+    "repository": Text(
+        "name of a repository, which need not be there yet; without it the registry", False, 255, 1, REPOSITORY_GRAMMAR
+    ),
 }
-_EXPLANATION = Record("", False, "Explanation", {"allowed": Switch(), "reason": Text("", False, 1000), "steps": ListOf("", False, Text("", False, 1000))})
+_EXPLANATION = Record(
+    "",
+    False,
+    "Explanation",
+    {"allowed": Switch(), "reason": Text("", False, 1000), "steps": ListOf("", False, Text("", False, 1000))},
+)
 _FILTER: dict[str, Kind] = {
     "actor": Text("only changes by this one, such as `user ann`, for which ann is enough, or console", False, 160),
     "action": Text("only changes of this kind, such as grant.add", False, 64),
@@ -48,7 +62,9 @@ _MOST_LINES = 10_000
 
 
 async def _explain(call: Call) -> Answer:
-    """What somebody may do to a repository concerns who administers it; what they may do to the registry, its administrators."""
+    """What somebody may do to a repository concerns who administers it; what they may do to the registry, its
+    administrators.
+    """
     name = call.query.get("repository")
     if name is None:
         require(call, ADMIN, REGISTRY)
@@ -78,7 +94,9 @@ def _is(asker: Principal, user: str) -> bool:
 
 
 def _as_seen_by(asker: Principal, principal: Principal) -> Principal:
-    """Who administers the registry, and whose account is disabled or waits, only administrators hear, as in the list of rights: others, what is given here."""
+    """Who administers the registry, and whose account is disabled or waits, only administrators hear, as in the list of
+    rights: others, what is given here.
+    """
     if rule.decide(asker, ADMIN, REGISTRY).allowed or _is(asker, principal.name):
         return principal
     return principal._replace(administrator=False, state=ACTIVE)
@@ -87,7 +105,9 @@ def _as_seen_by(asker: Principal, principal: Principal) -> Principal:
 async def _events(call: Call, limit: int) -> list[Event]:
     asked = call.query
     before = min(int(asked.get("after", NEWEST)), NEWEST)
-    return await call.people.audit.list(*(asked.get(name, "") for name in ("actor", "action", "object")), asked.get("since", 0), before, limit)
+    return await call.people.audit.list(
+        *(asked.get(name, "") for name in ("actor", "action", "object")), asked.get("since", 0), before, limit
+    )
 
 
 def _shown(event: Event) -> dict[str, Any]:
@@ -114,13 +134,45 @@ _PAGE = {**_FILTER, **_AFTER, "limit": Whole("at most so many", False, 1, 100, 5
 _LINES = {**_FILTER, **_AFTER, "limit": Whole("at most so many", False, 1, _MOST_LINES, 1000)}
 OPERATIONS = (
     Operation(
-        *("GET", "/explain", "explain", "May somebody do this here, and why; for administrators, and whoever has the right admin there", LOGGED_IN, _explain),
+        *(
+            "GET",
+            "/explain",
+            "explain",
+            "May somebody do this here, and why; for administrators, and whoever has the right admin there",
+            LOGGED_IN,
+            _explain,
+        ),
         **{"answer": _EXPLANATION, "query": _EXPLAINED, "must": ("who", "action"), "unknown": True},
     ),
-    Operation("GET", "/audit", "listAudit", "List changes, the newest first", ADMINISTRATOR, _audit, answer=paged(_EVENT), query=_PAGE),
     Operation(
-        *("GET", "/audit/export", "exportAudit", "The same, one JSON object a line; the header Link names the next part", ADMINISTRATOR, _export),
+        "GET",
+        "/audit",
+        "listAudit",
+        "List changes, the newest first",
+        ADMINISTRATOR,
+        _audit,
+        answer=paged(_EVENT),
+        query=_PAGE,
+    ),
+    Operation(
+        *(
+            "GET",
+            "/audit/export",
+            "exportAudit",
+            "The same, one JSON object a line; the header Link names the next part",
+            ADMINISTRATOR,
+            _export,
+        ),
         **{"answer": Text("lines", False, 1 << 30), "query": _LINES, "media": "application/x-ndjson"},
     ),
-    Operation("POST", "/signing-keys/rotate", "rotateSigningKey", "Sign logins with a new key; the last but one ends", ADMINISTRATOR, _rotate, 204, conflicts=True),
+    Operation(
+        "POST",
+        "/signing-keys/rotate",
+        "rotateSigningKey",
+        "Sign logins with a new key; the last but one ends",
+        ADMINISTRATOR,
+        _rotate,
+        204,
+        conflicts=True,
+    ),
 )

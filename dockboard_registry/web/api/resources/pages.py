@@ -22,7 +22,9 @@ def page(call: Call, found: list, shown: Callable[[Any], dict], key: Callable[[A
 
 
 def part(call: Call, items: list, shown: Callable[[Any], dict], last: str | None) -> Answer:
-    """The same for lists where the domain says how far it came: the list goes on after the key `last`, if there is one."""
+    """The same for lists where the domain says how far it came: the list goes on after
+    the key `last`, if there is one.
+    """
     content: dict[str, Any] = {"items": [shown(item) for item in items]}
     if last is not None:
         content["next"] = following(call, last)

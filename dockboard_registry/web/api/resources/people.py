@@ -4,8 +4,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from ....domain.access.rule import ACTIVE, DISABLED, PENDING
+from ....domain.accounts.accounts import (
+    AVATAR_GRAMMAR,
+    EMAIL_GRAMMAR,
+    INVITED,
+    LONGEST_EMAIL,
+    LONGEST_SHOWN,
+    LONGEST_URL,
+    SHOWN_GRAMMAR,
+    Person,
+)
 from ....domain.credentials.access_tokens import ACTIONS, Token
-from ....domain.accounts.accounts import AVATAR_GRAMMAR, EMAIL_GRAMMAR, INVITED, LONGEST_EMAIL, LONGEST_SHOWN, LONGEST_URL, SHOWN_GRAMMAR, Person
 from ....domain.credentials.passwords import MOST_BYTES, SHORTEST
 from ..kinds import Choice, Kind, Record, Secret, Switch, Text
 from ..operations import DURATION, MOMENT, NAME
@@ -16,13 +25,28 @@ PROFILE: dict[str, Kind] = {
     "full_name": _SHOWN.said("name as people write it"),
     "company": _SHOWN,
     "location": _SHOWN,
-    "url": Text("address of a web page", True, LONGEST_URL, 8, "https?://[A-Za-z0-9._~:/?#@!$&'()*+,;=%-]*", "https://example.org"),
+    "url": Text(
+        "address of a web page",
+        True,
+        LONGEST_URL,
+        8,
+        "https?://[A-Za-z0-9._~:/?#@!$&'()*+,;=%-]*",
+        "https://example.org",
+    ),
 }
 CHANGEABLE: dict[str, Kind] = {
     **PROFILE,
-    "avatar_hash": Text("another hash that avatar services know the user by; null for that of the e-mail address again", True, 64, 32, AVATAR_GRAMMAR),
+    "avatar_hash": Text(
+        "another hash that avatar services know the user by; null for that of the e-mail address again",
+        True,
+        64,
+        32,
+        AVATAR_GRAMMAR,
+    ),
 }
-PASSWORD = Text("12 characters or more, at most 1,024 bytes, not one of those that are guessed first", False, MOST_BYTES, SHORTEST)
+PASSWORD = Text(
+    "12 characters or more, at most 1,024 bytes, not one of those that are guessed first", False, MOST_BYTES, SHORTEST
+)
 USER = Record(
     "a user's account",
     *(False, "User"),
@@ -61,8 +85,17 @@ TOKEN_WANTED = Record(
     *(False, "TokenWanted"),
     {
         "name": NAME.said("what to call it in lists"),
-        "repositories": Text("only for these, with commas between patterns", False, 4000, 1, r"[a-z0-9._*/,-]+", "acme/app-*"),
-        "actions": Text(f"only for these, with commas between {', '.join(ACTIONS)}", False, 255, 1, f"(?:{_WORDS})(?:,(?:{_WORDS}))*", "pull,push"),
+        "repositories": Text(
+            "only for these, with commas between patterns", False, 4000, 1, r"[a-z0-9._*/,-]+", "acme/app-*"
+        ),
+        "actions": Text(
+            f"only for these, with commas between {', '.join(ACTIONS)}",
+            False,
+            255,
+            1,
+            f"(?:{_WORDS})(?:,(?:{_WORDS}))*",
+            "pull,push",
+        ),
         "expires": DURATION,
     },
     ("repositories", "actions", "expires"),
@@ -75,7 +108,9 @@ def shown(person: Person) -> dict[str, Any]:
 
 
 def changes(body: Mapping[str, Any]) -> dict[str, Any]:
-    """What of it are fields of the profile, as the domain takes them: there an empty text empties a field, the hash too."""
+    """What of it are fields of the profile, as the domain takes them: there an empty text empties a field, the hash
+    too.
+    """
     return {name: value or "" for name, value in body.items() if name in CHANGEABLE}
 
 

@@ -1,19 +1,21 @@
-"""/registrations, /invitations and /password-resets: accounts that people make themselves, and passwords that they forgot."""
+"""/registrations, /invitations and /password-resets: accounts that people make themselves, and passwords that they
+forgot.
+"""
 
 from typing import Any
 
 from ....domain.access.rule import ACTIVE, PENDING
-from ....domain.audit import NEWEST
 from ....domain.accounts.invitations import Invitation
 from ....domain.accounts.organizations import ROLES
 from ....domain.accounts.registration import Waiting
+from ....domain.audit import NEWEST
 from ....durations import in_future
 from ....errors import Denied, Unauthorized
 from ..kinds import Choice, Kind, Record, Secret, Text
 from ..operations import DURATION, MOMENT, NAME, PAGE, Answer, Call, Operation, created, paged
+from ..permissions import ADMINISTRATOR, EVERYONE
 from .pages import after, page, size
 from .people import PASSWORD, PROFILE
-from ..permissions import ADMINISTRATOR, EVERYONE
 
 _CODE = Secret("the code of an invitation", False, 100, 1)
 _EMAIL = PROFILE["email"]
@@ -23,7 +25,12 @@ _WANTED = Record(
     {"name": NAME, "password": PASSWORD, "email": _EMAIL, "full_name": PROFILE["full_name"], "invitation": _CODE},
     ("email", "full_name", "invitation"),
 )
-_REGISTERED = Record("pending: an administrator has to approve it first", False, "Registered", {"name": NAME, "state": Choice("", False, (ACTIVE, PENDING))})
+_REGISTERED = Record(
+    "pending: an administrator has to approve it first",
+    False,
+    "Registered",
+    {"name": NAME, "state": Choice("", False, (ACTIVE, PENDING))},
+)
 _WAITING = Record(
     "an account that waits for approval",
     *(False, "Registration"),
@@ -42,15 +49,21 @@ _INVITATION: dict[str, Kind] = {
     "used_by": NAME.said("the account that was made with it").or_null(),
 }
 _INVITED = Record("an invitation, without its code", False, "Invitation", _INVITATION)
-_NEW = Record("a new invitation; its code is told this once", False, "NewInvitation", {"id": _INVITATION["id"], "code": _CODE})
+_NEW = Record(
+    "a new invitation; its code is told this once", False, "NewInvitation", {"id": _INVITATION["id"], "code": _CODE}
+)
 _INVITE = Record(
     "an invitation; without anything it is for everyone, and for a week",
     *(False, "InvitationWanted"),
     {"email": _EMAIL, "expires": DURATION, "organization": NAME, "role": Choice("", False, ROLES)},
     ("email", "expires", "organization", "role"),
 )
-_FORGOTTEN = Record("", False, "PasswordForgotten", {"account": Text("name or e-mail address of an account", False, 254, 1)})
-_CONFIRM = Record("", False, "PasswordReset", {"token": Text("from an administrator, or a mail", False, 100, 1), "password": PASSWORD})
+_FORGOTTEN = Record(
+    "", False, "PasswordForgotten", {"account": Text("name or e-mail address of an account", False, 254, 1)}
+)
+_CONFIRM = Record(
+    "", False, "PasswordReset", {"token": Text("from an administrator, or a mail", False, 100, 1), "password": PASSWORD}
+)
 # What is open to everyone is refused where the registry does not want it, and has its limits.
 _OPEN = (403, 429)
 
@@ -113,7 +126,9 @@ async def _invitations(call: Call) -> Answer:
 async def _invite(call: Call) -> Answer:
     body = call.body
     role = body.get("role", "member")
-    made = await call.people.invitations.add(call.actor, body.get("email"), in_future(body.get("expires")), body.get("organization"), role)
+    made = await call.people.invitations.add(
+        call.actor, body.get("email"), in_future(body.get("expires")), body.get("organization"), role
+    )
     return created({"id": str(made.id), "code": made.code}, "invitations", str(made.id))
 
 
@@ -125,23 +140,88 @@ async def _revoke(call: Call) -> Answer:
 _ONE = "/registrations/{user}"
 _AFTER = {**PAGE, "after": Text("only invitations made after the one with this id", False, 19, 1, "[0-9]{1,19}")}
 OPERATIONS = (
-    Operation("POST", "/registrations", "register", "Make an account for oneself", EVERYONE, _register, 201, _REGISTERED, _WANTED, conflicts=True, others=_OPEN),
-    Operation("GET", "/registrations", "listRegistrations", "List accounts that wait for approval", ADMINISTRATOR, _waiting, answer=paged(_WAITING), query=PAGE),
-    Operation("POST", f"{_ONE}/approve", "approveRegistration", "Let the account count", ADMINISTRATOR, _approve, 204),
-    Operation("DELETE", _ONE, "rejectRegistration", "Delete the account; its name is free at once", ADMINISTRATOR, _reject, 204),
-    Operation("GET", "/invitations", "listInvitations", "List invitations, the oldest first", ADMINISTRATOR, _invitations, answer=paged(_INVITED), query=_AFTER),
     Operation(
-        *("POST", "/invitations", "addInvitation", "Make a code for one account", ADMINISTRATOR, _invite, 201, _NEW, _INVITE),
+        "POST",
+        "/registrations",
+        "register",
+        "Make an account for oneself",
+        EVERYONE,
+        _register,
+        201,
+        _REGISTERED,
+        _WANTED,
+        conflicts=True,
+        others=_OPEN,
+    ),
+    Operation(
+        "GET",
+        "/registrations",
+        "listRegistrations",
+        "List accounts that wait for approval",
+        ADMINISTRATOR,
+        _waiting,
+        answer=paged(_WAITING),
+        query=PAGE,
+    ),
+    Operation("POST", f"{_ONE}/approve", "approveRegistration", "Let the account count", ADMINISTRATOR, _approve, 204),
+    Operation(
+        "DELETE",
+        _ONE,
+        "rejectRegistration",
+        "Delete the account; its name is free at once",
+        ADMINISTRATOR,
+        _reject,
+        204,
+    ),
+    Operation(
+        "GET",
+        "/invitations",
+        "listInvitations",
+        "List invitations, the oldest first",
+        ADMINISTRATOR,
+        _invitations,
+        answer=paged(_INVITED),
+        query=_AFTER,
+    ),
+    Operation(
+        *(
+            "POST",
+            "/invitations",
+            "addInvitation",
+            "Make a code for one account",
+            ADMINISTRATOR,
+            _invite,
+            201,
+            _NEW,
+            _INVITE,
+        ),
         **{"conflicts": True, "unknown": True},
     ),
-    Operation("DELETE", "/invitations/{invitation}", "revokeInvitation", "Let a code count no more", ADMINISTRATOR, _revoke, 204),
     Operation(
-        *("POST", "/password-resets", "forgetPassword", "Have a token sent by mail; the answer does not tell whether there is such an account", EVERYONE, _forgotten),
+        "DELETE",
+        "/invitations/{invitation}",
+        "revokeInvitation",
+        "Let a code count no more",
+        ADMINISTRATOR,
+        _revoke,
+        204,
+    ),
+    Operation(
+        *(
+            "POST",
+            "/password-resets",
+            "forgetPassword",
+            "Have a token sent by mail; the answer does not tell whether there is such an account",
+            EVERYONE,
+            _forgotten,
+        ),
         **{"status": 202, "body": _FORGOTTEN, "others": _OPEN},
     ),
     Operation(
         *("POST", "/password-resets/confirm", "confirmPassword", "Set a password with a token", EVERYONE, _confirm),
         **{"status": 204, "body": _CONFIRM, "others": _OPEN},
     ),
-    Operation("POST", "/users/{user}/unlock", "unlockUser", "Forget wrong passwords of the user", ADMINISTRATOR, _unlock, 204),
+    Operation(
+        "POST", "/users/{user}/unlock", "unlockUser", "Forget wrong passwords of the user", ADMINISTRATOR, _unlock, 204
+    ),
 )

@@ -3,16 +3,16 @@
 from typing import Any
 
 from ....domain.access import rule
-from ....domain.rights import holders
 from ....domain.access.rule import ADMIN, REGISTRY
-from ....domain.rights.described import Described
 from ....domain.accounts.namespaces import VISIBILITIES
+from ....domain.rights import holders
+from ....domain.rights.described import Described
 from ....domain.rights.repository_settings import MOST_DESCRIPTION
-from .grants import RIGHT
 from ..kinds import Choice, Record, Text
 from ..operations import MOMENT, NAME, PAGE, REPOSITORY, Answer, Call, Operation, paged
-from .pages import after, cut, page, part, size
 from ..permissions import LOGGED_IN, NAMESPACE_OWNER, REPOSITORY_ADMIN, SEES_REPOSITORY
+from .grants import RIGHT
+from .pages import after, cut, page, part, size
 
 _VISIBILITY = Choice("public: all users may pull, and whomever auth.anonymous lets in", False, VISIBILITIES)
 _DESCRIPTION = Text("a few words; an empty text removes them", True, MOST_DESCRIPTION)
@@ -22,17 +22,38 @@ _CHANGES = {"visibility": _VISIBILITY, "description": _DESCRIPTION}
 _CHANGE = Record("fields to change", False, "RepositoryChange", _CHANGES, tuple(_CHANGES), 1)
 _NAMESPACE = Record(
     "default_visibility: what the first push makes",
-    *(False, "Namespace", {"name": NAME, "kind": Choice("", False, ("user", "organization", "system")), "default_visibility": _VISIBILITY}),
+    *(
+        False,
+        "Namespace",
+        {
+            "name": NAME,
+            "kind": Choice("", False, ("user", "organization", "system")),
+            "default_visibility": _VISIBILITY,
+        },
+    ),
 )
 _NAMESPACE_CHANGE = Record("", False, "NamespaceChange", {"default_visibility": _VISIBILITY})
 _HELD = Record(
     "who has a right here, and by what",
-    *(False, "Right", {"holder": Text("user:NAME, team:ORG/TEAM, robot:ORG/NAME or everyone"), "right": RIGHT, "via": Text("what gives it", False, 400)}),
+    *(
+        False,
+        "Right",
+        {
+            "holder": Text("user:NAME, team:ORG/TEAM, robot:ORG/NAME or everyone"),
+            "right": RIGHT,
+            "via": Text("what gives it", False, 400),
+        },
+    ),
 )
 
 
 def _shown(found: Described) -> dict[str, Any]:
-    return {"name": found.name, "visibility": found.visibility, "description": found.description, "created_at": found.created_at}
+    return {
+        "name": found.name,
+        "visibility": found.visibility,
+        "description": found.description,
+        "created_at": found.created_at,
+    }
 
 
 async def _list(call: Call) -> Answer:
@@ -50,7 +71,9 @@ async def _get(call: Call) -> Answer:
 
 async def _change(call: Call) -> Answer:
     description = call.body["description"] or "" if "description" in call.body else None
-    await call.people.repository_settings.set(call.actor, call.path["repository"], call.body.get("visibility"), description)
+    await call.people.repository_settings.set(
+        call.actor, call.path["repository"], call.body.get("visibility"), description
+    )
     return await _get(call)
 
 
@@ -67,18 +90,46 @@ async def _get_namespace(call: Call) -> Answer:
 
 
 async def _change_namespace(call: Call) -> Answer:
-    await call.people.repository_settings.set_default(call.actor, call.path["namespace"], call.body["default_visibility"])
+    await call.people.repository_settings.set_default(
+        call.actor, call.path["namespace"], call.body["default_visibility"]
+    )
     return await _get_namespace(call)
 
 
 _ONE = "/repositories/{repository}"
 _SPACE = "/namespaces/{namespace}"
 OPERATIONS = (
-    Operation("GET", "/repositories", "listRepositories", "List repositories that one may pull", LOGGED_IN, _list, answer=paged(_REPOSITORY), query=PAGE),
-    Operation("GET", _ONE, "getRepository", "Show a repository", SEES_REPOSITORY, _get, answer=_REPOSITORY),
-    Operation("PATCH", _ONE, "changeRepository", "Change visibility or description", REPOSITORY_ADMIN, _change, answer=_REPOSITORY, body=_CHANGE, conflicts=True),
     Operation(
-        *("GET", f"{_ONE}/rights", "listRights", "Who can do what here; keys are `HOLDER VIA`", REPOSITORY_ADMIN, _rights),
+        "GET",
+        "/repositories",
+        "listRepositories",
+        "List repositories that one may pull",
+        LOGGED_IN,
+        _list,
+        answer=paged(_REPOSITORY),
+        query=PAGE,
+    ),
+    Operation("GET", _ONE, "getRepository", "Show a repository", SEES_REPOSITORY, _get, answer=_REPOSITORY),
+    Operation(
+        "PATCH",
+        _ONE,
+        "changeRepository",
+        "Change visibility or description",
+        REPOSITORY_ADMIN,
+        _change,
+        answer=_REPOSITORY,
+        body=_CHANGE,
+        conflicts=True,
+    ),
+    Operation(
+        *(
+            "GET",
+            f"{_ONE}/rights",
+            "listRights",
+            "Who can do what here; keys are `HOLDER VIA`",
+            REPOSITORY_ADMIN,
+            _rights,
+        ),
         **{"answer": paged(_HELD), "query": PAGE},
     ),
     Operation("GET", _SPACE, "getNamespace", "Show a namespace", NAMESPACE_OWNER, _get_namespace, answer=_NAMESPACE),

@@ -7,22 +7,29 @@ from ....domain.accounts.robots import Robot
 from ....durations import duration, in_future
 from ..kinds import Choice, Record, Text
 from ..operations import DURATION, MOMENT, NAME, PAGE, Answer, Call, Operation, created, paged
+from ..permissions import ORGANIZATION_OWNER
 from .pages import after, page, size
 from .people import SECRET, TOKEN_FIELDS
-from ..permissions import ORGANIZATION_OWNER
 
 _STATE = Choice("", False, (ACTIVE, DISABLED))
 _FIELDS = {"name": NAME, "login": Text("what it logs in as", False, 130), "state": _STATE, "created_at": MOMENT}
 _ROBOT = Record("", False, "Robot", _FIELDS)
 _MADE = Record("a robot account that was just made", False, "NewRobot", {**_FIELDS, "secret": SECRET})
-_WANTED = Record("expires: when the secret ends", False, "RobotWanted", {"name": NAME, "expires": DURATION}, ("expires",))
+_WANTED = Record(
+    "expires: when the secret ends", False, "RobotWanted", {"name": NAME, "expires": DURATION}, ("expires",)
+)
 _ROTATION = Record(
     "overlap: how long the old secrets go on working, 24h where it is not given; expires: when the new one ends",
     *(False, "Rotation", {"overlap": DURATION, "expires": DURATION}, ("overlap", "expires")),
 )
 _SECRET = Record("", False, "Secret", {"secret": SECRET})
 _KEPT = ("hint", "state", "created_at", "expires_at", "last_used_at", "last_used_from")
-_SECRET_SHOWN = Record("a secret of a robot account, without the secret", False, "RobotSecret", {name: TOKEN_FIELDS[name] for name in _KEPT})
+_SECRET_SHOWN = Record(
+    "a secret of a robot account, without the secret",
+    False,
+    "RobotSecret",
+    {name: TOKEN_FIELDS[name] for name in _KEPT},
+)
 _STATE_CHANGE = Record("", False, "RobotChange", {"state": _STATE})
 _OVERLAP = "24h"
 
@@ -75,11 +82,50 @@ async def _delete(call: Call) -> Answer:
 _ALL = "/organizations/{organization}/robots"
 _ONE = f"{_ALL}/{{robot}}"
 OPERATIONS = (
-    Operation("GET", _ALL, "listRobots", "List the robot accounts", ORGANIZATION_OWNER, _list, answer=paged(_ROBOT), query=PAGE),
-    Operation("POST", _ALL, "addRobot", "Make a robot account", ORGANIZATION_OWNER, _add, 201, _MADE, _WANTED, conflicts=True),
+    Operation(
+        "GET",
+        _ALL,
+        "listRobots",
+        "List the robot accounts",
+        ORGANIZATION_OWNER,
+        _list,
+        answer=paged(_ROBOT),
+        query=PAGE,
+    ),
+    Operation(
+        "POST", _ALL, "addRobot", "Make a robot account", ORGANIZATION_OWNER, _add, 201, _MADE, _WANTED, conflicts=True
+    ),
     Operation("GET", _ONE, "getRobot", "Show a robot account", ORGANIZATION_OWNER, _get, answer=_ROBOT),
-    Operation("PATCH", _ONE, "changeRobot", "Enable or disable a robot account", ORGANIZATION_OWNER, _change, answer=_ROBOT, body=_STATE_CHANGE),
+    Operation(
+        "PATCH",
+        _ONE,
+        "changeRobot",
+        "Enable or disable a robot account",
+        ORGANIZATION_OWNER,
+        _change,
+        answer=_ROBOT,
+        body=_STATE_CHANGE,
+    ),
     Operation("DELETE", _ONE, "deleteRobot", "Delete it with its grants and secrets", ORGANIZATION_OWNER, _delete, 204),
-    Operation("GET", f"{_ONE}/secrets", "listRobotSecrets", "List its secrets, with their last use; keys are the hints", ORGANIZATION_OWNER, _secrets, answer=paged(_SECRET_SHOWN), query=PAGE),
-    Operation("POST", f"{_ONE}/rotate", "rotateRobot", "Make a new secret; old ones go on for a while", ORGANIZATION_OWNER, _rotate, 200, _SECRET, _ROTATION),
+    Operation(
+        "GET",
+        f"{_ONE}/secrets",
+        "listRobotSecrets",
+        "List its secrets, with their last use; keys are the hints",
+        ORGANIZATION_OWNER,
+        _secrets,
+        answer=paged(_SECRET_SHOWN),
+        query=PAGE,
+    ),
+    Operation(
+        "POST",
+        f"{_ONE}/rotate",
+        "rotateRobot",
+        "Make a new secret; old ones go on for a while",
+        ORGANIZATION_OWNER,
+        _rotate,
+        200,
+        _SECRET,
+        _ROTATION,
+    ),
 )

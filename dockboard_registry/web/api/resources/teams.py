@@ -5,8 +5,8 @@ from typing import Any
 from ....domain.accounts.teams import Team
 from ..kinds import Record, Whole
 from ..operations import NAME, PAGE, Answer, Call, Operation, created, paged
-from .pages import after, page, size
 from ..permissions import ORGANIZATION, ORGANIZATION_OWNER
+from .pages import after, page, size
 
 _TEAM = Record("", False, "Team", {"name": NAME, "members": Whole("how many there are")})
 _WANTED = Record("", False, "TeamWanted", {"name": NAME})
@@ -25,7 +25,9 @@ async def _list(call: Call) -> Answer:
 async def _add(call: Call) -> Answer:
     organization, name = call.path["organization"], call.body["name"]
     await call.people.teams.add(call.actor, organization, name)
-    return created(_shown(await call.people.teams.get(organization, name)), "organizations", organization, "teams", name)
+    return created(
+        _shown(await call.people.teams.get(organization, name)), "organizations", organization, "teams", name
+    )
 
 
 async def _get(call: Call) -> Answer:
@@ -60,7 +62,16 @@ OPERATIONS = (
     Operation("POST", _ALL, "addTeam", "Make a team", ORGANIZATION_OWNER, _add, 201, _TEAM, _WANTED, conflicts=True),
     Operation("GET", _ONE, "getTeam", "Show a team", ORGANIZATION, _get, answer=_TEAM),
     Operation("DELETE", _ONE, "deleteTeam", "Delete a team with its grants", ORGANIZATION_OWNER, _delete, 204),
-    Operation("GET", f"{_ONE}/members", "listTeamMembers", "List the members of a team", ORGANIZATION, _members, answer=paged(_MEMBER), query=PAGE),
+    Operation(
+        "GET",
+        f"{_ONE}/members",
+        "listTeamMembers",
+        "List the members of a team",
+        ORGANIZATION,
+        _members,
+        answer=paged(_MEMBER),
+        query=PAGE,
+    ),
     Operation("PUT", _PERSON, "addTeamMember", "Add a member of the organization", ORGANIZATION_OWNER, _join, 204),
     Operation("DELETE", _PERSON, "removeTeamMember", "Take a user out of the team", ORGANIZATION_OWNER, _leave, 204),
 )

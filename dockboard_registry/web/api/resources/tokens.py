@@ -14,7 +14,9 @@ async def listed(call: Call, user: str) -> Answer:
 async def added(call: Call, user: str, *place: str) -> Answer:
     """place: the segments of the path that tokens of this user are below."""
     body = call.body
-    secret = await call.people.tokens.add(call.actor, user, body["name"], body.get("repositories"), body.get("actions"), in_future(body.get("expires")))
+    secret = await call.people.tokens.add(
+        call.actor, user, body["name"], body.get("repositories"), body.get("actions"), in_future(body.get("expires"))
+    )
     made = next(token for token in await call.people.tokens.list(user) if token.name == body["name"])
     return created({**token_shown(made), "secret": secret}, *place, "tokens", made.name)
 

@@ -5,8 +5,8 @@ from ....domain.access.rule import ADMIN, REGISTRY
 from ....domain.uploads.open_uploads import OpenUpload
 from ..kinds import Kind, Record, Text, Whole
 from ..operations import MOMENT, PAGE, REPOSITORY, Answer, Call, Operation, paged
-from .pages import after, page, size
 from ..permissions import ONESELF
+from .pages import after, page, size
 
 _UPLOAD = Record(
     "an unfinished upload",
@@ -34,7 +34,9 @@ def _shown(upload: OpenUpload) -> dict:
 
 
 async def _list(call: Call) -> Answer:
-    found = await call.services.open_uploads.list(after(call), size(call) + 1, _owner(call), call.query.get("repository", ""))
+    found = await call.services.open_uploads.list(
+        after(call), size(call) + 1, _owner(call), call.query.get("repository", "")
+    )
     return page(call, found, _shown, lambda upload: upload.id)
 
 
@@ -45,7 +47,14 @@ async def _drop(call: Call) -> Answer:
 
 OPERATIONS = (
     Operation(
-        *("GET", "/uploads", "listUploads", "List unfinished uploads: all for administrators, their own for users; keys are the ids", ONESELF, _list),
+        *(
+            "GET",
+            "/uploads",
+            "listUploads",
+            "List unfinished uploads: all for administrators, their own for users; keys are the ids",
+            ONESELF,
+            _list,
+        ),
         **{"answer": paged(_UPLOAD), "query": {**_FILTER, **PAGE}},
     ),
     Operation("DELETE", "/uploads/{upload}", "dropUpload", "End an upload and free its bytes", ONESELF, _drop, 204),

@@ -4,12 +4,12 @@ from ....domain.access.rule import ACTIVE, DISABLED
 from ....domain.accounts.accounts import Profile
 from ....domain.credentials.one_time import INVITE, RESET
 from ....errors import ChangeRefused
-from . import tokens
 from ..kinds import Choice, ListOf, Record, Switch, Text, Whole
 from ..operations import NAME, PAGE, Answer, Call, Operation, created, paged
+from ..permissions import ADMINISTRATOR, TOKENS, require_whole
+from . import tokens
 from .pages import after, page, size
 from .people import CHANGEABLE, NEW_TOKEN, ONE_TIME, PASSWORD, PROFILE, TOKEN, TOKEN_WANTED, USER, changes, shown
-from ..permissions import ADMINISTRATOR, TOKENS, require_whole
 
 _ADMINISTRATOR = Switch("an administrator of the registry, who may do everything")
 _WANTED = Record(
@@ -18,14 +18,27 @@ _WANTED = Record(
     {"name": NAME, "password": PASSWORD, "administrator": _ADMINISTRATOR, **PROFILE},
     ("password", "administrator", *PROFILE),
 )
-_MADE = Record("a new account; token: for the first password, where none was given", False, "NewUser", {**USER.fields, "token": ONE_TIME.fields["token"]}, ("token",))
+_MADE = Record(
+    "a new account; token: for the first password, where none was given",
+    False,
+    "NewUser",
+    {**USER.fields, "token": ONE_TIME.fields["token"]},
+    ("token",),
+)
 _CHANGES: dict = {"state": Choice("", False, (ACTIVE, DISABLED)), "administrator": _ADMINISTRATOR, **CHANGEABLE}
 _CHANGE = Record("fields to change; null empties one of the profile", False, "UserChange", _CHANGES, tuple(_CHANGES), 1)
 # What gives somebody more than the token that changes it: all rights, or the mails with tokens for a password.
 _WHOLE = frozenset(("administrator", "email"))
 _PASSWORD = Record("", False, "Password", {"password": PASSWORD})
-_HTPASSWD = Record("", False, "Htpasswd", {"htpasswd": Text("lines NAME:HASH, as `user import` takes them", False, 60_000, 1)})
-_REFUSED = Record("a line that was not taken over", False, "Refused", {"line": Whole(), "name": Text("", False, 60_000), "cause": Text("", False, 1000)})
+_HTPASSWD = Record(
+    "", False, "Htpasswd", {"htpasswd": Text("lines NAME:HASH, as `user import` takes them", False, 60_000, 1)}
+)
+_REFUSED = Record(
+    "a line that was not taken over",
+    False,
+    "Refused",
+    {"line": Whole(), "name": Text("", False, 60_000), "cause": Text("", False, 1000)},
+)
 _IMPORTED = Record("", False, "Imported", {"added": ListOf("", False, NAME), "refused": ListOf("", False, _REFUSED)})
 
 
@@ -36,7 +49,9 @@ async def _list(call: Call) -> Answer:
 async def _add(call: Call) -> Answer:
     body, name, accounts = call.body, call.body["name"], call.people.accounts
     if call.principal.open and not body.get("administrator"):
-        raise ChangeRefused("the first user has to be an administrator, or nobody would be one", "send administrator true")
+        raise ChangeRefused(
+            "the first user has to be an administrator, or nobody would be one", "send administrator true"
+        )
     profile = Profile(*(body.get(field) for field in Profile._fields))
     await accounts.add(call.actor, name, body.get("password"), profile, body.get("administrator", False), adopt=True)
     content = shown(await accounts.get(name))
@@ -54,7 +69,9 @@ async def _change(call: Call) -> Answer:
     if not _WHOLE.isdisjoint(call.body):
         require_whole(call)
     active = call.body["state"] == ACTIVE if "state" in call.body else None
-    await call.people.accounts.change(call.actor, call.path["user"], changes(call.body), active, call.body.get("administrator"))
+    await call.people.accounts.change(
+        call.actor, call.path["user"], changes(call.body), active, call.body.get("administrator")
+    )
     return await _get(call)
 
 
@@ -107,17 +124,131 @@ async def _revoke_token(call: Call) -> Answer:
 _ONE = "/users/{user}"
 OPERATIONS = (
     Operation("GET", "/users", "listUsers", "List users", ADMINISTRATOR, _list, answer=paged(USER), query=PAGE),
-    Operation("POST", "/users", "addUser", "Make or invite a user", ADMINISTRATOR, _add, 201, _MADE, _WANTED, conflicts=True, first=True, whole=True),
+    Operation(
+        "POST",
+        "/users",
+        "addUser",
+        "Make or invite a user",
+        ADMINISTRATOR,
+        _add,
+        201,
+        _MADE,
+        _WANTED,
+        conflicts=True,
+        first=True,
+        whole=True,
+    ),
     Operation("GET", _ONE, "getUser", "Show a user", ADMINISTRATOR, _get, answer=USER),
-    Operation("PATCH", _ONE, "changeUser", "Change profile, state, or who administers", ADMINISTRATOR, _change, answer=USER, body=_CHANGE, conflicts=True),
-    Operation("DELETE", _ONE, "deleteUser", "Delete a user; repositories stay", ADMINISTRATOR, _delete, 204, conflicts=True),
-    Operation("PUT", f"{_ONE}/password", "setPassword", "Set a user's password", ADMINISTRATOR, _set_password, 204, body=_PASSWORD, whole=True),
-    Operation("POST", f"{_ONE}/reset", "resetPassword", "Make a token to set another password with", ADMINISTRATOR, _reset, 200, ONE_TIME, conflicts=True),
-    Operation("POST", f"{_ONE}/invite", "inviteUser", "Make another token for a user who has not set a password yet", ADMINISTRATOR, _invite, 200, ONE_TIME, conflicts=True),
-    Operation("POST", f"{_ONE}/reset/mail", "mailReset", "Send such a token to the account's e-mail address", ADMINISTRATOR, _mail_reset, 204, conflicts=True, whole=True),
-    Operation("POST", f"{_ONE}/invite/mail", "mailInvitation", "Send such a token to the account's e-mail address", ADMINISTRATOR, _mail_invitation, 204, conflicts=True, whole=True),
-    Operation("POST", "/user-imports", "importUsers", "Make accounts from a file of names and hashes", ADMINISTRATOR, _import, 200, _IMPORTED, _HTPASSWD, whole=True),
-    Operation("GET", f"{_ONE}/tokens", "listTokens", "List a user's access tokens", ADMINISTRATOR, _tokens, answer=paged(TOKEN), query=PAGE),
-    Operation("POST", f"{_ONE}/tokens", "addToken", "Make an access token for a user", TOKENS, _add_token, 201, NEW_TOKEN, TOKEN_WANTED, conflicts=True),
-    Operation("DELETE", f"{_ONE}/tokens/{{token}}", "revokeToken", "Let an access token count no more", ADMINISTRATOR, _revoke_token, 204),
+    Operation(
+        "PATCH",
+        _ONE,
+        "changeUser",
+        "Change profile, state, or who administers",
+        ADMINISTRATOR,
+        _change,
+        answer=USER,
+        body=_CHANGE,
+        conflicts=True,
+    ),
+    Operation(
+        "DELETE", _ONE, "deleteUser", "Delete a user; repositories stay", ADMINISTRATOR, _delete, 204, conflicts=True
+    ),
+    Operation(
+        "PUT",
+        f"{_ONE}/password",
+        "setPassword",
+        "Set a user's password",
+        ADMINISTRATOR,
+        _set_password,
+        204,
+        body=_PASSWORD,
+        whole=True,
+    ),
+    Operation(
+        "POST",
+        f"{_ONE}/reset",
+        "resetPassword",
+        "Make a token to set another password with",
+        ADMINISTRATOR,
+        _reset,
+        200,
+        ONE_TIME,
+        conflicts=True,
+    ),
+    Operation(
+        "POST",
+        f"{_ONE}/invite",
+        "inviteUser",
+        "Make another token for a user who has not set a password yet",
+        ADMINISTRATOR,
+        _invite,
+        200,
+        ONE_TIME,
+        conflicts=True,
+    ),
+    Operation(
+        "POST",
+        f"{_ONE}/reset/mail",
+        "mailReset",
+        "Send such a token to the account's e-mail address",
+        ADMINISTRATOR,
+        _mail_reset,
+        204,
+        conflicts=True,
+        whole=True,
+    ),
+    Operation(
+        "POST",
+        f"{_ONE}/invite/mail",
+        "mailInvitation",
+        "Send such a token to the account's e-mail address",
+        ADMINISTRATOR,
+        _mail_invitation,
+        204,
+        conflicts=True,
+        whole=True,
+    ),
+    Operation(
+        "POST",
+        "/user-imports",
+        "importUsers",
+        "Make accounts from a file of names and hashes",
+        ADMINISTRATOR,
+        _import,
+        200,
+        _IMPORTED,
+        _HTPASSWD,
+        whole=True,
+    ),
+    Operation(
+        "GET",
+        f"{_ONE}/tokens",
+        "listTokens",
+        "List a user's access tokens",
+        ADMINISTRATOR,
+        _tokens,
+        answer=paged(TOKEN),
+        query=PAGE,
+    ),
+    Operation(
+        "POST",
+        f"{_ONE}/tokens",
+        "addToken",
+        "Make an access token for a user",
+        TOKENS,
+        _add_token,
+        201,
+        NEW_TOKEN,
+        TOKEN_WANTED,
+        conflicts=True,
+    ),
+    Operation(
+        "DELETE",
+        f"{_ONE}/tokens/{{token}}",
+        "revokeToken",
+        "Let an access token count no more",
+        ADMINISTRATOR,
+        _revoke_token,
+        204,
+    ),
 )
