@@ -11,7 +11,7 @@ from dockboard_registry.storage import filesystem
 from tests.faults.test_start import refusal
 from tests.faults.verifier import command, database, stored
 from tests.support.http import Client
-from tests.support.server import Registry, wait_for
+from tests.support.server import Registry
 
 REFUSED = ("copied to", "take-store")
 QUICK = {"gc_interval": 86400, "gc_grace": 0, "gc_lease": 0}
@@ -155,5 +155,5 @@ def test_a_worker_that_runs_on_the_old_database_deletes_nothing(registry):
         stray = registry.root / "blobs" / "ab" / ("ab" + "0" * 38)
         stray.write_bytes(b"of the new database")
         os.utime(stray, (1, 1))
-        wait_for(lambda: "does not own the store" in registry.tail(), 30, "the collector's refusal")
+        registry.logged("does not own the store", seconds=30)
         assert stored(registry) == before | {stray.name}

@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.api import Api
-from tests.support.people import PASSWORD, People, basic, bearer
+from tests.support.people import People, basic, bearer
 from tests.support.server import Registry
 from tests.support.smtp import MailServer
 

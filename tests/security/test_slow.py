@@ -131,7 +131,7 @@ def test_who_is_cut_in_a_small_body_leaves_nothing(tmp_path):
                 slow = stack.enter_context(wire.Connection(registry.address))
                 slow.send(slow.head("PUT", "/v2/slow/app/manifests/v1", [("Content-Length", "10")]) + b"half ")
             assert slow.closed_within(5)
-        wait_for(lambda: registry.log.read_text().count(" 499 ") == 3, 5, "the end of the requests")
+        registry.logged(" 499 ", 3)
         for _ in range(3):
             with wire.Connection(registry.address) as connection:
                 connection.send(

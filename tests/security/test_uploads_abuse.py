@@ -18,7 +18,6 @@ from tests.protocol.refusal import refused
 from tests.security import state
 from tests.security.state import Unchanged
 from tests.support.http import OCTETS, Client, digest_of, with_query
-from tests.support.server import Registry
 
 RANGE = ((400, 416), ("BLOB_UPLOAD_INVALID", "SIZE_INVALID"))
 REFUSED = {

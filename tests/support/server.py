@@ -67,6 +67,18 @@ class Running:
         """The end of the log."""
         return self.log.read_bytes()[-size:].decode(errors="replace") if self.log.exists() else ""
 
+    def logged(self, text: str, times: int = 1, seconds: float = 10) -> str:
+        """The whole log, once it has this text so often. A thread writes it, so a line may come after the answer."""
+        log = ""
+
+        def found() -> bool:
+            nonlocal log
+            log = self.log.read_text(errors="replace")
+            return log.count(text) >= times
+
+        wait_for(found, seconds, f"{text!r} in the log")
+        return log
+
     def __enter__(self) -> Self:
         return self.start()
 
