@@ -4,7 +4,8 @@ are needed.
 
 from typing import NamedTuple
 
-from .config import Config, MailConfig
+from .config import Config
+from .config.options import MailConfig
 from .db import Database
 from .domain.accounts.accounts import Accounts
 from .domain.accounts.htpasswd import Htpasswd

@@ -1,28 +1,35 @@
-"""The configuration: every option is declared once, here, with its kind, default and help.
+"""The configuration: options.py declares every option; here they are loaded and shown.
 
 The file (TOML) is overruled by the environment, and that by flags. One rule names all keys: `server.workers` in words
 is `workers` in the file's section [server], and DOCKBOARD_SERVER_WORKERS in the environment. What is not known is an
 error.
 """
 
-import json
 import os
-import stat
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields
 from difflib import get_close_matches
-from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any
 
-from . import kinds
+from . import checks, kinds
 from .database_url import MySQLUrl, parse_mysql
+from .options import (
+    MOST_WORKERS,
+    AuthConfig,
+    DatabaseConfig,
+    GcConfig,
+    LogConfig,
+    MailConfig,
+    MetricsConfig,
+    ServerConfig,
+    StorageConfig,
+)
 
 PREFIX = "DOCKBOARD_"
 # Names for the project's own tests, which may stand in the environment of a server that they start.
 IGNORED = ("DOCKBOARD_TESTS_", "DOCKBOARD_PYZ")
-MOST_WORKERS = 8
 
 
 class ConfigError(Exception):
@@ -31,149 +38,6 @@ class ConfigError(Exception):
     def __init__(self, *problems: str):
         super().__init__("\n".join(problems))
         self.problems = problems
-
-
-def option(default: Any, kind: Any, help: str) -> Any:
-    """One option of a section; `default` is written as in the file, `help` reads on from "KEY: "."""
-    return field(default=kind.check(default), metadata={"kind": kind, "help": help, "default": json.dumps(default)})
-
-
-@dataclass(frozen=True)
-class ServerConfig:
-    listen: str = option("127.0.0.1:5000", kinds.Listen(), "address and port to serve on; port 0 takes a free one")
-    workers: int = option(0, kinds.Number(0, 256), f"worker processes; 0 = one per core, at most {MOST_WORKERS}")
-    external_url: str = option(
-        "",
-        kinds.BaseUrl(),
-        "URL by which clients reach the registry; the address where they log in begins with it. Empty = the name that"
-        " the client asked for",
-    )
-    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = option(
-        [],
-        kinds.Networks(),
-        "proxies (addresses or networks) whose X-Forwarded-For, Forwarded and X-Request-Id are believed",
-    )
-    tls_certificate: str = option("", kinds.Text(), "PEM file with the certificate and its chain; serves https")
-    tls_key: str = option("", kinds.Text(), "PEM file with the certificate's key, readable by its owner only")
-    drain: float = option(60, kinds.seconds(), "seconds that running requests get to finish when the server stops")
-    header_timeout: float = option(10, kinds.seconds(1), "seconds that a client may take to send a request's header")
-    idle_timeout: float = option(75, kinds.seconds(1), "seconds that a connection may stay open between requests")
-    body_timeout: float = option(60, kinds.seconds(1), "seconds in which at least 1 KiB/s of a body has to arrive")
-    fast_paths: bool = option(
-        True,
-        kinds.Switch(),
-        "plain requests and large bodies go the short ways; false = Tornado reads and writes everything",
-    )
-    open_uploads: int = option(
-        10000, kinds.Number(1), "upload sessions that may be open at once; each client may have a share of them"
-    )
-
-
-@dataclass(frozen=True)
-class DatabaseConfig:
-    url: str = option(
-        "",
-        kinds.DatabaseUrl(),
-        "sqlite:FILE or mysql://USER:PASSWORD@HOST:PORT/NAME; empty = registry.db in storage.root",
-    )
-    connections: int = option(8, kinds.Number(4, 256), "connections to MySQL that one worker may have")
-    small_blobs: int = option(
-        32768,
-        kinds.Size(0, 32768),
-        "blobs of at most so many bytes are kept in the database, longer ones in files; 0 = all in files",
-    )
-
-
-@dataclass(frozen=True)
-class StorageConfig:
-    root: Path = option("./registry-data", kinds.Directory(), "data directory")
-    reserve: int = option(
-        -1,
-        kinds.Size(-1),
-        "bytes of the disk that pushes and other growing changes leave free; -1 = 5 % of the disk, at most 1 GiB",
-    )
-
-
-@dataclass(frozen=True)
-class AuthConfig:
-    anonymous: str = option(
-        "",
-        kinds.Choice(("", "none", "pull", "push")),
-        "what everyone may do: none, pull or push; empty = all from this machine until there is an account, and nothing"
-        " otherwise. Where others reach server.listen, the first start with none or nothing makes the account admin and"
-        " prints its password once",
-    )
-    organizations: str = option(
-        "administrators",
-        kinds.Choice(("administrators", "users")),
-        "who may make organizations by the API: administrators, or all users",
-    )
-    quarantine: float = option(
-        2592000, kinds.seconds(), "seconds until the name of a deleted user or organization is free again"
-    )
-    quota_repositories: int = option(
-        0,
-        kinds.Number(0),
-        "repositories that a user's or an organization's namespace may have where nothing else was set; 0 = no limit",
-    )
-    quota_bytes: int = option(0, kinds.Size(0), "bytes that such a namespace may hold; 0 = no limit")
-    registration: str = option(
-        "off",
-        kinds.Choice(("off", "open", "approval", "invitation")),
-        "who may make an account: nobody but administrators, everyone, everyone whom an administrator then approves, or"
-        " who has an invitation",
-    )
-
-    key_rotation: float = option(
-        7776000,
-        kinds.seconds(),
-        "seconds after which /token signs with a new key; tokens of the key before the previous one end then. 0 = only"
-        " by command",
-    )
-    audit_days: int = option(0, kinds.days(), "days that the list of changes (audit) goes back; 0 = for ever")
-
-
-@dataclass(frozen=True)
-class MailConfig:
-    host: str = option(
-        "", kinds.Text(), "server that takes mail, for people who forgot their password; empty = no mail is sent"
-    )
-    port: int = option(587, kinds.Number(1, 65535), "its port")
-    tls: str = option(
-        "starttls",
-        kinds.Choice(("starttls", "tls", "none")),
-        "starttls, tls from the first byte, or none; the server's certificate is verified",
-    )
-    user: str = option("", kinds.Text(), "name to log in with; empty = without logging in")
-    password_file: str = option("", kinds.Text(), "file with the password for it, readable by its owner only")
-    sender: str = option("", kinds.MailAddress(), "e-mail address that mails are from")
-
-
-@dataclass(frozen=True)
-class GcConfig:
-    interval: float = option(
-        3600, kinds.seconds(), "seconds between rounds of collecting garbage; 0 = never on its own"
-    )
-    grace: float = option(3600, kinds.seconds(), "seconds between giving up a blob and removing its bytes")
-    lease: float = option(86400, kinds.seconds(), "seconds that a repository keeps a blob that no manifest refers to")
-    upload_expiry: float = option(
-        86400, kinds.seconds(), "seconds after which an upload that does not go on is dropped"
-    )
-    empty_upload_expiry: float = option(
-        600, kinds.seconds(), "seconds after which an upload without any bytes is dropped"
-    )
-
-
-@dataclass(frozen=True)
-class LogConfig:
-    level: str = option("info", kinds.Choice(("debug", "info", "warning", "error")), "debug, info, warning or error")
-    format: str = option("text", kinds.Choice(("text", "json")), "text, or json: one object a line")
-    access: bool = option(True, kinds.Switch(), "one line for each request")
-
-
-@dataclass(frozen=True)
-class MetricsConfig:
-    listen: str = option("", kinds.Listen(may_be_off=True), "address and port for Prometheus; empty = off")
 
 
 @dataclass(frozen=True)
@@ -302,7 +166,8 @@ def load(options: Mapping[str, str], environ: Mapping[str, str] | None = None) -
     if problems:
         raise ConfigError(*problems)
     config = Config(**_sections(values), sources=sources, options=dict(options), environ=environ)
-    _check(config)
+    if found := checks.problems(config.server, config.mail, config.database_place):
+        raise ConfigError(*found)
     return config
 
 
@@ -371,57 +236,6 @@ def _environment_keys(environ: Mapping[str, str], problems: list[str]) -> list[t
 def _nearest(word: str, known: Mapping[str, Any]) -> str:
     found = get_close_matches(word, known, n=1, cutoff=0)
     return f"; did you mean {found[0]}?" if found else ""
-
-
-def _check(config: Config) -> None:
-    """What concerns several options, and the files that they name."""
-    problems = [*_tls_problems(config.server), *_mail_problems(config.mail), *_database_problems(config.database_place)]
-    if problems:
-        raise ConfigError(*problems)
-
-
-def _tls_problems(server: ServerConfig) -> Iterator[str]:
-    if bool(server.tls_certificate) != bool(server.tls_key):
-        given, other = ("tls_certificate", "tls_key") if server.tls_certificate else ("tls_key", "tls_certificate")
-        yield f"server.{given} is set without server.{other}: TLS needs both"
-        return
-    for key, name in (("tls_certificate", server.tls_certificate), ("tls_key", server.tls_key)):
-        if name:
-            yield from _file_problems(f"server.{key}", name, secret=key == "tls_key")
-
-
-def _mail_problems(mail: MailConfig) -> Iterator[str]:
-    if not mail.host:
-        return
-    if not mail.sender:
-        yield "mail.host is set without mail.sender: say which address mails are from"
-    if bool(mail.user) != bool(mail.password_file):
-        yield "mail.user and mail.password_file need each other: set both, or neither"
-    if mail.password_file:
-        yield from _file_problems("mail.password_file", mail.password_file, secret=True)
-    if mail.user and mail.tls == "none" and not kinds.is_loopback(mail.host):
-        yield (
-            'mail.tls is "none": the password of mail.user would go over the network for all to read; use starttls'
-            " or tls"
-        )
-
-
-def _database_problems(place: Path | MySQLUrl) -> Iterator[str]:
-    if isinstance(place, MySQLUrl):
-        for option, name in (("ca", place.ca), ("password_file", place.password_file)):
-            if name:
-                yield from _file_problems(f"database.url, {option}", name, secret=option == "password_file")
-
-
-def _file_problems(key: str, name: str, secret: bool) -> Iterator[str]:
-    try:
-        with open(name, "rb") as file:
-            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-    except OSError as error:
-        yield f"{key}: can't read {name}: {error.strerror}"
-        return
-    if secret and mode & 0o077:
-        yield f"{key}: others may use {name} (mode {mode:04o}); run: chmod 600 {name}"
 
 
 def show(config: Config) -> str:

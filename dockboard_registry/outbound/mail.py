@@ -12,7 +12,7 @@ from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 from pathlib import Path
 
-from ..config import MailConfig
+from ..config.options import MailConfig
 from ..errors import MailFailed
 
 _THREADS = 2

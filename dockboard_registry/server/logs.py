@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable
 from datetime import datetime, timezone
 
-from ..config import LogConfig
+from ..config.options import LogConfig
 from . import log_safety
 from .log_writer import LogWriter
 

@@ -5,7 +5,7 @@ and `config check` tries them.
 import ssl
 from pathlib import Path
 
-from ..config import ServerConfig
+from ..config.options import ServerConfig
 from ..errors import StartError
 from ..wording import why
 

@@ -5,8 +5,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ...domain.accounts.accounts import INVITED, Profile
+from ...domain.accounts.accounts import INVITED
 from ...domain.accounts.first_account import NAME as ADMIN
+from ...domain.accounts.profiles import Profile
 from ...domain.credentials.one_time import INVITE, RESET
 from ...errors import AccountUnknown, FieldInvalid, RegistryError
 from ...wording import counted

@@ -3,14 +3,11 @@
 A user's name is also the name of a namespace, which the user owns.
 """
 
-import hashlib
-import re
 from collections.abc import Mapping
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from ...db import Database, Tx, now
-from ...errors import AccountUnknown, ChangeRefused, FieldInvalid
+from ...errors import AccountUnknown, ChangeRefused
 from ...names import namespace_name
 from .. import audit
 from ..access.rule import ACTIVE, DISABLED, OWNER, USER
@@ -20,6 +17,7 @@ from ..content.repositories import new_id
 from ..credentials import passwords, throttle
 from ..credentials.passwords import Passwords
 from . import namespaces
+from .profiles import Profile, avatar_hash, require_avatar_hash
 
 INVITED = "invited"
 # What the console tells of who logs in: nothing of it is secret.
@@ -34,16 +32,6 @@ _LAST_OWNED = (
     " others.organization_id = members.organization_id AND others.role = members.role AND others.user_id <>"
     " members.user_id) ORDER BY organizations.name LIMIT 1"
 )
-EMAIL_GRAMMAR, LONGEST_EMAIL = (
-    r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){0,8}",
-    254,
-)
-SHOWN_GRAMMAR, LONGEST_SHOWN = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]*", 255
-LONGEST_URL = 1000
-AVATAR_GRAMMAR = "[0-9a-f]{32}|[0-9a-f]{64}"
-_EMAIL = re.compile(EMAIL_GRAMMAR, re.A)
-_SHOWN = re.compile(SHOWN_GRAMMAR)
-_AVATAR = re.compile(AVATAR_GRAMMAR, re.A)
 
 
 class Person(NamedTuple):
@@ -63,32 +51,8 @@ class Person(NamedTuple):
     avatar_hash: str | None
 
     @property
-    def profile(self) -> "Profile":
+    def profile(self) -> Profile:
         return Profile(self.email, self.full_name, self.company, self.location, self.url)
-
-
-class Profile(NamedTuple):
-    """What users say about themselves; all of it may be missing."""
-
-    email: str | None = None
-    full_name: str | None = None
-    company: str | None = None
-    location: str | None = None
-    url: str | None = None
-
-    def checked(self) -> "Profile":
-        """Raises FieldInvalid."""
-        for text in (self.full_name, self.company, self.location):
-            if text and not (len(text) <= LONGEST_SHOWN and _SHOWN.fullmatch(text)):
-                raise FieldInvalid(
-                    "a field of the profile is too long, or has characters that can't be shown",
-                    "use at most 255 characters of text",
-                )
-        if self.email and not is_email(self.email):
-            raise FieldInvalid("this is not an e-mail address", "write it as name@example.org")
-        if self.url and not _is_web_page(self.url):
-            raise FieldInvalid("this is not the URL of a web page", "begin it with https://")
-        return Profile(*(text or None for text in self))
 
 
 class Accounts:
@@ -370,10 +334,8 @@ def _set_profile(tx: Tx, actor: Actor, person: Person, new: Profile, avatar: str
     avatar: a hash other than that of the address; empty: the hash of the address again; None: keep it until the address
     changes.
     """
-    if avatar and not _AVATAR.fullmatch(avatar):
-        raise FieldInvalid(
-            "this is not the hash of an address", "give 32 or 64 lower-case hexadecimal digits (MD5 or SHA-256)"
-        )
+    if avatar:
+        require_avatar_hash(avatar)
     if avatar is None and new.email == person.email:
         avatar = person.avatar_hash
     avatar = avatar or avatar_hash(new.email)
@@ -389,15 +351,6 @@ def _set_profile(tx: Tx, actor: Actor, person: Person, new: Profile, avatar: str
     return True
 
 
-def _is_web_page(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        right = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
-    except ValueError:
-        return False
-    return right and len(url) <= LONGEST_URL and _SHOWN.fullmatch(url) is not None and not re.search(r"[\s\\]", url)
-
-
 def replace_password(tx: Tx, person: Person, stored: str) -> None:
     """The new hash, and the end of all that the old one was good for. An invitation has been answered then."""
     state = ACTIVE if person.state == INVITED else person.state
@@ -409,15 +362,6 @@ def replace_password(tx: Tx, person: Person, stored: str) -> None:
     )
     tx.run("DELETE FROM one_time_tokens WHERE user_id = ?", person.id)
     throttle.forget(tx, person.id, person.name)
-
-
-def is_email(text: str) -> bool:
-    return len(text) <= LONGEST_EMAIL and _EMAIL.fullmatch(text) is not None
-
-
-def avatar_hash(email: str | None) -> str | None:
-    """What avatar services know an e-mail address by."""
-    return hashlib.sha256(email.strip().lower().encode()).hexdigest() if email else None
 
 
 def _person(row: tuple) -> Person:

@@ -13,7 +13,8 @@ from .. import audit, settings
 from ..audit import Actor
 from ..changes import access_changed, value
 from ..credentials import passwords
-from .accounts import Profile, insert
+from .accounts import insert
+from .profiles import Profile
 
 NAME = "admin"
 # Without characters that look like others; 24 of them are 139 bits.

@@ -13,7 +13,7 @@ from .. import audit, settings
 from ..audit import Actor
 from ..changes import access_changed
 from ..credentials.passwords import Passwords
-from . import accounts
+from . import accounts, profiles
 
 
 class Imported(NamedTuple):
@@ -58,7 +58,7 @@ class Htpasswd:
 
         def change(tx: Tx) -> None:
             access_changed(tx, actor)
-            accounts.insert(tx, name, stored, accounts.Profile(), adopt=True, quarantine=self._quarantine)
+            accounts.insert(tx, name, stored, profiles.Profile(), adopt=True, quarantine=self._quarantine)
             settings.raise_failed_login_ms(tx, math.ceil(seconds * 1000))
             audit.note(tx, actor, "user.add", f"user {name}", administrator=False)
 

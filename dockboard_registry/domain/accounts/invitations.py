@@ -14,7 +14,7 @@ from ..audit import Actor
 from ..changes import access_changed, require_accounts
 from ..content.repositories import new_id
 from ..credentials.access_tokens import digest
-from . import accounts, organizations
+from . import organizations, profiles
 
 LIFE_MS = 7 * 86400_000
 _LONGEST_MS = 366 * 86400_000
@@ -84,7 +84,7 @@ class Invitations:
         expires_at: without it in a week.
         """
         made, code, at = new_id(), secrets.token_urlsafe(32), now()
-        email = accounts.Profile(email=email).checked().email
+        email = profiles.Profile(email=email).checked().email
         until = at + LIFE_MS if expires_at is None else expires_at
         organizations.role_name(role)
         if not at < until <= at + _LONGEST_MS:

@@ -15,8 +15,8 @@ from ..credentials import passwords
 from ..credentials.passwords import Passwords
 from ..credentials.throttle import Throttle, network_of
 from . import accounts, invitations, namespaces
-from .accounts import Profile
 from .invitations import Invited
+from .profiles import Profile
 
 OFF, OPEN, APPROVAL, INVITATION = MODES = ("off", "open", "approval", "invitation")
 # From one network in an hour; and accounts that wait for approval, of all together.

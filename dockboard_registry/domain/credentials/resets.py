@@ -7,7 +7,7 @@ from typing import Protocol
 from ...db import Database, DatabaseBusy, DatabaseFailed, DatabaseFull, Tx
 from ...errors import ChangeRefused, Denied, FieldInvalid, RegistryError, TooManyRequests
 from ...names import account_name
-from ..accounts import accounts
+from ..accounts import accounts, profiles
 from ..audit import Actor
 from .one_time import INVITE, RESET, OneTimeTokens
 from .throttle import Throttle, network_of
@@ -133,7 +133,7 @@ def _hashed(who: str) -> str:
 def _found(tx: Tx, who: str) -> list[tuple[str, str]]:
     """(name, address) of the accounts that may be meant."""
     if "@" in who:
-        return tx.all(_BY_EMAIL, who.lower(), _MOST_ACCOUNTS) if accounts.is_email(who) else []
+        return tx.all(_BY_EMAIL, who.lower(), _MOST_ACCOUNTS) if profiles.is_email(who) else []
     try:
         return tx.all(_BY_NAME, account_name(who))
     except FieldInvalid:

@@ -16,7 +16,8 @@ from ...errors import DigestInvalid, QuotaExceeded, RegistryError, UploadUnknown
 from ...names import algorithm_of, digest_of
 from ...storage import StorageError, Upload, UploadLost
 from ..audit import Actor
-from .uploads import Session, Uploads
+from .sessions import Session
+from .uploads import Uploads
 
 _SAVE_SECONDS = 15
 # Bytes that a request may bring before the quota of the namespace counts them.

@@ -12,9 +12,8 @@ import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import NamedTuple, NoReturn
 
-from ...db import ROWS, Database, Row, Tx, now
+from ...db import ROWS, Database, Tx, now
 from ...errors import QuotaExceeded, TooManyRequests, UploadRange, UploadUnknown
 from ...names import algorithm_of, namespace_of
 from ...storage import Storage, StorageError, Upload, UploadBusy, new_key
@@ -25,12 +24,8 @@ from ..quotas.quota_sums import Change
 from ..quotas.quotas import QUOTA_COLUMNS, QUOTA_JOIN, Limits, Quotas
 from . import open_uploads
 from .open_uploads import Expiry
+from .sessions import COLUMNS, FIND, HERE, STORED, Session, owned, refuse
 
-_FIND = (
-    "SELECT id, repository, storage_key, state, size, algorithm, digest, epoch, generation, owner, charged FROM uploads"
-    " WHERE id = ?"
-)
-_COLUMNS = 11
 _FIND_WITH_QUOTA = (
     "SELECT id, repository, storage_key, state, size, algorithm, digest, epoch, generation, owner, charged,"
     f" {QUOTA_COLUMNS} FROM uploads {QUOTA_JOIN} WHERE uploads.id = ?"
@@ -49,40 +44,6 @@ _CHARGE = "UPDATE uploads SET charged = ? WHERE id = ? AND generation = ? AND ch
 _REMEMBERED = 1024
 # Seconds between two searches for expired sessions.
 _PAUSE = 1.0
-# What a session's state says of where its bytes are; nothing yet, or in the store since a version before this one: "".
-_HERE, _STORED = "here", "stored:"
-
-
-class Session(NamedTuple):
-    """One row of uploads: size in bytes, digest of all bytes so far where it is known, owner: who may go on with it,
-    None without accounts.
-
-    charged: how many bytes of it the namespace's quota has counted, which may be more than were saved; None: it counts
-    none of this session.
-    state: where the bytes are, and the storage driver's own words on that.
-    """
-
-    id: str
-    repository: str
-    storage_key: str
-    state: str
-    size: int
-    algorithm: str
-    digest: str | None
-    epoch: str | None
-    generation: int
-    owner: str | None = None
-    charged: int | None = None
-
-    @property
-    def is_here(self) -> bool:
-        """Are the bytes in the database?"""
-        return self.state == _HERE
-
-    @property
-    def is_stored(self) -> bool:
-        """Are they in the store, or may be?"""
-        return self.state.startswith(_STORED) or (self.size > 0 and not self.is_here)
 
 
 class Uploads:
@@ -189,7 +150,7 @@ class Uploads:
 
     async def find(self, repository: str, id: str, owner: str | None = None) -> Session:
         """Raises UploadUnknown, for an upload to another repository or by somebody else too."""
-        return _owned(await self._db.read(lambda tx: tx.one(_FIND, id)), repository, owner)
+        return owned(await self._db.read(lambda tx: tx.one(FIND, id)), repository, owner)
 
     async def enter(self, repository: str, id: str, owner: str | None, wanted: int) -> Session:
         """`find`, for a request that brings so many bytes.
@@ -198,8 +159,8 @@ class Uploads:
         """
         namespace = namespace_of(repository)
         row = await self._db.read(lambda tx: tx.one(_FIND_WITH_QUOTA, namespace, namespace, id))
-        session = _owned(row and row[:_COLUMNS], repository, owner)
-        limits = self._quotas.limits(namespace, *row[_COLUMNS:])
+        session = owned(row and row[:COLUMNS], repository, owner)
+        limits = self._quotas.limits(namespace, *row[COLUMNS:])
         if limits and (session.size or wanted):
             await self._require_room(limits, session, wanted)
         return session
@@ -208,17 +169,17 @@ class Uploads:
         """The session's bytes in the store; those that are not there yet have to be written first."""
         size = session.size if session.is_stored else 0
         return self._storage.resume(
-            session.storage_key, session.state.removeprefix(_STORED) if session.is_stored else "", size
+            session.storage_key, session.state.removeprefix(STORED) if session.is_stored else "", size
         )
 
     async def bytes_here(self, session: Session) -> bytes:
         """All bytes of a session that is not stored. Raises UploadRange where it is another by now, UploadUnknown."""
         data = await small_blobs.find(self._db, session.storage_key) if session.is_here else b""
         if data is None or len(data) != session.size:
-            found = await self._db.read(lambda tx: tx.one(_FIND, session.id))
+            found = await self._db.read(lambda tx: tx.one(FIND, session.id))
             if found == tuple(session):
                 raise UploadUnknown("the bytes received earlier are gone")
-            _refuse(found)
+            refuse(found)
         return data
 
     def refuse_when_full(self) -> None:
@@ -243,7 +204,7 @@ class Uploads:
         try:
             if not session.is_stored:
                 return await self._save(
-                    session._replace(state=_STORED), session, lambda tx: small_blobs.drop(tx, session.storage_key)
+                    session._replace(state=STORED), session, lambda tx: small_blobs.drop(tx, session.storage_key)
                 )
             current = await self.find(session.repository, session.id, session.owner)
             if current.generation != session.generation:
@@ -279,7 +240,7 @@ class Uploads:
         def change(tx: Tx) -> None:
             (charged,) = tx.lock("SELECT charged FROM uploads WHERE id = ?", session.id) or (None,)
             if not tx.run(delete, *parameters):
-                _refuse(tx.one(_FIND, session.id))  # the bytes may be a blob's by now
+                refuse(tx.one(FIND, session.id))  # the bytes may be a blob's by now
             small_blobs.drop(tx, session.storage_key)
             if charged:
                 quota_sums.change(tx, namespace_of(session.repository), Change(-charged))
@@ -297,8 +258,8 @@ class Uploads:
         def change(tx: Tx) -> None:
             if tx.run(_CHARGE, size, session.id, session.generation, session.charged):
                 return self._charge(tx, session, charged)
-            found = tx.one(_FIND, session.id)
-            return None if tx.doubtful and found == tuple(charged) else _refuse(found)
+            found = tx.one(FIND, session.id)
+            return None if tx.doubtful and found == tuple(charged) else refuse(found)
 
         await self._quotas.decided(self._db, lambda: self._db.write(change, durable=False, repeatable=True, brings=0))
         return charged
@@ -310,14 +271,14 @@ class Uploads:
 
     async def save(self, session: Session, size: int, state: str, digest: str | None) -> Session:
         """The session with what was written to the store. Raises UploadUnknown where it was cancelled meanwhile."""
-        return await self._save(session._replace(size=size, state=_STORED + state, digest=digest), session)
+        return await self._save(session._replace(size=size, state=STORED + state, digest=digest), session)
 
     async def save_here(self, session: Session, data: bytes, digest: str) -> Session:
         """The session with all its bytes in the database.
 
         Raises UploadRange where another request was faster, UploadUnknown, QuotaExceeded.
         """
-        saved = session._replace(size=len(data), state=_HERE, digest=digest)
+        saved = session._replace(size=len(data), state=HERE, digest=digest)
         return await self._save(
             saved, session, lambda tx: small_blobs.put(tx, session.storage_key, data), len(data) + ROWS
         )
@@ -338,8 +299,8 @@ class Uploads:
                 if more:
                     more(tx)
                 return self._charge(tx, session, saved)
-            found = tx.one(_FIND, session.id)
-            return None if tx.doubtful and found == tuple(saved) else _refuse(found)
+            found = tx.one(FIND, session.id)
+            return None if tx.doubtful and found == tuple(saved) else refuse(found)
 
         await self._quotas.decided(
             self._db, lambda: self._db.write(update, durable=False, repeatable=True, brings=brings)
@@ -379,7 +340,7 @@ class Uploads:
                 # key.
                 if tx.doubtful and blobs.renew(tx, repositories.find(tx, session.repository), digest, now()):
                     return True
-                _refuse(tx.one(_FIND, session.id))
+                refuse(tx.one(FIND, session.id))
             self._link(tx, session, size, digest, data, maker, kept)
             return True
 
@@ -436,16 +397,3 @@ class Uploads:
     def known_digest(self, session: Session) -> str | None:
         """The digest of all bytes where it was saved since this start of the server."""
         return session.digest if session.epoch == self._epoch else None
-
-
-def _refuse(found: Row | None) -> NoReturn:
-    """What a writer is told whose session is not any more as it was read."""
-    if found is None:
-        raise UploadUnknown("the upload was cancelled meanwhile, or has expired")
-    raise UploadRange("another request wrote to this upload meanwhile")
-
-
-def _owned(row: Row | None, repository: str, owner: str | None) -> Session:
-    if row is None or row[1] != repository or row[9] != owner:
-        raise UploadUnknown("there is no such upload in this repository: it was finished, cancelled or has expired")
-    return Session(*row)

@@ -6,8 +6,8 @@ import time
 
 from ...domain.access.rule import PULL, PUSH
 from ...domain.uploads.open_uploads import share_of
+from ...domain.uploads.sessions import Session
 from ...domain.uploads.upload_writer import Writer
-from ...domain.uploads.uploads import Session
 from ...errors import DigestInvalid, NameInvalid, QuotaExceeded, RegistryError, UploadInvalid, UploadRange
 from ...http.messages import ConnectionCut, Request, Response
 from ...names import algorithm as parse_algorithm

@@ -5,8 +5,9 @@ down.
 import pytest
 
 from dockboard_registry.domain.access import rule
-from dockboard_registry.domain.accounts.accounts import Accounts, Profile
+from dockboard_registry.domain.accounts.accounts import Accounts
 from dockboard_registry.domain.accounts.organizations import Organizations
+from dockboard_registry.domain.accounts.profiles import Profile
 from dockboard_registry.domain.audit import Actor
 from dockboard_registry.domain.rights.grants import MOST
 from dockboard_registry.errors import AccountUnknown, ChangeRefused, FieldInvalid, NameUnknown

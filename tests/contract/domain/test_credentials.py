@@ -6,7 +6,8 @@ import pytest
 
 from dockboard_registry.db import now
 from dockboard_registry.domain.access import rule
-from dockboard_registry.domain.accounts.accounts import Accounts, Profile
+from dockboard_registry.domain.accounts.accounts import Accounts
+from dockboard_registry.domain.accounts.profiles import Profile
 from dockboard_registry.domain.credentials.one_time import LIFE_MS, OneTimeTokens
 from dockboard_registry.domain.credentials.throttle import FREE, account_key
 from dockboard_registry.errors import AccountUnknown, ChangeRefused, FieldInvalid, TooManyRequests, Unauthorized

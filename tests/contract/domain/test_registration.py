@@ -3,7 +3,7 @@
 import pytest
 
 from dockboard_registry.db import now
-from dockboard_registry.domain.accounts.accounts import Profile
+from dockboard_registry.domain.accounts.profiles import Profile
 from dockboard_registry.domain.accounts.registration import MOST, MOST_PENDING, Registrations
 from dockboard_registry.errors import AccountUnknown, ChangeRefused, Denied, FieldInvalid, TooManyRequests, Unauthorized
 from tests.contract.aio import asynchronous, gathered

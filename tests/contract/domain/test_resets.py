@@ -5,7 +5,7 @@ import re
 import pytest
 
 from dockboard_registry.config import MailConfig
-from dockboard_registry.domain.accounts.accounts import Profile
+from dockboard_registry.domain.accounts.profiles import Profile
 from dockboard_registry.domain.credentials.resets import FOR_ACCOUNT, FROM_NETWORK, PasswordResets
 from dockboard_registry.domain.credentials.throttle import Throttle
 from dockboard_registry.errors import (

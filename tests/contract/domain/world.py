@@ -33,8 +33,9 @@ from dockboard_registry.domain.garbage.collect import Collector, GcReport
 from dockboard_registry.domain.rights.grants import Grants
 from dockboard_registry.domain.rights.principals import Principals
 from dockboard_registry.domain.rights.repository_settings import RepositorySettings
+from dockboard_registry.domain.uploads.sessions import Session
 from dockboard_registry.domain.uploads.upload_writer import Writer
-from dockboard_registry.domain.uploads.uploads import Session, Uploads
+from dockboard_registry.domain.uploads.uploads import Uploads
 from dockboard_registry.names import Reference
 from dockboard_registry.storage import Source
 

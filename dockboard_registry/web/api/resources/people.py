@@ -4,15 +4,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from ....domain.access.rule import ACTIVE, DISABLED, PENDING
-from ....domain.accounts.accounts import (
+from ....domain.accounts.accounts import INVITED, Person
+from ....domain.accounts.profiles import (
     AVATAR_GRAMMAR,
     EMAIL_GRAMMAR,
-    INVITED,
     LONGEST_EMAIL,
     LONGEST_SHOWN,
     LONGEST_URL,
     SHOWN_GRAMMAR,
-    Person,
 )
 from ....domain.credentials.access_tokens import ACTIONS, Token
 from ....domain.credentials.passwords import MOST_BYTES, SHORTEST

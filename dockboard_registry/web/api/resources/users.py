@@ -1,7 +1,7 @@
 """/users: people's accounts, for administrators."""
 
 from ....domain.access.rule import ACTIVE, DISABLED
-from ....domain.accounts.accounts import Profile
+from ....domain.accounts.profiles import Profile
 from ....domain.credentials.one_time import INVITE, RESET
 from ....errors import ChangeRefused
 from ..kinds import Choice, ListOf, Record, Switch, Text, Whole

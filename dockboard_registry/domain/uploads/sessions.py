@@ -1,0 +1,59 @@
+"""One upload session: its row, and what requests are told that do not find it as they need it."""
+
+from typing import NamedTuple, NoReturn
+
+from ...db import Row
+from ...errors import UploadRange, UploadUnknown
+
+FIND = (
+    "SELECT id, repository, storage_key, state, size, algorithm, digest, epoch, generation, owner, charged FROM uploads"
+    " WHERE id = ?"
+)
+COLUMNS = 11
+# What a session's state says of where its bytes are; nothing yet, or in the store since a version before this one: "".
+HERE, STORED = "here", "stored:"
+
+
+class Session(NamedTuple):
+    """One row of uploads: size in bytes, digest of all bytes so far where it is known, owner: who may go on with it,
+    None without accounts.
+
+    charged: how many bytes of it the namespace's quota has counted, which may be more than were saved; None: it counts
+    none of this session.
+    state: where the bytes are, and the storage driver's own words on that.
+    """
+
+    id: str
+    repository: str
+    storage_key: str
+    state: str
+    size: int
+    algorithm: str
+    digest: str | None
+    epoch: str | None
+    generation: int
+    owner: str | None = None
+    charged: int | None = None
+
+    @property
+    def is_here(self) -> bool:
+        """Are the bytes in the database?"""
+        return self.state == HERE
+
+    @property
+    def is_stored(self) -> bool:
+        """Are they in the store, or may be?"""
+        return self.state.startswith(STORED) or (self.size > 0 and not self.is_here)
+
+
+def refuse(found: Row | None) -> NoReturn:
+    """What a writer is told whose session is not any more as it was read."""
+    if found is None:
+        raise UploadUnknown("the upload was cancelled meanwhile, or has expired")
+    raise UploadRange("another request wrote to this upload meanwhile")
+
+
+def owned(row: Row | None, repository: str, owner: str | None) -> Session:
+    if row is None or row[1] != repository or row[9] != owner:
+        raise UploadUnknown("there is no such upload in this repository: it was finished, cancelled or has expired")
+    return Session(*row)
