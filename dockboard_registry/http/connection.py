@@ -15,7 +15,7 @@ import time
 
 from tornado.iostream import IOStream, SSLIOStream, StreamClosedError, UnsatisfiableReadError
 
-from ..callers import Turn
+from ..clients import Client
 from ..errors import BadRequest, HeadersTooLarge, Unavailable
 from .budget import Share
 
@@ -55,8 +55,8 @@ class _Limited:
     detached = False
     read_by_tornado = False
     taken = b""
-    watch = None
-    turn = Turn()  # whose request came last
+    fast_connection = None  # while the fast path reads the socket
+    client = Client()  # whose request came last
     owed: Share | None = None  # for an answer that waits to be written
     piece = 0  # at most so much of a body is read at once; 0: whatever is asked for
 
@@ -113,7 +113,7 @@ class _Limited:
 
     async def take_buffered(self, limit: int | None) -> bytes:
         """What was read together with the header, and nothing from the socket: of a client that keeps up Tornado would
-        take 100 MB in one turn of the loop. Raises StreamClosedError.
+        take 100 MB in one iteration of the loop. Raises StreamClosedError.
         """
         if self.closed():
             raise StreamClosedError
@@ -131,7 +131,7 @@ class _Limited:
         return count
 
     def _give_back(self, buf) -> int:
-        """What the lane took from the socket and did not want (`taken`) is read before what is still there."""
+        """What the fast path took from the socket and did not want (`taken`) is read before what is still there."""
         count = min(len(buf), len(self.taken))
         buf[:count], self.taken = self.taken[:count], self.taken[count:]
         return count
@@ -163,8 +163,8 @@ class _Limited:
                 self.socket.send(_TOO_LARGE)
             except OSError:
                 pass
-        if self.watch is not None:
-            self.watch.leave()
+        if self.fast_connection is not None:
+            self.fast_connection.leave()
         self._pay()
         super().close(exc_info)
 

@@ -19,7 +19,7 @@ from . import forwarding, start_now, targets
 from .budget import Budget
 from .connection import HEADER_LIMIT, IDLE, LARGE_READ, accept
 from .exchange import Clock, Exchange
-from .fast_path import Lane, Watch
+from .fast_path import FastConnection, FastPath
 from .messages import Request
 from .sending import sendfile, tlssend
 from .serving import ServerConnection
@@ -57,7 +57,7 @@ class Edge(HTTPServerConnectionDelegate):
         self.spans = 0  # stored blobs on their ordinary way out
         self._connections: set = set()
         self.fast_paths = config.fast_paths
-        self._lane = Lane(self)
+        self._fast_path = FastPath(self)
         self._id_prefix, self._requests = id_prefix, 0
         self._proxies = tuple(ipaddress.ip_network(str(network)) for network in config.trusted_proxies)
         self._parameters = HTTP1ConnectionParameters(
@@ -111,7 +111,7 @@ class Edge(HTTPServerConnectionDelegate):
         if stream.tls or not self.fast_paths:
             return self.serve_ordinary(stream)
         self._connections.add(stream)
-        stream.watch = Watch(self._lane, stream)
+        stream.fast_connection = FastConnection(self._fast_path, stream)
         return None
 
     def serve_ordinary(self, stream) -> None:

@@ -1,8 +1,8 @@
-"""An event loop whose turns are short: of all sockets that are ready a few are served, then timers and what came from
-threads have their turn.
+"""An event loop whose iterations are short: each serves a few of the sockets that are ready, then timers and results
+from threads.
 
-asyncio takes all that epoll tells, and tells of nothing else before the last of them: of a thousand clients that ask in
-one moment, a turn lasted 220 ms. epoll goes round: what was ready and not told is told first the next time.
+asyncio serves all sockets that are ready in one iteration. With a thousand clients that ask in one moment, an iteration
+took 220 ms. epoll goes round: a socket that was ready and not reported is reported first the next time.
 
 Sockets that wait for a request are served as soon as epoll tells of them (`watch`), before the others of the same few:
 what asyncio does for a reader besides costs 2 of 33 us a manifest GET.
@@ -16,37 +16,37 @@ import selectors
 import time
 from collections.abc import Callable, Mapping
 
-_log = logging.getLogger("dockboard.turns")
+_log = logging.getLogger("dockboard.event_loop")
 _AT_ONCE = 16
 LONG_SECONDS = 0.05
 _READ, _WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 
 
 def new_loop(on_long: Callable[[], None]) -> asyncio.AbstractEventLoop:
-    """The loop of a worker, which calls on_long after a turn of more than LONG_SECONDS; where there is no epoll,
+    """The loop of a worker, which calls on_long after an iteration of more than LONG_SECONDS; where there is no epoll,
     asyncio's own.
     """
-    return _Loop(Few(on_long)) if hasattr(select, "epoll") else asyncio.new_event_loop()
+    return _Loop(BoundedSelector(on_long)) if hasattr(select, "epoll") else asyncio.new_event_loop()
 
 
 def watch(loop: asyncio.AbstractEventLoop, descriptor: int, call: Callable[[], None]) -> None:
     """As loop.add_reader, for a descriptor that nothing else is asked about; `call` must not wait."""
-    (loop.few.watch if isinstance(loop, _Loop) else loop.add_reader)(descriptor, call)
+    (loop.selector.watch if isinstance(loop, _Loop) else loop.add_reader)(descriptor, call)
 
 
 def unwatch(loop: asyncio.AbstractEventLoop, descriptor: int) -> None:
-    (loop.few.unwatch if isinstance(loop, _Loop) else loop.remove_reader)(descriptor)
+    (loop.selector.unwatch if isinstance(loop, _Loop) else loop.remove_reader)(descriptor)
 
 
 class _Loop(asyncio.SelectorEventLoop):
-    """few: its selector."""
+    """selector: what it waits with."""
 
-    def __init__(self, few: "Few"):
-        super().__init__(few)
-        self.few = few
+    def __init__(self, selector: "BoundedSelector"):
+        super().__init__(selector)
+        self.selector = selector
 
 
-class Few(selectors.BaseSelector):
+class BoundedSelector(selectors.BaseSelector):
     """Descriptors, given as numbers, of which `select` tells at most _AT_ONCE."""
 
     def __init__(self, on_long: Callable[[], None]) -> None:

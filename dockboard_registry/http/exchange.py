@@ -16,7 +16,7 @@ from http.client import responses
 
 from tornado.httputil import HTTPHeaders, HTTPMessageDelegate, ResponseStartLine
 
-from ..callers import Turn, turn
+from ..clients import Client, current_client
 from ..db import DatabaseBusy, DatabaseFailed, DatabaseFull, NoRoom
 from ..errors import (
     BadRequest,
@@ -91,9 +91,9 @@ class Exchange(Holding, HTTPMessageDelegate):
         edge = self.edge
         edge.metrics.begin()
         self.request = edge.request(method, target, version, headers, self.stream, known)
-        if self.stream.turn.owner != self.request.remote:
-            self.stream.turn = Turn(self.request.remote, id(self.stream))
-        turn.set(self.stream.turn)
+        if self.stream.client.owner != self.request.remote:
+            self.stream.client = Client(self.request.remote, id(self.stream))
+        current_client.set(self.stream.client)
         self._endpoint = edge.unknown
 
     def find(self) -> None:

@@ -3,8 +3,8 @@
 While a connection waits for a request, the event loop watches its socket. Where what comes begins with the whole head
 of one request of a strict grammar, and has nothing behind it but its body, the same exchange, routes and handlers
 answer it as on the ordinary way. Whatever is unusual in the least is given to Tornado, which reads it before what is
-still in the socket (Connection.taken): the connection leaves the lane, and comes back after a large upload only. Not
-for TLS.
+still in the socket (Connection.taken): the connection leaves the fast path, and comes back after a large upload only.
+Not for TLS.
 """
 
 import asyncio
@@ -52,7 +52,7 @@ class Head:
         self.known: dict = {}
 
 
-class Lane:
+class FastPath:
     """One worker's, with what it read before: a client repeats its fields with each request, and many clients ask for
     the same.
     """
@@ -121,11 +121,11 @@ def _plain(block: bytes) -> dict[str, str] | None:
     return dict(fields) if plain and is_sound("HTTP/1.1", fields) else None
 
 
-class Watch:
-    """A connection in the lane. Nobody else reads its socket until `leave`."""
+class FastConnection:
+    """A connection on the fast path. Nobody else reads its socket until `leave`."""
 
-    def __init__(self, lane: Lane, stream):
-        self._lane, self._edge, self._stream = lane, lane.edge, stream
+    def __init__(self, fast_path: FastPath, stream):
+        self._fast_path, self._edge, self._stream = fast_path, fast_path.edge, stream
         self._socket = stream.socket
         self._loop = asyncio.get_running_loop()
         self._busy = self._watching = False
@@ -145,7 +145,7 @@ class Watch:
     def leave(self) -> None:
         """Who closes the stream, writes to it or hands it to Tornado calls this first."""
         self.stop()
-        self._stream.watch = None
+        self._stream.fast_connection = None
 
     def _ready(self) -> None:
         if self._busy:
@@ -159,14 +159,14 @@ class Watch:
         if not seen:
             self._edge.forget(self._stream)
             return self._stream.close()
-        head = self._lane.read(seen)
+        head = self._fast_path.read(seen)
         if head is None:
             self.leave()
             self._stream.taken = seen
             return self._edge.serve_ordinary(self._stream)
         self._busy = True
         try:
-            return LaneExchange(self._edge, self._stream, self).begin(head, seen)
+            return FastExchange(self._edge, self._stream, self).begin(head, seen)
         except Exception:
             self._edge.forget(self._stream)
             self._stream.close()
@@ -180,12 +180,12 @@ class Watch:
             self._go()
 
 
-class LaneExchange(Exchange):
+class FastExchange(Exchange):
     """An exchange whose head came without Tornado, and whose answer goes to the socket itself."""
 
-    def __init__(self, edge, stream, watch: Watch):
+    def __init__(self, edge, stream, connection: FastConnection):
         super().__init__(edge, stream)
-        self.watch = watch
+        self.connection = connection
 
     def begin(self, head: Head, seen: bytes) -> None:
         self.stream.phase = WORK
@@ -210,7 +210,7 @@ class LaneExchange(Exchange):
         """
         self.stream.enter(MOVING)
         self.stream.detached = True  # who cuts it leaves the closing to us: the loop may watch the socket for the body
-        body = self.request.body = SmallBody(self, length, taken, self.watch.stop)
+        body = self.request.body = SmallBody(self, length, taken, self.connection.stop)
         if self._handler is not None:
             await self.answer()
         try:
@@ -232,7 +232,7 @@ class LaneExchange(Exchange):
 
     def _answer_now(self) -> None:
         if self.response.span is not None:
-            self.watch.leave()
+            self.connection.leave()
             self.stream.detached = True
             return self.edge.spawn(detached.send_blob(self))
         keep = detached.keeps_alive(self)
@@ -249,11 +249,11 @@ class LaneExchange(Exchange):
         except OSError:
             sent, keep = len(data), False
         if sent < len(data):
-            self.watch.leave()
+            self.connection.leave()
             self.owe(len(data) - sent)
             return self.edge.spawn(self._write_rest(data[sent:], keep))
         self.end(self.response.status)
-        return self.watch.next() if keep else self._close()
+        return self.connection.next() if keep else self._close()
 
     async def _write_rest(self, rest: bytes, keep: bool) -> None:
         """To a client that does not take the whole at once; Tornado's stream waits for

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from ..app import Services
-from ..callers import Turn, turn
+from ..clients import Client, current_client
 from ..config import Config
 from ..db import DatabaseBusy, DatabaseFailed, DatabaseFull
 from ..domain import jobs
@@ -92,7 +92,7 @@ class Jobs:
             _log.exception("can't read which jobs are due; trying again")
 
     async def _run(self, job: Job) -> None:
-        turn.set(Turn(f"job {job.name}"))
+        current_client.set(Client(f"job {job.name}"))
         try:
             async with asyncio.timeout(job.limit):
                 await job.work()

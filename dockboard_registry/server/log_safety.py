@@ -12,7 +12,7 @@ import traceback
 _log = logging.getLogger("dockboard.process")
 _LIBRARIES = ("tornado", "asyncio")
 # Loggers of code that handles requests. They log an exception's type and place, and not its text.
-_NEAR_REQUESTS = (*_LIBRARIES, "dockboard.http", "dockboard.edge", "dockboard.turns", "dockboard.process")
+_NEAR_REQUESTS = (*_LIBRARIES, "dockboard.http", "dockboard.edge", "dockboard.event_loop", "dockboard.process")
 # Beginnings of libraries' messages, and what the log has in their place.
 _WORDS = {
     "Malformed HTTP message": "refused a request that is not HTTP/1.1",

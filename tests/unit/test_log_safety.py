@@ -63,7 +63,7 @@ def test_the_reason_of_a_failed_handshake_is_told():
 
 
 @pytest.mark.parametrize(
-    "name", ["tornado.application", "asyncio", "dockboard.http", "dockboard.turns", "dockboard.edge"]
+    "name", ["tornado.application", "asyncio", "dockboard.http", "dockboard.event_loop", "dockboard.edge"]
 )
 @pytest.mark.parametrize(
     "error",

@@ -5,8 +5,7 @@ import time
 
 import pytest
 
-from dockboard_registry.callers import Turn
-from dockboard_registry.callers import turn as current
+from dockboard_registry.clients import Client, current_client
 from dockboard_registry.domain.content.long_turn import LongTurn
 from dockboard_registry.errors import Unavailable
 
@@ -66,7 +65,7 @@ def test_a_small_one_waits_for_one_large_one_of_another_client_at_most():
         turn, order = LongTurn(), []
 
         async def of(owner: str, seconds: float, size: int) -> None:
-            current.set(Turn(owner))
+            current_client.set(Client(owner))
             async with turn.take(size):
                 await asyncio.sleep(seconds)
                 order.append(owner)
@@ -85,10 +84,10 @@ def test_a_small_one_waits_for_one_large_one_of_another_client_at_most():
 def test_one_client_takes_not_all_of_the_room():
     async def main():
         turn, notes = LongTurn(), []
-        current.set(Turn("mallory"))
+        current_client.set(Client("mallory"))
         waiting = [asyncio.create_task(work(turn, notes, 0.0, 4 * MIB)) for _ in range(8)]
         await asyncio.sleep(0)
-        current.set(Turn("bob"))
+        current_client.set(Client("bob"))
         await work(turn, notes, 0.0, 4 * MIB)
         refused = [error for error in await asyncio.gather(*waiting, return_exceptions=True) if error]
         assert [type(error) for error in refused] == [Unavailable] * 4
@@ -100,11 +99,11 @@ def test_all_of_the_room_is_there_again_when_several_clients_have_had_it():
     async def main():
         turn, notes, waiting = LongTurn(), [], []
         for owner in ("mallory", "mallory", "mallory", "mallory", "ann", "bob"):
-            current.set(Turn(owner))
+            current_client.set(Client(owner))
             waiting.append(asyncio.create_task(work(turn, notes, 0.02, 4 * MIB)))
             await asyncio.sleep(0)
         await asyncio.gather(*waiting)
-        current.set(Turn("carol"))
+        current_client.set(Client("carol"))
         await work(turn, notes, 0.0, 24 * MIB)
         assert len(notes) == 14
 

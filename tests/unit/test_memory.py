@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from dockboard_registry.http.fast_path import Lane
+from dockboard_registry.http.fast_path import FastPath
 from dockboard_registry.web.auth.credentials import Bearers
 
 CREDENTIALS = base64.b64encode(b"bob:correct horse").decode()
@@ -16,15 +16,15 @@ def request(authorization: str) -> bytes:
 
 @pytest.mark.parametrize("scheme", ["Basic", "basic", "BASIC", "Bearerr"])
 def test_the_lane_remembers_no_password(scheme):
-    lane = Lane(None)
+    fast_path = FastPath(None)
     for _ in range(2):
-        assert lane.read(request(f"{scheme} {CREDENTIALS}")).fields["Authorization"] == f"{scheme} {CREDENTIALS}"
-        assert CREDENTIALS not in repr(vars(lane))
+        assert fast_path.read(request(f"{scheme} {CREDENTIALS}")).fields["Authorization"] == f"{scheme} {CREDENTIALS}"
+        assert CREDENTIALS not in repr(vars(fast_path))
 
 
 def test_the_lane_remembers_other_heads():
-    lane = Lane(None)
-    assert lane.read(request("Bearer a.b.c")) is lane.read(request("Bearer a.b.c"))
+    fast_path = FastPath(None)
+    assert fast_path.read(request("Bearer a.b.c")) is fast_path.read(request("Bearer a.b.c"))
 
 
 def test_long_tokens_are_few_and_the_newest_stay():

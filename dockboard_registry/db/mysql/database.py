@@ -358,18 +358,18 @@ class MySQLDatabase:
         return await self._reads.submit(lambda session: session.read(fn, asked))
 
     def scan(self, fn: Callable[[MySQLTx], T], long: bool = False):
-        return self._scan_in_turn(self._long_turn, fn) if long else self._scan(self._scans, fn)
+        return self._scan_alone(self._long_turn, fn) if long else self._scan(self._scans, fn)
 
     def _scan(self, pool: Pool, fn: Callable[[MySQLTx], T]):
         begun = perf_counter()
         return timed(pool.submit(lambda session: session.scan(fn)), self._scan_timer, begun)
 
-    async def _scan_in_turn(self, turn: asyncio.Lock, fn: Callable[[MySQLTx], T]) -> T:
-        async with turn:
+    async def _scan_alone(self, lock: asyncio.Lock, fn: Callable[[MySQLTx], T]) -> T:
+        async with lock:
             return await self._scan(self._writes, fn)
 
     def for_jobs(self) -> Database:
-        return ForJobs(self, lambda fn: self._scan_in_turn(self._job_turn, fn))
+        return ForJobs(self, lambda fn: self._scan_alone(self._job_turn, fn))
 
     def write(self, fn: Callable[[MySQLTx], T], durable: bool = True, repeatable: bool = False, brings: int = 0):
         begun = perf_counter()

@@ -101,7 +101,7 @@ def _migrate(url: MySQLUrl, wanted: list, applied: list[str]) -> None:
         refuse_newer(str(url), newest, wanted[-1][0])
         if newest < wanted[-1][0]:
             _make_tables(tx)
-            _take_turn_and_apply(url, wanted, connection, tx, applied)
+            _take_lease_and_apply(url, wanted, connection, tx, applied)
     finally:
         discard(connection)
 
@@ -133,10 +133,10 @@ def _make_tables(tx: MySQLTx) -> None:
     )
 
 
-def _take_turn_and_apply(
+def _take_lease_and_apply(
     url: MySQLUrl, wanted: list, connection: pymysql.Connection, tx: MySQLTx, applied: list[str]
 ) -> None:
-    fence = _take_turn(url, tx, wanted[-1][0])
+    fence = _take_lease(url, tx, wanted[-1][0])
     if fence is None:
         return
     with _Beat(url, fence):
@@ -151,7 +151,7 @@ def _take_turn_and_apply(
                 tx.run(_GIVE, fence)
 
 
-def _take_turn(url: MySQLUrl, tx: MySQLTx, last: int) -> int | None:
+def _take_lease(url: MySQLUrl, tx: MySQLTx, last: int) -> int | None:
     """Wait for the turn and return its fence; None where the others finished the work meanwhile."""
     holder, said = secrets.token_hex(8), False
     while _newest(tx) < last:

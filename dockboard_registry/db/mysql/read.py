@@ -4,7 +4,7 @@ The function sent to `read` runs twice: first to learn its one statement, then w
 watched by the loop; each has one statement under way, the others wait their turn. Of reads that wait with the same
 statement one is sent for all: the answer is newer than every one of them, and a herd that pulls one tag costs the
 server little. Whatever is unusual (no connection yet, one that was lost, a function with a second statement) is left to
-the threads, which try again with patience: Elsewhere is raised, and nothing has happened.
+the threads, which try again and wait longer: Elsewhere is raised, and nothing has happened.
 """
 
 import asyncio

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
 
-from ...callers import turn
+from ...clients import current_client
 from .. import ROWS, Database, T
 from ..for_jobs import ForJobs
 from ..observer import KINDS, Observer, PoolUse, timed
@@ -73,7 +73,7 @@ class SQLiteDatabase:
         """
         begun, future = perf_counter(), asyncio.get_running_loop().create_future()
         if durable or not self._jobs.empty() or not self._room.is_plenty(brings) or not self._write_now(fn, future):
-            self._jobs.put(Job(fn, durable, asyncio.get_running_loop(), future, brings, turn.get()))
+            self._jobs.put(Job(fn, durable, asyncio.get_running_loop(), future, brings, current_client.get()))
         return timed(future, self._write_timer, begun)
 
     def _write_now(self, fn: Callable[[SQLiteTx], T], future: asyncio.Future) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 _IDLE = 1000
 
 
-class Turns:
+class FairQueue:
     """path: the owner of the work, one key for each level. Call `charge` after each `take`."""
 
     def __init__(self, levels: int = 2):
@@ -34,9 +34,9 @@ class Turns:
         key, *rest = path
         found = self._waiting.get(key)
         if found is None:
-            found = self._waiting[key] = deque() if self._levels == 1 else Turns(self._levels - 1)
+            found = self._waiting[key] = deque() if self._levels == 1 else FairQueue(self._levels - 1)
             self._enter(key, max(self._now, self._clocks.pop(key, 0.0)))
-        if isinstance(found, Turns):
+        if isinstance(found, FairQueue):
             found.put(tuple(rest), work, again)
         elif again:
             found.appendleft(work)
@@ -47,7 +47,7 @@ class Turns:
     def peek(self) -> Any:
         """The next work, without taking it. Raises IndexError if there is none."""
         found = self._waiting[self._order[0][2]]
-        return found.peek() if isinstance(found, Turns) else found[0]
+        return found.peek() if isinstance(found, FairQueue) else found[0]
 
     def take(self) -> Any:
         """Take the next work. Raises IndexError if there is none."""
@@ -55,13 +55,13 @@ class Turns:
         self._served, self._now = (key, clock), clock
         self._count -= 1
         found = self._waiting[key]
-        return found.take() if isinstance(found, Turns) else found.popleft()
+        return found.take() if isinstance(found, FairQueue) else found.popleft()
 
     def charge(self, seconds: float) -> None:
         """Charge the owner of the work that was taken last for its time."""
         (key, clock), self._served = self._served, None
         found = self._waiting[key]
-        if isinstance(found, Turns):
+        if isinstance(found, FairQueue):
             found.charge(seconds)
         if found:
             return self._enter(key, clock + seconds)

@@ -15,12 +15,12 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, NamedTuple
 
-from ...callers import Turn
+from ...clients import Client
 from ...wording import why
 from .. import DatabaseBusy, DatabaseFailed, DatabaseFull, NoRoom
 from ..pool import settle
 from .connection import SQLiteTx, connect, translate
-from .fair_queue import Turns
+from .fair_queue import FairQueue
 from .lock import WriteLock
 from .room import Room
 
@@ -35,7 +35,7 @@ class Job(NamedTuple):
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future
     brings: int
-    turn: Turn
+    client: Client
 
 
 Outcome = tuple[Any, BaseException | None]
@@ -50,8 +50,8 @@ class Writer(threading.Thread):
     def __init__(self, path: Path, jobs: "queue.SimpleQueue[Job | None]", room: Room):
         super().__init__(name="db-writer", daemon=True)
         self._jobs = jobs
-        self._turns = Turns()
-        self._seconds: dict[Turn, float] = {}
+        self._queue = FairQueue()
+        self._seconds: dict[Client, float] = {}
         self._ending = False
         self._connection = connect(path)
         self._room = room
@@ -64,14 +64,14 @@ class Writer(threading.Thread):
 
     def run(self) -> None:
         while self._receive():
-            batch, outcomes = self._take_turn()
+            batch, outcomes = self._work_under_lock()
             self._answer(batch[: len(outcomes)], outcomes)
             for job in reversed(batch[len(outcomes) :]):
-                self._turns.put(job.turn, job, again=True)
+                self._queue.put(job.client, job, again=True)
         self._connection.close()
         self.lock.close()
 
-    def _take_turn(self) -> tuple[list[Job], list[Outcome]]:
+    def _work_under_lock(self) -> tuple[list[Job], list[Outcome]]:
         """Work under the lock, and its outcome.
 
         The next client is chosen once the lock is held, because one with short work may have come meanwhile.
@@ -79,7 +79,7 @@ class Writer(threading.Thread):
         try:
             self.lock.take()
         except (OSError, DatabaseBusy) as error:
-            waiting = [self._take() for _ in range(len(self._turns))]
+            waiting = [self._take() for _ in range(len(self._queue))]
             return waiting, [(None, error if isinstance(error, DatabaseBusy) else DatabaseFailed(why(error)))] * len(
                 waiting
             )
@@ -96,13 +96,13 @@ class Writer(threading.Thread):
 
         False if the queue is empty and no more will come.
         """
-        while not self._ending and not (self._turns and self._jobs.empty()):
+        while not self._ending and not (self._queue and self._jobs.empty()):
             job = self._jobs.get()
             if job is None:
                 self._ending = True
             else:
-                self._turns.put(job.turn, job)
-        return len(self._turns) > 0
+                self._queue.put(job.client, job)
+        return len(self._queue) > 0
 
     def _next(self) -> list[Job]:
         """The next jobs, as many as should fit into the time of one transaction.
@@ -111,16 +111,16 @@ class Writer(threading.Thread):
         """
         batch: list[Job] = []
         left = _BATCH_SECONDS
-        while self._turns and len(batch) < _BATCH:
-            left -= (seconds := self._seconds.get(self._turns.peek().turn, _ASSUMED_SECONDS))
+        while self._queue and len(batch) < _BATCH:
+            left -= (seconds := self._seconds.get(self._queue.peek().client, _ASSUMED_SECONDS))
             if batch and left < 0:
                 break
             batch.append(self._take(seconds))
         return batch
 
     def _take(self, seconds: float = 0.0) -> Job:
-        job = self._turns.take()
-        self._turns.charge(seconds)
+        job = self._queue.take()
+        self._queue.charge(seconds)
         return job
 
     def _commit(self, batch: list[Job]) -> list[Outcome]:
@@ -166,7 +166,7 @@ class Writer(threading.Thread):
         finally:
             if len(self._seconds) >= _MOST_KNOWN:
                 self._seconds.clear()
-            self._seconds[job.turn] = perf_counter() - begun
+            self._seconds[job.client] = perf_counter() - begun
 
     def _renew_log(self) -> None:
         """After a failed sync the log may have lost what the kernel believes to be written: begin a new one before

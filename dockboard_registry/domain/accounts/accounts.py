@@ -223,7 +223,7 @@ class Accounts:
 
     async def _hash(self, password: str, *names: str | None) -> str:
         passwords.check_choice(password, *(part for name in names if name for part in (name, name.partition("@")[0])))
-        async with self._passwords.turn():
+        async with self._passwords.slot():
             return await self._passwords.hash(password)
 
 

@@ -68,7 +68,7 @@ class Registrations:
         passwords.check_choice(password, name, *filter(None, [(profile.email or "").partition("@")[0]]))
         if code:
             await self._db.scan(lambda tx: invitations.find(tx, code, profile.email))
-        async with self._passwords.turn():
+        async with self._passwords.slot():
             stored = await self._passwords.hash(password)
         return await self._db.write(lambda tx: self._register(tx, address, name, stored, profile, code))
 

@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from time import perf_counter
 
-from ...callers import Turn, turn
-from ...db.sqlite.fair_queue import Turns
+from ...clients import Client, current_client
+from ...db.sqlite.fair_queue import FairQueue
 from ...errors import Unavailable
 
 # Each piece adds so many times its own duration to the pause of the next ones. A piece waits no longer for that than
@@ -24,7 +24,7 @@ _MOST_BYTES = 24 << 20
 
 class LongTurn:
     def __init__(self) -> None:
-        self._waiting = Turns()
+        self._waiting = FairQueue()
         self._held: Counter[str] = Counter()
         self._room = _MOST_BYTES
         self._busy = False
@@ -34,7 +34,7 @@ class LongTurn:
     @asynccontextmanager
     async def take(self, size: int) -> AsyncIterator[None]:
         """For work on so many bytes that lie in memory. Raises Unavailable."""
-        who = turn.get()
+        who = current_client.get()
         self._hold(who.owner, size)
         try:
             await self._wait(who, size)
@@ -58,7 +58,7 @@ class LongTurn:
         if not self._held[owner]:
             del self._held[owner]
 
-    async def _wait(self, who: Turn, size: int) -> None:
+    async def _wait(self, who: Client, size: int) -> None:
         mine = asyncio.get_running_loop().create_future()
         self._waiting.put(who, (mine, size))
         self._begin_next()

@@ -58,7 +58,7 @@ class Logins:
     async def check(self, name: str, password: str, address: str) -> Login:
         """The user whose password this is. Raises Unauthorized, TooManyRequests."""
         await self._throttle.check(name, address)
-        async with self._passwords.turn():
+        async with self._passwords.slot():
             # Once more, after waiting: of many guesses at once only as many get further as there are threads.
             await self._throttle.check(name, address)
             found = await self._find(name)

@@ -71,7 +71,7 @@ class OneTimeTokens:
         """
         name, email = await self._db.scan(lambda tx: _holder(tx, secret, purpose))
         passwords.check_choice(password, name, *filter(None, [(email or "").partition("@")[0]]))
-        async with self._passwords.turn():
+        async with self._passwords.slot():
             stored = await self._passwords.hash(password)
 
         def change(tx: Tx) -> None:

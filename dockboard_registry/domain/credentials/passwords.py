@@ -125,7 +125,7 @@ class Passwords:
             raise TooManyRequests("too many logins at once", headers={"Retry-After": str(_RETRY_SECONDS)})
 
     @asynccontextmanager
-    async def turn(self):
+    async def slot(self):
         """A place among those whose passwords are computed now. Raises TooManyRequests where too many wait."""
         self.require_room()
         self._waiting += 1
@@ -147,7 +147,7 @@ class Passwords:
         return await self._run(lambda: hash_now(password))
 
     async def verify(self, password: str, stored: str | None) -> Verdict:
-        """Whether this is the password; within `turn`. Without a stored hash it takes as long, and is wrong."""
+        """Whether this is the password; within `slot`. Without a stored hash it takes as long, and is wrong."""
         return await self._run(lambda: self._verify(password, stored))
 
     def _verify(self, password: str, stored: str | None) -> Verdict:

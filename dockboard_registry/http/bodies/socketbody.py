@@ -33,7 +33,7 @@ class SocketBody(EmptyBody):
         self._begun = False
         self._cut = False
         self._backlog = memoryview(b"")
-        self._turn = waiting.Turn()
+        self._slice = waiting.TimeSlice()
 
     @property
     def ended(self) -> bool:
@@ -67,7 +67,7 @@ class SocketBody(EmptyBody):
         await self._begin()
         buffer = memoryview(bytearray(_BUFFER))
         while not self.ended:
-            self._turn = waiting.Turn()
+            self._slice = waiting.TimeSlice()
             if count := self.fill(buffer):
                 self._note_end()
                 return bytes(buffer[:count])
@@ -81,8 +81,8 @@ class SocketBody(EmptyBody):
         """Give all bytes to an upload's writer. Raises ConnectionCut, UploadInvalid.
 
         The writer fills its buffers from the socket in a thread, but where the client is slow, and a few bytes come at
-        a time, they are taken in the loop: a way through a thread would cost more than the work, and the thread's
-        patience is of no use.
+        a time, they are taken in the loop: a way through a thread would cost more than the work, and the thread
+        would wait in vain.
         """
         await self._begin()
         received, stream, slow = 0, self._exchange.stream, True
@@ -100,11 +100,11 @@ class SocketBody(EmptyBody):
         return received
 
     async def _pour(self, writer) -> int:
-        with waiting.turn() as self._turn:
+        with waiting.time_slice() as self._slice:
             return await writer.pour(self.fill, self._exchange.stream.tls)
 
     async def _sip(self, writer) -> int:
-        self._turn = waiting.Turn()
+        self._slice = waiting.TimeSlice()
         buffer = memoryview(bytearray(_SIP))
         count = self.fill(buffer)
         if count:
@@ -117,7 +117,7 @@ class SocketBody(EmptyBody):
             self._exchange.stream.enter(WORK)
 
     def fill(self, buffer: memoryview) -> int:
-        """Put what has come into the buffer; 0 where nothing came within our patience.
+        """Put what has come into the buffer; 0 where nothing came while the thread waited.
 
         Called from one thread at a time.
         """
@@ -126,9 +126,9 @@ class SocketBody(EmptyBody):
         return count
 
     def _receive(self, buffer: memoryview) -> int:
-        """Bytes as they are on the wire, 0 where the turn is over or nothing came."""
-        count = 0 if self._turn.over() else self._take(buffer)
-        self._turn.moved += count
+        """Bytes as they are on the wire, 0 where the time slice is over or nothing came."""
+        count = 0 if self._slice.over() else self._take(buffer)
+        self._slice.moved += count
         return count
 
     def _take(self, buffer: memoryview) -> int:
@@ -142,7 +142,7 @@ class SocketBody(EmptyBody):
             return 0
         try:
             stream = self._exchange.stream
-            count = self._turn.retry(lambda: stream.receive(buffer), stream.socket)
+            count = self._slice.retry(lambda: stream.receive(buffer), stream.socket)
         except BlockingIOError:
             return 0
         except (OSError, AttributeError):

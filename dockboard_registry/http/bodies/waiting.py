@@ -1,6 +1,6 @@
 """How long a thread that moves bytes stays with one client before it gives the transfer back to the event loop.
 
-A client that keeps up is ready again within a fraction of a millisecond, and a turn through the loop costs more than
+A client that keeps up is ready again within a fraction of a millisecond, and a way through the loop costs more than
 that: it changes the thread, and often the core. Threads are few, though: when more transfers wait than there are
 threads to spare, none of them waits in a thread, and each gives way to the others early.
 """
@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 SECONDS = 0.02
-_TURN_SECONDS = 0.5
+_SLICE_SECONDS = 0.5
 _AT_ONCE = 3
 _ENOUGH = 8 << 20
 _transfers = 0
 
 
-class Turn:
+class TimeSlice:
     """A transfer's stay in a thread. `moved` counts its bytes; what waits for the socket waits `seconds` at most."""
 
     def __init__(self, seconds: float = 0.0):
@@ -26,9 +26,9 @@ class Turn:
         self._end = 0.0
 
     def over(self) -> bool:
-        """Shall the thread go to another transfer? The time of a turn begins with the first question, in the thread."""
+        """Shall the thread go to another transfer? The slice begins with the first question, in the thread."""
         if not self.moved:
-            self._end = time.monotonic() + _TURN_SECONDS
+            self._end = time.monotonic() + _SLICE_SECONDS
             return False
         return self.moved >= _ENOUGH and _crowded() or time.monotonic() >= self._end
 
@@ -53,11 +53,11 @@ def _crowded() -> bool:
 
 
 @contextmanager
-def turn() -> Iterator[Turn]:
+def time_slice() -> Iterator[TimeSlice]:
     """Around one stay in a thread, the wait for a free thread included."""
     global _transfers
     _transfers += 1
     try:
-        yield Turn(0.0 if _crowded() else SECONDS)
+        yield TimeSlice(0.0 if _crowded() else SECONDS)
     finally:
         _transfers -= 1

@@ -12,7 +12,7 @@ from ..messages import Piece, Span
 _LARGE, SMALL = 1 << 20, 128 << 10
 
 
-async def pieces(span: Span, few: Callable[[], bool]) -> AsyncIterator[bytes]:
+async def pieces(span: Span, few_answers: Callable[[], bool]) -> AsyncIterator[bytes]:
     """All bytes of a span as they are sent. Raises StorageError."""
     for group in _groups(span.pieces):
         if len(group) > 1:
@@ -22,7 +22,7 @@ async def pieces(span: Span, few: Callable[[], bool]) -> AsyncIterator[bytes]:
         if before:
             yield before
         if start < stop:
-            async with contextlib.aclosing(_read(span.source, start, stop, few)) as found:
+            async with contextlib.aclosing(_read(span.source, start, stop, few_answers)) as found:
                 async for piece in found:
                     yield piece
 
@@ -50,20 +50,20 @@ async def _together(source: Source, group: list[Piece]) -> bytes:
     return b"".join(before + data for data, (_, _, before) in zip(found, group))
 
 
-async def _read(source: Source, start: int, stop: int, few: Callable[[], bool]) -> AsyncIterator[bytes]:
+async def _read(source: Source, start: int, stop: int, few_answers: Callable[[], bool]) -> AsyncIterator[bytes]:
     """The bytes from start to stop.
 
     If there are few such answers, each piece is read while the one before is encrypted and sent. Raises StorageError.
     """
 
     def read() -> asyncio.Future:
-        return asyncio.ensure_future(source.read(start, min(_LARGE if few() else SMALL, stop - start)))
+        return asyncio.ensure_future(source.read(start, min(_LARGE if few_answers() else SMALL, stop - start)))
 
     reading = read()
     try:
         while piece := await reading:
             start += len(piece)
-            ahead = start < stop and few()
+            ahead = start < stop and few_answers()
             if ahead:
                 reading = read()
             yield piece

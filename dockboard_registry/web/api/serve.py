@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from urllib.parse import unquote_to_bytes
 
-from ...callers import identify
+from ...clients import count_for
 from ...domain.access.rule import ANONYMOUS
 from ...domain.content import documents
 from ...domain.credentials.access_tokens import is_secret
@@ -42,9 +42,9 @@ async def answer(services, request: Request) -> Response:
         if operation.permission.check is not None:
             call.standing = await standing(services, request)
             call.principal = call.standing.holder.principal
-            identify(call.principal.holder or request.remote)
+            count_for(call.principal.holder or request.remote)
             await permissions.check(call)
-            _take_turn(call)
+            _limit_rate(call)
         await _read(call)
         return _response(operation, await operation.work(call))
     except RegistryError as error:
@@ -55,7 +55,7 @@ async def answer(services, request: Request) -> Response:
         raise
 
 
-def _take_turn(call: Call) -> None:
+def _limit_rate(call: Call) -> None:
     """Limit the rate of changes, because each is a row of the audit and waits for the database's only writer.
 
     Raises TooManyRequests.

@@ -14,7 +14,7 @@ from ipaddress import ip_address
 from typing import NamedTuple, NoReturn
 from urllib.parse import urlsplit
 
-from ...callers import identify
+from ...clients import count_for
 from ...config.kinds import is_loopback
 from ...domain.access import rule
 from ...domain.access.facts import ALONE, Facts, Question, ask
@@ -144,7 +144,7 @@ class Gate:
     def _permit(self, request: Request, caller: Caller, action: str, object: Object) -> Principal:
         allowed = caller.allowed
         if action != PULL and caller.principal.kind != ANONYMOUS:
-            identify(caller.principal.holder)
+            count_for(caller.principal.holder)
         if allowed is not None and (action, object) in allowed:
             return caller.principal
         if not rule.decide(caller.principal, action, object).allowed:

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from dockboard_registry.http import event_loop as turns
+from dockboard_registry.http import event_loop
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="epoll is Linux's")
 MANY = 100
@@ -18,7 +18,7 @@ MANY = 100
 
 @pytest.fixture
 def selector():
-    made = turns.Few(lambda: None)
+    made = event_loop.BoundedSelector(lambda: None)
     yield made
     made.close()
 
@@ -40,8 +40,8 @@ def test_few_are_told_at_once_and_all_in_the_end(selector, pairs):
     for ours, theirs in pairs:
         selector.register(ours.fileno(), selectors.EVENT_READ, "data")
         theirs.send(b"x")
-    rounds = [told(selector) for _ in range(MANY // turns._AT_ONCE + 1)]
-    assert max(map(len, rounds)) == turns._AT_ONCE
+    rounds = [told(selector) for _ in range(MANY // event_loop._AT_ONCE + 1)]
+    assert max(map(len, rounds)) == event_loop._AT_ONCE
     assert {number for each in rounds for number in each} == {ours.fileno() for ours, _ in pairs}
 
 
@@ -99,18 +99,18 @@ def test_what_is_watched_is_called_in_its_turn_and_what_fails_there_fails_alone(
     async def main() -> None:
         loop = asyncio.get_running_loop()
         for number, (ours, theirs) in enumerate(pairs):
-            turns.watch(loop, ours.fileno(), lambda number=number: call(number))
+            event_loop.watch(loop, ours.fileno(), lambda number=number: call(number))
             theirs.send(b"x")
         await asyncio.sleep(0)
-        assert len(called) <= turns._AT_ONCE
+        assert len(called) <= event_loop._AT_ONCE
         while len(called) < MANY:
             await asyncio.sleep(0)
-        turns.unwatch(loop, pairs[0][0].fileno())
+        event_loop.unwatch(loop, pairs[0][0].fileno())
         for _, theirs in pairs[:2]:
             theirs.send(b"x")
         await asyncio.sleep(0.01)
 
-    with asyncio.Runner(loop_factory=lambda: turns.new_loop(lambda: None)) as runner:
+    with asyncio.Runner(loop_factory=lambda: event_loop.new_loop(lambda: None)) as runner:
         runner.run(main())
     assert sorted(called[:MANY]) == list(range(MANY)) and called[MANY:] == [1]
 
@@ -120,10 +120,10 @@ def test_a_loop_without_epoll_watches_as_well(pairs):
 
     async def main() -> None:
         loop = asyncio.get_running_loop()
-        turns.watch(loop, ours.fileno(), lambda: called.append(ours.recv(1)))
+        event_loop.watch(loop, ours.fileno(), lambda: called.append(ours.recv(1)))
         theirs.send(b"x")
         await asyncio.sleep(0.01)
-        turns.unwatch(loop, ours.fileno())
+        event_loop.unwatch(loop, ours.fileno())
         theirs.send(b"y")
         await asyncio.sleep(0.01)
 
@@ -139,12 +139,12 @@ def test_a_wait_ends_at_its_time(selector):
 
 def test_a_loop_whose_turn_was_long_says_so_and_one_that_waited_does_not():
     long = []
-    with asyncio.Runner(loop_factory=lambda: turns.new_loop(lambda: long.append(1))) as runner:
+    with asyncio.Runner(loop_factory=lambda: event_loop.new_loop(lambda: long.append(1))) as runner:
 
         async def main() -> int:
-            await asyncio.sleep(turns.LONG_SECONDS * 1.5)
+            await asyncio.sleep(event_loop.LONG_SECONDS * 1.5)
             waited = len(long)
-            time.sleep(turns.LONG_SECONDS * 1.5)
+            time.sleep(event_loop.LONG_SECONDS * 1.5)
             await asyncio.sleep(0)
             return waited
 
