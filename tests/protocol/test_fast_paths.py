@@ -105,6 +105,53 @@ def guarded(tmp_path_factory):
             yield (fast.address, ordinary.address), [f"Authorization: {each['Authorization']}" for each in shown]
 
 
+FIELDS = (
+    "Accept: */*",
+    f"Accept: {OCI_MANIFEST}",
+    "User-Agent: docker/29 (linux)",
+    "user-agent:x",
+    "Accept-Encoding: gzip, identity",
+    "Authorization: Bearer abc",
+    "X-Request-Id: mine",
+    "X-Forwarded-For: 10.0.0.1",
+    "Connection: keep-alive",
+    "Connection: close",
+    "Range: bytes=0-3",
+    "Range: bytes=5-",
+    "Range: bytes=-7",
+    "Range: bytes=900000-",
+    "Range: bytes=1-2,4-5",
+    "Range: lines=1-2",
+    f'If-None-Match: "{digest_of(SMALL)}"',
+    "If-None-Match: *",
+    f'If-Range: "{digest_of(LARGE)}"',
+    "If-Modified-Since: x",
+    "Cookie: a=b; c=d",
+    "Accept:\tx",
+    "Accept: x ",
+    "Accept : x",
+    "Acc\u00e9pt: x",
+    "X-Odd: \u00e9",
+    "X-Empty:",
+    "X-Folded: a\r\n b",
+    "Expect: 100-continue",
+    "Expect: 200-ok",
+    "Transfer-Encoding: chunked",
+    "Transfer-Encoding: gzip",
+    "Content-Length: 0",
+    "Content-Length: 5,5",
+    "Content-Length: -1",
+    "Content-Encoding: gzip",
+    "Upgrade: h2c",
+    "TE: trailers",
+    "X-Long: " + "l" * 9000,
+    "X-Many: 1\r\n" * 110 + "X-Many: 2",
+    "X-Nul: a\0b",
+    "X-Bare: a\rb",
+    "X-Bare: a\nb",
+)
+
+
 class Speaker:
     """Makes conversations; the same seed makes the same ones. shown: lines that most requests have one of."""
 
@@ -199,64 +246,7 @@ class Speaker:
         )
 
     def field(self) -> str:
-        return self.random.choice(
-            (
-                *(
-                    "Accept: */*",
-                    f"Accept: {OCI_MANIFEST}",
-                    "User-Agent: docker/29 (linux)",
-                    "user-agent:x",
-                    "Accept-Encoding: gzip, identity",
-                ),
-                *(
-                    "Authorization: Bearer abc",
-                    "X-Request-Id: mine",
-                    "X-Forwarded-For: 10.0.0.1",
-                    "Connection: keep-alive",
-                    "Connection: close",
-                ),
-                *(
-                    "Range: bytes=0-3",
-                    "Range: bytes=5-",
-                    "Range: bytes=-7",
-                    "Range: bytes=900000-",
-                    "Range: bytes=1-2,4-5",
-                    "Range: lines=1-2",
-                ),
-                *(
-                    f'If-None-Match: "{digest_of(SMALL)}"',
-                    "If-None-Match: *",
-                    f'If-Range: "{digest_of(LARGE)}"',
-                    "If-Modified-Since: x",
-                ),
-                *(
-                    "Cookie: a=b; c=d",
-                    "Accept:\tx",
-                    "Accept: x ",
-                    "Accept : x",
-                    "Acc\u00e9pt: x",
-                    "X-Odd: \u00e9",
-                    "X-Empty:",
-                    "X-Folded: a\r\n b",
-                ),
-                *(
-                    "Expect: 100-continue",
-                    "Expect: 200-ok",
-                    "Transfer-Encoding: chunked",
-                    "Transfer-Encoding: gzip",
-                    "Content-Length: 0",
-                ),
-                *(
-                    "Content-Length: 5,5",
-                    "Content-Length: -1",
-                    "Content-Encoding: gzip",
-                    "Upgrade: h2c",
-                    "TE: trailers",
-                    "X-Long: " + "l" * 9000,
-                ),
-                *("X-Many: 1\r\n" * 110 + "X-Many: 2", "X-Nul: a\0b", "X-Bare: a\rb", "X-Bare: a\nb"),
-            )
-        )
+        return self.random.choice(FIELDS)
 
     def damaged(self, request: bytes) -> bytes:
         at = self.random.randrange(len(request))

@@ -33,7 +33,10 @@ def org(group: Word) -> None:
         "--owner", metavar="USER", help="user who becomes its owner, where those that it had have no account any more"
     )
     quota(group, "organization")
-    members = group.group("member", "members of an organization: add, remove, list")
+    _members(group.group("member", "members of an organization: add, remove, list"))
+
+
+def _members(members: Word) -> None:
     joined = members.command("add", _add_member, "add a member, or give a member another role")
     _org(joined)
     _user(joined)

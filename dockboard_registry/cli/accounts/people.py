@@ -17,6 +17,26 @@ from .quotas import quota
 
 def user(group: Word) -> None:
     """What may follow `user`."""
+    _making(group)
+    changed = group.command("set", _set, "change the profile; an empty text removes what there is")
+    _name(changed)
+    for field, (metavar, help) in _PROFILE.items():
+        changed.add_argument("--" + field.replace("_", "-"), dest=field, metavar=metavar, help=help)
+    _importing(group)
+    json_flag(group.command("list", _list, "list all accounts"))
+    for word, work, help in (
+        ("enable", _enable, "let a disabled account be used again"),
+        ("disable", _disable, "refuse the account everything, from the next request on; nothing is lost"),
+        ("promote", _promote, "make the user an administrator of the registry"),
+        ("demote", _demote, "make the user an ordinary user again"),
+    ):
+        _name(group.command(word, work, help))
+    _passwords(group)
+    quota(group, "user")
+    _name(group.command("delete", _delete, "delete the account with its grants and tokens; repositories stay"))
+
+
+def _making(group: Word) -> None:
     added = group.command("add", _add, "make an account")
     _name(added)
     _profile_flags(added)
@@ -31,40 +51,28 @@ def user(group: Word) -> None:
     _mail_flag(invited)
     _name(group.command("approve", _approve, "approve an account that somebody made for themselves"))
     _name(group.command("reject", _reject, "delete an account that waits for approval; its name is free at once"))
-    changed = group.command("set", _set, "change the profile; an empty text removes what there is")
-    _name(changed)
-    for field, (metavar, help) in _PROFILE.items():
-        changed.add_argument("--" + field.replace("_", "-"), dest=field, metavar=metavar, help=help)
-    imported = group.command(
-        "import", _import, "make accounts from a file of names and hashes (exit status 1: some were refused)"
-    )
-    imported.add_argument(
+
+
+def _importing(group: Word) -> None:
+    help = "make accounts from a file of names and hashes (exit status 1: some were refused)"
+    group.command("import", _import, help).add_argument(
         "--htpasswd",
         metavar="FILE",
         required=True,
         type=Path,
         help="file as htpasswd writes it: bcrypt, sha512-crypt, apr1, SHA1",
     )
-    json_flag(group.command("list", _list, "list all accounts"))
-    _name(group.command("enable", _enable, "let a disabled account be used again"))
-    _name(
-        group.command("disable", _disable, "refuse the account everything, from the next request on; nothing is lost")
-    )
-    _name(group.command("promote", _promote, "make the user an administrator of the registry"))
-    _name(group.command("demote", _demote, "make the user an ordinary user again"))
+
+
+def _passwords(group: Word) -> None:
     changed = group.command("passwd", _passwd, "set another password")
     _name(changed)
     password_flag(changed)
-    _name(
-        group.command(
-            "unlock", _unlock, "forget the wrong passwords, so that the user can log in from everywhere again"
-        )
-    )
+    help = "forget the wrong passwords, so that the user can log in from everywhere again"
+    _name(group.command("unlock", _unlock, help))
     reset = group.command("reset", _reset, "print a token with which the user sets another password within an hour")
     _name(reset)
     _mail_flag(reset)
-    quota(group, "user")
-    _name(group.command("delete", _delete, "delete the account with its grants and tokens; repositories stay"))
 
 
 _PROFILE = {

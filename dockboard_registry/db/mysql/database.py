@@ -148,8 +148,19 @@ def connect(url: MySQLUrl, read_seconds: float = READ_SECONDS) -> pymysql.Connec
 
     Raises pymysql.Error; DatabaseFailed in words where the login can't work over this way.
     """
+    connection = _logged_in(url)
     try:
-        connection = _Connection(
+        _configure(connection.cursor())
+        connection.give_answers(read_seconds)
+    except BaseException:
+        discard(connection)
+        raise
+    return connection
+
+
+def _logged_in(url: MySQLUrl) -> "_Connection":
+    try:
+        return _Connection(
             host=url.host,
             port=url.port,
             unix_socket=url.socket or None,
@@ -176,13 +187,6 @@ def connect(url: MySQLUrl, read_seconds: float = READ_SECONDS) -> pymysql.Connec
                 CR.CR_SERVER_LOST, f"{url.host}:{url.port} took the connection and did not finish the login"
             ) from error
         raise
-    try:
-        _configure(connection.cursor())
-        connection.give_answers(read_seconds)
-    except BaseException:
-        discard(connection)
-        raise
-    return connection
 
 
 def _configure(cursor) -> None:

@@ -85,33 +85,21 @@ class Invitations:
         """
         made, code, at = new_id(), secrets.token_urlsafe(32), now()
         email = profiles.Profile(email=email).checked().email
-        until = at + LIFE_MS if expires_at is None else expires_at
+        until = _end(at, expires_at)
         organizations.role_name(role)
-        if not at < until <= at + _LONGEST_MS:
-            raise FieldInvalid(
-                "the invitation would expire at once, or after more than a year", "say a time such as 7d"
-            )
 
         def change(tx: Tx) -> None:
             access_changed(tx, actor)
             require_accounts(tx)
-            joined = organizations.find(tx, organization).id if organization else None
+            joined, joined_as = (organizations.find(tx, organization).id, role) if organization else (None, None)
             tx.run("DELETE FROM invitations WHERE expires_at < ?", at - _SHOWN_MS)
             tx.run(
                 "INSERT INTO invitations (id, digest, email, organization_id, role, made_by, created_at, expires_at)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                *(made, digest(code), email, joined, role if joined else None, actor.name[:160], at, until),
+                *(made, digest(code), email, joined, joined_as, actor.name[:160], at, until),
             )
-            audit.note(
-                tx,
-                actor,
-                "invitation.add",
-                f"invitation {made}",
-                email=email,
-                organization=organization,
-                role=role if joined else None,
-                expires_at=until,
-            )
+            noted = {"email": email, "organization": organization, "role": joined_as, "expires_at": until}
+            audit.note(tx, actor, "invitation.add", f"invitation {made}", **noted)
 
         await self._db.write(change)
         return Made(made, code)
@@ -130,6 +118,14 @@ class Invitations:
             audit.note(tx, actor, "invitation.revoke", f"invitation {id}")
 
         await self._db.write(change, brings=0)
+
+
+def _end(at: int, expires_at: int | None) -> int:
+    """Times in milliseconds since 1970. Raises FieldInvalid."""
+    until = at + LIFE_MS if expires_at is None else expires_at
+    if not at < until <= at + _LONGEST_MS:
+        raise FieldInvalid("the invitation would expire at once, or after more than a year", "say a time such as 7d")
+    return until
 
 
 def find(tx: Tx, code: str, email: str | None) -> Invited:

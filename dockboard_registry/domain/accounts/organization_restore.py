@@ -128,14 +128,7 @@ def restore(tx: Tx, name: str, quarantine: float, owner_id: int | None = None) -
         for row in filter(lambda row: part.stands(tx, row), rows):
             tx.insert(part.insert, *row[: part.insert.count("?")])
     if owner_id is not None:
-        tx.run("DELETE FROM members WHERE organization_id = ? AND user_id = ?", found[0], owner_id)
-        tx.run(
-            "INSERT INTO members (organization_id, user_id, role, created_at) VALUES (?, ?, ?, ?)",
-            found[0],
-            owner_id,
-            OWNER,
-            now(),
-        )
+        _put_owner(tx, found[0], owner_id)
     if tx.one("SELECT 1 FROM members WHERE organization_id = ? AND role = ? LIMIT 1", found[0], OWNER) is None:
         raise ChangeRefused(
             f"no owner of organization {name} has an account any more", "name a new owner (--owner USER)"
@@ -143,6 +136,12 @@ def restore(tx: Tx, name: str, quarantine: float, owner_id: int | None = None) -
     if kept["quota"]:
         tx.insert(quota_sums.INSERT, name, *kept["quota"])
     tx.run("DELETE FROM deleted_organizations WHERE name = ?", name)
+
+
+def _put_owner(tx: Tx, id: int, user_id: int) -> None:
+    tx.run("DELETE FROM members WHERE organization_id = ? AND user_id = ?", id, user_id)
+    insert = "INSERT INTO members (organization_id, user_id, role, created_at) VALUES (?, ?, ?, ?)"
+    tx.run(insert, id, user_id, OWNER, now())
 
 
 def forget(tx: Tx, quarantine: float) -> None:

@@ -143,6 +143,14 @@ def scope(given_patterns: str | None, given_actions: str | None) -> tuple[Entry,
     return tuple(Entry(patterns.parse(text), actions) for text in given_patterns.split(","))
 
 
+def _checked_scope(given_patterns: str | None, given_actions: str | None) -> str | None:
+    """The actions, each once, because the column is no longer than all of them. Raises FieldInvalid."""
+    scope(given_patterns, given_actions)
+    if len(given_patterns or "") > _MOST_TEXT or (given_patterns or "").count(",") >= MOST_PATTERNS:
+        raise FieldInvalid("the scope names too many patterns", f"use {MOST_PATTERNS} at most, with wildcards")
+    return given_actions and ",".join(dict.fromkeys(given_actions.split(",")))
+
+
 class AccessTokens:
     def __init__(self, db: Database):
         self._db = db
@@ -161,13 +169,7 @@ class AccessTokens:
         Raises FieldInvalid, AccountUnknown, ChangeRefused where one has that name.
         """
         account_name(name)
-        scope(given_patterns, given_actions)
-        if given_actions is not None:
-            given_actions = ",".join(
-                dict.fromkeys(given_actions.split(","))
-            )  # what stands twice would not fit into the column
-        if len(given_patterns or "") > _MOST_TEXT or (given_patterns or "").count(",") >= MOST_PATTERNS:
-            raise FieldInvalid("the scope names too many patterns", f"use {MOST_PATTERNS} at most, with wildcards")
+        given_actions = _checked_scope(given_patterns, given_actions)
         secret = make_secret(USER_PREFIX)
 
         def change(tx: Tx) -> None:
@@ -179,16 +181,8 @@ class AccessTokens:
                 raise ChangeRefused(
                     f"{user} has a token {name} already", "choose another name, or revoke that one first"
                 )
-            audit.note(
-                tx,
-                actor,
-                "token.add",
-                f"user {user}",
-                token=name,
-                repositories=given_patterns,
-                actions=given_actions,
-                expires_at=expires_at,
-            )
+            noted = {"token": name, "repositories": given_patterns, "actions": given_actions, "expires_at": expires_at}
+            audit.note(tx, actor, "token.add", f"user {user}", **noted)
 
         await self._db.write(change)
         return secret

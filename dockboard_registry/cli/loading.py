@@ -1,0 +1,30 @@
+"""The configuration that a command works with."""
+
+import argparse
+from dataclasses import replace
+
+from .. import config
+from ..config import Config
+from ..errors import StartError
+from ..server import logs
+
+
+def load(parsed: argparse.Namespace) -> Config:
+    flags = {"config": "config", "listen": "server.listen", "data": "storage.root"}
+    return config.load({key: getattr(parsed, name) for name, key in flags.items() if hasattr(parsed, name)})
+
+
+def load_quietly(parsed: argparse.Namespace) -> Config:
+    """For commands whose output is their result: only warnings are logged beside it."""
+    loaded = load(parsed)
+    logs.configure(replace(loaded.log, level="warning"))
+    return loaded
+
+
+def with_data(loaded: Config) -> Config:
+    """The configuration, when there is data to work on: a mistyped --data must not count as a clean, empty registry."""
+    if not loaded.storage.root.is_dir():
+        raise StartError(
+            f"there is no data directory {loaded.storage.root}: name the right one with --data DIR (storage.root)"
+        )
+    return loaded
