@@ -152,6 +152,20 @@ def test_the_architecture_names_modules_that_exist_and_all_of_them():
     )
 
 
+def test_the_walk_through_names_functions_that_exist():
+    """`Blob.head` is a method of a class, `references.ask` a function of a module."""
+    walk = DOCUMENTS["docs/architecture.md"].partition("\n## One push, one pull\n")[2].partition("\n## ")[0]
+    sources = {path: path.read_text() for path in (ROOT / "dockboard_registry").rglob("*.py")}
+    named = set(re.findall(r"`([A-Za-z]+)\.([a-z_]+)`", walk))
+    assert len(named) >= 12
+    for owner, function in named:
+        assert any(
+            (path.stem == owner or re.search(rf"^class {owner}\b", text, re.M))
+            and re.search(rf"\b(?:def {function}\(|{function} = )", text)
+            for path, text in sources.items()
+        ), f"docs/architecture.md names {owner}.{function}"
+
+
 def test_python_in_the_readme_is_the_python_of_the_project():
     minimum = re.search(r'requires-python = ">=([\d.]+)"', (ROOT / "pyproject.toml").read_text())[1]
     assert f"Python {minimum} or later" in README
