@@ -283,7 +283,7 @@ class Exchange(Holding, HTTPMessageDelegate):
         if self._is_longer_than(LARGE_ANSWER):
             self.drop_span()
             self.response = self.render(BadRequest("this method takes no body, and certainly not one of this size"))
-        self.response.headers["Connection"] = "close"
+        self.response.headers = {**self.response.headers, "Connection": "close"}
         self._written = self._write()
         self._owe_unwritten()
         self.end(self.response.status)

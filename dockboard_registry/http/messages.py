@@ -236,6 +236,27 @@ class Fields(dict):
                 yield name, value
 
 
+class SharedFields(dict):
+    """Response headers that many answers have in common, so nobody may change them. lines: as they are sent."""
+
+    __slots__ = ("lines",)
+
+    def __init__(self, fields: dict[str, str]):
+        super().__init__(fields)
+        self.lines = lines(self)
+
+
+def lines(fields: dict[str, str | list[str]]) -> str:
+    """Response headers as they are sent. A list stands for several lines of one name."""
+    return "".join(
+        [
+            f"{name}: {value}\r\n"
+            for name, values in fields.items()
+            for value in (values if type(values) is list else (values,))
+        ]
+    )
+
+
 class Piece(NamedTuple):
     """Bytes start to stop (exclusive) of a source, behind the bytes `before`."""
 

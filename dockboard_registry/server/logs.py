@@ -46,9 +46,9 @@ def escaped(text: str) -> str:
 
 def quoted(text: str) -> str:
     """The same for a field between double quotes."""
-    if '"' in text or "\\" in text:
-        text = text.replace("\\", "\\\\").replace('"', '\\"')
-    return escaped(text)
+    if '"' not in text and "\\" not in text and text.isprintable():
+        return text
+    return escaped(text.replace("\\", "\\\\").replace('"', '\\"'))
 
 
 def without_secrets(target: str) -> str:
@@ -95,16 +95,14 @@ def received(text: str) -> str:
 _known = functools.lru_cache(256)(quoted)
 
 
-@functools.lru_cache(64)
-def _again(agent: str) -> str:
-    """Names of programs. There are few, and each request repeats one."""
-    return quoted(received(agent))
-
-
 @functools.lru_cache(256)
-def _asked(remote: str, method: str, path: str) -> str:
-    """How a line of the access log goes on after its time. The path is without secrets: it is remembered."""
-    return f'{quoted(remote)} "{_method(method)} {quoted(received(path))}"'
+def _shared(remote: str, method: str, path: str, agent: str, who: str) -> tuple[str, str]:
+    """What the lines of many requests have in common, before and after the figures.
+
+    It is remembered, so the path must be without secrets.
+    """
+    asked = f'{_known(remote)} "{_method(method)} {quoted(received(path))}"'
+    return asked, f'"{_known(received(agent))}" {_known(who)}'
 
 
 def _method(method: str) -> str:
@@ -249,10 +247,8 @@ class AccessLog:
     def _text(self, now, remote, method, path, status, size, seconds, request_id, agent, who="-") -> str:
         if "?" in path or "%" in path or "#" in path or not path.startswith("/") or path.startswith("//"):
             path = without_secrets(path)
-        line = (
-            f"{self._time(now)} {_asked(remote, method, path)} {status} {size}B {seconds * 1000:.1f}ms "
-            f'{quoted(request_id)} "{_again(agent)}" {_known(who)}'
-        )
+        asked, asker = _shared(remote, method, path, agent, who)
+        line = f"{self._time(now)} {asked} {status} {size}B {seconds * 1000:.1f}ms {quoted(request_id)} {asker}"
         return line if len(line) * 4 < LINE_LIMIT else shortened(line, LINE_LIMIT - 1)
 
     def _json(self, now, remote, method, path, status, size, seconds, request_id, agent, who="-") -> str:

@@ -27,7 +27,10 @@ def byte_ranges(request: Request, size: int, digest: str) -> list[tuple[int, int
     content is the answer to other units, to malformed ranges, to more than MOST_RANGES, and for empty content: every
     client understands it. Raises RangeInvalid if no byte of the content lies inside any range.
     """
-    unit, _, given = request.headers.get("Range", "").partition("=")
+    wanted = request.headers.get("Range")
+    if wanted is None:
+        return None
+    unit, _, given = wanted.partition("=")
     if unit.lower() != "bytes" or size == 0 or request.headers.get("If-Range", f'"{digest}"').strip('"') != digest:
         return None
     texts = [text for part in given.split(",") if (text := part.strip(" \t"))]

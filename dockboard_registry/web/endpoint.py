@@ -53,17 +53,22 @@ def next_page(path: str, **query: str) -> dict[str, str]:
     return {"Link": f'<{path}?{urlencode(query)}>; rel="next"'}
 
 
-def caching(request: Request) -> dict[str, str]:
-    """What somebody in particular was answered, caches of proxies keep for nobody else.
+def is_personal(request: Request) -> bool:
+    """Whether the answer is for one user: caches of proxies keep it for nobody else.
 
     Not all of them look at Authorization by themselves.
     """
-    return {"Cache-Control": "private"} if "Authorization" in request.headers else {}
+    return "Authorization" in request.headers
 
 
-def asked_again(request: Request) -> dict[str, str]:
+def caching(personal: bool) -> dict[str, str]:
+    """The header for content that may change."""
+    return {"Cache-Control": "private"} if personal else {}
+
+
+def asked_again(personal: bool) -> dict[str, str]:
     """For tags, which move: a cache has to revalidate its answer before each use."""
-    return {"Cache-Control": "private, no-cache" if "Authorization" in request.headers else "no-cache"}
+    return {"Cache-Control": "private, no-cache" if personal else "no-cache"}
 
 
 def document(status: int, body: bytes, headers: dict | None = None, media_type: str = "application/json") -> Response:

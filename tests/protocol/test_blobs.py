@@ -7,7 +7,7 @@ import os
 import pytest
 
 from tests.protocol.refusal import refused
-from tests.protocol.wire import request
+from tests.protocol.wire import Connection, request
 from tests.support.http import OCI_CONFIG, OCTETS, Client, digest_of
 
 ABSENT = {"sha256": "sha256:" + "0" * 64, "sha512": "sha512:" + "0" * 128}
@@ -198,6 +198,16 @@ def test_a_blob_in_use_is_not_deleted(client):
     assert document["config"]["mediaType"] == OCI_CONFIG
     client.delete(f"/v2/use/app/manifests/{digest_of(client.pull_manifest('use/app', 'latest').body)}").expect(202)
     client.delete(f"/v2/use/app/blobs/{document['layers'][0]['digest']}").expect(202)
+
+
+def test_the_end_of_one_connection_is_not_told_to_others(registry, client, blob):
+    """A body that GET has no use for is not waited for: this answer alone says that the connection ends."""
+    with Connection(registry.address) as connection:
+        connection.send(connection.head("GET", blob, [("Content-Length", str(100 << 20))]))
+        early = connection.reply()
+    later = client.get(blob).expect(200)
+    assert early.headers["Connection"] == "close"
+    assert (later.body, later.headers["Connection"]) == (DATA, None)
 
 
 def test_many_reads_over_one_connection_stay_in_step(client):

@@ -6,10 +6,11 @@ A statement with facts begins with COLUMNS, its tables with TABLES, and its firs
 name and namespace; further tables are joined from the left, so that there is one row in any case.
 """
 
+from collections.abc import Awaitable, Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from ...db import Database, Row, Tx
+from ...db import Database, Tx
 from ...names import namespace_of
 from ..changes import VALUE
 from . import rule
@@ -23,7 +24,6 @@ TABLES = (
     "FROM (SELECT 1 AS one) request LEFT JOIN repositories ON repositories.name = ? LEFT JOIN namespaces ON"
     " namespaces.name = ?"
 )
-_FACTS = 5
 MOST = 100
 _MARKS = ", ".join("?" * MOST)
 _REPOSITORIES = f"SELECT name, visibility FROM repositories WHERE name IN ({_MARKS})"
@@ -44,17 +44,22 @@ class Facts(NamedTuple):
 
     value: int
     object: Object
-    content: Row
+    content: Sequence[Any]
 
 
 ALONE = Question(f"{COLUMNS} {TABLES}")
 
 
-async def ask(db: Database, repository: str, question: Question = ALONE) -> Facts:
+def ask(db: Database, repository: str, question: Question = ALONE) -> Awaitable[Facts]:
     """The facts of a repository, of which there need not be one, and the question's answer."""
-    parameters = (repository, namespace_of(repository), *question.wanted)
-    row = await db.read(lambda tx: tx.one(question.sql, *parameters))
-    return Facts(row[0], _object(repository, *row[1:_FACTS]), row[_FACTS:])
+    sql, wanted = question
+    namespace = namespace_of(repository)
+
+    def read(tx: Tx) -> Facts:
+        value, exists, visibility, held, default, *content = tx.one(sql, repository, namespace, *wanted)
+        return Facts(value, _object(repository, exists, visibility, held, default), content)
+
+    return db.read(read)
 
 
 async def objects(db: Database, names: list[str]) -> dict[str, Object]:

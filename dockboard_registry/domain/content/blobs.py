@@ -198,6 +198,9 @@ class Blobs:
 
         Raises BlobUnknown, StorageError.
         """
+        held = self._small.get(blob.storage_key)
+        if held is not None:
+            return held
         try:
             return await self._open(blob, digest)
         except KeyMissing:
@@ -208,8 +211,6 @@ class Blobs:
 
     async def _open(self, blob: Blob, digest: str) -> Source:
         """A file of another size than was pushed is damaged, and no part of it goes out."""
-        if held := self._small.get(blob.storage_key):
-            return held
         source = await small_blobs.open_source(self._db, self._storage, blob.storage_key, blob.size)
         try:
             if source.size != blob.size:

@@ -12,7 +12,7 @@ from tornado.iostream import StreamClosedError
 from ...errors import RegistryError
 from ...storage import StorageFailed
 from ..connection import MOVING
-from ..messages import ConnectionCut
+from ..messages import ConnectionCut, SharedFields, lines
 from .chunkedbody import ChunkedBody
 from .socketbody import SocketBody
 
@@ -73,22 +73,14 @@ def head(exchange, keep: bool) -> bytes:
     """The head of the exchange's response, as it goes over the wire: the fields of Exchange.fields, in their order."""
     response = exchange.response
     status = response.status
-    own = "".join(
-        [
-            f"{name}: {value}\r\n" if type(value) is not list else _lines(name, value)
-            for name, value in response.headers.items()
-        ]
-    )
+    fields = response.headers
+    own = fields.lines if type(fields) is SharedFields else lines(fields)
     length = f"Content-Length: {response.length}\r\n" if status not in (204, 304) else ""
     return (
         f"{_STATUS.get(status) or f'HTTP/1.1 {status} Unknown'}\r\n{own}Date:"
         f" {exchange.edge.date()}\r\nDocker-Distribution-Api-Version: registry/2.0\r\nX-Request-Id:"
         f" {exchange.request.id}\r\nX-Content-Type-Options: nosniff\r\n{length}{'' if keep else _CLOSE}\r\n"
     ).encode("latin1")
-
-
-def _lines(name: str, values: list[str]) -> str:
-    return "".join([f"{name}: {value}\r\n" for value in values])
 
 
 def _go_on(exchange, stream, keep: bool) -> None:

@@ -1,13 +1,16 @@
 """/v2/<name>/blobs/<digest>: content by digest."""
 
+import functools
+
+from ...domain.access.facts import Question
 from ...domain.access.rule import DELETE, PULL
 from ...domain.content import blobs
-from ...http.messages import Piece, Request, Response, Span
+from ...http.messages import Piece, Request, Response, SharedFields, Span
 from ...names import digest as parse_digest
 from ...storage import Source
 from ..auth.gate import actor
 from ..conditions import byte_ranges, multipart, not_modified
-from ..endpoint import Endpoint
+from ..endpoint import Endpoint, is_personal
 
 _SMALL = 64 << 10
 _FOR_EVER = "max-age=31536000, immutable"
@@ -21,39 +24,21 @@ class Blob(Endpoint):
     streams = True
 
     async def get(self, request: Request, name: str, digest: str) -> Response:
-        blob = await self._find(request, name, digest)
+        blob = blobs.found(digest, await self.services.gate.ask(request, name, PULL, _question(digest)))
         source = await self.services.blobs.open(name, digest, blob)
         try:
-            return await self._answer(request, digest, source)
+            return await _answer(request, digest, source)
         except BaseException:
             source.close()
             raise
 
-    async def _answer(self, request: Request, digest: str, source) -> Response:
-        headers = _headers(request, digest)
-        if not_modified(request, digest):
-            source.close()
-            return Response(304, headers)
-        ranges = byte_ranges(request, source.size, digest)
-        if ranges is None:
-            return await _one_piece(200, headers, source, 0, source.size)
-        if len(ranges) > 1:
-            headers["Content-Type"], pieces = multipart(ranges, source.size, digest)
-            return await _several_pieces(headers, Span(source, pieces))
-        [(start, stop)] = ranges
-        headers["Content-Range"] = f"bytes {start}-{stop - 1}/{source.size}"
-        return await _one_piece(206, headers, source, start, stop)
-
     async def head(self, request: Request, name: str, digest: str) -> Response:
-        blob = await self._find(request, name, digest)
+        blob = blobs.found(digest, await self.services.gate.ask(request, name, PULL, _question(digest)))
         await self.services.blobs.promise(blob, digest)
+        headers = _headers(digest, is_personal(request))
         if not_modified(request, digest):
-            return Response(304, _headers(request, digest))
-        return Response(200, _headers(request, digest), length=blob.size)
-
-    async def _find(self, request: Request, name: str, digest: str) -> blobs.Blob:
-        question = blobs.question(parse_digest(digest))
-        return blobs.found(digest, await self.services.gate.ask(request, name, PULL, question))
+            return Response(304, headers)
+        return Response(200, headers, length=blob.size)
 
     async def delete(self, request: Request, name: str, digest: str) -> Response:
         who = actor(request, await self.services.gate.admit(request, name, DELETE))
@@ -61,7 +46,40 @@ class Blob(Endpoint):
         return Response(202)
 
 
-async def _one_piece(status: int, headers: dict, source: Source, start: int, stop: int) -> Response:
+@functools.lru_cache(1024)
+def _question(digest: str) -> Question:
+    """What to ask for a blob. Raises DigestInvalid."""
+    return blobs.question(parse_digest(digest))
+
+
+@functools.lru_cache(1024)
+def _headers(digest: str, personal: bool) -> SharedFields:
+    """The headers of an answer with this blob."""
+    return SharedFields(
+        {
+            "Content-Type": "application/octet-stream",
+            "Docker-Content-Digest": digest,
+            "Etag": f'"{digest}"',
+            "Accept-Ranges": "bytes",
+            # A shared cache may give its copy only to requests with the same credentials.
+            "Vary": "Authorization",
+            "Cache-Control": _FOR_ONE if personal else _FOR_EVER,
+        }
+    )
+
+
+async def _answer(request: Request, digest: str, source: Source) -> Response:
+    status, headers, start, stop = 200, _headers(digest, is_personal(request)), 0, source.size
+    if not_modified(request, digest):
+        source.close()
+        return Response(304, headers)
+    ranges = byte_ranges(request, stop, digest)
+    if ranges is not None:
+        if len(ranges) > 1:
+            media_type, pieces = multipart(ranges, stop, digest)
+            return await _several_pieces({**headers, "Content-Type": media_type}, Span(source, pieces))
+        status, [(start, stop)] = 206, ranges
+        headers = {**headers, "Content-Range": f"bytes {start}-{stop - 1}/{source.size}"}
     if stop - start > _SMALL:
         return Response(status, headers, span=Span(source, (Piece(start, stop),)))
     body = source.read_now(start, stop - start)
@@ -81,15 +99,3 @@ async def _several_pieces(headers: dict, span: Span) -> Response:
     body = b"".join([before + await span.source.read(start, stop - start) for start, stop, before in span.pieces])
     span.source.close()
     return Response(206, headers, body)
-
-
-def _headers(request: Request, digest: str) -> dict:
-    return {
-        "Content-Type": "application/octet-stream",
-        "Docker-Content-Digest": digest,
-        "Etag": f'"{digest}"',
-        "Accept-Ranges": "bytes",
-        # A shared cache may give its copy only to requests with the same credentials.
-        "Vary": "Authorization",
-        "Cache-Control": _FOR_ONE if "Authorization" in request.headers else _FOR_EVER,
-    }

@@ -6,7 +6,7 @@ from ...domain.access.rule import CATALOG, PULL
 from ...domain.content.documents import OCI_INDEX
 from ...http.messages import Request, Response
 from ...names import digest as parse_digest
-from ..endpoint import Endpoint, asked_again, caching, document, next_page, page_size
+from ..endpoint import Endpoint, asked_again, caching, document, is_personal, next_page, page_size
 
 
 class Base(Endpoint):
@@ -16,7 +16,7 @@ class Base(Endpoint):
 
     async def get(self, request: Request) -> Response:
         await self.services.gate.enter(request)
-        return document(200, b"{}", caching(request))
+        return document(200, b"{}", caching(is_personal(request)))
 
     head = get
 
@@ -30,7 +30,7 @@ class Catalog(Endpoint):
         await self.services.gate.admit_to_registry(request, CATALOG)
         size = page_size(request)
         names = await self.services.repositories.catalog(request.query("last") or "", size + 1) if size else []
-        return _page(request, "repositories", names, size, {}, caching(request))
+        return _page(request, "repositories", names, size, {}, caching(is_personal(request)))
 
     head = get
 
@@ -44,7 +44,7 @@ class TagList(Endpoint):
         repository = await self.repository(request, name, PULL)
         size = page_size(request)
         names = await self.services.tags.list(repository, request.query("last") or "", size + 1)
-        return _page(request, "tags", names, size, {"name": repository}, asked_again(request))
+        return _page(request, "tags", names, size, {"name": repository}, asked_again(is_personal(request)))
 
     head = get
 
@@ -69,7 +69,7 @@ class ReferrerList(Endpoint):
             repository, subject, artifact_type, request.query("last") or "", page_size(request) or 1
         )
         index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": found}
-        headers = caching(request) | ({"OCI-Filters-Applied": "artifactType"} if artifact_type else {})
+        headers = caching(is_personal(request)) | ({"OCI-Filters-Applied": "artifactType"} if artifact_type else {})
         if after:
             keep = {"artifactType": artifact_type} if artifact_type else {}
             headers |= next_page(request.path, n=str(page_size(request) or 1), last=after, **keep)

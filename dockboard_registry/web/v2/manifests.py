@@ -8,12 +8,12 @@ from ...domain.access.rule import DELETE, PULL
 from ...domain.content import manifests
 from ...domain.content.documents import SIZE_LIMIT
 from ...errors import BadRequest, DigestInvalid, ManifestUnknown, NameUnknown, TagInvalid
-from ...http.messages import Request, Response
+from ...http.messages import Request, Response, SharedFields
 from ...names import Reference
 from ...names import tag as parse_tag
 from ..auth.gate import SLOW_SECONDS, actor
 from ..conditions import not_modified
-from ..endpoint import Endpoint, asked_again, caching
+from ..endpoint import Endpoint, asked_again, caching, is_personal
 
 _TAGS = 100
 # The answer names the tags in one header line. nginx accepts 4 KiB of header by default; the other fields need up to
@@ -26,6 +26,13 @@ def _asked(reference: str) -> tuple[Reference, Question]:
     """What is asked for, and what to ask for it. Raises DigestInvalid, TagInvalid."""
     wanted = Reference.parse(reference)
     return wanted, manifests.question(wanted)
+
+
+@functools.lru_cache(1024)
+def _headers(digest: str, media_type: str, by_tag: bool, personal: bool) -> SharedFields:
+    """The headers of an answer with this manifest."""
+    fields = {"Content-Type": media_type, "Docker-Content-Digest": digest, "Etag": f'"{digest}"'}
+    return SharedFields(fields | (asked_again(personal) if by_tag else {"Vary": "Authorization", **caching(personal)}))
 
 
 class Manifest(Endpoint):
@@ -43,12 +50,7 @@ class Manifest(Endpoint):
             found = manifests.found(wanted, told)
         except NameUnknown as error:
             raise _unknown(error) from None
-        headers = {
-            "Content-Type": found.media_type,
-            "Docker-Content-Digest": found.digest,
-            "Etag": f'"{found.digest}"',
-            **(asked_again(request) if wanted.tag else {"Vary": "Authorization", **caching(request)}),
-        }
+        headers = _headers(found.digest, found.media_type, wanted.tag is not None, is_personal(request))
         if not_modified(request, found.digest):
             return Response(304, headers)
         if request.method == "HEAD":
