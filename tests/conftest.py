@@ -4,16 +4,35 @@ over which kind of registry.
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
+from tests.support import places
 from tests.support.deployments import MAKERS, kinds
 from tests.support.http import Client
+from tests.support.rounds import LONG
+from tests.support.times import Times
+
+if places.MEMORY:
+    # The root of pytest's tmp_path.
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", places.MEMORY)
 
 
 def pytest_generate_tests(metafunc):
     """A test that needs a registry of no particular kind is a test for each kind."""
     if "deploy" in metafunc.fixturenames:
         metafunc.parametrize("deploy", kinds(metafunc.definition), indirect=True, scope="module")
+
+
+def pytest_configure(config):
+    config.pluginmanager.register(Times())
+
+
+def pytest_collection_modifyitems(items):
+    """Long rounds take as long as they take."""
+    for item in items if LONG else ():
+        item.add_marker(pytest.mark.timeout(6 * 3600))
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,8 @@ from tests.clients.programs import forget_images
 from tests.support.http import DOCKER_LIST, DOCKER_MANIFEST, digest_of
 from tests.support.images import DOCKER, Layout, docker_archive, layer_tar, noise
 
+pytestmark = pytest.mark.database
+
 
 def load(docker, path, name, layers) -> str:
     """Bring an image into the daemon; its image id."""
@@ -169,6 +171,7 @@ def test_a_missing_repository_is_explained(docker, client, repository, target):
     assert message in docker.refused("pull", f"{target}:latest")
 
 
+@pytest.mark.alone
 @pytest.mark.direct
 def test_a_registry_without_tls_says_so_at_once(registry):
     """docker and podman try https first at an insecure registry; each push and pull would wait for what they are not

@@ -10,6 +10,8 @@ import pytest
 from tests.support.http import OCTETS, Client, digest_of, with_query
 from tests.support.images import noise
 
+pytestmark = pytest.mark.database
+
 CHUNK = 1_000_000
 PATIENCE = 5
 

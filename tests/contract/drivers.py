@@ -4,11 +4,15 @@ Besides opening itself, a driver does to its bytes and rows what no client could
 room.
 """
 
+import atexit
 import contextlib
+import functools
 import json
+import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,7 +26,7 @@ from dockboard_registry.db.mysql.database import MySQLDatabase
 from dockboard_registry.db.sqlite.database import SQLiteDatabase
 from dockboard_registry.storage import filesystem
 from dockboard_registry.storage.filesystem import FilesystemStorage
-from tests.support import mariadb
+from tests.support import mariadb, places
 
 ROOT = Path(__file__).parents[2]
 CHILD_SECONDS = 50
@@ -64,6 +68,16 @@ class FilesystemDriver:
         return self.root / "blobs" / key[:2] / key
 
 
+@functools.cache
+def _migrated_file() -> Path:
+    """An SQLite file with all migrations, which is copied for each test."""
+    directory = Path(tempfile.mkdtemp(prefix="dockboard-template-", dir=places.MEMORY))
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    path = directory / "registry.db"
+    migrate.migrate(path)
+    return path
+
+
 class SQLiteDriver:
     """One SQLite file."""
 
@@ -73,7 +87,8 @@ class SQLiteDriver:
         self.directory = directory
         directory.mkdir(parents=True, exist_ok=True)
         self.path = directory / "registry.db"
-        migrate.migrate(self.path)
+        if not self.path.exists():
+            shutil.copy(_migrated_file(), self.path)
 
     def open(self) -> SQLiteDatabase:
         """A connection of its own, as another process has."""
@@ -102,6 +117,26 @@ class SQLiteDriver:
         self.path.write_bytes(b"no database" * 1000)
 
 
+@functools.cache
+def _migrated_database() -> tuple[str, list[str]]:
+    """A MySQL database with all migrations, and the names of its tables."""
+    server = mariadb.shared()
+    name = server.make()
+    mysql_migrate.migrate(database_place(server.url(name)))
+    rows = server.execute(f"SELECT table_name FROM information_schema.tables WHERE table_schema = '{name}'")
+    return name, [table for (table,) in rows]
+
+
+def _copy_of_migrated_database() -> str:
+    """The URL of a new database with the same tables and rows."""
+    server, (source, tables) = mariadb.shared(), _migrated_database()
+    name = server.make()
+    made = [f"CREATE TABLE `{name}`.`{table}` LIKE `{source}`.`{table}`" for table in tables]
+    filled = [f"INSERT INTO `{name}`.`{table}` SELECT * FROM `{source}`.`{table}`" for table in tables]
+    server.execute(*made, *filled)
+    return server.url(name)
+
+
 class MySQLDriver:
     """One database of the session's MariaDB. Its URL lies in the directory, for child processes."""
 
@@ -112,10 +147,8 @@ class MySQLDriver:
         directory.mkdir(parents=True, exist_ok=True)
         noted = directory / "url"
         if not noted.exists():
-            server = mariadb.shared()
-            noted.write_text(server.url(server.make()))
+            noted.write_text(_copy_of_migrated_database())
         self.url = database_place(noted.read_text())
-        mysql_migrate.migrate(self.url)
 
     def open(self) -> MySQLDatabase:
         return MySQLDatabase(self.url)

@@ -1,11 +1,8 @@
-"""How long to try, and the figures for docs/reliability.md: one JSON line a test."""
+"""The figures for docs/reliability.md: one JSON line a test."""
 
 import json
 import os
 import time
-
-LONG = os.environ.get("DOCKBOARD_TESTS_LONG") == "1"
-"""Whether the long rounds are asked for: hours instead of minutes."""
 
 
 class Figures:

@@ -6,9 +6,9 @@ import pytest
 
 from tests.faults.disks import Tmpfs, need_disks
 from tests.faults.journal import Journal, Refused
-from tests.faults.report import LONG
 from tests.faults.verifier import command, residue, verify
 from tests.faults.workload import UPLOADS, Journalled, Unanswered, image
+from tests.support.rounds import LONG
 from tests.support.server import Registry
 
 REPOSITORY = "full/app"

@@ -166,6 +166,7 @@ def test_a_server_goes_on_when_its_program_is_replaced(tmp_path, way):
     assert "Traceback" not in registry.log.read_text() and "ImportError" not in registry.log.read_text()
 
 
+@pytest.mark.alone
 def test_readiness_is_answered_soon_when_the_database_hangs(tmp_path):
     with (
         MariaDB(tmp_path / "mariadb") as server,

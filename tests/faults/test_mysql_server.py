@@ -19,13 +19,13 @@ from tests.faults.crew import RECOVERY, a_while, hire, settle
 from tests.faults.disks import Tmpfs, need_disks
 from tests.faults.journal import Journal
 from tests.faults.nodes import CONNECTIONS, must_be_sound, recovered, serving, threads
-from tests.faults.report import LONG
 from tests.faults.test_full_disk import fill_to_the_brim
 from tests.faults.test_kill import Collector
 from tests.faults.verifier import verify
 from tests.faults.workload import Journalled, Unanswered, image
-from tests.support import mariadb
+from tests.support import mariadb, places
 from tests.support.mysql_proxy import MySQLProxy
+from tests.support.rounds import LONG
 from tests.support.server import wait_for
 
 SECONDS = 60.0 if LONG else 3.0
@@ -108,7 +108,7 @@ FAULTS = ((killed, 20), (restarted, 20), (stopped, 2), (read_only, 5), (without_
 @pytest.fixture
 def server():
     """In memory, so that recovery is not that of a busy disk."""
-    with tempfile.TemporaryDirectory(prefix="dockboard-mariadb-", dir=mariadb.FAST) as directory:
+    with tempfile.TemporaryDirectory(prefix="dockboard-mariadb-", dir=places.MEMORY) as directory:
         with mariadb.MariaDB(Path(directory, "mariadb")) as started:
             yield started
 

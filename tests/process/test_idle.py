@@ -6,6 +6,8 @@ import re
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.support.http import Client
 from tests.support.server import Registry
 
@@ -18,6 +20,7 @@ def wakes(pid: int) -> int:
     return sum(int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", file.read_text(), re.M)[1]) for file in files)
 
 
+@pytest.mark.alone
 def test_an_idle_server_wakes_less_than_once_a_second(tmp_path):
     with Registry(tmp_path / "data", workers=2) as registry:
         with Client(registry.address) as client:

@@ -324,6 +324,7 @@ def address() -> str:
     return str(IPv6Address((0x20010DB8 << 96) | secrets.randbits(64) << 32))
 
 
+@pytest.mark.database
 def test_what_ends_ends_with_the_next_request_everywhere(registry, people):
     """security A7, S11, S18: what was verified before is remembered by the workers, and must not count any more."""
     people.add("fay")
@@ -356,6 +357,7 @@ def test_what_ends_ends_with_the_next_request_everywhere(registry, people):
     assert answers() == [{401}] * 4
 
 
+@pytest.mark.database
 def test_private_and_public_count_at_once(registry, people):
     assert everywhere(registry, {}, "/v2/acme/public/manifests/v1") == {200}
     token = people.bearer({}, "repository:acme/public:pull")
@@ -369,6 +371,7 @@ def test_private_and_public_count_at_once(registry, people):
     assert everywhere(registry, token, "/v2/acme/public/manifests/v1") == {200}
 
 
+@pytest.mark.database
 def test_two_keys_count_and_no_third(registry, people):
     first = people.bearer(basic("bob"), PULL)
     people.command("token", "rotate-key")
@@ -378,6 +381,7 @@ def test_two_keys_count_and_no_third(registry, people):
     assert (everywhere(registry, first), everywhere(registry, second)) == ({401}, {200})
 
 
+@pytest.mark.database
 def test_robots_do_what_grants_give_them(registry, people):
     secret = people.command("robot", "add", "acme/ci")
     robot = basic("acme/ci", secret)
@@ -450,6 +454,7 @@ def test_guessing_is_throttled_and_tokens_go_on(registry, people):
         client.get("/v2/", {**basic("eve"), "X-Forwarded-For": address()}).expect(200)
 
 
+@pytest.mark.database
 def test_the_last_use_of_an_access_token_is_noted(registry, people):
     secret = people.command("token", "add", "bob", "--name", "noted")
     assert everywhere(registry, basic("bob", secret)) == {200}

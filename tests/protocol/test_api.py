@@ -274,6 +274,7 @@ def test_paths_have_one_reading(ann):
 # Users
 
 
+@pytest.mark.database
 def test_a_user_from_the_first_to_the_last(registry, ann):
     wanted = {
         "name": "fay",
@@ -335,6 +336,7 @@ def test_a_change_of_several_fields_is_made_whole_or_not_at_all(ann):
     assert {**found, "last_seen_at": 0} == {**before, "last_seen_at": 0}
 
 
+@pytest.mark.database
 def test_administrators_are_made_and_unmade_at_once(registry, ann, as_user):
     as_user["eve"].call("GET", "/users").expect(403)
     ann.call("PATCH", "/users/eve", {"administrator": True}).expect(200)
@@ -359,6 +361,7 @@ def test_who_is_invited_has_a_token_and_no_password(ann):
     assert ann.call("POST", "/users/ivy/reset").expect(200).json()["token"]
 
 
+@pytest.mark.database
 def test_lists_come_in_pages_by_name(ann):
     whole = ann.call("GET", "/users?limit=100").expect(200).json()
     assert "next" not in whole

@@ -7,6 +7,8 @@ import pytest
 from tests.support.http import digest_of
 from tests.support.people import As, People, basic
 
+pytestmark = pytest.mark.database
+
 
 @pytest.fixture(scope="module")
 def registry(deploy, tmp_path_factory):

@@ -8,7 +8,6 @@ what they answer is compared here, with each check that Schemathesis has.
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -19,10 +18,11 @@ from dockboard_registry.web.api.document import made, statuses
 from dockboard_registry.web.api.table import OPERATIONS
 from tests.support.http import Client
 from tests.support.people import People
+from tests.support.rounds import rounds
 from tests.support.server import Registry
 
 SEED = 7
-EXAMPLES = 40 if os.environ.get("DOCKBOARD_TESTS_LONG") else 2
+EXAMPLES = rounds(2, 40)
 # 422 is for what only the domain can know, such as a password that is guessed first; 429 for many wrong ones.
 CONFIGURATION = """\
 [checks.positive_data_acceptance]

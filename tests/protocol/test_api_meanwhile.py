@@ -19,6 +19,8 @@ from tests.protocol.test_api import (
 from tests.support.api import ROOT, Api
 from tests.support.people import PASSWORD, basic, bearer
 
+pytestmark = pytest.mark.database
+
 # What the question of rights answers where it is asked once more, or for the first time.
 REFUSED = {401, 403, 404}
 

@@ -10,6 +10,8 @@ from tests.protocol.refusal import refused
 from tests.protocol.wire import Connection, request
 from tests.support.http import OCI_CONFIG, OCTETS, Client, digest_of
 
+pytestmark = pytest.mark.database
+
 ABSENT = {"sha256": "sha256:" + "0" * 64, "sha512": "sha512:" + "0" * 128}
 REFUSED = {
     "unknown blob": ((404,), ("BLOB_UNKNOWN", "NAME_UNKNOWN")),

@@ -50,6 +50,7 @@ def test_a_token_that_creates_moves_no_tag(registry, people):
         bob.push_manifest("bob/kept", "v1", other)
 
 
+@pytest.mark.database
 def test_of_many_who_create_a_tag_at_once_the_first_makes_it(registry, people):
     """CVE-2026-31801 of zot: the right to create overwrote what was there (security S10)."""
     shown = basic("bob", people.command("token", "add", "bob", "--name", "race", "--actions", "pull,create"))

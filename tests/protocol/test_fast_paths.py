@@ -2,8 +2,7 @@
 
 A conversation is a few requests, valid, odd or hostile, behind each other on one connection, cut into pieces anywhere.
 What comes back has to be the same to the byte but for the date, the request's id and the ids of uploads: statuses,
-headers, bodies, and whether the connection went on. Afterwards both registries hold the same. DOCKBOARD_TESTS_FUZZ is
-the number of conversations.
+headers, bodies, and whether the connection went on. Afterwards both registries hold the same.
 """
 
 import json
@@ -22,9 +21,10 @@ import pytest
 
 from tests.support.http import OCI_INDEX, OCI_MANIFEST, Client, digest_of
 from tests.support.people import People, basic
+from tests.support.rounds import rounds
 from tests.support.server import Registry
 
-CONVERSATIONS = int(os.environ.get("DOCKBOARD_TESTS_FUZZ") or 2000)
+CONVERSATIONS = rounds(300, 10_000)
 SMALL, LARGE = b"a small blob", bytes(range(256)) * 700
 SECONDS = 8
 RESET = b"reset"

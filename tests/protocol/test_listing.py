@@ -10,6 +10,8 @@ import pytest
 from tests.protocol.refusal import refused
 from tests.support.http import OCI_INDEX, Client, digest_of
 
+pytestmark = pytest.mark.database
+
 TAGS = sorted(
     [
         "1",

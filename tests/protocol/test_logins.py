@@ -11,10 +11,10 @@ from urllib.parse import urlencode
 
 import pytest
 
-from tests.faults.report import LONG
 from tests.protocol.test_accounts import address
 from tests.support.http import Client
 from tests.support.people import BCRYPT, FORM, PASSWORD, As, People, basic, bearer, without_libcrypt
+from tests.support.rounds import LONG
 from tests.support.server import Registry
 
 TIMES = 100 if LONG else 3
@@ -224,6 +224,7 @@ def stored(registry: Registry, name: str) -> str:
         return database.execute("SELECT password FROM users WHERE name = ?", [name]).fetchone()[0]
 
 
+@pytest.mark.alone
 @pytest.mark.edge
 def test_an_imported_slow_hash_is_not_found_out_by_the_clock(tmp_path):
     """A wrong password for it takes as long as one for nobody, until its owner's first login and after that."""

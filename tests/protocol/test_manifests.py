@@ -26,6 +26,8 @@ from tests.support.http import (
     image_manifest,
 )
 
+pytestmark = pytest.mark.database
+
 MIB = 1 << 20
 ABSENT = "sha256:" + "0" * 64
 MISSING_CHILD = ((400, 404), ("MANIFEST_BLOB_UNKNOWN",))

@@ -14,6 +14,8 @@ from tests.protocol.test_manifests import repository as repository
 from tests.protocol.wire import Connection
 from tests.support.http import OCI_MANIFEST, digest_of
 
+pytestmark = pytest.mark.database
+
 
 @pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
 @pytest.mark.parametrize("spelling", ["repeated", "comma"])

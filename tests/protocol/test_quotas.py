@@ -14,6 +14,8 @@ from tests.protocol.wire import Connection
 from tests.support.http import OCTETS, digest_of, with_query
 from tests.support.people import People, basic
 
+pytestmark = pytest.mark.database
+
 PUSHERS, PIECE = 8, 100_000
 
 

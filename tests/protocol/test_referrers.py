@@ -12,6 +12,8 @@ from tests.protocol.refusal import refused
 from tests.support.http import OCI_CONFIG, OCI_EMPTY, OCI_INDEX, OCI_LAYER, OCI_MANIFEST, Client, descriptor, digest_of
 from tests.support.server import Registry
 
+pytestmark = pytest.mark.database
+
 SBOM, SIGNATURE = "application/vnd.example.sbom.v1", "application/vnd.example.signature.v1"
 ABSENT = "sha256:" + "0" * 64
 MANY = 250
@@ -261,6 +263,7 @@ def test_a_page_is_no_larger_than_a_manifest_may_be(client, repository):
     assert listed == digests
 
 
+@pytest.mark.alone
 def test_a_page_of_large_annotations_reads_about_a_page_into_memory(tmp_path):
     """One GET of the list, which nobody has to log in for, read all annotations: 400 MiB for 100 manifests."""
     with (

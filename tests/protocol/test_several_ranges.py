@@ -71,6 +71,7 @@ def test_long_parts_are_whole(registry):
         connection.request("GET", "/v2/").expect(200)
 
 
+@pytest.mark.alone
 @pytest.mark.edge
 @pytest.mark.parametrize("way", ["fast", "ordinary", "tls"])
 def test_many_short_ranges_take_little_of_the_processor(tmp_path, way):

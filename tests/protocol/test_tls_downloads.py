@@ -124,6 +124,7 @@ def test_a_reader_with_a_small_buffer_gets_the_right_bytes(connect):
     assert answer(sock, 60_000, 0.01) == (200, digest_of(SMALL))
 
 
+@pytest.mark.alone
 def test_readers_who_do_not_read_hold_up_nobody(connect, secure):
     """They are served by the same thread; each is cut when its time is over, and nothing of it stays."""
     before = descriptors(secure)
@@ -160,6 +161,7 @@ def test_a_client_that_vanishes_takes_nothing_with_it(connect, secure):
     assert answer(sock) == (200, digest_of(LARGE))
 
 
+@pytest.mark.alone
 def test_one_thread_sends_to_all(connect, secure):
     """Not a thread for each, and none of Tornado's pieces in memory."""
     before = secure.pss()

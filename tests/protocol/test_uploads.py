@@ -13,6 +13,8 @@ from tests.protocol.refusal import refused
 from tests.protocol.wire import Connection
 from tests.support.http import OCTETS, Client, digest_of, with_query
 
+pytestmark = pytest.mark.database
+
 ABSENT = "sha256:" + "0" * 64
 REFUSED = {
     "wrong digest": ((400,), ("DIGEST_INVALID",)),

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.report import LONG
 from tests.protocol import wire
 from tests.support.http import Client, digest_of
 from tests.support.people import As, People, basic
+from tests.support.rounds import LONG
 from tests.support.server import Registry
 
 LAYER = b"only bob has this"
@@ -59,6 +59,7 @@ def processor(registry) -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(900)
 def test_who_is_not_there_costs_what_a_wrong_password_costs(registry, people):
     """security A2.
@@ -130,6 +131,7 @@ def test_what_is_remembered_is_no_other_pair_of_name_and_password(registry, peop
         client.get("/v2/", {"Authorization": shown, **elsewhere()}).expect(200)
 
 
+@pytest.mark.alone
 def test_a_blob_that_only_others_have_is_like_none(registry, people):
     """security S9: whether anybody has these bytes can't be asked for, neither below the own name nor below theirs."""
     private, none = digest_of(LAYER), digest_of(b"nobody has this")

@@ -2,13 +2,12 @@
 
 Whatever comes: no 5xx, no answer takes long, the server lives, and what is refused changes nothing.
 
-DOCKBOARD_TESTS_FUZZ is the number of random examples of each test; unset they are few, and the same in every run.
+An ordinary run has few examples, and always the same ones. So only a change to the program can change its outcome.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import time
 from urllib.parse import quote
 
@@ -20,14 +19,13 @@ from tests.protocol import wire
 from tests.protocol.refusal import LEAKS
 from tests.security import state
 from tests.support.http import OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST, Client, digest_of, raw
+from tests.support.rounds import LONG, rounds
 
-pytestmark = pytest.mark.direct
-EXAMPLES = os.environ.get("DOCKBOARD_TESTS_FUZZ")
+pytestmark = [pytest.mark.direct, pytest.mark.database]
 SECONDS = 3.0
-# The examples of an ordinary run are always the same ones, so that only a change to the program can change its outcome.
 fuzz = settings(
-    max_examples=int(EXAMPLES or 80),
-    derandomize=EXAMPLES is None,
+    max_examples=rounds(80, 5000),
+    derandomize=not LONG,
     database=None,
     deadline=None,
     suppress_health_check=list(HealthCheck),

@@ -15,9 +15,9 @@ from collections import Counter
 import pytest
 
 from tests.bench.procs import PeakMemory
-from tests.faults.report import LONG
 from tests.protocol.wire import request
 from tests.support.people import People, basic
+from tests.support.rounds import LONG
 from tests.support.server import REPOSITORY, Registry, free_port
 
 # The short form waits for the refusals and some of those who are let in.
@@ -103,6 +103,7 @@ async def crowd(registry, names: list[str]) -> list[tuple[int, dict[str, str], f
     return answers
 
 
+@pytest.mark.alone
 @pytest.mark.skipif(sys.platform != "linux", reason="memory of processes is read from Linux's /proc")
 def test_a_thousand_logins_cost_little_and_disturb_nobody(tmp_path):
     """1,000 in the long form, which also holds the figures against their bars; fewer by default."""

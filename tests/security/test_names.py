@@ -18,7 +18,7 @@ from tests.protocol.refusal import LEAKS, SPEC_CODES
 from tests.security.state import Unchanged
 from tests.support.http import OCI_INDEX, OCI_MANIFEST, Client, digest_of, with_query
 
-pytestmark = pytest.mark.direct
+pytestmark = [pytest.mark.direct, pytest.mark.database]
 CANARY = b"the-canary-that-lies-outside"
 EMPTY_INDEX = b'{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}'
 # Statuses that a string with no meaning may have; each table row: where the string stands.

@@ -65,6 +65,7 @@ def pushes(client: Client, repository: str, data: bytes) -> None:
     client.request("PUT", with_query(location, digest=digest_of(data))).expect(201)
 
 
+@pytest.mark.database
 def test_one_user_takes_a_part_of_the_sessions_and_others_push(registry):
     taken = all_that_one_can(registry, "mallory", "mallory/app")
     assert SHARE <= taken <= SHARE + 8
@@ -96,6 +97,7 @@ def test_without_credentials_a_network_has_a_share(deploy, tmp_path):
         assert list(shares.values()) == [8, 7, 6, 0]
 
 
+@pytest.mark.database
 def test_robot_accounts_share_with_their_organization(registry):
     people = People(registry)
     people.command("org", "add", "acme", "--owner", "bob")
@@ -113,6 +115,7 @@ def test_robot_accounts_share_with_their_organization(registry):
         client.close()
 
 
+@pytest.mark.database
 def test_many_who_act_together_leave_places(deploy, tmp_path):
     """Forty networks that take all they can: the next one has places, too."""
     with deploy(

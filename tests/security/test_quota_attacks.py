@@ -96,6 +96,7 @@ def test_the_answer_to_a_body_that_is_too_long(mallory):
     )
 
 
+@pytest.mark.database
 @pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunked"])
 def test_many_sessions_together_hold_the_quota(registry, mallory, chunked):
     def one(_: int) -> int:
@@ -130,6 +131,7 @@ def test_bodies_that_are_cut_count_too(registry, mallory):
     assert stored(registry) <= QUOTA + MIB
 
 
+@pytest.mark.database
 def test_one_blob_pushed_again_and_again_is_stored_once(registry, mallory):
     data = os.urandom(MIB)
     for number in range(64):
@@ -197,6 +199,7 @@ def test_an_upload_that_expires_counts_until_its_bytes_are_gone(registry, mallor
     finished(registry, mallory)
 
 
+@pytest.mark.database
 def test_uploads_that_fit_are_taken_side_by_side(registry, mallory):
     """Five layers at once that fill the quota exactly, in all ways; sessions that end give back what they took."""
 

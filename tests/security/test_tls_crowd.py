@@ -12,6 +12,8 @@ import ssl
 import time
 from http.client import HTTPResponse
 
+import pytest
+
 from tests.protocol.certificates import make_certificate, trusting
 from tests.support.http import Client
 from tests.support.server import Registry
@@ -21,6 +23,7 @@ CROWD, READERS = 80, 3
 BLOB, BUFFER = 16 << 20, 64 << 10
 
 
+@pytest.mark.alone
 def test_a_crowd_that_does_not_read_costs_little(tmp_path):
     certificate, key = make_certificate(tmp_path, "crowd")
     trusted = trusting(certificate)

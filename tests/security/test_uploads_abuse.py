@@ -181,6 +181,7 @@ def at_once(count: int, action) -> list:
         return list(pool.map(begin, range(count)))
 
 
+@pytest.mark.database
 @pytest.mark.parametrize("turn", range(5))
 def test_of_parallel_chunks_one_wins(registry, client, turn):
     chunks = [os.urandom(200_000) for _ in range(4)]
@@ -203,6 +204,7 @@ def test_of_parallel_chunks_one_wins(registry, client, turn):
     assert client.pull_blob("abuse/race", digest) == chunks[winners[0]]
 
 
+@pytest.mark.database
 def test_a_second_writer_does_not_disturb_the_first(registry, client):
     content = os.urandom(100_000)
     location = client.start_upload("abuse/race")
@@ -223,6 +225,7 @@ def test_a_second_writer_does_not_disturb_the_first(registry, client):
     assert client.pull_blob("abuse/race", digest_of(content)) == content
 
 
+@pytest.mark.database
 @pytest.mark.parametrize("turn", range(3))
 def test_of_parallel_puts_one_wins(registry, client, turn):
     content = os.urandom(50_000)
@@ -242,6 +245,7 @@ def test_of_parallel_puts_one_wins(registry, client, turn):
     assert client.pull_blob("abuse/race", digest_of(content)) == content
 
 
+@pytest.mark.database
 @pytest.mark.parametrize("turn", range(3))
 def test_a_cancel_in_the_middle_of_a_chunk(registry, client, turn):
     content = os.urandom(100_000)
@@ -259,6 +263,7 @@ def test_a_cancel_in_the_middle_of_a_chunk(registry, client, turn):
         client.delete(location).expect(204)
 
 
+@pytest.mark.database
 def test_a_put_in_the_middle_of_a_chunk(registry, client):
     content = os.urandom(100_000)
     location = client.start_upload("abuse/race")
@@ -275,6 +280,7 @@ def test_a_put_in_the_middle_of_a_chunk(registry, client):
     client.get(f"/v2/abuse/race/blobs/{digest_of(content)}").expect(404)
 
 
+@pytest.mark.database
 @pytest.mark.parametrize("have", [0, 10_000])
 def test_a_chunk_that_is_late_and_the_put(registry, client, have):
     """A chunk's header comes before the PUT that is to finish the upload, its bytes come after. One of the two is
@@ -299,6 +305,7 @@ def test_a_chunk_that_is_late_and_the_put(registry, client, have):
     assert client.pull_blob("abuse/late", digest_of(content)) == content
 
 
+@pytest.mark.database
 def test_a_chunk_that_is_late_and_another_chunk(registry, client):
     """The same with a chunk in the place of the PUT: what was acknowledged with 202 is what the digest is compared
     with.
@@ -317,6 +324,7 @@ def test_a_chunk_that_is_late_and_another_chunk(registry, client):
     assert client.pull_blob("abuse/late", digest_of(kept)) == kept
 
 
+@pytest.mark.database
 def test_a_late_chunk_leaves_nothing_behind_a_cancel(deploy, tmp_path):
     """What it wrote belongs to no upload any more: gone at once, or with the next collection."""
     with deploy(tmp_path / "data", gc_grace=0, gc_lease=0) as registry, Client(registry.address) as client:
@@ -417,6 +425,7 @@ def fill(client: Client):
     return answer
 
 
+@pytest.mark.database
 def test_afterwards_all_is_in_order(registry, client):
     """`check` reads every row and every byte after all of the above."""
     client.get("/v2/").expect(200)

@@ -86,6 +86,10 @@ class Cluster(Running):
         """A command of the .pyz (`check`, `gc`, ...) on the same database and directory."""
         return self.nodes[-1].run(*arguments, timeout=timeout)
 
+    def prepare(self, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
+        """What `run` does, in a tenth of the time."""
+        return self.nodes[-1].prepare(*arguments, given=given)
+
     def served(self) -> list[str]:
         """The address of the node that got each request, in the order of their end."""
         return self._nginx.served() if self._nginx else []

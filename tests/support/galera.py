@@ -16,7 +16,8 @@ from pathlib import Path
 import pymysql
 from pymysql.constants import ER
 
-from tests.support.mariadb import FAST, MariaDB, query
+from tests.support import places
+from tests.support.mariadb import MariaDB, query
 from tests.support.server import free_port, wait_for
 from tests.support.tools import library, need, tool
 
@@ -246,7 +247,7 @@ class Galera:
 @functools.cache
 def shared() -> Galera:
     """The cluster of this session; a test that breaks a node mends it."""
-    directory = Path(tempfile.mkdtemp(prefix="dockboard-galera-", dir=FAST))
+    directory = Path(tempfile.mkdtemp(prefix="dockboard-galera-", dir=places.MEMORY))
     directory.chmod(0o755)
     cluster = Galera(directory)
     atexit.register(shutil.rmtree, directory, ignore_errors=True)

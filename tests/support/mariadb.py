@@ -18,12 +18,10 @@ from urllib.parse import quote, unquote, urlsplit
 
 import pymysql
 
+from tests.support import places
 from tests.support.server import free_port
 from tests.support.tools import ended, tool
 
-# Memory, where there is enough to write to (containers often have 64 MiB): the suites make a database for each test.
-ENOUGH = 1 << 30
-FAST = "/dev/shm" if os.access("/dev/shm", os.W_OK | os.X_OK) and shutil.disk_usage("/dev/shm").free > ENOUGH else None
 START_SECONDS = 60
 STOP_SECONDS = 30
 USER, PASSWORD = "docker", "p@ss:/?#%s"
@@ -45,7 +43,7 @@ SETTINGS = (
 @functools.cache
 def _template() -> Path:
     """A fresh data directory, made once per test session and copied for each server."""
-    directory = Path(tempfile.mkdtemp(prefix="dockboard-mariadb-", dir=FAST))
+    directory = Path(tempfile.mkdtemp(prefix="dockboard-mariadb-", dir=places.MEMORY))
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
     command = [
         str(tool("mariadb-install-db")),
@@ -169,7 +167,7 @@ class MariaDB:
 @functools.cache
 def shared() -> MariaDB:
     """The server that all tests of a session share which do it no harm."""
-    directory = Path(tempfile.mkdtemp(prefix="dockboard-mariadb-", dir=FAST))
+    directory = Path(tempfile.mkdtemp(prefix="dockboard-mariadb-", dir=places.MEMORY))
     server = MariaDB(directory)
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
     atexit.register(server.close)

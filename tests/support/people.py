@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import os
 import secrets
-import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlencode
@@ -61,7 +60,7 @@ class People:
 
     def command(self, *words: str) -> str:
         """What a command prints that has to go well."""
-        done = self.registry.run(*words)
+        done = self.registry.prepare(*words)
         assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
         return done.stdout.strip()
 
@@ -75,12 +74,9 @@ class People:
 
     def told(self, text: str, *words: str, status: int = 0) -> bytes:
         """All that a command says that gets this on its standard input."""
-        command = [*self.registry._command, *words]
-        done = subprocess.run(
-            command, env=self.registry.environment(), input=text.encode(), capture_output=True, timeout=60
-        )
+        done = self.registry.prepare(*words, given=text)
         assert done.returncode == status, f"{words}: {done.stdout!r}{done.stderr!r}"
-        return done.stdout + done.stderr
+        return (done.stdout + done.stderr).encode()
 
     def as_user(self, name: str, password: str = PASSWORD) -> As:
         return As(self.registry.address, basic(name, password))

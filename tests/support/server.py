@@ -18,6 +18,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
+from tests.support import forked
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 START_SECONDS = 30
 STOP_SECONDS = 30
@@ -231,6 +233,22 @@ class Registry(Running):
             text=True,
             env=self.environment(),
             timeout=timeout,
+        )
+
+    def prepare(self, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
+        """What `run` does, in a tenth of the time: for commands that a test needs and is not about.
+
+        `given` is their standard input.
+        """
+        if self._command == [sys.executable, str(registry_pyz())] and not self._extra:
+            return forked.run(registry_pyz(), *arguments, environment=self.environment(), given=given)
+        return subprocess.run(
+            [*self._command, *arguments],
+            input=given,
+            capture_output=True,
+            text=True,
+            env=self.environment(),
+            timeout=120,
         )
 
     def workers(self) -> list[int]:

@@ -3,7 +3,6 @@ promised.
 """
 
 import asyncio
-import os
 import tempfile
 from pathlib import Path
 
@@ -16,13 +15,12 @@ from dockboard_registry.errors import BlobUnknown, InUse, ManifestBlobUnknown, M
 from dockboard_registry.names import Reference
 from dockboard_registry.storage import new_key
 from tests.contract.domain.world import World, image, index, sha256
+from tests.support import places
 
 REPOSITORIES = st.sampled_from(["app", "other"])
 DATA = st.sampled_from([b"config", b"one", b"two", b""])
 WORKERS = st.integers(0, 1)
 TAGS = st.sampled_from(["a", "b"])
-# Thousands of syncs would take minutes on a disk; what they are for is tested elsewhere.
-MEMORY = "/dev/shm"
 
 
 class Histories(RuleBasedStateMachine):
@@ -35,7 +33,7 @@ class Histories(RuleBasedStateMachine):
 
     def __init__(self):
         super().__init__()
-        self.directory = tempfile.TemporaryDirectory(prefix="dockboard-", dir=MEMORY if os.path.isdir(MEMORY) else None)
+        self.directory = tempfile.TemporaryDirectory(prefix="dockboard-", dir=places.MEMORY)
         database, storage = (
             kind(Path(self.directory.name, part)) for kind, part in zip(self.kinds, ("database", "storage"))
         )

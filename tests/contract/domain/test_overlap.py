@@ -149,10 +149,14 @@ async def test_a_manifest_is_pushed_while_its_blobs_are_collected(process, other
 @pytest.mark.parametrize("source", ["app", None])
 @everywhere
 @asynchronous
-async def test_a_blob_is_collected_while_it_is_mounted_elsewhere(process, other, source):
+async def test_a_blob_is_collected_while_it_is_mounted_elsewhere(world, process, other, source):
+    """The collector finds the link that the blob was pushed with, and not the new one, however late it begins."""
     digest = await process.push(b"data")
+    await process.db.write(lambda tx: tx.run("UPDATE repository_blobs SET leased_at = 0"))
     mounted, report = await overlapping(
-        process.db, lambda db: Blobs(db, process.storage, LONG).mount("new", digest, source), other.collect
+        process.db,
+        lambda db: Blobs(db, process.storage, LONG).mount("new", digest, source),
+        world.process(grace=0).collect,
     )
     assert mounted is True and report.blobs == 0
     await other.collect()
