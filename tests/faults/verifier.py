@@ -7,14 +7,13 @@ import json
 import random
 import sqlite3
 import subprocess
-import sys
 from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
 from tests.faults.journal import ABSENT, Journal, Key
-from tests.support import mariadb
+from tests.support import forked, mariadb
 from tests.support.http import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, Client, Response, digest_of
 from tests.support.server import Registry, registry_pyz, setting_name, setting_text
 
@@ -165,9 +164,7 @@ def residue(registry: Registry) -> list[Violation]:
 def command(registry: Registry, *arguments: str, **settings: object) -> subprocess.CompletedProcess[str]:
     """A command of registry.pyz beside a running registry, with other settings than the registry's own."""
     overrides = {setting_name(key): setting_text(value) for key, value in settings.items()}
-    line = [sys.executable, str(registry_pyz()), *arguments]
-    environment = registry.environment() | overrides
-    return subprocess.run(line, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300)
+    return forked.run(registry_pyz(), *arguments, environment=registry.environment() | overrides)
 
 
 def files(registry: Registry) -> set[str]:

@@ -51,14 +51,7 @@ def htpasswd(directory, *names: str) -> str:
 
 def ran(registry: Registry, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess:
     """One command, with this on its standard input."""
-    return subprocess.run(
-        [*registry._command, *arguments],
-        env=registry.environment(),
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    return registry.prepare(*arguments, given=stdin)
 
 
 def said(registry: Registry, *arguments: str, stdin: str = "", status: int = 0) -> str:
