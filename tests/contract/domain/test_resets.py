@@ -184,3 +184,21 @@ async def test_what_is_no_name_and_no_address_is_refused(process, server):
     for who in ("", "x" * 255):
         with pytest.raises(FieldInvalid):
             await resets(process, server).ask(HERE, who)
+
+
+@asynchronous
+async def test_only_so_many_mails_wait(process):
+    names = [f"user{number}" for number in range(34)]
+    await process.people(*names)
+    for name in names:
+        await process.accounts.set_profile(ME, name, Profile(email=f"{name}@example.org"))
+    with MailServer(silent=True) as server:
+        mailer = Mailer(MailConfig(host="127.0.0.1", port=server.port, tls="none", sender="registry@example.com"))
+        made = PasswordResets(process.db, process.one_time, Throttle(process.db), mailer, "")
+        asked = [(number, name) for number in range(3) for name in names]
+        for at, (_, name) in enumerate(asked[:100]):
+            await made.ask(f"192.0.2.{at}", name)
+        with pytest.raises(TooManyRequests) as refused:
+            await made.ask("192.0.2.200", asked[100][1])
+        assert int(refused.value.headers["Retry-After"]) > 0
+        mailer.close()
