@@ -17,7 +17,7 @@ import pytest
 from tests.protocol import wire
 from tests.protocol.refusal import refused
 from tests.security.state import Unchanged
-from tests.support.http import OCI_INDEX, OCTETS, Client, digest_of, raw, with_query
+from tests.support.http import OCI_INDEX, Client, raw
 from tests.support.nginx import Nginx
 from tests.support.server import Registry, registry_pyz
 
@@ -348,89 +348,6 @@ def test_no_answer_is_split(registry, query):
     for path in ("/v2/", "/v2/_catalog", f"/v2/none/referrers/{ABSENT}", "/v2/none/manifests/latest"):
         answer = wire.request(registry.address, "GET", f"{path}?{query}")
         assert "X-Injected" not in answer.headers
-
-
-@pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd", "gzip, identity", "GZIP", "x"])
-def test_coded_bodies_are_not_read(registry, coding):
-    with Client(registry.address) as client:
-        location = client.start_upload("coding/app")
-        headers = {"Content-Encoding": coding, "Content-Type": OCI_INDEX}
-        for method, path in (
-            ("PUT", "/v2/coding/app/manifests/latest"),
-            ("PATCH", location),
-            ("PUT", with_query(location, digest=digest_of(b"x"))),
-            ("POST", f"/v2/coding/app/blobs/uploads/?digest={digest_of(b'x')}"),
-        ):
-            refused(client.request(method, path, headers, b"x"), REFUSED["coding"])
-        assert client.get(location).expect(204).headers["Range"] == "0-0"
-        client.delete(location).expect(204)
-
-
-def test_identity_is_no_coding(registry):
-    with Client(registry.address) as client:
-        location = client.start_upload("coding/app")
-        client.request(
-            "PUT", with_query(location, digest=digest_of(b"x")), {"Content-Encoding": "identity"}, b"x"
-        ).expect(201)
-
-
-def expecting(address: str, method: str, path: str, size: int, more=()) -> tuple[int, wire.Connection]:
-    """The first status after a head with Expect: 100-continue and no body yet."""
-    connection = wire.Connection(address)
-    connection.send(connection.head(method, path, [("Content-Length", str(size)), ("Expect", "100-continue"), *more]))
-    return connection.reply(method).status, connection
-
-
-def test_continue_is_said_after_the_checks_only(registry):
-    cases = [
-        ("PUT", "/v2/UPPER/manifests/latest", 10, {400}),
-        ("PATCH", f"/v2/expect/app/blobs/uploads/{'0' * 32}", 10, {404}),
-        ("PUT", f"/v2/expect/app/blobs/uploads/{'0' * 32}?digest={ABSENT}", 10, {404}),
-        ("PUT", "/v2/expect/app/manifests/latest", 1 << 40, {413}),
-        ("PUT", "/v2/expect/app/manifests/.bad", 10, {400, 404}),
-        ("POST", "/v2/_catalog", 10, {405}),
-        ("POST", "/v2/expect/app/blobs/uploads/?digest=md5:1", 10, {400}),
-    ]
-    for method, path, size, statuses in cases:
-        status, connection = expecting(registry.address, method, path, size, [("Content-Type", OCI_INDEX)])
-        connection.close()
-        assert status in statuses, f"{method} {path}: {status}"
-
-
-def test_continue_is_said_when_the_body_is_wanted(registry):
-    with Client(registry.address) as client:
-        location = client.start_upload("expect/app")
-    status, connection = expecting(registry.address, "PUT", with_query(location, digest=digest_of(b"expected")), 8)
-    with connection:
-        assert status == 100
-        connection.send(b"expected")
-        connection.reply("PUT").expect(201)
-        connection.request("GET", "/v2/").expect(200)
-
-
-@pytest.mark.parametrize("size", [1 << 20, 8 << 20, 40 << 20])
-def test_a_client_that_sends_all_before_it_listens_still_sees_the_refusal(registry, size):
-    """docker and others write the whole body first: the answer must not be lost in a reset."""
-    with Client(registry.address) as client:
-        answer = client.request(
-            "PATCH", f"/v2/sends/all/blobs/uploads/{'0' * 32}", {"Content-Type": OCTETS}, bytes(size)
-        )
-        refused(answer, REFUSED["unknown upload"])
-        refused(
-            client.request("PUT", "/v2/UPPER/manifests/x", {"Content-Type": OCI_INDEX}, bytes(size)), REFUSED["name"]
-        )
-
-
-@pytest.mark.parametrize("method", ["GET", "DELETE", "POST", "HEAD"])
-def test_bodies_where_none_belongs(registry, method):
-    """A small one is passed over, and the connection stays in step; one of a terabyte is not waited for."""
-    with wire.Connection(registry.address) as connection:
-        connection.request(method, "/v2/none/tags/list", [("Content-Length", "5")], b"hello").expect(404, 405, 400)
-        connection.request("GET", "/v2/").expect(200)
-    with wire.Connection(registry.address, 5) as connection:
-        connection.send(connection.head(method, "/v2/none/tags/list", [("Content-Length", str(1 << 40))]))
-        connection.send(bytes(2 << 20))
-        connection.reply(method).expect(404, 405, 400, 413)
 
 
 def test_the_pyz_may_be_replaced_while_it_runs(tmp_path):
