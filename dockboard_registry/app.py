@@ -22,6 +22,7 @@ from .domain.content.referrers import Referrers
 from .domain.content.repositories import Repositories
 from .domain.content.repository_deletion import RepositoryDeletion
 from .domain.content.tags import Tags
+from .domain.content.unfinished import UnfinishedManifests
 from .domain.garbage.collect import Collector, GcReport
 from .domain.garbage.deletion import Deletion
 from .domain.quotas.quotas import Quotas
@@ -132,8 +133,9 @@ class Services:
             await self.people.htpasswd.tidy()
 
     async def finish_deletions(self) -> None:
-        """What is left of repositories and organizations that were deleted."""
+        """What is left of repositories and organizations that were deleted, and of large manifests."""
         await self.repository_deletion.purge()
+        await UnfinishedManifests(self.db.for_jobs()).remove_what_is_left()
         if await self.principals.value():
             await self.people.organizations.forget()
 

@@ -104,11 +104,17 @@ class Database(Protocol):
         """long: the scan looks at many rows, so it runs apart, and short lists do not wait behind it."""
 
     def write(
-        self, fn: Callable[[Tx], T], durable: bool = True, repeatable: bool = False, brings: int = ROWS
+        self,
+        fn: Callable[[Tx], T],
+        durable: bool = True,
+        repeatable: bool = False,
+        brings: int = ROWS,
+        long: bool = False,
     ) -> Awaitable[T]:
         """Commit what fn did. durable=False: visible to all at once, but a power cut may undo it until a durable commit
-        follows. It may run in the event loop (SQLite), so it is for changes of few rows: work of many rows goes
-        durably, though nobody waits for its sync.
+        follows. It may run in the event loop (SQLite), unless it is long.
+
+        long: it changes more than a few rows.
 
         brings: bytes by which it makes the database grow, NoRoom where the disk has not so much room beyond the
         reserve; 0 for what frees room, and for what has to go on when the disk is full (logins, collecting).

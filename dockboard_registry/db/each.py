@@ -7,8 +7,8 @@ from typing import Any
 
 from . import Row, Tx
 
-FEW, MANY = 16, 500
-_SIZES = (1, FEW, MANY)
+FEW, SOME, MANY = 16, 100, 500
+_SIZES = (1, FEW, SOME, MANY)
 
 
 class Each:

@@ -375,7 +375,14 @@ class MySQLDatabase:
     def for_jobs(self) -> Database:
         return ForJobs(self, lambda fn: self._scan_alone(self._job_turn, fn))
 
-    def write(self, fn: Callable[[MySQLTx], T], durable: bool = True, repeatable: bool = False, brings: int = 0):
+    def write(
+        self,
+        fn: Callable[[MySQLTx], T],
+        durable: bool = True,
+        repeatable: bool = False,
+        brings: int = 0,
+        long: bool = False,
+    ):
         begun = perf_counter()
         return timed(self._writes.submit(lambda session: session.write(fn, repeatable)), self._write_timer, begun)
 

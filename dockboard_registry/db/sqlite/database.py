@@ -67,12 +67,20 @@ class SQLiteDatabase:
     def for_jobs(self) -> Database:
         return ForJobs(self, lambda fn: self._scan(self._job_scans, fn))
 
-    def write(self, fn: Callable[[SQLiteTx], T], durable: bool = True, repeatable: bool = False, brings: int = ROWS):
+    def write(
+        self,
+        fn: Callable[[SQLiteTx], T],
+        durable: bool = True,
+        repeatable: bool = False,
+        brings: int = ROWS,
+        long: bool = False,
+    ):
         """What needs no sync is done in place when nobody else writes: two writes into the page cache, and no way
         through a thread.
         """
         begun, future = perf_counter(), asyncio.get_running_loop().create_future()
-        if durable or not self._jobs.empty() or not self._room.is_plenty(brings) or not self._write_now(fn, future):
+        in_place = not durable and not long and self._jobs.empty() and self._room.is_plenty(brings)
+        if not in_place or not self._write_now(fn, future):
             self._jobs.put(Job(fn, durable, asyncio.get_running_loop(), future, brings, current_client.get()))
         return timed(future, self._write_timer, begun)
 

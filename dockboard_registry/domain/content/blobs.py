@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from ...db import Database, Tx, now
 from ...db.each import Each
-from ...errors import BlobUnknown, InUse
+from ...errors import BlobUnknown
 from ...storage import KeyMissing, Source, Storage, StorageFailed
 from .. import audit
 from ..access import facts
@@ -26,6 +26,7 @@ from ..audit import Actor
 from ..quotas.quota_sums import Change
 from ..quotas.quotas import Quotas
 from . import repositories, small_blobs
+from .in_use import in_use
 from .small_blobs import SmallBlobs
 
 _FIND = (
@@ -260,11 +261,7 @@ class Blobs:
                 digest,
             )
             if user:
-                raise InUse(
-                    "a manifest of this repository refers to the blob",
-                    f"delete manifest {user[0]} first",
-                    manifest=user[0],
-                )
+                raise in_use(tx, found, "blob", "manifest", user[0])
             tx.run("DELETE FROM repository_blobs WHERE repository_id = ? AND digest = ?", found, digest)
             limits = self._quotas.find(tx, repository)
             size = drop_unlinked(tx, digest, limits.namespace) if limits.bytes is not None else 0

@@ -6,11 +6,13 @@ are allowed and kept: the bytes are stored as they came. Limits keep one documen
 
 import json
 import math
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from ...errors import ManifestInvalid
 from ...names import is_digest
 from ...names import media_type as parse_media_type
+from .pace import NO_PACE, Pace
 
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
@@ -71,15 +73,22 @@ class Document(NamedTuple):
         """
         return self.blobs + self.children
 
+    def parts(self, size: int) -> Iterator["Document"]:
+        """The same document with at most so many of its references each time."""
+        for first in range(0, len(self.blobs), size):
+            yield self._replace(blobs=self.blobs[first : first + size], children=[])
+        for first in range(0, len(self.children), size):
+            yield self._replace(blobs=[], children=self.children[first : first + size])
+
     def place(self, at: int) -> str:
         if not self.blobs:
             return f"manifests[{at}]"
         return f"layers[{at - 1}]" if at else "config"
 
 
-def parse(body: bytes, content_type: str) -> Document:
+def parse(body: bytes, content_type: str, pace: Pace = NO_PACE) -> Document:
     """Read the body of a manifest PUT; content_type is the header's value, or empty. Raises ManifestInvalid."""
-    fields = _object(load(body), "the manifest")
+    fields = _object(load(body, pace), "the manifest")
     _refuse_lookalikes(fields, "the manifest")
     media_type = _media_type(fields, content_type)
     version = fields.get("schemaVersion")
@@ -97,12 +106,12 @@ def parse(body: bytes, content_type: str) -> Document:
         _artifact_type(fields, index),
         _subject(fields),
         annotations(fields),
-        [] if index else _image_blobs(fields),
-        _list(fields, "manifests", _CHILDREN) if index else [],
+        [] if index else _image_blobs(fields, pace),
+        _list(fields, "manifests", _CHILDREN, pace) if index else [],
     )
 
 
-def load(body: bytes) -> object:
+def load(body: bytes, pace: Pace = NO_PACE) -> object:
     """JSON by RFC 8259 that every reader takes for the same thing. Raises ManifestInvalid.
 
     Refused: not UTF-8, duplicate keys, NaN and infinities, lone surrogates, more than 250,000 values, deeper than 64
@@ -115,7 +124,10 @@ def load(body: bytes) -> object:
         )
     try:
         found = json.loads(
-            body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite
+            body.decode("utf-8"),
+            object_pairs_hook=pace.before(_unique),
+            parse_constant=_no_constant,
+            parse_float=_finite,
         )
         if b"\\u" in body:
             json.dumps(found, ensure_ascii=False).encode("utf-8")
@@ -123,7 +135,7 @@ def load(body: bytes) -> object:
         raise
     except (ValueError, RecursionError) as error:
         raise ManifestInvalid("the body is not valid JSON in UTF-8") from error
-    if body.count(b"[") + body.count(b"{") > _DEPTH and _depth_over(found, _DEPTH):
+    if body.count(b"[") + body.count(b"{") > _DEPTH and _depth_over(found, _DEPTH, pace):
         raise ManifestInvalid(f"the JSON is nested too deeply: more than {_DEPTH} levels")
     return found
 
@@ -148,12 +160,12 @@ def _finite(text: str) -> float:
     return number
 
 
-def _depth_over(value: object, limit: int) -> bool:
+def _depth_over(value: object, limit: int, pace: Pace) -> bool:
     level = [value]
     for _ in range(limit + 1):
         level = [
             inner
-            for outer in level
+            for outer in pace.over(level)
             if isinstance(outer, (dict, list))
             for inner in (outer.values() if isinstance(outer, dict) else outer)
         ]
@@ -181,9 +193,9 @@ def _media_type(fields: dict, content_type: str) -> str:
     return found
 
 
-def _image_blobs(fields: dict) -> list[Descriptor]:
+def _image_blobs(fields: dict, pace: Pace) -> list[Descriptor]:
     config = _descriptor(fields.get("config"), "config")
-    return [config, *_list(fields, "layers", _LAYERS)]
+    return [config, *_list(fields, "layers", _LAYERS, pace)]
 
 
 def _artifact_type(fields: dict, index: bool) -> str | None:
@@ -216,7 +228,7 @@ def annotations(fields: dict, where: str = "annotations") -> dict[str, str] | No
     return {key: value if isinstance(value, str) else json.dumps(value) for key, value in found.items()}
 
 
-def _list(fields: dict, key: str, limit: int) -> list[Descriptor]:
+def _list(fields: dict, key: str, limit: int, pace: Pace) -> list[Descriptor]:
     """Absent or null is empty: docker pushes an image without layers with `null`."""
     found = fields.get(key)
     if found is None:
@@ -225,7 +237,7 @@ def _list(fields: dict, key: str, limit: int) -> list[Descriptor]:
         raise ManifestInvalid(f"{key}: has to be a list, not {_quoted(found)}")
     if len(found) > limit:
         raise ManifestInvalid(f"{key} has {len(found)} entries, and the registry stores at most {limit}")
-    return [_descriptor(entry, f"{key}[{at}]") for at, entry in enumerate(found)]
+    return [_descriptor(entry, f"{key}[{at}]") for at, entry in enumerate(pace.over(found))]
 
 
 def _descriptor(value: object, where: str) -> Descriptor:

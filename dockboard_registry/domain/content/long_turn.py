@@ -1,7 +1,6 @@
-"""Long work of a worker: one piece at a time, with a pause before each that leaves time for other work.
+"""Long work of a worker: one piece at a time.
 
-Clients take turns (db/sqlite/fair_queue.py), and a small piece has a short pause before it. So small work waits for at
-most one large piece of another client.
+Clients take turns (db/sqlite/fair_queue.py). So small work waits for at most one large piece of another client.
 """
 
 import asyncio
@@ -14,9 +13,6 @@ from ...clients import Client, current_client
 from ...db.sqlite.fair_queue import FairQueue
 from ...errors import Unavailable
 
-# Each piece adds so many times its own duration to the pause of the next ones. A piece waits no longer for that than
-# its own size allows.
-_SHARE, _SECONDS_A_BYTE, _LONGEST_SECONDS = 4, 5e-7, 2.0
 # Bytes that may wait in memory, of the 64 MiB that a worker holds for its clients. One client may have two thirds of
 # what others leave.
 _MOST_BYTES = 24 << 20
@@ -28,8 +24,6 @@ class LongTurn:
         self._held: Counter[str] = Counter()
         self._room = _MOST_BYTES
         self._busy = False
-        self._ended = self._rested = 0.0
-        self._timer: asyncio.TimerHandle | None = None
 
     @asynccontextmanager
     async def take(self, size: int) -> AsyncIterator[None]:
@@ -37,7 +31,7 @@ class LongTurn:
         who = current_client.get()
         self._hold(who.owner, size)
         try:
-            await self._wait(who, size)
+            await self._wait(who)
             begun = perf_counter()
             try:
                 yield
@@ -58,9 +52,9 @@ class LongTurn:
         if not self._held[owner]:
             del self._held[owner]
 
-    async def _wait(self, who: Client, size: int) -> None:
+    async def _wait(self, who: Client) -> None:
         mine = asyncio.get_running_loop().create_future()
-        self._waiting.put(who, (mine, size))
+        self._waiting.put(who, mine)
         self._begin_next()
         try:
             await mine
@@ -70,16 +64,8 @@ class LongTurn:
             raise
 
     def _begin_next(self) -> None:
-        """Let the next one begin, now or when its pause is over."""
-        if self._timer is not None:
-            self._timer = self._timer.cancel()
         while self._waiting and not self._busy:
-            waiting, size = self._waiting.peek()
-            pause = min(self._rested, self._ended + _SECONDS_A_BYTE * size) - perf_counter()
-            if pause > 0 and not waiting.done():
-                self._timer = asyncio.get_running_loop().call_later(pause, self._begin_next)
-                return
-            self._waiting.take()
+            waiting = self._waiting.take()
             if waiting.done():
                 self._waiting.charge(0.0)
             else:
@@ -87,8 +73,6 @@ class LongTurn:
                 waiting.set_result(None)
 
     def _end(self, begun: float) -> None:
-        self._busy, self._ended = False, perf_counter()
-        seconds = self._ended - begun
-        self._waiting.charge(seconds)
-        self._rested = min(max(self._rested, self._ended) + _SHARE * seconds, self._ended + _LONGEST_SECONDS)
+        self._busy = False
+        self._waiting.charge(perf_counter() - begun)
         self._begin_next()

@@ -6,10 +6,10 @@ import json
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
-from ...db import ROWS, Database, Tx, now
-from ...errors import DigestInvalid, InUse, ManifestInvalid, ManifestUnknown, NameUnknown
+from ...db import ROWS, Database, DatabaseBusy, DatabaseFailed, DatabaseFull, Tx, now
+from ...errors import DigestInvalid, ManifestInvalid, ManifestUnknown, NameUnknown
 from ...names import Reference, algorithm_of, digest_of
 from .. import audit
 from ..access import facts
@@ -18,11 +18,15 @@ from ..audit import Actor
 from ..changes import require_standing
 from ..quotas.quota_sums import Change
 from ..quotas.quotas import Quotas
-from . import documents, references, referrers, repositories, tags
+from . import documents, references, referrers, repositories, tags, unfinished
 from .documents import Document
+from .in_use import in_use
 from .long_turn import LongTurn
+from .pace import NO_PACE, Pace
 from .references import Held
+from .unfinished import MANY, REFERENCE_BYTES, Unfinished, UnfinishedManifests
 
+T = TypeVar("T")
 # Long bodies wait for the decision: how long they take to read would tell of what one may not see, and anybody could
 # have them read.
 _COLUMNS = (
@@ -45,12 +49,9 @@ _WARNING = (
     " WHERE repositories.name = ? AND manifests.digest = ?"
 )
 _WARN = "UPDATE manifests SET warning = ? WHERE repository_id = ? AND digest = ? AND warning IS NULL"
-# A longer manifest takes milliseconds to read, and may have so many references that it takes milliseconds of the write
-# lock: so it takes its turn.
+# A longer manifest takes milliseconds to read, and may have thousands of references. So it takes its turn.
 _LARGE = 64 << 10
 _LONG_ANNOTATIONS = 4 << 10
-# Bytes of a reference in the database: its row and its entries in two indexes.
-_REFERENCE = 512
 # So many tags fit into one entry of the audit, however long they are. For moved tags the entry has the digests too.
 _NOTED, _NOTED_MOVED = 25, 9
 
@@ -89,12 +90,29 @@ class Stored(NamedTuple):
     warning: str | None
 
 
+class _Push(NamedTuple):
+    """A manifest that is about to be stored. recorded: where its references are recorded already."""
+
+    repository: str
+    digest: str
+    document: Document
+    body: bytes
+    held: Held
+    warning: str | None
+    recorded: Unfinished | None = None
+
+    def has_many_references(self) -> bool:
+        """The same for each push of the manifest, whatever the repository has."""
+        return len(self.document.references()) > MANY
+
+
 class Manifests:
     def __init__(self, db: Database, quotas: Quotas = Quotas()):
         self._db = db
         self._quotas = quotas
+        self._unfinished = UnfinishedManifests(db)
         # Python runs one thread at a time, so a second thread would only delay the event loop.
-        self._parser = ThreadPoolExecutor(1, "parse")
+        self._thread = ThreadPoolExecutor(1, "parse")
         self._long_turn = LongTurn()
 
     async def body(self, repository: str, manifest: Manifest) -> bytes:
@@ -121,58 +139,56 @@ class Manifests:
         Raises ManifestInvalid, DigestInvalid, ManifestBlobUnknown, QuotaExceeded, Denied.
         """
         async with self._long_turn.take(len(body)) if len(body) > _LARGE else contextlib.nullcontext():
-            document, digest = await self._read(body, content_type, algorithm_of(reference.digest or "sha256"))
+            work = self._work if len(body) > _LARGE else _work_at_once
+            algorithm = algorithm_of(reference.digest or "sha256")
+            document, digest = await work(lambda pace: _read(body, content_type, algorithm, pace))
             if reference.digest and reference.digest != digest:
                 raise DigestInvalid(
                     "the manifest has another digest than the URL says", "push it under its own digest", digest=digest
                 )
             names = dict.fromkeys(([reference.tag] if reference.tag else []) + more_tags)
-            warning = await self._record(
-                repository, names, document, digest, body, tags.point if moves else tags.make, actor
-            )
+            held = await references.ask(self._db, repository, document)
+            warning = await work(lambda pace: _judge(document, held, pace))
+            push = _Push(repository, digest, document, body, held, warning)
+            await self._store(push, names, tags.point if moves else tags.make, actor)
         return Stored(digest, document.subject, list(names), warning)
 
-    async def _record(
-        self,
-        repository: str,
-        names: Iterable[str],
-        document: Document,
-        digest: str,
-        body: bytes,
-        point: Callable,
-        actor: Actor | None,
-    ) -> str | None:
-        """Look up what the manifest refers to, then store it and point the tags to it in one transaction.
-
-        Returns the warning.
+    async def _store(self, push: _Push, names: Iterable[str], point: Callable, actor: Actor | None) -> None:
+        """Store the manifest and point the tags to it in one transaction, after transactions that record its references
+        if they are many.
         """
-        held = await references.ask(self._db, repository, document)
-        warning = references.warning(document, held)
+        if not push.has_many_references():
+            return await self._commit(push, names, point, actor)
+        recorded = await self._unfinished.record(push.repository, push.digest, push.held)
+        try:
+            return await self._commit(push._replace(recorded=recorded), names, point, actor)
+        except BaseException:
+            if recorded is not None:
+                with contextlib.suppress(DatabaseBusy, DatabaseFull, DatabaseFailed):
+                    await self._unfinished.give_up(recorded)
+            raise
 
+    async def _commit(self, push: _Push, names: Iterable[str], point: Callable, actor: Actor | None) -> None:
         def change(tx: Tx) -> None:
-            place = self._quotas.enter(tx, repository, actor)
-            new = _store(tx, place.repository_id, repository, digest, document, body, held, warning)
-            before = {name: point(tx, place.repository_id, name, digest) for name in names}
+            place = self._quotas.enter(tx, push.repository, actor)
+            new = _store(tx, place.repository_id, push)
+            before = {name: point(tx, place.repository_id, name, push.digest) for name in names}
             if actor is not None:
-                _note_push(tx, actor, repository, digest, new, before)
-            place.charge(tx, len(body) if new else None)
+                _note_push(tx, actor, push.repository, push.digest, new, before)
+            place.charge(tx, len(push.body) if new else None)
 
-        brings = len(body) + _LONG_ANNOTATIONS + _REFERENCE * len(document.references()) + ROWS
+        rows = 0 if push.recorded else REFERENCE_BYTES * len(push.document.references())
+        brings = len(push.body) + _LONG_ANNOTATIONS + rows + ROWS
         await self._quotas.decided(self._db, lambda: self._db.write(change, repeatable=True, brings=brings))
-        return warning
 
     async def warning(self, repository: str, digest: str) -> str | None:
         """The warning from when the manifest was pushed; None if there is none."""
         row = await self._db.read(lambda tx: tx.one(_WARNING, repository, digest))
         return row[0] if row else None
 
-    async def _read(self, body: bytes, content_type: str, algorithm: str) -> tuple[Document, str]:
-        def work() -> tuple[Document, str]:
-            return documents.parse(body, content_type), digest_of(algorithm, body)
-
-        if len(body) <= _LARGE:
-            return work()
-        return await asyncio.get_running_loop().run_in_executor(self._parser, work)
+    async def _work(self, fn: Callable[[Pace], T]) -> T:
+        """Run long work in a thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: fn(Pace()))
 
     async def delete(self, repository: str, digest: str, actor: Actor | None = None) -> None:
         """Delete a manifest and every tag that points to it.
@@ -180,7 +196,7 @@ class Manifests:
         actor: who is noted. Raises NameUnknown, ManifestUnknown; InUse while an index has it.
         """
 
-        def change(tx: Tx) -> None:
+        def change(tx: Tx) -> Unfinished | None:
             require_standing(tx, actor)
             repository_id = repositories.find(tx, repository)
             if repository_id is None:
@@ -192,67 +208,74 @@ class Manifests:
                 digest,
             )
             if parent:
-                raise InUse(
-                    "an index of this repository refers to the manifest",
-                    f"delete index {parent[0]} first",
-                    index=parent[0],
-                )
-            gone = _remove(tx, repository_id, digest)
+                raise in_use(tx, repository_id, "manifest", "index", parent[0])
+            gone, left = _remove(tx, repository_id, digest)
             if actor is not None:
                 _note(tx, actor, repository, digest, gone)
             self._quotas.find(tx, repository).decide(tx, Change(freed=1))
+            return left
 
-        await self._db.write(change, brings=0)
+        if left := await self._db.write(change, brings=0):
+            await self._unfinished.remove(left)
 
     def close(self) -> None:
-        self._parser.shutdown()
+        self._thread.shutdown()
 
 
-def _store(
-    tx: Tx,
-    repository_id: int,
-    repository: str,
-    digest: str,
-    document: Document,
-    body: bytes,
-    held: Held,
-    warning: str | None,
-) -> bool:
+async def _work_at_once(fn: Callable[[Pace], T]) -> T:
+    """Run short work in the event loop."""
+    return fn(NO_PACE)
+
+
+def _read(body: bytes, content_type: str, algorithm: str, pace: Pace) -> tuple[Document, str]:
+    """The document and its digest."""
+    return documents.parse(body, content_type, pace), digest_of(algorithm, body)
+
+
+def _judge(document: Document, held: Held, pace: Pace) -> str | None:
+    """The warning about what the repository has. Raises ManifestBlobUnknown."""
+    references.require(document, held, pace)
+    return references.warning(document, held, pace)
+
+
+def _store(tx: Tx, repository_id: int, push: _Push) -> bool:
     """The manifest and what it refers to. False where the manifest was there before."""
-    known = references.guard(tx, repository_id, [digest]) > 0
-    held = references.confirm(tx, repository, repository_id, document, held)
-    new = not known and _insert(tx, repository_id, digest, document, body, warning)
+    known = references.guard(tx, repository_id, [push.digest]) > 0
+    complete = push.has_many_references() and _are_recorded(tx, repository_id, push, known)
+    held = push.held if complete else references.confirm(tx, push.repository, repository_id, push.document, push.held)
+    new = not known and _insert(tx, repository_id, push)
     if not new:
         if not known:
-            references.guard(tx, repository_id, [digest])  # another push has just stored it
-        _refuse_other_type(tx.one(_TYPE, repository_id, digest)[0], document.media_type)
-        if warning is not None:
-            tx.run(_WARN, warning, repository_id, digest)
-    # Also for a manifest that was here before: a foreign layer may have been pushed since.
-    references.record(tx, repository_id, digest, held)
+            references.guard(tx, repository_id, [push.digest])  # another push has just stored it
+        _refuse_other_type(tx.one(_TYPE, repository_id, push.digest)[0], push.document.media_type)
+        if push.warning is not None:
+            tx.run(_WARN, push.warning, repository_id, push.digest)
+    if not complete:
+        # Also for a manifest that was here before: a foreign layer may have been pushed since.
+        references.record(tx, repository_id, push.digest, held)
     return new
 
 
-def _insert(tx: Tx, repository_id: int, digest: str, document: Document, body: bytes, warning: str | None) -> bool:
+def _are_recorded(tx: Tx, repository_id: int, push: _Push, known: bool) -> bool:
+    """Whether the transactions before this one have recorded all references.
+
+    Another push of the same manifest may have ended first. Then the manifest is known, and its references are recorded.
+    """
+    ended = unfinished.end(tx, repository_id, push.digest, push.recorded)
+    return ended or known and push.recorded is not None
+
+
+def _insert(tx: Tx, repository_id: int, push: _Push) -> bool:
     """For long annotations the column has only a mark, because the body has them too."""
+    document = push.document
     annotations = json.dumps(document.annotations) if document.annotations else None
     if annotations is not None and len(annotations) > _LONG_ANNOTATIONS:
         annotations = referrers.IN_BODY
+    kind = document.media_type, document.artifact_type, document.subject
     return tx.insert(
         "INSERT INTO manifests (repository_id, digest, media_type, artifact_type, subject, size, pushed_at,"
         " annotations, body, warning) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        *(
-            repository_id,
-            digest,
-            document.media_type,
-            document.artifact_type,
-            document.subject,
-            len(body),
-            now(),
-            annotations,
-            body,
-            warning,
-        ),
+        *(repository_id, push.digest, *kind, len(push.body), now(), annotations, push.body, push.warning),
     )
 
 
@@ -264,17 +287,17 @@ def _refuse_other_type(known: str, media_type: str) -> None:
         )
 
 
-def _remove(tx: Tx, repository_id: int, digest: str) -> list[str]:
+def _remove(tx: Tx, repository_id: int, digest: str) -> tuple[list[str], Unfinished | None]:
     """Delete manifest, tags and references; the lease of each blob begins now.
 
-    Returns the tags. Raises ManifestUnknown.
+    Returns the tags, and what is left to do if the references are many. Raises ManifestUnknown.
     """
     if not tx.run("DELETE FROM manifests WHERE repository_id = ? AND digest = ?", repository_id, digest):
         raise ManifestUnknown("this repository has no manifest of that digest", digest=digest)
-    references.forget(tx, repository_id, digest)
+    left = unfinished.forget(tx, repository_id, digest)
     names = tx.all("SELECT name FROM tags WHERE repository_id = ? AND digest = ? ORDER BY name", repository_id, digest)
     # One by one: a push may just have moved one of them to another manifest.
-    return [name for (name,) in names if tx.run(_UNTAG, repository_id, name, digest)]
+    return [name for (name,) in names if tx.run(_UNTAG, repository_id, name, digest)], left
 
 
 def _note_push(tx: Tx, actor: Actor, repository: str, digest: str, new: bool, before: dict[str, str | None]) -> None:

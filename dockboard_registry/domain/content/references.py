@@ -6,13 +6,16 @@ and outside the transaction, so that a push that is refused never has the write 
 short time.
 """
 
+from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple
 
 from ...db import Database, Tx, now
-from ...db.each import FEW, Each
+from ...db.each import FEW, MANY, Each
 from ...errors import ManifestBlobUnknown
 from . import blobs
 from .documents import Document
+from .pace import NO_PACE, Pace, rested
 
 _MANIFESTS = Each(
     "SELECT manifests.digest, manifests.size FROM repositories JOIN manifests ON manifests.repository_id ="
@@ -41,6 +44,20 @@ _REFER_TO_MANIFESTS = Each(
     " manifests.repository_id AND known.parent_digest = ? AND known.child_digest = manifests.digest) AND repository_id"
     " = ? AND digest IN (...)"
 )
+_BLOBS_OF = (
+    "SELECT blob_digest FROM manifest_blobs WHERE repository_id = ? AND manifest_digest = ?"
+    " ORDER BY blob_digest LIMIT ?"
+)
+_FORGET_BLOBS = Each(
+    "DELETE FROM manifest_blobs WHERE repository_id = ? AND manifest_digest = ? AND blob_digest IN (...)"
+)
+_CHILDREN_OF = (
+    "SELECT child_digest FROM manifest_children WHERE repository_id = ? AND parent_digest = ?"
+    " ORDER BY child_digest LIMIT ?"
+)
+_FORGET_CHILDREN = Each(
+    "DELETE FROM manifest_children WHERE repository_id = ? AND parent_digest = ? AND child_digest IN (...)"
+)
 _NAMED = 100
 
 
@@ -53,12 +70,25 @@ class Held(NamedTuple):
     def size(self, digest: str) -> int | None:
         return self.manifests.get(digest, self.blobs.get(digest))
 
+    def parts(self, size: int) -> Iterator["Held"]:
+        """The same in parts of at most so many digests."""
+        blobs, manifests = iter(self.blobs.items()), iter(self.manifests.items())
+        while part := dict(islice(blobs, size)):
+            yield Held({}, part)
+        while part := dict(islice(manifests, size)):
+            yield Held(part, {})
+
 
 async def ask(db: Database, repository: str, document: Document) -> Held:
-    """Raises ManifestBlobUnknown where something is not there."""
-    few = len(document.blobs) + len(document.children) <= FEW
-    held = await (db.read if few else db.scan)(lambda tx: _look(tx, repository, document))
-    _require(document, held)
+    """What the repository has of it; `require` says whether that is enough."""
+    count = len(document.references())
+    if count <= MANY:
+        return await (db.read if count <= FEW else db.scan)(lambda tx: _look(tx, repository, document))
+    held = Held({}, {})
+    for part in document.parts(MANY):
+        found = await rested(db.scan(lambda tx: _look(tx, repository, part)))  # noqa: B023
+        held.manifests.update(found.manifests)
+        held.blobs.update(found.blobs)
     return held
 
 
@@ -68,12 +98,17 @@ def confirm(tx: Tx, repository: str, repository_id: int, document: Document, hel
     Rows are changed table by table and in the order of digests, so that concurrent pushes wait for each other and
     seldom have to start again.
     """
-    while guard(tx, repository_id, sorted(held.manifests)) + blobs.guard(tx, repository_id, sorted(held.blobs)) < sum(
-        map(len, held)
-    ):
+    while not guard_all(tx, repository_id, held):
         held = _look(tx, repository, document)
-        _require(document, held)
+        require(document, held)
     return held
+
+
+def guard_all(tx: Tx, repository_id: int, held: Held) -> bool:
+    """Whether all of it is still here; nobody deletes it before the transaction ends."""
+    manifests, layers = sorted(held.manifests), sorted(held.blobs)
+    here = guard(tx, repository_id, manifests) + blobs.guard(tx, repository_id, layers)
+    return here == len(manifests) + len(layers)
 
 
 def guard(tx: Tx, repository_id: int, digests: list[str]) -> int:
@@ -91,23 +126,24 @@ def record(tx: Tx, repository_id: int, digest: str, held: Held) -> None:
     _REFER_TO_MANIFESTS.run(tx, (digest, digest, repository_id), sorted(held.manifests))
 
 
-def forget(tx: Tx, repository_id: int, digest: str) -> None:
-    """The manifest is gone; the lease of each of its blobs begins now."""
-    found = tx.all(
-        "SELECT blob_digest FROM manifest_blobs WHERE repository_id = ? AND manifest_digest = ? ORDER BY blob_digest",
-        repository_id,
-        digest,
-    )
-    blobs.renew_all(tx, repository_id, [blob for (blob,) in found], now())
-    tx.run("DELETE FROM manifest_blobs WHERE repository_id = ? AND manifest_digest = ?", repository_id, digest)
-    tx.run("DELETE FROM manifest_children WHERE repository_id = ? AND parent_digest = ?", repository_id, digest)
+def forget(tx: Tx, repository_id: int, digest: str, most: int) -> int:
+    """Remove at most so many references of a manifest that is gone; the lease of each blob begins now.
+
+    Returns how many were removed.
+    """
+    found = [blob for (blob,) in tx.all(_BLOBS_OF, repository_id, digest, most)]
+    blobs.renew_all(tx, repository_id, found, now())
+    _FORGET_BLOBS.run(tx, (repository_id, digest), found)
+    children = [child for (child,) in tx.all(_CHILDREN_OF, repository_id, digest, most - len(found))]
+    _FORGET_CHILDREN.run(tx, (repository_id, digest), children)
+    return len(found) + len(children)
 
 
-def warning(document: Document, held: Held) -> str | None:
+def warning(document: Document, held: Held, pace: Pace = NO_PACE) -> str | None:
     """A warning about the first wrong size; None if all are right. Other registries store such manifests too."""
     wrong = [
         (at, entry)
-        for at, entry in enumerate(document.references())
+        for at, entry in enumerate(pace.over(document.references()))
         if held.size(entry.digest) not in (None, entry.size)
     ]
     if not wrong:
@@ -125,10 +161,11 @@ def _look(tx: Tx, repository: str, document: Document) -> Held:
     return Held(manifests, dict(_BLOBS.all(tx, (repository,), sorted(others))))
 
 
-def _require(document: Document, held: Held) -> None:
+def require(document: Document, held: Held, pace: Pace = NO_PACE) -> None:
+    """Raises ManifestBlobUnknown where something is not there."""
     missing = {
         entry.digest: at
-        for at, entry in enumerate(document.references())
+        for at, entry in enumerate(pace.over(document.references()))
         if entry.required and held.size(entry.digest) is None
     }
     if not missing:

@@ -245,9 +245,9 @@ class Between:
         await self._interrupt("scan")
         return await self._db.scan(fn, long)
 
-    async def write(self, fn: Callable, durable: bool = True, repeatable: bool = False, brings: int = 0) -> Any:
+    async def write(self, fn: Callable, *arguments: Any, **named: Any) -> Any:
         await self._interrupt("write")
-        return await self._db.write(fn, durable, repeatable, brings)
+        return await self._db.write(fn, *arguments, **named)
 
     def close(self) -> None:
         self._db.close()
