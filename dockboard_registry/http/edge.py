@@ -13,13 +13,14 @@ from collections.abc import Coroutine
 
 import tornado.platform.asyncio  # noqa: F401  IOLoop would import it at the first connection, in each worker
 from tornado.http1connection import HTTP1ConnectionParameters
-from tornado.httputil import HTTPHeaders, HTTPServerConnectionDelegate
+from tornado.httputil import HTTPServerConnectionDelegate
 
 from . import forwarding, start_now, targets
 from .budget import Budget
 from .connection import HEADER_LIMIT, IDLE, LARGE_READ, accept
 from .exchange import Clock, Exchange
 from .fast_path import FastConnection, FastPath
+from .headers import Headers
 from .messages import Request
 from .sending import sendfile, tlssend
 from .serving import ServerConnection
@@ -155,7 +156,7 @@ class Edge(HTTPServerConnectionDelegate):
         self._connections.discard(stream)
 
     def request(
-        self, method: str, target: str, version: str, headers: HTTPHeaders, stream, known: dict | None = None
+        self, method: str, target: str, version: str, headers: Headers, stream, known: dict | None = None
     ) -> Request:
         """The request with its sender and id. A trusted proxy may give both."""
         remote = stream.remote
@@ -169,10 +170,10 @@ class Edge(HTTPServerConnectionDelegate):
             self._note_proxy(remote, headers)
         return Request(method, target, version, headers, remote, id, stream.tls, known)
 
-    def _note_proxy(self, peer: str, headers: HTTPHeaders) -> None:
+    def _note_proxy(self, peer: str, headers: Headers) -> None:
         """Log once for all workers that there seems to be a proxy that is not in server.trusted_proxies."""
         if self.metrics.first("untrusted_forwarding_total"):
-            shown = ", ".join(sorted(forwarding.HEADERS & set(headers)))
+            shown = ", ".join(sorted(name.title() for name in forwarding.HEADERS if name in headers))
             words = (
                 "%s sends %s, and is not in server.trusted_proxies, so it stands for all its clients; if it is your"
                 ' proxy, set server.trusted_proxies = ["%s"]'

@@ -14,7 +14,7 @@ from collections.abc import Coroutine
 from email.utils import formatdate
 from http.client import responses
 
-from tornado.httputil import HTTPHeaders, HTTPMessageDelegate, ResponseStartLine
+from tornado.httputil import HTTPMessageDelegate, ResponseStartLine
 
 from ..clients import Client, current_client
 from ..db import DatabaseBusy, DatabaseFailed, DatabaseFull, NoRoom
@@ -33,6 +33,7 @@ from . import framing, start_now, targets
 from .bodies import detached
 from .budget import FREE
 from .connection import MOVING, WORK
+from .headers import Headers
 from .holding import LARGE_ANSWER, Holding
 from .messages import Body, ConnectionCut, EmptyBody, Fields, Request, Response
 from .sending import spans
@@ -65,16 +66,17 @@ class Exchange(Holding, HTTPMessageDelegate):
         self.stream = stream
         self._connection = connection
 
-    def headers_received(self, start_line, headers):
-        target, sound = targets.read(start_line.method, start_line.path, start_line.version, headers)
-        self.open(start_line.method, target, start_line.version, headers)
+    def headers_received(self, start_line, fields):
+        method, raw_target, version = start_line
+        target, headers, sound = targets.read(method, raw_target, version, Headers(fields.get_all()))
+        self.open(method, target, version, headers)
         if self.request.expects_continue():
             # Tornado looks for this spelling only.
-            headers["Expect"] = "100-continue"
+            fields["Expect"] = "100-continue"
         if not sound:
             return self._refuse()
         try:
-            check_limits(start_line.path, headers)
+            check_limits(raw_target, headers)
             self.find()
         except RegistryError as error:
             self.response = self.render(error)
@@ -85,7 +87,7 @@ class Exchange(Holding, HTTPMessageDelegate):
             return self._open_source()
         return None
 
-    def open(self, method: str, target: str, version: str, headers: HTTPHeaders, known: dict | None = None) -> None:
+    def open(self, method: str, target: str, version: str, headers: Headers, known: dict | None = None) -> None:
         """A request has come: from here on it is counted and timed. known: see Request."""
         self._begun = time.perf_counter()
         edge = self.edge
@@ -109,7 +111,7 @@ class Exchange(Holding, HTTPMessageDelegate):
         self.end(self.response.status)
         self._connection.finish()
 
-    def _open_body(self, headers: HTTPHeaders):
+    def _open_body(self, headers: Headers):
         """Begin the handler; the future ends when it wants the body, or has answered without."""
         length = self.request.content_length()
         large = length is None or length >= _TAKE_OVER
@@ -377,18 +379,14 @@ class Exchange(Holding, HTTPMessageDelegate):
         )
 
 
-def check_limits(target: str, headers: HTTPHeaders) -> None:
+def check_limits(target: str, headers: Headers) -> None:
     """Raises UriTooLong, HeadersTooLarge, MediaUnsupported."""
     if len(target) > _URL_BYTES:
         raise UriTooLong("the URL has more than 8 KiB")
-    count = size = 0
-    for name, value in headers.get_all():
-        count += 1
-        size += len(name) + len(value)
     # podman asks for a thousand ranges of a large blob, which are 20 KiB of text.
-    size -= min(len(headers.get("Range", "")), _RANGE_BYTES)
-    if count > _HEADER_FIELDS or size > _HEADER_BYTES:
-        raise HeadersTooLarge(f"the header has {count} fields and {size} bytes")
+    size = headers.size - min(len(headers.get("Range", "")), _RANGE_BYTES)
+    if headers.lines > _HEADER_FIELDS or size > _HEADER_BYTES:
+        raise HeadersTooLarge(f"the header has {headers.lines} fields and {size} bytes")
     if headers.get("Content-Encoding", "identity").lower() != "identity":
         raise MediaUnsupported("requests with a Content-Encoding are not read")
 

@@ -10,7 +10,6 @@ Not for TLS.
 import asyncio
 import re
 
-from tornado.httputil import HTTPHeaders
 from tornado.iostream import StreamClosedError
 
 from ..errors import RegistryError
@@ -20,6 +19,7 @@ from .bodies.socketbody import SmallBody
 from .connection import IDLE, MOVING, WORK
 from .exchange import WITH_BODY, Exchange, check_limits
 from .framing import is_sound
+from .headers import Headers
 from .holding import LARGE_ANSWER
 from .messages import ConnectionCut, Response
 
@@ -28,7 +28,7 @@ _MOST = 8 << 10
 _LINE = re.compile(rb"(GET|HEAD|POST|PATCH|PUT|DELETE) (/[A-Za-z0-9._~:/?=&%+,-]*) HTTP/1\.1\r\n", re.A)
 _FIELDS = re.compile(rb"(?:[A-Za-z][A-Za-z0-9-]*: ?[!-~](?:[ -~]*[!-~])?\r\n)+\r\n", re.A)
 # What changes how a message is read, or how the connection goes on, is Tornado's.
-_OTHERS = frozenset({"Transfer-Encoding", "Expect", "Upgrade", "Te", "Trailer", "Http2-Settings", "Content-Encoding"})
+_OTHERS = frozenset({"transfer-encoding", "expect", "upgrade", "te", "trailer", "http2-settings", "content-encoding"})
 _CONNECTION = ("", "close", "keep-alive")
 _LENGTH = re.compile(r"0|[1-9][0-9]{0,4}", re.A)
 _REMEMBERED, _REMEMBERED_BYTES = 128, 2 << 10
@@ -37,15 +37,13 @@ _REMEMBERED, _REMEMBERED_BYTES = 128, 2 << 10
 class Head:
     """What a request begins with: `size` bytes, then a body of `length` bytes.
 
-    fields: by their names in canonical case.
-
     route: its endpoint and handler once they are found; known: see Request. A head that is remembered stands for many
     requests.
     """
 
     __slots__ = ("method", "target", "fields", "size", "length", "route", "known")
 
-    def __init__(self, method: str, target: str, fields: dict[str, str], size: int, length: int):
+    def __init__(self, method: str, target: str, fields: Headers, size: int, length: int):
         self.method, self.target, self.fields = method, target, fields
         self.size, self.length = size, length
         self.route: tuple | None = None
@@ -59,7 +57,7 @@ class FastPath:
 
     def __init__(self, edge):
         self.edge = edge
-        self._blocks: dict[bytes, dict[str, str]] = {}
+        self._blocks: dict[bytes, Headers] = {}
         self._heads: dict[bytes, Head] = {}
 
     def read(self, seen: bytes) -> Head | None:
@@ -92,7 +90,7 @@ class FastPath:
         return Head(method, line[2].decode(), fields, stop, length)
 
 
-def _may_stay(fields: dict[str, str]) -> bool:
+def _may_stay(fields: Headers) -> bool:
     """Not a password: it would lie in memory for as long as few others come. A signed token ends by itself."""
     return fields.get("Authorization", "Bearer ")[:7].lower() == "bearer "
 
@@ -104,11 +102,11 @@ def _remember(memory: dict, key: bytes, value: object) -> None:
         memory[key] = value
 
 
-def _plain(block: bytes) -> dict[str, str] | None:
+def _plain(block: bytes) -> Headers | None:
     """The fields where they are plain; soundness and limits are asked as on the ordinary way."""
     if _FIELDS.fullmatch(block) is None:
         return None
-    fields = HTTPHeaders.parse(block[:-2].decode("latin1"))
+    fields = Headers.parse(block)
     try:
         check_limits("", fields)
     except RegistryError:
@@ -118,7 +116,7 @@ def _plain(block: bytes) -> dict[str, str] | None:
         and fields.get("Connection", "").lower() in _CONNECTION
         and _LENGTH.fullmatch(fields.get("Content-Length", "0"))
     )
-    return dict(fields) if plain and is_sound("HTTP/1.1", fields) else None
+    return fields if plain and is_sound("HTTP/1.1", fields) else None
 
 
 class FastConnection:

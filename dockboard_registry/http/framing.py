@@ -7,7 +7,7 @@ Tornado refuses much of this itself, some of it only after the handler would hav
 
 import re
 
-from tornado.httputil import HTTPHeaders
+from .headers import Headers
 
 _HOST = re.compile(r"[A-Za-z0-9._~%!$&'()*+;=-]*(?::[0-9]{0,5})?|\[[0-9A-Fa-f:.]+\](?::[0-9]{0,5})?", re.A)
 _LENGTH = re.compile(r"[0-9]{1,18}", re.A)
@@ -18,17 +18,20 @@ def is_host(text: str) -> bool:
     return _HOST.fullmatch(text) is not None
 
 
-def is_sound(version: str, headers: HTTPHeaders) -> bool:
-    """One Host (HTTP/1.0 may have none), and at most one length: a plain number, or chunked in HTTP/1.1."""
-    hosts = headers.get_list("Host")
-    if len(hosts) > 1 or (not hosts and version != "HTTP/1.0") or (hosts and not is_host(hosts[0])):
+def is_sound(version: str, headers: Headers) -> bool:
+    """One Host (HTTP/1.0 may have none), and at most one length: a plain number, or chunked in HTTP/1.1.
+
+    Two lines of one of these names are one value with a comma here, which none of them may have.
+    """
+    host = headers.get("Host")
+    if not is_host(host) if host is not None else version != "HTTP/1.0":
         return False
-    codings, lengths = headers.get_list("Transfer-Encoding"), headers.get_list("Content-Length")
-    if codings:
-        return version == "HTTP/1.1" and not lengths and len(codings) == 1 and codings[0].lower() == "chunked"
-    return not lengths or (len(lengths) == 1 and _LENGTH.fullmatch(lengths[0]) is not None)
+    coding, length = headers.get("Transfer-Encoding"), headers.get("Content-Length")
+    if coding is not None:
+        return version == "HTTP/1.1" and length is None and coding.lower() == "chunked"
+    return length is None or _LENGTH.fullmatch(length) is not None
 
 
-def announces_body(headers: HTTPHeaders) -> bool:
+def announces_body(headers: Headers) -> bool:
     """Of a sound request: does a body follow?"""
     return "Transfer-Encoding" in headers or headers.get("Content-Length", "0").strip("0") != ""

@@ -4,12 +4,11 @@ import asyncio
 from typing import NamedTuple
 from urllib.parse import parse_qs, unquote
 
-from tornado.httputil import HTTPHeaders
-
 from ..errors import BadRequest, SizeInvalid
 from ..storage import Source
 from .budget import FREE
 from .forwarding import says_https
+from .headers import Headers
 
 _QUERY_FIELDS = 200
 # Basic credentials with an empty name and an empty password end so.
@@ -152,7 +151,7 @@ class Request:
         method: str,
         target: str,
         version: str,
-        headers: HTTPHeaders,
+        headers: Headers,
         remote: str,
         id: str,
         tls: bool = False,

@@ -4,9 +4,8 @@ and `OPTIONS *`.
 
 import re
 
-from tornado.httputil import HTTPHeaders
-
 from .framing import is_host, is_sound
+from .headers import Headers
 from .messages import Request, Response
 
 _ABSOLUTE = re.compile(r"https?://([^/?#]*)(/[^?#]*)?(\?[^#]*)?", re.A | re.I)
@@ -15,22 +14,22 @@ _METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 WHOLE_SERVER = "*"
 
 
-def read(method: str, target: str, version: str, headers: HTTPHeaders) -> tuple[str, bool]:
-    """The target as path and query, and whether the head has one reading only.
+def read(method: str, target: str, version: str, headers: Headers) -> tuple[str, Headers, bool]:
+    """The target as path and query, the fields, and whether the head has one reading only.
 
     The host of an absolute target replaces the Host field.
     """
     sound = is_sound(version, headers)
     found = None if target.startswith("/") or not sound else _ABSOLUTE.fullmatch(target)
     if found is None:
-        return target, sound
+        return target, headers, sound
     host, path, query = found.groups("")
     if not host.partition(":")[0] or not is_host(host):
-        return target, False
-    headers["Host"] = host
+        return target, headers, False
+    headers = headers.with_field("Host", host)
     if method == "OPTIONS" and not path and not query:
-        return WHOLE_SERVER, True
-    return (path or "/") + query, True
+        return WHOLE_SERVER, headers, True
+    return (path or "/") + query, headers, True
 
 
 async def capabilities(_: Request) -> Response:

@@ -149,6 +149,11 @@ FIELDS = (
     "X-Nul: a\0b",
     "X-Bare: a\rb",
     "X-Bare: a\nb",
+    "Range: bytes=900000-\r\nrange: bytes=0-1",
+    f'IF-None-MATCH: "x"\r\nif-none-match: "{digest_of(SMALL)}"',
+    "Connection: keep-alive\r\nconnection: close",
+    "Via: 1.1 proxy",
+    "X-Dockboard-CSRF: a",
 )
 
 
@@ -199,11 +204,19 @@ class Speaker:
             body = self.random.choice((b"", b"x", b"{}", b"y" * 3000))
             fields.append(f"Content-Length: {len(body)}")
         self.random.shuffle(fields)
+        fields = map(self.spelled, fields)
         version = self.pick("1.1 1.1 1.1 1.1 1.1 1.1 1.1 1.0 2.0 1.2")
         return (
             "\r\n".join([f"{method} {self.target()} HTTP/{version}", *filter(None, fields), "", ""]).encode("latin-1")
             + body
         )
+
+    def spelled(self, line: str) -> str:
+        """The same line, now and then with its name in another case."""
+        name, colon, value = line.partition(":")
+        if self.random.random() < 0.15:
+            name = self.random.choice((name.lower(), name.upper(), name.swapcase()))
+        return name + colon + value
 
     def pick(self, words: str) -> str:
         return self.random.choice(words.split())

@@ -7,9 +7,9 @@ import re
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from tornado.httputil import HTTPHeaders
 
 from dockboard_registry.errors import RangeInvalid
+from dockboard_registry.http.headers import Headers
 from dockboard_registry.http.messages import Request
 from dockboard_registry.web.conditions import MOST_RANGES, byte_ranges, multipart, not_modified
 
@@ -25,7 +25,7 @@ NUMBERS = st.one_of(
 
 
 def request(**headers: str) -> Request:
-    fields = HTTPHeaders({name.replace("_", "-"): value for name, value in headers.items()})
+    fields = Headers((name.replace("_", "-"), value) for name, value in headers.items())
     return Request("GET", "/", "HTTP/1.1", fields, "127.0.0.1", "id")
 
 

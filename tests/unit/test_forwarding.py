@@ -3,9 +3,9 @@
 from ipaddress import ip_address, ip_network
 
 import pytest
-from tornado.httputil import HTTPHeaders
 
 from dockboard_registry.http.forwarding import client, says_https
+from dockboard_registry.http.headers import Headers
 
 PEER = "10.0.0.1"
 NETWORK = ip_network("10.0.0.0/8")
@@ -16,11 +16,8 @@ def trusted(address: str) -> bool:
     return found.version == 4 and found in NETWORK
 
 
-def forwarded(*lines: tuple[str, str]) -> HTTPHeaders:
-    headers = HTTPHeaders()
-    for name, value in lines:
-        headers.add(name, value)
-    return headers
+def forwarded(*lines: tuple[str, str]) -> Headers:
+    return Headers(lines)
 
 
 @pytest.mark.parametrize(
