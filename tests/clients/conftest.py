@@ -116,7 +116,7 @@ def oras(environment):
 def consistent(registry):
     """After the tests of a module, what the clients left behind is whole."""
     yield
-    checked = registry.run("check")
+    checked = registry.prepare("check")
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 

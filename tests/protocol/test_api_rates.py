@@ -25,5 +25,5 @@ def test_changes_of_a_user_come_at_a_rate(tmp_path):
         assert refused.code() == "TOOMANYREQUESTS" and int(refused.headers["Retry-After"]) >= 1
         bob.call("GET", "/account").expect(200)
         ann.call("PATCH", "/account", {"company": "Acme"}).expect(200)
-        said = registry.run("audit", "--action", "user.profile", "--limit", "all").stdout
+        said = registry.prepare("audit", "--action", "user.profile", "--limit", "all").stdout
         assert said.count("user.profile") == done + 1

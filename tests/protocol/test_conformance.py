@@ -91,7 +91,7 @@ def test_every_row_passes(tmp_path, version, kind, workers):
     with MAKERS[kind](tmp_path / "data", workers=workers) as registry:
         found = run_suite(tmp_path, registry.address, version)
         log = registry.log.read_text()
-        checked = registry.run("check")
+        checked = registry.prepare("check")
     bad = {name: found.counts[name] for name in ("failures", "errors", "skipped")}
     assert bad == {"failures": 0, "errors": 0, "skipped": 0}, str(found)
     assert found.counts["disabled"] == DISABLED[version], str(found)

@@ -161,7 +161,7 @@ def htpasswd(people: People, status: int = 0, **lines: str) -> str:
     """What `user import` says to a file with these names and hashes."""
     file = people.registry.root.parent / "htpasswd"
     file.write_text("".join(f"{name}:{stored}\n" for name, stored in lines.items()))
-    done = people.registry.run("user", "import", "--htpasswd", str(file))
+    done = people.registry.prepare("user", "import", "--htpasswd", str(file))
     assert done.returncode == status, done
     return done.stdout + done.stderr
 

@@ -144,7 +144,7 @@ def test_a_signed_token_is_for_what_it_was_asked_for_alone(registry, people):
 
 
 def explained(people: People, *words: str) -> tuple[int, str]:
-    done = people.registry.run("explain", *words)
+    done = people.registry.prepare("explain", *words)
     return done.returncode, done.stdout
 
 

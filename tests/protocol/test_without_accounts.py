@@ -103,7 +103,7 @@ def test_what_is_private_belongs_to_somebody(tmp_path):
         client.push_image("wild/app", "v1")
         people = People(registry)
         people.add("ann")
-        done = registry.run("repository", "set", "wild/app", "--private")
+        done = registry.prepare("repository", "set", "wild/app", "--private")
         assert done.returncode == 2 and "nobody holds the namespace wild" in done.stderr
         client.get("/v2/wild/app/manifests/v1", people.bearer({}, "repository:wild/app:pull")).expect(200)
         people.command("org", "add", "wild", "--owner", "ann")

@@ -117,7 +117,7 @@ def target(registry):
     workers = registry.workers()
     yield registry
     assert registry.workers() == workers, "a worker died"
-    assert registry.run("check", "--json").returncode == 0
+    assert registry.prepare("check", "--json").returncode == 0
 
 
 def ask(target, method: str, path: str, headers=(), body: bytes | None = None):

@@ -20,6 +20,10 @@ SHARE = 818
 NEW = "/v2/{}/blobs/uploads/"
 
 
+def shown(registry, name: str) -> dict[str, str]:
+    return People(registry).shown(name)
+
+
 @pytest.fixture
 def registry(deploy, tmp_path):
     """ann administers; every other limit is as it is by default."""
@@ -47,7 +51,7 @@ def all_that_one_can(registry, name: str, repository: str) -> int:
     """How many sessions one user opens on four connections at once, who goes on asking after the refusal."""
 
     def work(_: int) -> Counter:
-        with As(registry.address, basic(name)) as client:
+        with As(registry.address, shown(registry, name)) as client:
             return opened(client, repository, 10_000) + opened(client, repository, 1)
 
     with ThreadPoolExecutor(4) as threads:
@@ -69,19 +73,19 @@ def pushes(client: Client, repository: str, data: bytes) -> None:
 def test_one_user_takes_a_part_of_the_sessions_and_others_push(registry):
     taken = all_that_one_can(registry, "mallory", "mallory/app")
     assert SHARE <= taken <= SHARE + 8
-    with As(registry.address, basic("mallory")) as mallory:
+    with As(registry.address, shown(registry, "mallory")) as mallory:
         answer = mallory.request("POST", NEW.format("mallory/app")).expect(429)
         assert "your share of the 10000" in answer.json()["errors"][0]["message"]
         one_piece = with_query(NEW.format("mallory/app"), digest=digest_of(b"x"))
         mallory.request("POST", one_piece, {"Content-Type": OCTETS}, b"x").expect(429)
     for name in ("bob", "ann"):
-        with As(registry.address, basic(name)) as client:
+        with As(registry.address, shown(registry, name)) as client:
             pushes(client, f"{name}/app", os.urandom(50_000))
             assert opened(client, f"{name}/app", 300) == {202: 300}
     # What one ends is free at once.
     people = People(registry)
     assert people.command("uploads", "drop", "--owner", "mallory") == f"dropped {taken} of {taken} uploads"
-    with As(registry.address, basic("mallory")) as mallory:
+    with As(registry.address, shown(registry, "mallory")) as mallory:
         pushes(mallory, "mallory/app", b"all is well again")
 
 
@@ -109,7 +113,7 @@ def test_robot_accounts_share_with_their_organization(registry):
     one, two = clients
     assert opened(one, "acme/app", 10_000)[202] == SHARE
     assert opened(two, "acme/app", 1) == {429: 1}
-    with As(registry.address, basic("bob")) as bob:
+    with As(registry.address, shown(registry, "bob")) as bob:
         pushes(bob, "acme/app", b"people have a share of their own")
     for client in clients:
         client.close()
@@ -152,16 +156,19 @@ def test_the_collector_drops_sessions_without_bytes_after_minutes(deploy, tmp_pa
             client.request("PATCH", client.start_upload("app"), {"Content-Type": OCTETS}, b"bytes").expect(202).location
         )
         empty = client.start_upload("app")
-        assert json.loads(registry.run("gc", "--json").stdout)["uploads"] == 0
+        assert json.loads(registry.prepare("gc", "--json").stdout)["uploads"] == 0
         registry.configure(gc_empty_upload_expiry=0)
-        assert json.loads(registry.run("gc", "--json").stdout)["uploads"] == 1
+        assert json.loads(registry.prepare("gc", "--json").stdout)["uploads"] == 1
         client.get(empty).expect(404)
         client.get(begun).expect(204)
 
 
 def test_uploads_are_listed_and_dropped_by_command(registry):
     people = People(registry)
-    with As(registry.address, basic("bob")) as bob, As(registry.address, basic("mallory")) as mallory:
+    with (
+        As(registry.address, shown(registry, "bob")) as bob,
+        As(registry.address, shown(registry, "mallory")) as mallory,
+    ):
         location = (
             bob.request("PATCH", bob.start_upload("bob/app"), {"Content-Type": OCTETS}, os.urandom(300_000))
             .expect(202)
@@ -178,8 +185,8 @@ def test_uploads_are_listed_and_dropped_by_command(registry):
         assert people.command("uploads", "drop", id) == "dropped 1 of 1 upload"
         bob.get(location).expect(404)
         assert not [name for _, _, names in os.walk(registry.root / "blobs") for name in names], "its bytes are gone"
-        assert registry.run("uploads", "drop", id).returncode == 1
-        refused = registry.run("uploads", "drop")
+        assert registry.prepare("uploads", "drop", id).returncode == 1
+        refused = registry.prepare("uploads", "drop")
         assert refused.returncode == 2 and "--owner" in refused.stderr
         bob.get(other).expect(204)
         assert people.command("uploads", "drop", "--all") == "dropped 2 of 2 uploads"
@@ -192,9 +199,9 @@ def test_uploads_are_listed_and_dropped_by_command(registry):
 
 def test_the_api_lists_and_drops_ones_own_and_all_for_administrators(registry):
     with (
-        Api(registry.address, basic("bob")) as bob,
-        Api(registry.address, basic("mallory")) as mallory,
-        Api(registry.address, basic("ann")) as ann,
+        Api(registry.address, shown(registry, "bob")) as bob,
+        Api(registry.address, shown(registry, "mallory")) as mallory,
+        Api(registry.address, shown(registry, "ann")) as ann,
     ):
         locations = [bob.start_upload("bob/app") for _ in range(3)]
         mallory.start_upload("mallory/app")

@@ -23,6 +23,10 @@ NEW = f"{BLOBS}/uploads/"
 TYPE = {"Content-Type": OCTETS}
 
 
+def shown(registry, name: str) -> dict[str, str]:
+    return People(registry).shown(name)
+
+
 @pytest.fixture
 def registry(deploy, tmp_path):
     with deploy(tmp_path / "data", auth_anonymous="none") as registry:
@@ -33,7 +37,7 @@ def registry(deploy, tmp_path):
 
 @pytest.fixture
 def mallory(registry):
-    with As(registry.address, basic("mallory")) as client:
+    with As(registry.address, shown(registry, "mallory")) as client:
         yield client
 
 
@@ -64,7 +68,7 @@ def one_piece(client: Client, data: bytes):
 def finished(registry, client: Client) -> None:
     """Everything is in order, and a push that fits is taken."""
     one_piece(client, os.urandom(MIB)).expect(201)
-    done = registry.run("check", "--json")
+    done = registry.prepare("check", "--json")
     assert done.returncode == 0 and json.loads(done.stdout)["ok"], done.stdout
 
 
@@ -73,7 +77,11 @@ def test_one_long_chunked_body_ends_at_the_quota(registry, mallory):
     location = mallory.start_upload("mallory/app")
     most = 0
     with Connection(registry.address) as connection:
-        headers = [*basic("mallory").items(), ("Transfer-Encoding", "chunked"), ("Content-Type", OCTETS)]
+        headers = [
+            *shown(registry, "mallory").items(),
+            ("Transfer-Encoding", "chunked"),
+            ("Content-Type", OCTETS),
+        ]
         connection.send(connection.head("PATCH", location, headers))
         try:
             for piece in pieces(64):
@@ -100,7 +108,7 @@ def test_the_answer_to_a_body_that_is_too_long(mallory):
 @pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunked"])
 def test_many_sessions_together_hold_the_quota(registry, mallory, chunked):
     def one(_: int) -> int:
-        with As(registry.address, basic("mallory")) as client:
+        with As(registry.address, shown(registry, "mallory")) as client:
             data = os.urandom(3 * MIB)
             return client.request("PATCH", client.start_upload("mallory/app"), TYPE, [data] if chunked else data).status
 
@@ -124,7 +132,11 @@ def test_bodies_that_are_cut_count_too(registry, mallory):
             break
         with Connection(registry.address) as connection:
             location = with_query(answer.expect(202).location, digest=digest_of(b"never"))
-            headers = [*basic("mallory").items(), ("Transfer-Encoding", "chunked"), ("Content-Type", OCTETS)]
+            headers = [
+                *shown(registry, "mallory").items(),
+                ("Transfer-Encoding", "chunked"),
+                ("Content-Type", OCTETS),
+            ]
             connection.send(connection.head("PUT", location, headers) + b"%x\r\n%s\r\n" % (len(data), data))
             time.sleep(0.03)
     time.sleep(0.3)
@@ -178,7 +190,7 @@ def test_what_is_deleted_and_not_collected_makes_as_much_again(registry, mallory
         "garbage": 6 * MIB,
     }
     registry.configure(gc_grace=0)
-    registry.run("gc")
+    registry.prepare("gc")
     assert stored(registry) == 0
     finished(registry, mallory)
 
@@ -188,13 +200,13 @@ def test_an_upload_that_expires_counts_until_its_bytes_are_gone(registry, mallor
     mallory.request("PATCH", mallory.start_upload("mallory/app"), TYPE, data).expect(202)
     one_piece(mallory, data).expect(403)
     registry.configure(gc_upload_expiry=0)
-    registry.run("gc")
+    registry.prepare("gc")
     one_piece(mallory, data).expect(201)  # what has expired is garbage
     one_piece(mallory, os.urandom(3 * MIB)).expect(403)
     mallory.request("DELETE", f"{BLOBS}/{digest_of(data)}").expect(202)
     one_piece(mallory, os.urandom(3 * MIB)).expect(403)
     registry.configure(gc_upload_expiry=0, gc_grace=0)
-    registry.run("gc")
+    registry.prepare("gc")
     assert stored(registry) == 0
     finished(registry, mallory)
 
@@ -205,7 +217,7 @@ def test_uploads_that_fit_are_taken_side_by_side(registry, mallory):
 
     def one(number: int) -> int:
         data = os.urandom(QUOTA // 8)
-        with As(registry.address, basic("mallory")) as client:
+        with As(registry.address, shown(registry, "mallory")) as client:
             body = [data] if number % 2 else data
             location = client.request("PATCH", client.start_upload("mallory/app"), TYPE, body).expect(202).location
             return client.request("PUT", with_query(location, digest=digest_of(data))).status

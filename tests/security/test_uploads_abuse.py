@@ -336,7 +336,7 @@ def test_a_late_chunk_leaves_nothing_behind_a_cancel(deploy, tmp_path):
             client.delete(location).expect(204)
             late.send(os.urandom(1_000))
             late.reply("PATCH").expect(404, 409, 416)
-        assert registry.run("gc", "--json").returncode == 0
+        assert registry.prepare("gc", "--json").returncode == 0
         assert state.files(registry.root) == before
 
 
@@ -429,5 +429,5 @@ def fill(client: Client):
 def test_afterwards_all_is_in_order(registry, client):
     """`check` reads every row and every byte after all of the above."""
     client.get("/v2/").expect(200)
-    done = registry.run("check", "--json")
+    done = registry.prepare("check", "--json")
     assert done.returncode == 0 and json.loads(done.stdout)["ok"], done.stdout + done.stderr

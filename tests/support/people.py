@@ -69,6 +69,10 @@ class People:
         file.write_text("".join(f"{name}:{QUICK_HASH}\n" for name in names))
         self.command("user", "import", "--htpasswd", str(file))
 
+    def shown(self, name: str) -> dict[str, str]:
+        """A header with a new access token of this account. Unlike a password it takes no time to check."""
+        return basic(name, self.command("token", "add", name, "--name", f"shown-{secrets.token_hex(4)}"))
+
     def set_password(self, name: str, password: str) -> None:
         self.told(password, "user", "passwd", name, "--password-stdin")
 
