@@ -32,6 +32,10 @@ from .domain.rights.principals import Principals
 from .domain.rights.repository_settings import RepositorySettings
 from .domain.uploads.open_uploads import OpenUploads
 
+# How many changes one account may make by the API, at each worker: so many at once, then one in so many seconds.
+# Administrators may make more, for programs that set up many things at once.
+CHANGES, ADMINISTRATORS_CHANGES = (60, 1.0), (600, 0.1)
+
 
 class Content(NamedTuple):
     """What the commands delete of what was pushed, or is being pushed."""
@@ -51,9 +55,7 @@ class People:
         self.principals, self.content, self.open_uploads = principals, content, content.uploads
         self._auth, quarantine = config.auth, config.auth.quarantine
         self.throttle = Throttle(db)
-        # Changes of one account by the API, at each worker. Administrators have more, for programs that set up many
-        # things at once.
-        self.changes, self.administrators_changes = Rate(60, 1.0), Rate(600, 0.1)
+        self.changes, self.administrators_changes = Rate(*CHANGES), Rate(*ADMINISTRATORS_CHANGES)
         self.accounts = Accounts(db, self.passwords, quarantine)
         self.htpasswd = Htpasswd(db, self.passwords, quarantine)
         self.one_time = OneTimeTokens(db, self.passwords)

@@ -14,6 +14,7 @@ import pytest
 from dockboard_registry import config, errors
 from dockboard_registry.cli import main as commands
 from dockboard_registry.errors import RegistryError
+from tests.unit.limits import LIMITS
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -46,14 +47,36 @@ def test_the_readme_is_short():
     assert README.count("\n") <= 150
 
 
-def test_every_test_that_the_security_page_names_exists():
-    named = set(re.findall(r"`(test_\w+)`", DOCUMENTS["docs/security.md"]))
+@pytest.mark.parametrize("name", ["docs/security.md", "docs/limits.md"])
+def test_every_test_that_a_page_names_exists(name):
+    named = set(re.findall(r"`(test_\w+)`", DOCUMENTS[name]))
     there = {
-        name
+        found
         for path in (ROOT / "tests").rglob("test_*.py")
-        for name in re.findall(r"^(?:async )?def (test_\w+)", path.read_text(), re.M)
+        for found in re.findall(r"^(?:async )?def (test_\w+)", path.read_text(), re.M)
     }
     assert len(named) > 50 and named <= there, named - there
+
+
+def rows_of_limits() -> dict[str, list[str]]:
+    """The other cells of each row, by the limit's name."""
+    rows = re.findall(r"^\| (.+) \|$", DOCUMENTS["docs/limits.md"], re.M)
+    return {row.split(" | ")[0]: row.split(" | ")[1:] for row in rows if not row.startswith("limit |")}
+
+
+def test_the_values_of_the_page_on_limits_are_those_of_the_program():
+    assert {name: cells[0] for name, cells in rows_of_limits().items()} == LIMITS
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_a_limit_says_where_it_is_set_what_comes_of_it_and_what_proves_it(name):
+    _, places, outcome, proof = rows_of_limits()[name]
+    for place in places.split(", "):
+        assert place.strip("`") in config.OPTIONS or (ROOT / "dockboard_registry" / place).is_file(), place
+    # The API answers 422 for a value that only the domain refuses.
+    known = {(str(kind.status), kind.code) for kind in ERRORS} | {("422", "UNSUPPORTED")}
+    assert set(re.findall(r"(\d{3}) `([A-Z_]+)`", outcome)) <= known, outcome
+    assert re.fullmatch(r"`test_\w+`(, `test_\w+`)*", proof), proof
 
 
 def commands_of_the_readme() -> set[str]:

@@ -1,0 +1,160 @@
+"""What docs/limits.md has to say about each limit: the value that the program has, written as the page writes it."""
+
+import re
+
+from dockboard_registry import account_services, config, disk, durations, names
+from dockboard_registry.db.mysql import database as mysql
+from dockboard_registry.db.sqlite import connection as sqlite
+from dockboard_registry.domain.access import patterns
+from dockboard_registry.domain.accounts import invitations, profiles, registration
+from dockboard_registry.domain.content import documents, long_turn, manifests, references, referrers
+from dockboard_registry.domain.credentials import (
+    access_tokens,
+    imported_hashes,
+    one_time,
+    passwords,
+    resets,
+    signed_tokens,
+    throttle,
+)
+from dockboard_registry.domain.rights import grants, repository_settings
+from dockboard_registry.domain.uploads import open_uploads
+from dockboard_registry.http import budget, connection, exchange, messages
+from dockboard_registry.http.bodies import chunks
+from dockboard_registry.server import log_writer, logs
+from dockboard_registry.storage import calls
+from dockboard_registry.web import conditions, endpoint, token_server
+from dockboard_registry.web.api import operations, serve
+from dockboard_registry.web.api.resources import oversight
+from dockboard_registry.web.v2 import manifests as pushed
+
+_UNITS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
+
+
+def number(count: int) -> str:
+    return f"{count:,}"
+
+
+def size(count: int) -> str:
+    """The size in the largest unit that it is a whole number of."""
+    for unit, factor in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
+        if count % factor == 0:
+            return f"{count // factor} {unit}"
+    return f"{count:,} bytes"
+
+
+def span(seconds: float) -> str:
+    """The time in the largest unit that it is a whole number of."""
+    unit, factor = next((unit, factor) for unit, factor in _UNITS if seconds % factor == 0)
+    count = int(seconds // factor)
+    return f"{count:,} {unit}" if count == 1 else f"{count:,} {unit}s"
+
+
+def rate(at_once: int, seconds: float) -> str:
+    return f"{at_once} at once, then {1 / seconds:.0f} a second"
+
+
+def default(key: str) -> float:
+    """The default of an option, as the program uses it."""
+    return config.OPTIONS[key].field.default
+
+
+def _longest_tag() -> int:
+    return int(re.search(r"\{0,(\d+)\}", names.TAG_GRAMMAR)[1]) + 1
+
+
+def _most_sessions_of_one_client() -> int:
+    limit, own = int(default("server.open_uploads")), 0
+    while own < open_uploads.share(limit, own):
+        own += 1
+    return own
+
+
+LIMITS = {
+    "name of a repository": f"{number(names.NAME_LIMIT)} characters",
+    "tag": f"{_longest_tag()} characters",
+    "media type": f"{names._MEDIA_TYPE_LIMIT} characters",
+    "name of a user, organization, team, robot account or access token": f"{names.SHORTEST_ACCOUNT} to"
+    f" {names.LONGEST_ACCOUNT} characters",
+    "pattern": f"{names.NAME_LIMIT} characters, {patterns._MOST_STARS} `*`",
+    "description of a repository": f"{number(repository_settings.MOST_DESCRIPTION)} characters",
+    "field of a profile": f"{profiles.LONGEST_SHOWN} characters; e-mail address {profiles.LONGEST_EMAIL}; URL"
+    f" {number(profiles.LONGEST_URL)}",
+    "password": f"{passwords.SHORTEST} characters to {number(passwords.MOST_BYTES)} bytes",
+    "URL": size(exchange._URL_BYTES),
+    "fields of a query": number(messages._QUERY_FIELDS),
+    "header": f"{exchange._HEADER_FIELDS} fields, {size(exchange._HEADER_BYTES)}",
+    "`Range` field": f"{size(exchange._RANGE_BYTES)} beyond those",
+    "header that is still read": size(connection.HEADER_LIMIT),
+    "ranges of one request": number(conditions.MOST_RANGES),
+    "lines of a chunked body": f"{size(chunks.LINE_LIMIT)} each, {size(chunks._MOST)} in all",
+    "time for a header": span(default("server.header_timeout")),
+    "time between two requests": span(default("server.idle_timeout")),
+    "slowness of a body or an answer": f"{size(connection._RATE)} a second, over {default('server.body_timeout'):.0f}"
+    " seconds",
+    "memory for slow clients": f"{size(budget.LIMIT)} for each worker",
+    "manifest": size(documents.SIZE_LIMIT),
+    "layers of an image": number(documents._LAYERS),
+    "manifests of an index": number(documents._CHILDREN),
+    "commas, colons and brackets of a manifest": number(documents._TOKENS),
+    "nesting of a manifest": f"{documents._DEPTH} levels",
+    "missing digests in one answer": number(references._NAMED),
+    "tags of one push": f"{pushed._TAGS} tags, {number(pushed._TAG_BYTES)} bytes",
+    "long manifests that wait": f"{size(long_turn._MOST_BYTES)} for each worker",
+    "open upload sessions": number(int(default("server.open_uploads"))),
+    "open upload sessions of one client": f"{_most_sessions_of_one_client()} of"
+    f" {number(int(default('server.open_uploads')))}",
+    "body of a POST that starts an upload": "0 bytes",
+    "age of an upload without bytes": span(default("gc.empty_upload_expiry")),
+    "age of an upload that does not go on": span(default("gc.upload_expiry")),
+    "blob that no manifest refers to": span(default("gc.lease")),
+    "free room on the disk": f"{disk._RESERVE_SHARE * 100:.0f} %, at most {size(disk._RESERVE_MOST)}",
+    "bytes of a namespace": "no limit" if default("auth.quota_bytes") == 0 else "",
+    "repositories of a namespace": "no limit" if default("auth.quota_repositories") == 0 else "",
+    "garbage of a namespace with a quota": "as much again as the quota",
+    "calls to a store on the network": f"{calls._MOST} for each worker",
+    "time of a short call to a store on the network": span(calls._ANSWER_SECONDS),
+    "time that a write waits for SQLite": span(sqlite.BUSY_MS / 1000),
+    "time that work waits for MySQL": span(mysql._PATIENCE),
+    "page of tags or of the catalog": f"{number(endpoint._PAGE)} names",
+    "page of referrers": f"{number(endpoint._PAGE)} descriptors, {size(referrers._PAGE_BYTES)},"
+    f" {number(referrers._LOOKED_AT)} rows",
+    "page of a list of the API": f"{operations.PAGE['limit'].least} to {operations.PAGE['limit'].most} items",
+    "key after which a page begins": f"{operations.PAGE['after'].longest} characters",
+    "export of the list of changes": f"{number(oversight._MOST_LINES)} lines",
+    "body of a request": size(serve.MOST_BODY),
+    "changes of a user": rate(*account_services.CHANGES),
+    "changes of an administrator": rate(*account_services.ADMINISTRATORS_CHANGES),
+    "access tokens of a user": number(access_tokens.MOST),
+    "patterns of an access token": f"{access_tokens.MOST_PATTERNS}, together {number(access_tokens._MOST_TEXT)}"
+    " characters",
+    "grants of one holder in a namespace": number(grants.MOST),
+    "time until something expires": f"{durations._LONGEST // (366 * 86400)} years",
+    "life of an invitation": f"{span(invitations._LONGEST_MS / 1000)}",
+    "life of a token that sets a password": span(one_time.LIFE_MS / 1000),
+    "new accounts from one network": f"{registration.MOST} tries in {span(registration.SECONDS)}",
+    "accounts that wait for approval": number(registration.MOST_PENDING),
+    "forgotten passwords": f"{resets.FROM_NETWORK} from one network, {resets.FOR_ACCOUNT} for one name or address, in"
+    f" {span(resets.SECONDS)}",
+    "mails to one address": f"{resets.TO_ADDRESS} in {span(resets.SECONDS)}",
+    "mails that wait": f"{resets._QUEUE} for each worker",
+    "name that was given up": span(default("auth.quarantine")),
+    "wrong passwords without a wait": f"{throttle.FREE} in {span(throttle._FORGIVEN_MS / 1000)}",
+    "wait after a wrong password": f"1 second, doubling to {span(throttle._LONGEST_WAIT_MS / 1000)}",
+    "wait of others in the same network": f"{span(throttle._SHARED_WAIT_MS / 1000)}, and more from the"
+    f" {throttle.PERSISTENT}th wrong password on",
+    "wrong passwords in a row for an account": f"{throttle.STRANGERS} from elsewhere, then none for"
+    f" {span(throttle.STOPPED_MS / 1000)}; {throttle.KNOWN} from each of {throttle.KNOWN_NETWORKS} known networks",
+    "logins that wait": f"{passwords._QUEUE} for each worker",
+    "time of an imported hash": span(imported_hashes.MOST_SECONDS),
+    "life of a token of `/token`": span(signed_tokens.ACCESS_SECONDS),
+    "life of what `docker login` keeps": span(signed_tokens.REFRESH_SECONDS),
+    "repositories of one token of `/token`": f"{signed_tokens.MOST_ENTRIES}, their names together"
+    f" {number(token_server._MOST_NAMES)} characters",
+    "form for `/token`": f"{size(token_server._MOST_BODY)}, {token_server._MOST_FIELDS} fields",
+    "life of a key that signs these tokens": span(default("auth.key_rotation")),
+    "list of changes": "for ever" if default("auth.audit_days") == 0 else "",
+    "tags in one entry of the list of changes": number(manifests._NOTED),
+    "line of the log": size(logs.LINE_LIMIT),
+    "lines of the log that wait": f"{size(log_writer.LIMIT)} for each process",
+}
