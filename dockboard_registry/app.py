@@ -14,7 +14,7 @@ from .db.copy import Copy, CopyReport, shared_tables
 from .db.engines import Engine, engine
 from .db.observer import Observer
 from .domain import settings
-from .domain.changes import value
+from .domain.changes import access_version
 from .domain.content.blobs import Blobs
 from .domain.content.check import Checker, CheckReport
 from .domain.content.manifests import Manifests
@@ -104,7 +104,7 @@ class Services:
 
         In a thread: it takes 100 ms, and others should not wait.
         """
-        if not self._prepared and await self.principals.value():
+        if not self._prepared and await self.principals.access_version():
             await asyncio.to_thread(_read_account_code)
             await self.credentials.prepare()
             self._prepared = True
@@ -114,29 +114,29 @@ class Services:
 
         This job and those below do nothing where there are no accounts.
         """
-        if await self.principals.value():
+        if await self.principals.access_version():
             await self.people.rotate_keys()
 
     async def trim_audit(self) -> None:
         """Delete entries of the audit that are older than auth.audit_days."""
-        if await self.principals.value():
+        if await self.principals.access_version():
             await self.people.trim_audit()
 
     async def forget_failures(self) -> None:
         """Delete failed logins that no longer count."""
-        if await self.principals.value():
+        if await self.principals.access_version():
             await self.people.throttle.tidy()
 
     async def tidy_htpasswd(self) -> None:
         """What is due for hashes from htpasswd files."""
-        if await self.principals.value():
+        if await self.principals.access_version():
             await self.people.htpasswd.tidy()
 
     async def finish_deletions(self) -> None:
         """What is left of repositories and organizations that were deleted, and of large manifests."""
         await self.repository_deletion.purge()
         await UnfinishedManifests(self.db.for_jobs()).remove_what_is_left()
-        if await self.principals.value():
+        if await self.principals.access_version():
             await self.people.organizations.forget()
 
     async def collect(self) -> GcReport:
@@ -195,7 +195,7 @@ def has_accounts(config: Config) -> bool:
     """Whether people log in here: there has been an account. Raises StartError."""
     database = engine(config.database_place)
     try:
-        return database.transact(value) > 0
+        return database.transact(access_version) > 0
     except FAILURES as error:
         raise unusable(database, error) from error
 
@@ -208,11 +208,11 @@ def first_password(config: Config) -> str | None:
     """
     database = engine(config.database_place)
     try:
-        if database.transact(value) and not database.transact(settings.first_account_untold):
+        if database.transact(access_version) and not database.transact(settings.first_account_untold):
             return None
         from .domain.accounts import first_account
 
-        if not database.transact(value):
+        if not database.transact(access_version):
             chosen = first_account.choose()
             if database.transact(lambda tx: first_account.make(tx, chosen.stored)):
                 return chosen.password

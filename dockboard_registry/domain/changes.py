@@ -1,13 +1,13 @@
-"""The counter under which rights are remembered: every transaction that takes away or gives a right begins with
-`access_changed`.
+"""The access version: a number that grows with each change of rights.
 
-Whoever remembers rights does so for one value of the counter and asks for it with every request, so a change counts
-with the next request at every worker and node. As all these transactions change one row, and before they read anything,
-each of them sees all that the others did; so what they decide needs no further locks.
+Every transaction that takes away or gives a right begins with `access_changed`, which adds one. A worker remembers
+rights for one access version and reads the access version with every request. So a change counts with the next request
+at every worker and node. All these transactions change the same row before they read anything. So each of them sees
+what the others did, and what they decide needs no further locks.
 
-A given right has to be counted too, because the remembered rights of its holder lack it. A new access token, reset
-token or profile changes nothing that workers remember, and does not move the counter. Otherwise all workers would have
-to read the rights of all users again.
+A right that is given has to be counted too, because the remembered rights of its holder lack it. A new access token,
+reset token or profile changes nothing that workers remember, and does not advance the access version. Otherwise all
+workers would have to read the rights of all users again.
 """
 
 from collections.abc import Callable
@@ -19,19 +19,19 @@ from ..errors import ChangeRefused
 if TYPE_CHECKING:  # a start is quicker without
     from .audit import Actor
 
-# The part of a statement that reads the counter; 0: there has never been an account.
-VALUE = "COALESCE((SELECT value FROM generations WHERE name = 'access'), 0)"
-_ALONE = f"SELECT {VALUE}"
+# The part of a statement that reads the access version. 0: there has never been an account.
+ACCESS_VERSION = "COALESCE((SELECT value FROM generations WHERE name = 'access'), 0)"
+_ALONE = f"SELECT {ACCESS_VERSION}"
 _ADD = "UPDATE generations SET value = value + 1 WHERE name = 'access'"
 
 
 class Unchanged(Exception):
-    """Raised in a transaction that would change nothing. The transaction is undone, with the counter's step."""
+    """Raised in a transaction that would change nothing. The transaction is undone, and the access version stays."""
 
 
-async def write(db: Database, change: Callable[[Tx], object], **options: int) -> None:
-    """db.write of a change that may raise Unchanged; then nothing is written: no audit entry and no new value of the
-    counter.
+async def write_if_changed(db: Database, change: Callable[[Tx], object], **options: int) -> None:
+    """db.write of a change that may raise Unchanged; then nothing is written: no audit entry and no new access
+    version.
     """
     try:
         await db.write(change, **options)
@@ -40,7 +40,7 @@ async def write(db: Database, change: Callable[[Tx], object], **options: int) ->
 
 
 def access_changed(tx: Tx, actor: "Actor | None" = None) -> None:
-    """Add one to the counter, and wait for every other transaction that has done so.
+    """Advance the access version, and wait for every other transaction that has done so.
 
     actor: who must still have the right to make the change.
 
@@ -54,10 +54,10 @@ def access_changed(tx: Tx, actor: "Actor | None" = None) -> None:
 def require_standing(tx: Tx, actor: "Actor | None", added: int = 0) -> None:
     """Raise RightsChanged where the actor may have lost the right to this change since it was asked for.
 
-    added: to the counter, by this transaction.
+    added: by this transaction to the access version.
     """
     if actor is not None and actor.standing is not None:
-        actor.standing(tx, value(tx) - added)
+        actor.standing(tx, access_version(tx) - added)
 
 
 def require_accounts(tx: Tx) -> None:
@@ -65,10 +65,10 @@ def require_accounts(tx: Tx) -> None:
 
     To count it would end what everyone may do while nobody could log in.
     """
-    if value(tx) == 1:
+    if access_version(tx) == 1:
         raise ChangeRefused("there are no accounts yet", "add a user first")
 
 
-def value(tx: Tx) -> int:
-    """The counter as this transaction sees it."""
+def access_version(tx: Tx) -> int:
+    """The access version as this transaction sees it."""
     return tx.one(_ALONE)[0]

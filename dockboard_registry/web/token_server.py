@@ -54,8 +54,8 @@ class Token(Endpoint):
         self._require_us(request.query("service") or form.get("service"))
         header, offline = request.authorization, request.query("offline_token") in ("true", "1")
 
-        async def show(value: int) -> Holder | None:
-            return await self.services.credentials.shown(header, request.remote, value)
+        async def show(access_version: int) -> Holder | None:
+            return await self.services.credentials.shown(header, request.remote, access_version)
 
         return await self._answer(request, show if header is not None else None, wanted, offline)
 
@@ -79,10 +79,10 @@ class Token(Endpoint):
             )
         shown = [form[name] for name in names]
 
-        async def show(value: int) -> Holder | None:
+        async def show(access_version: int) -> Holder | None:
             credentials = self.services.credentials
             return await (credentials.basic if len(shown) == 2 else credentials.refreshed)(
-                *shown, request.remote, value
+                *shown, request.remote, access_version
             )
 
         nobody = shown == ["", ""]
@@ -106,20 +106,20 @@ class Token(Endpoint):
             )
 
     async def _answer(self, request: Request, show, wanted: Scopes, offline: bool, refresh: str = "") -> Response:
-        holder, value = None, 0
+        holder, access_version = None, 0
         while holder is None:
-            value = await self.services.principals.value()
-            if show is None or value == 0:
-                holder = Holder(self.services.gate.anonymous(request, value).principal, Subject())
+            access_version = await self.services.principals.access_version()
+            if show is None or access_version == 0:
+                holder = Holder(self.services.gate.anonymous(request, access_version).principal, Subject())
                 break
             try:
-                holder = await show(value)
+                holder = await show(access_version)
             except Unauthorized as error:
                 error.headers["WWW-Authenticate"] = f'Basic realm="{self.services.gate.realm(request)}"'
                 raise
         request.who = holder.named()
         granted = await self._granted(holder.principal, wanted)
-        key = await self.services.people.signing_keys.newest(value)
+        key = await self.services.people.signing_keys.newest(access_version)
         if offline and holder.subject.id and not refresh:
             refresh = make(key, self.services.gate.service, REFRESH, holder.subject, [])
         token = make(key, self.services.gate.service, ACCESS, holder.subject, granted)

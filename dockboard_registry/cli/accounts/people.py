@@ -194,7 +194,7 @@ async def _demote(people: Any, parsed: argparse.Namespace) -> None:
 
 async def _passwd(people: Any, parsed: argparse.Namespace) -> None:
     """If there has never been an account, make admin, as a first start does that other machines can reach."""
-    if parsed.name == ADMIN and not await people.principals.value():
+    if parsed.name == ADMIN and not await people.principals.access_version():
         await people.accounts.add(operator(), ADMIN, password(parsed), Profile(), True, adopt=True)
     else:
         await people.accounts.set_password(operator(), parsed.name, password(parsed))

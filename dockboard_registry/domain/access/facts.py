@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 
 from ...db import Database, Tx
 from ...names import namespace_of
-from ..changes import VALUE
+from ..changes import ACCESS_VERSION
 from . import rule
 from .rule import PRIVATE, PUBLIC, Object
 
 COLUMNS = (
-    f"SELECT {VALUE}, repositories.id IS NOT NULL, repositories.visibility, namespaces.name,"
+    f"SELECT {ACCESS_VERSION}, repositories.id IS NOT NULL, repositories.visibility, namespaces.name,"
     " namespaces.default_visibility"
 )
 TABLES = (
@@ -38,11 +38,9 @@ class Question(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """The counter of changes (0: no account was ever made), the repository as an object, and what the question has
-    asked for besides.
-    """
+    """access_version: 0 if no account was ever made. object: the repository. content: the answer to the question."""
 
-    value: int
+    access_version: int
     object: Object
     content: Sequence[Any]
 

@@ -12,7 +12,7 @@ from ...names import namespace_name
 from .. import audit
 from ..access.rule import ACTIVE, DISABLED, OWNER, USER
 from ..audit import Actor
-from ..changes import Unchanged, access_changed, require_standing, write
+from ..changes import Unchanged, access_changed, require_standing, write_if_changed
 from ..content.repositories import new_id
 from ..credentials import passwords, throttle
 from ..credentials.passwords import Passwords
@@ -144,7 +144,7 @@ class Accounts:
             if not changed:
                 raise Unchanged
 
-        await write(self._db, change, brings=0)
+        await write_if_changed(self._db, change, brings=0)
 
     async def set_password(self, actor: Actor, name: str, password: str) -> None:
         """Another password: tokens of the registry that were made from the old one, and one-time tokens, count no more.
@@ -170,7 +170,7 @@ class Accounts:
             if not _set_profile(tx, actor, find(tx, name), new):
                 raise Unchanged
 
-        await write(self._db, change)
+        await write_if_changed(self._db, change)
 
     async def unlock(self, actor: Actor, name: str) -> None:
         """Forget wrong passwords, so that the account can be logged in to from everywhere. Raises AccountUnknown."""
@@ -295,7 +295,7 @@ def find(tx: Tx, name: str) -> Person:
 def hold(tx: Tx, name: str) -> Person:
     """The same, locked until the transaction ends.
 
-    For changes that do not move the counter of changes. Raises AccountUnknown.
+    For changes that do not advance the access version. Raises AccountUnknown.
     """
     tx.lock("SELECT id FROM users WHERE name = ?", name)
     return find(tx, name)

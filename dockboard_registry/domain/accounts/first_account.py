@@ -11,7 +11,7 @@ from typing import NamedTuple
 from ...db import Tx
 from .. import audit, settings
 from ..audit import Actor
-from ..changes import access_changed, value
+from ..changes import access_changed, access_version
 from ..credentials import passwords
 from .accounts import insert
 from .profiles import Profile
@@ -37,10 +37,10 @@ def choose() -> Chosen:
 
 def make(tx: Tx, stored: str) -> bool:
     """Whether this transaction made the account: no other did, and there was none before."""
-    if value(tx):
+    if access_version(tx):
         return False
     access_changed(tx)
-    if value(tx) != 1:  # another node was first
+    if access_version(tx) != 1:  # another node was first
         return False
     insert(tx, NAME, stored, Profile(), administrator=True, adopt=True)
     audit.note(tx, Actor("console", "first start"), "user.add", f"user {NAME}", administrator=True)

@@ -9,7 +9,7 @@ from ...names import namespace_name
 from .. import audit
 from ..access.rule import MEMBER, OWNER
 from ..audit import Actor
-from ..changes import Unchanged, access_changed, write
+from ..changes import Unchanged, access_changed, write_if_changed
 from ..content.repositories import new_id
 from . import accounts, namespaces, organization_restore
 
@@ -104,7 +104,7 @@ class Organizations:
             join(tx, organization.id, person.id, role)
             audit.note(tx, actor, "org.member.add", f"org {name}", user=user, role=role)
 
-        await write(self._db, change)
+        await write_if_changed(self._db, change)
 
     async def remove_member(self, actor: Actor, name: str, user: str) -> None:
         """Take the user out of the organization and its teams, with the user's own grants in its namespace.

@@ -10,7 +10,7 @@ from ...names import account_name
 from .. import audit
 from ..access.rule import ACTIVE, DISABLED, ROBOT
 from ..audit import Actor
-from ..changes import Unchanged, access_changed, write
+from ..changes import Unchanged, access_changed, write_if_changed
 from ..content.repositories import new_id
 from ..credentials import access_tokens
 from . import organizations
@@ -116,7 +116,7 @@ class Robots:
             )
             audit.note(tx, actor, "robot.enable" if active else "robot.disable", f"robot {name}")
 
-        await write(self._db, change, brings=0)
+        await write_if_changed(self._db, change, brings=0)
 
     async def delete(self, actor: Actor, name: str) -> None:
         """The robot with its grants and secrets. Raises AccountUnknown."""

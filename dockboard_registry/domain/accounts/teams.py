@@ -7,7 +7,7 @@ from ...errors import AccountUnknown, ChangeRefused, FieldInvalid
 from ...names import account_name
 from .. import audit
 from ..audit import Actor
-from ..changes import Unchanged, access_changed, write
+from ..changes import Unchanged, access_changed, write_if_changed
 from ..content.repositories import new_id
 from . import accounts, organizations
 
@@ -87,7 +87,7 @@ class Teams:
                 raise Unchanged
             audit.note(tx, actor, "team.member.add", f"team {team}", user=user)
 
-        await write(self._db, change)
+        await write_if_changed(self._db, change)
 
     async def remove_member(self, actor: Actor, organization: str, name: str, user: str) -> None:
         """Raises AccountUnknown."""

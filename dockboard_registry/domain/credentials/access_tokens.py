@@ -34,7 +34,7 @@ from ..access.rule import (
 )
 from ..accounts import accounts
 from ..audit import Actor
-from ..changes import VALUE, access_changed, require_standing
+from ..changes import ACCESS_VERSION, access_changed, require_standing
 from ..content.repositories import new_id
 
 USER_PREFIX, ROBOT_PREFIX = "dbr_", "dbk_"
@@ -65,8 +65,8 @@ _ONE, _OF_USER = f"{_TOKENS} WHERE id = ?", f"{_TOKENS} WHERE holder_kind = 'use
 _HOLDER = "SELECT holder_kind, holder_id FROM access_tokens WHERE id = ?"
 _ID, _MOST_ID = re.compile(r"[0-9]{1,19}", re.A), 2**63 - 1
 _SHOWN = (
-    f"SELECT {VALUE}, id, holder_kind, holder_id, digest, patterns, actions, expires_at, last_used_at, revoked_at FROM"
-    " access_tokens"
+    f"SELECT {ACCESS_VERSION}, id, holder_kind, holder_id, digest, patterns, actions, expires_at, last_used_at,"
+    " revoked_at FROM access_tokens"
 )
 _BY_DIGEST, _BY_ID = f"{_SHOWN} WHERE digest = ?", f"{_SHOWN} WHERE id = ?"
 
@@ -213,7 +213,7 @@ class AccessTokens:
         await self._db.write(change, brings=0)
 
     async def find(self, secret: str) -> tuple[int, Shown | None]:
-        """(the counter of changes, the token, where this secret is one that counts)."""
+        """(the access version, the token if this secret is one that counts)."""
         if not is_secret(secret):
             return 0, None
         wanted = digest(secret)
@@ -250,9 +250,9 @@ _REVOKE = (
 
 
 def _shown(row: Row) -> tuple[int, Shown | None]:
-    value, id, kind, holder_id, _, given_patterns, given_actions, expires_at, last_used_at, revoked_at = row
+    access_version, id, kind, holder_id, _, given_patterns, given_actions, expires_at, last_used_at, revoked_at = row
     token = Shown(id, kind, holder_id, scope(given_patterns, given_actions), last_used_at, expires_at)
-    return value, None if revoked_at is not None or token.expired else token
+    return access_version, None if revoked_at is not None or token.expired else token
 
 
 def _require_room(tx: Tx, kind: str, id: int) -> None:

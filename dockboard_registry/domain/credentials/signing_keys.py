@@ -9,7 +9,7 @@ from ...db import Database, Tx, now
 from ...errors import ChangeRefused
 from .. import audit
 from ..audit import Actor
-from ..changes import access_changed, value
+from ..changes import access_changed, access_version
 from .signed_tokens import ACCESS_SECONDS, SKEW
 
 _VALID = 2
@@ -22,7 +22,7 @@ _SOONEST_SECONDS = 2 * (ACCESS_SECONDS + SKEW)
 
 
 class SigningKeys:
-    """Remembered for one value of the counter of changes, so that a rotation counts with
+    """Remembered for one access version, so that a rotation counts with
     the next request everywhere.
     """
 
@@ -30,25 +30,25 @@ class SigningKeys:
         self._db = db
         self._remembered: tuple[int, tuple[bytes, ...]] = (-1, ())
 
-    async def valid(self, value: int) -> tuple[bytes, ...]:
-        """The keys that count, the newest first, as of this value of the counter; none
+    async def valid(self, access_version: int) -> tuple[bytes, ...]:
+        """The keys that count, the newest first, as of this access version; none
         where nothing was ever signed.
         """
-        if self._remembered[0] != value or not self._remembered[1]:
+        if self._remembered[0] != access_version or not self._remembered[1]:
             self._remembered = await self._db.scan(_read)
         return self._remembered[1]
 
-    async def newest(self, value: int) -> bytes:
+    async def newest(self, access_version: int) -> bytes:
         """The key to sign with; made where there is none."""
-        if not await self.valid(value):
+        if not await self.valid(access_version):
             await self._db.write(lambda tx: _insert(tx, 1), repeatable=True, brings=0)
-        return (await self.valid(value))[0]
+        return (await self.valid(access_version))[0]
 
     async def rotate(self, actor: Actor) -> None:
         """A new key; the one before the last counts no more. Raises ChangeRefused where there are no accounts."""
 
         def change(tx: Tx) -> None:
-            if not value(tx):
+            if not access_version(tx):
                 raise ChangeRefused("there are no accounts yet, so nothing is signed", "add a user first")
             access_changed(tx, actor)
             _rotate(tx, actor)
@@ -84,7 +84,7 @@ def _rotate(tx: Tx, actor: Actor) -> None:
 
 
 def _read(tx: Tx) -> tuple[int, tuple[bytes, ...]]:
-    return value(tx), tuple(bytes.fromhex(secret) for _, secret in tx.all(_NEWEST, _VALID))
+    return access_version(tx), tuple(bytes.fromhex(secret) for _, secret in tx.all(_NEWEST, _VALID))
 
 
 def _insert(tx: Tx, number: int) -> None:

@@ -11,7 +11,7 @@ from ..access import patterns
 from ..access.rule import RIGHTS, ROBOT, USER, Grant
 from ..accounts import accounts, namespaces, robots, teams
 from ..audit import Actor
-from ..changes import Unchanged, access_changed, write
+from ..changes import Unchanged, access_changed, write_if_changed
 from ..content.repositories import new_id
 
 TEAM = "team"
@@ -85,7 +85,7 @@ class Grants:
             )
             audit.note(tx, actor, "grant.add", f"repository {pattern}", to=holder, right=right)
 
-        await write(self._db, change)
+        await write_if_changed(self._db, change)
 
     async def remove(self, actor: Actor, pattern: str, holder: str) -> None:
         """Raises FieldInvalid, AccountUnknown."""

@@ -1,8 +1,8 @@
 """Principals as the rule of rule.py takes them: put together from their rows once, and remembered until anything
 changes.
 
-What is remembered counts only for the value of the counter of changes that it was read under. Each request reads that
-value (see facts.py), so every change is effective with the next request at every worker and node.
+A remembered principal counts only for the access version under which it was read. Each request reads the access version
+(see facts.py), so every change is effective with the next request at every worker and node.
 """
 
 from collections import OrderedDict
@@ -12,7 +12,7 @@ from ...db import Database, Tx
 from ..access import facts, rule
 from ..access.facts import Facts
 from ..access.rule import ACTIVE, ROBOT, USER, Principal
-from ..changes import value
+from ..changes import access_version
 
 _USER = "SELECT id, name, administrator, state, credential_generation FROM users WHERE id = ?"
 _MEMBERSHIPS = (
@@ -64,21 +64,21 @@ class Principals:
         """What the rule has to know about a repository, of which there need not be one."""
         return await facts.ask(self._db, repository)
 
-    async def value(self) -> int:
-        """The counter of changes alone, for requests that concern no repository."""
-        return await self._db.read(value)
+    async def access_version(self) -> int:
+        """The access version alone, for requests that concern no repository."""
+        return await self._db.read(access_version)
 
-    def anonymous(self, value: int, local: bool = False) -> Principal:
-        """Who shows no credentials, where the counter of changes has this value.
+    def anonymous(self, access_version: int, local: bool = False) -> Principal:
+        """Who shows no credentials, at this access version.
 
         local: from this machine, and through no proxy.
         """
-        return rule.anonymous("all" if local and value == 0 else self._everyone, open=value == 0)
+        return rule.anonymous("all" if local and access_version == 0 else self._everyone, open=access_version == 0)
 
-    async def get(self, kind: str, id: int, value: int) -> Known | None:
-        """The user or robot as of this value of the counter; None where there is no such one."""
+    async def get(self, kind: str, id: int, access_version: int) -> Known | None:
+        """The user or robot as of this access version; None where there is no such account."""
         remembered = self._known.get((kind, id))
-        if remembered is None or remembered[0] != value:
+        if remembered is None or remembered[0] != access_version:
             remembered = await self._db.scan(lambda tx: self._read(tx, kind, id))
             self._known[kind, id] = remembered
             if len(self._known) > _REMEMBERED:
@@ -94,7 +94,7 @@ class Principals:
         from . import grants
 
         if text == rule.ANONYMOUS:
-            return Known(self.anonymous(await self.value(), local=not self._setting), 0)
+            return Known(self.anonymous(await self.access_version(), local=not self._setting), 0)
         _, token, name = text.rpartition(TOKEN)
         if token:
             return await self._db.scan(lambda tx: self._with_token(tx, name))
@@ -120,7 +120,7 @@ class Principals:
 
     def _read(self, tx: Tx, kind: str, id: int) -> tuple[int, Known | None]:
         found = _user(tx, id) if kind == USER else _robot(tx, id)
-        return value(tx), found and found._replace(principal=found.principal._replace(everyone=self._everyone))
+        return access_version(tx), found and found._replace(principal=found.principal._replace(everyone=self._everyone))
 
 
 def _user(tx: Tx, id: int) -> Known | None:

@@ -15,17 +15,17 @@ from .principals import Principals
 
 
 class Standing(NamedTuple):
-    """Who was asked about, under this value of the counter of changes.
+    """Who was asked about, at this access version.
 
-    Called in a transaction with the value that it found; raises RightsChanged.
+    Called in a transaction with the access version that it found; raises RightsChanged.
     """
 
     principals: Principals
     holder: Holder
-    value: int
+    access_version: int
 
     def __call__(self, tx: Tx, found: int) -> None:
-        if found == self.value:
+        if found == self.access_version:
             return
         principal, subject = self.holder
         if subject.kind == ANONYMOUS:

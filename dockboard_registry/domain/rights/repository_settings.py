@@ -7,7 +7,7 @@ from .. import audit
 from ..access.rule import PUBLIC, Principal
 from ..accounts import namespaces
 from ..audit import Actor
-from ..changes import Unchanged, access_changed, require_accounts, require_standing, write
+from ..changes import Unchanged, access_changed, require_accounts, require_standing, write_if_changed
 from . import described, holders
 from .described import Described
 from .holders import Held
@@ -51,7 +51,7 @@ class RepositorySettings:
             if not changed:
                 raise Unchanged
 
-        await write(self._db, change)
+        await write_if_changed(self._db, change)
 
     async def rights(self, name: str) -> list[Held]:
         """Who can do what with the repository, as administrators see it. Raises NameUnknown."""
@@ -74,7 +74,7 @@ class RepositorySettings:
             namespaces.set_default(tx, namespace, visibility)
             audit.note(tx, actor, "namespace.default", f"namespace {namespace}", visibility=visibility)
 
-        await write(self._db, change)
+        await write_if_changed(self._db, change)
 
     async def get(self, name: str) -> Described:
         """Raises NameUnknown."""

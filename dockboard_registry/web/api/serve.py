@@ -113,33 +113,35 @@ async def standing(services, request: Request) -> Standing:
     """Who asks, and when that was found out. Raises Unauthorized, TooManyRequests."""
     shown = request.authorization
     while True:
-        value = await services.principals.value()
-        if shown is None or value == 0:
+        access_version = await services.principals.access_version()
+        if shown is None or access_version == 0:
             return Standing(
-                services.principals, Holder(services.gate.anonymous(request, value).principal, Subject()), value
+                services.principals,
+                Holder(services.gate.anonymous(request, access_version).principal, Subject()),
+                access_version,
             )
         try:
-            holder = await _holder(services.credentials, shown, request.remote, value)
+            holder = await _holder(services.credentials, shown, request.remote, access_version)
         except Unauthorized as error:
             error.headers |= CHALLENGE
             raise
         # None: a password was checked just now, which took its time, and much may have changed meanwhile.
         if holder is not None:
             request.who = holder.named()
-            return Standing(services.principals, holder, value)
+            return Standing(services.principals, holder, access_version)
 
 
-async def _holder(credentials, shown: str, address: str, value: int):
+async def _holder(credentials, shown: str, address: str, access_version: int):
     """Basic as everywhere, or an access token or a robot's secret as Bearer; what /token signs is for images alone."""
     scheme, _, text = shown.partition(" ")
     if scheme.lower() != "bearer":
-        return await credentials.shown(shown, address, value)
+        return await credentials.shown(shown, address, access_version)
     if not is_secret(text.strip()):
         raise Unauthorized(
             "this is no access token; what the token server signs is for images alone",
             "show an access token, or name and password",
         )
-    return await credentials.refreshed(text.strip(), address, value)
+    return await credentials.refreshed(text.strip(), address, access_version)
 
 
 async def _read(call: Call) -> None:

@@ -2,8 +2,8 @@
 signed token.
 
 Remembered is what took long to find out: which account a password was right for, which access token a secret is, what a
-signed token says. Whether that still counts is asked with each request, under the counter of changes that the request
-has read.
+signed token says. Whether that still counts is asked with each request, at the access version that the request has
+read.
 """
 
 import asyncio
@@ -74,14 +74,14 @@ class Login(NamedTuple):
 
 
 class Bearer(NamedTuple):
-    """A signed token that was read, the key that signed it, and who it stood for under this value of the counter.
+    """A signed token that was read, the key that signed it, and who it stood for at this access version.
 
     until: seconds since 1970.
     """
 
     claims: Claims
     key: bytes
-    value: int
+    access_version: int
     until: float
     caller: Caller
 
@@ -106,72 +106,74 @@ class Credentials:
         """Whatever else the first login would have to wait for."""
         await self._people.prepare()
 
-    async def caller(self, header: str, address: str, value: int) -> Caller | None:
+    async def caller(self, header: str, address: str, access_version: int) -> Caller | None:
         """Who shows this Authorization header; None where a password was checked just now: ask again, with fresh facts.
 
         Raises Unauthorized, TooManyRequests.
         """
         known = self._bearers.get(header)
-        if known is not None and known.value == value and known.until > time.time():
+        if known is not None and known.access_version == access_version and known.until > time.time():
             self._saw(known.claims.subject)
             return known.caller
         scheme, _, shown = header.partition(" ")
         if scheme.lower() == "bearer":
-            return await self._bearer(header, shown.strip(), known, value)
-        holder = await self.shown(header, address, value)
+            return await self._bearer(header, shown.strip(), known, access_version)
+        holder = await self.shown(header, address, access_version)
         return holder and Caller(holder.principal, holder.principal, None, holder.subject, holder.named())
 
-    async def again(self, caller: Caller, value: int) -> Caller:
+    async def again(self, caller: Caller, access_version: int) -> Caller:
         """Who showed something a while ago, as they are now: their account, its credentials and the access token have
         to count, whatever signed token stood for these.
 
         Raises Unauthorized.
         """
-        holder = await self._holder(caller.subject, value)
+        holder = await self._holder(caller.subject, access_version)
         if holder is None:
             raise Unauthorized("what was shown does not count any more", "log in again")
         return Caller(holder.principal._replace(asked=caller.principal.asked), holder.principal)
 
-    async def shown(self, header: str, address: str, value: int) -> Holder | None:
+    async def shown(self, header: str, address: str, access_version: int) -> Holder | None:
         """The same for an Authorization header of the kind Basic only."""
         scheme, _, text = header.partition(" ")
         if scheme.lower() != "basic":
             raise Unauthorized("the Authorization header is of a kind that does not count here")
-        return await self.basic(*decoded(text.strip()), address, value)
+        return await self.basic(*decoded(text.strip()), address, access_version)
 
-    async def basic(self, name: str, password: str, address: str, value: int) -> Holder | None:
+    async def basic(self, name: str, password: str, address: str, access_version: int) -> Holder | None:
         """The user or robot with this password, access token or secret; None and errors as for `caller`."""
         name = account_meant(name)
         key = self._fingerprint(name, password)
         if access_tokens.is_secret(password):
-            return await self._by_secret(key, password, address, value, name)
+            return await self._by_secret(key, password, address, access_version, name)
         login = self._logins.get(key)
         if login is None or login.until < time.monotonic():
             return await self._log_in(key, name, password, address)
-        holder = await self._holder(Subject(USER, login.id, login.generation), value)
+        holder = await self._holder(Subject(USER, login.id, login.generation), access_version)
         if holder is None:
             # Others that showed the same may have found out meanwhile too.
             self._logins.pop(key, None)
             return await self._log_in(key, name, password, address)
         return holder
 
-    async def refreshed(self, token: str, address: str, value: int) -> Holder:
+    async def refreshed(self, token: str, address: str, access_version: int) -> Holder:
         """Whose refresh token this is: a signed one, or an access token or a secret. Raises Unauthorized."""
         if access_tokens.is_secret(token):
-            return await self._by_secret(self._fingerprint("", token), token, address, value)
-        claims, _ = signed_tokens.read(token, await self._people.signing_keys.valid(value), self._audience, REFRESH)
-        holder = await self._holder(claims.subject, value)
+            return await self._by_secret(self._fingerprint("", token), token, address, access_version)
+        claims, _ = signed_tokens.read(
+            token, await self._people.signing_keys.valid(access_version), self._audience, REFRESH
+        )
+        holder = await self._holder(claims.subject, access_version)
         if holder is None:
             raise Unauthorized("the login has ended", "log in again")
         return holder
 
-    async def _bearer(self, header: str, token: str, known: Bearer | None, value: int) -> Caller:
-        keys = await self._people.signing_keys.valid(value)
+    async def _bearer(self, header: str, token: str, known: Bearer | None, access_version: int) -> Caller:
+        keys = await self._people.signing_keys.valid(access_version)
         if known is not None and known.key in keys:
             claims, key = known.claims, known.key
         else:
             claims, key = signed_tokens.read(token, keys, self._audience, ACCESS)
-        holder = await self._holder(claims.subject, value) if claims.expires_at > time.time() else None
+        holder = await self._holder(claims.subject, access_version) if claims.expires_at > time.time() else None
         if holder is None:
             self._bearers.forget(header)
             raise Unauthorized(
@@ -180,7 +182,7 @@ class Credentials:
         caller = Caller(
             holder.principal._replace(asked=claims.scope), holder.principal, set(), holder.subject, holder.named()
         )
-        self._bearers.keep(header, Bearer(claims, key, value, self._until(claims), caller))
+        self._bearers.keep(header, Bearer(claims, key, access_version, self._until(claims), caller))
         return caller
 
     def _until(self, claims: Claims) -> float:
@@ -192,22 +194,24 @@ class Credentials:
             else min(claims.expires_at, token.expires_at / 1000)
         )
 
-    async def _holder(self, subject: Subject, value: int) -> Holder | None:
+    async def _holder(self, subject: Subject, access_version: int) -> Holder | None:
         """The account as it is now, if it is active and its credentials are those of that time."""
         if subject.kind == ANONYMOUS:
-            return Holder(self._people.principals.anonymous(value), subject)
-        known = await self._people.principals.get(subject.kind, subject.id, value)
+            return Holder(self._people.principals.anonymous(access_version), subject)
+        known = await self._people.principals.get(subject.kind, subject.id, access_version)
         if known is None or known.generation != subject.generation or known.principal.state != ACTIVE:
             return None
         self._saw(subject)
         if subject.token_id is None:
             return Holder(known.principal, subject)
-        token = await self._token(subject.token_id, value)
+        token = await self._token(subject.token_id, access_version)
         if token is None or (token.holder_kind, token.holder_id) != (subject.kind, subject.id):
             return None
         return Holder(narrowed(known.principal, token.scope), subject)
 
-    async def _by_secret(self, key: bytes, secret: str, address: str, value: int, name: str | None = None) -> Holder:
+    async def _by_secret(
+        self, key: bytes, secret: str, address: str, access_version: int, name: str | None = None
+    ) -> Holder:
         """The holder of an access token or secret; where a name is given it has to be theirs.
 
         Never throttled. Raises Unauthorized.
@@ -220,8 +224,8 @@ class Credentials:
             id = token.id
             self._secrets.keep(key, id)
             self._tokens.keep(id, (found_at, token))
-        token = await self._token(id, value)
-        known = token and await self._people.principals.get(token.holder_kind, token.holder_id, value)
+        token = await self._token(id, access_version)
+        known = token and await self._people.principals.get(token.holder_kind, token.holder_id, access_version)
         if known and known.principal.state == DISABLED and name in (None, known.principal.name):
             raise Unauthorized(
                 "the account of this access token is disabled",
@@ -234,10 +238,10 @@ class Credentials:
         subject = Subject(token.holder_kind, token.holder_id, known.generation, token.id)
         return Holder(narrowed(known.principal, token.scope), subject)
 
-    async def _token(self, id: int, value: int) -> Shown | None:
-        """An access token as of this value of the counter, if it counts."""
+    async def _token(self, id: int, access_version: int) -> Shown | None:
+        """An access token as of this access version, if it counts."""
         found_at, token = self._tokens.get(id, (-1, None))
-        if found_at != value:
+        if found_at != access_version:
             found_at, token = await self._people.tokens.get(id)
             self._tokens.keep(id, (found_at, token))
         return None if token is None or token.expired else token

@@ -2,9 +2,8 @@
 
 Every request that concerns content comes through here; the answer to those who may not is made here too.
 
-The facts about the repository and the counter of changes are read anew with each request, and what is remembered about
-the one who asks counts only under that counter's value: so every change is effective with the next request, at every
-worker and node.
+Each request reads the facts about the repository and the access version anew. What is remembered about the one who asks
+counts only at that access version. So every change is effective with the next request, at every worker and node.
 """
 
 import functools
@@ -114,10 +113,10 @@ class Gate:
         `admit`.
         """
         facts = await self._facts(pusher.object.name, ALONE)
-        caller = self.anonymous(request, facts.value)
-        if facts.value and request.authorization is not None:
+        caller = self.anonymous(request, facts.access_version)
+        if facts.access_version and request.authorization is not None:
             try:
-                caller = await self._services.credentials.again(pusher.caller, facts.value)
+                caller = await self._services.credentials.again(pusher.caller, facts.access_version)
             except Unauthorized as error:
                 error.headers |= self._challenge(request, _scope(request, pusher.object.name, PUSH), "invalid_token")
                 raise
@@ -127,7 +126,7 @@ class Gate:
         """As `admit`, and what the question asks of the repository, as of the moment of the decision."""
         facts = await ask(self._services.db, repository_name(name), question)
         # Most requests take no rights of one's own.
-        open = facts.value == 0
+        open = facts.access_version == 0
         if (open or request.authorization is None) and self._may_all(
             open, open and self._unset and self._is_local(request), action, facts.object
         ):
@@ -181,9 +180,9 @@ class Gate:
         took its time.
         """
         shown = request.authorization
-        while shown is not None and facts.value != 0:
+        while shown is not None and facts.access_version != 0:
             try:
-                caller = await self._services.credentials.caller(shown, request.remote, facts.value)
+                caller = await self._services.credentials.caller(shown, request.remote, facts.access_version)
             except Unauthorized as error:
                 error.headers |= self._challenge(request, _scope(request, name, action), "invalid_token")
                 raise
@@ -191,17 +190,17 @@ class Gate:
                 request.who = caller.who
                 return caller, facts
             facts = await self._facts(name, question)
-        return self.anonymous(request, facts.value), facts
+        return self.anonymous(request, facts.access_version), facts
 
     def _facts(self, name: str | None, question: Question) -> Awaitable[Facts]:
         return self._facts_of_registry() if name is None else ask(self._services.db, name, question)
 
     async def _facts_of_registry(self) -> Facts:
-        return Facts(await self._services.principals.value(), REGISTRY, ())
+        return Facts(await self._services.principals.access_version(), REGISTRY, ())
 
-    def anonymous(self, request: Request, value: int) -> Caller:
-        """Who shows nothing, where the counter of changes has this value."""
-        return self._everyone(value == 0, value == 0 and self._unset and self._is_local(request))
+    def anonymous(self, request: Request, access_version: int) -> Caller:
+        """Who shows nothing, at this access version."""
+        return self._everyone(access_version == 0, access_version == 0 and self._unset and self._is_local(request))
 
     def _anonymous(self, open: bool, local: bool) -> Caller:
         principal = self._services.principals.anonymous(0 if open else 1, local)

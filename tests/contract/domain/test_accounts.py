@@ -19,7 +19,7 @@ ME = OPERATOR
 
 
 async def counter(process) -> int:
-    return await process.principals.value()
+    return await process.principals.access_version()
 
 
 @asynchronous
@@ -189,7 +189,7 @@ async def test_two_owners_leave_at_once_and_one_stays(process, other):
 
 @asynchronous
 async def test_the_same_name_is_taken_twice_at_once(process, other):
-    """By the very first account too, which is when there is no row of the counter yet."""
+    """By the very first account too, when there is no row of the access version yet."""
     made, refused = await overlapping(
         process.db,
         lambda db: Accounts(db, process.passwords, LONG).add(ME, "bob", None),

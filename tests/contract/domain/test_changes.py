@@ -1,19 +1,19 @@
-"""What changes write: nothing where everything is so already, and a new value of the counter of changes only where
-somebody's rights are others.
+"""What changes write: nothing where everything is so already, and a new access version only where somebody's rights
+change.
 """
 
 import pytest
 
-from dockboard_registry.domain.changes import value
+from dockboard_registry.domain.changes import access_version
 from dockboard_registry.domain.credentials.throttle import Rate
 from dockboard_registry.errors import ChangeRefused, TooManyRequests
 from tests.contract.aio import asynchronous
 from tests.contract.domain.world import OPERATOR as ME
 
 
-async def counter(process) -> tuple[int, int]:
-    """The counter of changes, and how many rows the audit has."""
-    return await process.db.read(lambda tx: (value(tx), tx.one("SELECT COUNT(*) FROM audit")[0]))
+async def counted(process) -> tuple[int, int]:
+    """The access version, and how many rows the audit has."""
+    return await process.db.read(lambda tx: (access_version(tx), tx.one("SELECT COUNT(*) FROM audit")[0]))
 
 
 @asynchronous
@@ -37,30 +37,30 @@ async def test_what_changes_nothing_writes_nothing(process, other):
         lambda: process.repository_settings.set_default(ME, "acme", "public"),
     )
     for change in same:
-        before = await counter(process)
+        before = await counted(process)
         await change()
-        after = await counter(process)
+        after = await counted(process)
         assert after[1] > before[1]
         await change()
-        assert await counter(other) == after
+        assert await counted(other) == after
 
 
 @asynchronous
-async def test_what_nobody_remembers_leaves_the_counter_alone(process, other):
-    """At a new value every worker reads everybody's rights again."""
+async def test_what_nobody_remembers_leaves_the_access_version_alone(process, other):
+    """At a new access version every worker reads everybody's rights again."""
     await process.people("bob")
-    before, _ = await counter(process)
+    before, _ = await counted(process)
     await process.accounts.change(ME, "bob", {"company": "Acme"})
     secret = await process.tokens.add(ME, "bob", "ci")
     await process.one_time.make(ME, "bob", "reset")
-    assert (await counter(process))[0] == before
+    assert (await counted(process))[0] == before
     found_at, token = await other.tokens.find(secret)
     assert found_at == before and token is not None
     # What ends has to be seen by who remembers it, and so has a right that is given.
     await process.tokens.revoke(ME, "bob", "ci")
-    assert (await counter(process))[0] == before + 1 and (await other.tokens.find(secret))[1] is None
+    assert (await counted(process))[0] == before + 1 and (await other.tokens.find(secret))[1] is None
     await process.accounts.set_administrator(ME, "bob", True)
-    assert (await counter(process))[0] == before + 2
+    assert (await counted(process))[0] == before + 2
 
 
 @asynchronous

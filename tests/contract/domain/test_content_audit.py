@@ -26,7 +26,7 @@ async def pushed(process, *tags: str) -> str:
 @asynchronous
 async def test_deletes_are_noted_and_add_nothing_to_the_counter_of_changes(process):
     await process.people("bob")
-    digest, before = await pushed(process, "a", "b"), await process.principals.value()
+    digest, before = await pushed(process, "a", "b"), await process.principals.access_version()
     await process.tags.delete("app", "b", BOB)
     await process.manifests.delete("app", digest, BOB)
     await process.blobs.delete("app", sha256(b"config"), BOB)
@@ -35,7 +35,7 @@ async def test_deletes_are_noted_and_add_nothing_to_the_counter_of_changes(proce
         ("manifest.delete", "repository app", {"digest": digest, "tags": ["a"]}),
         ("blob.delete", "repository app", {"digest": sha256(b"config")}),
     ]
-    assert await process.principals.value() == before
+    assert await process.principals.access_version() == before
 
 
 @asynchronous
@@ -45,7 +45,7 @@ async def test_pushes_that_change_something_are_noted_with_what_tags_pointed_to(
     await process.push(b"other")
     # As long as tags and digests can be: no entry is cut.
     names = [f"{number:03d}".ljust(128, "x") for number in range(30)]
-    before = await process.principals.value()
+    before = await process.principals.access_version()
     first = await process.put(image(b"config"), *names, maker=BOB)
     assert await process.put(image(b"config"), *names, maker=BOB) == first
     second = await process.put(image(b"other"), *names, "new", maker=BOB)
@@ -59,7 +59,7 @@ async def test_pushes_that_change_something_are_noted_with_what_tags_pointed_to(
     assert {tag: old for _, detail in found for tag, old in detail.get("moved", {}).items()} == dict.fromkeys(
         names, first
     )
-    assert await process.principals.value() == before
+    assert await process.principals.access_version() == before
 
 
 @asynchronous

@@ -170,7 +170,7 @@ async def test_a_token_counts_until_it_is_revoked_or_expires(process, other):
     secret = await process.tokens.add(ME, "bob", "ci", "bob/app-*,bob/tool", "pull,push", now() + 60_000)
     value, shown = await other.tokens.find(secret)
     assert (value, shown.holder_kind, shown.holder_id) == (
-        await process.principals.value(),
+        await process.principals.access_version(),
         "user",
         (await process.accounts.get("bob")).id,
     )
@@ -209,7 +209,7 @@ async def test_actions_that_stand_many_times_are_kept_once(process):
 async def test_a_token_does_what_its_scope_and_its_holder_may(process):
     await process.people("bob")
     _, shown = await process.tokens.find(await process.tokens.add(ME, "bob", "ci", "bob/app-*", "push"))
-    known = await process.principals.get("user", shown.holder_id, await process.principals.value())
+    known = await process.principals.get("user", shown.holder_id, await process.principals.access_version())
     narrowed = rule.narrowed(known.principal, shown.scope)
     allowed = {
         (action, name)

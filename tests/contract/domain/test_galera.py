@@ -176,7 +176,7 @@ async def test_the_first_account_is_made_twice(process, other, commits):
         return Accounts(db, process.passwords, LONG).add(OPERATOR, "bob", None)
 
     assert refused(await meeting(commits, process, other, add, add)) == [ChangeRefused]
-    assert await process.principals.value() == await other.principals.value() == 1
+    assert await process.principals.access_version() == await other.principals.access_version() == 1
 
 
 @asynchronous

@@ -35,12 +35,12 @@ async def keys(process) -> SigningKeys:
     """Those of a registry with an account, and a first key."""
     await process.people("bob")
     made = SigningKeys(process.db)
-    await made.newest(await process.principals.value())
+    await made.newest(await process.principals.access_version())
     return made
 
 
 async def valid(process, made: SigningKeys) -> tuple:
-    return await made.valid(await process.principals.value())
+    return await made.valid(await process.principals.access_version())
 
 
 @asynchronous
@@ -88,7 +88,7 @@ async def test_no_period_is_so_short_that_it_ends_tokens_of_minutes(process):
 @asynchronous
 async def test_where_nothing_was_ever_signed_nothing_is_rotated(process):
     assert not await SigningKeys(process.db).rotate_old(0.001)
-    assert await process.principals.value() == 0
+    assert await process.principals.access_version() == 0
 
 
 @asynchronous

@@ -20,7 +20,7 @@ async def test_by_default_nobody_makes_an_account_and_never_the_first_one(proces
     for mode, kind in (("off", Denied), ("open", ChangeRefused), ("approval", ChangeRefused), ("invitation", Denied)):
         with pytest.raises(kind):
             await process.registrations(mode).register(HERE, "bob", PASSWORD)
-    assert await process.principals.value() == 0 and await process.accounts.list() == []
+    assert await process.principals.access_version() == 0 and await process.accounts.list() == []
 
 
 @asynchronous
@@ -189,7 +189,7 @@ async def test_invitations_end(process):
 async def test_what_no_invitation_may_be(process):
     with pytest.raises(ChangeRefused):
         await process.invitations.add(ME)
-    assert await process.principals.value() == 0
+    assert await process.principals.access_version() == 0
     await process.people("ann")
     for given in ({"email": "bob"}, {"expires_at": now()}, {"expires_at": now() + 400 * 86400_000}, {"role": "king"}):
         with pytest.raises(FieldInvalid):
