@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 
 class Client(NamedTuple):
-    """owner: `Principal.holder` of an account, or else an address, or the name of a job. connection: the number of one
-    of the owner's connections.
+    """owner: `Principal.account_key`, or an address where nobody logged in, or the name of a job. connection: the
+    number of one of the owner's connections.
     """
 
     owner: str = ""

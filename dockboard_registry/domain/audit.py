@@ -30,15 +30,15 @@ _OTHERS = ("", "anonymous", "console", "mail", "registry")
 
 
 class Actor(NamedTuple):
-    """Who makes a change: a principal in words (user bob), and the address that the request came from.
+    """Who makes a change, for the audit: a principal in words (user bob), and the address that the request came from.
 
-    standing: by what right, where that was asked before the change (see changes.py); None: by that of the machine, or
-    of a secret.
+    recheck: raises RightsChanged in the transaction of the change if the principal has lost the right to it since they
+    were asked for it (domain/rights/recheck.py). None: the right does not come from an account.
     """
 
     name: str
     address: str
-    standing: Callable[[Tx, int], None] | None = None
+    recheck: Callable[[Tx, int], None] | None = None
 
 
 class Event(NamedTuple):

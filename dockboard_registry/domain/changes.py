@@ -48,16 +48,16 @@ def access_changed(tx: Tx, actor: "Actor | None" = None) -> None:
     """
     if not tx.run(_ADD) and not tx.insert("INSERT INTO generations (name, value) VALUES ('access', 1)"):
         tx.run(_ADD)
-    require_standing(tx, actor, 1)
+    recheck_rights(tx, actor, 1)
 
 
-def require_standing(tx: Tx, actor: "Actor | None", added: int = 0) -> None:
+def recheck_rights(tx: Tx, actor: "Actor | None", added: int = 0) -> None:
     """Raise RightsChanged where the actor may have lost the right to this change since it was asked for.
 
     added: by this transaction to the access version.
     """
-    if actor is not None and actor.standing is not None:
-        actor.standing(tx, access_version(tx) - added)
+    if actor is not None and actor.recheck is not None:
+        actor.recheck(tx, access_version(tx) - added)
 
 
 def require_accounts(tx: Tx) -> None:

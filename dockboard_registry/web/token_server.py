@@ -19,9 +19,7 @@ from ..domain.credentials.signed_tokens import (
     MOST_ENTRIES,
     REFRESH,
     REPOSITORY,
-    Granted,
-    Holder,
-    Subject,
+    ResourceActions,
     make,
 )
 from ..domain.credentials.signed_tokens import REGISTRY as THE_REGISTRY
@@ -54,10 +52,10 @@ class Token(Endpoint):
         self._require_us(request.query("service") or form.get("service"))
         header, offline = request.authorization, request.query("offline_token") in ("true", "1")
 
-        async def show(access_version: int) -> Holder | None:
-            return await self.services.credentials.shown(header, request.remote, access_version)
+        async def authenticate(access_version: int) -> Principal | None:
+            return await self.services.credentials.by_basic(header, request.remote, access_version)
 
-        return await self._answer(request, show if header is not None else None, wanted, offline)
+        return await self._answer(request, authenticate if header is not None else None, wanted, offline)
 
     async def post(self, request: Request) -> Response:
         """OAuth2, with grant_type password or refresh_token.
@@ -79,16 +77,16 @@ class Token(Endpoint):
             )
         shown = [form[name] for name in names]
 
-        async def show(access_version: int) -> Holder | None:
+        async def authenticate(access_version: int) -> Principal | None:
             credentials = self.services.credentials
-            return await (credentials.basic if len(shown) == 2 else credentials.refreshed)(
+            return await (credentials.by_password if len(shown) == 2 else credentials.by_refresh_token)(
                 *shown, request.remote, access_version
             )
 
         nobody = shown == ["", ""]
         return await self._answer(
             request,
-            None if nobody else show,
+            None if nobody else authenticate,
             wanted,
             form.get("access_type") == "offline",
             form.get("refresh_token", ""),
@@ -105,29 +103,31 @@ class Token(Endpoint):
                 f"ask for the service {self.services.gate.service}",
             )
 
-    async def _answer(self, request: Request, show, wanted: Scopes, offline: bool, refresh: str = "") -> Response:
-        holder, access_version = None, 0
-        while holder is None:
+    async def _answer(
+        self, request: Request, authenticate, wanted: Scopes, offline: bool, refresh: str = ""
+    ) -> Response:
+        principal, access_version = None, 0
+        while principal is None:
             access_version = await self.services.principals.access_version()
-            if show is None or access_version == 0:
-                holder = Holder(self.services.gate.anonymous(request, access_version).principal, Subject())
+            if authenticate is None or access_version == 0:
+                principal = self.services.gate.anonymous(request, access_version)
                 break
             try:
-                holder = await show(access_version)
+                principal = await authenticate(access_version)
             except Unauthorized as error:
                 error.headers["WWW-Authenticate"] = f'Basic realm="{self.services.gate.realm(request)}"'
                 raise
-        request.who = holder.named()
-        granted = await self._granted(holder.principal, wanted)
+        request.who = principal.log_name
+        granted = await self._granted(principal, wanted)
         key = await self.services.people.signing_keys.newest(access_version)
-        if offline and holder.subject.id and not refresh:
-            refresh = make(key, self.services.gate.service, REFRESH, holder.subject, [])
-        token = make(key, self.services.gate.service, ACCESS, holder.subject, granted)
+        if offline and principal.id and not refresh:
+            refresh = make(key, self.services.gate.service, REFRESH, principal.identity, [])
+        token = make(key, self.services.gate.service, ACCESS, principal.identity, granted)
         if len(token) > LONGEST:
             raise _too_much()
         return _told(token, granted, refresh if offline else "")
 
-    async def _granted(self, principal: Principal, wanted: Scopes) -> list[Granted]:
+    async def _granted(self, principal: Principal, wanted: Scopes) -> list[ResourceActions]:
         """The part of what was asked for that is allowed."""
         names = [name for kind, name in wanted if kind == REPOSITORY]
         known = (
@@ -143,7 +143,7 @@ class Token(Endpoint):
                 allowed = (word for word, action in _ACTIONS.items() if _may(principal, action, known[name]))
                 actions = tuple(word for word in allowed if word in words or "*" in words)
             if actions:
-                granted.append(Granted(kind, name, actions))
+                granted.append(ResourceActions(kind, name, actions))
         return granted
 
 
@@ -151,7 +151,7 @@ def _may(principal: Principal, action: str, object: Object) -> bool:
     return decide(principal, action, object).allowed
 
 
-def _told(token: str, granted: list[Granted], refresh: str) -> Response:
+def _told(token: str, granted: list[ResourceActions], refresh: str) -> Response:
     fields = {
         "token": token,
         "access_token": token,

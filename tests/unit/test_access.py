@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dockboard_registry.domain.access import patterns, rule
-from dockboard_registry.domain.access.rule import ACTIONS, Entry, Grant, Object, Principal, decide, explain
+from dockboard_registry.domain.access.rule import ACTIONS, Grant, Object, Principal, ScopeEntry, decide, explain
 
 LEVELS = ("none", "pull", "push")
 
@@ -18,8 +18,8 @@ def granted(right: str, pattern: str, via: str) -> dict:
     return {"acme": (Grant(patterns.parse(pattern), right, via),)}
 
 
-def everything(*actions: str) -> tuple[Entry, ...]:
-    return (Entry(None, frozenset(actions)),)
+def everything(*actions: str) -> tuple[ScopeEntry, ...]:
+    return (ScopeEntry(None, frozenset(actions)),)
 
 
 # By the words that the oracle understands.
@@ -48,7 +48,7 @@ PEOPLE = {
         rule.USER,
         "owner",
         memberships={"acme": rule.OWNER},
-        scopes=((Entry(patterns.parse("acme/other"), frozenset(ACTIONS)),),),
+        scopes=((ScopeEntry(patterns.parse("acme/other"), frozenset(ACTIONS)),),),
     ),
     "administrator with a token to push": Principal(
         16, rule.USER, "root-user", administrator=True, scopes=(everything("push", "create"),)
@@ -133,7 +133,7 @@ def test_without_accounts_the_setting_is_the_rule(level):
 names = st.sampled_from(["acme/app", "acme/api", "acme/a/b", "other/app", "app", "library/app", "acme"])
 rights = st.sampled_from(["read", "write", "admin"])
 entries = st.builds(
-    Entry,
+    ScopeEntry,
     st.none() | st.sampled_from(["acme/app", "acme/**", "app", "library/*"]).map(patterns.parse),
     st.frozensets(st.sampled_from(ACTIONS)),
 )
@@ -192,9 +192,12 @@ def test_an_access_token_takes_nothing_from_what_everyone_may_pull(principal, sc
 @given(people, st.sampled_from(ACTIONS), names)
 def test_a_signed_token_is_good_for_what_it_was_asked_for_and_nothing_else(principal, action, name):
     """Another one can be asked for; what it was asked for is allowed as far as it is without it."""
-    public, signed = rule.repository(name, visibility="public"), (Entry(patterns.exact(name), frozenset({action})),)
+    public, signed = (
+        rule.repository(name, visibility="public"),
+        (ScopeEntry(patterns.exact(name), frozenset({action})),),
+    )
     assert not decide(
-        principal._replace(asked=(Entry(patterns.exact("acme/other"), frozenset(ACTIONS)),)), action, public
+        principal._replace(asked=(ScopeEntry(patterns.exact("acme/other"), frozenset(ACTIONS)),)), action, public
     ).allowed
     assert (
         decide(principal._replace(asked=signed), action, public).allowed
@@ -206,7 +209,7 @@ def test_a_signed_token_is_good_for_what_it_was_asked_for_and_nothing_else(princ
 @pytest.mark.parametrize("object", [rule.REGISTRY, rule.namespace("acme"), rule.namespace("library")])
 def test_patterns_of_a_token_name_repositories_alone(pattern, object):
     """As text `*` would match library/*, and so would a namespace, whose repository name is empty."""
-    narrow = rule.narrowed(PEOPLE["site administrator"], (Entry(patterns.parse(pattern), frozenset(ACTIONS)),))
+    narrow = rule.narrowed(PEOPLE["site administrator"], (ScopeEntry(patterns.parse(pattern), frozenset(ACTIONS)),))
     assert not any(decide(narrow, action, object).allowed for action in ACTIONS)
     assert decide(narrow, "admin", rule.repository("a-b")).allowed
 

@@ -5,7 +5,7 @@ import base64
 import pytest
 
 from dockboard_registry.http.fast_path import FastPath
-from dockboard_registry.web.auth.credentials import Bearers
+from dockboard_registry.web.auth.credentials import VerifiedTokens
 
 CREDENTIALS = base64.b64encode(b"bob:correct horse").decode()
 
@@ -28,20 +28,20 @@ def test_the_lane_remembers_other_heads():
 
 
 def test_long_tokens_are_few_and_the_newest_stay():
-    bearers = Bearers()
+    tokens = VerifiedTokens()
     headers = [f"{number:010000d}" for number in range(2000)]
     for header in headers:
-        bearers.keep(header, header)
-        bearers.keep(header, header)
-    assert list(bearers) == headers[-len(bearers) :]
-    assert 1 << 20 < sum(map(len, bearers)) <= 8 << 20
+        tokens.keep(header, header)
+        tokens.keep(header, header)
+    assert list(tokens) == headers[-len(tokens) :]
+    assert 1 << 20 < sum(map(len, tokens)) <= 8 << 20
 
 
 def test_what_is_forgotten_makes_room():
-    bearers = Bearers()
+    tokens = VerifiedTokens()
     for number in range(2000):
-        bearers.keep(f"{number:010000d}", number)
-        bearers.forget(f"{number:010000d}")
-        bearers.forget("what never was there")
-    bearers.keep("short", 1)
-    assert list(bearers) == ["short"]
+        tokens.keep(f"{number:010000d}", number)
+        tokens.forget(f"{number:010000d}")
+        tokens.forget("what never was there")
+    tokens.keep("short", 1)
+    assert list(tokens) == ["short"]

@@ -147,12 +147,12 @@ async def _asked_about(people: Any, parsed: argparse.Namespace) -> str:
 
 async def _explain(people: Any, parsed: argparse.Namespace) -> int:
     action = rule.action(parsed.action)
-    known = await people.principals.named(await _asked_about(people, parsed))
+    asked_about = await people.principals.named(await _asked_about(people, parsed))
     if parsed.repository == rule.REGISTRY.name:
         object = rule.REGISTRY
     else:
         object = (await people.principals.facts(repository_name(parsed.repository))).object
-    decision, steps = rule.explain(known.principal, action, object)
+    decision, steps = rule.explain(asked_about, action, object)
     if parsed.json:
         print(json.dumps({"allowed": decision.allowed, "reason": decision.reason, "steps": steps}, indent=2))
     else:

@@ -62,4 +62,4 @@ async def _holder(people: Any, who: str) -> str:
     """The owner as the list of uploads stores it. Raises AccountUnknown, FieldInvalid."""
     if who in ("", ANONYMOUS):
         return who
-    return (await people.principals.named(f"robot:{who}" if "/" in who else f"user:{who}")).principal.holder
+    return (await people.principals.named(f"robot:{who}" if "/" in who else f"user:{who}")).account_key

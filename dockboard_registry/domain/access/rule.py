@@ -55,29 +55,29 @@ class Grant(NamedTuple):
     via: str
 
 
-class Entry(NamedTuple):
+class ScopeEntry(NamedTuple):
     """A part of a token's scope: actions on what the pattern names; None names everything, the registry itself too."""
 
     pattern: Pattern | None
     actions: frozenset
 
 
-class Scope(tuple[Entry, ...]):
+class Scope(tuple[ScopeEntry, ...]):
     """The entries of a token's scope. If there are many, those of one namespace are found by an index."""
 
-    def within(self, namespace: str) -> Sequence[Entry]:
+    def within(self, namespace: str) -> Sequence[ScopeEntry]:
         """The entries that may name something in the namespace."""
         if len(self) <= _FEW:
             return self
         return self._by_namespace.get(namespace, self._everywhere)
 
     @functools.cached_property
-    def _everywhere(self) -> Sequence[Entry]:
+    def _everywhere(self) -> Sequence[ScopeEntry]:
         return tuple(entry for entry in self if entry.pattern is None)
 
     @functools.cached_property
-    def _by_namespace(self) -> Mapping[str, Sequence[Entry]]:
-        found: dict[str, list[Entry]] = {}
+    def _by_namespace(self) -> Mapping[str, Sequence[ScopeEntry]]:
+        found: dict[str, list[ScopeEntry]] = {}
         for entry in self:
             if entry.pattern is not None:
                 found.setdefault(entry.pattern.namespace, list(self._everywhere)).append(entry)
@@ -100,12 +100,26 @@ class Object(NamedTuple):
         return self.name or f"namespace {self.namespace}"
 
 
-class Principal(NamedTuple):
-    """Who asks.
+class Identity(NamedTuple):
+    """Which account somebody is, and by which credentials they showed it.
 
-    memberships: namespace -> role; grants: namespace -> grants on repositories in it. scopes: of access tokens, each of
-    which narrows what is left by the others. asked: what a signed token was asked for and is good for, and nothing
-    else. everyone: the setting auth.anonymous; open: there is no account yet, and that setting is the whole rule.
+    credential_generation: that of the account. token_id: of the access token that was shown, or None. This much of a
+    principal is written into signed tokens.
+    """
+
+    kind: str = ANONYMOUS
+    id: int = 0
+    credential_generation: int = 0
+    token_id: int | None = None
+
+
+class Principal(NamedTuple):
+    """Who asks: an account with its rights, or nobody in particular.
+
+    memberships: namespace -> role. grants: namespace -> grants on repositories in it. scopes: those of access tokens,
+    each of which narrows what the others leave. asked: what a signed token was asked for; it allows nothing else.
+    everyone: the setting auth.anonymous. open: there is no account yet, and that setting is the whole rule.
+    credential_generation and token_id: see Identity.
     """
 
     id: int = 0
@@ -116,17 +130,35 @@ class Principal(NamedTuple):
     memberships: Mapping[str, str] = MappingProxyType({})
     teams: tuple[str, ...] = ()
     grants: Mapping[str, tuple[Grant, ...]] = MappingProxyType({})
-    scopes: tuple[tuple[Entry, ...], ...] = ()
-    asked: tuple[Entry, ...] | None = None
+    asked: tuple[ScopeEntry, ...] | None = None
     everyone: str = "none"
     open: bool = False
+    credential_generation: int = 0
+    # These two are the last: `narrowed` changes them with each request that shows an access token.
+    scopes: tuple[tuple[ScopeEntry, ...], ...] = ()
+    token_id: int | None = None
 
     @property
-    def holder(self) -> str | None:
-        """Whom something belongs to that this principal begins: an id, since names may
-        change hands; None for everyone.
+    def identity(self) -> Identity:
+        return Identity(self.kind, self.id, self.credential_generation, self.token_id)
+
+    @property
+    def account_key(self) -> str | None:
+        """The account in the columns that say whose something is, as `user:12`; None for anonymous.
+
+        It has the id because names may change hands.
         """
         return None if self.kind == ANONYMOUS else f"{self.kind}:{self.id}"
+
+    @property
+    def log_name(self) -> str:
+        """The name in the access log: `user:ann`, `robot:acme/ci`, or `user:ann/token:12` where an access token was
+        shown. Never a secret.
+        """
+        if self.kind == ANONYMOUS:
+            return "-"
+        token = "" if self.token_id is None else f"/token:{self.token_id}"
+        return f"{self.kind}:{self.name}{token}"
 
     def __str__(self) -> str:
         return f"{self.kind} {self.name}".rstrip()
@@ -169,9 +201,13 @@ def anonymous(level: str, open: bool = True) -> Principal:
     return Principal(everyone=level, open=open)
 
 
-def narrowed(principal: Principal, scope: tuple[Entry, ...] | None) -> Principal:
-    """The principal as far as an access token's scope lets it act."""
-    return principal if scope is None else principal._replace(scopes=(*principal.scopes, Scope(scope)))
+def narrowed(principal: Principal, scope: tuple[ScopeEntry, ...] | None, token_id: int | None = None) -> Principal:
+    """The principal as far as the scope of an access token lets it act; None: the token has no limits of its own.
+
+    token_id: of the access token that was shown.
+    """
+    scopes = principal.scopes if scope is None else (*principal.scopes, Scope(scope))
+    return Principal._make((*principal[:-2], scopes, token_id))
 
 
 def action(text: str) -> str:
@@ -242,7 +278,7 @@ def _scope(principal: Principal, action: str, object: Object) -> Decision | None
     return Decision(False, f"the token's scope does not include {action} on {object}")
 
 
-def _covers(scope: tuple[Entry, ...], action: str, object: Object) -> bool:
+def _covers(scope: tuple[ScopeEntry, ...], action: str, object: Object) -> bool:
     """Patterns name repositories.
 
     A namespace or the whole registry is not a repository, though library/* would match their written form.

@@ -12,7 +12,7 @@ from ...names import namespace_name
 from .. import audit
 from ..access.rule import ACTIVE, DISABLED, OWNER, USER
 from ..audit import Actor
-from ..changes import Unchanged, access_changed, require_standing, write_if_changed
+from ..changes import Unchanged, access_changed, recheck_rights, write_if_changed
 from ..content.repositories import new_id
 from ..credentials import passwords, throttle
 from ..credentials.passwords import Passwords
@@ -21,11 +21,11 @@ from .profiles import Profile, avatar_hash, require_avatar_hash
 
 INVITED = "invited"
 # What the console tells of who logs in: nothing of it is secret.
-_PERSON = (
+_USER_COLUMNS = (
     "SELECT id, name, email, state, administrator, created_at, last_seen_at, full_name, company, location, url,"
     " avatar_hash FROM users"
 )
-_BY_NAME = f"{_PERSON} WHERE name = ?"
+_BY_NAME = f"{_USER_COLUMNS} WHERE name = ?"
 _LAST_OWNED = (
     "SELECT organizations.name FROM members JOIN organizations ON organizations.id = members.organization_id WHERE"
     " members.user_id = ? AND members.role = ? AND NOT EXISTS (SELECT 1 FROM members others WHERE"
@@ -34,7 +34,7 @@ _LAST_OWNED = (
 )
 
 
-class Person(NamedTuple):
+class User(NamedTuple):
     """A user; times in milliseconds since 1970."""
 
     id: int
@@ -90,12 +90,14 @@ class Accounts:
         insert(tx, name, stored, profile, administrator, adopt, self._quarantine)
         audit.note(tx, actor, "user.add", f"user {name}", administrator=administrator)
 
-    async def list(self, after: str = "", limit: int = 1000) -> list[Person]:
+    async def list(self, after: str = "", limit: int = 1000) -> list[User]:
         """Users with names greater than `after` in byte order."""
-        rows = await self._db.scan(lambda tx: tx.all(f"{_PERSON} WHERE name > ? ORDER BY name LIMIT ?", after, limit))
-        return [_person(row) for row in rows]
+        rows = await self._db.scan(
+            lambda tx: tx.all(f"{_USER_COLUMNS} WHERE name > ? ORDER BY name LIMIT ?", after, limit)
+        )
+        return [_user(row) for row in rows]
 
-    async def get(self, name: str) -> Person:
+    async def get(self, name: str) -> User:
         """Raises AccountUnknown."""
         return await self._db.scan(lambda tx: find(tx, name))
 
@@ -132,15 +134,13 @@ class Accounts:
 
         def change(tx: Tx) -> None:
             if active is None and administrator is None:
-                require_standing(tx, actor)
+                recheck_rights(tx, actor)
             else:
                 access_changed(tx, actor)
-            person = find(tx, name)
-            changed = administrator is not None and _set_administrator(tx, actor, person, administrator)
+            user = find(tx, name)
+            changed = administrator is not None and _set_administrator(tx, actor, user, administrator)
             changed |= active is not None and _set_state(tx, actor, find(tx, name), active)
-            changed |= bool(profile) and _set_profile(
-                tx, actor, person, person.profile._replace(**given).checked(), avatar
-            )
+            changed |= bool(profile) and _set_profile(tx, actor, user, user.profile._replace(**given).checked(), avatar)
             if not changed:
                 raise Unchanged
 
@@ -151,8 +151,8 @@ class Accounts:
 
         Raises FieldInvalid.
         """
-        person = await self.get(name)
-        stored = await self._hash(password, name, person.email)
+        user = await self.get(name)
+        stored = await self._hash(password, name, user.email)
 
         def change(tx: Tx) -> None:
             access_changed(tx, actor)
@@ -166,7 +166,7 @@ class Accounts:
         new = profile.checked()
 
         def change(tx: Tx) -> None:
-            require_standing(tx, actor)
+            recheck_rights(tx, actor)
             if not _set_profile(tx, actor, find(tx, name), new):
                 raise Unchanged
 
@@ -176,7 +176,7 @@ class Accounts:
         """Forget wrong passwords, so that the account can be logged in to from everywhere. Raises AccountUnknown."""
 
         def change(tx: Tx) -> None:
-            require_standing(tx, actor)
+            recheck_rights(tx, actor)
             throttle.forget(tx, find(tx, name).id, name)
             audit.note(tx, actor, "user.unlock", f"user {name}")
 
@@ -191,14 +191,14 @@ class Accounts:
 
         def change(tx: Tx) -> None:
             access_changed(tx, actor)
-            person = find(tx, name)
-            _require_another_administrator(tx, person)
-            if owned := tx.one(_LAST_OWNED, person.id, OWNER):
+            user = find(tx, name)
+            _require_another_administrator(tx, user)
+            if owned := tx.one(_LAST_OWNED, user.id, OWNER):
                 raise ChangeRefused(
                     f"{name} is the last owner of organization {owned[0]}",
                     "make another member its owner first, or delete it",
                 )
-            remove(tx, person)
+            remove(tx, user)
             namespaces.release(tx, name)
             audit.note(tx, actor, "user.delete", f"user {name}")
 
@@ -212,10 +212,10 @@ class Accounts:
 
         def change(tx: Tx) -> None:
             access_changed(tx, actor)
-            person = find(tx, name)
-            if person.state != INVITED:
+            user = find(tx, name)
+            if user.state != INVITED:
                 raise ChangeRefused(f"{name} is more than invited", "delete the account instead")
-            remove(tx, person)
+            remove(tx, user)
             namespaces.drop(tx, name)
             audit.note(tx, actor, "user.withdraw", f"user {name}")
 
@@ -277,22 +277,22 @@ def imported_hashes(tx: Tx) -> list[str]:
     return [stored for (stored,) in tx.all("SELECT password FROM users WHERE password NOT LIKE '$scrypt$%'")]
 
 
-def remove(tx: Tx, person: Person) -> None:
+def remove(tx: Tx, user: User) -> None:
     """The rows of an account; its namespace is another matter."""
     for table_rows in _OF_A_USER:
-        tx.run(table_rows, person.id)
-    throttle.forget(tx, person.id, person.name)
+        tx.run(table_rows, user.id)
+    throttle.forget(tx, user.id, user.name)
 
 
-def find(tx: Tx, name: str) -> Person:
+def find(tx: Tx, name: str) -> User:
     """Raises AccountUnknown."""
     row = tx.one(_BY_NAME, name)
     if row is None:
         raise AccountUnknown(f"there is no user {name}")
-    return _person(row)
+    return _user(row)
 
 
-def hold(tx: Tx, name: str) -> Person:
+def hold(tx: Tx, name: str) -> User:
     """The same, locked until the transaction ends.
 
     For changes that do not advance the access version. Raises AccountUnknown.
@@ -301,34 +301,32 @@ def hold(tx: Tx, name: str) -> Person:
     return find(tx, name)
 
 
-def _set_state(tx: Tx, actor: Actor, person: Person, active: bool) -> bool:
+def _set_state(tx: Tx, actor: Actor, user: User, active: bool) -> bool:
     """Returns whether the state changed."""
     state = ACTIVE if active else DISABLED
-    if person.state == state:
+    if user.state == state:
         return False
-    if active and tx.one("SELECT password FROM users WHERE id = ?", person.id)[0] is None:
+    if active and tx.one("SELECT password FROM users WHERE id = ?", user.id)[0] is None:
         raise ChangeRefused("the account has no password yet", "set one first")
     if not active:
-        _require_another_administrator(tx, person)
-    tx.run(
-        "UPDATE users SET state = ?, credential_generation = credential_generation + 1 WHERE id = ?", state, person.id
-    )
-    audit.note(tx, actor, "user.enable" if active else "user.disable", f"user {person.name}")
+        _require_another_administrator(tx, user)
+    tx.run("UPDATE users SET state = ?, credential_generation = credential_generation + 1 WHERE id = ?", state, user.id)
+    audit.note(tx, actor, "user.enable" if active else "user.disable", f"user {user.name}")
     return True
 
 
-def _set_administrator(tx: Tx, actor: Actor, person: Person, administrator: bool) -> bool:
+def _set_administrator(tx: Tx, actor: Actor, user: User, administrator: bool) -> bool:
     """Returns whether it changed."""
-    if person.administrator == administrator:
+    if user.administrator == administrator:
         return False
     if not administrator:
-        _require_another_administrator(tx, person)
-    tx.run("UPDATE users SET administrator = ? WHERE id = ?", int(administrator), person.id)
-    audit.note(tx, actor, "user.administrator", f"user {person.name}", administrator=administrator)
+        _require_another_administrator(tx, user)
+    tx.run("UPDATE users SET administrator = ? WHERE id = ?", int(administrator), user.id)
+    audit.note(tx, actor, "user.administrator", f"user {user.name}", administrator=administrator)
     return True
 
 
-def _set_profile(tx: Tx, actor: Actor, person: Person, new: Profile, avatar: str | None = None) -> bool:
+def _set_profile(tx: Tx, actor: Actor, user: User, new: Profile, avatar: str | None = None) -> bool:
     """Returns whether it changed.
 
     avatar: a hash other than that of the address; empty: the hash of the address again; None: keep it until the address
@@ -336,42 +334,42 @@ def _set_profile(tx: Tx, actor: Actor, person: Person, new: Profile, avatar: str
     """
     if avatar:
         require_avatar_hash(avatar)
-    if avatar is None and new.email == person.email:
-        avatar = person.avatar_hash
+    if avatar is None and new.email == user.email:
+        avatar = user.avatar_hash
     avatar = avatar or avatar_hash(new.email)
-    if (new, avatar) == (person.profile, person.avatar_hash):
+    if (new, avatar) == (user.profile, user.avatar_hash):
         return False
     tx.run(
         "UPDATE users SET email = ?, full_name = ?, company = ?, location = ?, url = ?, avatar_hash = ? WHERE id = ?",
         *new,
         avatar,
-        person.id,
+        user.id,
     )
-    audit.note(tx, actor, "user.profile", f"user {person.name}")
+    audit.note(tx, actor, "user.profile", f"user {user.name}")
     return True
 
 
-def replace_password(tx: Tx, person: Person, stored: str) -> None:
+def replace_password(tx: Tx, user: User, stored: str) -> None:
     """The new hash, and the end of all that the old one was good for. An invitation has been answered then."""
-    state = ACTIVE if person.state == INVITED else person.state
+    state = ACTIVE if user.state == INVITED else user.state
     tx.run(
         "UPDATE users SET password = ?, state = ?, credential_generation = credential_generation + 1 WHERE id = ?",
         stored,
         state,
-        person.id,
+        user.id,
     )
-    tx.run("DELETE FROM one_time_tokens WHERE user_id = ?", person.id)
-    throttle.forget(tx, person.id, person.name)
+    tx.run("DELETE FROM one_time_tokens WHERE user_id = ?", user.id)
+    throttle.forget(tx, user.id, user.name)
 
 
-def _person(row: tuple) -> Person:
-    person = Person(*row)
-    return person._replace(administrator=bool(person.administrator))
+def _user(row: tuple) -> User:
+    user = User(*row)
+    return user._replace(administrator=bool(user.administrator))
 
 
-def _require_another_administrator(tx: Tx, person: Person) -> None:
+def _require_another_administrator(tx: Tx, user: User) -> None:
     """Raise ChangeRefused where nobody would be left to administer the registry."""
-    if not (person.administrator and person.state == ACTIVE):
+    if not (user.administrator and user.state == ACTIVE):
         return
-    if not tx.one("SELECT 1 FROM users WHERE administrator = 1 AND state = ? AND id <> ? LIMIT 1", ACTIVE, person.id):
-        raise ChangeRefused(f"{person.name} is the last administrator", "make another user an administrator first")
+    if not tx.one("SELECT 1 FROM users WHERE administrator = 1 AND state = ? AND id <> ? LIMIT 1", ACTIVE, user.id):
+        raise ChangeRefused(f"{user.name} is the last administrator", "make another user an administrator first")

@@ -195,7 +195,7 @@ def find(tx: Tx, name: str) -> Organization:
     return Organization(*row)
 
 
-def require_member(tx: Tx, organization: Organization, person: accounts.Person) -> None:
+def require_member(tx: Tx, organization: Organization, person: accounts.User) -> None:
     """Raises AccountUnknown."""
     if tx.one(_ROLE, organization.id, person.id) is None:
         raise AccountUnknown(
@@ -213,7 +213,7 @@ def join(tx: Tx, organization_id: int, user_id: int, role: str) -> None:
     )
 
 
-def _require_another_owner(tx: Tx, organization: Organization, person: accounts.Person) -> None:
+def _require_another_owner(tx: Tx, organization: Organization, person: accounts.User) -> None:
     """Raise ChangeRefused where this is the only owner."""
     if tx.one(_ROLE, organization.id, person.id) == (OWNER,) and not tx.one(
         _ANOTHER_OWNER, organization.id, OWNER, person.id

@@ -136,7 +136,7 @@ class Registrations:
         await self._db.write(change, brings=0)
 
 
-def _waiting(tx: Tx, name: str) -> accounts.Person:
+def _waiting(tx: Tx, name: str) -> accounts.User:
     person = accounts.find(tx, name)
     if person.state != PENDING:
         raise AccountUnknown(f"no account {name} waits for approval")

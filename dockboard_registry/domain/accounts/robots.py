@@ -82,14 +82,14 @@ class Robots:
         """By ORGANIZATION/NAME. Raises FieldInvalid, AccountUnknown."""
         return await self._db.scan(lambda tx: find(tx, name))
 
-    async def secrets(self, name: str) -> list[access_tokens.Token]:
+    async def secrets(self, name: str) -> list[access_tokens.AccessToken]:
         """The newest last, with state and last use: who still shows the old one of two?
 
         Raises FieldInvalid, AccountUnknown.
         """
         return await self._db.scan(lambda tx: access_tokens.of_holder(tx, ROBOT, find(tx, name).id))
 
-    async def secrets_by_hint(self, name: str, after: str, limit: int) -> list[access_tokens.Token]:
+    async def secrets_by_hint(self, name: str, after: str, limit: int) -> list[access_tokens.AccessToken]:
         """The same by the page: those with hints greater than `after`."""
         return await self._db.scan(lambda tx: access_tokens.by_hint(tx, ROBOT, find(tx, name).id, after, limit))
 

@@ -15,7 +15,7 @@ from .. import audit
 from ..access import facts
 from ..access.facts import Facts, Question
 from ..audit import Actor
-from ..changes import require_standing
+from ..changes import recheck_rights
 from ..quotas.quota_sums import Change
 from ..quotas.quotas import Quotas
 from . import documents, references, referrers, repositories, tags, unfinished
@@ -197,7 +197,7 @@ class Manifests:
         """
 
         def change(tx: Tx) -> Unfinished | None:
-            require_standing(tx, actor)
+            recheck_rights(tx, actor)
             repository_id = repositories.find(tx, repository)
             if repository_id is None:
                 raise NameUnknown(name=repository)

@@ -13,7 +13,7 @@ from ...errors import NameUnknown
 from ...names import namespace_of
 from .. import audit
 from ..audit import Actor
-from ..changes import require_standing
+from ..changes import recheck_rights
 from ..quotas import quota_sums
 from ..quotas.quota_sums import Change
 from ..uploads import open_uploads
@@ -57,8 +57,8 @@ _LINKS = "SELECT digest FROM repository_blobs WHERE repository_id = ? ORDER BY d
 _UNLINK = "DELETE FROM repository_blobs WHERE repository_id = ? AND digest = ?"
 
 
-class Held(NamedTuple):
-    """What a repository holds."""
+class ContentCount(NamedTuple):
+    """How much a repository holds."""
 
     tags: int
     manifests: int
@@ -68,21 +68,21 @@ class RepositoryDeletion:
     def __init__(self, db: Database):
         self._db = db
 
-    async def holds(self, name: str) -> Held:
+    async def holds(self, name: str) -> ContentCount:
         """What deleting the repository would delete. Raises NameUnknown."""
-        return await self._db.scan(lambda tx: _held(tx, _find(tx, name)))
+        return await self._db.scan(lambda tx: _counted(tx, _find(tx, name)))
 
-    async def delete(self, actor: Actor, name: str, pieces: int = 0) -> Held:
+    async def delete(self, actor: Actor, name: str, pieces: int = 0) -> ContentCount:
         """Hide the repository from everybody. Returns what it held. Raises NameUnknown.
 
         pieces: so many short transactions delete its content at once; `purge` does the rest. Grants that name it stay,
         and are valid for a repository of that name that is pushed later.
         """
 
-        def change(tx: Tx) -> tuple[_Deleted, Held]:
-            require_standing(tx, actor)
+        def change(tx: Tx) -> tuple[_Deleted, ContentCount]:
+            recheck_rights(tx, actor)
             gone = _Deleted(_find(tx, name), name, now())
-            held = _held(tx, gone.id)
+            held = _counted(tx, gone.id)
             if not tx.run(_FORGET, gone.id):
                 raise _unknown()
             tx.run(_REMEMBER, *gone)
@@ -131,8 +131,8 @@ def _unknown() -> NameUnknown:
     return NameUnknown("this registry has no repository of that name")
 
 
-def _held(tx: Tx, id: int) -> Held:
-    return Held(tx.one(_COUNT_TAGS, id)[0], tx.one(_COUNT_MANIFESTS, id)[0])
+def _counted(tx: Tx, id: int) -> ContentCount:
+    return ContentCount(tx.one(_COUNT_TAGS, id)[0], tx.one(_COUNT_MANIFESTS, id)[0])
 
 
 def _is_left(tx: Tx, gone: _Deleted) -> bool:

@@ -4,7 +4,7 @@ from ...db import Database, Tx, now
 from ...errors import Denied, ManifestUnknown, NameUnknown
 from .. import audit
 from ..audit import Actor
-from ..changes import require_standing
+from ..changes import recheck_rights
 from . import repositories
 
 _DIGEST = "SELECT digest FROM tags WHERE repository_id = ? AND name = ?"
@@ -85,7 +85,7 @@ class Tags:
         """
 
         def change(tx: Tx) -> None:
-            require_standing(tx, actor)
+            recheck_rights(tx, actor)
             found = repositories.find(tx, repository)
             if found is None:
                 raise NameUnknown(name=repository)

@@ -30,11 +30,11 @@ from ..access.rule import (
     REVOKED,
     ROBOT,
     USER,
-    Entry,
+    ScopeEntry,
 )
 from ..accounts import accounts
 from ..audit import Actor
-from ..changes import ACCESS_VERSION, access_changed, require_standing
+from ..changes import ACCESS_VERSION, access_changed, recheck_rights
 from ..content.repositories import new_id
 
 USER_PREFIX, ROBOT_PREFIX = "dbr_", "dbk_"
@@ -64,15 +64,15 @@ _BY_HINT = f"{_TOKENS} WHERE holder_kind = ? AND holder_id = ? AND hint > ? ORDE
 _ONE, _OF_USER = f"{_TOKENS} WHERE id = ?", f"{_TOKENS} WHERE holder_kind = 'user' AND holder_id = ? AND name = ?"
 _HOLDER = "SELECT holder_kind, holder_id FROM access_tokens WHERE id = ?"
 _ID, _MOST_ID = re.compile(r"[0-9]{1,19}", re.A), 2**63 - 1
-_SHOWN = (
+_PRESENTED = (
     f"SELECT {ACCESS_VERSION}, id, holder_kind, holder_id, digest, patterns, actions, expires_at, last_used_at,"
     " revoked_at FROM access_tokens"
 )
-_BY_DIGEST, _BY_ID = f"{_SHOWN} WHERE digest = ?", f"{_SHOWN} WHERE id = ?"
+_BY_DIGEST, _BY_ID = f"{_PRESENTED} WHERE digest = ?", f"{_PRESENTED} WHERE id = ?"
 
 
-class Token(NamedTuple):
-    """A token as its holder sees it: never the secret. Times in milliseconds since 1970."""
+class AccessToken(NamedTuple):
+    """An access token as its holder sees it: never the secret. Times in milliseconds since 1970."""
 
     id: int
     name: str
@@ -92,13 +92,13 @@ class Token(NamedTuple):
         return EXPIRED if self.expires_at is not None and self.expires_at <= now() else ACTIVE
 
 
-class Shown(NamedTuple):
-    """A token that somebody has shown: whose it is and what it narrows to."""
+class PresentedToken(NamedTuple):
+    """An access token that a request has shown: whose it is, and to what it limits its holder."""
 
     id: int
     holder_kind: str
     holder_id: int
-    scope: tuple[Entry, ...] | None
+    scope: tuple[ScopeEntry, ...] | None
     last_used_at: int | None
     expires_at: int | None
 
@@ -129,7 +129,7 @@ def digest(secret: str) -> str:
     return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()
 
 
-def scope(given_patterns: str | None, given_actions: str | None) -> tuple[Entry, ...] | None:
+def scope(given_patterns: str | None, given_actions: str | None) -> tuple[ScopeEntry, ...] | None:
     """The scope that two lists with commas stand for; None for both is everything. Raises FieldInvalid."""
     if given_patterns is None and given_actions is None:
         return None
@@ -139,8 +139,8 @@ def scope(given_patterns: str | None, given_actions: str | None) -> tuple[Entry,
         raise FieldInvalid("a scope names an action that there is not", f"use {', '.join(ACTIONS)}")
     actions = frozenset().union(*(ACTIONS[name] for name in names))
     if given_patterns is None:
-        return (Entry(None, actions),)
-    return tuple(Entry(patterns.parse(text), actions) for text in given_patterns.split(","))
+        return (ScopeEntry(None, actions),)
+    return tuple(ScopeEntry(patterns.parse(text), actions) for text in given_patterns.split(","))
 
 
 def _checked_scope(given_patterns: str | None, given_actions: str | None) -> str | None:
@@ -173,7 +173,7 @@ class AccessTokens:
         secret = make_secret(USER_PREFIX)
 
         def change(tx: Tx) -> None:
-            require_standing(tx, actor)
+            recheck_rights(tx, actor)
             holder = accounts.hold(tx, user)
             tx.run(_GONE, USER, holder.id, name, now())
             _require_room(tx, USER, holder.id)
@@ -187,19 +187,19 @@ class AccessTokens:
         await self._db.write(change)
         return secret
 
-    async def by_name(self, user: str, after: str, limit: int) -> list[Token]:
+    async def by_name(self, user: str, after: str, limit: int) -> list[AccessToken]:
         """By the page: those with names greater than `after`. Raises AccountUnknown."""
         return await self._db.scan(
-            lambda tx: [Token(*row) for row in tx.all(_BY_NAME, USER, accounts.find(tx, user).id, after, limit)]
+            lambda tx: [AccessToken(*row) for row in tx.all(_BY_NAME, USER, accounts.find(tx, user).id, after, limit)]
         )
 
-    async def list(self, user: str) -> list[Token]:
+    async def list(self, user: str) -> list[AccessToken]:
         """Raises AccountUnknown."""
         return await self._db.scan(lambda tx: of_holder(tx, USER, accounts.find(tx, user).id))
 
-    async def by_id(self, id: int) -> Token | None:
+    async def by_id(self, id: int) -> AccessToken | None:
         row = await self._db.scan(lambda tx: tx.one(_ONE, id))
-        return row and Token(*row)
+        return row and AccessToken(*row)
 
     async def revoke(self, actor: Actor, user: str, name: str) -> None:
         """From the next request on it counts no more. Raises AccountUnknown."""
@@ -212,20 +212,20 @@ class AccessTokens:
 
         await self._db.write(change, brings=0)
 
-    async def find(self, secret: str) -> tuple[int, Shown | None]:
+    async def find(self, secret: str) -> tuple[int, PresentedToken | None]:
         """(the access version, the token if this secret is one that counts)."""
         if not is_secret(secret):
             return 0, None
         wanted = digest(secret)
         row = await self._db.read(lambda tx: tx.one(_BY_DIGEST, wanted))
-        return _shown(row) if row is not None and hmac.compare_digest(row[4], wanted) else (0, None)
+        return _presented(row) if row is not None and hmac.compare_digest(row[4], wanted) else (0, None)
 
-    async def get(self, id: int) -> tuple[int, Shown | None]:
+    async def get(self, id: int) -> tuple[int, PresentedToken | None]:
         """The same, of a token whose secret was shown before."""
         row = await self._db.read(lambda tx: tx.one(_BY_ID, id))
-        return _shown(row) if row is not None else (0, None)
+        return _presented(row) if row is not None else (0, None)
 
-    async def used(self, token: Shown, address: str) -> None:
+    async def used(self, token: PresentedToken, address: str) -> None:
         """Note when and from where, at most once a minute."""
         at = now()
         if token.last_used_at is None or at - token.last_used_at > _USE_NOTED_MS:
@@ -249,9 +249,9 @@ _REVOKE = (
 )
 
 
-def _shown(row: Row) -> tuple[int, Shown | None]:
+def _presented(row: Row) -> tuple[int, PresentedToken | None]:
     access_version, id, kind, holder_id, _, given_patterns, given_actions, expires_at, last_used_at, revoked_at = row
-    token = Shown(id, kind, holder_id, scope(given_patterns, given_actions), last_used_at, expires_at)
+    token = PresentedToken(id, kind, holder_id, scope(given_patterns, given_actions), last_used_at, expires_at)
     return access_version, None if revoked_at is not None or token.expired else token
 
 
@@ -266,10 +266,10 @@ def _require_room(tx: Tx, kind: str, id: int) -> None:
 def counts(tx: Tx, id: int) -> bool:
     """Whether the token is one that counts, as this transaction sees it."""
     row = tx.one(_BY_ID, id)
-    return row is not None and _shown(row)[1] is not None
+    return row is not None and _presented(row)[1] is not None
 
 
-def named(tx: Tx, text: str) -> tuple[str, int, Token]:
+def named(tx: Tx, text: str) -> tuple[str, int, AccessToken]:
     """(kind and id of its holder, the token) by USER/NAME, or by its id. Raises AccountUnknown."""
     user, slash, name = text.rpartition("/")
     if slash:
@@ -280,16 +280,16 @@ def named(tx: Tx, text: str) -> tuple[str, int, Token]:
         holder, row = tx.one(_HOLDER, id), tx.one(_ONE, id)
     if row is None:
         raise AccountUnknown(f"there is no token {text}", "write USER/NAME, or the id that `token list` shows")
-    return *holder, Token(*row)
+    return *holder, AccessToken(*row)
 
 
-def of_holder(tx: Tx, kind: str, id: int) -> list[Token]:
-    return [Token(*row) for row in tx.all(_OF_HOLDER, kind, id)]
+def of_holder(tx: Tx, kind: str, id: int) -> list[AccessToken]:
+    return [AccessToken(*row) for row in tx.all(_OF_HOLDER, kind, id)]
 
 
-def by_hint(tx: Tx, kind: str, id: int, after: str, limit: int) -> list[Token]:
+def by_hint(tx: Tx, kind: str, id: int, after: str, limit: int) -> list[AccessToken]:
     """The same by the page: those with hints greater than `after`."""
-    return [Token(*row) for row in tx.all(_BY_HINT, kind, id, after, limit)]
+    return [AccessToken(*row) for row in tx.all(_BY_HINT, kind, id, after, limit)]
 
 
 def store_robot_secret(tx: Tx, robot_id: int, secret: str, expires_at: int | None) -> None:

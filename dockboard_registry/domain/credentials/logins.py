@@ -10,7 +10,7 @@ from typing import NamedTuple
 from ...db import Database, now
 from ...errors import FieldInvalid, Unauthorized
 from ...names import account_name
-from ..access.rule import ACTIVE, DISABLED, PENDING
+from ..access.rule import ACTIVE, DISABLED, PENDING, USER, Identity
 from .passwords import Passwords, Verdict
 from .throttle import Throttle
 
@@ -23,13 +23,6 @@ SEEN_MS = 5 * 60_000
 _MOST_TOLD = 1000
 
 _SEEN = "UPDATE users SET last_seen_at = ? WHERE id = ? AND (last_seen_at IS NULL OR last_seen_at < ?)"
-
-
-class Login(NamedTuple):
-    """A user whose password was right, and the generation of credentials that this password belongs to."""
-
-    id: int
-    generation: int
 
 
 def account_meant(text: str) -> str:
@@ -55,7 +48,7 @@ class Logins:
         self._throttle = throttle
         self._told: set[int] = set()
 
-    async def check(self, name: str, password: str, address: str) -> Login:
+    async def check(self, name: str, password: str, address: str) -> Identity:
         """The user whose password this is. Raises Unauthorized, TooManyRequests."""
         await self._throttle.check(name, address)
         async with self._passwords.slot():
@@ -84,7 +77,7 @@ class Logins:
         await self._throttle.succeeded(found.id, name, address)
         if verdict.better:
             await self._replace(found, verdict.better)
-        return Login(found.id, found.generation)
+        return Identity(USER, found.id, found.generation)
 
     async def _count(self, name: str, address: str, found: "_Found", verdict: Verdict) -> None:
         """A wrong password counts as a guess. One that can't be verified here does not."""

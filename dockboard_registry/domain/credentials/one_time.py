@@ -12,7 +12,7 @@ from ..access.rule import DISABLED
 from ..accounts import accounts
 from ..accounts.accounts import INVITED
 from ..audit import Actor
-from ..changes import access_changed, require_standing
+from ..changes import access_changed, recheck_rights
 from . import passwords
 from .access_tokens import digest
 from .passwords import Passwords, fingerprint
@@ -39,7 +39,7 @@ class OneTimeTokens:
         secret = secrets.token_urlsafe(32)
 
         def change(tx: Tx) -> None:
-            require_standing(tx, actor)
+            recheck_rights(tx, actor)
             person = accounts.hold(tx, user)
             if person.state == DISABLED:
                 raise ChangeRefused(f"{user} is disabled", "enable the account first")

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from ...errors import Unauthorized
 from ...names import NAME_LIMIT
 from ..access import patterns
-from ..access.rule import ANONYMOUS, CATALOG, CREATE, DELETE, OVERWRITE, PULL, PUSH, ROBOT, USER, Entry, Principal
+from ..access.rule import ANONYMOUS, CATALOG, CREATE, DELETE, OVERWRITE, PULL, PUSH, ROBOT, USER, Identity, ScopeEntry
 
 ACCESS, REFRESH = "access", "refresh"
 ACCESS_SECONDS, REFRESH_SECONDS = 300, 90 * 86400
@@ -36,7 +36,7 @@ _FORM = re.compile(rb"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{43}", re.A)
 _SUBJECT = re.compile(rf"(?:{USER}|{ROBOT}):[0-9]{{1,19}}|{ANONYMOUS}", re.A)
 
 
-class Granted(NamedTuple):
+class ResourceActions(NamedTuple):
     """Actions on one object, in the words of the token protocol; kind: repository or registry."""
 
     kind: str
@@ -44,55 +44,26 @@ class Granted(NamedTuple):
     actions: tuple[str, ...]
 
 
-class Subject(NamedTuple):
-    """Whose a token is.
-
-    generation: that of the owner's credentials; token_id: of the access token that it was made from, or None.
-    """
-
-    kind: str = ANONYMOUS
-    id: int = 0
-    generation: int = 0
-    token_id: int | None = None
-
-
-class Holder(NamedTuple):
-    """Who showed that they are somebody, and what tokens for them are made out to."""
-
-    principal: Principal
-    subject: Subject
-
-    def named(self) -> str:
-        """`user:ann`, `robot:acme/ci`, or `user:ann/token:12` if an access token of the user was shown.
-
-        Never a secret.
-        """
-        if self.subject.kind == ANONYMOUS:
-            return "-"
-        token = "" if self.subject.token_id is None else f"/token:{self.subject.token_id}"
-        return f"{self.principal.kind}:{self.principal.name}{token}"
-
-
 class Claims(NamedTuple):
-    """What a token that was found sound says. expires_at in seconds since 1970; scope: what the token is for, None for
-    a refresh token.
+    """What a token says whose signature is right. identity: who it was made out to. expires_at: in seconds since 1970.
+    scope: what the token is for; None for a refresh token.
     """
 
-    subject: Subject
+    identity: Identity
     expires_at: int
-    scope: tuple[Entry, ...] | None
+    scope: tuple[ScopeEntry, ...] | None
 
 
-def make(key: bytes, audience: str, use: str, subject: Subject, granted: list[Granted]) -> str:
+def make(key: bytes, audience: str, use: str, identity: Identity, granted: list[ResourceActions]) -> str:
     """A new token, valid from now on."""
     at = int(time.time())
     claims = {
         "iss": _ISSUER,
         "aud": audience,
         "use": use,
-        "sub": ANONYMOUS if subject.kind == ANONYMOUS else f"{subject.kind}:{subject.id}",
-        "gen": subject.generation,
-        "tid": subject.token_id,
+        "sub": ANONYMOUS if identity.kind == ANONYMOUS else f"{identity.kind}:{identity.id}",
+        "gen": identity.credential_generation,
+        "tid": identity.token_id,
         "iat": at,
         "nbf": at,
         "exp": at + _LIFE[use],
@@ -155,7 +126,7 @@ def _checked(claims: dict, audience: str, use: str) -> Claims:
     kind, _, id = claims["sub"].partition(":")
     token_id = claims["tid"] if claims["tid"] is None else _number(claims["tid"])
     return Claims(
-        Subject(kind, int(id or 0), generation, token_id), ends, _scope(claims["access"]) if use == ACCESS else None
+        Identity(kind, int(id or 0), generation, token_id), ends, _scope(claims["access"]) if use == ACCESS else None
     )
 
 
@@ -165,15 +136,15 @@ def _number(value: object) -> int:
     return value
 
 
-def _scope(access: object) -> tuple[Entry, ...]:
+def _scope(access: object) -> tuple[ScopeEntry, ...]:
     if type(access) is not list or len(access) > MOST_ENTRIES:
         raise ValueError("the list of what the token is for is none")
     return tuple(_entry(**entry) for entry in access)
 
 
-def _entry(type: str, name: str, actions: list) -> Entry:
+def _entry(type: str, name: str, actions: list) -> ScopeEntry:
     if type == REGISTRY and name == "catalog" and actions == ["*"]:
-        return Entry(None, frozenset({CATALOG}))
+        return ScopeEntry(None, frozenset({CATALOG}))
     if type != REPOSITORY or not isinstance(name, str) or not 0 < len(name) <= NAME_LIMIT:
         raise ValueError("an entry of an unknown kind")
-    return Entry(patterns.exact(name), frozenset(action for word in actions for action in ACTIONS[word]))
+    return ScopeEntry(patterns.exact(name), frozenset(action for word in actions for action in ACTIONS[word]))

@@ -44,8 +44,8 @@ _PAGE, _PAGE_WITHIN = f"{_ALL} WHERE {_BEHIND}", f"{_ALL} WHERE grants.namespace
 _LAST_PATTERN = "~"
 
 
-class Given(NamedTuple):
-    """A grant as lists show it; holder as in `grant add --to`, created_at in milliseconds since 1970."""
+class ListedGrant(NamedTuple):
+    """A grant as lists show it: holder as in `grant add --to`, created_at in milliseconds since 1970."""
 
     pattern: str
     right: str
@@ -98,13 +98,13 @@ class Grants:
 
         await self._db.write(change, brings=0)
 
-    async def page(self, after: str, limit: int, namespace: str = "") -> list[Given]:
+    async def page(self, after: str, limit: int, namespace: str = "") -> list[ListedGrant]:
         """All grants, or those in one namespace, after `PATTERN HOLDER`, by pattern and then by kind and name of the
         holder; at most `limit`.
         """
         return await self._db.scan(lambda tx: _page(tx, after, limit, (namespace,) if namespace else ()), long=True)
 
-    async def list(self, namespace: str = "") -> list[Given]:
+    async def list(self, namespace: str = "") -> list[ListedGrant]:
         """All grants, or those in one namespace."""
         return await self._db.scan(lambda tx: in_namespace(tx, namespace))
 
@@ -129,30 +129,30 @@ def _spellings(pattern: str) -> tuple[str, str]:
     return spelled, spelled if "/" in short or "*" in short else short
 
 
-def in_namespace(tx: Tx, namespace: str) -> list[Given]:
+def in_namespace(tx: Tx, namespace: str) -> list[ListedGrant]:
     """The grants of one namespace; of all for an empty name."""
-    return [_given(row) for row in tx.all(_LIST, namespace, namespace)]
+    return [_listed(row) for row in tx.all(_LIST, namespace, namespace)]
 
 
-def _page(tx: Tx, after: str, limit: int, within: tuple[str, ...]) -> list[Given]:
+def _page(tx: Tx, after: str, limit: int, within: tuple[str, ...]) -> list[ListedGrant]:
     pattern, _, holder = after.partition(" ")
     kind, _, name = holder.partition(":")
     first, _, second = name.partition("/")
     end = tx.one(_END_WITHIN if within else _END, *within, pattern, limit) or (_LAST_PATTERN,)
     given = (*within, pattern, *end, pattern, kind, kind, first, first, second, limit)
-    return [_given(row) for row in tx.all(_PAGE_WITHIN if within else _PAGE, *given)]
+    return [_listed(row) for row in tx.all(_PAGE_WITHIN if within else _PAGE, *given)]
 
 
-def _given(row: Row) -> Given:
+def _listed(row: Row) -> ListedGrant:
     pattern, right, kind, first, second, created_at = row
-    return Given(pattern, right, _words(kind, first, second), created_at)
+    return ListedGrant(pattern, right, _words(kind, first, second), created_at)
 
 
 def _words(kind: str, first: str, second: str | None) -> str:
     return f"{kind}:{first}/{second}" if second else f"{kind}:{first}"
 
 
-_FIND: dict[str, Callable[[Tx, str], accounts.Person | teams.Team | robots.Robot]] = {
+_FIND: dict[str, Callable[[Tx, str], accounts.User | teams.Team | robots.Robot]] = {
     USER: accounts.find,
     TEAM: teams.find,
     ROBOT: robots.find,

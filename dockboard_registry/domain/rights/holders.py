@@ -16,25 +16,27 @@ _MEMBERS = (
 )
 
 
-class Held(NamedTuple):
-    """holder: user:NAME, team:ORG/TEAM, robot:ORG/NAME, or everyone; via: what gives the right, in words."""
+class EffectiveRight(NamedTuple):
+    """A right to the repository. holder: user:NAME, team:ORG/TEAM, robot:ORG/NAME, or everyone. via: what gives the
+    right, in words.
+    """
 
     holder: str
     right: str
     via: str
 
 
-async def of_repository(db: Database, name: str, visibility: str, administrators: bool) -> list[Held]:
+async def of_repository(db: Database, name: str, visibility: str, administrators: bool) -> list[EffectiveRight]:
     """All rights to the repository, with those of the registry's administrators or without; whoever is disabled has
     them again when enabled.
     """
     return await db.scan(lambda tx: _read(tx, name, visibility, administrators), long=True)
 
 
-def _read(tx: Tx, name: str, visibility: str, administrators: bool) -> list[Held]:
+def _read(tx: Tx, name: str, visibility: str, administrators: bool) -> list[EffectiveRight]:
     namespace = namespace_of(name)
     found = (
-        [Held(f"{USER}:{user}", ADMIN, "administers the registry") for (user,) in tx.all(_ADMINISTRATORS)]
+        [EffectiveRight(f"{USER}:{user}", ADMIN, "administers the registry") for (user,) in tx.all(_ADMINISTRATORS)]
         if administrators
         else []
     )
@@ -42,18 +44,20 @@ def _read(tx: Tx, name: str, visibility: str, administrators: bool) -> list[Held
         found += _of_namespace(tx, namespace)
     for given in grants.in_namespace(tx, namespace):
         if patterns.parse(given.pattern).matches(patterns.full(name)):
-            found.append(Held(given.holder, given.right, f"grant on {given.pattern}"))
+            found.append(EffectiveRight(given.holder, given.right, f"grant on {given.pattern}"))
     if visibility == PUBLIC:
-        found.append(Held("everyone", READ, "the repository is public; without logging in as auth.anonymous says"))
+        found.append(
+            EffectiveRight("everyone", READ, "the repository is public; without logging in as auth.anonymous says")
+        )
     return found
 
 
-def _of_namespace(tx: Tx, namespace: str) -> list[Held]:
+def _of_namespace(tx: Tx, namespace: str) -> list[EffectiveRight]:
     """The user whose name it is, or the organization's members."""
     held = namespaces.find(tx, namespace)
     if held is None or held.released_at is not None:
         return []
     if held.kind == USER:
-        return [Held(f"{USER}:{namespace}", ADMIN, "own namespace")]
+        return [EffectiveRight(f"{USER}:{namespace}", ADMIN, "own namespace")]
     words = {OWNER: (ADMIN, "owner of the organization"), MEMBER: (READ, "member of the organization")}
-    return [Held(f"{USER}:{user}", *words[role]) for user, role in tx.all(_MEMBERS, namespace)]
+    return [EffectiveRight(f"{USER}:{user}", *words[role]) for user, role in tx.all(_MEMBERS, namespace)]

@@ -6,7 +6,6 @@ A remembered principal counts only for the access version under which it was rea
 """
 
 from collections import OrderedDict
-from typing import NamedTuple
 
 from ...db import Database, Tx
 from ..access import facts, rule
@@ -44,13 +43,6 @@ def holder_of(text: str) -> str:
     return f"{ROBOT if '/' in text else USER}:{text}"
 
 
-class Known(NamedTuple):
-    """A principal, and the generation of its credentials: tokens made under another one count no more."""
-
-    principal: Principal
-    generation: int
-
-
 class Principals:
     """setting: auth.anonymous. Empty, it stands for none, and for a server that only this machine reaches."""
 
@@ -58,7 +50,7 @@ class Principals:
         self._db = db
         self._setting = setting
         self._everyone = setting or "none"
-        self._known: OrderedDict[tuple[str, int], tuple[int, Known | None]] = OrderedDict()
+        self._known: OrderedDict[tuple[str, int], tuple[int, Principal | None]] = OrderedDict()
 
     async def facts(self, repository: str) -> Facts:
         """What the rule has to know about a repository, of which there need not be one."""
@@ -75,7 +67,7 @@ class Principals:
         """
         return rule.anonymous("all" if local and access_version == 0 else self._everyone, open=access_version == 0)
 
-    async def get(self, kind: str, id: int, access_version: int) -> Known | None:
+    async def get(self, kind: str, id: int, access_version: int) -> Principal | None:
         """The user or robot as of this access version; None where there is no such account."""
         remembered = self._known.get((kind, id))
         if remembered is None or remembered[0] != access_version:
@@ -85,7 +77,7 @@ class Principals:
                 self._known.popitem(last=False)
         return remembered[1]
 
-    async def named(self, text: str) -> Known | None:
+    async def named(self, text: str) -> Principal | None:
         """The principal to explain: a text for `holder_of`, token:USER/NAME, token:ID, a token as the access log names
         it, or anonymous.
 
@@ -94,36 +86,36 @@ class Principals:
         from . import grants
 
         if text == rule.ANONYMOUS:
-            return Known(self.anonymous(await self.access_version(), local=not self._setting), 0)
+            return self.anonymous(await self.access_version(), local=not self._setting)
         _, token, name = text.rpartition(TOKEN)
         if token:
             return await self._db.scan(lambda tx: self._with_token(tx, name))
         kind, id = await self._db.scan(lambda tx: grants.find_holder(tx, holder_of(text)))
         return (await self._db.scan(lambda tx: self._read(tx, kind, id)))[1]
 
-    def _with_token(self, tx: Tx, text: str) -> Known | None:
+    def _with_token(self, tx: Tx, text: str) -> Principal | None:
         """The token's owner, limited to what the access token allows."""
         from ..credentials import access_tokens
 
         kind, id, token = access_tokens.named(tx, text)
-        known = self._read(tx, kind, id)[1]
-        if known is None:
+        principal = self._read(tx, kind, id)[1]
+        if principal is None:
             return None
-        principal = rule.narrowed(known.principal, access_tokens.scope(token.patterns, token.actions))
-        if token.state != ACTIVE and principal.state == ACTIVE:
-            principal = principal._replace(state=token.state)
-        return known._replace(principal=principal)
+        principal = rule.narrowed(principal, access_tokens.scope(token.patterns, token.actions))
+        return (
+            principal if token.state == ACTIVE or principal.state != ACTIVE else principal._replace(state=token.state)
+        )
 
-    def fresh(self, tx: Tx, kind: str, id: int) -> Known | None:
+    def fresh(self, tx: Tx, kind: str, id: int) -> Principal | None:
         """The user or robot as this transaction sees them."""
         return self._read(tx, kind, id)[1]
 
-    def _read(self, tx: Tx, kind: str, id: int) -> tuple[int, Known | None]:
+    def _read(self, tx: Tx, kind: str, id: int) -> tuple[int, Principal | None]:
         found = _user(tx, id) if kind == USER else _robot(tx, id)
-        return access_version(tx), found and found._replace(principal=found.principal._replace(everyone=self._everyone))
+        return access_version(tx), found and found._replace(everyone=self._everyone)
 
 
-def _user(tx: Tx, id: int) -> Known | None:
+def _user(tx: Tx, id: int) -> Principal | None:
     from . import grants  # with what it imports, half of what accounts are: a start is quicker without
 
     row = tx.one(_USER, id)
@@ -137,15 +129,14 @@ def _user(tx: Tx, id: int) -> Known | None:
             (pattern, right, f"{grants.TEAM}:{organization}/{team}") for pattern, right in tx.all(_TEAM_GRANTS, team_id)
         ]
     principal = Principal(id, USER, name, bool(administrator), state, dict(tx.all(_MEMBERSHIPS, id)))
-    return Known(
-        principal._replace(
-            teams=tuple(f"{organization}/{team}" for organization, team, _ in teams), grants=grants.compiled(rows)
-        ),
-        generation,
+    return principal._replace(
+        teams=tuple(f"{organization}/{team}" for organization, team, _ in teams),
+        grants=grants.compiled(rows),
+        credential_generation=generation,
     )
 
 
-def _robot(tx: Tx, id: int) -> Known | None:
+def _robot(tx: Tx, id: int) -> Principal | None:
     from . import grants
 
     row = tx.one(_ROBOT, id)
@@ -154,4 +145,4 @@ def _robot(tx: Tx, id: int) -> Known | None:
     _, organization, own, state, generation = row
     name = f"{organization}/{own}"
     rows = [(pattern, right, f"{ROBOT}:{name}") for pattern, right in tx.all(_GRANTS, ROBOT, id)]
-    return Known(Principal(id, ROBOT, name, state=state, grants=grants.compiled(rows)), generation)
+    return Principal(id, ROBOT, name, state=state, grants=grants.compiled(rows), credential_generation=generation)

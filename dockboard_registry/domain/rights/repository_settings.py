@@ -7,10 +7,10 @@ from .. import audit
 from ..access.rule import PUBLIC, Principal
 from ..accounts import namespaces
 from ..audit import Actor
-from ..changes import Unchanged, access_changed, require_accounts, require_standing, write_if_changed
+from ..changes import Unchanged, access_changed, recheck_rights, require_accounts, write_if_changed
 from . import described, holders
 from .described import Described
-from .holders import Held
+from .holders import EffectiveRight
 
 MOST_DESCRIPTION = 4000
 
@@ -42,7 +42,7 @@ class RepositorySettings:
 
         def change(tx: Tx) -> None:
             if visibility is None:
-                require_standing(tx, actor)
+                recheck_rights(tx, actor)
             else:
                 access_changed(tx, actor)
                 require_accounts(tx)
@@ -53,7 +53,7 @@ class RepositorySettings:
 
         await write_if_changed(self._db, change)
 
-    async def rights(self, name: str) -> list[Held]:
+    async def rights(self, name: str) -> list[EffectiveRight]:
         """Who can do what with the repository, as administrators see it. Raises NameUnknown."""
         found = await self.get(name)
         return await holders.of_repository(self._db, found.name, found.visibility, administrators=True)

@@ -19,7 +19,7 @@ from ...storage import Storage
 from .. import audit
 from ..access.rule import ANONYMOUS, ROBOT, USER, Principal
 from ..audit import Actor
-from ..changes import require_standing
+from ..changes import recheck_rights
 from ..content import blobs, small_blobs
 from ..credentials.throttle import network_of
 from ..quotas import quota_sums
@@ -199,7 +199,7 @@ def _name(tx: Tx, owner: str | None) -> str:
 
 def _drop(tx: Tx, actor: Actor, ids: list[str], owner: str) -> list[str]:
     """The keys of their bytes."""
-    require_standing(tx, actor)
+    recheck_rights(tx, actor)
     ended = {id: row for id in ids if (row := _end(tx, id, _DELETE_OWN, id, owner, owner))}
     for id, row in ended.items():
         small_blobs.drop(tx, row.storage_key)

@@ -4,9 +4,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
+from ...db import Tx
 from ...domain.access.rule import Principal
 from ...domain.audit import Actor
-from ...domain.rights.recheck import Standing
 from ...durations import DURATION_GRAMMAR
 from ...http.messages import Request
 from ...names import (
@@ -70,7 +70,7 @@ class Call:
         self.services, self.request, self.operation = services, request, operation
         self.path, self.query, self.body = path, {}, {}
         self.principal: Principal = Principal()
-        self.standing: Standing | None = None
+        self.recheck: Callable[[Tx, int], None] | None = None
 
     @property
     def people(self) -> Any:
@@ -78,8 +78,8 @@ class Call:
 
     @property
     def actor(self) -> Actor:
-        """Who the audit says it was, and by what right."""
-        return Actor(str(self.principal), self.request.remote, self.standing)
+        """Who makes the change, for the audit."""
+        return Actor(str(self.principal), self.request.remote, self.recheck)
 
 
 class Answer(NamedTuple):

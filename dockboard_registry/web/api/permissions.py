@@ -87,7 +87,7 @@ async def _tokens(call: Call) -> None:
 
 def _require_password(call: Call) -> None:
     """What an access token made would go on counting when that has expired or was revoked. Raises Denied."""
-    if call.standing.holder.subject.token_id is not None:
+    if call.principal.token_id is not None:
         raise Denied("an access token makes no other tokens: these would count for longer", "log in with the password")
 
 

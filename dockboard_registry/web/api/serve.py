@@ -5,11 +5,10 @@ from collections.abc import Mapping
 from urllib.parse import unquote_to_bytes
 
 from ...clients import count_for
-from ...domain.access.rule import ANONYMOUS
+from ...domain.access.rule import ANONYMOUS, Principal
 from ...domain.content import documents
 from ...domain.credentials.access_tokens import is_secret
-from ...domain.credentials.signed_tokens import Holder, Subject
-from ...domain.rights.recheck import Standing
+from ...domain.rights.recheck import recheck_of
 from ...errors import (
     BadRequest,
     Denied,
@@ -40,9 +39,9 @@ async def answer(services, request: Request) -> Response:
         _refuse_other_sites(request)
         call = Call(services, request, operation, path)
         if operation.permission.check is not None:
-            call.standing = await standing(services, request)
-            call.principal = call.standing.holder.principal
-            count_for(call.principal.holder or request.remote)
+            call.principal, access_version = await authenticate(services, request)
+            call.recheck = recheck_of(services.principals, call.principal, access_version)
+            count_for(call.principal.account_key or request.remote)
             await permissions.check(call)
             _limit_rate(call)
         await _read(call)
@@ -109,39 +108,35 @@ def _refuse_other_sites(request: Request) -> None:
         )
 
 
-async def standing(services, request: Request) -> Standing:
-    """Who asks, and when that was found out. Raises Unauthorized, TooManyRequests."""
+async def authenticate(services, request: Request) -> tuple[Principal, int]:
+    """Who asks, and the access version at which that was found out. Raises Unauthorized, TooManyRequests."""
     shown = request.authorization
     while True:
         access_version = await services.principals.access_version()
         if shown is None or access_version == 0:
-            return Standing(
-                services.principals,
-                Holder(services.gate.anonymous(request, access_version).principal, Subject()),
-                access_version,
-            )
+            return services.gate.anonymous(request, access_version), access_version
         try:
-            holder = await _holder(services.credentials, shown, request.remote, access_version)
+            principal = await _principal(services.credentials, shown, request.remote, access_version)
         except Unauthorized as error:
             error.headers |= CHALLENGE
             raise
         # None: a password was checked just now, which took its time, and much may have changed meanwhile.
-        if holder is not None:
-            request.who = holder.named()
-            return Standing(services.principals, holder, access_version)
+        if principal is not None:
+            request.who = principal.log_name
+            return principal, access_version
 
 
-async def _holder(credentials, shown: str, address: str, access_version: int):
+async def _principal(credentials, shown: str, address: str, access_version: int) -> Principal | None:
     """Basic as everywhere, or an access token or a robot's secret as Bearer; what /token signs is for images alone."""
     scheme, _, text = shown.partition(" ")
     if scheme.lower() != "bearer":
-        return await credentials.shown(shown, address, access_version)
+        return await credentials.by_basic(shown, address, access_version)
     if not is_secret(text.strip()):
         raise Unauthorized(
             "this is no access token; what the token server signs is for images alone",
             "show an access token, or name and password",
         )
-    return await credentials.refreshed(text.strip(), address, access_version)
+    return await credentials.by_refresh_token(text.strip(), address, access_version)
 
 
 async def _read(call: Call) -> None:

@@ -19,7 +19,6 @@ from ...domain.access import rule
 from ...domain.access.facts import ALONE, Facts, Question, ask
 from ...domain.access.rule import ANONYMOUS, CATALOG, DELETE, OVERWRITE, PULL, PUSH, REGISTRY, Object, Principal
 from ...domain.audit import Actor
-from ...domain.credentials.signed_tokens import Subject
 from ...errors import BadRequest, Denied, NameUnknown, Unauthorized
 from ...http.messages import Request
 from ...names import is_repository_name, repository_name
@@ -52,33 +51,27 @@ _is_near = functools.lru_cache(256)(is_loopback)
 
 
 class Caller(NamedTuple):
-    """Who asks.
+    """A principal, and what is found out once for many of their requests.
 
-    bare: the same without the scope of a token from the token server, which the client may exchange for another one.
-
-    allowed: (action, object) that were found to be allowed, for a caller who is remembered; a few. subject: what was
-    shown, to be asked about again.
-    who: the name in the access log.
+    log_name: that of the principal. allowed: some pairs (action, object) that the rule has allowed; None: these are not
+    remembered.
     """
 
     principal: Principal
-    bare: Principal
+    log_name: str = "-"
     allowed: set[tuple[str, Object]] | None = None
-    subject: Subject = Subject()
-    who: str = "-"
 
 
-class Pusher(NamedTuple):
-    """Who may push, and to which repository. actor: as the audit names them."""
+class AdmittedPush(NamedTuple):
+    """A push that is allowed: whose it is, and to which repository. actor: as the audit names them."""
 
-    caller: Caller
-    object: Object
+    principal: Principal
+    repository: Object
     actor: Actor | None
 
     @property
-    def moves_tags(self) -> bool:
-        """Whether they may overwrite a tag, too."""
-        return rule.decide(self.caller.principal, OVERWRITE, self.object).allowed
+    def may_overwrite_tags(self) -> bool:
+        return rule.decide(self.principal, OVERWRITE, self.repository).allowed
 
 
 class Gate:
@@ -100,27 +93,27 @@ class Gate:
         caller, facts = await self._asked(request, repository_name(name), action, ALONE)
         return self._permit(request, caller, action, facts.object)
 
-    async def admit_push(self, request: Request, name: str) -> Pusher:
+    async def admit_push(self, request: Request, name: str) -> AdmittedPush:
         """The same for a push."""
         caller, facts = await self._asked(request, repository_name(name), PUSH, ALONE)
         principal = self._permit(request, caller, PUSH, facts.object)
-        return Pusher(caller, facts.object, actor(request, principal))
+        return AdmittedPush(principal, facts.object, actor(request, principal))
 
-    async def require_still(self, request: Request, pusher: Pusher) -> None:
-        """Whoever was let in may push even now.
+    async def require_still(self, request: Request, push: AdmittedPush) -> None:
+        """The push is allowed even now.
 
         Only that a signed token has expired meanwhile is no matter: bodies take longer than these live. Raises as
         `admit`.
         """
-        facts = await self._facts(pusher.object.name, ALONE)
-        caller = self.anonymous(request, facts.access_version)
+        facts = await self._facts(push.repository.name, ALONE)
+        principal = self.anonymous(request, facts.access_version)
         if facts.access_version and request.authorization is not None:
             try:
-                caller = await self._services.credentials.again(pusher.caller, facts.access_version)
+                principal = await self._services.credentials.renewed(push.principal, facts.access_version)
             except Unauthorized as error:
-                error.headers |= self._challenge(request, _scope(request, pusher.object.name, PUSH), "invalid_token")
+                error.headers |= self._challenge(request, _scope(request, push.repository.name, PUSH), "invalid_token")
                 raise
-        self._permit(request, caller, PUSH, facts.object)
+        self._permit(request, Caller(principal), PUSH, facts.object)
 
     async def ask(self, request: Request, name: str, action: str, question: Question) -> Facts:
         """As `admit`, and what the question asks of the repository, as of the moment of the decision."""
@@ -143,11 +136,11 @@ class Gate:
     def _permit(self, request: Request, caller: Caller, action: str, object: Object) -> Principal:
         allowed = caller.allowed
         if action != PULL and caller.principal.kind != ANONYMOUS:
-            count_for(caller.principal.holder)
+            count_for(caller.principal.account_key)
         if allowed is not None and (action, object) in allowed:
             return caller.principal
         if not rule.decide(caller.principal, action, object).allowed:
-            self._refuse(request, caller, action, object)
+            self._refuse(request, caller.principal, action, object)
         if allowed is not None and len(allowed) < _ALLOWED:
             allowed.add((action, object))
         return caller.principal
@@ -182,15 +175,15 @@ class Gate:
         shown = request.authorization
         while shown is not None and facts.access_version != 0:
             try:
-                caller = await self._services.credentials.caller(shown, request.remote, facts.access_version)
+                caller = await self._services.credentials.authenticate(shown, request.remote, facts.access_version)
             except Unauthorized as error:
                 error.headers |= self._challenge(request, _scope(request, name, action), "invalid_token")
                 raise
             if caller is not None:
-                request.who = caller.who
+                request.who = caller.log_name
                 return caller, facts
             facts = await self._facts(name, question)
-        return self.anonymous(request, facts.access_version), facts
+        return self._anonymous_caller(request, facts.access_version), facts
 
     def _facts(self, name: str | None, question: Question) -> Awaitable[Facts]:
         return self._facts_of_registry() if name is None else ask(self._services.db, name, question)
@@ -198,37 +191,45 @@ class Gate:
     async def _facts_of_registry(self) -> Facts:
         return Facts(await self._services.principals.access_version(), REGISTRY, ())
 
-    def anonymous(self, request: Request, access_version: int) -> Caller:
-        """Who shows nothing, at this access version."""
-        return self._everyone(access_version == 0, access_version == 0 and self._unset and self._is_local(request))
+    def anonymous(self, request: Request, access_version: int) -> Principal:
+        """Who shows no credentials, at this access version."""
+        return self._anonymous_caller(request, access_version).principal
+
+    def _anonymous_caller(self, request: Request, access_version: int) -> Caller:
+        open = access_version == 0
+        return self._everyone(open, open and self._unset and self._is_local(request))
 
     def _anonymous(self, open: bool, local: bool) -> Caller:
-        principal = self._services.principals.anonymous(0 if open else 1, local)
-        return Caller(principal, principal)
+        return Caller(self._services.principals.anonymous(0 if open else 1, local))
 
     def _anonymous_may(self, open: bool, local: bool, action: str, object: Object) -> bool:
         return rule.decide(self._everyone(open, local).principal, action, object).allowed
 
-    def _refuse(self, request: Request, caller: Caller, action: str, object: Object) -> NoReturn:
+    def _refuse(self, request: Request, principal: Principal, action: str, object: Object) -> NoReturn:
         """Say no, and nothing about what they may not know: a repository that they may not see answers like one that is
         not there.
+
+        The client may exchange a signed token for another one, so the scope of a signed token does not count here.
         """
-        bare = caller.bare
-        decision = rule.decide(bare, action, object)
-        if bare.open:
+        principal = principal._replace(asked=None)
+        decision = rule.decide(principal, action, object)
+        if principal.open:
             raise Denied(decision.reason, _UNSET if self._unset else "", name=object.name, action=action)
         scope = _scope(request, None if object is REGISTRY else object.name, action)
         if decision.allowed:
-            words = "the token is not for this", "ask the token server for one with the scope that the challenge names"
             raise Unauthorized(
-                *words, headers=self._challenge(request, scope, "insufficient_scope"), name=object.name, action=action
+                "the token is not for this",
+                "ask the token server for one with the scope that the challenge names",
+                headers=self._challenge(request, scope, "insufficient_scope"),
+                name=object.name,
+                action=action,
             )
-        if bare.kind == ANONYMOUS:
+        if principal.kind == ANONYMOUS:
             raise self._not_logged_in(request, scope, name=object.name, action=action)
-        if action == CATALOG or rule.decide(bare, PULL, object).allowed:
+        if action == CATALOG or rule.decide(principal, PULL, object).allowed:
             raise Denied(decision.reason, name=object.name, action=action)
         if action == PUSH:
-            raise Denied(f"{bare} has no right to push to {object.name}", name=object.name, action=action)
+            raise Denied(f"{principal} has no right to push to {object.name}", name=object.name, action=action)
         raise NameUnknown(name=object.name)
 
     def _not_logged_in(self, request: Request, scope: str, **facts: str) -> Unauthorized:

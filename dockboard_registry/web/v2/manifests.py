@@ -61,16 +61,16 @@ class Manifest(Endpoint):
     head = get
 
     async def put(self, request: Request, name: str, reference: str) -> Response:
-        pusher = await self.services.gate.admit_push(request, name)
+        push = await self.services.gate.admit_push(request, name)
         wanted = Reference.parse(reference)
         tags = _more_tags(request)
         begun = time.monotonic()
         body = await request.body.read_all(SIZE_LIMIT)
         if time.monotonic() - begun > SLOW_SECONDS:
-            await self.services.gate.require_still(request, pusher)
+            await self.services.gate.require_still(request, push)
         media_type = request.headers.get("Content-Type", "")
         stored = await self.services.manifests.put(
-            name, wanted, body, media_type, tags, pusher.moves_tags, pusher.actor
+            name, wanted, body, media_type, tags, push.may_overwrite_tags, push.actor
         )
         self.services.metrics.add("uploaded_bytes_total", len(body))
         headers = {"Location": f"/v2/{name}/manifests/{stored.digest}", "Docker-Content-Digest": stored.digest}

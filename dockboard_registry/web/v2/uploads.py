@@ -14,7 +14,7 @@ from ...names import algorithm as parse_algorithm
 from ...names import algorithm_of, is_digest
 from ...names import digest as parse_digest
 from ...storage import StorageError
-from ..auth.gate import SLOW_SECONDS, Pusher
+from ..auth.gate import SLOW_SECONDS, AdmittedPush
 from ..endpoint import Endpoint
 
 _CONTENT_RANGE = re.compile(r"(\d{1,19})-(\d{1,19})", re.A)
@@ -27,23 +27,25 @@ class Uploads(Endpoint):
     streams = True
 
     async def post(self, request: Request, name: str) -> Response:
-        pusher = await self.services.gate.admit_push(request, name)
-        principal = pusher.caller.principal
-        mounted, digest = await self._mount(request, pusher), request.query("digest")
+        push = await self.services.gate.admit_push(request, name)
+        principal = push.principal
+        mounted, digest = await self._mount(request, push), request.query("digest")
         if mounted is not None:
             return _created(name, mounted)
         share = share_of(principal, request.remote)
         if digest is None:
             algorithm = parse_algorithm(request.query("digest-algorithm") or "sha256")
             await request.body.read_all(0)
-            return _state(202, await self.services.uploads.start(name, algorithm, principal.holder, share_of=share))
+            return _state(
+                202, await self.services.uploads.start(name, algorithm, principal.account_key, share_of=share)
+            )
         algorithm = algorithm_of(parse_digest(digest))
         session = await self.services.uploads.start(
-            name, algorithm, principal.holder, request.content_length() or 0, share
+            name, algorithm, principal.account_key, request.content_length() or 0, share
         )
-        return await _finish(self, request, pusher, session, digest, keep=False)
+        return await _finish(self, request, push, session, digest, keep=False)
 
-    async def _mount(self, request: Request, pusher: Pusher) -> str | None:
+    async def _mount(self, request: Request, push: AdmittedPush) -> str | None:
         """The digest that was mounted.
 
         None if no mount is wanted or possible: then the request starts an upload, as the specification says.
@@ -54,9 +56,9 @@ class Uploads(Endpoint):
         if len(digests) != 1 or not is_digest(digests[0]) or len(sources) > 1:
             return None
         digest, source = digests[0], sources[0] if sources else None
-        if not (pusher.caller.principal.open if source is None else await self._may_pull(request, source)):
+        if not (push.principal.open if source is None else await self._may_pull(request, source)):
             return None
-        return digest if await self.services.blobs.mount(pusher.object.name, digest, source, pusher.actor) else None
+        return digest if await self.services.blobs.mount(push.repository.name, digest, source, push.actor) else None
 
     async def _may_pull(self, request: Request, source: str) -> bool:
         """False also for a text that is not a name of a repository."""
@@ -82,12 +84,12 @@ class Upload(Endpoint):
         return _state(202, await _append(self, request, session))
 
     async def put(self, request: Request, name: str, id: str) -> Response:
-        pusher, session = await self._entered(request, name, id)
+        push, session = await self._entered(request, name, id)
         digest = request.query("digest")
         if digest is None:
             raise DigestInvalid("the query lacks digest", "finish the upload with PUT ?digest=<digest of all bytes>")
         parse_digest(digest)
-        return await _finish(self, request, pusher, session, digest, keep=True)
+        return await _finish(self, request, push, session, digest, keep=True)
 
     async def delete(self, request: Request, name: str, id: str) -> Response:
         await self.services.uploads.cancel(await self._session(request, name, id))
@@ -95,18 +97,18 @@ class Upload(Endpoint):
 
     async def _session(self, request: Request, name: str, id: str) -> Session:
         principal = await self.services.gate.admit(request, name, PUSH)
-        return await self.services.uploads.find(name, id, principal.holder)
+        return await self.services.uploads.find(name, id, principal.account_key)
 
-    async def _entered(self, request: Request, name: str, id: str) -> tuple[Pusher, Session]:
+    async def _entered(self, request: Request, name: str, id: str) -> tuple[AdmittedPush, Session]:
         """The same for a request with bytes, which the namespace has to have room for."""
-        pusher = await self.services.gate.admit_push(request, name)
-        return pusher, await self.services.uploads.enter(
-            name, id, pusher.caller.principal.holder, request.content_length() or 0
+        push = await self.services.gate.admit_push(request, name)
+        return push, await self.services.uploads.enter(
+            name, id, push.principal.account_key, request.content_length() or 0
         )
 
 
 async def _finish(
-    endpoint: Endpoint, request: Request, pusher: Pusher, session: Session, digest: str, keep: bool
+    endpoint: Endpoint, request: Request, push: AdmittedPush, session: Session, digest: str, keep: bool
 ) -> Response:
     """Take the body's bytes, if any, and make all of them the blob.
 
@@ -114,11 +116,11 @@ async def _finish(
     """
     begun = time.monotonic()
     length = _chunk(request, session)
-    writer = Writer(endpoint.services.uploads, session, pusher.actor, request.content_length() or 0)
+    writer = Writer(endpoint.services.uploads, session, push.actor, request.content_length() or 0)
     try:
         await _receive(endpoint, request, writer, length)
         if time.monotonic() - begun > SLOW_SECONDS:
-            await endpoint.services.gate.require_still(request, pusher)
+            await endpoint.services.gate.require_still(request, push)
     except (StorageError, QuotaExceeded):
         with contextlib.suppress(RegistryError):
             await writer.discard()

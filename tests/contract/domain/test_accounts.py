@@ -292,7 +292,7 @@ async def test_without_accounts_nobody_shuts_out_everyone_by_a_setting(process):
     ):
         with pytest.raises(ChangeRefused, match="no accounts"):
             await change
-    assert (await process.principals.facts("bob/app")).value == 0
+    assert (await process.principals.facts("bob/app")).access_version == 0
 
 
 @asynchronous
@@ -376,9 +376,9 @@ async def test_every_change_is_written_down_and_nothing_that_failed(process):
 @asynchronous
 async def test_what_people_ask_about_is_found_by_its_words(process):
     found = await process.principals.named("anonymous")
-    assert found.principal.open
+    assert found.open
     await process.people("bob")
-    assert (await process.principals.named("bob")).principal.name == "bob"
+    assert (await process.principals.named("bob")).name == "bob"
     for who, kind in (
         ("nobody", AccountUnknown),
         ("robot:acme", FieldInvalid),

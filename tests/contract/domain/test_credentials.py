@@ -45,9 +45,9 @@ async def test_a_password_lets_in_until_it_is_another(process, other):
     id = (await process.accounts.get("bob")).id
     assert (await stored(process, "bob")).startswith("$scrypt$ln=15,r=8,p=3$")
     assert (await other.logins.check("bob", PASSWORD, HERE)).id == id
-    before = (await process.principals.named("bob")).generation
+    before = (await process.principals.named("bob")).credential_generation
     await process.accounts.set_password(ME, "bob", "another battery horse")
-    assert (await other.principals.named("bob")).generation == before + 1
+    assert (await other.principals.named("bob")).credential_generation == before + 1
     with pytest.raises(Unauthorized):
         await other.logins.check("bob", PASSWORD, HERE)
     await process.accounts.set_state(ME, "bob", False)
@@ -80,7 +80,7 @@ async def test_more_logins_than_may_wait_are_told_so_and_the_others_get_their_an
     release = asyncio.Event()
 
     async def hold() -> None:
-        async with process.passwords.turn():
+        async with process.passwords.slot():
             await release.wait()
 
     holders = [asyncio.ensure_future(hold()) for _ in range(2 + 64)]
@@ -210,7 +210,7 @@ async def test_a_token_does_what_its_scope_and_its_holder_may(process):
     await process.people("bob")
     _, shown = await process.tokens.find(await process.tokens.add(ME, "bob", "ci", "bob/app-*", "push"))
     known = await process.principals.get("user", shown.holder_id, await process.principals.access_version())
-    narrowed = rule.narrowed(known.principal, shown.scope)
+    narrowed = rule.narrowed(known, shown.scope)
     allowed = {
         (action, name)
         for action in rule.ACTIONS

@@ -3,7 +3,7 @@
 import pytest
 
 from dockboard_registry.domain.access import patterns
-from dockboard_registry.domain.access.rule import PULL, USER, Entry, Grant, Principal, narrowed
+from dockboard_registry.domain.access.rule import PULL, USER, Grant, Principal, ScopeEntry, narrowed
 from dockboard_registry.domain.rights import described
 from tests.contract.aio import asynchronous
 from tests.contract.domain.placement import everywhere
@@ -77,7 +77,7 @@ async def test_a_page_is_short_where_there_is_much_to_look_at(process):
 @pytest.mark.parametrize("administrator", [True, False])
 async def test_many_patterns_cost_no_look_at_each_for_each_repository(process, administrator):
     await filled(process, {f"s{number % 500:03d}/app-{number:05d}": "private" for number in range(5_000)})
-    scope = tuple(Entry(patterns.parse(f"s{number:03d}/**"), frozenset({PULL})) for number in range(450))
+    scope = tuple(ScopeEntry(patterns.parse(f"s{number:03d}/**"), frozenset({PULL})) for number in range(450))
     everything = granted(*(f"s{number:03d}/**" for number in range(450)))
     principal = narrowed(Principal(1, USER, "ann", administrator, grants={} if administrator else everything), scope)
     found = flat(await pages(process, principal, 100))

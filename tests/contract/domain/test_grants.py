@@ -54,8 +54,8 @@ async def test_disabled_means_nothing_at_all(process, other):
 async def test_remembered_rights_are_read_again_only_after_a_change(process):
     await process.people("bob")
     known = await process.principals.get("user", (await process.accounts.get("bob")).id, 1)
-    assert await process.principals.get("user", known.principal.id, 1) is known
-    assert await process.principals.get("user", known.principal.id, 2) is not known
+    assert await process.principals.get("user", known.id, 1) is known
+    assert await process.principals.get("user", known.id, 2) is not known
     assert await process.principals.get("user", 1, 2) is None
 
 

@@ -5,13 +5,13 @@ import time
 import pytest
 
 from dockboard_registry.db import now
+from dockboard_registry.domain.access.rule import Identity
 from dockboard_registry.domain.credentials import signed_tokens
 from dockboard_registry.domain.credentials.signed_tokens import (
     ACCESS,
     ACCESS_SECONDS,
     REFRESH,
     REFRESH_SECONDS,
-    Subject,
 )
 from dockboard_registry.domain.credentials.signing_keys import SigningKeys
 from dockboard_registry.errors import Unauthorized
@@ -50,7 +50,7 @@ async def test_a_key_signs_for_its_time_and_counts_for_as_long_again(process):
     assert not await made.rotate_old(PERIOD)
     await age(process, PERIOD - 60)
     assert not await made.rotate_old(PERIOD)
-    access, refresh = (signed_tokens.make(first, "here", use, Subject("user", 1), []) for use in (ACCESS, REFRESH))
+    access, refresh = (signed_tokens.make(first, "here", use, Identity("user", 1), []) for use in (ACCESS, REFRESH))
     await age(process, 60)
     assert await made.rotate_old(PERIOD) and not await made.rotate_old(PERIOD)
     second, kept = await valid(process, made)

@@ -122,8 +122,8 @@ class Process:
         if who == "anonymous":
             return decide(self.principals.anonymous(value), action, object)
         found = await self.principals.named(who)
-        known = await self.principals.get(found.principal.kind, found.principal.id, value)
-        return decide(known.principal, action, object)
+        known = await self.principals.get(found.kind, found.id, value)
+        return decide(known, action, object)
 
     async def may(self, who: str, action: str, repository: str) -> bool:
         return (await self.asked(who, action, repository)).allowed

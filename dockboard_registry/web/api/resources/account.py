@@ -51,7 +51,7 @@ async def _get(call: Call) -> Answer:
 
 async def _token(call: Call) -> dict[str, Any] | None:
     """A user's access token. Secrets of robot accounts have no limits of their own."""
-    id = call.standing.holder.subject.token_id
+    id = call.principal.token_id
     if id is None or call.principal.kind != rule.USER:
         return None
     found = await call.people.tokens.by_id(id)
@@ -62,7 +62,7 @@ async def _change(call: Call) -> Answer:
     """Tokens for another password are sent to the e-mail address: to change it is to have the password, which no access
     token is.
     """
-    if "email" in call.body and call.standing.holder.subject.token_id is not None:
+    if "email" in call.body and call.principal.token_id is not None:
         raise Denied(
             "an access token does not change the e-mail address, to which tokens for a password are sent",
             "log in with the password",

@@ -4,7 +4,7 @@ from typing import Any
 
 from ....domain.access import rule
 from ....domain.access.rule import ADMIN, REGISTRY, RIGHTS, ROBOT
-from ....domain.rights.grants import TEAM, Given
+from ....domain.rights.grants import TEAM, ListedGrant
 from ....errors import AccountUnknown
 from ..kinds import Choice, Record
 from ..operations import HOLDER, MOMENT, PAGE, PATTERN, Answer, Call, Operation, paged
@@ -16,12 +16,12 @@ _GRANT = Record("", False, "Grant", {"pattern": PATTERN, "holder": HOLDER, "righ
 _WANTED = Record("", False, "GrantRight", {"right": RIGHT})
 
 
-def _shown(given: Given) -> dict[str, Any]:
-    return {"pattern": given.pattern, "holder": given.holder, "right": given.right, "created_at": given.created_at}
+def _shown(grant: ListedGrant) -> dict[str, Any]:
+    return {"pattern": grant.pattern, "holder": grant.holder, "right": grant.right, "created_at": grant.created_at}
 
 
-def _key(given: Given) -> str:
-    return f"{given.pattern} {given.holder}"
+def _key(grant: ListedGrant) -> str:
+    return f"{grant.pattern} {grant.holder}"
 
 
 async def _list(call: Call) -> Answer:

@@ -73,8 +73,8 @@ async def _explain(call: Call) -> Answer:
         await require_repository(call, ADMIN, name)
         object = (await call.services.principals.facts(name)).object
     _require_known(call, call.query["who"])
-    known = await call.services.principals.named(call.query["who"])
-    decision, steps = rule.explain(_as_seen_by(call.principal, known.principal), call.query["action"], object)
+    asked_about = await call.services.principals.named(call.query["who"])
+    decision, steps = rule.explain(_as_seen_by(call.principal, asked_about), call.query["action"], object)
     return Answer(200, {"allowed": decision.allowed, "reason": decision.reason, "steps": steps})
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ....domain.access.rule import ACTIVE, DISABLED, PENDING
-from ....domain.accounts.accounts import INVITED, Person
+from ....domain.accounts.accounts import INVITED, User
 from ....domain.accounts.profiles import (
     AVATAR_GRAMMAR,
     EMAIL_GRAMMAR,
@@ -13,7 +13,7 @@ from ....domain.accounts.profiles import (
     LONGEST_URL,
     SHOWN_GRAMMAR,
 )
-from ....domain.credentials.access_tokens import ACTIONS, Token
+from ....domain.credentials.access_tokens import ACTIONS, AccessToken
 from ....domain.credentials.passwords import MOST_BYTES, SHORTEST
 from ..kinds import Choice, Kind, Record, Secret, Switch, Text
 from ..operations import DURATION, MOMENT, NAME
@@ -101,9 +101,9 @@ TOKEN_WANTED = Record(
 )
 
 
-def shown(person: Person) -> dict[str, Any]:
+def shown(user: User) -> dict[str, Any]:
     """A user as the API shows it."""
-    return {name: getattr(person, name) for name in USER.fields}
+    return {name: getattr(user, name) for name in USER.fields}
 
 
 def changes(body: Mapping[str, Any]) -> dict[str, Any]:
@@ -113,6 +113,6 @@ def changes(body: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value or "" for name, value in body.items() if name in CHANGEABLE}
 
 
-def token_shown(token: Token) -> dict[str, Any]:
+def token_shown(token: AccessToken) -> dict[str, Any]:
     names = {"repositories": "patterns"}
     return {name: getattr(token, names.get(name, name)) for name in TOKEN_FIELDS}

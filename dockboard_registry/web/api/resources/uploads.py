@@ -26,7 +26,7 @@ _FILTER: dict[str, Kind] = {"repository": REPOSITORY.said("only uploads to this 
 
 def _owner(call: Call) -> str:
     """The owner whose uploads the caller may see; empty: everybody's."""
-    return "" if rule.decide(call.principal, ADMIN, REGISTRY).allowed else call.principal.holder or rule.ANONYMOUS
+    return "" if rule.decide(call.principal, ADMIN, REGISTRY).allowed else call.principal.account_key or rule.ANONYMOUS
 
 
 def _shown(upload: OpenUpload) -> dict:

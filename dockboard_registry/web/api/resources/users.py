@@ -57,7 +57,7 @@ async def _add(call: Call) -> Answer:
     content = shown(await accounts.get(name))
     if "password" not in body:
         # By the same right as the account itself, which may just have been the first one.
-        content["token"] = await call.people.one_time.make(call.actor._replace(standing=None), name, INVITE)
+        content["token"] = await call.people.one_time.make(call.actor._replace(recheck=None), name, INVITE)
     return created(content, "users", name)
 
 
