@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Write registry.pyz: the program, its three packages and their licences in one file, the same bytes at every build.
 
+Of the packages only the modules that the program imports are packed, without comments and docstrings.
+
 Needs Python 3.11 or later and, the first time, pip and a package index; the packages are then kept in
 ~/.cache/dockboard-registry (or $XDG_CACHE_HOME). What is packed is exactly what PACKAGES names, by version and SHA-256.
 """
@@ -16,11 +18,14 @@ if sys.version_info < (3, 11):
     )
 
 import argparse
+import ast
 import hashlib
+import io
 import os
 import re
 import subprocess
 import tempfile
+import tokenize
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,7 +33,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 PACKAGE = "dockboard_registry"
-SIZE_LIMIT = 1 << 20
+SIZE_LIMIT = 600_000
 SHEBANG = b"#!/usr/bin/env python3\n"
 # The oldest date that a zip can hold.
 TIMESTAMP = (1980, 1, 1, 0, 0, 0)
@@ -84,14 +89,13 @@ class Package:
 
 
 PACKAGES = (
-    # One platform's wheel for all: without its optional C module it is pure Python. HTTP, the event loop, and
-    # templates.
+    # One platform's wheel for all: without its optional C module it is pure Python. HTTP and the event loop.
     Package(
         "tornado",
         "6.6.1",
         "1b6ff57cc69b339f8feb9e7b567b0e0eacb16bfaf234159496623ef7a67ba640",
         "__init__ concurrent escape gen http1connection httputil ioloop iostream log netutil platform/__init__"
-        " platform/asyncio template util",
+        " platform/asyncio util",
     ),
     Package("pymysql", "1.2.4", "e169bed906168fffd0088925f45b3df024c2775c6fd128da0df773d47c458840"),
     # Its import name is passlib. Hashes of htpasswd files, and no other ones.
@@ -160,9 +164,35 @@ def wheel_members(package: Package, wheel: Path) -> Iterator[tuple[str, bytes]]:
     with zipfile.ZipFile(wheel) as archive:
         for name in archive.namelist():
             if is_packed(package, name):
-                yield name, archive.read(name)
+                yield name, without_comments(archive.read(name))
             elif re.search(r"/(LICEN[CS]E|COPYING|NOTICE|AUTHORS)[^/]*\Z", name):
                 yield f"licenses/{package.name}/{name.rpartition('/')[2]}", archive.read(name)
+
+
+# The last line of each module of a package: the Apache License asks for a note of changes.
+NOTE = b"# Packed in registry.pyz without comments and docstrings.\n"
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+def without_comments(source: bytes) -> bytes:
+    """A module without comments and docstrings. Notices of copyright stay, and each statement stays on its line."""
+    lines, tree = source.splitlines(keepends=True), ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, DOCUMENTED) and "copyright" not in (ast.get_docstring(node) or "copyright").lower():
+            clear(lines, node.body[0])
+    first = tree.body[0].lineno if tree.body else len(lines)
+    for token in tokenize.tokenize(io.BytesIO(b"".join(lines)).readline):
+        line, column = token.start
+        if token.type == tokenize.COMMENT and line > first:
+            lines[line - 1] = token.line[:column].rstrip().encode() + b"\n"
+    return b"".join(lines) + NOTE if source else source
+
+
+def clear(lines: list[bytes], docstring: ast.stmt) -> None:
+    """Let an empty text stand in its place: a body needs a statement."""
+    first, last = docstring.lineno - 1, docstring.end_lineno - 1
+    lines[first] = lines[first][: docstring.col_offset] + b'""' + lines[last][docstring.end_col_offset :]
+    lines[first + 1 : last + 1] = [b"\n"] * (last - first)
 
 
 def is_packed(package: Package, name: str) -> bool:
