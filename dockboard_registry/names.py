@@ -9,6 +9,7 @@ import re
 from typing import NamedTuple
 
 from .errors import DigestInvalid, FieldInvalid, ManifestInvalid, NameInvalid, TagInvalid
+from .wording import quoted
 
 # Clients ask for the same few again and again: what was well formed is remembered.
 _AGAIN = 1024
@@ -21,6 +22,7 @@ _NAME = re.compile(REPOSITORY_GRAMMAR, re.A)
 _ACCOUNT = re.compile(ACCOUNT_GRAMMAR, re.A)
 _TAG = re.compile(TAG_GRAMMAR, re.A)
 _DIGEST = re.compile(DIGEST_GRAMMAR, re.A)
+_DIGEST_NEXT = "write sha256:<64 lower-case hex digits> or sha512:<128>"
 _MEDIA_TYPE_LIMIT = 255
 
 ALGORITHMS = ("sha256", "sha512")
@@ -47,7 +49,7 @@ OFFICIAL = frozenset(
 def repository_name(text: str) -> str:
     """A repository name of any depth; raises NameInvalid."""
     if not is_repository_name(text):
-        raise NameInvalid
+        raise NameInvalid(f"{quoted(text)} has characters, a form or a length that is not allowed")
     return text
 
 
@@ -65,21 +67,21 @@ def namespace_of(repository: str) -> str:
 def account_name(text: str) -> str:
     """A name for a user, an organization, a team or a robot account; raises FieldInvalid."""
     if not SHORTEST_ACCOUNT <= len(text) <= LONGEST_ACCOUNT or not _ACCOUNT.fullmatch(text):
-        raise FieldInvalid("the name has characters, a form or a length that is not allowed")
+        raise FieldInvalid(f"the name {quoted(text)} has characters, a form or a length that is not allowed")
     return text
 
 
 def namespace_name(text: str) -> str:
     """An account's name that may also name a namespace; raises FieldInvalid."""
     if text in RESERVED:
-        raise FieldInvalid("the name is reserved for the registry itself", "choose another name")
+        raise FieldInvalid(f"the name {text} is reserved for the registry itself", "choose another name")
     return account_name(text)
 
 
 def tag(text: str) -> str:
     """A tag; raises TagInvalid."""
     if not _TAG.fullmatch(text):
-        raise TagInvalid
+        raise TagInvalid(f"the tag {quoted(text)} has characters or a length that is not allowed")
     return text
 
 
@@ -87,7 +89,7 @@ def tag(text: str) -> str:
 def digest(text: str) -> str:
     """A sha256 or sha512 digest in lower-case hex; raises DigestInvalid."""
     if not _DIGEST.fullmatch(text):
-        raise DigestInvalid("this is not a digest that the registry knows")
+        raise DigestInvalid(f"{quoted(text)} is not a digest that this registry knows", _DIGEST_NEXT)
     return text
 
 
@@ -98,7 +100,7 @@ def is_digest(text: object) -> bool:
 def algorithm(name: str) -> str:
     """A digest algorithm by name; raises DigestInvalid."""
     if name not in ALGORITHMS:
-        raise DigestInvalid("the digest algorithm is not one of sha256 and sha512")
+        raise DigestInvalid(f"{quoted(name)} is not a digest algorithm of this registry", "use sha256 or sha512")
     return name
 
 
@@ -117,7 +119,8 @@ def media_type(text: str) -> str:
     """
     if not 0 < len(text) <= _MEDIA_TYPE_LIMIT or not text.isprintable() or text != text.strip():
         raise ManifestInvalid(
-            f"a media type has 1 to {_MEDIA_TYPE_LIMIT} printable characters, with no blank around them"
+            f"{quoted(text)} is not a media type",
+            f"use 1 to {_MEDIA_TYPE_LIMIT} printable characters, and no blank before or after them",
         )
     return text
 

@@ -1,4 +1,4 @@
-"""How numbers, times and the system's errors are written for people, the same in every list and message."""
+"""How numbers, times, quoted texts and the system's errors are written for people, the same everywhere."""
 
 import re
 import time
@@ -9,6 +9,11 @@ _NUMBER = re.compile(r"\[Errno -?[0-9]+\] ")
 def counted(number: int, noun: str, plural: str = "") -> str:
     """`1 problem`, `2 problems`, `1,024 bytes`. plural: if it is not the noun with an s."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def quoted(text: str, longest: int = 60) -> str:
+    """The beginning of a text that somebody gave, for an error that names it: in ASCII, without a character of HTML."""
+    return ascii(text[:longest]).replace("<", r"\x3c") + ("..." if len(text) > longest else "")
 
 
 def moment(milliseconds: int) -> str:

@@ -29,6 +29,7 @@ from ..errors import (
     UriTooLong,
 )
 from ..storage import StorageError, StorageFull
+from ..wording import quoted
 from . import framing, start_now, targets
 from .bodies import detached
 from .budget import FREE
@@ -387,8 +388,9 @@ def check_limits(target: str, headers: Headers) -> None:
     size = headers.size - min(len(headers.get("Range", "")), _RANGE_BYTES)
     if headers.lines > _HEADER_FIELDS or size > _HEADER_BYTES:
         raise HeadersTooLarge(f"the header has {headers.lines} fields and {size} bytes")
-    if headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise MediaUnsupported("requests with a Content-Encoding are not read")
+    coding = headers.get("Content-Encoding", "identity")
+    if coding.lower() != "identity":
+        raise MediaUnsupported(f"Content-Encoding: {quoted(coding)} is not read")
 
 
 def _as_registry_error(error: Exception) -> RegistryError:

@@ -199,7 +199,8 @@ class Request:
                 )
             except ValueError as error:
                 raise BadRequest(
-                    f"the query has more than {_QUERY_FIELDS} fields, or bytes that are not UTF-8"
+                    f"the query has more than {_QUERY_FIELDS} fields, or bytes that are not UTF-8",
+                    "send fewer fields, in UTF-8",
                 ) from error
         return self._fields
 
@@ -207,7 +208,7 @@ class Request:
         """The one value of a query field, or None. Raises BadRequest where there are several."""
         found = self.query_all(name)
         if len(found) > 1:
-            raise BadRequest(f"the query has {name} more than once")
+            raise BadRequest(f"the query has {name} more than once", "send it once")
         return found[0] if found else None
 
     def expects_continue(self) -> bool:

@@ -5,6 +5,7 @@ from urllib.parse import urlencode
 from ..errors import PageInvalid, Unsupported
 from ..http.messages import Request, Response
 from ..metrics import ENDPOINTS
+from ..wording import quoted
 
 _VERBS = ("get", "head", "post", "put", "patch", "delete")
 _PAGE = 1000
@@ -44,7 +45,7 @@ def page_size(request: Request) -> int:
     if text is None:
         return _PAGE
     if not (text.isascii() and text.isdigit() and len(text) <= 19):
-        raise PageInvalid("n is not a whole number of 0 or more")
+        raise PageInvalid(f"n: {quoted(text)} is not a whole number of 0 or more")
     return min(int(text), _PAGE)
 
 

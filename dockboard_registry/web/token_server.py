@@ -26,6 +26,7 @@ from ..domain.credentials.signed_tokens import REGISTRY as THE_REGISTRY
 from ..errors import BadRequest, Unauthorized
 from ..http.messages import Request, Response
 from ..names import is_repository_name
+from ..wording import quoted
 from .endpoint import Endpoint, document
 
 _MOST_BODY, _MOST_FIELDS, _MOST_NAMES = 16 << 10, 100, 5000
@@ -72,7 +73,7 @@ class Token(Endpoint):
         )
         if not all(name in form for name in names):
             raise BadRequest(
-                "the form lacks something",
+                f"the form lacks {' or '.join(names) if names != ('',) else 'a known grant_type'}",
                 "send grant_type=password with username and password, or grant_type=refresh_token with it",
             )
         shown = [form[name] for name in names]
@@ -197,7 +198,7 @@ def _form(body: bytes) -> dict[str, str]:
             errors="strict",
         )
     except ValueError as error:
-        raise BadRequest("the form can't be read", "send application/x-www-form-urlencoded") from error
-    if any(len(values) > 1 for values in fields.values()):
-        raise BadRequest("a field of the form stands twice")
+        raise BadRequest("the body is not a form that can be read", "send application/x-www-form-urlencoded") from error
+    if twice := [name for name, values in fields.items() if len(values) > 1]:
+        raise BadRequest(f"the form has the field {quoted(twice[0])} more than once", "send it once")
     return {name: value for name, (value,) in fields.items()}

@@ -7,6 +7,7 @@ from typing import Any
 
 from ...domain.audit import NEWEST
 from ...errors import FieldInvalid
+from ...wording import quoted
 from .common import Word, as_json, duration, show
 
 _PAGE = 1000
@@ -61,5 +62,5 @@ def _limit(text: str) -> int:
     if text == "all":
         return NEWEST
     if not (text.isascii() and text.isdigit() and len(text) <= 18 and int(text)):
-        raise FieldInvalid("--limit is not a number of 1 or more", "write a number, or `all`")
+        raise FieldInvalid(f"--limit {quoted(text)} is not a number of 1 or more", "write a number, or `all`")
     return int(text)

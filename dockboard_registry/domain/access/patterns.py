@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from ...errors import FieldInvalid, NameInvalid
 from ...names import LIBRARY, NAME_LIMIT, namespace_of, repository_name
+from ...wording import quoted
 
 _SEGMENT = re.compile(r"[a-z0-9._*-]+", re.A)
 _MOST_STARS = 16
@@ -40,25 +41,29 @@ def exact(text: str) -> Pattern:
 def parse(text: str) -> Pattern:
     """Raises FieldInvalid."""
     if "*" not in text:
-        return exact(_literal(text))
+        return exact(_literal(text, text))
     namespace, *segments = text.split("/")
     if not segments or "*" in namespace:
-        raise FieldInvalid("the pattern does not begin with the name of a namespace", _NEXT)
-    _literal(namespace)
+        raise FieldInvalid(f"the pattern {quoted(text)} does not begin with the name of a namespace", _NEXT)
+    _literal(namespace, text)
     if len(text) > NAME_LIMIT or not all(map(_SEGMENT.fullmatch, segments)) or text.count("*") > _MOST_STARS:
-        raise FieldInvalid("the pattern has characters, too many wildcards or a length that is not allowed", _NEXT)
+        raise FieldInvalid(
+            f"the pattern {quoted(text)} has characters, too many wildcards or a length that is not allowed", _NEXT
+        )
     if segments.count("**") > 1 or any("**" in segment and segment != "**" for segment in segments):
-        raise FieldInvalid("the pattern has ** twice, or beside other characters of its segment", _NEXT)
+        raise FieldInvalid(f"the pattern {quoted(text)} has ** twice, or beside other characters of a segment", _NEXT)
     expression = "/".join([re.escape(namespace), *map(_expression, segments)])
     return Pattern(text, namespace, re.compile(expression).fullmatch)
 
 
-def _literal(text: str) -> str:
-    """A name without wildcards; what is wrong is said of the pattern, which is what was given."""
+def _literal(name: str, pattern: str) -> str:
+    """A name without wildcards. Raises FieldInvalid, which names the whole pattern."""
     try:
-        return repository_name(text)
+        return repository_name(name)
     except NameInvalid:
-        raise FieldInvalid("the pattern has characters, a form or a length that is not allowed", _NEXT) from None
+        raise FieldInvalid(
+            f"the pattern {quoted(pattern)} has characters, a form or a length that is not allowed", _NEXT
+        ) from None
 
 
 def _expression(segment: str) -> str:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from ...errors import FieldInvalid
 from ...names import LIBRARY, namespace_of
+from ...wording import quoted
 from .patterns import Pattern, full
 
 PULL, PUSH, OVERWRITE, DELETE, ADMIN, CREATE, CATALOG = (
@@ -213,7 +214,7 @@ def narrowed(principal: Principal, scope: tuple[ScopeEntry, ...] | None, token_i
 def action(text: str) -> str:
     """One of ACTIONS; raises FieldInvalid."""
     if text not in ACTIONS:
-        raise FieldInvalid("there is no such action", f"use one of {', '.join(ACTIONS)}")
+        raise FieldInvalid(f"there is no action {quoted(text)}", f"use one of {', '.join(ACTIONS)}")
     return text
 
 

@@ -44,7 +44,7 @@ class Htpasswd:
                 continue
             try:
                 if not colon:
-                    raise FieldInvalid("there is no hash")
+                    raise FieldInvalid("the line has no colon and no hash")
                 await self._add(actor, name, stored)
                 added.append(name)
             except (FieldInvalid, ChangeRefused) as error:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from ...db import Tx, now
 from ...errors import AccountUnknown, ChangeRefused, FieldInvalid
 from ...names import LIBRARY, OFFICIAL
+from ...wording import quoted
 from ..access.rule import PRIVATE, PUBLIC
 
 VISIBILITIES = (PUBLIC, PRIVATE)
@@ -118,7 +119,7 @@ def set_default(tx: Tx, name: str, visibility: str) -> None:
 def visibility(text: str) -> str:
     """Raises FieldInvalid."""
     if text not in VISIBILITIES:
-        raise FieldInvalid("the visibility is not one of public and private", "say public or private")
+        raise FieldInvalid(f"the visibility {quoted(text)} is not one of public and private", "say public or private")
     return text
 
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from ...db import ALL, Database, Tx, now
 from ...errors import AccountUnknown, ChangeRefused, FieldInvalid
 from ...names import namespace_name
+from ...wording import quoted
 from .. import audit
 from ..access.rule import MEMBER, OWNER
 from ..audit import Actor
@@ -183,7 +184,7 @@ _OF_AN_ORGANIZATION = (
 def role_name(text: str) -> str:
     """Raises FieldInvalid."""
     if text not in ROLES:
-        raise FieldInvalid("the role is not one of owner and member", "say owner or member")
+        raise FieldInvalid(f"the role {quoted(text)} is not one of owner and member", "say owner or member")
     return text
 
 

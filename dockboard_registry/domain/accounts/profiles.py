@@ -6,6 +6,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from ...errors import FieldInvalid
+from ...wording import quoted
 
 EMAIL_GRAMMAR, LONGEST_EMAIL = (
     r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){0,8}",
@@ -30,16 +31,17 @@ class Profile(NamedTuple):
 
     def checked(self) -> "Profile":
         """Raises FieldInvalid."""
-        for text in (self.full_name, self.company, self.location):
+        for name in ("full_name", "company", "location"):
+            text = getattr(self, name)
             if text and not (len(text) <= LONGEST_SHOWN and _SHOWN.fullmatch(text)):
                 raise FieldInvalid(
-                    "a field of the profile is too long, or has characters that can't be shown",
-                    "use at most 255 characters of text",
+                    f"{name}: {quoted(text)} is too long, or has characters that can't be shown",
+                    f"use at most {LONGEST_SHOWN} characters of text",
                 )
         if self.email and not is_email(self.email):
-            raise FieldInvalid("this is not an e-mail address", "write it as name@example.org")
+            raise FieldInvalid(f"email: {quoted(self.email)} is not an e-mail address", "write it as name@example.org")
         if self.url and not _is_web_page(self.url):
-            raise FieldInvalid("this is not the URL of a web page", "begin it with https://")
+            raise FieldInvalid(f"url: {quoted(self.url)} is not the URL of a web page", "begin it with https://")
         return Profile(*(text or None for text in self))
 
 
@@ -60,7 +62,7 @@ def require_avatar_hash(text: str) -> None:
     """Raises FieldInvalid."""
     if not _AVATAR.fullmatch(text):
         raise FieldInvalid(
-            "this is not the hash of an address", "give 32 or 64 lower-case hexadecimal digits (MD5 or SHA-256)"
+            f"avatar_hash: {quoted(text)} is not a hash", "give 32 or 64 lower-case hexadecimal digits (MD5 or SHA-256)"
         )
 
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 from ...db import ALL, Database, Tx, now
 from ...errors import AccountUnknown, ChangeRefused, FieldInvalid
 from ...names import account_name
+from ...wording import quoted
 from .. import audit
 from ..audit import Actor
 from ..changes import Unchanged, access_changed, write_if_changed
@@ -120,7 +121,8 @@ def split(text: str, what: str) -> tuple[str, str]:
     organization, slash, name = text.partition("/")
     if not (organization and slash and name) or "/" in name:
         raise FieldInvalid(
-            f"a {what} is called ORGANIZATION/NAME", f"write the organization's name, a slash, and the {what}'s"
+            f"{quoted(text)} is not the name of a {what}",
+            f"write ORGANIZATION/NAME: the organization's name, a slash, and the {what}'s",
         )
     return organization, name
 

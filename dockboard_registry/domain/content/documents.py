@@ -12,6 +12,7 @@ from typing import NamedTuple
 from ...errors import ManifestInvalid
 from ...names import is_digest
 from ...names import media_type as parse_media_type
+from ...wording import quoted
 from .pace import NO_PACE, Pace
 
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -20,6 +21,7 @@ DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
 IMAGES = (OCI_MANIFEST, DOCKER_MANIFEST)
 INDEXES = (OCI_INDEX, DOCKER_LIST)
+_STORED = ", ".join(IMAGES + INDEXES)
 
 SIZE_LIMIT = 4 << 20
 # 4 MiB hardly have room for more layers.
@@ -134,10 +136,14 @@ def load(body: bytes, pace: Pace = NO_PACE) -> object:
     except ManifestInvalid:
         raise
     except (ValueError, RecursionError) as error:
-        raise ManifestInvalid("the body is not valid JSON in UTF-8") from error
+        raise ManifestInvalid(f"the body is not valid JSON in UTF-8{_where(error)}") from error
     if body.count(b"[") + body.count(b"{") > _DEPTH and _depth_over(found, _DEPTH, pace):
         raise ManifestInvalid(f"the JSON is nested too deeply: more than {_DEPTH} levels")
     return found
+
+
+def _where(error: Exception) -> str:
+    return f": {error.msg} at byte {error.pos}" if isinstance(error, json.JSONDecodeError) else ""
 
 
 def _unique(pairs: list) -> dict:
@@ -184,11 +190,13 @@ def _media_type(fields: dict, content_type: str) -> str:
         raise ManifestInvalid(f"mediaType: {_quoted(own)} is not that of the Content-Type header, {_quoted(header)}")
     found = own or header
     if not found:
-        raise ManifestInvalid("neither Content-Type nor mediaType tells what this manifest is")
+        raise ManifestInvalid(
+            "neither the Content-Type header nor mediaType says what this manifest is", f"use one of {_STORED}"
+        )
     if found not in IMAGES + INDEXES:
         raise ManifestInvalid(
-            f"the media type {_quoted(found)} is not a manifest that the registry stores",
-            f"use one of {', '.join(IMAGES + INDEXES)}",
+            f"{'mediaType' if own else 'Content-Type'}: {_quoted(found)} is not a manifest that the registry stores",
+            f"use one of {_STORED}",
         )
     return found
 
@@ -236,7 +244,7 @@ def _list(fields: dict, key: str, limit: int, pace: Pace) -> list[Descriptor]:
     if not isinstance(found, list):
         raise ManifestInvalid(f"{key}: has to be a list, not {_quoted(found)}")
     if len(found) > limit:
-        raise ManifestInvalid(f"{key} has {len(found)} entries, and the registry stores at most {limit}")
+        raise ManifestInvalid(f"{key}: the list has {len(found)} entries, and the registry stores at most {limit}")
     return [_descriptor(entry, f"{key}[{at}]") for at, entry in enumerate(pace.over(found))]
 
 
@@ -252,7 +260,7 @@ def _descriptor(value: object, where: str) -> Descriptor:
     if "annotations" in fields:
         annotations(fields, f"{where}.annotations")
     if not is_digest(digest):
-        raise ManifestInvalid(f"{where}.digest: {_quoted(digest)} is not a digest that the registry knows")
+        raise ManifestInvalid(f"{where}.digest: {_quoted(digest)} is not a sha256 or sha512 digest")
     return Descriptor(digest, size, media_type, not media_type.startswith(_FOREIGN))
 
 
@@ -262,13 +270,13 @@ def _known_type(value: object, where: str) -> str:
     try:
         return parse_media_type(value)
     except ManifestInvalid as error:
-        raise ManifestInvalid(f"{where}: {_quoted(value)}: {error.cause}") from error
+        raise ManifestInvalid(f"{where}: {error.cause}", error.next) from error
 
 
 def _quoted(value: object) -> str:
     """The beginning of a value, for an error that quotes it."""
     if isinstance(value, str):
-        return repr(value[:_QUOTED])
+        return quoted(value, _QUOTED)
     return {dict: "an object", list: "a list", bool: "true or false"}.get(type(value)) or json.dumps(value)[:_QUOTED]
 
 

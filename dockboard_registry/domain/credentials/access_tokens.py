@@ -15,6 +15,7 @@ from typing import NamedTuple
 from ...db import Database, Row, Tx, now
 from ...errors import AccountUnknown, ChangeRefused, FieldInvalid
 from ...names import account_name
+from ...wording import quoted
 from .. import audit
 from ..access import patterns
 from ..access.rule import (
@@ -136,7 +137,7 @@ def scope(given_patterns: str | None, given_actions: str | None) -> tuple[ScopeE
     names = ACTIONS if given_actions is None else given_actions.split(",")
     unknown = [name for name in names if name not in ACTIONS]
     if unknown:
-        raise FieldInvalid("a scope names an action that there is not", f"use {', '.join(ACTIONS)}")
+        raise FieldInvalid(f"there is no action {quoted(unknown[0])}", f"use {', '.join(ACTIONS)}")
     actions = frozenset().union(*(ACTIONS[name] for name in names))
     if given_patterns is None:
         return (ScopeEntry(None, actions),)
@@ -147,7 +148,9 @@ def _checked_scope(given_patterns: str | None, given_actions: str | None) -> str
     """The actions, each once, because the column is no longer than all of them. Raises FieldInvalid."""
     scope(given_patterns, given_actions)
     if len(given_patterns or "") > _MOST_TEXT or (given_patterns or "").count(",") >= MOST_PATTERNS:
-        raise FieldInvalid("the scope names too many patterns", f"use {MOST_PATTERNS} at most, with wildcards")
+        raise FieldInvalid(
+            "the token's list of repositories is too long", f"use at most {MOST_PATTERNS} patterns, with wildcards"
+        )
     return given_actions and ",".join(dict.fromkeys(given_actions.split(",")))
 
 

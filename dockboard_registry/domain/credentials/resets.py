@@ -75,7 +75,7 @@ class PasswordResets:
                 "this registry sends no mail", "ask an administrator of the registry for a token that sets a password"
             )
         if not 0 < len(who) <= _LONGEST:
-            raise FieldInvalid("this is neither a name nor an e-mail address", "give the one that the account has")
+            raise FieldInvalid("the name or e-mail address is empty or too long", "give the one that the account has")
         await self._throttle.spend(f"reset {network_of(address)}", FROM_NETWORK, SECONDS)
         await self._throttle.spend(f"reset {_hashed(who)}", FOR_ACCOUNT, SECONDS)
         if len(self._background) >= _QUEUE:

@@ -42,10 +42,12 @@ class QuotaSettings:
 
         kind: of the holder, `user` or `organization`; None for either. Raises AccountUnknown, FieldInvalid.
         """
-        if not all(limit is None or UNLIMITED <= limit <= MOST for limit in most.values()):
-            raise FieldInvalid(
-                "the quota is not a number that can be kept", f"give a number from 0 to {MOST}, or none for no limit"
-            )
+        for name, limit in most.items():
+            if limit is not None and not UNLIMITED <= limit <= MOST:
+                raise FieldInvalid(
+                    f"the quota of {name} is {limit}, which is out of range",
+                    f"give a number from 0 to {MOST}, or none for no limit",
+                )
 
         def change(tx: Tx) -> None:
             access_changed(tx, actor)

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from ...db import Database, Row, Tx, now
 from ...errors import AccountUnknown, ChangeRefused, FieldInvalid
 from ...names import LIBRARY
+from ...wording import quoted
 from .. import audit
 from ..access import patterns
 from ..access.rule import RIGHTS, ROBOT, USER, Grant
@@ -64,7 +65,9 @@ class Grants:
         """
         parsed, same = patterns.parse(pattern), _spellings(pattern)
         if right not in RIGHTS:
-            raise FieldInvalid("the right is not one of read, write and admin", "say read, write or admin")
+            raise FieldInvalid(
+                f"the right {quoted(right)} is not one of read, write and admin", "say read, write or admin"
+            )
 
         def change(tx: Tx) -> None:
             access_changed(tx, actor)
@@ -163,7 +166,7 @@ def find_holder(tx: Tx, text: str) -> tuple[str, int]:
     """(kind, id) of user:NAME, team:ORGANIZATION/TEAM, robot:ORGANIZATION/NAME. Raises FieldInvalid, AccountUnknown."""
     kind, _, name = text.partition(":")
     if kind not in _FIND:
-        raise FieldInvalid("the holder of a grant is not written as it has to be", _NEXT)
+        raise FieldInvalid(f"the holder {quoted(text)} is not a user, a team or a robot account", _NEXT)
     return kind, _FIND[kind](tx, name).id
 
 

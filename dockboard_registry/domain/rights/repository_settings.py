@@ -37,7 +37,10 @@ class RepositorySettings:
         if visibility is not None:
             namespaces.visibility(visibility)
         if description is not None and (len(description) > MOST_DESCRIPTION or "\0" in description):
-            raise FieldInvalid("the description is too long, or not text", f"use at most {MOST_DESCRIPTION} characters")
+            raise FieldInvalid(
+                f"the description has {len(description)} characters, or one that is not text",
+                f"use at most {MOST_DESCRIPTION} characters",
+            )
         repository_name(name)
 
         def change(tx: Tx) -> None:

@@ -16,6 +16,7 @@ from ...db import Database, Row, Tx, now
 from ...errors import AccountUnknown, TooManyRequests
 from ...names import namespace_of
 from ...storage import Storage
+from ...wording import quoted
 from .. import audit
 from ..access.rule import ANONYMOUS, ROBOT, USER, Principal
 from ..audit import Actor
@@ -176,7 +177,7 @@ class OpenUploads:
     async def drop_one(self, actor: Actor, id: str, owner: str = "") -> None:
         """Raises AccountUnknown where there is no such session, or it is somebody else's."""
         if not await self.drop(actor, [id], owner):
-            raise AccountUnknown("there is no open upload of that id", "list the open uploads")
+            raise AccountUnknown(f"there is no open upload {quoted(id)}", "look it up in the list of open uploads")
 
 
 def _shown(tx: Tx, row: Row, names: dict[str | None, str]) -> OpenUpload:

@@ -7,9 +7,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
+from ...wording import quoted
+
 
 class Wrong(Exception):
     """A value is not of its kind; the text goes on from the name of the field."""
+
+
+_TYPES = {type(None): "null", bool: "true or false", int: "a number", float: "a number", str: "a text", list: "a list"}
+
+
+def _type_of(value: Any) -> str:
+    """The JSON type of a value, which may be a secret and is not shown."""
+    return _TYPES.get(type(value), "an object")
 
 
 @dataclass(frozen=True)
@@ -62,11 +72,11 @@ class Text(Kind):
 
     def checked(self, value: Any) -> str:
         if not isinstance(value, str):
-            raise Wrong("has to be a text")
+            raise Wrong(f"has to be a text, not {_type_of(value)}")
         if not self.shortest <= len(value) <= self.longest:
-            raise Wrong(f"has to have {self.shortest} to {self.longest} characters")
+            raise Wrong(f"has to have {self.shortest} to {self.longest} characters, not {len(value)}")
         if not re.fullmatch(self.grammar, value):
-            raise Wrong("has characters, or an order of them, that are not allowed")
+            raise Wrong(f"has to match the regular expression {self.grammar}")
         return value
 
     def described(self) -> dict[str, Any]:
@@ -169,12 +179,10 @@ class Record(Kind):
 
     def checked(self, value: Any) -> dict[str, Any]:
         if not isinstance(value, dict):
-            raise Wrong("has to be an object")
+            raise Wrong(f"has to be an object, not {_type_of(value)}")
         for name in value:
             if name not in self.fields:
-                raise Wrong(
-                    f"has a field {name[:64]!a} that is not known here; the fields are {', '.join(self.fields)}"
-                )
+                raise Wrong(f"has an unknown field {quoted(name)}; the fields are {', '.join(self.fields)}")
         for name in self.fields:
             if name not in value and name not in self.optional:
                 raise Wrong(f"lacks the field {name}")

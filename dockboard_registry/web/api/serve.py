@@ -21,6 +21,7 @@ from ...errors import (
     Unsupported,
 )
 from ...http.messages import Request, Response
+from ...wording import quoted
 from . import permissions, table
 from .kinds import Kind, Wrong
 from .operations import JSON, PATH, PREFIX, Answer, Call, Operation
@@ -145,17 +146,17 @@ async def _read(call: Call) -> None:
     for name in request.query_fields():
         if name not in operation.query:
             raise BadRequest(
-                f"the query has a field {name[:64]!a} that is not known here",
-                "see the document of the API for what there is",
+                f"the query has an unknown field {quoted(name)}",
+                "look it up in the document of the API",
             )
     for name, kind in operation.query.items():
         _read_field(call, name, kind, request.query(name))
     if operation.body is None:
         if await request.body.read_all(MOST_BODY):
-            raise BadRequest("this operation takes no body", "send none")
+            raise BadRequest("the request has a body, and this operation takes none", "send it without a body")
         return
     if request.headers.get("Content-Type", "").partition(";")[0].strip().lower() != JSON:
-        raise MediaUnsupported("the body is not said to be JSON", "send Content-Type: application/json")
+        raise MediaUnsupported("the Content-Type of the body is not JSON", "send Content-Type: application/json")
     try:
         call.body = operation.body.check(_document(await request.body.read_all(MOST_BODY)))
     except Wrong as error:
@@ -168,7 +169,7 @@ def _read_field(call: Call, name: str, kind: Kind, text: str | None) -> None:
         if default is not None:
             call.query[name] = default
         elif name in call.operation.must:
-            raise BadRequest(f"the query lacks {name}", "see the document of the API for what it has to have")
+            raise BadRequest(f"the query lacks {name}", "add it; the document of the API says what it may be")
         return
     try:
         call.query[name] = kind.of_text(text)

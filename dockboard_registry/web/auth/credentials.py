@@ -135,7 +135,7 @@ class Credentials:
         """Whose Authorization header this is, which has to be Basic; None and errors as for `authenticate`."""
         scheme, _, text = header.partition(" ")
         if scheme.lower() != "basic":
-            raise Unauthorized("the Authorization header is of a kind that does not count here")
+            raise Unauthorized("the Authorization header is not of the kind Basic, and no other kind counts here")
         return await self.by_password(*decoded(text.strip()), address, access_version)
 
     async def by_password(self, name: str, password: str, address: str, access_version: int) -> Principal | None:
@@ -308,7 +308,7 @@ def decoded(text: str) -> tuple[str, str]:
             raise ValueError("too long")
         name, colon, password = base64.b64decode(text, validate=True).decode().partition(":")
     except (ValueError, binascii.Error) as error:
-        raise Unauthorized("the Basic credentials can't be read") from error
+        raise Unauthorized("the Basic credentials are not NAME:PASSWORD in Base64") from error
     if not colon:
-        raise Unauthorized("the Basic credentials can't be read")
+        raise Unauthorized("the Basic credentials are not NAME:PASSWORD in Base64")
     return name, password

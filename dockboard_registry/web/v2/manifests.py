@@ -11,6 +11,7 @@ from ...errors import BadRequest, DigestInvalid, ManifestUnknown, NameUnknown, T
 from ...http.messages import Request, Response, SharedFields
 from ...names import Reference
 from ...names import tag as parse_tag
+from ...wording import quoted
 from ..auth.gate import SLOW_SECONDS, actor
 from ..conditions import not_modified
 from ..endpoint import Endpoint, asked_again, caching, is_personal
@@ -46,7 +47,7 @@ class Manifest(Endpoint):
         try:
             told = await self.services.gate.ask(request, name, PULL, question)
             if wanted is None:
-                raise ManifestUnknown("the reference is neither a tag nor a digest, so no manifest has it")
+                raise ManifestUnknown(f"{quoted(reference)} is neither a tag nor a digest")
             found = manifests.found(wanted, told)
         except NameUnknown as error:
             raise _unknown(error) from None

@@ -14,6 +14,7 @@ from ...names import algorithm as parse_algorithm
 from ...names import algorithm_of, is_digest
 from ...names import digest as parse_digest
 from ...storage import StorageError
+from ...wording import quoted
 from ..auth.gate import SLOW_SECONDS, AdmittedPush
 from ..endpoint import Endpoint
 
@@ -179,7 +180,7 @@ async def _with_state(endpoint: Endpoint, session: Session, error: Exception) ->
 async def _receive(endpoint: Endpoint, request: Request, writer: Writer, length: int | None) -> None:
     received = await request.body.copy_to(writer)
     if length is not None and received != length:
-        raise UploadInvalid("the body has another length than Content-Range says")
+        raise UploadInvalid(f"the body has {received} bytes, and Content-Range says {length}")
     endpoint.services.metrics.add("uploaded_bytes_total", received)
 
 
@@ -192,11 +193,11 @@ def _chunk(request: Request, session: Session) -> int | None:
     start, end = (int(found[1]), int(found[2])) if found else (0, -1)
     length = request.content_length()
     if not found or end < start:
-        raise _out_of_range(session, "Content-Range has to be <first byte>-<last byte>")
+        raise _out_of_range(session, f"Content-Range: {quoted(text)} is not <first byte>-<last byte>")
     if start != session.size:
         raise _out_of_range(session, f"the chunk begins at byte {start}, the upload has {session.size} bytes")
     if length is not None and length != end - start + 1:
-        raise UploadInvalid("Content-Range and Content-Length name different sizes")
+        raise UploadInvalid(f"Content-Range has {end - start + 1} bytes, and Content-Length says {length}")
     return end - start + 1
 
 
