@@ -1,7 +1,6 @@
-"""Imports from registry.pyz, where nothing is compiled ahead: each module is compiled once, from the bytes that the
-program was started with.
+"""Imports from registry.pyz: each module is compiled once, from the bytes that the program was started with.
 
-CPython's zipimporter compiles a module twice, for its file name when it is found and again when it is loaded
+CPython's zipimporter compiles a module twice: for its file name when it is found, and again when it is loaded
 (zipimport.py, get_filename in 3.11 to 3.14). That would be a quarter of the time from the start to the first answer.
 
 It also opens the archive again for each module. Some modules are imported hours after the start, and an operator may
@@ -26,7 +25,7 @@ _STORED = 0
 
 
 class _Archive:
-    """A zip file as it is at the first read. It has no comment and less than 4 GiB. Raises OSError."""
+    """The content of a zip file without a comment and with less than 4 GiB. Raises OSError."""
 
     def __init__(self, path: str):
         with open(path, "rb") as file:
@@ -60,7 +59,7 @@ class Importer(zipimporter):
         _archive(self.archive)
 
     def get_filename(self, fullname: str) -> str:
-        """The path that the module's __file__ gets, without a look at its source. Raises ZipImportError."""
+        """The path that the module's __file__ gets. The source is not read. Raises ZipImportError."""
         end = f"{os.sep}__init__.py" if self.is_package(fullname) else ".py"
         return f"{self.archive}{os.sep}{self.prefix}{fullname.rpartition('.')[2]}{end}"
 
@@ -70,7 +69,7 @@ class Importer(zipimporter):
         return SourceFileLoader(fullname, path).source_to_code(self.get_data(path), path)
 
     def get_source(self, fullname: str) -> str:
-        """What a traceback shows. Raises ZipImportError."""
+        """The lines that a traceback shows. Raises ZipImportError."""
         return self.get_data(self.get_filename(fullname)).decode()
 
     def get_data(self, pathname: str) -> bytes:
@@ -83,6 +82,6 @@ class Importer(zipimporter):
 
 
 def compile_once() -> None:
-    """From now on, for this program's archive and any other."""
+    """Use Importer for all archives from now on."""
     sys.path_hooks[:] = [Importer if hook is zipimporter else hook for hook in sys.path_hooks]
     sys.path_importer_cache.clear()

@@ -22,9 +22,7 @@ _OCTAL = re.compile(r"\\([0-7]{3})")
 
 
 def is_local(*folders: Path) -> bool:
-    """Whether all of these directories lie on disks of this machine, as far as the system
-    tells (proc(5), mountinfo).
-    """
+    """Whether all of these directories lie on disks of this machine, as the system says in mountinfo (proc(5))."""
     try:
         lines = Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape").splitlines()
     except OSError:
@@ -34,13 +32,16 @@ def is_local(*folders: Path) -> bool:
 
 
 def _mount(line: str) -> tuple[str, str]:
-    """(where it is mounted, type of the file system) of a line of mountinfo."""
+    """A line of mountinfo as (mount point, type of the file system)."""
     before, _, after = line.partition(" - ")
     return _OCTAL.sub(lambda found: chr(int(found[1], 8)), before.split(" ")[4]), after.split(" ")[0]
 
 
 def _type(mounts: list[tuple[str, str]], path: str) -> str:
-    """The type of the innermost mount. Of several at one place the last one covers the others."""
+    """The type of the innermost mount.
+
+    Of several mounts at one place the last one counts, because it covers the others.
+    """
     inside = [
         (len(place), number, kind)
         for number, (place, kind) in enumerate(mounts)
@@ -60,7 +61,7 @@ class Disk:
         self._reserve = reserve
 
     def left(self) -> int:
-        """Bytes that are free beyond the reserve; negative where less than the reserve is free. Raises OSError."""
+        """The free bytes beyond the reserve. Negative if less than the reserve is free. Raises OSError."""
         found = os.statvfs(self._folder)
         if not found.f_blocks:
             return _UNKNOWN  # the file system has no known size
@@ -79,7 +80,7 @@ class Disk:
 class SpareFile:
     """A file that reserves room and has no content.
 
-    It is removed when a change that frees room, or must not fail, finds no room.
+    When a change that frees room, or must not fail, finds no room, the file is removed.
     """
 
     def __init__(self, path: str):
@@ -89,7 +90,7 @@ class SpareFile:
         return os.path.lexists(self._path)
 
     def make(self, size: int) -> None:
-        """Allocate so many bytes; does nothing if the file exists or the bytes are not free."""
+        """Allocate so many bytes. Do nothing if the file exists or the bytes are not free."""
         with contextlib.suppress(OSError):
             descriptor = open_own(self._path, os.O_WRONLY | os.O_EXCL)
             try:

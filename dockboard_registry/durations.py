@@ -1,6 +1,4 @@
-"""Durations and sizes as people write them, read alike in the configuration and by
-commands: 90d, 1h, 30m; 10GiB, 10G.
-"""
+"""Durations and sizes as people write them, the same in the configuration and in commands: 90d, 1h, 30m; 10GiB, 10G."""
 
 import re
 import time
@@ -40,7 +38,7 @@ def size(text: str) -> int:
 
 
 def _product(number: str, unit: int) -> tuple[int, int]:
-    """A decimal number times the unit, as a whole number of parts and how many parts are one."""
+    """A decimal number times the unit, as a fraction of whole numbers: (numerator, denominator)."""
     whole, _, decimals = number.partition(".")
     return int(whole + decimals) * unit, 10 ** len(decimals)
 
@@ -62,9 +60,9 @@ def duration(text: str) -> int | float:
 
 
 def in_future(text: str | None) -> int | None:
-    """Milliseconds since 1970 of the time that is so far away; None stays None.
+    """The time that is so far away, in milliseconds since 1970; None stays None.
 
-    Raises FieldInvalid, for no time at all too: what would end at once is a mistake.
+    Raises FieldInvalid, also for a duration of 0: what would end at once is a mistake.
     """
     if text is None:
         return None

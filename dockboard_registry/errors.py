@@ -1,14 +1,14 @@
-"""Every error that a client or an operator can meet, one class each, rendered in one place.
+"""Every error that a client or an operator can meet: one class for each, rendered in one place.
 
-A class fixes code and HTTP status; an instance adds the cause, what to do next, and facts such as a digest.
-Codes are those of the OCI distribution specification 1.1, section "Error Codes"; where it has none that fits, the names
-that distribution's errcode package made common (UNAVAILABLE, UNKNOWN).
+A class fixes code and HTTP status. An instance adds the cause, the next step, and facts such as a digest. The codes are
+those of the OCI distribution specification 1.1, section "Error Codes". Where none of them fits, the names are those of
+distribution's errcode package (UNAVAILABLE, UNKNOWN).
 """
 
 import json
 
-# The specification's words for each code; for the last two those of distribution. Clients and scripts look for these
-# words, so a message begins with them.
+# The specification's words for each code. The last two are distribution's. Clients and scripts look for these words, so
+# a message begins with them.
 WORDS = {
     "BLOB_UNKNOWN": "blob unknown to registry",
     "BLOB_UPLOAD_INVALID": "blob upload invalid",
@@ -30,14 +30,14 @@ WORDS = {
 
 
 class StartError(Exception):
-    """The server or a command can't start; the text tells the operator why and what to do."""
+    """The server or a command can't start. The text tells the operator why, and what to do."""
 
 
 class RegistryError(Exception):
     """Base of all errors that become an HTTP answer.
 
-    cause: what is wrong, in our own words; an instance may say it better than its class. words: None stands for the
-    words of the code. Errors that only our own API has use none, because those words would not be true of them.
+    cause: what is wrong, in our own words. An instance may say it better than its class. words: None stands for the
+    words of the code. Errors that only our own API has use no words, because the code's would not be true of them.
     """
 
     code = "UNKNOWN"
@@ -60,8 +60,9 @@ class RegistryError(Exception):
         return f"{words}: {self.cause}; {self.next}" if words else f"{self.cause}; {self.next}"
 
     def body(self) -> bytes:
-        """The JSON body of the specification's section "Error Codes". detail has facts only, because crane, oras and
-        helm print it after the message.
+        """The JSON body of the specification's section "Error Codes".
+
+        detail has facts only, because crane, oras and helm print it after the message.
         """
         error = {"code": self.code, "message": self.message} | ({"detail": self.facts} if self.facts else {})
         return json.dumps({"errors": [error]}).encode()
@@ -94,7 +95,7 @@ class UploadUnknown(RegistryError):
 
 
 class UploadRange(UploadInvalid):
-    """A chunk that does not begin where the upload ends; Range tells where it does."""
+    """The chunk does not begin where the upload ends. The Range header says where that is."""
 
     status = 416
 

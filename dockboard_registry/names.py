@@ -1,4 +1,4 @@
-"""Names of the field, parsed once with a full match and trusted afterwards.
+"""Names of the field. They are parsed once, with a full match, and trusted afterwards.
 
 Grammar: OCI distribution specification 1.1, "Pulling manifests"; image specification 1.1, "Digests".
 """
@@ -11,9 +11,9 @@ from typing import NamedTuple
 from .errors import DigestInvalid, FieldInvalid, ManifestInvalid, NameInvalid, TagInvalid
 from .wording import quoted
 
-# Clients ask for the same few again and again: what was well formed is remembered.
+# Clients repeat the same few names, so valid ones are remembered.
 _AGAIN = 1024
-# The grammars of names, also for documents that tell others what is accepted.
+# The grammars, which the documents of the API show too.
 REPOSITORY_GRAMMAR = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*"
 TAG_GRAMMAR = r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}"
 DIGEST_GRAMMAR = r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}"
@@ -30,14 +30,14 @@ NAME_LIMIT = 255
 SHORTEST_ACCOUNT, LONGEST_ACCOUNT = 2, 64
 # Repositories of one segment are in this namespace, which belongs to the administrators.
 LIBRARY = "library"
-# What stands, or may come to stand, for something else where a name of an account is expected: in a URL, or in a
-# command.
+# Names that mean something else, now or later, in a URL or a command where the name of an account may stand.
 RESERVED = frozenset(
     "_catalog about account accounts administrator anonymous api audit catalog console everyone explore healthz help"
     " login logout library me metrics nobody organization organizations public readyz registry repositories robot"
     " robots root search settings setup static system team teams token tokens ui user users v1 v2".split()
 )
-# What strangers would take for the people who run the registry: only these give such names to somebody.
+# Names by which strangers would take an account for the people who run the registry. Only these people may give them
+# away.
 OFFICIAL = frozenset(
     "abuse admin admins administrators dockboard host hostmaster info mail mod moderator moderators noc noreply"
     " no-reply official operator operators owner owners postmaster security staff superuser support sysadmin sysop"
@@ -47,7 +47,7 @@ OFFICIAL = frozenset(
 
 @functools.lru_cache(_AGAIN)
 def repository_name(text: str) -> str:
-    """A repository name of any depth; raises NameInvalid."""
+    """A repository name of any depth. Raises NameInvalid."""
     if not is_repository_name(text):
         raise NameInvalid(f"{quoted(text)} has characters, a form or a length that is not allowed")
     return text
@@ -59,27 +59,27 @@ def is_repository_name(text: str) -> bool:
 
 @functools.lru_cache(_AGAIN)
 def namespace_of(repository: str) -> str:
-    """The namespace that a repository belongs to: its first segment, or library where it has only one."""
+    """The namespace of a repository: its first segment, or `library` if it has only one segment."""
     first, slash, _ = repository.partition("/")
     return first if slash else LIBRARY
 
 
 def account_name(text: str) -> str:
-    """A name for a user, an organization, a team or a robot account; raises FieldInvalid."""
+    """The name of a user, an organization, a team or a robot account. Raises FieldInvalid."""
     if not SHORTEST_ACCOUNT <= len(text) <= LONGEST_ACCOUNT or not _ACCOUNT.fullmatch(text):
         raise FieldInvalid(f"the name {quoted(text)} has characters, a form or a length that is not allowed")
     return text
 
 
 def namespace_name(text: str) -> str:
-    """An account's name that may also name a namespace; raises FieldInvalid."""
+    """The name of an account that has a namespace. Raises FieldInvalid."""
     if text in RESERVED:
         raise FieldInvalid(f"the name {text} is reserved for the registry itself", "choose another name")
     return account_name(text)
 
 
 def tag(text: str) -> str:
-    """A tag; raises TagInvalid."""
+    """Raises TagInvalid."""
     if not _TAG.fullmatch(text):
         raise TagInvalid(f"the tag {quoted(text)} has characters or a length that is not allowed")
     return text
@@ -87,7 +87,7 @@ def tag(text: str) -> str:
 
 @functools.lru_cache(_AGAIN)
 def digest(text: str) -> str:
-    """A sha256 or sha512 digest in lower-case hex; raises DigestInvalid."""
+    """A sha256 or sha512 digest in lower-case hex. Raises DigestInvalid."""
     if not _DIGEST.fullmatch(text):
         raise DigestInvalid(f"{quoted(text)} is not a digest that this registry knows", _DIGEST_NEXT)
     return text
@@ -98,7 +98,7 @@ def is_digest(text: object) -> bool:
 
 
 def algorithm(name: str) -> str:
-    """A digest algorithm by name; raises DigestInvalid."""
+    """A digest algorithm by its name. Raises DigestInvalid."""
     if name not in ALGORITHMS:
         raise DigestInvalid(f"{quoted(name)} is not a digest algorithm of this registry", "use sha256 or sha512")
     return name
@@ -126,7 +126,7 @@ def media_type(text: str) -> str:
 
 
 class Reference(NamedTuple):
-    """What a manifest is asked for by: a tag or a digest, the other one None."""
+    """A tag or a digest, by which a manifest is asked for. The other one is None."""
 
     tag: str | None
     digest: str | None
@@ -134,7 +134,7 @@ class Reference(NamedTuple):
     @classmethod
     @functools.lru_cache(_AGAIN)
     def parse(cls, text: str) -> "Reference":
-        """Raises DigestInvalid where the text has a colon, else TagInvalid."""
+        """Raises DigestInvalid if the text has a colon, otherwise TagInvalid."""
         if ":" in text:
             return cls(None, digest(text))
         return cls(tag(text), None)

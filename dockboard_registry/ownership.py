@@ -1,6 +1,4 @@
-"""Which database owns a store, which servers use a database, and whether the configured database and store belong
-together.
-"""
+"""Which database owns a store, which servers use a database, and whether a database and a store belong together."""
 
 import contextlib
 import secrets
@@ -18,14 +16,15 @@ from .private_files import refusal
 from .storage import filesystem
 
 FAILURES = (DatabaseBusy, DatabaseFull, DatabaseFailed)
-# At its first start a node waits so long for another node to mark their common store.
+# Seconds. At its first start a node waits so long for another node to mark their common store.
 _MARK_SECONDS = 5.0
 
 
 def verify(config: Config) -> None:
     """Refuse a database and a store that do not belong together, before anything is made or changed. Raises StartError.
 
-    Otherwise a server with an empty database in place of a lost one would delete every stored blob as garbage.
+    Otherwise a server that starts with an empty database in place of a lost one would delete every stored blob as
+    garbage.
     """
     if why := exposed(config):
         raise StartError(why)
@@ -35,7 +34,7 @@ def verify(config: Config) -> None:
 
 
 def exposed(config: Config) -> str:
-    """Why the configured place may not be used: others could change the data, or own it. Empty if it may."""
+    """Why database and store may not be used: other users could change the data, or own it. Empty if they may."""
     root, place = config.storage.root, config.database_place
     why = refusal(root, filesystem.OWN_NAMES) or refusal(root / filesystem.BLOBS, filesystem.FOLDERS)
     if not why and isinstance(place, Path):
@@ -96,7 +95,7 @@ def is_new(database: Engine) -> bool:
 
 
 def mark(config: Config) -> None:
-    """Tie database and store together by the database's epoch and by an id in both, which the first start makes.
+    """Tie database and store together: by an id that the first start writes into both, and by the database's epoch.
 
     If several nodes start at once, the one that made the id marks the store. The others wait for the mark, which they
     see only if their store is the same. If that node died before marking, a node that has waited in vain marks the
@@ -113,7 +112,10 @@ def mark(config: Config) -> None:
 
 
 def claim(config: Config) -> None:
-    """Write this database's epoch into the store's marker, if it is newer, as a copy's is. Call it after verify."""
+    """Write this database's epoch into the store's marker if it is newer.
+
+    A copy's epoch is newer. Call verify first.
+    """
     known, found = known_store(engine(config.database_place)), filesystem.marker(config.storage.root)
     if found is not None and known.id == found.id and known.epoch > found.epoch:
         filesystem.write_marker(config.storage.root, known.id, known.epoch)

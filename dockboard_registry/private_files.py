@@ -1,4 +1,4 @@
-"""Directories and files that belong to the registry alone: which are refused, and how files there are opened."""
+"""Directories and files that belong to the registry alone: which ones are refused, and how they are opened."""
 
 import grp
 import os

@@ -7,22 +7,25 @@ _NUMBER = re.compile(r"\[Errno -?[0-9]+\] ")
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:
-    """`1 problem`, `2 problems`, `1,024 bytes`. plural: if it is not the noun with an s."""
+    """`1 problem`, `2 problems`, `1,024 bytes`. plural: where it is not the noun with an s."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 def quoted(text: str, longest: int = 60) -> str:
-    """The beginning of a text that somebody gave, for an error that names it: in ASCII, without a character of HTML."""
+    """The beginning of a text that somebody sent, for an error that names it.
+
+    ASCII only, and no character that HTML gives a meaning to.
+    """
     return ascii(text[:longest]).replace("<", r"\x3c") + ("..." if len(text) > longest else "")
 
 
 def moment(milliseconds: int) -> str:
-    """A time of the database, in milliseconds since 1970, in UTC: `2026-11-23T16:00:00Z`."""
+    """A time of the database (milliseconds since 1970) in UTC: `2026-11-23T16:00:00Z`."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(milliseconds / 1000))
 
 
 def why(error: Exception) -> str:
-    """What went wrong, with the file, and without the numbers and names that Python and OpenSSL put before it."""
+    """What went wrong, and with which file. Without the numbers and names that Python and OpenSSL put before it."""
     if isinstance(error, UnicodeError):
         return "it is not UTF-8 text"
     reason = getattr(error, "reason", None)

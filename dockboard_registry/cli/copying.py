@@ -67,7 +67,8 @@ def _copy_database(parsed: argparse.Namespace) -> int:
 
 
 def _given_url(flag: str, text: str) -> str:
-    """The URL itself, or the URL in a file or on standard input, which keeps its password out of the list of processes.
+    """The URL itself, or the URL in a file or on standard input. The latter keep the password out of the list of
+    processes.
 
     Raises StartError.
     """
@@ -85,10 +86,10 @@ def _given_url(flag: str, text: str) -> str:
 
 
 def hide_password(url: str) -> None:
-    """Overwrite a URL's password in what the system shows of this process's command line; where that can't be done it
-    stays.
+    """Overwrite a URL's password in the command line that the system shows of this process. Where that fails the
+    password stays.
 
-    Fields 48 and 49 of /proc/self/stat say where that line is (proc(5)).
+    Fields 48 and 49 of /proc/self/stat say where the command line is (proc(5)).
     """
     hidden = masked(url)
     secret = url[hidden.find("***") : len(url) - len(hidden.partition("***")[2])].encode()

@@ -15,14 +15,18 @@ def load(parsed: argparse.Namespace) -> Config:
 
 
 def load_quietly(parsed: argparse.Namespace) -> Config:
-    """For commands whose output is their result: only warnings are logged beside it."""
+    """For commands whose output is their result. Only warnings are logged."""
     loaded = load(parsed)
     logs.configure(replace(loaded.log, level="warning"))
     return loaded
 
 
 def with_data(loaded: Config) -> Config:
-    """The configuration, when there is data to work on: a mistyped --data must not count as a clean, empty registry."""
+    """The configuration, if the data directory exists. Otherwise a mistyped --data would count as a clean, empty
+    registry.
+
+    Raises StartError.
+    """
     if not loaded.storage.root.is_dir():
         raise StartError(
             f"there is no data directory {loaded.storage.root}: name the right one with --data DIR (storage.root)"

@@ -1,4 +1,4 @@
-"""The command line: each command is one function from the configuration and its arguments to an exit status.
+"""The command line: each command is one function from the parsed arguments to an exit status.
 
 Exit status: 0 all is well, 1 the command found something wrong, 2 it could not run.
 """
@@ -20,9 +20,9 @@ from . import accounts, copying, stored
 from .loading import load, load_quietly
 
 CANNOT_RUN = 2
-# What shells report for a program that SIGINT ended.
+# The status that shells report for a program that SIGINT ended.
 INTERRUPTED = 130
-# Arguments that name files.
+# Arguments that are names of files.
 _FILES = ("config", "data", "output")
 # First release of each line with the fixes to http, tarfile and ssl that a server wants.
 RECOMMENDED = {(3, 11): 17, (3, 12): 15, (3, 13): 16}
@@ -37,7 +37,7 @@ standard output. It does not where there are accounts, or where auth.anonymous i
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; its exit status. What can't be done is said in a sentence on standard error."""
+    """Run one command and return its exit status. What went wrong is printed on standard error, one sentence a line."""
     open_standard_streams()
     signal.signal(signal.SIGINT, _interrupted)
     parsed = parser().parse_args(arguments)
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except RegistryError as error:
         print(f"registry: {error.cause}; {error.next}", file=sys.stderr)
     except BrokenPipeError:
-        # Whoever read our output has gone; Python must not try to write the rest of it at its exit.
+        # The reader of our output has gone. Python must not try to write the rest of it at its exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     except OSError as error:
         print(f"registry: {why(error)}", file=sys.stderr)
@@ -59,19 +59,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _interrupted(*_: Any) -> None:
-    """The first Control-C ends the command in good order, which may take as long as the current step.
-
-    The second one ends it at once.
-    """
+    """The first Control-C ends the command in good order, after its current step. The second one ends it at once."""
     signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
-    # Errors from cutting off the current work are of no interest.
+    # The errors of the work that is cut off are of no interest.
     logging.disable(logging.CRITICAL)
     raise KeyboardInterrupt
 
 
 def open_standard_streams() -> None:
-    """Fill descriptors 0 to 2 where whoever started us closed them: else a database could get one, and log lines with
-    it.
+    """Open descriptors 0 to 2 where they are closed.
+
+    Otherwise a database could get one of them, and log lines with it.
     """
     for descriptor in range(3):
         try:
@@ -86,7 +84,7 @@ def open_standard_streams() -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The grammar of the command line; --config, --listen and --data may stand before the command or after it."""
+    """The grammar of the command line. --config, --listen and --data may stand before the command or after it."""
     common = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
     common.add_argument("--config", metavar="FILE", help="read this configuration file (TOML)")
     common.add_argument("--data", metavar="DIR", help="data directory (storage.root), ./registry-data without it")
@@ -155,7 +153,9 @@ def _config(parsed: argparse.Namespace) -> int:
 
 
 def _python_advice() -> str:
-    """Only `config check` says this, not each start: many systems ship fixes without a new version number of Python."""
+    """Said by `config check` only, not by each start, because many systems ship fixes without a new version number of
+    Python.
+    """
     major, minor, micro = sys.version_info[:3]
     wanted = RECOMMENDED.get((major, minor), 0)
     words = "fixes to http, tarfile and ssl, unless your system's package has them"
@@ -163,7 +163,7 @@ def _python_advice() -> str:
 
 
 def _on_services(parsed: argparse.Namespace, work: Callable[[Any, argparse.Namespace], Awaitable[int | None]]) -> int:
-    """A command on the database itself, beside a running server, or before the first one."""
+    """Run a command on the database, beside a running server or before the first one."""
     _require_text(parsed)
     loaded = load_quietly(parsed)
     from .. import app
@@ -172,10 +172,7 @@ def _on_services(parsed: argparse.Namespace, work: Callable[[Any, argparse.Names
 
 
 def _require_text(parsed: argparse.Namespace) -> None:
-    """Arguments are bytes; what goes into the database has to be text.
-
-    Names of files may be any bytes. Raises FieldInvalid.
-    """
+    """Arguments are bytes, and the database takes only text. Names of files may be any bytes. Raises FieldInvalid."""
     for name, value in vars(parsed).items():
         if isinstance(value, str) and name not in _FILES and value != value.encode("utf-8", "replace").decode():
             raise FieldInvalid(

@@ -1,4 +1,4 @@
-"""How far a long command is."""
+"""Shows how far a long command is."""
 
 import sys
 
@@ -6,7 +6,7 @@ BAR_WIDTH = 40
 
 
 class Progress:
-    """A bar on standard error, where that is a terminal; nothing elsewhere."""
+    """A bar on standard error if that is a terminal."""
 
     def __init__(self) -> None:
         self._terminal = sys.stderr.isatty()

@@ -1,8 +1,8 @@
-"""The configuration: options.py declares every option; here they are loaded and shown.
+"""The configuration is loaded and shown here; options.py declares every option.
 
-The file (TOML) is overruled by the environment, and that by flags. One rule names all keys: `server.workers` in words
-is `workers` in the file's section [server], and DOCKBOARD_SERVER_WORKERS in the environment. What is not known is an
-error.
+The environment overrules the file (TOML), and flags overrule the environment. One rule makes all names:
+`server.workers` is `workers` in the file's section [server], and DOCKBOARD_SERVER_WORKERS in the environment. An
+unknown name is an error.
 """
 
 import os
@@ -28,12 +28,12 @@ from .options import (
 )
 
 PREFIX = "DOCKBOARD_"
-# Names for the project's own tests, which may stand in the environment of a server that they start.
+# Names for the project's own tests. They may stand in the environment of a server that the tests start.
 IGNORED = ("DOCKBOARD_TESTS_", "DOCKBOARD_PYZ")
 
 
 class ConfigError(Exception):
-    """The configuration can't be used; `problems` are sentences that name where each was found, and the key."""
+    """The configuration can't be used. `problems` are sentences; each names the key and where it was found."""
 
     def __init__(self, *problems: str):
         super().__init__("\n".join(problems))
@@ -42,7 +42,7 @@ class ConfigError(Exception):
 
 @dataclass(frozen=True)
 class Config:
-    """The whole configuration. `sources` tells for each key where its value comes from."""
+    """The whole configuration. `sources` says where the value of each key comes from."""
 
     server: ServerConfig = ServerConfig()
     database: DatabaseConfig = DatabaseConfig()
@@ -63,13 +63,14 @@ class Config:
 
     @property
     def database_place(self) -> Path | MySQLUrl:
-        """The SQLite file, absolute, or where the MySQL database is."""
+        """The absolute path of the SQLite file, or the place of the MySQL database."""
         return database_place(self.database.url) or self.storage.root / "registry.db"
 
     @property
     def database_reserve(self) -> int:
-        """storage.reserve for the disk of an SQLite file: as it is set where that is the store's disk too, else the
-        default, or none.
+        """storage.reserve for the disk of an SQLite file.
+
+        The value that was set counts only if the store is on the same disk. Otherwise the default counts.
         """
         reserve, place = self.storage.reserve, self.database_place
         if reserve > 0 and isinstance(place, Path) and place.parent != self.storage.root:
@@ -78,8 +79,8 @@ class Config:
 
     @property
     def needs_account(self) -> bool:
-        """Whether nobody could do anything without an account: others reach the server, and not everyone may pull or
-        push.
+        """Whether nobody could do anything without an account: others reach the server, and nobody may pull or push
+        without one.
         """
         return self.auth.anonymous in ("", "none") and not kinds.is_loopback(kinds.split_address(self.server.listen)[0])
 
@@ -88,7 +89,7 @@ class Config:
         return "https" if self.server.tls_certificate else "http"
 
     def reload(self) -> "Config":
-        """The configuration as its file says now; raises ConfigError."""
+        """The configuration as its file says now. Raises ConfigError."""
         return load(self.options, self.environ)
 
 
@@ -117,7 +118,7 @@ class Option:
 
     @property
     def default(self) -> str:
-        """As the file would say it."""
+        """As the file would have it."""
         return self.field.metadata["default"]
 
 
@@ -132,8 +133,9 @@ OPTIONS = {
 
 
 def database_place(url: str) -> Path | MySQLUrl | None:
-    """What a right value of database.url names: an SQLite file, absolute, or a MySQL
-    database; None where it is empty.
+    """What a valid value of database.url names: an SQLite file (its absolute path) or a MySQL database.
+
+    None if it is empty.
     """
     scheme, _, rest = url.partition(":")
     if scheme == "mysql":
@@ -149,9 +151,10 @@ def cores() -> int:
 
 
 def load(options: Mapping[str, str], environ: Mapping[str, str] | None = None) -> Config:
-    """The configuration from flags, environment and file; raises ConfigError with all that is wrong.
+    """The configuration from flags, environment and file. Nothing is created or changed.
 
-    `options` are flags by key (`server.listen`), and `config`, the name of the file. Nothing is created or changed.
+    `options` are flags by key (`server.listen`), and `config`, the name of the file. Raises ConfigError with all that
+    is wrong.
     """
     environ = dict(os.environ if environ is None else environ)
     problems: list[str] = []
@@ -182,8 +185,9 @@ def _sections(values: Mapping[str, Any]) -> dict[str, Any]:
 def _given(
     options: Mapping[str, str], environ: Mapping[str, str], problems: list[str]
 ) -> Iterator[tuple[str, str, Any]]:
-    """(source, key, value) of all that is set, what counts more coming later; a value in
-    text is yet to be converted.
+    """(source, key, value) of all that was set.
+
+    A later one overrules an earlier one. A value that is a function converts text.
     """
     if options.get("config"):
         yield from _file_values(options["config"], problems)
@@ -224,7 +228,7 @@ def _read(name: str) -> dict[str, Any]:
 
 
 def _environment_keys(environ: Mapping[str, str], problems: list[str]) -> list[tuple[str, str]]:
-    """(name, key) of the names that are ours."""
+    """(name, key) of the names in the environment that are options."""
     known = {option.environment: key for key, option in OPTIONS.items()}
     ours = [name for name in sorted(environ) if name.startswith(PREFIX) and not name.startswith(IGNORED)]
     for name in ours:

@@ -1,4 +1,4 @@
-"""What is wrong with options that belong together, and with the files that they name."""
+"""Checks of options that belong together, and of the files that they name."""
 
 import os
 import stat
@@ -11,7 +11,7 @@ from .options import MailConfig, ServerConfig
 
 
 def problems(server: ServerConfig, mail: MailConfig, database: Path | MySQLUrl) -> list[str]:
-    """Sentences that name the key; none where all is well."""
+    """A sentence for each problem, which names the key."""
     return [*_tls_problems(server), *_mail_problems(mail), *_database_problems(database)]
 
 

@@ -20,7 +20,8 @@ _PASSWORD = re.compile(r"(?<=://)([^/?#@:]*):.*@")
 class MySQLUrl(NamedTuple):
     """A MySQL or MariaDB database.
 
-    tls: verified TLS is required, by the certificates in the PEM file `ca` or the system's.
+    tls: TLS is required and the server's certificate is verified, by the certificates in the PEM file `ca` or by the
+    system's.
     """
 
     host: str
@@ -41,10 +42,7 @@ class MySQLUrl(NamedTuple):
     __repr__ = __str__
 
     def secret(self) -> str:
-        """The password as it is now: its file is read at each new connection, so that it may be changed.
-
-        Raises StartError.
-        """
+        """The password. Its file is read at each new connection, so the password may be changed. Raises StartError."""
         if not self.password_file:
             return self.password
         try:
@@ -62,9 +60,9 @@ def masked(url: str) -> str:
 
 
 def parse_mysql(url: str, is_loopback) -> MySQLUrl:
-    """Parse a mysql: URL. is_loopback(host) tells where TLS may be left out.
+    """Parse a mysql:
 
-    ValueError completes the sentence "database.url ...".
+    URL. TLS may be left out where is_loopback(host). ValueError completes the sentence "database.url ...".
     """
     try:
         parts = urlsplit(url)

@@ -23,7 +23,7 @@ WHOLE_NUMBER = re.compile(r"-?[0-9]{1,18}")
 
 
 def described(value: object) -> str:
-    """A value as an error names it; long ones are cut."""
+    """A value as an error shows it, cut at 100 characters."""
     text = json.dumps(value, default=str, ensure_ascii=True)
     return text if len(text) <= 100 else text[:100] + "..."
 
@@ -65,7 +65,7 @@ class Choice(Text):
 
 @dataclass(frozen=True)
 class Directory(Text):
-    """A directory; a relative one counts from where the command was started."""
+    """A directory. A relative path counts from the directory in which the command was started."""
 
     def parse(self, value: str) -> Path:
         if not value:
@@ -87,7 +87,7 @@ class Listen(Text):
 
 
 def split_address(value: str) -> tuple[str, int]:
-    """`127.0.0.1:5000` or `[::1]:5000` -> host without brackets, port. ValueError when it is neither."""
+    """`127.0.0.1:5000` or `[::1]:5000` -> (host without brackets, port). Raises ValueError."""
     host, colon, port = value.rpartition(":")
     bracketed = host.startswith("[") and host.endswith("]")
     host = host[1:-1] if bracketed else host
@@ -107,7 +107,7 @@ def _is_host(host: str, bracketed: bool) -> bool:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach the host; a name other than localhost is taken for one that others can."""
+    """Whether only this machine can reach the host. Of the names only localhost counts."""
     try:
         address = ip_address(host)
     except ValueError:
@@ -184,7 +184,7 @@ class Number:
         return found
 
     def _number(self, value: Any) -> int | float | None:
-        """The number that the value stands for, or nothing."""
+        """The number that the value stands for, or None."""
         return value if isinstance(value, int) and not isinstance(value, bool) else None
 
     def toml(self, value: int | float) -> str:
@@ -199,7 +199,7 @@ class Number:
 
 @dataclass(frozen=True)
 class Duration(Number):
-    """A number of `unit`, or a text such as "90d"; kept as that number. In whole ones, unless the unit is seconds."""
+    """A number of `unit`, or a text such as "90d". Only seconds may have a fraction."""
 
     unit: str = "seconds"
 
@@ -207,7 +207,7 @@ class Duration(Number):
         return text
 
     def _number(self, value: Any) -> int | float | None:
-        """A text may have no letter, because the environment gives numbers as texts."""
+        """A text need not have a letter, because the environment gives numbers as texts."""
         if self.unit == "seconds" and isinstance(value, float):
             return value
         if not isinstance(value, str):
@@ -259,7 +259,7 @@ def seconds(minimum: int = 0) -> Duration:
 
 
 def days() -> Duration:
-    """Whole days, for at most a hundred years; a number alone is days."""
+    """Whole days, at most a hundred years. A number without a letter is days."""
     return Duration(0, 36500, "whole days")
 
 
@@ -283,7 +283,7 @@ class Switch:
 
 @dataclass(frozen=True)
 class Networks:
-    """A list of addresses and networks in CIDR notation; with commas in the environment."""
+    """A list of addresses and networks in CIDR notation, separated by commas in the environment."""
 
     def of_text(self, text: str) -> list[str]:
         return [item.strip() for item in text.split(",") if item.strip()]

@@ -1,4 +1,4 @@
-"""The sections of the configuration: every option is declared once, here, with its kind, default and help."""
+"""The sections of the configuration. Every option is declared once, here, with its kind, default and help."""
 
 import json
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ MOST_WORKERS = 8
 
 
 def option(default: Any, kind: Any, help: str) -> Any:
-    """One option of a section; `default` is written as in the file, `help` reads on from "KEY: "."""
+    """One option of a section. `default` is written as in the file. `help` goes on after "KEY: "."""
     return field(default=kind.check(default), metadata={"kind": kind, "help": help, "default": json.dumps(default)})
 
 

@@ -1,5 +1,6 @@
-"""Sends mail through the configured server (SMTP, RFC 5321; TLS as RFC 8314 has it), from threads of its own and with
-limits on time.
+"""Sends mail through the configured server, in threads of its own and with limits on time.
+
+SMTP is RFC 5321; TLS is as in RFC 8314.
 """
 
 import asyncio
@@ -16,7 +17,7 @@ from ..config.options import MailConfig
 from ..errors import MailFailed
 
 _THREADS = 2
-# For each step of the conversation.
+# Seconds for each step of the conversation.
 _SECONDS = 10.0
 _log = logging.getLogger("dockboard.mail")
 
@@ -27,7 +28,7 @@ class Mailer:
         self._threads = ThreadPoolExecutor(_THREADS, "mail")
 
     async def send(self, to: str, subject: str, text: str) -> None:
-        """Returns when the server has taken it. Raises MailFailed."""
+        """Returns when the server has taken the mail. Raises MailFailed."""
         await asyncio.get_running_loop().run_in_executor(self._threads, self._send, to, subject, text)
 
     def _send(self, to: str, subject: str, text: str) -> None:
@@ -38,7 +39,7 @@ class Mailer:
                     server.login(self._config.user, Path(self._config.password_file).read_text("utf-8").strip())
                 server.send_message(message, self._config.sender, [to])
         except (OSError, ValueError, smtplib.SMTPException) as error:
-            # The text of these may hold the address, or what the server repeats of the message.
+            # The text of these errors may hold the address, or parts of the message that the server repeats.
             code = getattr(error, "smtp_code", "")
             _log.warning("a mail was not sent through %s: %s %s", self._config.host, type(error).__name__, code)
             raise MailFailed(f"the mail could not be sent ({type(error).__name__} {code})".replace(" )", ")")) from None
@@ -56,12 +57,12 @@ class Mailer:
             yield server
 
     def close(self) -> None:
-        """Mails that wait are given up; one that is under way takes the time that its server takes."""
+        """Give up mails that wait. A mail that is under way takes the time that its server takes."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 def composed(sender: str, to: str, subject: str, text: str) -> EmailMessage:
-    """The message. Raises ValueError for a line break in any of its fields: what the library refuses to write."""
+    """The message. Raises ValueError for a line break in any field, which the library refuses to write."""
     message = EmailMessage()
     message["From"], message["To"], message["Subject"] = sender, to, subject
     message["Date"], message["Message-ID"] = formatdate(), make_msgid(domain=sender.rpartition("@")[2])

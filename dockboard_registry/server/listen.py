@@ -1,4 +1,4 @@
-"""Listening sockets, and words for what can go wrong with them."""
+"""Listening sockets, and the words for what can go wrong with them."""
 
 import errno
 import os
@@ -16,8 +16,9 @@ NEXT_STEPS = {
 
 
 def bind(key: str, address: str) -> list[socket.socket]:
-    """Sockets bound to every address that HOST:PORT stands for, not listening yet; StartError names `key` and the
-    remedy.
+    """Sockets that are bound to every address of HOST:PORT and do not listen yet.
+
+    StartError names `key` and the next step.
     """
     host, port = split_address(address)
     bound: list[socket.socket] = []
@@ -50,7 +51,7 @@ def _bound(key: str, address: str, family: int, sockaddr: tuple) -> socket.socke
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
-            # [::] means every address, those of IPv4 too; any other address means itself.
+            # [::] means every address, also of IPv4. Any other address means itself.
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, sockaddr[0] != "::")
         sock.bind(sockaddr)
         sock.setblocking(False)

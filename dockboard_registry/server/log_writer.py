@@ -16,13 +16,11 @@ _JOINED = 256 << 10
 
 
 class LogWriter:
-    """Lines wait in a queue of bounded size.
+    """Lines wait in a queue of bounded size. A line that finds no room is dropped. When there is room again, one line
+    says how many were dropped.
 
-    What finds no room is dropped and counted, and one line says how many as soon as there is room again.
-
-    note: a function that makes this line from their number; on_drop: is called for each dropped line. lasting: the
-    thread waits for the next lines, as in a worker; otherwise it ends when all are written, as in the supervisor, which
-    forks.
+    note: makes this line from their number. on_drop: is called for each dropped line. lasting: the thread waits for
+    more lines, as in a worker; otherwise it ends when all are written, as in the supervisor, which forks.
     """
 
     def __init__(
@@ -35,7 +33,7 @@ class LogWriter:
     ):
         self._note, self._on_drop, self._lasting = note, on_drop, lasting
         self._descriptor, self._limit = descriptor, limit
-        # In a file no other process's lines get between those that are written at once, however many they are.
+        # In a file no line of another process stands between lines that are written at once.
         self._joins = _is_file(descriptor)
         self._waiting: deque[bytes] = deque()
         self._size = self._dropped = 0
@@ -43,7 +41,7 @@ class LogWriter:
         self._changed = threading.Condition()
 
     def put(self, pieces: Iterable[bytes]) -> None:
-        """Take whole lines, joined to pieces that are each written at once."""
+        """Take whole lines, joined to pieces. Each piece is written at once."""
         if self._joins:
             pieces = _joined(pieces)
         with self._changed:
@@ -55,7 +53,7 @@ class LogWriter:
             self._changed.notify_all()
 
     def _keep(self, piece: bytes) -> None:
-        # After the first that is dropped, room for many is waited for: else single lines would be left of many.
+        # After a first dropped line wait for room for many. Otherwise single lines would be left of many.
         room = self._limit // 2 if self._dropped else self._limit
         if self._size + len(piece) > room:
             lines = piece.count(b"\n")
@@ -75,7 +73,7 @@ class LogWriter:
         self._size += len(piece)
 
     def _run(self) -> None:
-        # Other threads get the signals: in the supervisor the thread that waits for them.
+        # Other threads get the signals, as the one that waits for them in the supervisor.
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         while (piece := self._next()) is not None:
             # The error can't be logged: the reader is gone, or the disk is full.
@@ -86,7 +84,7 @@ class LogWriter:
                 self._size -= len(piece)
 
     def _next(self) -> bytes | None:
-        """What to write next. It stays in the queue until it is written. None: the thread ends."""
+        """The next piece to write, which stays in the queue until it is written. None: the thread ends."""
         with self._changed:
             while not self._waiting:
                 self._tell_dropped()
@@ -107,7 +105,7 @@ class LogWriter:
                 select.select([], [self._descriptor], [])
 
     def settle(self, seconds: float) -> None:
-        """Wait until all lines are written, at most so long."""
+        """Wait until all lines are written, for at most so many seconds."""
         with self._changed:
             self._changed.wait_for(lambda: not self._waiting, seconds)
 

@@ -1,4 +1,4 @@
-"""Log lines on standard error: one record is one line, in text or JSON, whatever a client put into it."""
+"""Log lines on standard error. One record is one line, in text or JSON, whatever a client put into it."""
 
 import contextlib
 import functools
@@ -15,13 +15,13 @@ from ..config.options import LogConfig
 from . import log_safety
 from .log_writer import LogWriter
 
-# PIPE_BUF: a write of at most that many bytes is one piece in a pipe that several workers write to.
+# PIPE_BUF: if several workers write to a pipe, a write of at most so many bytes is not torn.
 LINE_LIMIT = 4096
-# A JSON line may be too long, because a character may take six bytes.
+# A JSON line may be too long, because one character may take six bytes.
 _SHORT = {"path": 400, "request_id": 64, "user_agent": 100, "who": 200}
-# So many lines are made in less than a millisecond, and the writer's queue has room for them however long they are.
+# So many lines are made in less than a millisecond, and the queue has room for them at any length.
 _NOTED = 200
-# Another method may be a secret that somebody typed in the wrong place.
+# Other methods are not logged: one may be a secret that somebody typed in the wrong place.
 _METHODS = frozenset("GET HEAD POST PUT PATCH DELETE OPTIONS TRACE CONNECT".split())
 _KNOWN_FIELDS = frozenset("n last digest digest-algorithm mount from artifactType tag ns".split())
 _SCOPES = ("repository:", "repository%3A", "repository%3a", "registry:", "registry%3A", "registry%3a")
@@ -38,23 +38,26 @@ def timestamp(seconds: float) -> str:
 
 
 def escaped(text: str) -> str:
-    """The text with whatever is not printable spelled \\n, \\x1b, \\u2028: it can't end a line or steer a terminal."""
+    """The text with characters that are not printable as \\n, \\x1b, \\u2028, so it can't end a line or steer a
+    terminal.
+    """
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def quoted(text: str) -> str:
-    """The same for a field between double quotes."""
+    """The same for a field in double quotes."""
     if '"' not in text and "\\" not in text and text.isprintable():
         return text
     return escaped(text.replace("\\", "\\\\").replace('"', '\\"'))
 
 
 def without_secrets(target: str) -> str:
-    """A request's target as the log has it: people put passwords and tokens into queries, behind a #, before the host,
-    or in the place of the whole. Of a query only the values of fields that the registry reads and that are no secrets
-    are kept.
+    """A request's target as the log shows it.
+
+    People put passwords and tokens into queries, after a #, before the host, or in place of the whole target. Of a
+    query only the values of fields that the registry reads and that are no secrets are kept.
     """
     if not target.startswith("/") or target.startswith("//"):
         target = _absolute(target)
@@ -68,7 +71,7 @@ def without_secrets(target: str) -> str:
 
 
 def _absolute(target: str) -> str:
-    """A target that is no path: without what stands before the last @, and nothing of what is no target at all."""
+    """A target that is no path: without what stands before the last @. Nothing if it is no target at all."""
     found = _HOST.match(target)
     return found[1] + target[found.end() :] if found else "*" if target == "*" else "..."
 
@@ -80,7 +83,7 @@ def _is_known(name: str, _: str, value: str) -> bool:
 
 
 def received(text: str) -> str:
-    """Text of a request, decoded as UTF-8, which nearly all clients send.
+    """Text of a request as UTF-8, which nearly all clients send.
 
     The HTTP parser reads it as Latin-1. Other bytes become \\udcNN.
     """
@@ -97,9 +100,9 @@ _known = functools.lru_cache(256)(quoted)
 
 @functools.lru_cache(256)
 def _shared(remote: str, method: str, path: str, agent: str, who: str) -> tuple[str, str]:
-    """What the lines of many requests have in common, before and after the figures.
+    """The parts that the lines of many requests have in common, before and after the figures.
 
-    It is remembered, so the path must be without secrets.
+    They are remembered, so the path must be without secrets.
     """
     asked = f'{_known(remote)} "{_method(method)} {quoted(received(path))}"'
     return asked, f'"{_known(received(agent))}" {_known(who)}'
@@ -118,7 +121,7 @@ def shortened(text: str, limit: int) -> str:
 
 
 class TextFormatter(logging.Formatter):
-    """`TIME LEVEL logger: message key=value`, a traceback joined into the same line."""
+    """`TIME LEVEL logger: message key=value`. A traceback stands in the same line."""
 
     def format(self, record: logging.LogRecord) -> str:
         text = f"{timestamp(record.created)} {record.levelname} {record.name}: {_message(record)}"
@@ -127,7 +130,7 @@ class TextFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """One object with ts, level, logger, message and the record's extra fields."""
+    """One object with ts, level, logger, message and the extra fields of the record."""
 
     def format(self, record: logging.LogRecord) -> str:
         entry = {"ts": timestamp(record.created), "level": record.levelname.lower(), "logger": record.name}
@@ -135,7 +138,7 @@ class JsonFormatter(logging.Formatter):
         line = _dumps({**entry, "message": message, **_extra(record)})
         if len(line) < LINE_LIMIT:
             return line
-        # A character may take six in JSON; a sixth of the limit always fits beside the fixed fields.
+        # A character may take six bytes in JSON. A sixth of the limit always fits beside the fixed fields.
         return _dumps({**entry, "message": shortened(message, LINE_LIMIT // 8)})
 
 
@@ -186,8 +189,9 @@ def _formatter(config: LogConfig) -> logging.Formatter:
 
 
 def configure(config: LogConfig, writer: LogWriter | None = None) -> None:
-    """Send all logging to standard error as the configuration says, by the writer where there is one; may be called
-    again.
+    """Send all logging to standard error as the configuration says, through the writer if there is one.
+
+    It may be called again.
     """
     handler = logging.StreamHandler(sys.stderr) if writer is None else _ToWriter(writer)
     handler.setFormatter(_formatter(config))
@@ -205,9 +209,9 @@ def _write(pieces: Iterable[bytes]) -> None:
 
 
 class AccessLog:
-    """One line for each request, noted here, and written by `flush`.
+    """One line for each request. `write` notes it, and `flush` writes it.
 
-    on_first: called when there is something to flush; put: takes the lines, joined to pieces.
+    on_first: called when there is something to flush. put: takes the lines, joined to pieces.
     """
 
     def __init__(
@@ -225,10 +229,9 @@ class AccessLog:
             self.write = _nothing
 
     def write(self, *request: str | int | float) -> None:
-        """Note a request: remote, method, path, status, size, seconds, request_id, agent, who.
+        """Note a request that was answered with `size` bytes of body, `seconds` after it came.
 
-        It was answered with `size` bytes of body, `seconds` after it came. Lines are made later, of many: that is
-        cheaper than of each.
+        The lines of many requests are made together later, which is cheaper.
         """
         self._noted.append((time.time(), request))
         count = len(self._noted)
@@ -273,7 +276,7 @@ class AccessLog:
         return _dumps({**entry, **{name: shortened(entry[name], size) for name, size in _SHORT.items()}})
 
     def flush(self) -> None:
-        """Write the noted lines, in pieces into which no other worker's lines get.
+        """Write the noted lines in pieces that no other worker's lines tear.
 
         Lines that standard error does not take are lost.
         """
@@ -292,4 +295,4 @@ class AccessLog:
 
 
 def _nothing(*_: object) -> None:
-    """AccessLog.write where the access log is off."""
+    """AccessLog.write if the access log is off."""

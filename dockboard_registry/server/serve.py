@@ -1,4 +1,4 @@
-"""`serve`: take the data directory, bind, prepare, say where the server is, and supervise its workers."""
+"""`serve`: take the data directory, bind, prepare, say where the server is, supervise the workers."""
 
 import contextlib
 import fcntl
@@ -26,9 +26,9 @@ from .supervisor import Supervisor
 
 log = logging.getLogger("server")
 
-# Workers of a supervisor that was killed end at once; their hold on the data directory ends with them.
+# Seconds. The workers of a killed supervisor end at once, and with them their hold on the data directory.
 LOCK_SECONDS = 5.0
-# At its end the server waits so long for the log's reader.
+# Seconds. At its end the server waits so long for the log's reader.
 LOG_SECONDS = 1.0
 
 BANNER = """\
@@ -56,7 +56,7 @@ Set one with the same configuration: registry.pyz user passwd admin
 
 
 def serve(config: Config) -> int:
-    """Serve until told to stop; the exit status. Raises StartError with words when it can't start."""
+    """Serve until told to stop, and return the exit status. Raises StartError."""
     writer = logs.writer(config.log)
     logs.configure(config.log, writer)
     try:
@@ -68,7 +68,7 @@ def serve(config: Config) -> int:
 def _serve(config: Config, writer: LogWriter) -> int:
     raise_descriptor_limit()
     app.verify(config)
-    # On a database for several nodes the data directory is shared by them; SQLite's belongs to one server.
+    # A data directory with a MySQL database is shared by several nodes. One with SQLite belongs to one server.
     with (
         contextlib.nullcontext() if app.is_shared(config) else data_lock(config.storage.root),
         app.database_in_use(config),
@@ -90,8 +90,9 @@ def _serve(config: Config, writer: LogWriter) -> int:
 
 
 def raise_descriptor_limit() -> None:
-    """Allow as many open files as the system lets this user have: a pull takes two, and
-    the usual soft limit is 1024.
+    """Allow as many open files as the system lets this user have.
+
+    A pull takes two, and the usual soft limit is 1024.
     """
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(OSError, ValueError):
@@ -100,9 +101,9 @@ def raise_descriptor_limit() -> None:
 
 @contextlib.contextmanager
 def data_lock(root: Path) -> Iterator[None]:
-    """Hold the data directory, which is made when it is missing, for this server alone.
+    """Hold the data directory for this server alone. It is made if it is missing.
 
-    The lock is the kernel's and belongs to all processes of the server: it ends with the last of them, however that
+    The lock is the kernel's. It belongs to all processes of the server and ends with the last of them, however that
     ends.
     """
     try:
@@ -146,7 +147,7 @@ def _lock(handle: int, root: Path) -> None:
 
 
 def _runs(pid: str) -> bool:
-    """Whether there is a process with this id, as far as can be known."""
+    """Whether a process with this id exists, as far as can be known."""
     if not pid.isdigit():
         return False
     try:
@@ -159,7 +160,7 @@ def _runs(pid: str) -> bool:
 
 
 def tell_first_password(config: Config) -> None:
-    """Print it on standard output, where no log line ever goes; only what could be printed counts as told."""
+    """Print it on standard output, where no log line ever goes. It counts as told only if it could be printed."""
     password = app.first_password(config)
     if password is None:
         return
@@ -177,7 +178,7 @@ def tell_first_password(config: Config) -> None:
 
 
 def announce(config: Config, listener: socket.socket) -> None:
-    """Print where the server is and what to try; nobody has to be there to read it."""
+    """Print where the server is and what to try. It goes on if nobody reads this."""
     host, port = split_address(config.server.listen)
     port = listener.getsockname()[1]
     url = f"{config.scheme}://{'[' + host + ']' if ':' in host else host}:{port}"
@@ -191,7 +192,7 @@ def announce(config: Config, listener: socket.socket) -> None:
 
 
 def _docker_host(config: Config, url: str, port: int) -> str:
-    """What to write before the name of an image."""
+    """What stands before the name of an image."""
     here = urlsplit(url).hostname in ("127.0.0.1", "localhost", "0.0.0.0", "::", "::1")
     if config.server.external_url:
         return urlsplit(config.server.external_url).netloc

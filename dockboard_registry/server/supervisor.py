@@ -1,7 +1,7 @@
-"""The supervisor: forks the workers, restarts those that end or hang, and passes signals on.
+"""The supervisor forks the workers, restarts those that end or hang, and passes signals on.
 
-It runs no event loop and no code of requests; all that it does is wait for a signal, some seconds at most. A thread
-writes its log while there is something to write: standard error may have a reader who stalls.
+It runs no event loop and no code of requests. It only waits for a signal, for some seconds at most. While there are log
+lines to write, a thread writes them, because the reader of standard error may stall.
 """
 
 import contextlib
@@ -26,23 +26,23 @@ log = logging.getLogger("supervisor")
 
 FIRST_DELAY = 0.1
 LONGEST_DELAY = 5.0
-# A worker that lived this long did not fail at its start: the next one is started at once again.
+# Seconds. A worker that lived this long did not fail at its start, so the next one is started at once.
 STEADY = 10.0
 HUNG = 30.0
-# A pause between two rounds that long means that the supervisor itself was stopped, and so were the workers.
+# Seconds. After a pause that long between two rounds the supervisor itself was stopped, and so were the workers.
 PAUSED = 15.0
-# The supervisor waits so long for a signal if nothing is due.
+# Seconds. The supervisor waits so long for a signal if nothing is due.
 ROUND = 5.0
-# When no worker has ever served, one that fails this often in a row ends the server: its next start would fail alike.
+# If no worker has ever served and one fails this often in a row, the server ends: its next start would fail too.
 FIRST_FAILURES = 5
-# Workers close what is left when server.drain is over; this is their time to do so.
+# Seconds after server.drain in which workers close what is left.
 CLOSING = 5.0
 SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGALRM}
 
 
 @dataclass
 class Slot:
-    """A place for one worker: `pid` while one runs, else the time at which the next is to be started."""
+    """A place for one worker. `pid` while one runs, else the time at which the next one is started."""
 
     number: int
     pid: int = 0
@@ -53,9 +53,7 @@ class Slot:
 
 
 def flush_output() -> None:
-    """Write out what is buffered, before it is copied or lost; not being able to must never keep a process from its
-    end.
-    """
+    """Write out what is buffered, before it is copied or lost. A failure must not keep a process from its end."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
             stream.flush()
@@ -87,15 +85,15 @@ class Supervisor:
         self._status = 0
 
     def hold_signals(self) -> None:
-        """From now on signals wait until `run` takes them: whoever knows where the server listens may stop it in good
+        """Keep signals waiting until `run` takes them: whoever knows where the server listens may stop it in good
         order.
         """
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
 
     def run(self) -> int:
-        """Supervise until all is over, after `hold_signals`; the exit status, 0 after an orderly end."""
-        # What is alive now stays so: without the collector's marks, workers share these pages.
+        """Supervise until all is over, and return the exit status: 0 after an orderly end. Call hold_signals first."""
+        # Objects that are alive now stay. Without the collector's marks workers share these pages.
         gc.collect()
         gc.freeze()
         while self._deadline is None or self._running():
@@ -113,8 +111,7 @@ class Supervisor:
     def _wait(self) -> signal.Signals:
         """The next signal; SIGALRM when something is due, after ROUND at the latest.
 
-        Not sigtimedwait: in CPython it returns uninitialised memory when a stopped process goes on after the time is
-        over.
+        Not by sigtimedwait: CPython's returns uninitialised memory if a stopped process goes on after that time.
         """
         signal.setitimer(signal.ITIMER_REAL, self._patience())
         return signal.Signals(signal.sigwaitinfo(SIGNALS).si_signo)
@@ -149,11 +146,11 @@ class Supervisor:
             os._exit(self._work(slot.number))
 
     def _work(self, slot: int) -> int:
-        """What a new process does: be a worker; its exit status."""
+        """What a new process does: it is a worker, and returns the exit status."""
         try:
             os.close(self._alive_write)
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            # A terminal sends these to all processes; what they mean is the supervisor's to say.
+            # A terminal sends these to all processes. The supervisor says what they mean.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
             signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
@@ -191,14 +188,14 @@ class Supervisor:
             "stopping; requests that run get %s s, and a second signal ends them at once", self._config.server.drain
         )
         self._deadline = time.monotonic() + self._config.server.drain + CLOSING
-        # Clients are to be refused as soon as the workers have closed theirs.
+        # Clients are refused as soon as the workers have closed their sockets.
         for sock in [*self._listeners, *self._metrics_listeners]:
             sock.close()
         self._send(signal.SIGTERM)
 
     def _end_at_once(self, again: signal.Signals) -> None:
-        """Whoever stops it twice wants it to end at once, without a message, and with the status of a program that the
-        signal ended.
+        """The second signal ends the server at once, without a message, with the status of a program that the signal
+        ended.
         """
         self._status = 128 + again
         self._send(signal.SIGKILL)

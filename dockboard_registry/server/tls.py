@@ -1,6 +1,4 @@
-"""TLS of the registry's own listener: the certificate with its key, as `serve` uses them
-and `config check` tries them.
-"""
+"""TLS of the registry's own listener: `serve` uses the certificate with its key, `config check` tries them."""
 
 import ssl
 from pathlib import Path
@@ -17,7 +15,7 @@ _MISMATCH = (
 _REASONS = {
     "KEY_VALUES_MISMATCH": _MISMATCH,
     "KEY_TYPE_MISMATCH": _MISMATCH,
-    # Of a key of another kind, as RSA beside P-256.
+    # If the key is of another kind, as RSA beside P-256.
     "NO_CERTIFICATE_ASSIGNED": _MISMATCH,
     "EE_KEY_TOO_SMALL": (
         "the key of the certificate is too short to be safe: make one with RSA of 2048 bits or more, or with P-256"
@@ -27,7 +25,7 @@ _REASONS = {
 
 
 def context(server: ServerConfig) -> ssl.SSLContext | None:
-    """TLS 1.2 or later with Python's choice of ciphers, without compression and renegotiation; None without a
+    """TLS 1.2 or later with Python's choice of ciphers, without compression and renegotiation. None without a
     certificate.
 
     The client's preferred cipher is taken, because the client knows its processor; programs in Go prefer AES-128.

@@ -1,6 +1,4 @@
-"""One worker process: an event loop that serves the shared listeners, beats its heart and takes its turn at periodic
-jobs.
-"""
+"""One worker process: an event loop that serves the shared listeners, beats its heart and runs jobs in turn."""
 
 import asyncio
 import logging
@@ -24,7 +22,7 @@ from .log_writer import LogWriter
 
 _log = logging.getLogger("dockboard.worker")
 _BEAT_SECONDS, _FLUSH_SECONDS = 5.0, 0.1
-# At its end a worker waits so long for the log's reader.
+# Seconds. At its end a worker waits so long for the log's reader.
 _LOG_SECONDS, _ORPHANS_LOG_SECONDS = 1.0, 0.2
 
 
@@ -124,9 +122,7 @@ class Worker:
         asyncio.get_running_loop().call_later(_FLUSH_SECONDS, self._access_log.flush)
 
     def _reload(self) -> None:
-        """SIGHUP: new handshakes use the certificate as the files hold it now; the log
-        level follows the configuration.
-        """
+        """SIGHUP: new handshakes use the certificate as its files are now. The log level follows the configuration."""
         try:
             logs.configure(self._config.reload().log, self._log_writer)
             renewed = tls.context(self._config.server)

@@ -1,8 +1,10 @@
 """Commands that manage accounts and what was pushed: user, org, team, repository, tag, manifest, grant, token, robot,
-uploads, explain, audit. They work on the database, beside a running server. Results go to standard output. Passwords
-come from standard input. A new secret is printed once, with nothing else.
+uploads, explain, audit.
 
-The modules are imported by the command that needs them: reading them would double the time that `version` takes.
+They work on the database, beside a running server. They write results to standard output, read passwords from standard
+input, and print a new secret once, with nothing else.
+
+A command imports its module when it is called. Importing all of them would double the time that `version` takes.
 """
 
 from collections.abc import Callable
@@ -37,14 +39,15 @@ _WORDS = {
 def declare(add_parser: Callable[..., Any], common: list, run: Run) -> None:
     """Add the commands.
 
-    add_parser: that of the command line's subparsers; common: parents of all parsers; run: the way to the registry.
+    add_parser: of the command line's subparsers. common: parents of all parsers. run: calls a command with the
+    services.
     """
     for name, help in _WORDS.items():
         Word(add_parser, name, help, common, run, _grammar)
 
 
 def _grammar(name: str) -> Callable[[Word], None]:
-    """The function that says what may follow the word."""
+    """The function that declares what may follow the word."""
     if name == "user":
         from . import people
 

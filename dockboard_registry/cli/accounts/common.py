@@ -1,4 +1,4 @@
-"""What these commands share: their grammar, the way to the services, secrets from standard input, durations, lists."""
+"""What these commands share: their grammar, the call with the services, secrets, durations, lists."""
 
 import argparse
 import contextlib
@@ -15,7 +15,7 @@ from ...durations import in_future as in_future
 from ...errors import FieldInvalid
 from ...wording import moment
 
-# Work on people.People, with what the command line said; the outcome is the exit status.
+# A command: it gets the services of account_services.People and the arguments, and returns the exit status.
 Work = Callable[[Any, argparse.Namespace], Awaitable[int | None]]
 Run = Callable[[argparse.Namespace, Work], int]
 
@@ -24,10 +24,7 @@ _MOST_INPUT = 1 << 20
 
 
 class Word:
-    """A word of the command line.
-
-    What may follow it is said when it is needed: by `grammar(name)`, a function of this object.
-    """
+    """A word of the command line. `grammar(name)` declares what may follow it, when that is needed."""
 
     def __init__(
         self,
@@ -46,16 +43,16 @@ class Word:
         self.parser.set_defaults(run=lambda parsed: _incomplete(self.parser))
 
     def completes(self, work: Work) -> argparse.ArgumentParser:
-        """Nothing but arguments may follow: those that are added to the parser."""
+        """Let only arguments follow. The caller adds them to the parser."""
         self.parser.set_defaults(run=lambda parsed: self._run(parsed, work))
         return self.parser
 
     def command(self, name: str, work: Work, help: str) -> argparse.ArgumentParser:
-        """A word that may follow, and completes the command."""
+        """A word that may follow and completes the command."""
         return Word(self._add, name, help, self._common, self._run, _nothing).completes(work)
 
     def group(self, name: str, help: str) -> "Word":
-        """A word that may follow, and after which another one is needed."""
+        """A word that may follow and needs another word after it."""
         return Word(self._add, name, help, self._common, self._run, _nothing)
 
     def _add(self, name: str, **more: Any) -> Any:
@@ -65,7 +62,7 @@ class Word:
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that learns its grammar when it is asked to parse."""
+    """A parser whose grammar is declared when it is first asked to parse."""
 
     grammar: Callable[[], None] | None = None
 
@@ -98,14 +95,14 @@ def password_flag(parser: argparse.ArgumentParser) -> None:
 
 
 def operator() -> Any:
-    """The Actor of changes that are made here: whoever may use the database's files and passwords."""
+    """The Actor of changes by commands: whoever may use the database's files and passwords."""
     from ...domain.audit import Actor
 
     return Actor("console", f"uid {os.getuid()}")
 
 
 def password(parsed: argparse.Namespace) -> str:
-    """The password: all of standard input but the last line break, or what is typed twice at a terminal.
+    """The password: all of standard input without the last line break, or what is typed twice at a terminal.
 
     Raises FieldInvalid.
     """
@@ -137,7 +134,7 @@ def output_flag(parser: argparse.ArgumentParser) -> None:
 
 @contextlib.contextmanager
 def secret_output(parsed: argparse.Namespace) -> Iterator[Callable[[str], None]]:
-    """The function that prints a secret, or writes it to the file of --output.
+    """A function that prints a secret, or writes it to the file of --output.
 
     The file is opened before the secret is made. Raises FieldInvalid, OSError.
     """
@@ -170,7 +167,7 @@ def yes_flag(parser: argparse.ArgumentParser) -> None:
 
 
 def confirm(parsed: argparse.Namespace, what_goes: str) -> None:
-    """Say what will be deleted and ask, unless --yes was given. Raises FieldInvalid where the answer is not yes."""
+    """Say what will be deleted and ask, unless --yes was given. Raises FieldInvalid if the answer is not yes."""
     if parsed.yes:
         return
     print(f"{_printable(what_goes)}\nDelete? [y/N] ", end="", file=sys.stderr, flush=True)
@@ -180,9 +177,9 @@ def confirm(parsed: argparse.Namespace, what_goes: str) -> None:
 
 
 def show(parsed: argparse.Namespace, names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """A list: columns for people, or with --json an array of objects.
+    """Print a list: columns for people, or an array of objects with --json.
 
-    Names that end in _at are times: milliseconds since 1970 in JSON, and with date and zone for people.
+    Names that end in _at are times: milliseconds since 1970 in JSON, date and time in UTC for people.
     """
     rows = list(rows)
     if parsed.json:
@@ -214,12 +211,12 @@ def _cell(name: str, value: Any) -> str:
 
 
 def _printable(text: str) -> str:
-    """What others wrote, on one line, and nothing in it that a terminal obeys."""
+    """What others wrote, on one line, without characters that a terminal would obey."""
     return text if text.isprintable() else "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
 
 
 async def pages(list_page: Callable[[str, int], Awaitable[list]], size: int = 1000) -> list:
-    """All of a list that is read by the page, in the order of names."""
+    """All items of a list that is read page by page in the order of names."""
     found: list = []
     while page := await list_page(found[-1].name if found else "", size):
         found += page

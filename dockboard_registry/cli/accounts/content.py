@@ -10,7 +10,7 @@ from ...names import tag as parse_tag
 from ...wording import counted
 from .common import Word, confirm, operator, yes_flag
 
-# A question names at most so many tags, and the number of the others.
+# A question names at most so many tags. Of the others it says the number.
 _NAMED = 10
 
 

@@ -110,9 +110,9 @@ async def _add(people: Any, parsed: argparse.Namespace) -> None:
 
 
 async def _invite(people: Any, parsed: argparse.Namespace) -> None:
-    """For somebody who has not answered yet, the token that was printed before becomes invalid.
+    """Print or send a token. For somebody who was invited before, the earlier token becomes invalid.
 
-    If the mail fails, no new account stays.
+    If the mail fails, a new account is removed again.
     """
     if parsed.mail:
         people.resets.require_mailer()
@@ -193,7 +193,9 @@ async def _demote(people: Any, parsed: argparse.Namespace) -> None:
 
 
 async def _passwd(people: Any, parsed: argparse.Namespace) -> None:
-    """If there has never been an account, make admin, as a first start does that other machines can reach."""
+    """If there has never been an account, make the account admin, as the first start of a server that others reach
+    does.
+    """
     if parsed.name == ADMIN and not await people.principals.access_version():
         await people.accounts.add(operator(), ADMIN, password(parsed), Profile(), True, adopt=True)
     else:

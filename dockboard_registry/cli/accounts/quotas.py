@@ -57,7 +57,7 @@ def _words(limit: int | None, spelled: Any) -> str:
 
 
 def limit(text: str, read: Callable[[str], int], kind: str) -> int | None:
-    """What `read` makes of the text, or none or default. Raises FieldInvalid."""
+    """The text as `read` converts it, or none, or default. Raises FieldInvalid."""
     if text in _WORDS:
         return _WORDS[text]
     try:
@@ -75,5 +75,5 @@ def _whole(text: str) -> int:
     return int(text[:20])
 
 
-# Flag -> how its value is read, and what that is in words.
+# Flag -> how its value is read, and what it is in words.
 _READ = {"repositories": (_whole, "a number"), "bytes": (size, f"a number of bytes, or a size such as {SIZE_EXAMPLES}")}

@@ -127,7 +127,7 @@ async def _list_grants(people: Any, parsed: argparse.Namespace) -> None:
 
 
 async def _asked_about(people: Any, parsed: argparse.Namespace) -> str:
-    """The principal to explain, as Principals.named takes it. --token is a name or an id of one of the user's tokens.
+    """Whose rights to explain, as Principals.named takes it. --token is the name or id of a token of the user.
 
     Raises AccountUnknown.
     """
