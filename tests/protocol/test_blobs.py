@@ -202,6 +202,7 @@ def test_a_blob_in_use_is_not_deleted(client):
     client.delete(f"/v2/use/app/blobs/{document['layers'][0]['digest']}").expect(202)
 
 
+@pytest.mark.ways
 def test_the_end_of_one_connection_is_not_told_to_others(registry, client, blob):
     """A body that GET has no use for is not waited for: this answer alone says that the connection ends."""
     with Connection(registry.address) as connection:
