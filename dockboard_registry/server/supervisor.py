@@ -59,6 +59,17 @@ def flush_output() -> None:
             stream.flush()
 
 
+def _give_back_freed_memory() -> None:
+    """Return to the system what compiling has freed: each worker would copy it where it uses it again.
+
+    Not every C library can do so.
+    """
+    with contextlib.suppress(ImportError, OSError, AttributeError):
+        import ctypes
+
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 class Supervisor:
     """Keeps `config.workers` workers running on these listening sockets until SIGTERM or SIGINT."""
 
@@ -96,6 +107,7 @@ class Supervisor:
         # Objects that are alive now stay. Without the collector's marks workers share these pages.
         gc.collect()
         gc.freeze()
+        _give_back_freed_memory()
         while self._deadline is None or self._running():
             self._start_due()
             received = self._wait()

@@ -147,6 +147,29 @@ def test_no_module_misses_one_that_was_left_out(version):
     assert int(done.stdout) > 200
 
 
+def code(source: bytes) -> list[tuple[int, str]]:
+    """What a module consists of but for docstrings: each statement with the number of its line."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            docstrings = isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef))
+            for at, statement in enumerate(body):
+                is_docstring = docstrings and at == 0 and isinstance(statement, ast.Expr)
+                if not is_docstring and not isinstance(statement, ast.Pass):
+                    found.append((statement.lineno, type(statement).__name__))
+    return found
+
+
+def test_docstrings_alone_are_left_out_and_lines_keep_their_numbers(archive):
+    for path in sorted((REPOSITORY / "dockboard_registry").rglob("*.py")):
+        packed = archive.read(str(path.relative_to(REPOSITORY)))
+        assert code(packed) == code(path.read_bytes()), path
+        assert b'"""' not in packed.splitlines()[0]
+    tornado = [archive.read(name) for name in archive.namelist() if name.startswith("tornado/")]
+    assert all(b"# Changed for registry.pyz" in module for module in tornado if module)
+
+
 def test_it_carries_the_licences_and_the_schema(archive):
     names = archive.namelist()
     for package in ("dockboard-registry", "tornado", "pymysql", "libpass"):
