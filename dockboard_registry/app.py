@@ -1,22 +1,14 @@
 """The one place where objects are put together: configuration to services, for the server and for commands."""
 
 import asyncio
-import contextlib
 import functools
-import secrets
-from collections.abc import Awaitable, Callable
-from pathlib import Path
-from typing import Any
 
-from .config import Config, database_place
-from .db import unusable
-from .db.copy import Copy, CopyReport, shared_tables
-from .db.engines import Engine, engine
+from .config import Config
+from .db import Database
+from .db.engines import engine
 from .db.observer import Observer
-from .domain import settings
-from .domain.changes import access_version
 from .domain.content.blobs import Blobs
-from .domain.content.check import Checker, CheckReport
+from .domain.content.check import Checker
 from .domain.content.manifests import Manifests
 from .domain.content.referrers import Referrers
 from .domain.content.repositories import Repositories
@@ -24,34 +16,31 @@ from .domain.content.repository_deletion import RepositoryDeletion
 from .domain.content.tags import Tags
 from .domain.content.unfinished import UnfinishedManifests
 from .domain.garbage.collect import Collector, GcReport
-from .domain.garbage.deletion import Deletion
 from .domain.quotas.quotas import Quotas
 from .domain.rights.principals import Principals
 from .domain.uploads.open_uploads import Expiry, OpenUploads
 from .domain.uploads.uploads import Uploads
-from .errors import StartError
-from .ownership import FAILURES, alone, claim, is_new, known_store, mark, store_of, using, verify
-from .ownership import take_store as take_store
-from .storage import StorageError, filesystem
-from .storage.filesystem import FilesystemStorage
+from .storage import Storage, stores
 
-_COPY_CONNECTIONS = 4
-_FAILURES = (*FAILURES, StorageError)
+
+def open_services(config: Config, epoch: str, metrics=None, reserve: int | None = None) -> "Services":
+    """The services over the database and the store that the configuration names.
+
+    reserve: bytes of the database's disk that growing changes leave free; None for commands, which are never refused.
+    """
+    observer = metrics.database if metrics else Observer()
+    db = engine(config.database_place).open(config.database.connections, observer, reserve)
+    return Services(config, epoch, db, stores.driver(config.storage).open(), metrics)
 
 
 class Services:
-    """All that handlers and jobs call.
+    """All that handlers and jobs call. `close` closes the database and the store too.
 
     epoch: the start of the server that this process belongs to; metrics may be None.
-    reserve: bytes of the database's disk that growing changes leave free; None for commands, which are never refused.
     """
 
-    def __init__(self, config: Config, epoch: str, metrics=None, reserve: int | None = None):
-        self.metrics = metrics
-        self.db = engine(config.database_place).open(
-            config.database.connections, metrics.database if metrics else Observer(), reserve
-        )
-        self.storage = FilesystemStorage(config.storage.root, config.storage.reserve)
+    def __init__(self, config: Config, epoch: str, db: Database, storage: Storage, metrics=None):
+        self.metrics, self.db, self.storage = metrics, db, storage
         self.principals = Principals(self.db, config.auth.anonymous)
         gc = config.gc
         self.repositories = Repositories(self.db)
@@ -168,210 +157,3 @@ def _read_account_code() -> None:
     from . import account_services  # noqa: F401
     from .web.api import serve  # noqa: F401
     from .web.auth import credentials  # noqa: F401
-
-
-def prepare(config: Config) -> list[str]:
-    """Before the first worker starts: verify, migrate the database, mark the store; the names of the migrations applied
-    now. Raises StartError.
-    """
-    root = config.storage.root
-    try:
-        verify(config)
-        filesystem.make_directory(root)
-        engine(config.database_place).prepare(filesystem.make_directory)
-        applied = migrate(config)
-        mark(config)
-        engine(config.database_place).set_aside(config.database_reserve)
-        return applied
-    except OSError as error:
-        raise StartError(
-            f"can't use the data directory {root}: {error.strerror}. Check that it is mounted and writable"
-        ) from error
-    except FAILURES as error:
-        raise unusable(engine(config.database_place), error) from error
-
-
-def has_accounts(config: Config) -> bool:
-    """Whether people log in here: there has been an account. Raises StartError."""
-    database = engine(config.database_place)
-    try:
-        return database.transact(access_version) > 0
-    except FAILURES as error:
-        raise unusable(database, error) from error
-
-
-def first_password(config: Config) -> str | None:
-    """The password of the account that was made now, once in the life of a registry that needs one; None: it is not the
-    first start.
-
-    Empty where an earlier start made it, and ended before it could tell. Raises StartError.
-    """
-    database = engine(config.database_place)
-    try:
-        if database.transact(access_version) and not database.transact(settings.first_account_untold):
-            return None
-        from .domain.accounts import first_account
-
-        if not database.transact(access_version):
-            chosen = first_account.choose()
-            if database.transact(lambda tx: first_account.make(tx, chosen.stored)):
-                return chosen.password
-        return "" if database.transact(first_account.untold) else None
-    except FAILURES as error:
-        raise unusable(database, error) from error
-
-
-def first_password_told(config: Config) -> None:
-    """It was printed. Where the database does not answer now, the next start says how to set another one."""
-    with contextlib.suppress(*FAILURES):
-        engine(config.database_place).transact(settings.first_account_is_told)
-
-
-def database_in_use(config: Config) -> contextlib.AbstractContextManager[None]:
-    """For a server: its database, whose place is made where it is missing, is not copied meanwhile.
-
-    Raises StartError.
-    """
-    database = engine(config.database_place)
-    try:
-        database.prepare(filesystem.make_directory)
-    except OSError as error:
-        raise StartError(f"can't make the directory of the database {database}: {error.strerror}") from error
-    return using(database)
-
-
-def is_shared(config: Config) -> bool:
-    """Whether servers on several machines may work on this database and store."""
-    return engine(config.database_place).shared
-
-
-def warnings(config: Config) -> list[str]:
-    """What the operator should know about the database server's settings."""
-    return engine(config.database_place).warnings()
-
-
-def migrate(config: Config) -> list[str]:
-    """Bring the database to this version's schema; the names of the migrations that were applied now.
-
-    Raises StartError.
-    """
-    return engine(config.database_place).migrate()
-
-
-def run_check(config: Config, on_progress: Callable[[int, int], None]) -> CheckReport:
-    """The command `check`. Raises StartError."""
-    return _run(config, lambda services: services.checker.run(on_progress))
-
-
-def run_gc(config: Config) -> tuple[GcReport, Deletion]:
-    """The command `gc`: one round, safe beside a running server, and what could not be deleted in it.
-
-    Raises StartError.
-    """
-
-    async def round(services: Services) -> tuple[GcReport, Deletion]:
-        return await services.collect(), services.collector.deletion
-
-    return _run(config, round)
-
-
-def run_migrate(config: Config) -> list[str]:
-    """The command `migrate`: what a start does before it serves; the names of the migrations applied now.
-
-    Raises StartError.
-    """
-    verify(config)
-    with database_in_use(config):
-        return prepare(config)
-
-
-def run_with(config: Config, work: Callable[[Services], Awaitable[Any]]) -> Any:
-    """A command that calls the domain, safe beside a running server; where there is no registry yet it begins one, as a
-    start does.
-
-    Raises StartError, and what the domain raises.
-    """
-    verify(config)
-    if is_new(engine(config.database_place)):
-        run_migrate(config)
-    return _run(config, work)
-
-
-def run_copy(
-    source_url: str, target_url: str, on_progress: Callable[[int, int], None], root: Path | None = None
-) -> CopyReport:
-    """The command `copy-database`: into an empty database, or on from where it was cut short. Raises StartError.
-
-    root: where the store may be; otherwise it is looked for beside an SQLite file. If it is not found, the first start
-    with the copy takes the store over.
-    """
-    source, target = engine(database_place(source_url)), engine(database_place(target_url))
-    if str(source) == str(target):
-        raise StartError("source and target are the same database")
-    if not source.exists():
-        raise StartError(f"there is no database {source}")
-    target.prepare(filesystem.make_directory)
-    with alone(source), alone(target):
-        source.require_current()
-        target.migrate()
-        if (moved_to := known_store(source).moved_to) not in (None, str(target)):
-            raise StartError(
-                f"{source} was copied to {moved_to}, and the store belongs to that copy now: copy that one, or run"
-                " take-store first"
-            )
-        store = store_of(source, [place for place in (root, *_folders(source_url, target_url)) if place])
-        return _copied(source, target, store, on_progress)
-
-
-def _folders(*urls: str) -> list[Path]:
-    return [place.parent for place in map(database_place, urls) if isinstance(place, Path)]
-
-
-def _copied(source: Engine, target: Engine, store: Path | None, on_progress: Callable[[int, int], None]) -> CopyReport:
-    """Copy all rows; then the store belongs to the copy, and the source says so."""
-    try:
-        report = asyncio.run(_copy(source, target, on_progress))
-        known = known_store(target)
-        if store is not None and known.id is not None:
-            filesystem.write_marker(store, known.id, known.epoch)
-        return report
-    except _FAILURES as error:
-        raise StartError(
-            f"the copying stopped: {error}. Run it again when the cause is mended; it goes on from there"
-        ) from error
-
-
-async def _copy(source: Engine, target: Engine, on_progress: Callable[[int, int], None]) -> CopyReport:
-    opened = [source.open(_COPY_CONNECTIONS), target.open(_COPY_CONNECTIONS)]
-    try:
-        return await Copy(*opened, shared_tables(source, target), (str(source), str(target)), on_progress).run()
-    finally:
-        for database in opened:
-            database.close()
-
-
-def _run(config: Config, work: Callable[[Services], Awaitable[Any]]) -> Any:
-    database = engine(config.database_place)
-    verify(config)
-    if not database.exists():
-        raise StartError(f"there is no database {database}: name the data directory with --data, or database.url")
-    with using(database):
-        database.require_current()
-        claim(config)
-        return _run_services(config, work)
-
-
-def _run_services(config: Config, work: Callable[[Services], Awaitable[Any]]) -> Any:
-    async def main() -> Any:
-        services = Services(config, secrets.token_hex(8))
-        try:
-            return await work(services)
-        finally:
-            services.close()
-
-    try:
-        return asyncio.run(main())
-    except _FAILURES as error:
-        raise StartError(
-            f"the command stopped: {error}. What it had done is kept; run it again when the cause is mended"
-        ) from error

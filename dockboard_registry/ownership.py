@@ -13,7 +13,8 @@ from .domain import settings
 from .domain.settings import Store
 from .errors import StartError
 from .private_files import refusal
-from .storage import filesystem
+from .storage import Marker, stores
+from .storage.stores import Driver
 
 FAILURES = (DatabaseBusy, DatabaseFull, DatabaseFailed)
 # Seconds. At its first start a node waits so long for another node to mark their common store.
@@ -35,8 +36,7 @@ def verify(config: Config) -> None:
 
 def exposed(config: Config) -> str:
     """Why database and store may not be used: other users could change the data, or own it. Empty if they may."""
-    root, place = config.storage.root, config.database_place
-    why = refusal(root, filesystem.OWN_NAMES) or refusal(root / filesystem.BLOBS, filesystem.FOLDERS)
+    place, why = config.database_place, stores.driver(config.storage).exposed()
     if not why and isinstance(place, Path):
         why = refusal(place.parent, sqlite_names(place))
     return why
@@ -47,30 +47,27 @@ def _strangers(config: Config) -> str:
 
     A first start writes the id, then the marker, then that the marker exists.
     """
-    root, database = config.storage.root, engine(config.database_place)
+    store, database = stores.driver(config.storage), engine(config.database_place)
     exists = database.exists()
     if exists and (why := database.unwritable()):
         return why
-    found = filesystem.marker(root)
+    found = store.marker()
     if not exists:
         return (
-            f"{root} holds the files of a registry, but its database {database} is gone. Restore it from a backup"
+            f"{store} holds the files of a registry, but its database {database} is gone. Restore it from a backup"
             if found
             else ""
         )
     known = known_store(database)
     if known.id is None and found is not None:
         return (
-            f"{root} holds the files of a registry that {database} does not know. Use its own database, or an empty"
+            f"{store} holds the files of a registry that {database} does not know. Use its own database, or an empty"
             " directory"
         )
     if found is None and known.marked:
-        return (
-            f"{root} lacks the file {filesystem.MARKER} that the database {database} expects. Is the right disk mounted"
-            " there?"
-        )
+        return f"{store} lacks {store.marked_by} that the database {database} expects. Is the right disk mounted there?"
     if why := settings.not_owner(known, found):
-        return f"the database {database} is not the one that {root} belongs to: {why}"
+        return f"the database {database} is not the one that {store} belongs to: {why}"
     return ""
 
 
@@ -101,13 +98,13 @@ def mark(config: Config) -> None:
     see only if their store is the same. If that node died before marking, a node that has waited in vain marks the
     store.
     """
-    root, database, made = config.storage.root, engine(config.database_place), secrets.token_hex(16)
+    store, database, made = stores.driver(config.storage), engine(config.database_place), secrets.token_hex(16)
     known = database.transact(lambda tx: settings.store_id(tx, made))
     deadline = time.monotonic() + _MARK_SECONDS
-    while database.shared and known != made and filesystem.marker(root) is None and time.monotonic() < deadline:
+    while database.shared and known != made and store.marker() is None and time.monotonic() < deadline:
         time.sleep(0.05)
         verify(config)
-    filesystem.prepare(root, known, database.transact(settings.known_store).epoch)
+    store.prepare(Marker(known, database.transact(settings.known_store).epoch))
     database.transact(settings.store_is_marked)
 
 
@@ -116,28 +113,10 @@ def claim(config: Config) -> None:
 
     A copy's epoch is newer. Call verify first.
     """
-    known, found = known_store(engine(config.database_place)), filesystem.marker(config.storage.root)
+    store = stores.driver(config.storage)
+    known, found = known_store(engine(config.database_place)), store.marker()
     if found is not None and known.id == found.id and known.epoch > found.epoch:
-        filesystem.write_marker(config.storage.root, known.id, known.epoch)
-
-
-def take_store(config: Config) -> None:
-    """The command `take-store`: make this database the owner of the store again, whichever owned it since.
-
-    Raises StartError.
-    """
-    root, database = config.storage.root, engine(config.database_place)
-    if not database.exists():
-        raise StartError(f"there is no database {database}")
-    known, found = known_store(database), filesystem.marker(root)
-    if found is None or known.id != found.id:
-        raise StartError(
-            f"{root} is not the store of {database}: name the right directory with --data, or the right database"
-        )
-    with alone(database):
-        epoch = max(known.epoch, found.epoch) + 1
-        database.transact(lambda tx: settings.own_store(tx, epoch))
-        filesystem.write_marker(root, known.id, epoch)
+        store.mark(Marker(known.id, known.epoch))
 
 
 @contextlib.contextmanager
@@ -168,18 +147,17 @@ def _held(database: Engine, alone: bool, why: str) -> Iterator[None]:
         yield
 
 
-def store_of(database: Engine, roots: list[Path]) -> Path | None:
-    """The one of these directories that is the store of this database.
+def store_of(database: Engine, candidates: list[Driver]) -> Driver | None:
+    """The one of these stores that belongs to this database.
 
     Raises StartError if the store belongs to a newer database by now.
     """
     known = known_store(database)
-    for root in roots:
-        found = filesystem.marker(root)
+    for store in candidates:
+        found = store.marker()
         if found is not None and found.id == known.id:
             if known.epoch < found.epoch:
-                raise StartError(
-                    f"the database {database} is not the one that {root} belongs to: {settings.not_owner(known, found)}"
-                )
-            return root
+                why = settings.not_owner(known, found)
+                raise StartError(f"the database {database} is not the one that {store} belongs to: {why}")
+            return store
     return None

@@ -1,4 +1,4 @@
-"""Directories and files that belong to the registry alone: which ones are refused, and how they are opened."""
+"""Directories and files that belong to the registry alone: which ones are refused, and how they are made and opened."""
 
 import grp
 import os
@@ -84,3 +84,20 @@ def adopt(path: str | Path, descriptor: int | None = None) -> None:
     owner = os.stat(os.path.dirname(path))
     if owner.st_uid != 0:
         os.chown(path if descriptor is None else descriptor, owner.st_uid, owner.st_gid)
+
+
+def make_directory(path: Path) -> None:
+    """Make a directory of the owner's and its missing parents, each durable in its parent. Raises OSError."""
+    if path.is_dir():
+        return
+    make_directory(path.parent)
+    path.mkdir(mode=0o700, exist_ok=True)
+    sync_directory(path.parent)
+
+
+def sync_directory(path: Path | str) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -43,7 +43,7 @@ def declare(command: Callable[..., argparse.ArgumentParser]) -> None:
 
 
 def _copy_database(parsed: argparse.Namespace) -> int:
-    from .. import app
+    from .. import maintenance
     from ..config import kinds
 
     urls = _given_url("--from", parsed.source), _given_url("--to", parsed.target)
@@ -55,7 +55,7 @@ def _copy_database(parsed: argparse.Namespace) -> int:
             raise StartError(f"{name} {error}") from None
     try:
         with Progress() as progress:
-            report = app.run_copy(*urls, progress.show, load(parsed).storage.root)
+            report = maintenance.run_copy(*urls, progress.show, load(parsed).storage.root)
     except KeyboardInterrupt:
         print("registry: the copy is not whole yet; run the same command again to go on", file=sys.stderr)
         raise
@@ -107,8 +107,8 @@ def hide_password(url: str) -> None:
 
 def _take_store(parsed: argparse.Namespace) -> int:
     loaded = with_data(load_quietly(parsed))
-    from .. import app
+    from .. import maintenance
 
-    app.take_store(loaded)
+    maintenance.take_store(loaded)
     print("the store belongs to this database again; run `registry.pyz check` to see whether everything is there")
     return 0

@@ -166,9 +166,9 @@ def _on_services(parsed: argparse.Namespace, work: Callable[[Any, argparse.Names
     """Run a command on the database, beside a running server or before the first one."""
     _require_text(parsed)
     loaded = load_quietly(parsed)
-    from .. import app
+    from .. import maintenance
 
-    return app.run_with(loaded, lambda services: work(services.people, parsed)) or 0
+    return maintenance.run_with(loaded, lambda services: work(services.people, parsed)) or 0
 
 
 def _require_text(parsed: argparse.Namespace) -> None:

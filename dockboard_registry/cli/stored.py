@@ -27,10 +27,10 @@ def _json_flag(made: argparse.ArgumentParser) -> None:
 
 def _check(parsed: argparse.Namespace) -> int:
     loaded = with_data(load_quietly(parsed))
-    from .. import app
+    from .. import maintenance
 
     with Progress() as progress:
-        report = app.run_check(loaded, progress.show)
+        report = maintenance.run_check(loaded, progress.show)
     if parsed.json:
         print(json.dumps(check_document(report)))
     else:
@@ -52,9 +52,9 @@ def check_document(report: Any) -> dict[str, Any]:
 
 def _gc(parsed: argparse.Namespace) -> int:
     loaded = with_data(load_quietly(parsed))
-    from .. import app
+    from .. import maintenance
 
-    report, deletion = app.run_gc(loaded)
+    report, deletion = maintenance.run_gc(loaded)
     counts = {name: getattr(report, name) for name in ("links", "blobs", "keys", "uploads", "strays", "bytes")}
     if parsed.json:
         print(json.dumps(counts))
@@ -75,8 +75,8 @@ def _gc(parsed: argparse.Namespace) -> int:
 
 def _migrate(parsed: argparse.Namespace) -> int:
     loaded = load_quietly(parsed)
-    from .. import app
+    from .. import maintenance
 
-    applied = app.run_migrate(loaded)
+    applied = maintenance.run_migrate(loaded)
     print("\n".join(f"applied {name}" for name in applied) or "the database is up to date")
     return 0

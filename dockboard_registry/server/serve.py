@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from .. import __version__, app
+from .. import __version__, startup
 from ..config import Config
 from ..config.kinds import split_address
 from ..errors import StartError
-from ..private_files import open_own
-from ..storage.filesystem import make_directory
+from ..ownership import verify
+from ..private_files import make_directory, open_own
 from ..wording import counted
 from . import logs, tls
 from .listen import bind, listen
@@ -67,19 +67,19 @@ def serve(config: Config) -> int:
 
 def _serve(config: Config, writer: LogWriter) -> int:
     raise_descriptor_limit()
-    app.verify(config)
+    verify(config)
     # A data directory with a MySQL database is shared by several nodes. One with SQLite belongs to one server.
     with (
-        contextlib.nullcontext() if app.is_shared(config) else data_lock(config.storage.root),
-        app.database_in_use(config),
+        contextlib.nullcontext() if startup.is_shared(config) else data_lock(config.storage.root),
+        startup.database_in_use(config),
     ):
         tls.context(config.server)
         listeners = bind("server.listen", config.server.listen)
         metrics = bind("metrics.listen", config.metrics.listen) if config.metrics.listen else []
-        app.prepare(config)
+        startup.prepare(config)
         if config.needs_account:
             tell_first_password(config)
-        for warning in app.warnings(config):
+        for warning in startup.warnings(config):
             log.warning("database: %s", warning)
         listen("server.listen", config.server.listen, listeners)
         listen("metrics.listen", config.metrics.listen, metrics)
@@ -161,7 +161,7 @@ def _runs(pid: str) -> bool:
 
 def tell_first_password(config: Config) -> None:
     """Print it on standard output, where no log line ever goes. It counts as told only if it could be printed."""
-    password = app.first_password(config)
+    password = startup.first_password(config)
     if password is None:
         return
     text = FIRST_ACCOUNT.format(password=password) if password else FIRST_ACCOUNT_UNTOLD
@@ -174,7 +174,7 @@ def tell_first_password(config: Config) -> None:
         )
         return
     if password:
-        app.first_password_told(config)
+        startup.first_password_told(config)
 
 
 def announce(config: Config, listener: socket.socket) -> None:
@@ -183,7 +183,7 @@ def announce(config: Config, listener: socket.socket) -> None:
     port = listener.getsockname()[1]
     url = f"{config.scheme}://{'[' + host + ']' if ':' in host else host}:{port}"
     reached = _docker_host(config, url, port)
-    login = LOGIN.format(host=reached) if app.has_accounts(config) and config.auth.anonymous != "push" else ""
+    login = LOGIN.format(host=reached) if startup.has_accounts(config) and config.auth.anonymous != "push" else ""
     text = BANNER.format(version=__version__, url=url, root=config.storage.root, host=reached, login=login)
     with contextlib.suppress(OSError):
         sys.stdout.write(text)

@@ -6,7 +6,7 @@ import os
 import signal
 import time
 
-from ..app import Services
+from ..app import open_services
 from ..config import Config, ConfigError
 from ..errors import StartError
 from ..http import event_loop
@@ -58,7 +58,7 @@ class Worker:
         loop.add_signal_handler(signal.SIGTERM, self._stopping.set)
         loop.add_signal_handler(signal.SIGHUP, self._reload)
         loop.add_reader(self._context.parent_alive, self._orphaned)
-        self._services = Services(self._config, self._context.epoch, self._metrics, self._config.database_reserve)
+        self._services = open_services(self._config, self._context.epoch, self._metrics, self._config.database_reserve)
         edges = self._edges = self._listen()
         holder = f"{self._context.epoch}/{self._context.slot}"
         jobs = asyncio.ensure_future(Jobs(self._services, self._config, self._metrics, holder).run())

@@ -22,7 +22,7 @@ from itertools import cycle
 from pathlib import Path
 
 from ..disk import Disk, is_local
-from ..private_files import adopt, open_own
+from ..private_files import adopt, open_own, sync_directory
 from . import Hasher, KeyMissing, Marker, NotDeleted, StorageError, StorageFailed, StorageFull, UploadBusy, UploadLost
 from .calls import Calls, translate
 from .relay import Relay, thread_buffer
@@ -41,7 +41,7 @@ _SMALL = 32 << 10
 _HALF = 1 << 20
 
 
-def prepare(root: Path, store_id: str, epoch: int = 0) -> None:
+def prepare(root: Path, owner: Marker) -> None:
     """Make and sync the directories and the marker. Raises OSError."""
     blobs = root / BLOBS
     for folder in (blobs, *(blobs / name for name in FOLDERS)):
@@ -50,18 +50,18 @@ def prepare(root: Path, store_id: str, epoch: int = 0) -> None:
             adopt(folder)
     sync_directory(blobs)
     found = marker(root)
-    if found is None or (found.id == store_id and found.epoch < epoch):
-        write_marker(root, store_id, epoch)
+    if found is None or (found.id == owner.id and found.epoch < owner.epoch):
+        write_marker(root, owner)
 
 
-def write_marker(root: Path, store_id: str, epoch: int) -> None:
+def write_marker(root: Path, owner: Marker) -> None:
     """Write durably which database owns the store.
 
     Older versions know no epoch, so none is written for a database that was never copied.
     """
     temporary = root / f"{MARKER}.new.{os.getpid()}.{secrets.token_hex(4)}"  # other nodes may do this at the same time
     with os.fdopen(open_own(temporary, os.O_WRONLY | os.O_EXCL), "w") as file:
-        file.write(f"{store_id}\n{epoch}\n" if epoch else f"{store_id}\n")
+        file.write(f"{owner.id}\n{owner.epoch}\n" if owner.epoch else f"{owner.id}\n")
         file.flush()
         os.fsync(file.fileno())
     os.replace(temporary, root / MARKER)
@@ -75,23 +75,6 @@ def marker(root: Path) -> Marker | None:
     except FileNotFoundError:
         return None
     return Marker(id, int(epoch) if epoch.isdigit() else 0)
-
-
-def make_directory(path: Path) -> None:
-    """Make a directory of the owner's and its missing parents, each durable in its parent. Raises OSError."""
-    if path.is_dir():
-        return
-    make_directory(path.parent)
-    path.mkdir(mode=0o700, exist_ok=True)
-    sync_directory(path.parent)
-
-
-def sync_directory(path: Path | str) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _other_owner(root: Path) -> tuple[int, int] | None:

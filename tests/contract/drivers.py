@@ -24,7 +24,7 @@ from dockboard_registry.db import migrate
 from dockboard_registry.db.mysql import migrate as mysql_migrate
 from dockboard_registry.db.mysql.database import MySQLDatabase
 from dockboard_registry.db.sqlite.database import SQLiteDatabase
-from dockboard_registry.storage import filesystem
+from dockboard_registry.storage import Marker, filesystem
 from dockboard_registry.storage.filesystem import FilesystemStorage
 from tests.support import mariadb, places
 
@@ -41,7 +41,7 @@ class FilesystemDriver:
         self.directory = directory
         self.root = directory / "store"
         self.root.mkdir(parents=True, exist_ok=True)
-        filesystem.prepare(self.root, "the contract's store")
+        filesystem.prepare(self.root, Marker("the contract's store", 0))
 
     def open(self) -> FilesystemStorage:
         """A store that may use all the room there is."""

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from dockboard_registry import app, config
+from dockboard_registry import config, maintenance, ownership, startup
 from dockboard_registry.config import database_place
 from dockboard_registry.db.engines import engine
 from dockboard_registry.errors import StartError
@@ -88,7 +88,7 @@ def content(url: str) -> dict:
 
 
 def test_all_rows_arrive(source, target):
-    report = app.run_copy(source, target, quiet)
+    report = maintenance.run_copy(source, target, quiet)
     before = content(source)
     assert all(before.values())
     assert content(target) == before
@@ -96,12 +96,12 @@ def test_all_rows_arrive(source, target):
 
 
 def test_a_target_with_rows_is_refused_and_untouched(source, target):
-    app.run_copy(source, target, quiet)
+    maintenance.run_copy(source, target, quiet)
     before = content(target)
     with pytest.raises(StartError, match="not empty"):
-        app.run_copy(source, target, quiet)
+        maintenance.run_copy(source, target, quiet)
     with pytest.raises(StartError, match="same database"):
-        app.run_copy(source, source, quiet)
+        maintenance.run_copy(source, source, quiet)
     assert content(target) == before
 
 
@@ -117,11 +117,11 @@ def test_a_copy_that_was_cut_short_goes_on(source, tmp_path):
             if cuts < 8:
                 proxy.cut(b"COMMIT", "before" if cuts % 2 else "after", cuts)
             with contextlib.suppress(StartError):
-                app.run_copy(source, server.url(name, proxy.port), Stop(5 + cuts if cuts < 8 else 10**9))
+                maintenance.run_copy(source, server.url(name, proxy.port), Stop(5 + cuts if cuts < 8 else 10**9))
                 break
             cuts += 1
             with pytest.raises(StartError, match="not whole yet"):
-                app.verify(served(server.url(name), tmp_path))
+                ownership.verify(served(server.url(name), tmp_path))
             assert cuts < 20
     assert cuts == 8 and proxy.cuts >= 3
     assert content(server.url(name)) == content(source)
@@ -146,22 +146,22 @@ def served(url: str, root):
 
 def test_a_copy_of_another_source_is_not_continued(source, target, tmp_path):
     with pytest.raises(StartError, match="stopped"):
-        app.run_copy(source, target, Stop(2))
+        maintenance.run_copy(source, target, Stop(2))
     other = f"sqlite:{tmp_path}/other.db"
     engine(database_place(other)).migrate()
     with pytest.raises(StartError, match="part of a copy"):
-        app.run_copy(other, target, quiet)
+        maintenance.run_copy(other, target, quiet)
 
 
 def test_a_part_of_a_copy_is_not_taken_for_a_whole_database(source, target, tmp_path):
     with pytest.raises(StartError, match="stopped"):
-        app.run_copy(source, target, Stop(2))
+        maintenance.run_copy(source, target, Stop(2))
     third = f"sqlite:{tmp_path}/third.db"
     with pytest.raises(StartError, match="itself a copy"):
-        app.run_copy(target, third, quiet)
+        maintenance.run_copy(target, third, quiet)
     assert not any(content(third).values())
-    app.run_copy(source, target, quiet)
-    app.run_copy(target, third, quiet)
+    maintenance.run_copy(source, target, quiet)
+    maintenance.run_copy(target, third, quiet)
     assert content(third) == content(source)
 
 
@@ -169,19 +169,19 @@ def test_a_part_of_a_copy_is_not_taken_for_a_whole_database(source, target, tmp_
 def test_of_two_databases_the_one_with_a_newer_schema_is_named(source, target, newer, tmp_path):
     named = {"source": source, "target": target}[newer]
     (tmp_path / "target").mkdir()
-    app.migrate(served(named, "/nowhere"))
+    startup.migrate(served(named, "/nowhere"))
     engine(database_place(named)).transact(
         lambda tx: tx.run("INSERT INTO schema_versions (version, name, applied_at) VALUES (9999, 'later', 0)")
     )
     with pytest.raises(StartError, match=re.escape(str(engine(database_place(named))))):
-        app.run_copy(source, target, quiet)
+        maintenance.run_copy(source, target, quiet)
 
 
 def test_rows_that_differ_are_found(source, target):
     """The source was written to behind the copy's back: a row that had been copied has another value now."""
     with pytest.raises(StartError, match="stopped"):
-        app.run_copy(source, target, Stop(8))
+        maintenance.run_copy(source, target, Stop(8))
     changed = engine(database_place(source)).transact(lambda tx: tx.run("UPDATE blobs SET size = size + 1"))
     assert changed
     with pytest.raises(StartError, match="not the same in both databases"):
-        app.run_copy(source, target, quiet)
+        maintenance.run_copy(source, target, quiet)

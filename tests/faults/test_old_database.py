@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dockboard_registry.storage import filesystem
+from dockboard_registry.storage import Marker, filesystem
 from tests.faults.test_start import refusal
 from tests.faults.verifier import command, database, stored
 from tests.support.http import Client
@@ -147,7 +147,7 @@ def test_a_worker_that_runs_on_the_old_database_deletes_nothing(registry):
     with registry:
         push(registry, "old")
         known = filesystem.marker(registry.root)
-        filesystem.write_marker(registry.root, known.id, known.epoch + 1)
+        filesystem.write_marker(registry.root, Marker(known.id, known.epoch + 1))
         before = stored(registry)
         with Client(registry.address) as client:
             digest = client.pull_manifest("app", "old").headers["Docker-Content-Digest"]

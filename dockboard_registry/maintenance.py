@@ -1,0 +1,166 @@
+"""Commands on the whole registry: check, gc, migrate, copy-database and take-store; and how other commands run."""
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from .app import Services, open_services
+from .config import Config, database_place
+from .db.copy import Copy, CopyReport, shared_tables
+from .db.engines import Engine, engine
+from .domain import settings
+from .domain.content.check import CheckReport
+from .domain.garbage.collect import GcReport
+from .domain.garbage.deletion import Deletion
+from .errors import StartError
+from .ownership import FAILURES, alone, claim, is_new, known_store, store_of, using, verify
+from .private_files import make_directory
+from .startup import database_in_use, prepare
+from .storage import Marker, StorageError, stores
+from .storage.stores import Driver
+
+_COPY_CONNECTIONS = 4
+_FAILURES = (*FAILURES, StorageError)
+
+
+def run_check(config: Config, on_progress: Callable[[int, int], None]) -> CheckReport:
+    """The command `check`. Raises StartError."""
+    return _run(config, lambda services: services.checker.run(on_progress))
+
+
+def run_gc(config: Config) -> tuple[GcReport, Deletion]:
+    """The command `gc`: one round, safe beside a running server, and what could not be deleted in it.
+
+    Raises StartError.
+    """
+
+    async def round(services: Services) -> tuple[GcReport, Deletion]:
+        return await services.collect(), services.collector.deletion
+
+    return _run(config, round)
+
+
+def run_migrate(config: Config) -> list[str]:
+    """The command `migrate`: what a start does before it serves; the names of the migrations applied now.
+
+    Raises StartError.
+    """
+    verify(config)
+    with database_in_use(config):
+        return prepare(config)
+
+
+def run_with(config: Config, work: Callable[[Services], Awaitable[Any]]) -> Any:
+    """A command that calls the domain, safe beside a running server; where there is no registry yet it begins one, as a
+    start does.
+
+    Raises StartError, and what the domain raises.
+    """
+    verify(config)
+    if is_new(engine(config.database_place)):
+        run_migrate(config)
+    return _run(config, work)
+
+
+def run_copy(
+    source_url: str, target_url: str, on_progress: Callable[[int, int], None], root: Path | None = None
+) -> CopyReport:
+    """The command `copy-database`: into an empty database, or on from where it was cut short. Raises StartError.
+
+    root: where the store may be; otherwise it is looked for beside an SQLite file. If it is not found, the first start
+    with the copy takes the store over.
+    """
+    source, target = engine(database_place(source_url)), engine(database_place(target_url))
+    if str(source) == str(target):
+        raise StartError("source and target are the same database")
+    if not source.exists():
+        raise StartError(f"there is no database {source}")
+    target.prepare(make_directory)
+    with alone(source), alone(target):
+        source.require_current()
+        target.migrate()
+        if (moved_to := known_store(source).moved_to) not in (None, str(target)):
+            raise StartError(
+                f"{source} was copied to {moved_to}, and the store belongs to that copy now: copy that one, or run"
+                " take-store first"
+            )
+        folders = [place for place in (root, *_folders(source_url, target_url)) if place]
+        store = store_of(source, [stores.in_directory(folder) for folder in folders])
+        return _copied(source, target, store, on_progress)
+
+
+def _folders(*urls: str) -> list[Path]:
+    return [place.parent for place in map(database_place, urls) if isinstance(place, Path)]
+
+
+def _copied(
+    source: Engine, target: Engine, store: Driver | None, on_progress: Callable[[int, int], None]
+) -> CopyReport:
+    """Copy all rows; then the store belongs to the copy, and the source says so."""
+    try:
+        report = asyncio.run(_copy(source, target, on_progress))
+        known = known_store(target)
+        if store is not None and known.id is not None:
+            store.mark(Marker(known.id, known.epoch))
+        return report
+    except _FAILURES as error:
+        raise StartError(
+            f"the copying stopped: {error}. Run it again when the cause is mended; it goes on from there"
+        ) from error
+
+
+async def _copy(source: Engine, target: Engine, on_progress: Callable[[int, int], None]) -> CopyReport:
+    opened = [source.open(_COPY_CONNECTIONS), target.open(_COPY_CONNECTIONS)]
+    try:
+        return await Copy(*opened, shared_tables(source, target), (str(source), str(target)), on_progress).run()
+    finally:
+        for database in opened:
+            database.close()
+
+
+def take_store(config: Config) -> None:
+    """The command `take-store`: make this database the owner of the store again, whichever owned it since.
+
+    Raises StartError.
+    """
+    store, database = stores.driver(config.storage), engine(config.database_place)
+    if not database.exists():
+        raise StartError(f"there is no database {database}")
+    known, found = known_store(database), store.marker()
+    if found is None or known.id != found.id:
+        raise StartError(
+            f"{store} is not the store of {database}: name the right directory with --data, or the right database"
+        )
+    with alone(database):
+        owner = Marker(known.id, max(known.epoch, found.epoch) + 1)
+        database.transact(lambda tx: settings.own_store(tx, owner.epoch))
+        store.mark(owner)
+
+
+def _run(config: Config, work: Callable[[Services], Awaitable[Any]]) -> Any:
+    database = engine(config.database_place)
+    verify(config)
+    if not database.exists():
+        raise StartError(f"there is no database {database}: name the data directory with --data, or database.url")
+    with using(database):
+        database.require_current()
+        claim(config)
+        return _run_services(config, work)
+
+
+def _run_services(config: Config, work: Callable[[Services], Awaitable[Any]]) -> Any:
+    async def main() -> Any:
+        services = open_services(config, secrets.token_hex(8))
+        try:
+            return await work(services)
+        finally:
+            services.close()
+
+    try:
+        return asyncio.run(main())
+    except _FAILURES as error:
+        raise StartError(
+            f"the command stopped: {error}. What it had done is kept; run it again when the cause is mended"
+        ) from error
