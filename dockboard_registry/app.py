@@ -14,8 +14,7 @@ from .domain.content.referrers import Referrers
 from .domain.content.repositories import Repositories
 from .domain.content.repository_deletion import RepositoryDeletion
 from .domain.content.tags import Tags
-from .domain.content.unfinished import UnfinishedManifests
-from .domain.garbage.collect import Collector, GcReport
+from .domain.garbage.collect import Collector
 from .domain.quotas.quotas import Quotas
 from .domain.rights.principals import Principals
 from .domain.uploads.open_uploads import Expiry, OpenUploads
@@ -56,7 +55,7 @@ class Services:
         )
         self.open_uploads = OpenUploads(self.db, self.storage)
         self.collector = Collector(
-            self.db.for_jobs(), self.storage, gc.grace, gc.lease, gc.upload_expiry, gc.interval, gc.empty_upload_expiry
+            self.db.for_jobs(), self.storage, gc.grace, gc.lease, gc.upload_expiry, gc.empty_upload_expiry
         )
         self.checker = Checker(self.db.for_jobs(), self.storage)
         self._config = config
@@ -93,51 +92,14 @@ class Services:
 
         In a thread: it takes 100 ms, and others should not wait.
         """
-        if not self._prepared and await self.principals.access_version():
+        if not self._prepared and await self.has_accounts():
             await asyncio.to_thread(_read_account_code)
             await self.credentials.prepare()
             self._prepared = True
 
-    async def rotate_keys(self) -> None:
-        """Make a new signing key if the newest one is old.
-
-        This job and those below do nothing where there are no accounts.
-        """
-        if await self.principals.access_version():
-            await self.people.rotate_keys()
-
-    async def trim_audit(self) -> None:
-        """Delete entries of the audit that are older than auth.audit_days."""
-        if await self.principals.access_version():
-            await self.people.trim_audit()
-
-    async def forget_failures(self) -> None:
-        """Delete failed logins that no longer count."""
-        if await self.principals.access_version():
-            await self.people.throttle.tidy()
-
-    async def tidy_htpasswd(self) -> None:
-        """What is due for hashes from htpasswd files."""
-        if await self.principals.access_version():
-            await self.people.htpasswd.tidy()
-
-    async def finish_deletions(self) -> None:
-        """What is left of repositories and organizations that were deleted, and of large manifests."""
-        await self.repository_deletion.purge()
-        await UnfinishedManifests(self.db.for_jobs()).remove_what_is_left()
-        if await self.principals.access_version():
-            await self.people.organizations.forget()
-
-    async def collect(self) -> GcReport:
-        """One round of collecting garbage, and what else is due."""
-        await self.finish_deletions()
-        await self.rotate_keys()
-        await self.trim_audit()
-        await self.forget_failures()
-        await self.tidy_htpasswd()
-        report = await self.collector.round()
-        await self.db.compact()
-        return report
+    async def has_accounts(self) -> bool:
+        """Whether people log in here: there has been an account."""
+        return await self.principals.access_version() > 0
 
     async def settle(self, seconds: float) -> None:
         """Wait for what goes on behind answers that were given."""

@@ -12,10 +12,9 @@ from .db.copy import Copy, CopyReport, shared_tables
 from .db.engines import Engine, engine
 from .domain import settings
 from .domain.content.check import CheckReport
-from .domain.garbage.collect import GcReport
-from .domain.garbage.deletion import Deletion
 from .errors import StartError
 from .ownership import FAILURES, alone, claim, is_new, known_store, store_of, using, verify
+from .periodic_jobs import Removed, run_all
 from .private_files import make_directory
 from .startup import database_in_use, prepare
 from .storage import Marker, StorageError, stores
@@ -30,16 +29,9 @@ def run_check(config: Config, on_progress: Callable[[int, int], None]) -> CheckR
     return _run(config, lambda services: services.checker.run(on_progress))
 
 
-def run_gc(config: Config) -> tuple[GcReport, Deletion]:
-    """The command `gc`: one round, safe beside a running server, and what could not be deleted in it.
-
-    Raises StartError.
-    """
-
-    async def round(services: Services) -> tuple[GcReport, Deletion]:
-        return await services.collect(), services.collector.deletion
-
-    return _run(config, round)
+def run_gc(config: Config) -> Removed:
+    """The command `gc`: every periodic job once, safe beside a running server. Raises StartError."""
+    return _run(config, lambda services: run_all(config.gc, services))
 
 
 def run_migrate(config: Config) -> list[str]:

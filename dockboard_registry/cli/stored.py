@@ -54,7 +54,8 @@ def _gc(parsed: argparse.Namespace) -> int:
     loaded = with_data(load_quietly(parsed))
     from .. import maintenance
 
-    report, deletion = maintenance.run_gc(loaded)
+    removed = maintenance.run_gc(loaded)
+    report = removed.report
     counts = {name: getattr(report, name) for name in ("links", "blobs", "keys", "uploads", "strays", "bytes")}
     if parsed.json:
         print(json.dumps(counts))
@@ -64,9 +65,9 @@ def _gc(parsed: argparse.Namespace) -> int:
             f" {counted(report.uploads, 'stale upload')}; removed {counted(report.keys, 'file')} and"
             f" {counted(report.strays, 'stray')}: {counted(report.bytes, 'byte')}"
         )
-    if deletion.undeleted:
+    if removed.undeleted:
         print(
-            f"registry: {counted(deletion.undeleted, 'stored file')} can't be deleted: {deletion.why}. Mend that, and"
+            f"registry: {counted(removed.undeleted, 'stored file')} can't be deleted: {removed.why}. Mend that, and"
             " run gc again",
             file=sys.stderr,
         )

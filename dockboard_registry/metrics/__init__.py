@@ -6,6 +6,7 @@ The board is an array of doubles: one heartbeat a slot, then one row of cells a 
 
 import time
 from bisect import bisect_left
+from collections.abc import Sequence
 
 from . import database, jobs
 from .exposition import head, histogram, sample
@@ -66,9 +67,12 @@ BOARD_SIZE = 8 * SLOTS * (1 + _ROW)
 
 
 class Metrics:
-    """One worker's row of the board. memory: BOARD_SIZE bytes, zero at first, shared between processes."""
+    """One worker's row of the board. memory: BOARD_SIZE bytes, zero at first, shared between processes.
 
-    def __init__(self, memory, slot: int):
+    job_names: the names of the periodic jobs.
+    """
+
+    def __init__(self, memory, slot: int, job_names: Sequence[str] = ()):
         self._cells = memoryview(memory).cast("d")
         self._slot = slot
         self._base = SLOTS + slot * _ROW
@@ -79,7 +83,8 @@ class Metrics:
             for number in range(len(ENDPOINTS))
         ]
         self.database = database.DatabaseMetrics(self._cells, self._base + _DATABASE)
-        self.jobs = jobs.JobMetrics(self._cells, range(SLOTS + _JOBS, SLOTS + _JOBS + SLOTS * _ROW, _ROW), slot)
+        rows = range(SLOTS + _JOBS, SLOTS + _JOBS + SLOTS * _ROW, _ROW)
+        self.jobs = jobs.JobMetrics(self._cells, rows, slot, job_names)
 
     def beat(self) -> None:
         """Tell the supervisor that the loop is turning."""

@@ -1,22 +1,29 @@
-"""Results of periodic jobs (server/jobs.py), in a part of the worker's row on the board of metrics/__init__.py."""
+"""Results of periodic jobs (periodic_jobs.py), in a part of the worker's row on the board of metrics/__init__.py."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 
 from .exposition import head, sample
 
-JOBS = ("collect", "strays", "deletions", "keys", "audit", "failures", "htpasswd")
+# Jobs that the board has room for.
+MOST = 24
 _RUNS, _FAILURES, _ENDED_AT, _FAILED_AT = range(4)
 _EACH = 4
-CELLS = len(JOBS) * _EACH
+CELLS = MOST * _EACH
 
 
 class JobMetrics:
-    """Each worker has CELLS cells from bases[slot]; slot is this worker's. Times are seconds since 1970."""
+    """Each worker has CELLS cells from bases[slot]; slot is this worker's. Times are seconds since 1970.
 
-    def __init__(self, cells: memoryview, bases: range, slot: int):
+    names: of the jobs, the same ones in the same order in each worker, at most MOST.
+    """
+
+    def __init__(self, cells: memoryview, bases: range, slot: int, names: Sequence[str]):
         self._cells, self._bases, self._base = cells, bases, bases[slot]
+        self._names = tuple(names)
+        if len(self._names) > MOST:
+            raise ValueError(f"the board has room for {MOST} jobs")
 
     def ended(self, job: str) -> None:
         """Record a run that succeeded."""
@@ -26,7 +33,7 @@ class JobMetrics:
         self._note(job, _FAILURES, _FAILED_AT)
 
     def _note(self, job: str, count: int, at: int) -> None:
-        row = self._base + JOBS.index(job) * _EACH
+        row = self._base + self._names.index(job) * _EACH
         self._cells[row + count] += 1.0
         self._cells[row + at] = time.time()
 
@@ -41,7 +48,7 @@ class JobMetrics:
         """A sentence for each job whose last run, by any worker of this server, failed."""
         found = (
             (job, *(self._newest(number * _EACH + cell) for cell in (_ENDED_AT, _FAILED_AT)))
-            for number, job in enumerate(JOBS)
+            for number, job in enumerate(self._names)
         )
         return [
             f"the job {job} failed at {_moment(failed)}, see the log" for job, ended, failed in found if failed > ended
@@ -49,25 +56,18 @@ class JobMetrics:
 
     def lines(self) -> Iterator[str]:
         """All workers' figures."""
-        yield from head("job_runs_total", "counter", "Runs of periodic jobs that succeeded, by job.")
-        yield from (
-            sample("job_runs_total", self._sum(number * _EACH + _RUNS), job=job) for number, job in enumerate(JOBS)
-        )
-        yield from head("job_failures_total", "counter", "Runs of periodic jobs that failed, by job.")
-        yield from (
-            sample("job_failures_total", self._sum(number * _EACH + _FAILURES), job=job)
-            for number, job in enumerate(JOBS)
-        )
-        yield from head(
-            "job_last_success_timestamp_seconds",
-            "gauge",
-            "When a periodic job last succeeded; 0: not since the server was started.",
-        )
-        names = enumerate(JOBS)
-        yield from (
-            sample("job_last_success_timestamp_seconds", self._newest(number * _EACH + _ENDED_AT), job=job)
-            for number, job in names
-        )
+        help = "Runs of periodic jobs that succeeded, by job."
+        yield from self._each("job_runs_total", "counter", help, self._sum, _RUNS)
+        help = "Runs of periodic jobs that failed, by job."
+        yield from self._each("job_failures_total", "counter", help, self._sum, _FAILURES)
+        help = "When a periodic job last succeeded; 0: not since the server was started."
+        yield from self._each("job_last_success_timestamp_seconds", "gauge", help, self._newest, _ENDED_AT)
+
+    def _each(self, name: str, kind: str, help: str, figure: Callable[[int], float], cell: int) -> Iterator[str]:
+        """One metric with a sample for each job."""
+        yield from head(name, kind, help)
+        for number, job in enumerate(self._names):
+            yield sample(name, figure(number * _EACH + cell), job=job)
 
 
 def _moment(seconds: float) -> str:

@@ -5,34 +5,21 @@ Each fails alone: its failure is logged and counted, `/readyz` names it, it is t
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from typing import NamedTuple
 
 from ..app import Services
 from ..clients import Client, current_client
 from ..config import Config
 from ..db import DatabaseBusy, DatabaseFailed, DatabaseFull
-from ..domain import jobs
-from ..domain.garbage.collect import GcReport
-from ..domain.garbage.deletion import Deletion
+from ..domain import job_claims
 from ..metrics import Metrics
+from ..periodic_jobs import Job, Removed, jobs
 from ..storage import StorageError
 
 _log = logging.getLogger("dockboard.jobs")
-_HOUR, _DAY = 3600.0, 86400.0
 _SETTLE_SECONDS, _LOOK_SECONDS = 0.5, 10.0
 # A job that failed is tried again after so many seconds, unless it is due sooner.
 _AGAIN_SECONDS = 600.0
 _FAILURES = (DatabaseBusy, DatabaseFull, DatabaseFailed, StorageError)
-
-
-class Job(NamedTuple):
-    """name: also of its row and its metrics; interval: seconds, 0: never; limit: seconds that one run may take."""
-
-    name: str
-    interval: float
-    limit: float
-    work: Callable[[], Awaitable[None]]
 
 
 class Jobs:
@@ -43,20 +30,10 @@ class Jobs:
 
     def __init__(self, services: Services, config: Config, metrics: Metrics, holder: str):
         self._services, self._metrics, self._holder = services, metrics, holder
+        self._all = jobs(config.gc)
         collecting = config.gc.interval
-        # The other jobs run without collecting too, and at least as often.
-        tidying = min(collecting or _HOUR, _HOUR)
         self._pause = min(max(collecting, 1.0), _LOOK_SECONDS) if collecting else _LOOK_SECONDS
         self._running: set[str] = set()
-        self._all = (
-            Job("collect", collecting, max(collecting, _HOUR), self._collect),
-            Job("strays", _DAY if collecting else 0.0, _DAY, self._strays),
-            Job("deletions", tidying, _HOUR, services.finish_deletions),
-            Job("keys", tidying, _HOUR, services.rotate_keys),
-            Job("audit", tidying, _HOUR, services.trim_audit),
-            Job("failures", tidying, _HOUR, services.forget_failures),
-            Job("htpasswd", tidying, _HOUR, services.tidy_htpasswd),
-        )
 
     async def run(self) -> None:
         """Look for due jobs and run them, until cancelled."""
@@ -79,11 +56,11 @@ class Jobs:
 
     async def _begin_due(self, running: asyncio.TaskGroup) -> None:
         try:
-            due = await jobs.due(self._services.db)
+            due = await job_claims.due(self._services.db)
             for job in self._all:
                 if job.name in self._running or not due(job.name):
                     continue
-                if await jobs.claim(self._services.db, job.name, job.interval, self._holder):
+                if await job_claims.claim(self._services.db, job.name, job.interval, self._holder):
                     self._running.add(job.name)
                     running.create_task(self._run(job))
         except _FAILURES as error:
@@ -95,8 +72,8 @@ class Jobs:
         current_client.set(Client(f"job {job.name}"))
         try:
             async with asyncio.timeout(job.limit):
-                await job.work()
-            self._metrics.jobs.ended(job.name)
+                removed = await job.work(self._services)
+            self._succeeded(job, removed or Removed())
         except TimeoutError:
             await self._failed(job, f"it took longer than {job.limit:.0f} s")
         except _FAILURES as error:
@@ -111,28 +88,19 @@ class Jobs:
         _log.warning("the job %s failed and is tried again: %s", job.name, why)
         try:
             self._metrics.jobs.failed(job.name)
-            if job.name == "collect":
-                self._metrics.add("gc_failures_total", 1)
-            await jobs.again(self._services.db, job.name, min(job.interval, _AGAIN_SECONDS))
+            if job.failures:
+                self._metrics.add(job.failures, 1)
+            await job_claims.again(self._services.db, job.name, min(job.interval, _AGAIN_SECONDS))
         except Exception as error:
             _log.warning("the job %s will be tried again later: %s", job.name, error)
 
-    async def _collect(self) -> None:
-        collector = self._services.collector
-        report = await collector.collect()
-        await self._services.db.compact()
-        self._metrics.add("gc_rounds_total", 1)
-        self._note(report, collector.deletion)
-
-    async def _strays(self) -> None:
-        deletion = Deletion(self._services.db, self._services.storage)
-        strays, freed = await self._services.collector.sweep_strays(deletion)
-        self._note(GcReport(strays=strays, bytes=freed), deletion)
-
-    def _note(self, report: GcReport, deletion: Deletion) -> None:
-        self._metrics.add("gc_keys_total", report.keys + report.strays)
-        if any(report):
-            _log.info("garbage collected", extra=report._asdict())
-        if deletion.undeleted:
-            self._metrics.add("gc_undeleted_total", deletion.undeleted)
-            _log.warning("%d stored files can't be deleted and are tried again: %s", deletion.undeleted, deletion.why)
+    def _succeeded(self, job: Job, removed: Removed) -> None:
+        self._metrics.jobs.ended(job.name)
+        if job.rounds:
+            self._metrics.add(job.rounds, 1)
+        self._metrics.add("gc_keys_total", removed.report.keys + removed.report.strays)
+        if any(removed.report):
+            _log.info(job.log, extra=removed.report._asdict())
+        if removed.undeleted:
+            self._metrics.add("gc_undeleted_total", removed.undeleted)
+            _log.warning("%d stored files can't be deleted and are tried again: %s", removed.undeleted, removed.why)

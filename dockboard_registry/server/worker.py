@@ -14,6 +14,7 @@ from ..http.budget import Budget
 from ..http.edge import Edge
 from ..metrics import BOARD_SIZE as BOARD_SIZE
 from ..metrics import Metrics
+from ..periodic_jobs import jobs
 from ..web.routes import MetricsRoutes, Routes
 from . import log_safety, logs, tls
 from .context import WorkerContext
@@ -28,7 +29,7 @@ _LOG_SECONDS, _ORPHANS_LOG_SECONDS = 1.0, 0.2
 
 def run(config: Config, context: WorkerContext) -> int:
     """Serve until SIGTERM; returns the exit status."""
-    metrics = Metrics(context.board, context.slot)
+    metrics = Metrics(context.board, context.slot, [job.name for job in jobs(config.gc)])
     writer = logs.writer(config.log, lambda lines: metrics.add("log_lines_dropped_total", lines), lasting=True)
     logs.configure(config.log, writer)
     log_safety.catch_stray_errors()
@@ -61,11 +62,11 @@ class Worker:
         self._services = open_services(self._config, self._context.epoch, self._metrics, self._config.database_reserve)
         edges = self._edges = self._listen()
         holder = f"{self._context.epoch}/{self._context.slot}"
-        jobs = asyncio.ensure_future(Jobs(self._services, self._config, self._metrics, holder).run())
+        working = asyncio.ensure_future(Jobs(self._services, self._config, self._metrics, holder).run())
         self._beat()
         self._context.ready()
         await self._stopping.wait()
-        jobs.cancel()
+        working.cancel()
         end = time.monotonic() + self._config.server.drain
         await asyncio.gather(*(edge.drain(self._config.server.drain) for edge in edges))
         await self._services.settle(max(end - time.monotonic(), 0.1))

@@ -8,7 +8,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from dockboard_registry.config import GcConfig
 from dockboard_registry.metrics import BOARD_SIZE, ENDPOINTS, SLOTS, Metrics
+from dockboard_registry.periodic_jobs import jobs
 from dockboard_registry.server.context import last_beat
 
 LINE = re.compile(r'(dockboard_\w+)(?:\{(\w+="[^"\\\n]*"(?:,\w+="[^"\\\n]*")*)\})? (\S+)')
@@ -138,3 +140,33 @@ def test_large_counts_are_exact(board):
     metrics = Metrics(board, 0)
     metrics.add("uploaded_bytes_total", 2**53 - 1)
     assert "dockboard_uploaded_bytes_total 9007199254740991\n" in metrics.text()
+
+
+def test_each_periodic_job_has_its_own_figures(board):
+    names = [job.name for job in jobs(GcConfig())]
+    workers = [Metrics(board, slot, names) for slot in (0, 7)]
+    for runs, name in enumerate(names):
+        for worker in workers:
+            for _ in range(runs):
+                worker.jobs.ended(name)
+    workers[1].jobs.failed("keys")
+    found = samples(workers[0])
+    counts = [found[f'dockboard_job_runs_total{{job="{name}"}}'] for name in names]
+    assert counts == [2 * runs for runs in range(len(names))]
+    assert [name for name in names if found[f'dockboard_job_failures_total{{job="{name}"}}']] == ["keys"]
+    assert [sentence.split()[2] for sentence in workers[0].jobs.failing()] == ["keys"]
+
+
+def test_more_jobs_than_the_board_has_room_for_are_an_error(board):
+    with pytest.raises(ValueError):
+        Metrics(board, 0, [f"job {number}" for number in range(100)])
+
+
+@pytest.mark.parametrize("interval", [0, 5, 86400])
+def test_tidying_goes_on_without_collecting(interval):
+    declared = {job.name: job for job in jobs(GcConfig(interval=interval))}
+    assert len(declared) == len(jobs(GcConfig()))
+    assert declared["collect"].interval == interval
+    assert declared["strays"].interval == (86400 if interval else 0)
+    tidying = {declared[name].interval for name in ("deletions", "keys", "audit", "failures", "htpasswd")}
+    assert tidying == {5 if interval == 5 else 3600}

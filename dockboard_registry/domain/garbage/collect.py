@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 from ...db import Database, Tx, now
 from ...storage import Storage
-from .. import jobs
 from ..content import blobs, small_blobs
 from ..quotas import quota_sums
 from ..quotas.quota_sums import Change
@@ -23,7 +22,6 @@ from .strays import Strays
 
 # Changes in one transaction, and rows that are looked at in one scan.
 _BATCH, _PAGE = 200, 2000
-_JOB = "collect"
 _LAST_ID, _LAST_DIGEST = (1 << 63) - 1, "~"
 _UNUSED = (
     "leased_at <= ? AND NOT EXISTS (SELECT 1 FROM manifest_blobs WHERE manifest_blobs.repository_id ="
@@ -81,7 +79,7 @@ class GcReport(NamedTuple):
 
 
 class Collector:
-    """grace, lease, upload_expiry, interval and empty_expiry (of uploads without bytes) in seconds.
+    """grace, lease, upload_expiry and empty_expiry (of uploads without bytes) in seconds.
 
     deletion: that of the last round.
     """
@@ -93,29 +91,19 @@ class Collector:
         grace: float,
         lease: float,
         upload_expiry: float,
-        interval: float,
         empty_expiry: float = Expiry().empty,
     ):
         self._db = db
         self._storage = storage
         self._grace, self._lease = int(grace * 1000), int(lease * 1000)
-        self._expiry, self._interval = Expiry(upload_expiry, empty_expiry), interval
+        self._expiry = Expiry(upload_expiry, empty_expiry)
         self.deletion = Deletion(db, storage)
 
-    async def claim(self, holder: str) -> bool:
-        """True for the one process, of all that ask, whose turn it is to run a round now; the next is due an interval
-        later.
-        """
-        return await jobs.claim(self._db, _JOB, self._interval, holder)
-
-    async def round(self) -> GcReport:
-        """A full round with the strays; raises what database and storage raise, and can be run again at any time."""
-        report = await self.collect()
-        strays, freed = await self.sweep_strays(self.deletion)
-        return report._replace(strays=strays, bytes=report.bytes + freed)
-
     async def collect(self) -> GcReport:
-        """A round without looking for strays, which only a crash leaves."""
+        """A round without looking for strays, which only a crash leaves.
+
+        Raises what database and storage raise, and can be run again at any time.
+        """
         self.deletion = Deletion(self._db, self._storage)
         uploads = await self._expire_uploads()
         links = await self._unlink()

@@ -5,12 +5,13 @@ import random
 
 import pytest
 
+from dockboard_registry.domain import job_claims
 from dockboard_registry.errors import BlobUnknown, ManifestBlobUnknown, RegistryError
 from dockboard_registry.names import Reference
 from dockboard_registry.storage import new_key
 from tests.contract.aio import asynchronous, gathered
 from tests.contract.domain.placement import everywhere
-from tests.contract.domain.world import image, index, sha256
+from tests.contract.domain.world import LONG, image, index, sha256
 
 NOTHING = (0, 0, 0, 0, 0, 0)
 
@@ -230,10 +231,13 @@ async def test_of_many_that_claim_a_round_one_gets_it(world):
     workers = [world.process() for _ in range(4)]
     for _ in range(5):
         claims = await gathered(
-            *(worker.collector.claim(f"worker {number}") for number, worker in enumerate(workers * 4))
+            *(
+                job_claims.claim(worker.db, "collect", LONG, f"worker {number}")
+                for number, worker in enumerate(workers * 4)
+            )
         )
         assert sorted(claims) == [False] * 15 + [True]
-        assert not await workers[0].collector.claim("again")
+        assert not await job_claims.claim(workers[0].db, "collect", LONG, "again")
         await workers[0].db.write(lambda tx: tx.run("UPDATE jobs SET due_at = 0"))
     assert await workers[0].count("SELECT COUNT(*) FROM jobs") == 1
 
@@ -241,11 +245,11 @@ async def test_of_many_that_claim_a_round_one_gets_it(world):
 @everywhere
 @asynchronous
 async def test_a_claim_says_who_and_until_when(process):
-    assert await process.collector.claim("me")
+    assert await job_claims.claim(process.db, "collect", LONG, "me")
     name, due, holder = await process.db.read(lambda tx: tx.one("SELECT name, due_at, claimed_by FROM jobs"))
     assert (name, holder) == ("collect", "me")
     await process.db.write(lambda tx: tx.run("UPDATE jobs SET due_at = due_at - 86401000"))
-    assert await process.collector.claim("other")
+    assert await job_claims.claim(process.db, "collect", LONG, "other")
     assert (await process.db.read(lambda tx: tx.one("SELECT due_at, claimed_by FROM jobs")))[1] == "other"
 
 

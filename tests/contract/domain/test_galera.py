@@ -15,6 +15,7 @@ import pytest
 from dockboard_registry.config import database_place
 from dockboard_registry.db.mysql import migrate as mysql_migrate
 from dockboard_registry.db.mysql.database import MySQLDatabase
+from dockboard_registry.domain import job_claims
 from dockboard_registry.domain.accounts.accounts import Accounts
 from dockboard_registry.domain.accounts.organizations import Organizations
 from dockboard_registry.domain.content.blobs import Blobs, renew
@@ -108,7 +109,7 @@ async def meeting(
 
 
 def unlink(process):
-    return lambda db: Collector(db, process.storage, 0, 0, LONG, LONG)._unlink()
+    return lambda db: Collector(db, process.storage, 0, 0, LONG)._unlink()
 
 
 def finish(process, session, digest: str):
@@ -223,7 +224,7 @@ async def test_a_blob_is_mounted_and_its_row_collected_since_its_last_link_is_go
     assert await asyncio.to_thread(mounting.done.wait, 20)
     await other.blobs.delete("app", digest)
     dropping = Open(other.db)
-    dropped = asyncio.ensure_future(Collector(dropping, process.storage, 0, 0, LONG, LONG)._drop_blobs())
+    dropped = asyncio.ensure_future(Collector(dropping, process.storage, 0, 0, LONG)._drop_blobs())
     assert await asyncio.to_thread(dropping.done.wait, 20)
     for db in (dropping, mounting) if commits == "the second" else (mounting, dropping):
         db.commit()
@@ -272,7 +273,7 @@ async def test_a_blob_without_links_is_pushed_again_and_collected(process, other
     await process.blobs.delete("app", digest)
     session = await process.begun(b"data", repository="new")
     session = await process.uploads.find("new", session.id)
-    drop = lambda db: Collector(db, process.storage, 0, 0, LONG, LONG)._drop_blobs()
+    drop = lambda db: Collector(db, process.storage, 0, 0, LONG)._drop_blobs()
     outcomes = await meeting(commits, process, other, finish(process, session, digest), drop)
     assert refused(outcomes) == []
     await other.collector._sweep()
@@ -340,7 +341,7 @@ async def test_a_periodic_job_is_claimed_once(process, other, commits):
             commits,
             process,
             other,
-            *((lambda db, name=name: Collector(db, process.storage, 0, 0, 0, LONG).claim(name)) for name in "ab"),
+            *((lambda db, name=name: job_claims.claim(db, "collect", LONG, name)) for name in "ab"),
         )
         assert sorted(claims) == [False, True]
         await process.db.write(lambda tx: tx.run("UPDATE jobs SET due_at = 0"))

@@ -17,7 +17,7 @@ from dockboard_registry.errors import BlobUnknown, InUse, ManifestBlobUnknown, M
 from dockboard_registry.names import Reference
 from tests.contract.aio import asynchronous
 from tests.contract.domain.placement import everywhere
-from tests.contract.domain.world import LONG, image, index, sha256
+from tests.contract.domain.world import LONG, full_round, image, index, sha256
 
 # Longer than a transaction takes that does not wait for another, and shorter than anyone's patience.
 OVERLAP_SECONDS = 0.4
@@ -140,7 +140,7 @@ async def test_blobs_are_collected_while_a_manifest_that_needs_them_is_pushed(pr
 async def test_a_manifest_is_pushed_while_its_blobs_are_collected(process, other):
     await pushed(process)
     _, refused = await overlapping(
-        process.db, lambda db: Collector(db, process.storage, 0, 0, LONG, LONG).round(), lambda: other.put(BODY, "v1")
+        process.db, lambda db: full_round(Collector(db, process.storage, 0, 0, LONG)), lambda: other.put(BODY, "v1")
     )
     assert isinstance(refused, ManifestBlobUnknown)
     await whole(process)
@@ -282,7 +282,7 @@ async def test_a_lease_is_renewed_while_its_link_is_collected(process, world, ot
     await asyncio.sleep(0.005)
     _, answer = await overlapping(
         process.db,
-        lambda db: Collector(db, process.storage, LONG, 0, LONG, LONG).round(),
+        lambda db: full_round(Collector(db, process.storage, LONG, 0, LONG)),
         lambda: process.promise("app", digest),
     )
     assert isinstance(answer, BlobUnknown)

@@ -18,7 +18,7 @@ from dockboard_registry.domain.quotas.quotas import UNLIMITED, Quotas
 from dockboard_registry.domain.uploads.uploads import Uploads
 from dockboard_registry.errors import AccountUnknown, FieldInvalid, QuotaExceeded, RegistryError
 from tests.contract.aio import asynchronous, gathered
-from tests.contract.domain.world import LONG, OPERATOR, Between, image, index, sha256
+from tests.contract.domain.world import LONG, OPERATOR, Between, full_round, image, index, sha256
 
 PARALLEL, PIECE = 12, 1000
 
@@ -113,7 +113,7 @@ async def test_what_is_deleted_and_collected_makes_room(process):
     with pytest.raises(QuotaExceeded):
         await process.push(b"e", "bob/app")
     await asyncio.sleep(0.01)
-    await Collector(process.db, process.storage, 0, 0, LONG, LONG).round()
+    await full_round(Collector(process.db, process.storage, 0, 0, LONG))
     assert (await used(process)).bytes == 0
     await process.push(b"e" * 3000, "bob/app")
 

@@ -9,13 +9,13 @@ import pytest
 from dockboard_registry.domain.garbage.collect import Collector
 from dockboard_registry.errors import BlobUnknown
 from tests.contract.aio import asynchronous
-from tests.contract.domain.world import LONG, Between, image, sha256
+from tests.contract.domain.world import LONG, Between, full_round, image, sha256
 
 
 async def collect_during(process, act, before: str = "write", lease: float = 0, grace: float = 0, expiry: float = LONG):
     """A round of a collector, with `act` between its first look and its first deed (or before the look, for "scan")."""
     between = Between(process.db, before, act)
-    report = await Collector(between, process.storage, grace, lease, expiry, LONG).round()
+    report = await full_round(Collector(between, process.storage, grace, lease, expiry))
     assert between.acted, "the collector saw nothing to do"
     assert (await process.check()).problems == []
     return report

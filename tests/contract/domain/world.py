@@ -69,6 +69,13 @@ def index(*manifests: bytes, **more: Any) -> bytes:
     return json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": children, **more}).encode()
 
 
+async def full_round(collector: Collector) -> GcReport:
+    """A round of collecting with the strays."""
+    report = await collector.collect()
+    strays, freed = await collector.sweep_strays(collector.deletion)
+    return report._replace(strays=strays, bytes=report.bytes + freed)
+
+
 class Process:
     """What one worker process has: its own database connections, store and running hashes. lease, grace, expiry in
     seconds.
@@ -83,7 +90,7 @@ class Process:
         self.manifests = Manifests(self.db)
         self.tags, self.referrers, self.repositories = Tags(self.db), Referrers(self.db), Repositories(self.db)
         self.deletion = RepositoryDeletion(self.db)
-        self.collector = Collector(self.db, self.storage, grace, lease, expiry, LONG)
+        self.collector = Collector(self.db, self.storage, grace, lease, expiry)
         self.checker = Checker(self.db, self.storage)
         self._people(LONG)
 
@@ -218,7 +225,7 @@ class Process:
         return (await self.db.read(lambda tx: tx.one(sql)))[0]
 
     async def collect(self) -> GcReport:
-        return await self.collector.round()
+        return await full_round(self.collector)
 
     async def check(self) -> CheckReport:
         return await self.checker.run(lambda done, total: None)
