@@ -33,6 +33,10 @@ class StartError(Exception):
     """The server or a command can't start. The text tells the operator why, and what to do."""
 
 
+class ConnectionCut(Exception):
+    """The client went away in the middle of its body. Nobody hears an answer."""
+
+
 class RegistryError(Exception):
     """Base of all errors that become an HTTP answer.
 

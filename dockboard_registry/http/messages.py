@@ -4,7 +4,7 @@ import asyncio
 from typing import NamedTuple
 from urllib.parse import parse_qs, unquote
 
-from ..errors import BadRequest, SizeInvalid
+from ..errors import BadRequest, ConnectionCut, SizeInvalid
 from ..storage import Source
 from .budget import FREE
 from .forwarding import says_https
@@ -13,10 +13,6 @@ from .headers import Headers
 _QUERY_FIELDS = 200
 # Basic credentials with an empty name and an empty password end so.
 _NO_PAIR = " Og=="
-
-
-class ConnectionCut(Exception):
-    """The client went away in the middle of its body."""
 
 
 class Body:

@@ -1,23 +1,25 @@
 """/v2/<name>/blobs/uploads/: every way to bring a blob in (distribution specification 1.1, "Pushing blobs")."""
 
-import contextlib
 import re
 import time
+from collections.abc import Awaitable
+from typing import TypeVar
 
 from ...domain.access.rule import PULL, PUSH
+from ...domain.uploads import receiving
 from ...domain.uploads.open_uploads import share_of
 from ...domain.uploads.sessions import Session
 from ...domain.uploads.upload_writer import Writer
-from ...errors import DigestInvalid, NameInvalid, QuotaExceeded, RegistryError, UploadInvalid, UploadRange
-from ...http.messages import ConnectionCut, Request, Response
+from ...errors import DigestInvalid, NameInvalid, UploadInvalid, UploadRange
+from ...http.messages import Request, Response
 from ...names import algorithm as parse_algorithm
 from ...names import algorithm_of, is_digest
 from ...names import digest as parse_digest
-from ...storage import StorageError
 from ...wording import quoted
 from ..auth.gate import SLOW_SECONDS, AdmittedPush
 from ..endpoint import Endpoint
 
+T = TypeVar("T")
 _CONTENT_RANGE = re.compile(r"(\d{1,19})-(\d{1,19})", re.A)
 
 
@@ -115,66 +117,40 @@ async def _finish(
 
     keep: what came before an accident stays for another try.
     """
-    begun = time.monotonic()
-    length = _chunk(request, session)
-    writer = Writer(endpoint.services.uploads, session, push.actor, request.content_length() or 0)
-    try:
+    begun, length = time.monotonic(), _chunk(request, session)
+
+    async def bring(writer: Writer) -> None:
         await _receive(endpoint, request, writer, length)
         if time.monotonic() - begun > SLOW_SECONDS:
             await endpoint.services.gate.require_still(request, push)
-    except (StorageError, QuotaExceeded):
-        with contextlib.suppress(RegistryError):
-            await writer.discard()
-        raise
-    except (RegistryError, ConnectionCut) as error:
-        await (writer.leave() if keep else writer.discard())
-        raise await _with_state(endpoint, session, error)
-    except BaseException:
-        await writer.leave()
-        raise
-    try:
-        await writer.finish(digest)
-    except UploadRange as error:
-        raise await _with_state(endpoint, session, error)
+
+    coming = request.content_length() or 0
+    work = receiving.finish(endpoint.services.uploads, session, bring, coming, digest, push.actor, keep)
+    await _with_state(endpoint, session, work)
     return _created(session.repository, digest)
 
 
 async def _append(endpoint: Endpoint, request: Request, session: Session) -> Session:
     """Take the body's bytes and keep them for the next request; those that came before the client was cut off too."""
     length = _chunk(request, session)
-    writer = Writer(endpoint.services.uploads, session, coming=request.content_length() or 0)
-    try:
+
+    async def bring(writer: Writer) -> None:
         await _receive(endpoint, request, writer, length)
-    except ConnectionCut:
-        with contextlib.suppress(RegistryError):
-            await writer.save()
-        raise
-    except (StorageError, QuotaExceeded):
-        with contextlib.suppress(RegistryError):
-            await writer.discard()
-        raise
-    except RegistryError as error:
-        await writer.leave()
-        raise await _with_state(endpoint, session, error)
-    except BaseException:
-        await writer.leave()
-        raise
-    try:
-        return await writer.save()
-    except UploadRange as error:
-        raise await _with_state(endpoint, session, error)
+
+    work = receiving.append(endpoint.services.uploads, session, bring, request.content_length() or 0)
+    return await _with_state(endpoint, session, work)
 
 
-async def _with_state(endpoint: Endpoint, session: Session, error: Exception) -> Exception:
-    """The error; where another request was faster, with the state that this one has to go on from.
+async def _with_state(endpoint: Endpoint, session: Session, work: Awaitable[T]) -> T:
+    """Do the work. If another request was faster, the error has the state that this one has to go on from.
 
-    Raises UploadUnknown.
+    Raises UploadUnknown where the session is gone, and what the work raises.
     """
-    if not isinstance(error, UploadRange):
-        return error
-    return _out_of_range(
-        await endpoint.services.uploads.find(session.repository, session.id, session.owner), error.cause
-    )
+    try:
+        return await work
+    except UploadRange as error:
+        found = await endpoint.services.uploads.find(session.repository, session.id, session.owner)
+        raise _out_of_range(found, error.cause) from error
 
 
 async def _receive(endpoint: Endpoint, request: Request, writer: Writer, length: int | None) -> None:
