@@ -45,8 +45,6 @@ _DRAIN_QUIETLY, _DRAIN_AT_MOST = 1 << 20, 64 << 20
 _UNKNOWN = 1 << 62
 WITH_BODY = ("POST", "PATCH", "PUT")
 _DETACH, _TAKE_OVER = 64 << 10, 256 << 10
-# Up to so many answers with stored blobs at once count as few.
-_FEW = 16
 
 
 class Exchange(Holding, HTTPMessageDelegate):
@@ -135,10 +133,11 @@ class Exchange(Holding, HTTPMessageDelegate):
         return body.wanted
 
     async def _open_source(self) -> None:
-        """Run a handler that may answer with a large blob; if it does, leave Tornado and send the blob in a thread."""
+        """Run a handler that may answer with a large blob. If that is a file, leave Tornado and send it in a thread."""
         await self.answer()
         span = self.response.span
-        if span and (self.response.length > _DETACH or len(span.pieces) > 1) and self._may_detach():
+        is_long = span and (self.response.length > _DETACH or len(span.pieces) > 1)
+        if is_long and span.source.fileno() is not None and self._may_detach():
             self._leave(detached.send_blob(self))
 
     def _leave(self, work: Coroutine) -> None:
@@ -318,15 +317,14 @@ class Exchange(Holding, HTTPMessageDelegate):
         return fields
 
     async def _send_span(self) -> None:
-        """The ordinary way out for HTTP/1.0 and small pieces."""
+        """The ordinary way out for HTTP/1.0, small pieces, and sources that are no files."""
         span, sent = self.response.span, 0
-        self.edge.spans += 1
         try:
             self.stream.enter(MOVING)
             await self._connection.write_headers(
                 ResponseStartLine("", self.response.status, responses[self.response.status]), self.fields()
             )
-            async with contextlib.aclosing(spans.pieces(span, lambda: self.edge.spans <= _FEW)) as pieces:
+            async with contextlib.aclosing(spans.pieces(span, self.edge)) as pieces:
                 async for piece in pieces:
                     await self._connection.write(piece)
                     sent += len(piece)
@@ -336,7 +334,6 @@ class Exchange(Holding, HTTPMessageDelegate):
         except Exception as error:
             self.give_up(error)
         finally:
-            self.edge.spans -= 1
             span.source.close()
             self.end(self.response.status if sent == self.response.length else 499, sent)
 

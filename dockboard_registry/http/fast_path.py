@@ -224,7 +224,10 @@ class FastExchange(Exchange):
             self.drop_span()
             self.end(499)
             return self._close()
-        if self._share is not None or len(self.response.body) > LARGE_ANSWER:
+        span, body = self.response.span, self.response.body
+        # A file never is in our memory.
+        is_read = span is not None and span.source.fileno() is None
+        if is_read or self._share is not None or len(body) > LARGE_ANSWER:
             return self.admit(self._answer_now)
         return self._answer_now()
 

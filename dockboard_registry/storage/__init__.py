@@ -62,23 +62,38 @@ class Hasher(Protocol):
 
 
 class Source(Protocol):
-    """Bytes that can be read, from open until close, even when the key is deleted meanwhile."""
+    """Bytes that can be read, from open until close, even when the key is deleted meanwhile.
+
+    Long parts are read in order, so a driver may keep one answer of its server open from one `read` to the next.
+    """
 
     size: int
 
     def fileno(self) -> int | None:
-        """A descriptor for sendfile, or None where there is none."""
+        """A descriptor for sendfile; None where there is none, and then the bytes are read."""
 
     async def read(self, start: int, length: int) -> bytes:
         """At most length bytes from start; empty only at the end. Raises StorageFailed."""
 
     async def read_each(self, places: list[tuple[int, int]]) -> list[bytes]:
-        """The same for several (start, length)."""
+        """Several (start, length), each as long as asked for unless the bytes end. Raises StorageFailed."""
 
     def read_now(self, start: int, length: int) -> bytes | None:
         """The same for a small piece, where it takes no waiting to speak of; None where it would."""
 
     def close(self) -> None: ...
+
+
+async def read_whole(source: Source, start: int, length: int) -> bytes:
+    """So many bytes from start. Raises StorageFailed, also where the bytes end before that."""
+    pieces, read = [], 0
+    while read < length:
+        piece = await source.read(start + read, length - read)
+        if not piece:
+            raise StorageFailed("the stored bytes end early")
+        pieces.append(piece)
+        read += len(piece)
+    return b"".join(pieces)
 
 
 class Upload(Protocol):

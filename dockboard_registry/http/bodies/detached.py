@@ -5,6 +5,7 @@ thread, in bursts until the socket would block; waiting is the event loop's. Aft
 connection served again.
 """
 
+import contextlib
 from http.client import responses
 
 from tornado.iostream import StreamClosedError
@@ -13,6 +14,7 @@ from ...errors import RegistryError
 from ...storage import StorageFailed
 from ..connection import MOVING
 from ..messages import ConnectionCut, SharedFields, lines
+from ..sending import spans
 from .chunkedbody import ChunkedBody
 from .socketbody import SocketBody
 
@@ -22,14 +24,20 @@ _REST_QUIETLY, _REST_AT_MOST = 1 << 20, 64 << 20
 
 
 async def send_blob(exchange) -> None:
-    """Send a response whose span is in a stored file."""
+    """Send a response whose span is in the store: a file by sendfile, anything else piece by piece."""
     response, stream = exchange.response, exchange.stream
     source, pieces = response.span
-    keep, sent = keeps_alive(exchange), 0
+    keep, sent, file = keeps_alive(exchange), 0, source.fileno()
     try:
         stream.enter(MOVING)
         await stream.write(head(exchange, keep))
-        sent = await exchange.edge.sender.send(stream, source.fileno(), pieces)
+        if file is not None:
+            sent = await exchange.edge.sender.send(stream, file, pieces)
+        else:
+            async with contextlib.aclosing(spans.pieces(response.span, exchange.edge)) as found:
+                async for piece in found:
+                    await stream.write(piece)
+                    sent += len(piece)
         if sent != response.length:
             raise StorageFailed("the stored bytes end early")
     except Exception as error:

@@ -7,13 +7,25 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from ...storage import Source, StorageError
 from ..messages import Piece, Span
 
+# Up to so many answers at once count as few.
+_FEW = 16
 # The first size if a worker sends few such answers, the second if many, because a client that stops reading holds its
 # piece in memory.
 _LARGE, SMALL = 1 << 20, 128 << 10
 
 
-async def pieces(span: Span, few_answers: Callable[[], bool]) -> AsyncIterator[bytes]:
-    """All bytes of a span as they are sent. Raises StorageError."""
+async def pieces(span: Span, edge) -> AsyncIterator[bytes]:
+    """All bytes of a span as they are sent. edge.spans counts the answers that go out so. Raises StorageError."""
+    edge.spans += 1
+    try:
+        async with contextlib.aclosing(_pieces(span, lambda: edge.spans <= _FEW)) as found:
+            async for piece in found:
+                yield piece
+    finally:
+        edge.spans -= 1
+
+
+async def _pieces(span: Span, few_answers: Callable[[], bool]) -> AsyncIterator[bytes]:
     for group in _groups(span.pieces):
         if len(group) > 1:
             yield await _together(span.source, group)

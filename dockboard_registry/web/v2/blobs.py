@@ -7,7 +7,7 @@ from ...domain.access.rule import DELETE, PULL
 from ...domain.content import blobs
 from ...http.messages import Piece, Request, Response, SharedFields, Span
 from ...names import digest as parse_digest
-from ...storage import Source
+from ...storage import Source, read_whole
 from ..auth.gate import actor
 from ..conditions import byte_ranges, multipart, not_modified
 from ..endpoint import Endpoint, is_personal
@@ -77,25 +77,13 @@ async def _answer(request: Request, digest: str, source: Source) -> Response:
     if ranges is not None:
         if len(ranges) > 1:
             media_type, pieces = multipart(ranges, stop, digest)
-            return await _several_pieces({**headers, "Content-Type": media_type}, Span(source, pieces))
+            return Response(206, {**headers, "Content-Type": media_type}, span=Span(source, pieces))
         status, [(start, stop)] = 206, ranges
         headers = {**headers, "Content-Range": f"bytes {start}-{stop - 1}/{source.size}"}
     if stop - start > _SMALL:
         return Response(status, headers, span=Span(source, (Piece(start, stop),)))
     body = source.read_now(start, stop - start)
     if body is None:
-        body = await source.read(start, stop - start)
+        body = await read_whole(source, start, stop - start)
     source.close()
     return Response(status, headers, body)
-
-
-async def _several_pieces(headers: dict, span: Span) -> Response:
-    """Bytes in memory are sent at once.
-
-    Pieces of a file are never read here, because a thousand of them may lie all over a slow disk.
-    """
-    if span.source.fileno() is not None:
-        return Response(206, headers, span=span)
-    body = b"".join([before + await span.source.read(start, stop - start) for start, stop, before in span.pieces])
-    span.source.close()
-    return Response(206, headers, body)
