@@ -306,6 +306,19 @@ def test_sql_stands_in_domain_and_db_only():
     assert violations(check) == []
 
 
+def test_one_module_says_what_is_needed():
+    """Whoever deletes blobs or manifests asks it; so a new kind of reference is added in one place."""
+    tables = re.compile(r"\bmanifest_(blobs|children)\b")
+
+    def check(path, tree):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and tables.search(node.value):
+                if own(path) != "domain/content/references.py":
+                    yield node.lineno, f"looks at references itself: {node.value[:40]!r}"
+
+    assert violations(check) == []
+
+
 def functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
     return (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from ...db import Database, Tx
 from ...names import algorithm_of, digest_of
 from ...storage import KeyMissing, Storage, StorageError
+from . import references
 from .small_blobs import digest_of_source, open_source
 
 _BODY = "SELECT body FROM manifests WHERE repository_id = ? AND digest = ?"
@@ -18,23 +19,7 @@ _MISSING = {
         " NOT EXISTS (SELECT 1 FROM manifests WHERE manifests.repository_id = tags.repository_id AND manifests.digest ="
         " tags.digest)"
     ),
-    "link without blob": (
-        "SELECT repositories.name, repository_blobs.digest FROM repository_blobs JOIN repositories ON repositories.id ="
-        " repository_blobs.repository_id WHERE NOT EXISTS (SELECT 1 FROM blobs WHERE blobs.digest ="
-        " repository_blobs.digest)"
-    ),
-    "manifest without blob": (
-        "SELECT repositories.name, manifest_blobs.manifest_digest, manifest_blobs.blob_digest FROM manifest_blobs JOIN"
-        " repositories ON repositories.id = manifest_blobs.repository_id WHERE NOT EXISTS (SELECT 1 FROM"
-        " repository_blobs WHERE repository_blobs.repository_id = manifest_blobs.repository_id AND"
-        " repository_blobs.digest = manifest_blobs.blob_digest)"
-    ),
-    "index without manifest": (
-        "SELECT repositories.name, manifest_children.parent_digest, manifest_children.child_digest FROM"
-        " manifest_children JOIN repositories ON repositories.id = manifest_children.repository_id WHERE NOT EXISTS"
-        " (SELECT 1 FROM manifests WHERE manifests.repository_id = manifest_children.repository_id AND manifests.digest"
-        " = manifest_children.child_digest)"
-    ),
+    **references.BROKEN,
 }
 
 

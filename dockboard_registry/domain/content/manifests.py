@@ -202,13 +202,8 @@ class Manifests:
             if repository_id is None:
                 raise NameUnknown(name=repository)
             tx.lock(_TYPE, repository_id, digest)
-            parent = tx.one(
-                "SELECT parent_digest FROM manifest_children WHERE repository_id = ? AND child_digest = ? LIMIT 1",
-                repository_id,
-                digest,
-            )
-            if parent:
-                raise in_use(tx, repository_id, "manifest", "index", parent[0])
+            if parent := references.index_that_needs(tx, repository_id, digest):
+                raise in_use(tx, repository_id, "manifest", "index", parent)
             gone, left = _remove(tx, repository_id, digest)
             if actor is not None:
                 _note(tx, actor, repository, digest, gone)

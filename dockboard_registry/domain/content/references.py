@@ -1,9 +1,13 @@
-"""What a manifest refers to: looked up before the transaction of its push, confirmed in it, and recorded with the
-manifest.
+"""What keeps a blob or a manifest: the references of manifests to what they need. All who delete ask here.
 
-An index may name thousands of manifests, and an image thousands of layers. All of them are asked for in few statements,
-and outside the transaction, so that a push that is refused never has the write lock, and one that is not has it for a
-short time.
+    a link of a blob to its repository   while its lease lasts, or while a manifest of the repository refers to the blob
+    a blob                               while a repository has it
+    a manifest                           while an index of the repository refers to it, or until somebody deletes it
+
+What a pushed manifest refers to is looked up before the transaction of its push, confirmed in it, and recorded with the
+manifest. An index may name thousands of manifests, and an image thousands of layers. All of them are asked for in few
+statements, and outside the transaction, so that a push that is refused never has the write lock, and one that is not
+has it for a short time.
 """
 
 from collections.abc import Iterator
@@ -13,10 +17,64 @@ from typing import NamedTuple
 from ...db import Database, Tx, now
 from ...db.each import FEW, MANY, Each
 from ...errors import ManifestBlobUnknown
-from . import blobs
+from . import links
 from .documents import Document
 from .pace import NO_PACE, Pace, rested
 
+# Conditions on rows of repository_blobs, blobs and repositories.
+UNREFERENCED_LINK = (
+    "NOT EXISTS (SELECT 1 FROM manifest_blobs WHERE manifest_blobs.repository_id = repository_blobs.repository_id"
+    " AND manifest_blobs.blob_digest = repository_blobs.digest)"
+)
+UNLINKED_BLOB = "NOT EXISTS (SELECT 1 FROM repository_blobs WHERE repository_blobs.digest = blobs.digest)"
+FILLED_REPOSITORY = (
+    "(EXISTS (SELECT 1 FROM manifests WHERE manifests.repository_id = repositories.id)"
+    " OR EXISTS (SELECT 1 FROM repository_blobs WHERE repository_blobs.repository_id = repositories.id))"
+)
+# The digests of the blobs that a namespace keeps. The parameters are the bounds of its names, twice, because rows of
+# deleted repositories that are left keep theirs too. CROSS JOIN keeps SQLite from looking through all links of the
+# registry for those of deleted repositories.
+BLOBS_OF_NAMESPACE = (
+    "SELECT repository_blobs.digest FROM (SELECT id FROM repositories WHERE name > ? AND name < ? UNION ALL SELECT id"
+    " FROM deleted_repositories WHERE name > ? AND name < ?) own CROSS JOIN repository_blobs ON"
+    " repository_blobs.repository_id = own.id"
+)
+# What a repository records of references: how some rows are found, and how one is deleted.
+ROWS = (
+    (
+        "SELECT parent_digest, child_digest FROM manifest_children WHERE repository_id = ? LIMIT ?",
+        "DELETE FROM manifest_children WHERE repository_id = ? AND parent_digest = ? AND child_digest = ?",
+    ),
+    (
+        "SELECT manifest_digest, blob_digest FROM manifest_blobs WHERE repository_id = ? LIMIT ?",
+        "DELETE FROM manifest_blobs WHERE repository_id = ? AND manifest_digest = ? AND blob_digest = ?",
+    ),
+)
+# What should be there and is not: (repository, digests) of each case, by its name.
+BROKEN = {
+    "link without blob": (
+        "SELECT repositories.name, repository_blobs.digest FROM repository_blobs JOIN repositories ON repositories.id ="
+        " repository_blobs.repository_id WHERE NOT EXISTS (SELECT 1 FROM blobs WHERE blobs.digest ="
+        " repository_blobs.digest)"
+    ),
+    "manifest without blob": (
+        "SELECT repositories.name, manifest_blobs.manifest_digest, manifest_blobs.blob_digest FROM manifest_blobs JOIN"
+        " repositories ON repositories.id = manifest_blobs.repository_id WHERE NOT EXISTS (SELECT 1 FROM"
+        " repository_blobs WHERE repository_blobs.repository_id = manifest_blobs.repository_id AND"
+        " repository_blobs.digest = manifest_blobs.blob_digest)"
+    ),
+    "index without manifest": (
+        "SELECT repositories.name, manifest_children.parent_digest, manifest_children.child_digest FROM"
+        " manifest_children JOIN repositories ON repositories.id = manifest_children.repository_id WHERE NOT EXISTS"
+        " (SELECT 1 FROM manifests WHERE manifests.repository_id = manifest_children.repository_id AND manifests.digest"
+        " = manifest_children.child_digest)"
+    ),
+}
+_MANIFEST_THAT_NEEDS = "SELECT manifest_digest FROM manifest_blobs WHERE repository_id = ? AND blob_digest = ? LIMIT 1"
+_INDEX_THAT_NEEDS = "SELECT parent_digest FROM manifest_children WHERE repository_id = ? AND child_digest = ? LIMIT 1"
+_UNLINK = (
+    f"DELETE FROM repository_blobs WHERE repository_id = ? AND digest = ? AND leased_at <= ? AND {UNREFERENCED_LINK}"
+)
 _MANIFESTS = Each(
     "SELECT manifests.digest, manifests.size FROM repositories JOIN manifests ON manifests.repository_id ="
     " repositories.id WHERE repositories.name = ? AND manifests.digest IN (...)"
@@ -79,6 +137,27 @@ class Held(NamedTuple):
             yield Held(part, {})
 
 
+def manifest_that_needs(tx: Tx, repository_id: int, digest: str) -> str | None:
+    """A manifest of the repository that refers to the blob. The caller has locked the blob's link."""
+    (found,) = tx.one(_MANIFEST_THAT_NEEDS, repository_id, digest) or (None,)
+    return found
+
+
+def index_that_needs(tx: Tx, repository_id: int, digest: str) -> str | None:
+    """An index of the repository that refers to the manifest. The caller has locked the manifest's row."""
+    (found,) = tx.one(_INDEX_THAT_NEEDS, repository_id, digest) or (None,)
+    return found
+
+
+def unlink_unused(tx: Tx, repository_id: int, digest: str, cutoff: int) -> int:
+    """Remove the link of a blob that no manifest needs, if it was leased before the cutoff. Returns how many it were.
+
+    The lock comes first, so that the deed sees what the push that held the row has committed.
+    """
+    links.lock(tx, repository_id, digest)
+    return tx.run(_UNLINK, repository_id, digest, cutoff)
+
+
 async def ask(db: Database, repository: str, document: Document) -> Held:
     """What the repository has of it; `require` says whether that is enough."""
     count = len(document.references())
@@ -107,7 +186,7 @@ def confirm(tx: Tx, repository: str, repository_id: int, document: Document, hel
 def guard_all(tx: Tx, repository_id: int, held: Held) -> bool:
     """Whether all of it is still here; nobody deletes it before the transaction ends."""
     manifests, layers = sorted(held.manifests), sorted(held.blobs)
-    here = guard(tx, repository_id, manifests) + blobs.guard(tx, repository_id, layers)
+    here = guard(tx, repository_id, manifests) + links.guard(tx, repository_id, layers)
     return here == len(manifests) + len(layers)
 
 
@@ -132,7 +211,7 @@ def forget(tx: Tx, repository_id: int, digest: str, most: int) -> int:
     Returns how many were removed.
     """
     found = [blob for (blob,) in tx.all(_BLOBS_OF, repository_id, digest, most)]
-    blobs.renew_all(tx, repository_id, found, now())
+    links.renew_all(tx, repository_id, found, now())
     _FORGET_BLOBS.run(tx, (repository_id, digest), found)
     children = [child for (child,) in tx.all(_CHILDREN_OF, repository_id, digest, most - len(found))]
     _FORGET_CHILDREN.run(tx, (repository_id, digest), children)

@@ -17,7 +17,7 @@ from ..changes import recheck_rights
 from ..quotas import quota_sums
 from ..quotas.quota_sums import Change
 from ..uploads import open_uploads
-from . import blobs, repositories
+from . import blobs, links, references, repositories
 
 # A push that began before the deletion may commit after it under the old id. So the id is checked again for so long.
 _LATE_MS = 3_600_000
@@ -37,24 +37,13 @@ _CONTENT = (
         "DELETE FROM tags WHERE repository_id = ? AND name = ?",
         _ROWS,
     ),
-    (
-        "SELECT parent_digest, child_digest FROM manifest_children WHERE repository_id = ? LIMIT ?",
-        "DELETE FROM manifest_children WHERE repository_id = ? AND parent_digest = ? AND child_digest = ?",
-        _ROWS,
-    ),
-    (
-        "SELECT manifest_digest, blob_digest FROM manifest_blobs WHERE repository_id = ? LIMIT ?",
-        "DELETE FROM manifest_blobs WHERE repository_id = ? AND manifest_digest = ? AND blob_digest = ?",
-        _ROWS,
-    ),
+    *((select, delete, _ROWS) for select, delete in references.ROWS),
     (
         "SELECT digest FROM manifests WHERE repository_id = ? LIMIT ?",
         "DELETE FROM manifests WHERE repository_id = ? AND digest = ?",
         _MANIFESTS,
     ),
 )
-_LINKS = "SELECT digest FROM repository_blobs WHERE repository_id = ? ORDER BY digest LIMIT ?"
-_UNLINK = "DELETE FROM repository_blobs WHERE repository_id = ? AND digest = ?"
 
 
 class ContentCount(NamedTuple):
@@ -137,8 +126,10 @@ def _counted(tx: Tx, id: int) -> ContentCount:
 
 def _is_left(tx: Tx, gone: _Deleted) -> bool:
     selects = [select for select, _, _ in _CONTENT]
-    return bool(tx.all(_UPLOADS, gone.name, gone.deleted_at, 1)) or any(
-        tx.all(select, gone.id, 1) for select in (*selects, _LINKS)
+    return bool(
+        tx.all(_UPLOADS, gone.name, gone.deleted_at, 1)
+        or any(tx.all(select, gone.id, 1) for select in selects)
+        or links.some(tx, gone.id, 1)
     )
 
 
@@ -162,10 +153,10 @@ def _unlink(tx: Tx, id: int, namespace: str) -> int:
 
     Until they are collected they count as the namespace's garbage.
     """
-    found = tx.all(_LINKS, id, _ROWS)
-    for (digest,) in found:
-        tx.run(_UNLINK, id, digest)
+    found = links.some(tx, id, _ROWS)
+    for digest in found:
+        links.remove(tx, id, digest)
     if found:
-        size = sum(blobs.drop_unlinked(tx, digest, namespace) for (digest,) in found)
+        size = sum(blobs.drop_unlinked(tx, digest, namespace) or 0 for digest in found)
         quota_sums.change(tx, namespace, Change(bytes=-size, garbage=size, freed=1))
     return len(found)

@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 from ...db import Database, Tx, now
 from ...storage import Storage
-from ..content import blobs, small_blobs
+from ..content import blobs, references, small_blobs
+from ..content.references import UNLINKED_BLOB, UNREFERENCED_LINK
 from ..quotas import quota_sums
 from ..quotas.quota_sums import Change
 from ..uploads.open_uploads import Expiry, drop_expired
@@ -23,10 +24,7 @@ from .strays import Strays
 # Changes in one transaction, and rows that are looked at in one scan.
 _BATCH, _PAGE = 200, 2000
 _LAST_ID, _LAST_DIGEST = (1 << 63) - 1, "~"
-_UNUSED = (
-    "leased_at <= ? AND NOT EXISTS (SELECT 1 FROM manifest_blobs WHERE manifest_blobs.repository_id ="
-    " repository_blobs.repository_id AND manifest_blobs.blob_digest = repository_blobs.digest)"
-)
+_UNUSED = f"leased_at <= ? AND {UNREFERENCED_LINK}"
 # A page of links lies within one repository, or begins after it. The first statement of each pair finds the page's last
 # link, the second one the unused links.
 _END_WITHIN, _UNUSED_WITHIN = (
@@ -46,22 +44,8 @@ _END_BEHIND, _UNUSED_BEHIND = (
         f" AND (repository_id < ? OR digest <= ?) AND {_UNUSED}"
     ),
 )
-_LOCK_LINK = "SELECT leased_at FROM repository_blobs WHERE repository_id = ? AND digest = ?"
-_DELETE_UNUSED_LINK = (
-    "DELETE FROM repository_blobs WHERE repository_id = ? AND digest = ? AND leased_at <= ?"
-    " AND NOT EXISTS (SELECT 1 FROM manifest_blobs WHERE manifest_blobs.repository_id = repository_blobs.repository_id"
-    " AND manifest_blobs.blob_digest = repository_blobs.digest)"
-)
 _END_OF_BLOBS = "SELECT digest FROM blobs WHERE digest > ? ORDER BY digest LIMIT 1 OFFSET ?"
-_UNLINKED_BLOBS = (
-    "SELECT digest, storage_key FROM blobs WHERE digest > ? AND digest <= ?"
-    " AND NOT EXISTS (SELECT 1 FROM repository_blobs WHERE repository_blobs.digest = blobs.digest)"
-)
-_LOCK_BLOB = "SELECT storage_key FROM blobs WHERE digest = ?"
-_DELETE_UNLINKED_BLOB = (
-    "DELETE FROM blobs WHERE digest = ? AND storage_key = ?"
-    " AND NOT EXISTS (SELECT 1 FROM repository_blobs WHERE repository_blobs.digest = blobs.digest)"
-)
+_UNLINKED_BLOBS = f"SELECT digest FROM blobs WHERE digest > ? AND digest <= ? AND {UNLINKED_BLOB}"
 _GARBAGE = "SELECT storage_key FROM garbage WHERE condemned_at <= ? AND storage_key > ? ORDER BY storage_key LIMIT ?"
 
 
@@ -129,7 +113,7 @@ class Collector:
         cutoff, gone, after = now() - self._lease, 0, (-1, _LAST_DIGEST)
         while after is not None:
             rows, after = await self._db.scan(lambda tx: _unused_links(tx, cutoff, *after))
-            gone += await self._each(rows, lambda tx, repository_id, digest: _unlink(tx, repository_id, digest, cutoff))
+            gone += await self._each(rows, lambda tx, *link: references.unlink_unused(tx, *link, cutoff))
         if gone:
             await self._db.write(quota_sums.freed_everywhere, brings=0)
         return gone
@@ -193,23 +177,8 @@ def _forget(tx: Tx, keys: list[str]) -> tuple[int, int]:
     return len(gone), freed
 
 
-def _unlink(tx: Tx, repository_id: int, digest: str, cutoff: int) -> int:
-    """The lock comes first, so that the deed sees what the push that held the row has committed."""
-    tx.lock(_LOCK_LINK, repository_id, digest)
-    return tx.run(_DELETE_UNUSED_LINK, repository_id, digest, cutoff)
-
-
-def _drop(tx: Tx, digest: str, key: str) -> int:
-    tx.lock(_LOCK_BLOB, digest)
-    return _take(tx, key, _DELETE_UNLINKED_BLOB, digest, key)
-
-
-def _take(tx: Tx, key: str, delete: str, *parameters) -> int:
-    """Delete a row if it still is as it was seen, and condemn the key that it named."""
-    gone = tx.run(delete, *parameters)
-    if gone:
-        blobs.condemn(tx, key)
-    return gone
+def _drop(tx: Tx, digest: str) -> int:
+    return 0 if blobs.drop_unlinked(tx, digest) is None else 1
 
 
 def _batches(rows: list):

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from ...db import Database, Row, Tx, now
 from ..accounts import namespaces
+from ..content.references import BLOBS_OF_NAMESPACE, FILLED_REPOSITORY
 
 _OLD_MS, _MINUTE_MS = 3_600_000, 60_000
 # After a count the process does not count the same namespace for so many times its duration, and at most so many
@@ -42,19 +43,9 @@ _CORRECTED = (
     " used_repositories + ?, freed = COALESCE(freed, 0) - ?, counted_at = ?, charges = charges + 1 WHERE namespace = ?"
     " AND counted_at = ?"
 )
-FILLED = (
-    "(EXISTS (SELECT 1 FROM manifests WHERE manifests.repository_id = repositories.id)"
-    " OR EXISTS (SELECT 1 FROM repository_blobs WHERE repository_blobs.repository_id = repositories.id))"
-)
-# The parameters of each are the bounds of the namespace's names. _BLOB_BYTES has them twice, because the sums include
-# rows of deleted repositories that are left.
-_REPOSITORIES = f"SELECT COUNT(*) FROM repositories WHERE name > ? AND name < ? AND {FILLED}"
-# CROSS JOIN keeps SQLite from looking through all links of the registry for those of deleted repositories.
-_BLOB_BYTES = (
-    "SELECT COALESCE(SUM(size), 0) FROM blobs WHERE digest IN (SELECT repository_blobs.digest FROM (SELECT id FROM"
-    " repositories WHERE name > ? AND name < ? UNION ALL SELECT id FROM deleted_repositories WHERE name > ? AND name <"
-    " ?) own CROSS JOIN repository_blobs ON repository_blobs.repository_id = own.id)"
-)
+# The parameters of each are the bounds of the namespace's names; _BLOB_BYTES has them twice.
+_REPOSITORIES = f"SELECT COUNT(*) FROM repositories WHERE name > ? AND name < ? AND {FILLED_REPOSITORY}"
+_BLOB_BYTES = f"SELECT COALESCE(SUM(size), 0) FROM blobs WHERE digest IN ({BLOBS_OF_NAMESPACE})"
 _MANIFEST_BYTES = (
     "SELECT COALESCE(SUM(manifests.size), 0) FROM repositories JOIN manifests ON manifests.repository_id ="
     " repositories.id WHERE repositories.name > ? AND repositories.name < ?"

@@ -23,8 +23,9 @@ from ...names import namespace_of
 from ..accounts import namespaces
 from ..audit import Actor
 from ..content import repositories
+from ..content.references import FILLED_REPOSITORY
 from . import quota_sums
-from .quota_sums import COLUMNS, FILLED, Change, Counting, Sums
+from .quota_sums import COLUMNS, Change, Counting, Sums
 
 T = TypeVar("T")
 UNLIMITED = -1
@@ -40,7 +41,7 @@ _ENTER = (
     f"SELECT repositories.id, {QUOTA_COLUMNS} FROM (SELECT 1 AS one) request LEFT JOIN repositories ON"
     f" repositories.name = ? {QUOTA_JOIN}"
 )
-_IS_FILLED = f"SELECT 1 FROM repositories WHERE id = ? AND {FILLED}"
+_IS_FILLED = f"SELECT 1 FROM repositories WHERE id = ? AND {FILLED_REPOSITORY}"
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 

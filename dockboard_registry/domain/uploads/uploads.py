@@ -18,7 +18,7 @@ from ...errors import QuotaExceeded, TooManyRequests, UploadRange, UploadUnknown
 from ...names import algorithm_of, namespace_of
 from ...storage import Storage, StorageError, Upload, UploadBusy, new_key
 from ..audit import Actor
-from ..content import blobs, repositories, small_blobs
+from ..content import blobs, links, repositories, small_blobs
 from ..quotas import quota_sums
 from ..quotas.quota_sums import Change
 from ..quotas.quotas import QUOTA_COLUMNS, QUOTA_JOIN, Limits, Quotas
@@ -338,7 +338,7 @@ class Uploads:
             if not tx.run("DELETE FROM uploads WHERE id = ? AND generation = ?", session.id, session.generation):
                 # A run before was committed, though its answer was lost; a push since may have given the blob another
                 # key.
-                if tx.doubtful and blobs.renew(tx, repositories.find(tx, session.repository), digest, now()):
+                if tx.doubtful and links.renew(tx, repositories.find(tx, session.repository), digest, now()):
                     return True
                 refuse(tx.one(FIND, session.id))
             self._link(tx, session, size, digest, data, maker, kept)
@@ -367,12 +367,12 @@ class Uploads:
                 small_blobs.put(tx, session.storage_key, data)
             replaced = blobs.store(tx, digest, session.storage_key, size, owner)
         place = self._quotas.enter(tx, session.repository, maker)
-        linked = blobs.link(tx, place.repository_id, digest)
+        linked = links.make(tx, place.repository_id, digest)
         known = (
             linked
             and (replaced or kept)
             and place.limits
-            and blobs.is_elsewhere(tx, place.limits.namespace, place.repository_id, digest)
+            and links.is_elsewhere(tx, place.limits.namespace, place.repository_id, digest)
         )
         # Another transaction may count the same blob at the same time.
         change = Change(-(session.charged or 0), replaced if owner else 0, freed=1 if replaced or kept else 0)
