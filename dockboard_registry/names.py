@@ -6,10 +6,11 @@ Grammar: OCI distribution specification 1.1, "Pulling manifests"; image specific
 import functools
 import hashlib
 import re
+import string
 from typing import NamedTuple
 
 from .errors import DigestInvalid, FieldInvalid, ManifestInvalid, NameInvalid, TagInvalid
-from .wording import quoted
+from .wording import counted, quoted
 
 # Clients repeat the same few names, so valid ones are remembered.
 _AGAIN = 1024
@@ -18,12 +19,13 @@ REPOSITORY_GRAMMAR = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\
 TAG_GRAMMAR = r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}"
 DIGEST_GRAMMAR = r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}"
 ACCOUNT_GRAMMAR = r"[a-z0-9]+(?:[._-][a-z0-9]+)*"
+_LOWER = string.ascii_lowercase + string.digits + "._-"
 _NAME = re.compile(REPOSITORY_GRAMMAR, re.A)
 _ACCOUNT = re.compile(ACCOUNT_GRAMMAR, re.A)
 _TAG = re.compile(TAG_GRAMMAR, re.A)
 _DIGEST = re.compile(DIGEST_GRAMMAR, re.A)
 _DIGEST_NEXT = "write sha256:<64 lower-case hex digits> or sha512:<128>"
-_MEDIA_TYPE_LIMIT = 255
+_LONGEST_TAG, _MEDIA_TYPE_LIMIT = 128, 255
 
 ALGORITHMS = ("sha256", "sha512")
 NAME_LIMIT = 255
@@ -49,8 +51,18 @@ OFFICIAL = frozenset(
 def repository_name(text: str) -> str:
     """A repository name of any depth. Raises NameInvalid."""
     if not is_repository_name(text):
-        raise NameInvalid(f"{quoted(text)} has characters, a form or a length that is not allowed")
+        raise NameInvalid(f"the name {_flaw(text, _LOWER + '/', NAME_LIMIT)}")
     return text
+
+
+def _flaw(text: str, allowed: str, longest: int, shortest: int = 1) -> str:
+    """What is wrong with a name. It is not repeated as a whole, because a client may have sent anything."""
+    if not shortest <= len(text) <= longest:
+        return f"has {counted(len(text), 'character')}, and {shortest} to {longest} are allowed"
+    for character in text:
+        if character not in allowed:
+            return f"has the character {quoted(character)}"
+    return "has a separator at its beginning, at its end or beside another one"
 
 
 def is_repository_name(text: str) -> bool:
@@ -67,7 +79,7 @@ def namespace_of(repository: str) -> str:
 def account_name(text: str) -> str:
     """The name of a user, an organization, a team or a robot account. Raises FieldInvalid."""
     if not SHORTEST_ACCOUNT <= len(text) <= LONGEST_ACCOUNT or not _ACCOUNT.fullmatch(text):
-        raise FieldInvalid(f"the name {quoted(text)} has characters, a form or a length that is not allowed")
+        raise FieldInvalid(f"the name {_flaw(text, _LOWER, LONGEST_ACCOUNT, SHORTEST_ACCOUNT)}")
     return text
 
 
@@ -81,7 +93,7 @@ def namespace_name(text: str) -> str:
 def tag(text: str) -> str:
     """Raises TagInvalid."""
     if not _TAG.fullmatch(text):
-        raise TagInvalid(f"the tag {quoted(text)} has characters or a length that is not allowed")
+        raise TagInvalid(f"the tag {_flaw(text, _LOWER + string.ascii_uppercase, _LONGEST_TAG)}")
     return text
 
 
@@ -89,8 +101,17 @@ def tag(text: str) -> str:
 def digest(text: str) -> str:
     """A sha256 or sha512 digest in lower-case hex. Raises DigestInvalid."""
     if not _DIGEST.fullmatch(text):
-        raise DigestInvalid(f"{quoted(text)} is not a digest that this registry knows", _DIGEST_NEXT)
+        raise DigestInvalid(f"the digest {_digest_flaw(text)}", _DIGEST_NEXT)
     return text
+
+
+def _digest_flaw(text: str) -> str:
+    algorithm, _, hex = text.partition(":")
+    if algorithm not in ALGORITHMS:
+        return "does not begin with sha256 or sha512 and a colon"
+    if wrong := [character for character in hex if character not in "0123456789abcdef"]:
+        return f"has the character {quoted(wrong[0])}, which is not a lower-case hex digit"
+    return f"has {counted(len(hex), 'hex digit')}, which is not the length of {algorithm}"
 
 
 def is_digest(text: object) -> bool:

@@ -11,7 +11,6 @@ from ...errors import BadRequest, DigestInvalid, ManifestUnknown, NameUnknown, T
 from ...http.messages import Request, Response, SharedFields
 from ...names import Reference
 from ...names import tag as parse_tag
-from ...wording import quoted
 from ..auth.gate import SLOW_SECONDS, actor
 from ..conditions import not_modified
 from ..endpoint import Endpoint, asked_again, caching, is_personal
@@ -47,7 +46,7 @@ class Manifest(Endpoint):
         try:
             told = await self.services.gate.ask(request, name, PULL, question)
             if wanted is None:
-                raise ManifestUnknown(f"{quoted(reference)} is neither a tag nor a digest")
+                raise ManifestUnknown("what the path names is neither a tag nor a digest, so no manifest has it")
             found = manifests.found(wanted, told)
         except NameUnknown as error:
             raise _unknown(error) from None
