@@ -12,7 +12,7 @@ from tests.support.mysql_proxy import MySQLProxy
 from tests.support.people import As, People, basic
 from tests.support.server import Registry
 
-pytestmark = pytest.mark.nodes
+pytestmark = [pytest.mark.nodes, pytest.mark.alone]
 
 
 @pytest.fixture(scope="module")
