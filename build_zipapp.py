@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Write registry.pyz: the program, its three packages and their licences in one file, the same bytes at every build.
 
-Of the packages only the modules that the program imports are packed, without comments and docstrings.
+Of the packages only the modules that the program imports are packed. All modules are packed without comments and
+docstrings: docstrings take memory in each server.
 
 Needs Python 3.11 or later and, the first time, pip and a package index; the packages are then kept in
 ~/.cache/dockboard-registry (or $XDG_CACHE_HOME). What is packed is exactly what PACKAGES names, by version and SHA-256.
@@ -37,9 +38,6 @@ SIZE_LIMIT = 600_000
 SHEBANG = b"#!/usr/bin/env python3\n"
 # The oldest date that a zip can hold.
 TIMESTAMP = (1980, 1, 1, 0, 0, 0)
-DOCUMENTED = ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef
-# The licence of Tornado asks for such a notice.
-NOTICE = b"# Changed for registry.pyz: docstrings are left out.\n"
 
 MAIN = """\
 import sys
@@ -146,7 +144,8 @@ def members() -> dict[str, bytes]:
     """Path in the archive -> content."""
     found = {"__main__.py": MAIN.encode(), "licenses/dockboard-registry/LICENSE": (ROOT / "LICENSE").read_bytes()}
     found[f"{PACKAGE}/_stamp.py"] = f'COMMIT = "{commit()}"\n'.encode()
-    found.update(tree(ROOT / PACKAGE, PACKAGE))
+    for name, data in tree(ROOT / PACKAGE, PACKAGE):
+        found[name] = without_comments(data) if name.endswith(".py") else data
     found.update({name: data for name, data in tree(ROOT / "schema", f"{PACKAGE}/schema") if name.endswith(".sql")})
     for package, wheel in wheels():
         found.update(wheel_members(package, wheel))
@@ -211,30 +210,13 @@ def write(output: Path, contents: dict[str, bytes]) -> None:
         file.write(SHEBANG)
         with zipfile.ZipFile(file, "w") as archive:
             for name in sorted(contents):
-                content = contents[name]
-                packed = without_docstrings(content) if name.endswith(".py") else content
-                archive.writestr(entry(name), packed, zipfile.ZIP_DEFLATED, 9)
+                archive.writestr(entry(name), contents[name], zipfile.ZIP_DEFLATED, 9)
     size = temporary.stat().st_size
     if size >= SIZE_LIMIT:
         temporary.unlink()
         raise BuildError(f"registry.pyz would have {size:,} bytes; its limit is {SIZE_LIMIT:,}")
     temporary.chmod(0o755)
     os.replace(temporary, output)
-
-
-def without_docstrings(source: bytes) -> bytes:
-    """A module without its docstrings, which would take memory in each server. Every line keeps its number."""
-    lines = source.splitlines(keepends=True)
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
-            docstring = node.body[0]
-            first, last = docstring.lineno - 1, docstring.end_lineno
-            beside = lines[first][: docstring.col_offset] + lines[last - 1][docstring.end_col_offset :]
-            if not beside.strip():
-                indent = lines[first][: docstring.col_offset]
-                lines[first:last] = [indent + (NOTICE if isinstance(node, ast.Module) else b"pass\n")]
-                lines[first + 1 : first + 1] = [b"\n"] * (last - first - 1)
-    return b"".join(lines)
 
 
 def entry(name: str) -> zipfile.ZipInfo:
