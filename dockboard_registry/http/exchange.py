@@ -20,6 +20,7 @@ from ..clients import Client, current_client
 from ..db import DatabaseBusy, DatabaseFailed, DatabaseFull, NoRoom
 from ..errors import (
     BadRequest,
+    ConnectionCut,
     HeadersTooLarge,
     InsufficientStorage,
     MediaUnsupported,
@@ -36,7 +37,7 @@ from .budget import FREE
 from .connection import MOVING, WORK
 from .headers import Headers
 from .holding import LARGE_ANSWER, Holding
-from .messages import Body, ConnectionCut, EmptyBody, Fields, Request, Response
+from .messages import Body, EmptyBody, Fields, Request, Response
 from .sending import spans
 
 _log = logging.getLogger("dockboard.http")

@@ -12,7 +12,7 @@ import re
 
 from tornado.iostream import StreamClosedError
 
-from ..errors import RegistryError
+from ..errors import ConnectionCut, RegistryError
 from . import event_loop, start_now
 from .bodies import detached
 from .bodies.socketbody import SmallBody
@@ -21,7 +21,7 @@ from .exchange import WITH_BODY, Exchange, check_limits
 from .framing import is_sound
 from .headers import Headers
 from .holding import LARGE_ANSWER
-from .messages import ConnectionCut, Response
+from .messages import Response
 
 _MOST = 8 << 10
 # Of RFC 9112 and 9110 what every client in the field sends; nothing folded, quoted or outside ASCII.

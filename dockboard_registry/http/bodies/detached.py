@@ -10,10 +10,10 @@ from http.client import responses
 
 from tornado.iostream import StreamClosedError
 
-from ...errors import RegistryError
+from ...errors import ConnectionCut, RegistryError
 from ...storage import StorageFailed
 from ..connection import MOVING
-from ..messages import ConnectionCut, SharedFields, lines
+from ..messages import SharedFields, lines
 from ..sending import spans
 from .chunkedbody import ChunkedBody
 from .socketbody import SocketBody

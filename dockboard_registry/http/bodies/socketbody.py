@@ -10,8 +10,9 @@ from collections.abc import Callable
 
 from tornado.iostream import StreamClosedError
 
+from ...errors import ConnectionCut
 from ..connection import WORK
-from ..messages import ConnectionCut, EmptyBody, read_limited
+from ..messages import EmptyBody, read_limited
 from . import waiting
 
 _BUFFER = 256 << 10
