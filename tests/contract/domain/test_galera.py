@@ -18,7 +18,8 @@ from dockboard_registry.db.mysql.database import MySQLDatabase
 from dockboard_registry.domain import job_claims
 from dockboard_registry.domain.accounts.accounts import Accounts
 from dockboard_registry.domain.accounts.organizations import Organizations
-from dockboard_registry.domain.content.blobs import Blobs, renew
+from dockboard_registry.domain.content.blobs import Blobs
+from dockboard_registry.domain.content.links import renew
 from dockboard_registry.domain.content.manifests import Manifests
 from dockboard_registry.domain.garbage.collect import Collector
 from dockboard_registry.domain.quotas.quota_settings import QuotaSettings
