@@ -1,9 +1,8 @@
-"""What the rule of rule.py has to know about a repository, read anew with each request, and in the same statement what
-the request is about: so the question of rights costs no round trip of its own, and what is answered is what the rule
-was asked about.
+"""What the rule of rule.py has to know about a repository, read with each request.
 
-A statement with facts begins with COLUMNS, its tables with TABLES, and its first two parameters are the repository's
-name and namespace; further tables are joined from the left, so that there is one row in any case.
+The same statement reads what the request is about. So the question of rights costs no round trip of its own, and the
+answer is what the rule was asked about. A statement with facts begins with COLUMNS, its tables with TABLES, and its
+first two parameters are the repository's name and namespace. Other tables are left-joined, so there is always one row.
 """
 
 from collections.abc import Awaitable, Sequence
@@ -49,7 +48,7 @@ ALONE = Question(f"{COLUMNS} {TABLES}")
 
 
 def ask(db: Database, repository: str, question: Question = ALONE) -> Awaitable[Facts]:
-    """The facts of a repository, of which there need not be one, and the question's answer."""
+    """The facts of a repository, which need not exist, and the answer to the question."""
     sql, wanted = question
     namespace = namespace_of(repository)
 
@@ -61,7 +60,7 @@ def ask(db: Database, repository: str, question: Question = ALONE) -> Awaitable[
 
 
 async def objects(db: Database, names: list[str]) -> dict[str, Object]:
-    """The repositories of these names, at most MOST, as objects of the rule: in two statements, of one moment."""
+    """The repositories of these names, at most MOST, as objects of the rule. Two statements see the same moment."""
     namespaces = sorted({namespace_of(name) for name in names})
 
     def query(tx: Tx) -> dict[str, Object]:
@@ -79,12 +78,14 @@ async def objects(db: Database, names: list[str]) -> dict[str, Object]:
 
 
 def _padded(values: list[str]) -> list[str]:
-    """No name is empty, so the rest finds nothing."""
+    """Fill the list with empty texts, which find nothing, because no name is empty."""
     return values + [""] * (MOST - len(values))
 
 
 @lru_cache(maxsize=1024)
 def _object(repository: str, exists: int, visibility: str | None, held: str | None, default: str | None) -> Object:
-    """What nobody holds is public where nothing else is said: it was pushed when everyone could see everything."""
+    """A repository that nobody holds is public unless something else was set: it was pushed when everyone could see
+    everything.
+    """
     shown = visibility or default or PUBLIC if exists else PRIVATE
     return rule.repository(repository, bool(exists), shown, held is not None)

@@ -1,8 +1,8 @@
-"""Patterns of repository names, as grants and scopes of tokens name them: team/app, team/app-*, team/**.
+"""Patterns of repository names in grants and scopes of tokens: team/app, team/app-*, team/**.
 
-`*` stands for any characters of one segment, none among them; `**`, once and alone in its segment, for one segment or
-more. The first segment is the namespace and has no wildcard. A repository of one segment is in library: `app` is the
-pattern library/app.
+`*` stands for any number of characters of one segment. `**`, once and alone in its segment, stands for one segment or
+more. The first segment is the namespace and has no wildcard. A repository of one segment is in library: the pattern
+`app` means library/app.
 """
 
 import re

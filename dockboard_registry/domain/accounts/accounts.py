@@ -1,4 +1,4 @@
-"""People: their accounts, states, passwords and profiles.
+"""Users: their accounts, states, passwords and profiles.
 
 A user's name is also the name of a namespace, which the user owns.
 """
@@ -20,7 +20,7 @@ from . import namespaces
 from .profiles import Profile, avatar_hash, require_avatar_hash
 
 INVITED = "invited"
-# What the console tells of who logs in: nothing of it is secret.
+# The columns of a User. None of them is secret.
 _USER_COLUMNS = (
     "SELECT id, name, email, state, administrator, created_at, last_seen_at, full_name, company, location, url,"
     " avatar_hash FROM users"
@@ -72,11 +72,9 @@ class Accounts:
         administrator: bool = False,
         adopt: bool = False,
     ) -> None:
-        """Make an account; without a password it is only invited.
+        """Make an account. Without a password it is only invited.
 
-        adopt: with the repositories that are below its name already.
-
-        Raises FieldInvalid, ChangeRefused where the name is taken.
+        adopt: also if there are repositories below its name. Raises FieldInvalid, ChangeRefused if the name is taken.
         """
         namespace_name(name)
         profile = profile.checked()
@@ -102,9 +100,9 @@ class Accounts:
         return await self._db.scan(lambda tx: find(tx, name))
 
     async def set_state(self, actor: Actor, name: str, active: bool) -> None:
-        """Let the account be used, or not.
+        """Enable or disable the account.
 
-        Raises AccountUnknown, ChangeRefused for the last administrator and for who has no password.
+        Raises AccountUnknown, ChangeRefused for the last administrator and for an account without a password.
         """
 
         await self.change(actor, name, {}, active=active)
@@ -122,12 +120,10 @@ class Accounts:
         active: bool | None = None,
         administrator: bool | None = None,
     ) -> None:
-        """Fields of the profile by name, the state and who administers, all of it or nothing.
+        """Change fields of the profile by name, the state, and whether the user administers: all of it or nothing.
 
-        Raises what the single changes raise.
-
-        The hash that avatar services know somebody by, avatar_hash, is that of the e-mail address, or another one that
-        is given here.
+        avatar_hash is the hash by which avatar services know the user. It is that of the e-mail address unless another
+        one is given. Raises what the single changes raise.
         """
         given = dict(profile)
         avatar = given.pop("avatar_hash", None)
@@ -147,7 +143,7 @@ class Accounts:
         await write_if_changed(self._db, change, brings=0)
 
     async def set_password(self, actor: Actor, name: str, password: str) -> None:
-        """Another password: tokens of the registry that were made from the old one, and one-time tokens, count no more.
+        """Set another password. Signed tokens that were made from the old one, and one-time tokens, become invalid.
 
         Raises FieldInvalid.
         """
@@ -173,7 +169,7 @@ class Accounts:
         await write_if_changed(self._db, change)
 
     async def unlock(self, actor: Actor, name: str) -> None:
-        """Forget wrong passwords, so that the account can be logged in to from everywhere. Raises AccountUnknown."""
+        """Forget wrong passwords, so that the user can log in from everywhere again. Raises AccountUnknown."""
 
         def change(tx: Tx) -> None:
             recheck_rights(tx, actor)
@@ -183,8 +179,8 @@ class Accounts:
         await self._db.write(change, brings=0)
 
     async def delete(self, actor: Actor, name: str) -> None:
-        """The account with its grants and tokens; its repositories stay, for the administrators and for whoever has a
-        grant.
+        """Delete the account with its grants and tokens. Repositories stay, for administrators and for holders of
+        grants.
 
         Raises AccountUnknown; ChangeRefused for the last administrator, and for the last owner of an organization.
         """
@@ -205,7 +201,7 @@ class Accounts:
         await self._db.write(change, brings=0)
 
     async def withdraw(self, actor: Actor, name: str) -> None:
-        """Undo an invitation whose mail failed: the account is removed, and its name is free at once.
+        """Undo an invitation whose mail failed. The account is removed, and its name is free at once.
 
         Raises AccountUnknown, ChangeRefused.
         """
@@ -248,10 +244,10 @@ def insert(
     quarantine: float = 0,
     state: str = "",
 ) -> int:
-    """The row of an account and its namespace; its id. quarantine in seconds; state: where it is not active, or invited
-    without a password. Raises ChangeRefused where the name is taken.
+    """Insert an account and its namespace, and return its id. Raises ChangeRefused if the name is taken.
 
-    The caller's transaction began with access_changed.
+    quarantine in seconds. state: empty for active, or invited without a password. The caller's transaction began with
+    access_changed.
     """
     made = new_id()
     namespaces.claim(tx, name, USER, made, quarantine, adopt)
@@ -273,12 +269,12 @@ def insert(
 
 
 def imported_hashes(tx: Tx) -> list[str]:
-    """The hashes of passwords that another program made, of accounts whose owners have not logged in since."""
+    """Password hashes from other programs, of users who have not logged in since."""
     return [stored for (stored,) in tx.all("SELECT password FROM users WHERE password NOT LIKE '$scrypt$%'")]
 
 
 def remove(tx: Tx, user: User) -> None:
-    """The rows of an account; its namespace is another matter."""
+    """Delete the rows of an account, but not its namespace."""
     for table_rows in _OF_A_USER:
         tx.run(table_rows, user.id)
     throttle.forget(tx, user.id, user.name)
@@ -293,9 +289,9 @@ def find(tx: Tx, name: str) -> User:
 
 
 def hold(tx: Tx, name: str) -> User:
-    """The same, locked until the transaction ends.
+    """The user's row, locked until the transaction ends. For changes that do not advance the access version.
 
-    For changes that do not advance the access version. Raises AccountUnknown.
+    Raises AccountUnknown.
     """
     tx.lock("SELECT id FROM users WHERE name = ?", name)
     return find(tx, name)
@@ -329,7 +325,7 @@ def _set_administrator(tx: Tx, actor: Actor, user: User, administrator: bool) ->
 def _set_profile(tx: Tx, actor: Actor, user: User, new: Profile, avatar: str | None = None) -> bool:
     """Returns whether it changed.
 
-    avatar: a hash other than that of the address; empty: the hash of the address again; None: keep it until the address
+    avatar: a hash other than that of the address. Empty: the hash of the address again. None: keep it until the address
     changes.
     """
     if avatar:
@@ -350,7 +346,7 @@ def _set_profile(tx: Tx, actor: Actor, user: User, new: Profile, avatar: str | N
 
 
 def replace_password(tx: Tx, user: User, stored: str) -> None:
-    """The new hash, and the end of all that the old one was good for. An invitation has been answered then."""
+    """Store the new hash, and end all that the old one was good for. An invited account becomes active."""
     state = ACTIVE if user.state == INVITED else user.state
     tx.run(
         "UPDATE users SET password = ?, state = ?, credential_generation = credential_generation + 1 WHERE id = ?",
@@ -368,7 +364,7 @@ def _user(row: tuple) -> User:
 
 
 def _require_another_administrator(tx: Tx, user: User) -> None:
-    """Raise ChangeRefused where nobody would be left to administer the registry."""
+    """Raise ChangeRefused if nobody would be left to administer the registry."""
     if not (user.administrator and user.state == ACTIVE):
         return
     if not tx.one("SELECT 1 FROM users WHERE administrator = 1 AND state = ? AND id <> ? LIMIT 1", ACTIVE, user.id):

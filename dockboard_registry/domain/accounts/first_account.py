@@ -1,8 +1,9 @@
-"""The first account, which a server that others reach makes at its first start: an administrator with a random
-password, told once.
+"""The first account: an administrator with a random password, told once. A server that others reach makes it at its
+first start.
 
-The account is committed before the password is told: of several nodes one makes it, and a password that was told
-counts. What was cut off in between is known by a row of its own, and the next start says how to set another password.
+The account is committed before the password is told. So of several nodes one makes it, and a password that was told
+counts. A row of its own says that the password has not been told yet. If the start is cut off in between, the next
+start says how to set another password.
 """
 
 import secrets
@@ -17,13 +18,13 @@ from .accounts import insert
 from .profiles import Profile
 
 NAME = "admin"
-# Without characters that look like others; 24 of them are 139 bits.
+# Without characters that look alike. 24 of them are 139 bits.
 _ALPHABET = "abcdefghijkmnopqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 _LENGTH = 24
 
 
 class Chosen(NamedTuple):
-    """A password, and the slow hash to keep of it."""
+    """A password, and the slow hash that is kept of it."""
 
     password: str
     stored: str
@@ -36,7 +37,7 @@ def choose() -> Chosen:
 
 
 def make(tx: Tx, stored: str) -> bool:
-    """Whether this transaction made the account: no other did, and there was none before."""
+    """Make the account if there has never been one. Returns whether this transaction made it."""
     if access_version(tx):
         return False
     access_changed(tx)
@@ -49,8 +50,8 @@ def make(tx: Tx, stored: str) -> bool:
 
 
 def untold(tx: Tx) -> bool:
-    """Whether the account is there, and nobody can have its password: a start ended before it was shown, and no other
-    was set since.
+    """Whether the account exists and nobody can have its password: the start ended before it was shown, and no other
+    was set.
     """
     if not settings.first_account_untold(tx):
         return False

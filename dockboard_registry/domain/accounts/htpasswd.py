@@ -1,7 +1,4 @@
-"""Accounts from htpasswd files: with hashes that other programs made.
-
-The owner's first login replaces the hash by our own.
-"""
+"""Accounts from htpasswd files, with hashes that other programs made. The first login replaces the hash by our own."""
 
 import math
 from typing import NamedTuple
@@ -32,9 +29,9 @@ class Htpasswd:
         self._quarantine = quarantine
 
     async def take_over(self, actor: Actor, text: str) -> Imported:
-        """Make accounts from lines `name:hash`, each in a transaction of its own.
+        """Make accounts from lines `name:hash`, each in its own transaction.
 
-        Lines that can't be taken over are reported; the others are taken.
+        Lines that can't be taken over are reported.
         """
         added, refused = [], []
         # Some editors begin a file with a byte order mark, which is not part of the first name.
@@ -65,9 +62,7 @@ class Htpasswd:
         await self._db.write(change)
 
     async def tidy(self) -> None:
-        """Let logins that fail take long enough for the hashes that a version before took over, and no longer when the
-        last one is replaced.
-        """
+        """Let failed logins take long enough for the hashes of an earlier version, until the last one is replaced."""
         if await self._db.read(settings.failed_login_ms):
             if not await self._db.scan(accounts.imported_hashes):
                 await self._db.write(settings.forget_failed_login_ms, durable=False, repeatable=True, brings=0)

@@ -1,6 +1,6 @@
 """Invitations: codes with which people make accounts themselves, once each, until they expire.
 
-A code may be for one e-mail address only, and may bring a membership in an organization with it.
+A code may be for one e-mail address only. It may make the new user a member of an organization.
 """
 
 import secrets
@@ -18,7 +18,7 @@ from . import organizations, profiles
 
 LIFE_MS = 7 * 86400_000
 _LONGEST_MS = 366 * 86400_000
-# How long one that is used up or has expired stays in the list.
+# How long a used or expired invitation stays in the list.
 _SHOWN_MS = 30 * 86400_000
 _COLUMNS = (
     "SELECT invitations.id, invitations.email, organizations.name, invitations.role, invitations.made_by,"
@@ -32,7 +32,7 @@ _BY_CODE = (
 
 
 class Invitation(NamedTuple):
-    """Never the code. Times in milliseconds since 1970; used_by: the account that was made with it."""
+    """An invitation without its code. Times in milliseconds since 1970. used_by: the account that was made with it."""
 
     id: int
     email: str | None
@@ -52,7 +52,7 @@ class Invitation(NamedTuple):
 
 
 class Invited(NamedTuple):
-    """What an open invitation brings."""
+    """What an open invitation gives."""
 
     id: int
     email: str | None
@@ -61,7 +61,7 @@ class Invited(NamedTuple):
 
 
 class Made(NamedTuple):
-    """A new invitation, and its code, which is told this once."""
+    """A new invitation and its code, which is told only now."""
 
     id: int
     code: str
@@ -79,9 +79,9 @@ class Invitations:
         organization: str | None = None,
         role: str = MEMBER,
     ) -> Made:
-        """Raises FieldInvalid, AccountUnknown, ChangeRefused where there are no accounts.
+        """Raises FieldInvalid, AccountUnknown, ChangeRefused if there are no accounts.
 
-        expires_at: without it in a week.
+        expires_at: in milliseconds since 1970; in a week without it.
         """
         made, code, at = new_id(), secrets.token_urlsafe(32), now()
         email = profiles.Profile(email=email).checked().email
@@ -105,11 +105,11 @@ class Invitations:
         return Made(made, code)
 
     async def list(self, after: int = 0, limit: int = 1000) -> list[Invitation]:
-        """Those with ids greater than `after`, the oldest first."""
+        """Invitations with ids greater than `after`, the oldest first."""
         return [Invitation(*row) for row in await self._db.scan(lambda tx: tx.all(_LIST, after, limit))]
 
     async def revoke(self, actor: Actor, id: int) -> None:
-        """Raises AccountUnknown where there is no such open invitation."""
+        """Raises AccountUnknown if there is no such open invitation."""
 
         def change(tx: Tx) -> None:
             access_changed(tx, actor)
@@ -129,7 +129,10 @@ def _end(at: int, expires_at: int | None) -> int:
 
 
 def find(tx: Tx, code: str, email: str | None) -> Invited:
-    """What the code brings to who has this address, one answer for all that do not count. Raises Denied."""
+    """What the code gives to the owner of this address.
+
+    Raises Denied, with the same words for all codes that do not count.
+    """
     row = tx.one(_BY_CODE, digest(code), now())
     found = Invited(*row) if row else None
     if found is None or (found.email and email and found.email.casefold() != email.casefold()):
@@ -140,7 +143,7 @@ def find(tx: Tx, code: str, email: str | None) -> Invited:
 
 
 def use(tx: Tx, invited: Invited, user_id: int, name: str) -> None:
-    """The account was made with it. The caller's transaction began with access_changed, and found it after that."""
+    """Note that the account was made with it. The caller's transaction began with access_changed and then found it."""
     tx.run("UPDATE invitations SET used_at = ?, used_by = ? WHERE id = ?", now(), name, invited.id)
     if invited.organization_id is not None:
         organizations.join(tx, invited.organization_id, user_id, invited.role or MEMBER)

@@ -1,7 +1,7 @@
-"""Namespaces: the names that users and organizations share, so that no two of them collide, and who holds each.
+"""Namespaces: the names that users and organizations share, and who holds each.
 
-A name that was given up is nobody's for the quarantine, and for as long as something is stored under it: whoever took
-it over would get what others had pushed, and what others still pull.
+A name that was given up belongs to nobody for the quarantine, and for as long as something is stored under it. Whoever
+took it over would get what others had pushed, and what others still pull.
 """
 
 from typing import NamedTuple
@@ -15,13 +15,13 @@ from ..access.rule import PRIVATE, PUBLIC
 VISIBILITIES = (PUBLIC, PRIVATE)
 SYSTEM = "system"
 _FIND = "SELECT name, kind, holder_id, default_visibility, released_at FROM namespaces WHERE name = ?"
-# Of the names that begin with NAMESPACE/ the last one is less than NAMESPACE0: 0 comes after the slash.
+# The names that begin with NAMESPACE/ are less than NAMESPACE0, because 0 comes after the slash.
 _FILLED = (
     "SELECT 1 FROM repositories JOIN manifests ON manifests.repository_id = repositories.id"
     " WHERE repositories.name > ? AND repositories.name < ? LIMIT 1"
 )
 _SETTLE = "UPDATE repositories SET visibility = ? WHERE visibility IS NULL AND name > ? AND name < ?"
-# What is said of a repository outlives what is stored in it, and was said by somebody else.
+# The settings of a repository outlive its content, and somebody else made them.
 _FORGET = (
     "UPDATE repositories SET visibility = ?, description = NULL WHERE name > ? AND name < ?"
     " AND NOT EXISTS (SELECT 1 FROM manifests WHERE manifests.repository_id = repositories.id)"
@@ -37,13 +37,13 @@ class Namespace(NamedTuple):
 
 
 def find(tx: Tx, name: str) -> Namespace | None:
-    """The namespace, a released one too."""
+    """The namespace, also a released one."""
     row = tx.one(_FIND, name)
     return Namespace(*row) if row else None
 
 
 def require_held(tx: Tx, name: str) -> None:
-    """Raise AccountUnknown where nobody holds the namespace."""
+    """Raise AccountUnknown if nobody holds the namespace."""
     found = find(tx, name)
     if name != LIBRARY and (found is None or found.released_at is not None):
         raise AccountUnknown(
@@ -52,10 +52,9 @@ def require_held(tx: Tx, name: str) -> None:
 
 
 def claim(tx: Tx, name: str, kind: str, holder_id: int, quarantine: float, adopt: bool = False) -> None:
-    """Make the name the holder's; quarantine in seconds.
+    """Give the name to the holder; quarantine in seconds.
 
-    adopt: together with what is stored under it, and any name: administrators do so. Raises ChangeRefused.
-
+    adopt: also a reserved name, and one under which something is stored. Administrators do so. Raises ChangeRefused.
     The caller's transaction began with access_changed.
     """
     if not adopt and name in OFFICIAL:
@@ -82,13 +81,13 @@ def claim(tx: Tx, name: str, kind: str, holder_id: int, quarantine: float, adopt
 
 
 def drop(tx: Tx, name: str) -> None:
-    """Free the name at once, and end what others were given there: its holder never used it."""
+    """Free the name at once, with the grants in it. Its holder never used it."""
     tx.run("DELETE FROM namespaces WHERE name = ?", name)
     _end(tx, name)
 
 
 def release(tx: Tx, name: str) -> None:
-    """Give the name up, and with it all grants on what it holds, and its quota."""
+    """Give the name up, with all grants in it and its quota."""
     tx.run("UPDATE namespaces SET released_at = ? WHERE name = ?", now(), name)
     _end(tx, name)
 
@@ -104,7 +103,7 @@ def _end(tx: Tx, name: str) -> None:
 
 
 def set_default(tx: Tx, name: str, visibility: str) -> None:
-    """What repositories are that are pushed from now on."""
+    """Set the visibility of repositories that are pushed from now on."""
     require_held(tx, name)
     if name == LIBRARY and find(tx, name) is None:
         tx.insert(
@@ -124,5 +123,5 @@ def visibility(text: str) -> str:
 
 
 def bounds(name: str) -> tuple[str, str]:
-    """Names of repositories below it are greater than the first of these and less than the second."""
+    """Names of repositories below the namespace are greater than the first of these and less than the second."""
     return f"{name}/", f"{name}0"

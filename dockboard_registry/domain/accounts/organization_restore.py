@@ -1,8 +1,8 @@
-"""Rows that are deleted with an organization are kept while its name is not free, so that the deletion can be undone.
+"""Keeps rows that are deleted with an organization, so that the deletion can be undone while the name is not free.
 
-These are its members, teams, robot accounts with the digests of their secrets, the grants that end with it, and its
-quota, but not its open invitations. A row is not restored if something that it needs (a user, a team of another
-organization, a namespace) was deleted meanwhile.
+These are its members, teams, robot accounts with the digests of their secrets, grants and quota, but not its open
+invitations. A row is not restored if something that it needs (a user, a team of another organization, a namespace) was
+deleted meanwhile.
 """
 
 import json
@@ -60,8 +60,8 @@ class Part(NamedTuple):
     stands: Callable[[Tx, Row], bool] = lambda tx, row: True
 
 
-# In the order in which they are restored. Parameters of each select: the organization's id, once for each question
-# mark.
+# In the order in which they are restored. The parameters of each select are the organization's id, once for each
+# question mark.
 _PARTS = (
     Part(
         "SELECT id, name, created_at FROM organizations WHERE id = ?",
@@ -108,11 +108,9 @@ def keep(tx: Tx, id: int, name: str) -> None:
 
 
 def restore(tx: Tx, name: str, quarantine: float, owner_id: int | None = None) -> None:
-    """Bring it back; quarantine in seconds.
+    """Restore the organization; quarantine in seconds. owner_id: a user who becomes its owner.
 
-    owner_id: a user who becomes its owner. Raises AccountUnknown, ChangeRefused.
-
-    The caller's transaction began with access_changed.
+    Raises AccountUnknown, ChangeRefused. The caller's transaction began with access_changed.
     """
     found = tx.one("SELECT id, deleted_at, kept FROM deleted_organizations WHERE name = ?", name)
     held = namespaces.find(tx, name)

@@ -1,4 +1,4 @@
-"""Organizations: they hold a namespace, and have members, of whom at least one is an owner."""
+"""Organizations: each holds a namespace and has members, of whom at least one is an owner."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -44,9 +44,10 @@ class Organizations:
         self._quarantine = quarantine
 
     async def add(self, actor: Actor, name: str, owner: str, adopt: bool = False) -> None:
-        """Make an organization that this user owns. adopt: with the repositories that are below its name already.
+        """Make an organization that this user owns.
 
-        Raises FieldInvalid, AccountUnknown, ChangeRefused where the name is taken.
+        adopt: also if there are repositories below its name. Raises FieldInvalid, AccountUnknown, ChangeRefused if the
+        name is taken.
         """
         namespace_name(name)
 
@@ -62,7 +63,7 @@ class Organizations:
         await self._db.write(change)
 
     async def members(self, name: str, after: str = "", limit: int = ALL) -> list[Member]:
-        """Those with names greater than `after`. Raises AccountUnknown."""
+        """Members with names greater than `after`. Raises AccountUnknown."""
 
         def query(tx: Tx) -> list[Member]:
             return [Member(*row) for row in tx.all(_MEMBERS, find(tx, name).id, after, limit)]
@@ -79,7 +80,7 @@ class Organizations:
         return [Organization(*row) for row in rows]
 
     async def named(self, names: Sequence[str]) -> Sequence[Organization]:
-        """Those of these names that are there, in their order."""
+        """Those of these names that are organizations, in the same order."""
         rows = await self._db.scan(lambda tx: [tx.one(_FIND, name) for name in names])
         return [Organization(*row) for row in rows if row is not None]
 
@@ -88,7 +89,7 @@ class Organizations:
         return await self._db.scan(lambda tx: find(tx, name))
 
     async def set_member(self, actor: Actor, name: str, user: str, role: str) -> None:
-        """Let the user be a member with this role, whatever it was.
+        """Make the user a member with this role, or give a member this role.
 
         Raises AccountUnknown, FieldInvalid, ChangeRefused for the last owner.
         """
@@ -108,7 +109,7 @@ class Organizations:
         await write_if_changed(self._db, change)
 
     async def remove_member(self, actor: Actor, name: str, user: str) -> None:
-        """Take the user out of the organization and its teams, with the user's own grants in its namespace.
+        """Remove the user from the organization and its teams, with the user's own grants in its namespace.
 
         Raises AccountUnknown, ChangeRefused for the last owner.
         """
@@ -148,9 +149,9 @@ class Organizations:
         await self._db.write(change, brings=0)
 
     async def restore(self, actor: Actor, name: str, owner: str | None = None) -> None:
-        """Undo the deletion, while the name is not free.
+        """Undo the deletion while the name is not free. owner: a user who becomes its owner.
 
-        owner: a user who becomes its owner. Raises AccountUnknown, ChangeRefused.
+        Raises AccountUnknown, ChangeRefused.
         """
 
         def change(tx: Tx) -> None:
@@ -215,7 +216,7 @@ def join(tx: Tx, organization_id: int, user_id: int, role: str) -> None:
 
 
 def _require_another_owner(tx: Tx, organization: Organization, person: accounts.User) -> None:
-    """Raise ChangeRefused where this is the only owner."""
+    """Raise ChangeRefused if this is the only owner."""
     if tx.one(_ROLE, organization.id, person.id) == (OWNER,) and not tx.one(
         _ANOTHER_OWNER, organization.id, OWNER, person.id
     ):

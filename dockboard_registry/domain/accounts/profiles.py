@@ -1,4 +1,4 @@
-"""Profiles: what users say about themselves, and of what form each field is."""
+"""Profiles: what users say about themselves, and the form of each field."""
 
 import hashlib
 import re
@@ -21,7 +21,7 @@ _AVATAR = re.compile(AVATAR_GRAMMAR, re.A)
 
 
 class Profile(NamedTuple):
-    """What users say about themselves; all of it may be missing."""
+    """What users say about themselves. Each field may be None."""
 
     email: str | None = None
     full_name: str | None = None
@@ -67,5 +67,5 @@ def require_avatar_hash(text: str) -> None:
 
 
 def avatar_hash(email: str | None) -> str | None:
-    """What avatar services know an e-mail address by."""
+    """The hash by which avatar services know an e-mail address."""
     return hashlib.sha256(email.strip().lower().encode()).hexdigest() if email else None

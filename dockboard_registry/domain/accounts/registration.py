@@ -1,5 +1,5 @@
-"""People who make their own accounts, as far as auth.registration lets them: at once, after an administrator's
-approval, or by invitation.
+"""People who make their own accounts, as auth.registration lets them: at once, after an administrator's approval, or by
+invitation.
 """
 
 from typing import NamedTuple
@@ -19,7 +19,7 @@ from .invitations import Invited
 from .profiles import Profile
 
 OFF, OPEN, APPROVAL, INVITATION = MODES = ("off", "open", "approval", "invitation")
-# From one network in an hour; and accounts that wait for approval, of all together.
+# Accounts from one network in an hour, and accounts that wait for approval in all.
 MOST, SECONDS = 10, 3600
 MOST_PENDING = 1000
 _PENDING = (
@@ -56,10 +56,10 @@ class Registrations:
         full_name: str | None = None,
         code: str | None = None,
     ) -> str:
-        """Make an account; its state, active or pending. Whoever comes with an invitation needs no approval.
+        """Make an account, and return its state: active or pending. With an invitation it needs no approval.
 
-        E-mail addresses are not unique and nobody has proven that they are theirs, so nothing is told about one that is
-        known. Raises Denied, TooManyRequests, FieldInvalid, ChangeRefused where the name is not free.
+        E-mail addresses are not unique, and nobody has proven to own one, so the answer does not depend on whether one
+        is known. Raises Denied, TooManyRequests, FieldInvalid, ChangeRefused if the name is not free.
         """
         self._require_open(code)
         await self._throttle.spend(f"register {network_of(address)}", MOST, SECONDS)
@@ -103,7 +103,7 @@ class Registrations:
         try:
             made = accounts.insert(tx, name, stored, profile, quarantine=self._quarantine, state=state)
         except ChangeRefused:
-            # Taken, given up lately, or repositories lie there: strangers hear no more than that they can't have it.
+            # Strangers do not learn whether the name is taken, was given up lately or has repositories.
             raise ChangeRefused(f"the name {name} is not free", "choose another name") from None
         if invited is not None:
             invitations.use(tx, invited, made, name)
@@ -114,7 +114,7 @@ class Registrations:
         return [Waiting(*row) for row in await self._db.scan(lambda tx: tx.all(_PENDING, after, limit))]
 
     async def approve(self, actor: Actor, name: str) -> None:
-        """From now on the account counts. Raises AccountUnknown where none of that name waits."""
+        """From now on the account counts. Raises AccountUnknown if no account of that name waits."""
 
         def change(tx: Tx) -> None:
             access_changed(tx, actor)
@@ -125,7 +125,7 @@ class Registrations:
         await self._db.write(change)
 
     async def reject(self, actor: Actor, name: str) -> None:
-        """Delete the account; its name is free at once. Raises AccountUnknown where none of that name waits."""
+        """Delete the account. Its name is free at once. Raises AccountUnknown if no account of that name waits."""
 
         def change(tx: Tx) -> None:
             access_changed(tx, actor)

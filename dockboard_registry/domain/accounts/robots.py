@@ -1,5 +1,6 @@
-"""Robot accounts: they belong to an organization, log in as ORGANIZATION/NAME with a secret, and may do what grants
-give them.
+"""Robot accounts.
+
+Each belongs to an organization, logs in as ORGANIZATION/NAME with a secret, and may do what grants allow.
 """
 
 from typing import NamedTuple
@@ -41,9 +42,9 @@ class Robots:
         self._db = db
 
     async def add(self, actor: Actor, name: str, expires_at: int | None = None) -> str:
-        """Make ORGANIZATION/NAME; its secret, which is told this once.
+        """Make ORGANIZATION/NAME, and return its secret, which is told only now.
 
-        Raises FieldInvalid, AccountUnknown, ChangeRefused where there is one.
+        Raises FieldInvalid, AccountUnknown, ChangeRefused if it exists.
         """
         organization, own = split(name, "robot")
         account_name(own)
@@ -65,7 +66,7 @@ class Robots:
         return secret
 
     async def rotate(self, actor: Actor, name: str, overlap: float, expires_at: int | None = None) -> str:
-        """A new secret; the old ones go on working for `overlap` seconds. Raises AccountUnknown."""
+        """Make a new secret. The old ones go on working for `overlap` seconds. Raises AccountUnknown."""
         secret = access_tokens.make_secret(access_tokens.ROBOT_PREFIX)
 
         def change(tx: Tx) -> None:
@@ -83,14 +84,14 @@ class Robots:
         return await self._db.scan(lambda tx: find(tx, name))
 
     async def secrets(self, name: str) -> list[access_tokens.AccessToken]:
-        """The newest last, with state and last use: who still shows the old one of two?
+        """The secrets with state and last use, the newest last. So one sees whether an old one is still used.
 
         Raises FieldInvalid, AccountUnknown.
         """
         return await self._db.scan(lambda tx: access_tokens.of_holder(tx, ROBOT, find(tx, name).id))
 
     async def secrets_by_hint(self, name: str, after: str, limit: int) -> list[access_tokens.AccessToken]:
-        """The same by the page: those with hints greater than `after`."""
+        """A page of them: those with hints greater than `after`."""
         return await self._db.scan(lambda tx: access_tokens.by_hint(tx, ROBOT, find(tx, name).id, after, limit))
 
     async def list(self, organization: str, after: str = "", limit: int = ALL) -> list[Robot]:
@@ -119,7 +120,7 @@ class Robots:
         await write_if_changed(self._db, change, brings=0)
 
     async def delete(self, actor: Actor, name: str) -> None:
-        """The robot with its grants and secrets. Raises AccountUnknown."""
+        """Delete the robot with its grants and secrets. Raises AccountUnknown."""
 
         def change(tx: Tx) -> None:
             access_changed(tx, actor)

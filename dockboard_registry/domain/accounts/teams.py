@@ -1,4 +1,4 @@
-"""Teams: members of an organization who hold grants together. A team is called ORGANIZATION/TEAM."""
+"""Teams: members of an organization who hold grants together. A team is written ORGANIZATION/TEAM."""
 
 from typing import NamedTuple
 
@@ -39,7 +39,7 @@ class Teams:
         self._db = db
 
     async def add(self, actor: Actor, organization: str, name: str) -> None:
-        """Raises FieldInvalid, AccountUnknown, ChangeRefused where the organization has such a team."""
+        """Raises FieldInvalid, AccountUnknown, ChangeRefused if the organization has such a team."""
         account_name(name)
 
         def change(tx: Tx) -> None:
@@ -78,7 +78,7 @@ class Teams:
         return await self._db.scan(query)
 
     async def add_member(self, actor: Actor, organization: str, name: str, user: str) -> None:
-        """Raises AccountUnknown: a team consists of members of its organization."""
+        """Raises AccountUnknown, also for a user who is no member of the organization."""
 
         def change(tx: Tx) -> None:
             access_changed(tx, actor)
@@ -103,7 +103,7 @@ class Teams:
         await self._db.write(change, brings=0)
 
     async def delete(self, actor: Actor, organization: str, name: str) -> None:
-        """The team with its grants. Raises AccountUnknown."""
+        """Delete the team with its grants. Raises AccountUnknown."""
 
         def change(tx: Tx) -> None:
             access_changed(tx, actor)
@@ -117,7 +117,7 @@ class Teams:
 
 
 def split(text: str, what: str) -> tuple[str, str]:
-    """ORGANIZATION/NAME -> both; raises FieldInvalid."""
+    """ORGANIZATION/NAME -> both. Raises FieldInvalid."""
     organization, slash, name = text.partition("/")
     if not (organization and slash and name) or "/" in name:
         raise FieldInvalid(

@@ -1,7 +1,8 @@
-"""Access tokens of users, and secrets of robot accounts: made here, told once, kept as SHA-256, found by that.
+"""Access tokens of users, and secrets of robot accounts. They are made here, told once, and found by their SHA-256,
+which is all that is kept.
 
-A token is a prefix, 40 random characters of base62 (238 bits) and six more that are the CRC-32 of what stands before:
-so programs that look for leaked secrets know it from other text without asking anybody.
+A token is a prefix, 40 random characters of base62 (238 bits), and six more that are the CRC-32 of these. So programs
+that look for leaked secrets recognize one without asking anybody.
 """
 
 import hashlib
@@ -42,7 +43,7 @@ USER_PREFIX, ROBOT_PREFIX = "dbr_", "dbk_"
 _BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _RANDOM, _CHECK = 40, 6
 _SECRET = re.compile(r"(?:dbr|dbk)_[0-9A-Za-z]{46}", re.A)
-# What the actions of a scope stand for. create: push what is new, and move no tag.
+# The actions of a scope -> those of the rule. create: push new content and tags, and move no tag.
 ACTIONS = {
     "pull": frozenset({PULL}),
     "push": frozenset({PUSH, CREATE, OVERWRITE}),
@@ -73,7 +74,7 @@ _BY_DIGEST, _BY_ID = f"{_PRESENTED} WHERE digest = ?", f"{_PRESENTED} WHERE id =
 
 
 class AccessToken(NamedTuple):
-    """An access token as its holder sees it: never the secret. Times in milliseconds since 1970."""
+    """An access token as its holder sees it, without the secret. Times in milliseconds since 1970."""
 
     id: int
     name: str
@@ -114,7 +115,7 @@ def make_secret(prefix: str) -> str:
 
 
 def is_secret(text: str) -> bool:
-    """Whether this is of the form of our secrets, checksum included; it says nothing about whether it counts."""
+    """Whether the text has the form of our secrets, with the right checksum. It may still not count."""
     return _SECRET.fullmatch(text) is not None and hmac.compare_digest(_checksum(text[:-_CHECK]), text[-_CHECK:])
 
 
@@ -131,7 +132,7 @@ def digest(secret: str) -> str:
 
 
 def scope(given_patterns: str | None, given_actions: str | None) -> tuple[ScopeEntry, ...] | None:
-    """The scope that two lists with commas stand for; None for both is everything. Raises FieldInvalid."""
+    """The scope that two lists with commas stand for. None for both means everything. Raises FieldInvalid."""
     if given_patterns is None and given_actions is None:
         return None
     names = ACTIONS if given_actions is None else given_actions.split(",")
@@ -167,9 +168,9 @@ class AccessTokens:
         given_actions: str | None = None,
         expires_at: int | None = None,
     ) -> str:
-        """Make a token for the user; it is told this once.
+        """Make a token for the user, and return it. It is told only now.
 
-        Raises FieldInvalid, AccountUnknown, ChangeRefused where one has that name.
+        Raises FieldInvalid, AccountUnknown, ChangeRefused if the user has one of that name.
         """
         account_name(name)
         given_actions = _checked_scope(given_patterns, given_actions)
@@ -191,7 +192,7 @@ class AccessTokens:
         return secret
 
     async def by_name(self, user: str, after: str, limit: int) -> list[AccessToken]:
-        """By the page: those with names greater than `after`. Raises AccountUnknown."""
+        """A page of the user's tokens: those with names greater than `after`. Raises AccountUnknown."""
         return await self._db.scan(
             lambda tx: [AccessToken(*row) for row in tx.all(_BY_NAME, USER, accounts.find(tx, user).id, after, limit)]
         )
@@ -205,7 +206,7 @@ class AccessTokens:
         return row and AccessToken(*row)
 
     async def revoke(self, actor: Actor, user: str, name: str) -> None:
-        """From the next request on it counts no more. Raises AccountUnknown."""
+        """It does not count from the next request on. Raises AccountUnknown."""
 
         def change(tx: Tx) -> None:
             access_changed(tx, actor)
@@ -224,12 +225,12 @@ class AccessTokens:
         return _presented(row) if row is not None and hmac.compare_digest(row[4], wanted) else (0, None)
 
     async def get(self, id: int) -> tuple[int, PresentedToken | None]:
-        """The same, of a token whose secret was shown before."""
+        """The same for a token whose secret was shown before."""
         row = await self._db.read(lambda tx: tx.one(_BY_ID, id))
         return _presented(row) if row is not None else (0, None)
 
     async def used(self, token: PresentedToken, address: str) -> None:
-        """Note when and from where, at most once a minute."""
+        """Note the time and the address, at most once a minute."""
         at = now()
         if token.last_used_at is None or at - token.last_used_at > _USE_NOTED_MS:
             change = "UPDATE access_tokens SET last_used_at = ?, last_used_from = ? WHERE id = ?"
@@ -267,7 +268,7 @@ def _require_room(tx: Tx, kind: str, id: int) -> None:
 
 
 def counts(tx: Tx, id: int) -> bool:
-    """Whether the token is one that counts, as this transaction sees it."""
+    """Whether the token counts, as this transaction sees it."""
     row = tx.one(_BY_ID, id)
     return row is not None and _presented(row)[1] is not None
 
@@ -291,7 +292,7 @@ def of_holder(tx: Tx, kind: str, id: int) -> list[AccessToken]:
 
 
 def by_hint(tx: Tx, kind: str, id: int, after: str, limit: int) -> list[AccessToken]:
-    """The same by the page: those with hints greater than `after`."""
+    """A page of the same: those with hints greater than `after`."""
     return [AccessToken(*row) for row in tx.all(_BY_HINT, kind, id, after, limit)]
 
 

@@ -1,4 +1,4 @@
-"""What administrators set and see of quotas.py."""
+"""Quotas as administrators set and see them."""
 
 from typing import NamedTuple
 
@@ -21,7 +21,7 @@ _LIMITS = f"SELECT {QUOTA_COLUMNS} FROM (SELECT 1 AS one) request {QUOTA_JOIN}"
 
 
 class Use(NamedTuple):
-    """What a namespace may hold (None: no limit) and holds."""
+    """What a namespace may hold (None: no limit), and what it holds."""
 
     namespace: str
     most_repositories: int | None
@@ -36,9 +36,8 @@ class QuotaSettings:
         self._quotas = quotas
 
     async def set(self, actor: Actor, kind: str | None, name: str, **most: int | None) -> None:
-        """repositories, bytes: how many; -1: no limit; None: as the registry's settings say.
-
-        What is not named stays as it is.
+        """Set quotas by name (repositories, bytes). -1: no limit. None: as the registry's settings say. Others stay as
+        they are.
 
         kind: of the holder, `user` or `organization`; None for either. Raises AccountUnknown, FieldInvalid.
         """
@@ -61,7 +60,7 @@ class QuotaSettings:
         await self._db.write(change)
 
     async def show(self, kind: str | None, name: str) -> Use:
-        """What the holder's namespace may hold and holds, counted now. Raises AccountUnknown."""
+        """What the namespace may hold, and what it holds, counted now. Raises AccountUnknown."""
 
         def query(tx: Tx) -> Use:
             _require_holder(tx, kind, name)
@@ -78,7 +77,7 @@ class QuotaSettings:
 
 
 def _require_holder(tx: Tx, kind: str | None, name: str) -> str:
-    """The holder's kind."""
+    """The kind of the holder. Raises AccountUnknown."""
     found = namespaces.find(tx, name)
     if (
         found is None

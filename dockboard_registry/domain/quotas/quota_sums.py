@@ -1,11 +1,11 @@
-"""What each namespace with a quota holds, kept as sums in a row, so that a push does not have to count it.
+"""Sums of what each namespace with a quota holds, kept in a row, so that a push does not have to count it.
 
 The sums are never less than what is there. Each push adds to them in its own transaction, and an upload session that
-ends takes its bytes off. Deleting and collecting can't tell how much less there is (another repository may have the
-same blob), so they add one to `freed`: the sums may be too high.
+ends takes its bytes off. Deleting and collecting can't tell how much less there is, because another repository may have
+the same blob. They add one to `freed`, which means that the sums may be too high.
 
-Counting runs outside of write transactions: one statement reads what is there and what the row says, and afterwards the
-row is changed by the difference. So what is pushed meanwhile stays in the sums.
+Counting runs outside of write transactions. One statement reads what is there and what the row says. Afterwards the row
+is changed by the difference, so what is pushed meanwhile stays in the sums.
 """
 
 import asyncio
@@ -43,7 +43,8 @@ _CORRECTED = (
     " used_repositories + ?, freed = COALESCE(freed, 0) - ?, counted_at = ?, charges = charges + 1 WHERE namespace = ?"
     " AND counted_at = ?"
 )
-# The parameters of each are the bounds of the namespace's names; _BLOB_BYTES has them twice.
+# The parameters of each are the bounds of the namespace's names. _BLOB_BYTES has them twice, because the sums include
+# rows that are left of deleted repositories.
 _REPOSITORIES = f"SELECT COUNT(*) FROM repositories WHERE name > ? AND name < ? AND {FILLED_REPOSITORY}"
 _BLOB_BYTES = f"SELECT COALESCE(SUM(size), 0) FROM blobs WHERE digest IN ({BLOBS_OF_NAMESPACE})"
 _MANIFEST_BYTES = (
@@ -71,7 +72,7 @@ class Change(NamedTuple):
 
 
 class Sums(NamedTuple):
-    """bytes: of blobs, manifests and open uploads; garbage: bytes that wait to be collected. None: not counted yet."""
+    """bytes: of blobs, manifests and open uploads. garbage: bytes that wait to be collected. None: not counted yet."""
 
     bytes: int | None
     garbage: int | None
@@ -115,7 +116,7 @@ def change_all(tx: Tx, changes: Iterable[tuple[str, Change]]) -> None:
 
 
 def freed_everywhere(tx: Tx) -> None:
-    """Something was deleted from unknown namespaces."""
+    """Note that something was deleted from unknown namespaces."""
     tx.run(_FREED_EVERYWHERE)
 
 
@@ -124,15 +125,13 @@ def count_repositories(tx: Tx, namespace: str) -> int:
 
 
 def count_bytes(tx: Tx, namespace: str) -> int:
-    """Those of blobs and manifests."""
+    """The bytes of blobs and manifests."""
     bounds = namespaces.bounds(namespace)
     return int(tx.one(_BLOB_BYTES, *bounds * 2)[0]) + int(tx.one(_MANIFEST_BYTES, *bounds)[0])
 
 
 class Counting:
-    """The counts of one process: one at a time for each namespace, shared by all who wait for it, and a pause after
-    each.
-    """
+    """Counts of one process: one at a time for each namespace, shared by all who wait for it, with a pause after each."""
 
     def __init__(self) -> None:
         self._running: dict[str, asyncio.Future] = {}
@@ -164,7 +163,7 @@ def _count(tx: Tx, namespace: str) -> tuple[Row, float]:
 
 
 def _keep(tx: Tx, namespace: str, counted: Row) -> None:
-    """Correct the row, unless somebody else has corrected it since, or has made the sums meanwhile."""
+    """Correct the row, unless another process has corrected or made it meanwhile."""
     blobs, manifests, uploads, garbage, repositories, charges, *row = counted
     there, seen = (int(blobs + manifests + uploads), int(garbage), repositories), Sums(*row)
     at = max(now(), (seen.counted_at or 0) + 1)

@@ -1,17 +1,17 @@
-"""Quotas: how many repositories and bytes a namespace may hold, and what a push is told that would go over.
+"""Quotas: how many repositories and bytes a namespace may hold.
 
-What counts: the bytes of each blob that is linked to a repository of the namespace, once however many of them have it;
-of each repository's manifests; and what uploads that are not finished have received so far. Repositories count that
-hold a blob or a manifest. Besides, bytes that were replaced or deleted and are not collected yet (garbage) may make as
-much again: so replacing everything once is no reason to refuse anybody, and the disk holds at most twice the quota for
-a namespace.
+Counted are the bytes of each blob that is linked to a repository of the namespace (once, however many repositories have
+it), the bytes of each repository's manifests, and what open uploads have received. A repository counts if it has a blob
+or a manifest. Bytes that were replaced or deleted and are not collected yet (garbage) may be as many again. So a user
+may replace everything once, and the disk holds at most twice the quota.
 
-A namespace without a quota costs nothing: whether there is one comes with the row of the repository, or of the upload.
-For one with a quota quota_sums.py remembers what it holds, in a row that each push changes last of all, in the
-transaction that makes the content visible; so pushes of a namespace are decided one after the other, at the nodes of a
-Galera cluster too. A push that would go over is refused by that row alone, unless the sums may be too high: then the
-transaction is undone, all is counted anew outside of it, and it runs again. So no push that saw the quota goes over it;
-what was pushed while the quota was being set is found out within the hour.
+A namespace without a quota costs nothing: whether there is one comes with the row of the repository or the upload. For
+one with a quota quota_sums.py keeps sums in a row. Each push changes this row last, in the transaction that makes the
+content visible. So pushes of a namespace are decided one after the other, at the nodes of a Galera cluster too.
+
+The row alone refuses a push that would exceed the quota, unless the sums may be too high. In that case the transaction
+is undone, everything is counted outside of it, and it runs again. So no push that saw the quota exceeds it. What was
+pushed while the quota was being set is found within the hour.
 """
 
 from collections.abc import Awaitable, Callable
@@ -56,7 +56,7 @@ class CountFirst(Exception):
 
 
 class Limits(NamedTuple):
-    """What a namespace may hold; None: no limit. sums: what it holds."""
+    """What a namespace may hold (None: no limit). sums: what it holds."""
 
     namespace: str
     repositories: int | None
@@ -67,7 +67,7 @@ class Limits(NamedTuple):
         return self.repositories is not None or self.bytes is not None
 
     def refusal(self, sums: Sums, wanted: int) -> RegistryError | None:
-        """The refusal if these sums, with `wanted` bytes of this push, exceed the quota; None if they do not."""
+        """The error if these sums, with `wanted` bytes of this push, exceed the quota; otherwise None."""
         if not sums.known:
             return self._being_counted()
         if self.repositories is not None and sums.repositories > self.repositories:
@@ -79,7 +79,7 @@ class Limits(NamedTuple):
         return _too_much_garbage(self, sums, wanted) if sums.bytes + sums.garbage > 2 * self.bytes else None
 
     def refuse_for_sure(self, wanted: int) -> None:
-        """Raise QuotaExceeded if so many more bytes exceed the quota, and counting again would not change that."""
+        """Raise QuotaExceeded if so many more bytes exceed the quota and counting again would not change that."""
         if (
             self
             and not self.sums.may_be_too_high
@@ -88,9 +88,10 @@ class Limits(NamedTuple):
             raise refusal
 
     def decide(self, tx: Tx, change: Change, wanted: int = 0) -> None:
-        """Change the sums, as the transaction's last statement.
+        """Change the sums, as the last statement of the transaction. wanted: bytes of this push that the sums then
+        have.
 
-        wanted: bytes of this push that the sums then have. Raises QuotaExceeded, CountFirst.
+        Raises QuotaExceeded, CountFirst.
         """
         if not self:
             return
@@ -112,9 +113,9 @@ class Limits(NamedTuple):
 
 
 class Place(NamedTuple):
-    """A repository that a transaction pushes into.
+    """A repository that a transaction pushes to.
 
-    was_filled: it held something before; asked only where that counts.
+    was_filled: whether it had content before; asked only if that counts.
     """
 
     repository_id: int
@@ -122,9 +123,9 @@ class Place(NamedTuple):
     was_filled: bool = True
 
     def charge(self, tx: Tx, size: int | None, change: Change = Change()) -> None:
-        """So many bytes became visible; None: nothing did.
+        """Count so many bytes that became visible (None: nothing did), as the last statement of the transaction.
 
-        change: other changes of the sums. The transaction's last statement. Raises QuotaExceeded, CountFirst.
+        change: other changes of the sums. Raises QuotaExceeded, CountFirst.
         """
         if not self.limits or size is None and change == Change():
             return
@@ -137,7 +138,7 @@ class Place(NamedTuple):
 
 
 class Quotas:
-    """most_repositories, most_bytes: of a user's or an organization's namespace for which nothing else is set; 0: no
+    """most_repositories, most_bytes: of a user's or an organization's namespace without a quota of its own. 0: no
     limit.
     """
 
@@ -146,7 +147,7 @@ class Quotas:
         self._counting = Counting()
 
     def enter(self, tx: Tx, repository: str, maker: Actor | None = None) -> Place:
-        """The repository, made where there is none, and what its namespace may hold.
+        """The repository, made if it does not exist, and the limits of its namespace.
 
         maker: who is noted for making it.
         """
@@ -158,14 +159,14 @@ class Quotas:
         return Place(found, limits, limits.repositories is None or tx.one(_IS_FILLED, found) is not None)
 
     def find(self, tx: Tx, repository: str) -> Limits:
-        """What the repository's namespace may hold."""
+        """The limits of the repository's namespace."""
         namespace = namespace_of(repository)
         return self.limits(namespace, *tx.one(_LIMITS, namespace, namespace))
 
     def limits(
         self, namespace: str, most_repositories: int | None, most_bytes: int | None, kind: str | None, *sums: int | None
     ) -> Limits:
-        """Of what a row of QUOTA_COLUMNS says. What nobody holds, and what is the registry's own, has no limit."""
+        """The limits in a row of QUOTA_COLUMNS. A namespace that nobody holds, and the registry's own, has none."""
         if kind in (None, namespaces.SYSTEM):
             return Limits(namespace, None, None, Sums(*sums))
         most = (
@@ -184,7 +185,7 @@ class Quotas:
         raise refusal
 
     async def require_room(self, db: Database, limits: Limits, repository: str, wanted: int, charged: int = 0) -> None:
-        """Before bytes are received: raise QuotaExceeded if so many would not fit, or if the repository would be one
+        """Before bytes are received, raise QuotaExceeded if so many would not fit, or if the repository would be one
         too many.
 
         charged: how many of them are in the sums already.
@@ -201,7 +202,7 @@ class Quotas:
 
 
 async def _foreseen(db: Database, limits: Limits, repository: str, wanted: int, charged: int) -> RegistryError | None:
-    """The refusal of a push of so many bytes; None if it fits."""
+    """The error for a push of so many bytes; None if it fits."""
     sums = limits.sums
     if not sums.known:
         return limits.refusal(sums, wanted)
@@ -258,7 +259,7 @@ def _too_much_garbage(limits: Limits, sums: Sums, wanted: int) -> QuotaExceeded:
 
 
 def in_words(size: int) -> str:
-    """1536 -> 1.5 KiB; below that each byte counts."""
+    """1536 -> 1.5 KiB. Below that the number of bytes."""
     amount, unit = float(size), _UNITS[0]
     for unit in _UNITS:
         if amount < 1024 or unit == _UNITS[-1]:

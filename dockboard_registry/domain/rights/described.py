@@ -27,7 +27,7 @@ _DESCRIBED = (
 _LIST = f"{_DESCRIBED} WHERE repositories.name > ? ORDER BY repositories.name LIMIT ?"
 _ONE = f"{_DESCRIBED} WHERE repositories.name = ?"
 _END_OF_NAMES = "SELECT name FROM repositories WHERE name > ? ORDER BY name LIMIT 1 OFFSET ?"
-# With 1 it includes names of one segment, which are in library and lie between all others.
+# With 1 it includes names of one segment. They are in library and lie between all others.
 _PUBLIC = (
     f"{_DESCRIBED} WHERE repositories.name > ? AND repositories.name <= ? AND (COALESCE(repositories.visibility,"
     " namespaces.default_visibility, 'public') = 'public' OR (? = 1 AND INSTR(repositories.name, '/') = 0)) ORDER BY"
@@ -45,7 +45,7 @@ class Described(NamedTuple):
     created_at: int
 
 
-# Rows in the order of their names, and the name up to which the rows are complete; None: to the end.
+# Rows in the order of their names, and the name up to which they are complete; None: to the end.
 Pieces = Iterator[tuple[list[Row], str | None]]
 
 
@@ -60,8 +60,9 @@ def every(tx: Tx, after: str, limit: int) -> list[Described]:
 
 
 def visible(tx: Tx, principal: Principal, after: str, limit: int) -> tuple[list[Described], str | None]:
-    """At most `limit` repositories that the principal may pull, and the name after which to go on; None: there are no
-    more.
+    """At most `limit` repositories that the principal may pull, and the name after which to go on.
+
+    None: there are no more.
     """
     spaces, ends_at = _spaces(principal), perf_counter() + _MOST_SECONDS
     ways = [_all(tx, after)] if spaces is None else [_public(tx, after, LIBRARY in spaces), _within(tx, after, spaces)]
@@ -82,7 +83,7 @@ def _described(row: Row) -> Described:
 
 
 def _spaces(principal: Principal) -> set[str] | None:
-    """The namespaces where the principal may pull private repositories; None: not known in advance."""
+    """The namespaces where the principal may pull private repositories. None: not known in advance."""
     own = {principal.name} if principal.kind == USER else set()
     found = None if principal.administrator else {*principal.memberships, *principal.grants, *own}
     for scope in principal.scopes:
@@ -96,8 +97,9 @@ def _spaces(principal: Principal) -> set[str] | None:
 def _pulled(
     principal: Principal, pieces: Pieces, limit: int, ends_at: float
 ) -> tuple[dict[str, Described], str | None]:
-    """What the principal may pull of the first pieces, more than `limit` if there is more, and the name up to which
-    this is complete.
+    """What the principal may pull of the first pieces, and the name up to which this is complete.
+
+    More than `limit` if there is more.
     """
     found: dict[str, Described] = {}
     looked, upto = 0, None
@@ -128,7 +130,7 @@ def _public(tx: Tx, after: str, with_library: bool) -> Pieces:
 
 
 def _within(tx: Tx, after: str, spaces: set[str]) -> Pieces:
-    """All in these namespaces whose names have a slash."""
+    """All repositories in these namespaces whose names have a slash."""
     for low, high in sorted(map(namespaces.bounds, spaces)):
         at = max(after, low)
         while at < high:

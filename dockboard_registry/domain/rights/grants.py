@@ -16,8 +16,8 @@ from ..changes import Unchanged, access_changed, write_if_changed
 from ..content.repositories import new_id
 
 TEAM = "team"
-# Of one holder in one namespace. All are read whenever the holder's rights are, and the holder is not asked before
-# somebody gives one.
+# Grants of one holder in one namespace. All are read with the holder's rights, and others give them without asking the
+# holder.
 MOST = 1000
 _COUNT = "SELECT COUNT(*) FROM grants WHERE namespace = ? AND holder_kind = ? AND holder_id = ?"
 _NEXT = "write user:NAME, team:ORGANIZATION/TEAM or robot:ORGANIZATION/NAME"
@@ -59,7 +59,7 @@ class Grants:
         self._db = db
 
     async def add(self, actor: Actor, pattern: str, holder: str, right: str) -> None:
-        """Give the right; another one on the same pattern is replaced.
+        """Give the right. It replaces another one on the same pattern.
 
         Raises FieldInvalid, AccountUnknown, ChangeRefused for too many.
         """
@@ -113,7 +113,7 @@ class Grants:
 
 
 def _remove(tx: Tx, pattern: str, holder: str) -> int:
-    """How many grants that was. Whoever is not there has none, like everybody else: nothing tells them apart."""
+    """How many grants were removed. An unknown holder has none, like everybody else: nothing tells them apart."""
     try:
         kind, id = find_holder(tx, holder)
     except AccountUnknown:
@@ -126,14 +126,14 @@ _REMOVE = "DELETE FROM grants WHERE holder_kind = ? AND holder_id = ? AND patter
 
 
 def _spellings(pattern: str) -> tuple[str, str]:
-    """Both ways to write a pattern: app and library/app are the same one."""
+    """Both ways to write a pattern: app and library/app are the same."""
     spelled = patterns.full(pattern)
     short = spelled.removeprefix(f"{LIBRARY}/")
     return spelled, spelled if "/" in short or "*" in short else short
 
 
 def in_namespace(tx: Tx, namespace: str) -> list[ListedGrant]:
-    """The grants of one namespace; of all for an empty name."""
+    """The grants of one namespace, or all if the name is empty."""
     return [_listed(row) for row in tx.all(_LIST, namespace, namespace)]
 
 

@@ -1,4 +1,4 @@
-"""Who can do what here: everybody who has a right to a repository, and by what."""
+"""Who has a right to a repository, and what gives it."""
 
 from typing import NamedTuple
 
@@ -27,8 +27,9 @@ class EffectiveRight(NamedTuple):
 
 
 async def of_repository(db: Database, name: str, visibility: str, administrators: bool) -> list[EffectiveRight]:
-    """All rights to the repository, with those of the registry's administrators or without; whoever is disabled has
-    them again when enabled.
+    """All rights to the repository, with or without those of the registry's administrators.
+
+    Disabled accounts are listed too, because they have their rights again when they are enabled.
     """
     return await db.scan(lambda tx: _read(tx, name, visibility, administrators), long=True)
 
@@ -53,7 +54,7 @@ def _read(tx: Tx, name: str, visibility: str, administrators: bool) -> list[Effe
 
 
 def _of_namespace(tx: Tx, namespace: str) -> list[EffectiveRight]:
-    """The user whose name it is, or the organization's members."""
+    """The user of that name, or the members of the organization."""
     held = namespaces.find(tx, namespace)
     if held is None or held.released_at is not None:
         return []

@@ -1,8 +1,8 @@
-"""Principals as the rule of rule.py takes them: put together from their rows once, and remembered until anything
+"""Principals as the rule of access/rule.py takes them. They are made of their rows once, and remembered until anything
 changes.
 
 A remembered principal counts only for the access version under which it was read. Each request reads the access version
-(see facts.py), so every change is effective with the next request at every worker and node.
+(access/facts.py), so every change is effective with the next request at every worker and node.
 """
 
 from collections import OrderedDict
@@ -36,7 +36,7 @@ TOKEN = "token:"
 def holder_of(text: str) -> str:
     """The holder as grants.find_holder takes it.
 
-    The text is that already, or what the holder logs in as: NAME, or ORGANIZATION/NAME for a robot.
+    The text is that already, or the name for logging in: NAME, or ORGANIZATION/NAME for a robot.
     """
     if ":" in text:
         return text
@@ -44,7 +44,7 @@ def holder_of(text: str) -> str:
 
 
 class Principals:
-    """setting: auth.anonymous. Empty, it stands for none, and for a server that only this machine reaches."""
+    """setting: auth.anonymous. Empty means none, and all rights for this machine until there is an account."""
 
     def __init__(self, db: Database, setting: str):
         self._db = db
@@ -53,7 +53,7 @@ class Principals:
         self._known: OrderedDict[tuple[str, int], tuple[int, Principal | None]] = OrderedDict()
 
     async def facts(self, repository: str) -> Facts:
-        """What the rule has to know about a repository, of which there need not be one."""
+        """What the rule has to know about a repository, which need not exist."""
         return await facts.ask(self._db, repository)
 
     async def access_version(self) -> int:
@@ -61,14 +61,14 @@ class Principals:
         return await self._db.read(access_version)
 
     def anonymous(self, access_version: int, local: bool = False) -> Principal:
-        """Who shows no credentials, at this access version.
+        """The principal of a request without credentials, at this access version.
 
-        local: from this machine, and through no proxy.
+        local: from this machine, through no proxy.
         """
         return rule.anonymous("all" if local and access_version == 0 else self._everyone, open=access_version == 0)
 
     async def get(self, kind: str, id: int, access_version: int) -> Principal | None:
-        """The user or robot as of this access version; None where there is no such account."""
+        """The user or robot as of this access version. None if there is no such account."""
         remembered = self._known.get((kind, id))
         if remembered is None or remembered[0] != access_version:
             remembered = await self._db.scan(lambda tx: self._read(tx, kind, id))
@@ -116,7 +116,7 @@ class Principals:
 
 
 def _user(tx: Tx, id: int) -> Principal | None:
-    from . import grants  # with what it imports, half of what accounts are: a start is quicker without
+    from . import grants  # with what it imports this is half of the code on accounts; a start is quicker without it
 
     row = tx.one(_USER, id)
     if row is None:

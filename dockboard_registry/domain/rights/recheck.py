@@ -1,7 +1,7 @@
-"""By what right a change is asked for, and whether it is still there when the change is made.
+"""Whether the rights with which a change was asked for are still there when it is made.
 
-Between the question of rights and the transaction a body may come slowly, or a password be computed. A change that was
-asked for by somebody who lost the right in that time is not made.
+Between the question of rights and the transaction a body may come slowly, or a password be computed. If the right was
+lost in that time, the change is not made.
 """
 
 from collections.abc import Callable
@@ -37,7 +37,10 @@ def _require_unchanged(tx: Tx, principals: Principals, asked: Principal) -> None
 
 
 def _rights(principal: Principal) -> tuple:
-    """What the rule of access/rule.py goes by, but for scopes, which never change; in a form that can be compared."""
+    """The rights that the rule of access/rule.py uses, in a form that can be compared.
+
+    Without scopes, which never change.
+    """
     grants = {(grant.pattern.text, grant.right) for each in principal.grants.values() for grant in each}
     return (
         principal.credential_generation,

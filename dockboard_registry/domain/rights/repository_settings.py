@@ -1,4 +1,4 @@
-"""What is said of repositories besides their content: who may see them, and what they are."""
+"""Settings of repositories: visibility and description."""
 
 from ...db import Database, Tx
 from ...errors import ChangeRefused, FieldInvalid, NameUnknown
@@ -20,8 +20,8 @@ class RepositorySettings:
         self._db = db
 
     async def set_visibility(self, actor: Actor, name: str, visibility: str) -> None:
-        """Raises NameInvalid, NameUnknown, FieldInvalid; ChangeRefused where there are no accounts, or it would be
-        private and nobody's.
+        """Raises NameInvalid, NameUnknown, FieldInvalid; ChangeRefused if there are no accounts, or if it would be
+        private in a namespace that nobody holds.
         """
         await self.set(actor, name, visibility=visibility)
 
@@ -30,7 +30,7 @@ class RepositorySettings:
         await self.set(actor, name, description=description)
 
     async def set(self, actor: Actor, name: str, visibility: str | None = None, description: str | None = None) -> None:
-        """Both, or what is not None, in one transaction; an empty description removes it.
+        """Set both, or what is not None, in one transaction. An empty description removes it.
 
         Raises what the single changes raise.
         """
@@ -57,14 +57,14 @@ class RepositorySettings:
         await write_if_changed(self._db, change)
 
     async def rights(self, name: str) -> list[EffectiveRight]:
-        """Who can do what with the repository, as administrators see it. Raises NameUnknown."""
+        """All rights to the repository, as administrators see them. Raises NameUnknown."""
         found = await self.get(name)
         return await holders.of_repository(self._db, found.name, found.visibility, administrators=True)
 
     async def set_default(self, actor: Actor, namespace: str, visibility: str) -> None:
-        """The visibility of repositories that are pushed to the namespace from now on.
+        """Set the visibility of repositories that are pushed to the namespace from now on.
 
-        Raises AccountUnknown, FieldInvalid, ChangeRefused where there are no accounts.
+        Raises AccountUnknown, FieldInvalid, ChangeRefused if there are no accounts.
         """
         namespaces.visibility(visibility)
 
@@ -87,13 +87,11 @@ class RepositorySettings:
         return found
 
     async def visible(self, principal: Principal, after: str, limit: int) -> tuple[list[Described], str | None]:
-        """Like `list`, but only what the principal may pull, and the name after which to
-        go on (see described.visible).
-        """
+        """Like `list`, but only what the principal may pull, and the name after which to go on (described.visible)."""
         return await self._db.scan(lambda tx: described.visible(tx, principal, after, limit), long=True)
 
     async def namespace(self, name: str) -> namespaces.Namespace:
-        """Who holds it, and what the first push makes there. Raises AccountUnknown."""
+        """Who holds it, and the visibility that the first push gives. Raises AccountUnknown."""
 
         def query(tx: Tx) -> namespaces.Namespace:
             namespaces.require_held(tx, name)
@@ -107,7 +105,7 @@ class RepositorySettings:
 
 
 def _set_visibility(tx: Tx, actor: Actor, name: str, visibility: str) -> bool:
-    """Returns whether it changed, or the repository had no visibility of its own."""
+    """Returns whether it changed. It also changes if the repository had none of its own."""
     if visibility != PUBLIC:
         _require_holder(tx, name)
     if _setting(tx, "SELECT visibility FROM repositories WHERE name = ?", name) == visibility:
@@ -135,7 +133,11 @@ def _setting(tx: Tx, sql: str, name: str) -> str | None:
 
 
 def _require_holder(tx: Tx, name: str) -> None:
-    """Where everyone may push to what nobody holds, something private there would be told from what is not there."""
+    """If everyone may push to a namespace that nobody holds, a private repository there would answer otherwise than a
+    missing one.
+
+    Raises ChangeRefused.
+    """
     namespace = namespace_of(name)
     if namespace != LIBRARY and namespaces.find(tx, namespace) is None:
         raise ChangeRefused(
