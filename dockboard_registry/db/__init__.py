@@ -22,9 +22,9 @@ from .observer import KINDS as KINDS
 from .observer import PoolUse as PoolUse
 
 T = TypeVar("T")
-# The limit of a list that is read whole.
+# The limit of a list that is read as a whole.
 ALL = (1 << 31) - 1
-# The bytes of a few rows: assumed for a change that does not say how much it brings.
+# The bytes of a few rows. Assumed for a change that does not say how much it brings.
 ROWS = 4 << 10
 Row = tuple[Any, ...]
 
@@ -34,18 +34,15 @@ class DatabaseBusy(Exception):
 
 
 class DatabaseFull(Exception):
-    """No room for the change; nothing was changed."""
+    """There is no room for the change, and nothing was changed."""
 
 
 class NoRoom(DatabaseFull):
-    """Less than the reserve would be left: changes that free room are still made."""
+    """Less than the reserve would be left. Changes that free room are still made."""
 
 
 class DatabaseFailed(Exception):
-    """The database or the disk below it failed; the change was not acknowledged.
-
-    next: what an operator can do, where that is known.
-    """
+    """The database or its disk failed, and the change was not acknowledged. next: what an operator can do, if known."""
 
     def __init__(self, words: str = "", next: str = ""):
         super().__init__(words)
@@ -53,9 +50,7 @@ class DatabaseFailed(Exception):
 
 
 class OutcomeUnknown(DatabaseFailed):
-    """The connection was lost while COMMIT was under way: the change is there, whole, or not at all; reading tells
-    which.
-    """
+    """The connection was lost during COMMIT. The change was made as a whole or not at all, and reading tells which."""
 
 
 def unusable(database: object, error: Exception) -> StartError:
@@ -83,25 +78,23 @@ class Tx(Protocol):
     def all(self, sql: str, *parameters: Any) -> list[Row]: ...
 
     def lock(self, sql: str, *parameters: Any) -> Row | None:
-        """`one`, and no other write transaction on the same server changes or locks the rows found until this one ends.
+        """`one`, and no other write transaction on this server changes or locks the rows until this one ends.
 
-        For writes only.
-
-        Where there is no row, nothing is locked: another transaction may insert it meanwhile.
+        For writes only. If there is no row, nothing is locked, and another transaction may insert it meanwhile.
         """
 
     def run(self, sql: str, *parameters: Any) -> int:
         """Execute and return the number of rows that matched."""
 
     def insert(self, sql: str, *parameters: Any) -> bool:
-        """Execute an INSERT; False where a unique constraint already holds such a row."""
+        """Execute an INSERT. False if a unique constraint already holds such a row."""
 
 
 class Database(Protocol):
     async def read(self, fn: Callable[[Tx], T]) -> T: ...
 
     def scan(self, fn: Callable[[Tx], T], long: bool = False) -> Awaitable[T]:
-        """long: the scan looks at many rows, so it runs apart, and short lists do not wait behind it."""
+        """long: the scan looks at many rows. It runs apart, so that short lists do not wait behind it."""
 
     def write(
         self,
@@ -125,13 +118,13 @@ class Database(Protocol):
         """
 
     async def compact(self) -> None:
-        """If the disk is nearly full, give the room of deleted rows back to it."""
+        """If the disk is nearly full, return the room of deleted rows to it."""
 
     def for_jobs(self) -> "Database":
         """The same database for background work, whose scans do not delay the lists of requests."""
 
     def pools(self) -> list[PoolUse]:
-        """How its connections are used now; nothing where their number is not limited."""
+        """How its connections are used now. Empty if their number is not limited."""
 
     def close(self) -> None: ...
 

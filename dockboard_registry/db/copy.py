@@ -1,9 +1,8 @@
-"""Copying a whole database into an empty one, of the same kind or not, row by row and compared row by row.
+"""Copies a whole database into an empty one, of the same kind or another, row by row, and compares each row.
 
-Rows go in the order of their primary keys, a batch to a transaction, so the last key of a table tells how far a copy
-came that was cut short. A note in settings says that the target is not whole yet; it goes when all rows have been
-compared.
-Then the store belongs to the copy: the source records where the store went, and the copy gets the next epoch.
+Rows go in the order of their primary keys, a batch to a transaction. So the last key of a table tells how far an
+interrupted copy came. A note in settings says that the target is not complete; it is removed when all rows have been
+compared. Then the store belongs to the copy: the source records where the store went, and the copy gets the next epoch.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,17 +19,14 @@ _MOST = 255
 
 
 class CopyReport(NamedTuple):
-    """Rows and tables of the target, all of them compared."""
+    """Rows and tables of the target, all of which were compared."""
 
     rows: int
     tables: int
 
 
 class Copy:
-    """One run of copying.
-
-    Nobody writes to the source meanwhile. names: how source and target are called in the notes.
-    """
+    """One run of copying. Nobody writes to the source meanwhile. names: of source and target in the notes."""
 
     def __init__(
         self,
@@ -47,9 +43,9 @@ class Copy:
         self._done = self._total = 0
 
     async def run(self) -> CopyReport:
-        """Copy what is not there yet, and compare all.
+        """Copy what is not there yet, and compare everything.
 
-        Raises StartError; what was copied stays, and the next run goes on.
+        Raises StartError. What was copied stays, and the next run goes on from there.
         """
         if part := await self._source.read(lambda tx: tx.one(_NOTED)):
             raise StartError(f"{self._name} is itself a copy of {part[0]} that is not whole yet: finish that first")
@@ -64,7 +60,7 @@ class Copy:
         return CopyReport(sum(counts), len(self._tables))
 
     async def _hand_over(self) -> None:
-        """Mark the source first: wherever this is interrupted, at most one of the two may be used."""
+        """Mark the source first. Wherever this is interrupted, at most one of the two may be used."""
         epoch = int((await self._source.read(lambda tx: tx.one(_EPOCH)) or ("0",))[0]) + 1
         await self._source.write(lambda tx: _note(tx, "moved_to", self._target_name), repeatable=True)
 
@@ -133,7 +129,7 @@ def _insert_all(tx: Tx, sql: str, rows: list[Row]) -> None:
         tx.insert(sql, *row)
 
 
-# The names put together here are the schema's own; values are parameters.
+# The names in these statements are the schema's own; values are parameters.
 
 
 def _sql(*words: str) -> str:
@@ -189,7 +185,7 @@ def _ours(table: Table, word: str) -> Iterator[str]:
 
 
 def _beyond(key: list[str]) -> str:
-    """Keys that come after the one in the parameters, in a form that every database finds in its index."""
+    """Keys after the one in the parameters, in a form for which every database uses its index."""
     ways = [" AND ".join([*(f"{name} = ?" for name in key[:at]), f"{key[at]} > ?"]) for at in range(len(key))]
     return "(" + " OR ".join(f"({way})" for way in ways) + ")"
 
@@ -203,9 +199,9 @@ def _key(table: Table, row: Row) -> Row:
 
 
 def shared_tables(source: Engine, target: Engine) -> list[Table]:
-    """The tables of both, settings last: these say which store belongs to the database.
+    """The tables of both, settings last: settings say which store belongs to the database.
 
-    Raises StartError where they differ.
+    Raises StartError if they differ.
     """
     ours, theirs = source.layout(), target.layout()
     if {table.name: sorted(table.columns) for table in ours} != {table.name: sorted(table.columns) for table in theirs}:

@@ -1,5 +1,6 @@
-"""One statement for many values: portable SQL has no parameter that stands for a list, so its text is made for a few
-numbers of values.
+"""One statement for many values.
+
+Portable SQL has no parameter for a list, so the text is made for a few numbers of values.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,7 +25,7 @@ class Each:
         return [row for sql, part in self._parts(values) for row in tx.all(sql, *before, *part)]
 
     def run(self, tx: Tx, before: Sequence[Any], values: Sequence[str]) -> int:
-        """The number of rows that matched, in all."""
+        """The number of rows that matched in all."""
         return sum(tx.run(sql, *before, *part) for sql, part in self._parts(values))
 
     def _parts(self, values: Sequence[str]) -> Iterator[tuple[str, list[str]]]:

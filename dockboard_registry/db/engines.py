@@ -1,4 +1,4 @@
-"""Which database: one class each with the same few methods, chosen by what database.url names."""
+"""Which database: one class each with the same methods. database.url chooses."""
 
 import contextlib
 import fcntl
@@ -33,23 +33,27 @@ class Engine(Protocol):
         """Make the place of a new database. Raises OSError."""
 
     def unwritable(self) -> str:
-        """Why no change can be made at its place, or nothing."""
+        """Why no change can be made at its place, or empty."""
 
     def exists(self) -> bool:
-        """False where there is nothing at its place. A MySQL database is made by its operator."""
+        """False if there is nothing at its place. A MySQL database is made by its operator."""
 
     def tables(self) -> set[str]:
         """The names of its tables. Raises DatabaseBusy, DatabaseFailed."""
 
     def migrate(self) -> list[str]:
-        """Bring it to this program's schema; the names of the migrations applied now. Raises StartError."""
+        """Bring it to this program's schema, and return the names of the migrations that were applied now.
+
+        Raises StartError.
+        """
 
     def layout(self) -> list[Table]:
         """All tables but those of the migrations. Raises DatabaseBusy, DatabaseFailed."""
 
     def require_current(self) -> None:
-        """Raise StartError unless the schema is exactly this program's: commands beside a
-        running server change none.
+        """Raise StartError unless it has exactly this program's schema.
+
+        Commands beside a running server change none.
         """
 
     def use(self, alone: bool) -> contextlib.AbstractContextManager[bool]:
@@ -59,22 +63,25 @@ class Engine(Protocol):
         """
 
     def transact(self, fn: Callable[[Tx], T]) -> T:
-        """One write transaction before there is an event loop. fn is repeatable. Raises as Database.write does."""
+        """One write transaction before there is an event loop. fn is repeatable. Raises what Database.write raises."""
 
     def warnings(self) -> list[str]:
         """Sentences about settings of the server that endanger what is stored."""
 
     def set_aside(self, reserve: int) -> None:
-        """Reserve room on the database's disk, if that is local, for the time when the disk is full. Raises OSError."""
+        """Reserve room on the database's disk for the time when the disk is full, if the disk is local.
+
+        Raises OSError.
+        """
 
     def open(self, connections: int, observer: Observer = Observer(), reserve: int | None = None) -> Database:
-        """The database for this process; after fork.
+        """The database for this process. Call it after fork.
 
-        reserve: bytes of its disk that what grows leaves free, None: nothing is refused.
+        reserve: bytes of its disk that growing changes leave free. None: nothing is refused.
         """
 
 
-# (table,) column, type, place in the primary key from 1 or 0; in the order of the columns.
+# (table,) column, type, place in the primary key from 1, or 0. In the order of the columns.
 _SQLITE_COLUMNS = "SELECT name, type, pk FROM pragma_table_info(?) ORDER BY cid"
 # Other connections of this user to this database.
 _OTHERS = (
@@ -82,7 +89,7 @@ _OTHERS = (
     " AND user = SUBSTRING_INDEX(USER(), '@', 1)"
 )
 _GONE_SECONDS = 2.0
-# In two statements: joined, the server would look through the tables of all its databases.
+# Two statements: joined, the server would read the tables of all its databases.
 _MYSQL_COLUMNS = (
     "SELECT table_name, column_name, data_type FROM information_schema.columns WHERE table_schema = DATABASE() ORDER BY"
     " table_name, ordinal_position"
@@ -94,7 +101,7 @@ _MYSQL_KEYS = (
 
 
 def _registry(tables: set[str]) -> set[str]:
-    """Those that the numbered files make."""
+    """The tables that the numbered files make."""
     return {name for name in tables if not name.startswith(("schema_", "sqlite_"))}
 
 
@@ -116,7 +123,7 @@ def _table(name: str, columns: list[tuple]) -> Table:
 
 
 def sqlite_names(path: Path) -> list[str]:
-    """The names of all files that belong to an SQLite database, in its directory."""
+    """The names of all files of an SQLite database in its directory."""
     return [f"{path.name}{end}" for end in ("", "-wal", "-shm", "-journal", ".lock", ".use", ".spare")]
 
 
@@ -193,7 +200,7 @@ class SQLiteEngine:
 
 
 class MySQLEngine:
-    """Its modules are imported when they are needed: who uses SQLite does not pay for them."""
+    """Its modules are imported when they are needed, so a server on SQLite does not load them."""
 
     shared = True
 

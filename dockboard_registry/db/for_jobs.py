@@ -6,7 +6,7 @@ from . import Database, T, Tx
 
 
 class ForJobs:
-    """`Database.for_jobs` of any database. scan: the way of its scans."""
+    """`Database.for_jobs` of any database. scan: how its scans run."""
 
     def __init__(self, database: Database, scan: Callable[[Callable], Awaitable]):
         self._database = database
@@ -25,4 +25,4 @@ class ForJobs:
         return self
 
     def close(self) -> None:
-        """Nothing to close: whoever opened the underlying database closes it."""
+        """Nothing to do: whoever opened the underlying database closes it."""

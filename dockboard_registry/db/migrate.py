@@ -20,9 +20,7 @@ _VERSIONS = (
 
 
 def files() -> list[tuple[int, str, str]]:
-    """(version, name, SQL) of every migration, in order: packed beside this package, or
-    in the source tree's schema/.
-    """
+    """(version, name, SQL) of every migration in order, packed beside this package or in the source tree's schema/."""
     packed = resources.files(__package__.partition(".")[0]).joinpath("schema")
     folder = packed if packed.is_dir() else Path(__file__).resolve().parents[2] / "schema"
     names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
@@ -72,7 +70,7 @@ def require_current(name: str, tables: Callable[[], set[str]], transact: Callabl
 
 
 def newest_version(tx: Tx) -> int:
-    """The newest file that was applied; 0 before the first."""
+    """The newest file that was applied. 0 before the first."""
     return tx.one("SELECT COALESCE(MAX(version), 0) FROM schema_versions")[0]
 
 
@@ -96,7 +94,7 @@ def _apply(connection: sqlite3.Connection, path: Path, known: int, version: int,
 
 
 def refuse_newer(database: str, newest: int, known: int) -> None:
-    """Raise StartError where the database, called so in the error, has a newer schema than this program knows."""
+    """Raise StartError if the database of this name has a newer schema than this program knows."""
     if newest > known:
         raise StartError(
             f"the database {database} has schema {newest}, this program knows schemas up to {known}. "

@@ -1,4 +1,4 @@
-"""What a database tells whoever counts: how long its work took, what was tried again, how its pools are used."""
+"""What a database reports to an observer: how long work took, what was tried again, how pools are used."""
 
 import asyncio
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from time import perf_counter
 from typing import NamedTuple
 
 KINDS = ("read", "scan", "write")
-# Why a transaction was run again: others' locks, a connection that was lost or could not be made, the server's limit of
+# Why a transaction was run again: locks of others, a connection that was lost or not made, the server's limit of
 # connections.
 CONFLICT, LOST, TOO_MANY = CAUSES = ("conflict", "lost_connection", "too_many_connections")
 
@@ -28,20 +28,20 @@ class Observer:
     """Counts nothing; for commands, and the base of metrics/database.py."""
 
     def timer(self, kind: str) -> Callable[[float], None]:
-        """What to call in the event loop with the seconds from asking for one work to its outcome, waiting and retries
-        included.
+        """A function to call in the event loop with the seconds from the request for work to its outcome, with waiting
+        and retries.
         """
         return lambda seconds: None
 
     def retried(self, cause: str) -> None:
-        """One of CAUSES was the reason to run something again. Called from any thread."""
+        """Something was run again for one of CAUSES. Called from any thread."""
 
     def outcome_unknown(self) -> None:
         """A write ended with OutcomeUnknown. Called from any thread."""
 
 
 def timed(future: asyncio.Future, timer: Callable[[float], None], begun: float) -> asyncio.Future:
-    """The future, whose end is told to the timer. begun: perf_counter() when the work was asked for."""
+    """The future, whose end is reported to the timer. begun: perf_counter() when the work was asked for."""
     if future.done():
         timer(perf_counter() - begun)
     else:

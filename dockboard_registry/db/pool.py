@@ -1,4 +1,4 @@
-"""Threads that each keep one session with a database server, and work that waits for them."""
+"""Threads that each have one session with a database server, and work that waits for them."""
 
 import asyncio
 import queue
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 from . import DatabaseBusy
 from .observer import PoolUse
 
-# Work that waited longer is refused unrun: its client has gone or should, and the server needs air.
+# Seconds. Work that waited longer is refused, because its client has probably gone and the server is overloaded.
 WAIT_SECONDS = 10.0
 
 
@@ -18,7 +18,7 @@ class Session(Protocol):
     connected: bool
 
     def close(self) -> None:
-        """Let go of the server; never raises."""
+        """End the session. Never raises."""
 
 
 class _Work(NamedTuple):
@@ -29,7 +29,7 @@ class _Work(NamedTuple):
 
 
 class _Seat:
-    """One thread's session; only that thread writes here."""
+    """One thread's session. Only that thread writes here."""
 
     def __init__(self, session: Session):
         self.session = session
@@ -37,9 +37,9 @@ class _Seat:
 
 
 class Pool:
-    """At most `size` threads, begun as they are needed; each gets a session of its own from `open`.
+    """At most `size` threads, started when they are needed.
 
-    kind: as in observer.KINDS.
+    Each gets a session of its own from `open`. kind: one of observer.KINDS.
     """
 
     def __init__(self, kind: str, size: int, open: Callable[[], Session]):
@@ -50,8 +50,9 @@ class Pool:
         self._seats: list[_Seat] = []
 
     def submit(self, fn: Callable[[Any], Any]) -> asyncio.Future:
-        """Run fn(session) in a thread; the running loop's future gets what it returns or raises, DatabaseBusy if no
-        thread came free.
+        """Run fn(session) in a thread.
+
+        The running loop's future gets the result or the error, or DatabaseBusy if no thread came free.
         """
         loop = asyncio.get_running_loop()
         future = loop.create_future()
@@ -87,16 +88,16 @@ class Pool:
         try:
             work.loop.call_soon_threadsafe(settle, work.future, result, error)
         except RuntimeError:
-            pass  # the loop is closed: nobody waits any more
+            pass  # the loop is closed, so nobody waits any more
 
     def use(self) -> PoolUse:
-        """How it is used now; near enough, as threads go on meanwhile."""
+        """How it is used now, nearly: threads go on meanwhile."""
         seats = list(self._seats)
         opened, busy = sum(seat.session.connected for seat in seats), sum(seat.busy for seat in seats)
         return PoolUse(self._kind, self._size, opened, busy, self._work.qsize())
 
     def close(self) -> None:
-        """Wait for the work that was asked for, then let go of all sessions."""
+        """Wait for the work that was asked for, then end all sessions."""
         for _ in self._threads:
             self._work.put(None)
         for thread in self._threads:
@@ -104,7 +105,7 @@ class Pool:
 
 
 def settle(future: asyncio.Future, result: Any, error: BaseException | None) -> None:
-    """Give the future its outcome, unless whoever waited has gone."""
+    """Set the future's outcome, unless nobody waits for it any more."""
     if future.done():
         return
     if error is None:

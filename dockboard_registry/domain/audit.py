@@ -1,5 +1,6 @@
-"""Who did what to which object, from where, and when: written in the transaction of the change itself, so that neither
-is without the other.
+"""Who did what to which object, from where, and when.
+
+An entry is written in the transaction of the change, so neither exists without the other.
 """
 
 import json
@@ -25,7 +26,7 @@ _LIST, _OF_ACTOR, _OF_OBJECT = (
     f"{_EVENTS} object = ? AND {_FOUND}",
 )
 NEWEST = (1 << 63) - 1
-# Actors that are neither a user nor a robot account; accounts with these names are found in full: user mail.
+# Actors that are neither users nor robot accounts. Accounts with these names are found by their full form: user mail.
 _OTHERS = ("", "anonymous", "console", "mail", "registry")
 
 
@@ -54,7 +55,7 @@ class Event(NamedTuple):
 
 
 def note(tx: Tx, actor: Actor, action: str, object: str, **detail: Any) -> None:
-    """Write down what this transaction does. Never give it a secret, nor anything made from one."""
+    """Note what this transaction does. Never pass a secret, nor anything made from one."""
     text = json.dumps(detail, ensure_ascii=False)
     if len(text) > _MOST_DETAIL:
         text = json.dumps({"omitted": len(text)})
@@ -68,13 +69,13 @@ def note(tx: Tx, actor: Actor, action: str, object: str, **detail: Any) -> None:
 
 
 def _forget(tx: Tx, oldest: int) -> int:
-    """Ids are in the order of time, so the oldest rows are the first."""
+    """Ids are in the order of time, so the oldest rows come first."""
     rows = tx.all("SELECT id FROM audit WHERE id < ? ORDER BY id LIMIT ?", oldest * 1000 << _RANDOM_BITS, _PIECE)
     return tx.run("DELETE FROM audit WHERE id <= ?", rows[-1][0]) if rows else 0
 
 
 def _id() -> int:
-    """Microseconds since 1970, then random bits: the order of ids is that of events."""
+    """Microseconds since 1970, then random bits, so ids have the order of events."""
     return time.time_ns() // 1000 << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS)
 
 
@@ -89,7 +90,7 @@ class Audit:
         self._db = db
 
     async def forget(self, days: int) -> int:
-        """Delete what is older than so many days, a piece at a time; how much that was. 0 days: nothing."""
+        """Delete entries that are older than so many days, in pieces, and return their number. 0 days: nothing."""
         deleted = 0
         oldest = now() - days * 86400_000
         while days:
@@ -108,10 +109,10 @@ class Audit:
         before: int = NEWEST,
         limit: int = 100,
     ) -> list[Event]:
-        """The newest events first, those with an id below `before`; empty words filter nothing, since is a time in
-        milliseconds.
+        """The newest events first, those with ids below `before`. Empty texts filter nothing. since: milliseconds since
+        1970.
 
-        actor: as it is written in events, or the bare name of a user or a robot account.
+        actor: as in events, or the bare name of a user or a robot account.
         """
         actor = _actor(actor)
         first = min(since * 1000 << _RANDOM_BITS, NEWEST)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from ..db import Database, Tx
 from ..errors import ChangeRefused
 
-if TYPE_CHECKING:  # a start is quicker without
+if TYPE_CHECKING:  # importing it later makes a start quicker
     from .audit import Actor
 
 # The part of a statement that reads the access version. 0: there has never been an account.
@@ -26,13 +26,11 @@ _ADD = "UPDATE generations SET value = value + 1 WHERE name = 'access'"
 
 
 class Unchanged(Exception):
-    """Raised in a transaction that would change nothing. The transaction is undone, and the access version stays."""
+    """Raised in a transaction that would change nothing. It is undone, and the access version stays."""
 
 
 async def write_if_changed(db: Database, change: Callable[[Tx], object], **options: int) -> None:
-    """db.write of a change that may raise Unchanged; then nothing is written: no audit entry and no new access
-    version.
-    """
+    """db.write of a change that may raise Unchanged. Then nothing is written: no audit entry, no new access version."""
     try:
         await db.write(change, **options)
     except Unchanged:

@@ -32,19 +32,18 @@ from .read import Elsewhere, LoopReader
 _log = logging.getLogger("dockboard.database")
 
 CONNECT_SECONDS, READ_SECONDS, WRITE_SECONDS = 5, 30, 30
-# For each answer during the login: a server that takes connections and says nothing (stopped, or a proxy before nobody)
-# is given up soon.
+# Seconds for each answer during the login. A server that takes connections and says nothing is given up soon.
 LOGIN_SECONDS = 5
-# For how long work that met a conflict or a lost connection is tried again. A wait for a lock ends before that.
+# Seconds for which work is tried again after a conflict or a lost connection. A wait for a lock ends before that.
 _PATIENCE, _LOCK_SECONDS = 8.0, 4
 _PAUSE, _LONGEST_PAUSE = 0.005, 0.5
 _MODE = "STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
 _TRANSACTION = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"
 _SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"
 
-# The server undid the transaction, or can be asked to: 1205, 1213, Galera's and group replication's certification.
+# The server undid the transaction, or can be asked to: 1205, 1213, certification of Galera and group replication.
 COLLISIONS = {ER.LOCK_WAIT_TIMEOUT, ER.LOCK_DEADLOCK, 3101}
-# The connection is gone or going: 1053 shutdown, 1927 killed (MariaDB), 1047 a Galera node that left its cluster.
+# The connection is lost or ending: 1053 shutdown, 1927 killed (MariaDB), 1047 a Galera node that left its cluster.
 _GONE = {CR.CR_SERVER_GONE_ERROR, CR.CR_SERVER_LOST, CR.CR_SERVER_LOST_EXTENDED, ER.SERVER_SHUTDOWN, 1927, 1047}
 _NO_CONNECTION = {CR.CR_CONNECTION_ERROR, CR.CR_CONN_HOST_ERROR}
 _TOO_MANY = {ER.CON_COUNT_ERROR, ER.TOO_MANY_USER_CONNECTIONS, ER.USER_LIMIT_REACHED}
@@ -61,7 +60,7 @@ _TOKEN = re.compile(r"'(?:[^']|'')*'|[?%]")
 
 @functools.lru_cache(maxsize=1024)
 def placeholders(sql: str) -> str:
-    """Portable SQL as PyMySQL wants it: ? becomes %s, a literal % is doubled; what stands in quotes is text."""
+    """Portable SQL for PyMySQL: ? becomes %s, and a literal % is doubled. Quoted text stays."""
 
     def one(found: re.Match) -> str:
         return "%s" if found[0] == "?" else found[0].replace("%", "%%")
@@ -112,7 +111,7 @@ def _statement(connection: pymysql.Connection, sql: str, parameters: tuple) -> b
 
 
 def number(error: pymysql.Error) -> int:
-    """The error's number, 0 where it has none."""
+    """The number of the error, or 0."""
     return error.args[0] if error.args and isinstance(error.args[0], int) else 0
 
 
@@ -139,14 +138,14 @@ def translate(error: pymysql.Error) -> Exception:
 
 class _Connection(pymysql.Connection):
     def give_answers(self, seconds: float) -> None:
-        """From now on wait so long for each answer; PyMySQL sets the socket's limit from this before each of them."""
+        """Wait so long for each answer from now on. PyMySQL sets the socket's limit from this before each answer."""
         self._read_timeout = seconds
 
 
 def connect(url: MySQLUrl, read_seconds: float = READ_SECONDS) -> pymysql.Connection:
     """A connection in autocommit mode.
 
-    Raises pymysql.Error; DatabaseFailed in words where the login can't work over this way.
+    Raises pymysql.Error; DatabaseFailed with the reason if the login can't work over this connection.
     """
     connection = _logged_in(url)
     try:
@@ -207,7 +206,7 @@ def _tls(url: MySQLUrl) -> ssl.SSLContext | None:
 
 
 def discard(connection: pymysql.Connection) -> None:
-    """Close after an error. What the transaction locked is given back first where the server still answers."""
+    """Close after an error. The transaction's locks are released first if the server still answers."""
     try:
         if connection.open:
             connection.rollback()
@@ -247,8 +246,9 @@ class MySQLSession:
             self._connection = None
 
     def read(self, fn: Callable[[MySQLTx], T], asked: float) -> T:
-        """asked: when, as time.monotonic: of many reads that wait for a server which is gone none tries longer than the
-        first.
+        """asked: the time.monotonic() of the request.
+
+        Of many reads that wait for a lost server none tries longer than the first.
         """
         return self._again(lambda: fn(MySQLTx(self._connected())), asked)
 
@@ -290,9 +290,7 @@ class MySQLSession:
             self.close()
 
     def _again(self, attempt: Callable[[], T], begun: float | None = None) -> T:
-        """Attempt until it works, fails for good, or has taken too long since it began: now, where nothing else is
-        said.
-        """
+        """Try until it works, fails for good, or has taken too long since `asked` (now, if that is not given)."""
         begun, pause = begun or time.monotonic(), _PAUSE
         while True:
             try:
@@ -308,7 +306,7 @@ class MySQLSession:
 
 
 def _may_help(error: pymysql.Error) -> bool:
-    """Whether the same may work when it is tried again: not where the server's certificate is wrong."""
+    """Whether trying again may work. It does not if the server's certificate is wrong."""
     return number(error) in _RETRIED and not isinstance(getattr(error, "original_exception", None), ssl.SSLError)
 
 
@@ -335,7 +333,7 @@ class MySQLDatabase:
         self._writes = Pool(
             "write", max(1, connections - quarter - eighth - 1), lambda: MySQLSession(url, observer, writes=True)
         )
-        # A thread of its own: work that is left to the others does not wait behind a login that nobody answers.
+        # A thread of its own, so that other work does not wait behind a login that nobody answers.
         self._logins = Pool("login", 1, lambda: MySQLSession(url, observer))
         self._long_turn, self._job_turn = asyncio.Lock(), asyncio.Lock()
         self._reader = LoopReader(
@@ -387,7 +385,7 @@ class MySQLDatabase:
         return timed(self._writes.submit(lambda session: session.write(fn, repeatable)), self._write_timer, begun)
 
     async def compact(self) -> None:
-        """InnoDB uses the room of deleted rows again by itself."""
+        """InnoDB reuses the room of deleted rows by itself."""
 
     def pools(self) -> list[PoolUse]:
         kind, *threads = self._reads.use()
@@ -402,7 +400,7 @@ class MySQLDatabase:
 
 
 def transact(url: MySQLUrl, fn: Callable[[MySQLTx], T]) -> T:
-    """One write transaction at start-up, before there is an event loop; fn must be repeatable."""
+    """One write transaction at the start, before there is an event loop. fn is repeatable."""
     session = MySQLSession(url, writes=True)
     try:
         return session.write(fn, repeatable=True)

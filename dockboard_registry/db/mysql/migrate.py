@@ -26,7 +26,7 @@ from .database import COLLISIONS, MySQLTx, connect, discard, number, translate
 _log = logging.getLogger("dockboard.database")
 
 _LEASE_MS, _BEAT_SECONDS, _POLL_SECONDS = 5000, 1.0, 0.1
-# A change of a large table takes its time; that the server lives is seen by the beat, not by this limit.
+# Seconds. A change of a large table takes its time. The beat, not this limit, finds out that the server is lost.
 _STATEMENT_SECONDS = 7 * 86400
 _ATTEMPTS = 20
 _TABLE = " ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin"
@@ -39,7 +39,7 @@ _PROGRESS = (
     " NOT NULL, under_way BIGINT NOT NULL, holder VARCHAR(64) NOT NULL, fence BIGINT NOT NULL, expires_at BIGINT NOT"
     f" NULL){_TABLE}"
 )
-# The server's clock: those of the nodes may differ.
+# The server's clock, because the nodes' clocks may differ.
 _CLOCK = "CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED)"
 _TAKE = (
     f"UPDATE schema_progress SET holder = ?, fence = fence + 1, expires_at = {_CLOCK} + {_LEASE_MS} WHERE id = 1 AND"
@@ -54,11 +54,11 @@ _DATA = re.compile(r"(INSERT|UPDATE|DELETE)\b", re.I)
 
 
 class _Lost(Exception):
-    """Another has the turn by now."""
+    """Another node has the turn by now."""
 
 
 class _Progress(NamedTuple):
-    """Statements count from 1; `done` are finished, `under_way` was begun."""
+    """Statements count from 1. `done` are finished, `under_way` was begun."""
 
     version: int
     done: int
@@ -82,7 +82,7 @@ def migrate(url: MySQLUrl, wanted: list[tuple[int, str, str]] | None = None) -> 
             continue
         except (pymysql.Error, DatabaseFailed) as error:
             if isinstance(error, pymysql.Error) and number(error) in COLLISIONS:
-                # Two nodes of a Galera cluster changed the same row at once; each step is safe to repeat.
+                # Two nodes of a Galera cluster changed the same row at once. Each step is safe to repeat.
                 time.sleep(_POLL_SECONDS)
                 continue
             reason = translate(error) if isinstance(error, pymysql.Error) else error
@@ -115,7 +115,7 @@ def _connect(url: MySQLUrl) -> pymysql.Connection:
 
 
 def _newest(tx: MySQLTx) -> int:
-    """The newest version that is applied; 0 in an empty database."""
+    """The newest version that was applied. 0 in an empty database."""
     try:
         return newest_version(tx)
     except pymysql.Error as error:
@@ -152,7 +152,7 @@ def _take_lease_and_apply(
 
 
 def _take_lease(url: MySQLUrl, tx: MySQLTx, last: int) -> int | None:
-    """Wait for the turn and return its fence; None where the others finished the work meanwhile."""
+    """Wait for the turn and return its fence. None if other nodes finished the work meanwhile."""
     holder, said = secrets.token_hex(8), False
     while _newest(tx) < last:
         fence, other = tx.one("SELECT fence, holder FROM schema_progress WHERE id = 1")
@@ -188,9 +188,9 @@ def _apply(connection: pymysql.Connection, tx: MySQLTx, fence: int, version: int
 def _run(
     connection: pymysql.Connection, tx: MySQLTx, fence: int, version: int, at: int, statement: str, begun_before: bool
 ) -> None:
-    """One statement.
+    """Run one statement.
 
-    A change of rows is one transaction with its note; a change of the schema is noted before and after.
+    A change of rows is one transaction with its note. A change of the schema is noted before and after.
     """
     if _DATA.match(statement):
         connection.begin()
@@ -205,7 +205,7 @@ def _run(
         if number(error) not in _DONE_BEFORE:
             raise
         if not begun_before:
-            # Ours was the only turn, unless it was lost: then another has run this statement.
+            # This node had the only turn, unless it was lost. Then another has run this statement.
             _step(tx, _KEEP, fence)
             raise
     _step(tx, _DONE, version, at, fence)
@@ -221,7 +221,7 @@ def _of_mysql(statement: str) -> str:
 
 
 class _Beat:
-    """Keeps the turn, over a connection of its own, while a statement runs for long."""
+    """Keeps the turn over a connection of its own while a statement runs for long."""
 
     def __init__(self, url: MySQLUrl, fence: int):
         self._url, self._fence = url, fence

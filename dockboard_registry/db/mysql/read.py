@@ -22,16 +22,16 @@ _AT_ONCE = 256 << 10
 _LEAVE_SECONDS = 1.0
 _WOULD_BLOCK = BlockingIOError, ssl.SSLWantReadError
 _STATEMENTS = 512
-# Bytes of an answer that is remembered: one for each text of a statement.
+# Bytes of an answer that is remembered. One is remembered for each text of a statement.
 _LEARNT = 32 << 10
 
 
 class Elsewhere(Exception):
-    """Not here and now: read by the threads."""
+    """The read can't be done here now. The threads do it."""
 
 
 class _Asked(Exception):
-    """The function's statement; not an error."""
+    """Carries the function's statement. It is no error."""
 
 
 class _Question:
@@ -53,7 +53,7 @@ class _Rows:
         if sql is not self._sql:
             raise Elsewhere
         self._sql = ""
-        return self._rows.copy()  # others may get the same
+        return self._rows.copy()  # other callers may get the same rows
 
     def one(self, sql: str, *parameters: Any) -> Row | None:
         rows = self.all(sql)
@@ -86,7 +86,7 @@ class LoopReader:
         return fn(_Rows(sql, await self._rows(sql, parameters)))
 
     def _rows(self, sql: str, parameters: tuple) -> asyncio.Future:
-        """Ask now or in turn. Raises Elsewhere where there is no connection, and this process has to connect first."""
+        """Ask at once or in turn. Raises Elsewhere if there is no connection and one has to be made first."""
         if not self._idle and len(self._links) + self._opening < self._size:
             self._opening += 1
             self._open().add_done_callback(self._opened)
@@ -103,7 +103,7 @@ class LoopReader:
         return future
 
     def _written(self, sql: str, parameters: tuple) -> bytes:
-        """The statement's bytes, remembered: many clients ask for the same."""
+        """The bytes of the statement, remembered because many clients ask for the same."""
         statement = self._mogrify(next(iter(self._links)).connection, sql, parameters)
         if len(self._statements) >= _STATEMENTS:
             self._statements.clear()
@@ -119,7 +119,7 @@ class LoopReader:
         self._free(link)
 
     def _free(self, link: "_Link") -> None:
-        """The next statement that somebody still waits for."""
+        """The next statement for which somebody still waits."""
         while self._queue:
             query = self._queue.pop(next(iter(self._queue)))
             if any(not reader.done() for reader in query.readers):
@@ -127,9 +127,7 @@ class LoopReader:
         return self._idle.append(link)
 
     def _lost(self, link: "_Link", error: Exception) -> None:
-        """Who waits for a turn where no connection is left hears why: after a server's silence they have waited long
-        enough.
-        """
+        """If no connection is left, those who wait hear why. After a server's silence they have waited long enough."""
         self._links.discard(link)
         if link in self._idle:
             self._idle.remove(link)
@@ -139,18 +137,18 @@ class LoopReader:
                 query.settle(None, error if isinstance(error, DatabaseFailed) else Elsewhere())
 
     def use(self) -> tuple[int, int, int, int]:
-        """Connections: how many there may be, are, and are busy; how many reads wait for one."""
+        """Connections that there may be, are, and are busy, and the reads that wait for one."""
         waiting = sum(len(query.readers) for query in self._queue.values())
         return self._size, len(self._links), len(self._links) - len(self._idle), waiting
 
     def close(self) -> None:
-        """Take leave of the server; nothing may be under way."""
+        """Say goodbye to the server. Nothing may be under way."""
         for link in self._links:
             link.leave()
 
 
 class _Query(NamedTuple):
-    """A statement, which is `sql` with its parameters, and those who wait for its rows."""
+    """A statement (`sql` with its parameters), and those who wait for its rows."""
 
     sql: str
     statement: bytes
@@ -220,9 +218,9 @@ class _Link:
             self.close(Elsewhere())
 
     def _is_known(self, data: bytes) -> bool:
-        """Is it the very answer that the same statement text had last?
+        """Whether this is the same answer that the statement had last.
 
-        Then its rows are the same, too: reading them takes a tenth of a pull.
+        Then the rows are the same too. Reading them is a tenth of a pull.
         """
         last = self._last.get(self._query.sql)
         return last is not None and data == last[0] and not self._answer.length
@@ -240,7 +238,7 @@ class _Link:
         self._free(self)
 
     def _look(self) -> None:
-        """One timer for many statements: it looks at the deadline of the last one."""
+        """One timer for many statements. It looks at the deadline of the last one."""
         self._timer = None
         if self._query is not None and self._loop.time() >= self._deadline:
             self.close(DatabaseFailed(f"the database did not answer within {self._seconds:g} seconds"))
@@ -254,7 +252,7 @@ class _Link:
         self.connection.close()
 
     def close(self, error: Exception) -> None:
-        """End the connection; a statement under way fails with the error."""
+        """End the connection. A statement under way fails with the error."""
         self._loop.remove_reader(self._descriptor)
         self.connection._force_close()
         query, self._query, self._answer = self._query, None, None

@@ -1,4 +1,4 @@
-"""What the start-up says about a MySQL server whose settings endanger what is stored."""
+"""Warnings at the start about settings of a MySQL server that endanger what is stored."""
 
 import pymysql
 
@@ -6,13 +6,13 @@ from ...config.database_url import MySQLUrl
 from .. import DatabaseFailed
 from .database import MySQLTx, connect, discard
 
-# The largest manifest, 4 MiB, doubles where every byte has to be escaped.
+# The largest manifest has 4 MiB, and twice that if every byte has to be escaped.
 _PACKET = 16 << 20
 _OLDEST = {"MariaDB": (10, 6), "MySQL": (8, 0)}
 
 
 def warnings(url: MySQLUrl) -> list[str]:
-    """Sentences about durability, packets, row logs and version; none where the server can't be asked."""
+    """Sentences about durability, packets, row logs and version. None if the server can't be asked."""
     try:
         connection = connect(url)
     except (pymysql.Error, DatabaseFailed) as error:

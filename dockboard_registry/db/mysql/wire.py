@@ -32,26 +32,27 @@ _LENGTHS = {0xFC: struct.Struct("<H"), 0xFE: struct.Struct("<Q")}
 
 
 class Unreadable(Exception):
-    """The answer is of a kind that this module does not know: ask again by PyMySQL's own way."""
+    """This module does not know such an answer. Ask again through PyMySQL."""
 
 
 def command(sql: bytes) -> bytes:
-    """The packet that asks. Raises Unreadable where the statement is too long for one packet."""
+    """The packet that asks. Raises Unreadable if the statement is too long for one packet."""
     if len(sql) + 1 >= _LARGEST:
         raise Unreadable
     return (len(sql) + 1).to_bytes(3, "little") + b"\0" + COM_QUERY + sql
 
 
 class Layout(NamedTuple):
-    """How an answer to some statement begins, byte by byte up to its first row, and how its values are read."""
+    """The bytes with which an answer to a statement begins, up to its first row, and how its values are read."""
 
     start: bytes
     readers: list[Callable[[bytearray], Any]]
 
 
 class Answer:
-    """feed() takes bytes until it returns True: then `rows` has the result set, and `layout` what the next answer may
-    begin with.
+    """feed() takes bytes until it returns True.
+
+    Then `rows` has the result set, and `layout` the beginning of the next answer.
     """
 
     def __init__(self, expected: Layout | None = None):
@@ -65,7 +66,7 @@ class Answer:
 
     @property
     def length(self) -> int:
-        """Bytes that came so far."""
+        """The bytes that have come so far."""
         return len(self._data)
 
     def feed(self, data: bytes) -> bool:
@@ -88,7 +89,7 @@ class Answer:
 
     def _head(self, start: int, stop: int) -> bool:
         if self._data[start - 1] != 1:
-            # Not the answer: the server says goodbye (number 0) at the moment of the question.
+            # Not an answer: the server ends the connection (number 0) at the moment of the question.
             raise Unreadable
         first = self._data[start]
         if first == _ERROR:
@@ -127,7 +128,7 @@ class Answer:
 
 
 def _length(data: bytearray, at: int) -> tuple[int | None, int]:
-    """(a length-encoded integer, None for NULL; where what follows begins)."""
+    """(a length-encoded integer or None for NULL, the place after it)."""
     first = data[at]
     if first < _NULL:
         return first, at + 1

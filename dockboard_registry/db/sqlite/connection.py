@@ -83,9 +83,11 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def keep_private(path: Path) -> None:
-    """Let no other account of the machine read the file, which holds hashes of passwords and the keys of tokens, nor
-    its log: a new one is its owner's alone, and SQLite gives the log the same mode; one that is there keeps what its
-    group may.
+    """Let no other account of the machine read the file or its log, which hold hashes of passwords and the keys of
+    tokens.
+
+    A new file is its owner's alone, and SQLite gives the log the same mode. An existing file keeps the rights of its
+    group.
     """
     # An existing file must not be opened here: closing it would drop the locks that SQLite holds on it in this process.
     with contextlib.suppress(OSError):
@@ -122,7 +124,7 @@ _NEXT = {
 
 
 def translate(error: sqlite3.Error) -> Exception:
-    """The database layer's own error for one of sqlite3's; SQLite result codes: sqlite.org/rescode.html."""
+    """The database layer's own error for one of sqlite3's. Result codes: sqlite.org/rescode.html."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return DatabaseBusy(str(error))
@@ -132,9 +134,9 @@ def translate(error: sqlite3.Error) -> Exception:
 
 
 def transact(path: Path, fn: Callable[[SQLiteTx], T]) -> T:
-    """One write transaction at start-up, before there is an event loop.
+    """One write transaction at the start, before there is an event loop.
 
-    It writes little, and may use the reserved room.
+    It writes little and may use the reserved room.
     """
     try:
         return _transact(path, fn)

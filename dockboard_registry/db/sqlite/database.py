@@ -1,8 +1,8 @@
-"""SQLite: point reads on the loop's own connection, lists on a few threads, writes on one writer thread a process.
+"""SQLite: single reads on the loop's own connection, lists on a few threads, writes on one thread of each process.
 
-What is acknowledged is committed with synchronous=FULL, upload sessions with NORMAL. A lock file (sqlite_lock.py) lets
-one process write at a time, and it covers the automatic checkpoint inside COMMIT too, so that no two connections ever
-write and checkpoint at once (the defect that SQLite 3.51.3 mended).
+What is acknowledged is committed with synchronous=FULL, upload sessions with NORMAL. A lock file (lock.py) lets one
+process write at a time. It covers the automatic checkpoint inside COMMIT too, so no two connections ever write and
+checkpoint at once (the defect that SQLite 3.51.3 mended).
 """
 
 import asyncio
@@ -27,9 +27,9 @@ _SCANS = 2
 
 
 class SQLiteDatabase:
-    """`Database` over one file; one instance a process, made after fork.
+    """`Database` over one file.
 
-    reserve: as storage.reserve; None: nothing is refused for it.
+    Each process makes one, after fork. reserve: as storage.reserve; None: nothing is refused.
     """
 
     def __init__(self, path: Path, observer: Observer = Observer(), reserve: int | None = None):
@@ -37,7 +37,7 @@ class SQLiteDatabase:
         self._room = Room(path, reserve)
         self._read_timer, self._scan_timer, self._write_timer = map(observer.timer, KINDS)
         self._reader_connection = connect(path)
-        # What this connection writes (see write) needs no sync, and only the writer's connection may checkpoint.
+        # What this connection writes (see write) needs no sync. Only the writer's connection may checkpoint.
         self._reader_connection.execute("PRAGMA synchronous=NORMAL")
         self._reader_connection.execute("PRAGMA wal_autocheckpoint=0")
         self._reader_connection.execute("PRAGMA busy_timeout=0")
@@ -75,8 +75,8 @@ class SQLiteDatabase:
         brings: int = ROWS,
         long: bool = False,
     ):
-        """What needs no sync is done in place when nobody else writes: two writes into the page cache, and no way
-        through a thread.
+        """A change that needs no sync is made in place if nobody else writes: two writes into the page cache, and no
+        thread.
         """
         begun, future = perf_counter(), asyncio.get_running_loop().create_future()
         in_place = not durable and not long and self._jobs.empty() and self._room.is_plenty(brings)
@@ -85,8 +85,9 @@ class SQLiteDatabase:
         return timed(future, self._write_timer, begun)
 
     def _write_now(self, fn: Callable[[SQLiteTx], T], future: asyncio.Future) -> bool:
-        """Run fn in a transaction on this thread; False, with nothing changed, where somebody else writes or the
-        database failed.
+        """Run fn in a transaction on this thread.
+
+        False, with nothing changed, if somebody else writes or the database failed.
         """
         if not self._writer.lock.try_now():
             return False

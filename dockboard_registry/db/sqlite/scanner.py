@@ -21,7 +21,7 @@ class Scanner:
         self._connections: list[sqlite3.Connection] = []
 
     def submit(self, fn: Callable[[SQLiteTx], T]) -> asyncio.Future:
-        """Run fn on one snapshot; the future gets what it returns or raises."""
+        """Run fn on one snapshot. The future gets the result or the error."""
         return asyncio.get_running_loop().run_in_executor(self._pool, self._snapshot, fn)
 
     def _snapshot(self, fn: Callable[[SQLiteTx], T]) -> T:

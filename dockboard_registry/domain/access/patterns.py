@@ -33,7 +33,7 @@ def full(repository: str) -> str:
 
 
 def exact(text: str) -> Pattern:
-    """The pattern of one name, which is taken as it is."""
+    """The pattern of one name, which is not checked."""
     return Pattern(text, namespace_of(text), full(text).__eq__)
 
 
@@ -67,7 +67,7 @@ def _literal(name: str, pattern: str) -> str:
 
 
 def _expression(segment: str) -> str:
-    """A segment as a regular expression in linear time: what a * has skipped is never tried again, but for the last
+    """A segment as a regular expression in linear time: what a * has skipped is not tried again, except for the last
     one.
     """
     if segment == "**":

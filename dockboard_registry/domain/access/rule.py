@@ -1,8 +1,7 @@
-"""The one permission rule.
+"""The one permission rule. Every route of every API asks `decide` before it touches anything; `explain` tells the same
+in steps.
 
-Every route of every API asks `decide` before it touches anything; `explain` says the same in steps.
-
-Everything that the rule needs is in its arguments, and it reads nothing: principals.py puts these together.
+The rule depends on its arguments only and reads nothing. rights/principals.py puts them together.
 """
 
 import functools
@@ -37,7 +36,7 @@ _WRITES = frozenset({PULL, PUSH, OVERWRITE, CREATE})
 _OWNS = _WRITES | {DELETE, ADMIN}
 # The rights that a grant gives, the smallest first.
 RIGHTS: Mapping[str, frozenset] = MappingProxyType({READ: frozenset({PULL}), WRITE: _WRITES, ADMIN: _OWNS})
-# Up to so many entries, looking at each is quicker than an index.
+# With at most so many entries, looking at each is faster than an index.
 _FEW = 8
 # What auth.anonymous gives to everyone while there is no account.
 _OPEN = {
@@ -49,7 +48,7 @@ _OPEN = {
 
 
 class Grant(NamedTuple):
-    """A right on all repositories that the pattern names; `via` is who holds it, as team:acme/dev."""
+    """A right on all repositories that the pattern names. `via` is who holds it, such as team:acme/dev."""
 
     pattern: Pattern
     right: str
@@ -57,7 +56,7 @@ class Grant(NamedTuple):
 
 
 class ScopeEntry(NamedTuple):
-    """A part of a token's scope: actions on what the pattern names; None names everything, the registry itself too."""
+    """A part of a token's scope: actions on what the pattern names. None names everything, also the registry itself."""
 
     pattern: Pattern | None
     actions: frozenset
@@ -88,7 +87,7 @@ class Scope(tuple[ScopeEntry, ...]):
 class Object(NamedTuple):
     """A repository, a namespace (its name is then empty), or the whole registry.
 
-    held: the namespace belongs to somebody, or did so until lately. visibility counts only for what exists.
+    held: the namespace belongs to somebody, or did so until lately. visibility counts only if the object exists.
     """
 
     name: str
@@ -166,14 +165,14 @@ class Principal(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """allowed, and the reason in words that may be shown to the one who asked."""
+    """allowed, and the reason, which may be shown to the one who asked."""
 
     allowed: bool
     reason: str
 
 
 class Explanation(NamedTuple):
-    """A decision, and what was looked at until it was made."""
+    """A decision, and the steps that led to it."""
 
     decision: Decision
     steps: list[str]
@@ -188,7 +187,7 @@ def repository(name: str, exists: bool = True, visibility: str = PRIVATE, held: 
 
 
 def namespace(name: str) -> Object:
-    """A namespace: what is administered besides its repositories, such as members, teams and robot accounts.
+    """A namespace: members, teams, robot accounts and other things besides its repositories.
 
     To pull it is to see these.
     """
@@ -212,14 +211,14 @@ def narrowed(principal: Principal, scope: tuple[ScopeEntry, ...] | None, token_i
 
 
 def action(text: str) -> str:
-    """One of ACTIONS; raises FieldInvalid."""
+    """One of ACTIONS. Raises FieldInvalid."""
     if text not in ACTIONS:
         raise FieldInvalid(f"there is no action {quoted(text)}", f"use one of {', '.join(ACTIONS)}")
     return text
 
 
 def decide(principal: Principal, action: str, object: Object) -> Decision:
-    """May the principal do this to the object? Pure: depends on nothing else."""
+    """Whether the principal may do this to the object. It depends on nothing else."""
     needed = _needed(action, object)
     for rule in _DECIDING:
         found = rule(principal, needed, object)
@@ -254,7 +253,7 @@ _STATES = {
     EXPIRED: "shows a token that has expired",
 }
 
-# Each rule decides, or leaves it to those that follow. The order counts: first what takes away, then what gives.
+# Each rule decides or leaves it to those that follow. The order counts: rules that take away come first.
 
 
 def _state(principal: Principal, action: str, object: Object) -> Decision | None:

@@ -302,7 +302,7 @@ def store_robot_secret(tx: Tx, robot_id: int, secret: str, expires_at: int | Non
 
 
 def shorten(tx: Tx, kind: str, id: int, until: int) -> None:
-    """Let the holder's tokens expire at `until`, those that would have lasted longer; what has expired is forgotten."""
+    """Let the holder's tokens expire at `until` if they would last longer. Delete those that have expired."""
     tx.run("DELETE FROM access_tokens WHERE holder_kind = ? AND holder_id = ? AND expires_at <= ?", kind, id, now())
     change = (
         "UPDATE access_tokens SET expires_at = ? WHERE holder_kind = ? AND holder_id = ? AND (expires_at IS NULL OR"

@@ -30,22 +30,22 @@ _WHOLE = {
 _ROUNDS_UNSAID = 5000  # of sha512-crypt
 # Seconds that one hash may take: at the import, and at a login, which may run on another or a busy machine.
 MOST_SECONDS, _MOST_AT_LOGIN = 2.0, 8.0
-# bcrypt ignores all after this: two passwords that differ only there would be equal.
+# bcrypt ignores what comes after so many bytes. Two passwords that differ only there would be equal.
 _BCRYPT_BYTES = 72
 _CHECKSUM = 31
-# The longest password that anything is computed of. sha512-crypt takes ten times as long for it as for a short one, and
+# The longest password of which a hash is computed. sha512-crypt takes ten times as long for it as for a short one, and
 # a guess may be as long.
 MOST_BYTES = 1024
-# What the time of a hash is reckoned from: a hash, its rounds, and the length of the password that takes longest.
+# By which the time of a hash is estimated: a hash, its rounds, and the length of the password that takes longest.
 _SAMPLES = {
     "bcrypt": ("$2b$04$" + "C" * 21 + "." * 32, 1 << 4, _BCRYPT_BYTES),
     "sha512_crypt": ("$6$rounds=1000$salt$" + "." * 86, 1000, MOST_BYTES),
     "apr_md5_crypt": ("$apr1$salt$" + "." * 22, 1, MOST_BYTES),
 }
 _LIBRARIES = ("libcrypt.so.1", "libcrypt.so.2", None)
-_ROOM = 256 << 10  # struct crypt_data has 131,232 bytes in the largest of the known ones
+_ROOM = 256 << 10  # struct crypt_data has at most 131,232 bytes in known systems
 _PROOF = b"U*U", "$2y$05$CCCCCCCCCCCCCCCCCCCCC.", "E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW"
-# So long a thread that computes in Python keeps the interpreter from other threads; the default is five milliseconds.
+# Seconds for which a thread that computes in Python keeps the interpreter from others. The default is 5 ms.
 _SLICE_SECONDS = 0.0005
 _loading = threading.Lock()
 
@@ -55,7 +55,7 @@ def kind_of(stored: str) -> str | None:
 
 
 def refusal(stored: str) -> str | None:
-    """Why this hash can't be taken over, and what to do; None where it can."""
+    """Why this hash can't be taken over, and what to do. None if it can."""
     if kind_of(stored) is None:
         return "the hash is not bcrypt, sha512-crypt, apr1 or SHA1; make a new one with htpasswd -B"
     took = seconds(stored)
@@ -74,9 +74,7 @@ def refusal(stored: str) -> str | None:
 
 
 def seconds(stored: str) -> float | None:
-    """About how long this machine needs for the hash of the password that takes longest; None where it is none that
-    counts here.
-    """
+    """About how long this machine needs for the hash and the slowest password. None if it can't take the hash over."""
     kind = kind_of(stored)
     found = kind and _WHOLE[kind].fullmatch(stored)
     if not found:
@@ -91,13 +89,14 @@ def _rounds(kind: str, found: re.Match) -> int:
 
 
 def slowest(hashes: list[str]) -> float:
-    """How long the one of them takes that takes longest, of those that a login computes."""
+    """The seconds of the slowest hash that a login computes."""
     return max((took for took in map(seconds, hashes) if took is not None and took <= _MOST_AT_LOGIN), default=0.0)
 
 
 def verify(password: bytes, stored: str) -> bool | None:
-    """Whether this is the password; None if this machine can't tell: the hash is of another kind, or would take too
-    long.
+    """Whether this is the password.
+
+    None if this machine can't tell: the hash is of another kind, or would take too long.
     """
     took = seconds(stored)
     return None if took is None or took > _MOST_AT_LOGIN else _is_right(password, stored)
@@ -114,14 +113,14 @@ def load() -> dict[str, Any]:
 
 @functools.cache
 def _loaded() -> dict[str, Any]:
-    """Importing them takes 40 ms and more."""
+    """Importing the classes takes 40 ms and more."""
     from passlib.hash import apr_md5_crypt, ldap_sha1, sha512_crypt
 
     return {"sha512_crypt": sha512_crypt, "apr_md5_crypt": apr_md5_crypt, "ldap_sha1": ldap_sha1}
 
 
 def _is_right(password: bytes, stored: str) -> bool:
-    """Of a hash that is whole."""
+    """For a hash of a valid form."""
     kind = kind_of(stored)
     if kind == "bcrypt":
         cost, salt, checksum = _WHOLE[kind].fullmatch(stored).groups()
@@ -136,8 +135,8 @@ def _is_right(password: bytes, stored: str) -> bool:
 def _bcrypt(password: bytes, cost: str, salt: str) -> str:
     """The checksum.
 
-    The letters a, b and y of a hash mean the same for passwords of at most 72 bytes; some libraries know one of them
-    only.
+    The letters a, b and y of a hash mean the same for passwords of at most 72 bytes, and some libraries know only one
+    of them.
     """
     crypt = _libcrypt()
     if crypt is not None:
@@ -151,9 +150,9 @@ def _bcrypt(password: bytes, cost: str, salt: str) -> str:
 
 @functools.cache
 def _libcrypt() -> Callable[[bytes, str], str] | None:
-    """crypt_r(3) of the system, if it knows bcrypt.
+    """The system's crypt_r(3), if it knows bcrypt. Python's own module for it ended with 3.12.
 
-    Python's own module for it ended with 3.12. While it computes, other threads go on.
+    Other threads go on while it computes.
     """
     import ctypes
 
@@ -166,7 +165,7 @@ def _libcrypt() -> Callable[[bytes, str], str] | None:
         password, setting, checksum = _PROOF
 
         def crypt(password: bytes, setting: str) -> str:
-            """Empty where it fails."""
+            """Empty if it fails."""
             return (function(password, setting.encode(), ctypes.create_string_buffer(_ROOM)) or b"").decode(
                 "ascii", "replace"
             )
@@ -178,7 +177,7 @@ def _libcrypt() -> Callable[[bytes, str], str] | None:
 
 @functools.cache
 def _seconds_per_round(kind: str) -> float:
-    """The fastest of three runs, because other programs may disturb them."""
+    """The fastest of three runs, because other programs may disturb one."""
     stored, rounds, length = _SAMPLES[kind]
     longest = b"x" * length
     _is_right(longest, stored)

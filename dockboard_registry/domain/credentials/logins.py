@@ -1,5 +1,6 @@
-"""Logging in with name and password: throttled, as slow for unknown users as for known ones, and with one answer for
-all that fails.
+"""Logging in with name and password.
+
+It is throttled, as slow for unknown users as for known ones, and answers every failure alike.
 """
 
 import asyncio
@@ -26,12 +27,11 @@ _SEEN = "UPDATE users SET last_seen_at = ? WHERE id = ? AND (last_seen_at IS NUL
 
 
 def account_meant(text: str) -> str:
-    """The account that this typed name means.
+    """The account that a typed name means. Names of users are lower case, so Bob is bob; names of robots are taken as
+    they are.
 
-    Names of users are lower case, so Bob is bob. Programs write the names of robots as they are.
-
-    An e-mail address is not a name, and no account is looked up by it, because addresses are not verified. It raises
-    Unauthorized, and is not counted as a guess.
+    No account is looked up by an e-mail address, because addresses are not verified. One raises Unauthorized and is not
+    counted as a guess.
     """
     if "@" in text:
         raise Unauthorized(
@@ -49,10 +49,10 @@ class Logins:
         self._told: set[int] = set()
 
     async def check(self, name: str, password: str, address: str) -> Identity:
-        """The user whose password this is. Raises Unauthorized, TooManyRequests."""
+        """The user with this password. Raises Unauthorized, TooManyRequests."""
         await self._throttle.check(name, address)
         async with self._passwords.slot():
-            # Once more, after waiting: of many guesses at once only as many get further as there are threads.
+            # Checked again after waiting: of many guesses at once only as many go on as there are threads.
             await self._throttle.check(name, address)
             found = await self._find(name)
             begun = time.monotonic()
@@ -92,9 +92,9 @@ class Logins:
             )
 
     async def _replace(self, found: "_Found", better: str) -> None:
-        """Does nothing if the password was changed meanwhile.
+        """Store another hash of the same password, unless the password was changed meanwhile.
 
-        The credentials stay the same, so tokens made from them do not end.
+        The credentials stay the same, so tokens that were made from them do not end.
         """
         change = "UPDATE users SET password = ? WHERE id = ? AND password = ?"
         await self._db.write(lambda tx: tx.run(change, better, found.id, found.stored), brings=0)
@@ -105,8 +105,9 @@ class Logins:
         await self._db.write(lambda tx: tx.run(_SEEN, at, id, at - SEEN_MS), durable=False, repeatable=True, brings=0)
 
     async def _find(self, name: str) -> "_Found":
-        """Not every text is compared with names: to MySQL "bob " equals "bob", but its failures would be counted
-        elsewhere.
+        """Not every text is compared with names.
+
+        For MySQL "bob " equals "bob", but its failures would be counted elsewhere.
         """
         try:
             account_name(name)
@@ -117,9 +118,7 @@ class Logins:
 
 
 class _Found(NamedTuple):
-    """The account that a login is for, if there is one, and the least time of a failed login, whether there is one or
-    not.
-    """
+    """The account, if it exists, and the least seconds of a failed login, whether it exists or not."""
 
     least_seconds: float
     id: int

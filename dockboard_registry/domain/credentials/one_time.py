@@ -1,6 +1,7 @@
-"""Tokens that work once: to set the first password after an invitation, or another one where the old one is forgotten.
+"""Tokens that work once. With one a user sets the first password after an invitation, or another one after forgetting
+it.
 
-A token lives an hour, for its purpose, and for as long as the password is the one that it was made for.
+A token lives an hour, for its purpose, and until the password is changed.
 """
 
 import secrets
@@ -32,9 +33,9 @@ class OneTimeTokens:
         self._passwords = passwords
 
     async def make(self, actor: Actor, user: str, purpose: str) -> str:
-        """A token for the user; those made before count no more.
+        """Make a token for the user.
 
-        Raises AccountUnknown, ChangeRefused for who is disabled.
+        Earlier ones become invalid. Raises AccountUnknown, ChangeRefused for a disabled user.
         """
         secret = secrets.token_urlsafe(32)
 
@@ -64,10 +65,9 @@ class OneTimeTokens:
         return secret
 
     async def redeem(self, address: str, secret: str, purpose: str | None, password: str) -> str:
-        """Set the password; the user's name.
+        """Set the password, and return the user's name. Without a purpose a token for either counts.
 
-        Without a purpose a token for either counts. Raises Unauthorized where the token does not count, FieldInvalid
-        for the password.
+        Raises Unauthorized if the token does not count, FieldInvalid for the password.
         """
         name, email = await self._db.scan(lambda tx: _holder(tx, secret, purpose))
         passwords.check_choice(password, name, *filter(None, [(email or "").partition("@")[0]]))
@@ -76,7 +76,7 @@ class OneTimeTokens:
 
         def change(tx: Tx) -> None:
             access_changed(tx)
-            _holder(tx, secret, purpose)  # once more: of two that show the same token one comes first
+            _holder(tx, secret, purpose)  # checked again: of two that show the same token one comes first
             person = accounts.find(tx, name)
             accounts.replace_password(tx, person, stored)
             shown = INVITE if person.state == INVITED else RESET
@@ -87,7 +87,7 @@ class OneTimeTokens:
 
 
 def _holder(tx: Tx, secret: str, purpose: str | None) -> tuple[str, str | None]:
-    """(name, e-mail) of whose token it is. Raises Unauthorized."""
+    """(name, e-mail address) of the token's user. Raises Unauthorized."""
     row = tx.one(_FIND, digest(secret), purpose or INVITE, purpose or RESET, now())
     if row is None or row[2] == DISABLED or row[4] != fingerprint(row[3]):
         raise Unauthorized("the token is used up, has expired, or was never one", "ask for a new one")

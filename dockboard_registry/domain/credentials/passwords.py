@@ -1,8 +1,8 @@
-"""Passwords: which may be chosen, how they are kept, and a few threads that do the slow work for a bounded queue.
+"""Passwords: which ones may be chosen, how they are stored, and the threads that do the slow work for a bounded queue.
 
-New hashes are those of scrypt.py (245 ms and 32 MiB at a time; OWASP's password storage cheat sheet names it among the
-equivalent ones). Hashes of htpasswd files count too and are replaced at the next login. passlib, which only these need,
-is loaded by `prepare`, or by the first of them.
+New hashes are those of scrypt.py: 245 ms and 32 MiB each, among those that OWASP's password storage cheat sheet
+recommends. Hashes of htpasswd files count too and are replaced at the next login. Only these need passlib; `prepare`
+loads it, or the first of them.
 """
 
 import asyncio
@@ -23,11 +23,11 @@ from .imported_hashes import MOST_BYTES
 
 SHORTEST = 12
 _QUEUE, _RETRY_SECONDS = 64, 2
-# How much the threads give way to whoever serves requests (nice of setpriority(2), which on Linux is a thread's own).
+# How much the threads give way to those that serve requests (nice of setpriority(2), on Linux for each thread).
 _GIVE_WAY = 10
-# A faster hash can't be noticed by its time, beside the scrypt of 0.25 s that each login computes.
+# A faster hash can't be noticed by its time beside the scrypt of 0.25 s that each login computes.
 _UNSEEN_SECONDS = 0.001
-# Characters that a password has besides names, common words and sequences.
+# Characters that a password needs besides names, common words and sequences.
 _OWN_CHARACTERS = 6
 _WORDS = re.compile(
     "password|passwort|passwd|passphrase|secret|welcome|letmein|changeme|default|administrator|admin|root|login"
@@ -54,7 +54,7 @@ class Verdict(NamedTuple):
 
 
 def check_choice(password: str, *names: str) -> str:
-    """The password, if it may be chosen by whoever has these names. Raises FieldInvalid."""
+    """The password, if a user with these names may choose it. Raises FieldInvalid."""
     data = password.encode("utf-8", "surrogatepass")
     if len(password) < SHORTEST:
         raise FieldInvalid(
@@ -73,9 +73,9 @@ def check_choice(password: str, *names: str) -> str:
 
 
 def _own_characters(password: str, names: tuple[str, ...]) -> int:
-    """How many characters are left without names, common words, and figures and marks at the ends.
+    """How many characters are left without names, common words, and digits and punctuation at the ends.
 
-    Figures alone count, but for a sequence.
+    Digits alone count, unless they are a sequence.
     """
     figures = re.sub("[^0-9]", "", password)
     if not re.search("[^0-9]", password):
@@ -92,23 +92,23 @@ def _without(text: str, known: list[str]) -> str:
 
 
 def fingerprint(stored: str | None) -> str:
-    """What a one-time token is bound to: it changes with the password's hash, and says nothing about it."""
+    """What a one-time token is bound to. It changes with the hash of the password, and tells nothing about it."""
     return hashlib.sha256(f"password {stored}".encode()).hexdigest()
 
 
 def hash_now(password: str) -> str:
-    """The hash to store, computed here and now: for where there is no event loop."""
+    """The hash to store, computed at once, for callers without an event loop."""
     return scrypt.hash(password.encode())
 
 
 def _give_way() -> None:
-    """Many logins are work for seconds, and pulls beside them should not notice."""
+    """Many logins are seconds of work, which should not slow pulls."""
     if sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _GIVE_WAY)
 
 
 class Passwords:
-    """The threads that compute hashes, for one process. Each takes 32 MiB while it does."""
+    """The threads of one process that compute hashes. Each takes 32 MiB while it does."""
 
     def __init__(self, threads: int = 2) -> None:
         self._threads = ThreadPoolExecutor(threads, "password", _give_way)
@@ -118,15 +118,16 @@ class Passwords:
         self._measured = 0.0
 
     def require_room(self) -> None:
-        """Raise TooManyRequests where too many wait already: asked before anything else is done for a login, so that a
-        refusal costs little.
+        """Raise TooManyRequests if too many wait already.
+
+        Asked before anything else, so that a refusal costs little.
         """
         if self._waiting >= _QUEUE:
             raise TooManyRequests("too many logins at once", headers={"Retry-After": str(_RETRY_SECONDS)})
 
     @asynccontextmanager
     async def slot(self):
-        """A place among those whose passwords are computed now. Raises TooManyRequests where too many wait."""
+        """A place for one computation. Raises TooManyRequests if too many wait."""
         self.require_room()
         self._waiting += 1
         try:
@@ -139,7 +140,7 @@ class Passwords:
             self._slots.release()
 
     async def prepare(self) -> None:
-        """Load the modules for imported hashes, so that no login has to wait for that."""
+        """Load the modules for imported hashes, so that no login waits for that."""
         await self._run(imported_hashes.load)
 
     async def hash(self, password: str) -> str:
@@ -147,13 +148,11 @@ class Passwords:
         return await self._run(lambda: hash_now(password))
 
     async def verify(self, password: str, stored: str | None) -> Verdict:
-        """Whether this is the password; within `slot`. Without a stored hash it takes as long, and is wrong."""
+        """Whether this is the password. Call it within `slot`. Without a stored hash it is false and takes as long."""
         return await self._run(lambda: self._verify(password, stored))
 
     def _verify(self, password: str, stored: str | None) -> Verdict:
-        """One scrypt in every case: who is not there, or has a hash that is computed sooner, must not be found out by
-        the clock.
-        """
+        """Compute one scrypt in every case, so that the time does not tell an unknown user, or a faster hash."""
         data = password.encode("utf-8", "replace")
         usable = b"\0" not in data and len(data) <= MOST_BYTES and stored is not None
         if usable and stored.startswith(scrypt.PREFIX):
@@ -166,11 +165,11 @@ class Passwords:
         return Verdict(False, computed=right is not None)
 
     async def imported(self, stored: str) -> float:
-        """The seconds that each failed login has to take while an account has this imported hash, so that time does not
-        tell the account from others.
+        """The seconds that each failed login has to take while an account has this imported hash, so that the time
+        tells nothing.
 
-        Twice what this one takes here: it may have to wait for the processor. Raises FieldInvalid where the hash can't
-        be taken over.
+        It is twice what the hash takes here, because a login may have to wait for the processor. Raises FieldInvalid if
+        the hash can't be taken over.
         """
         return await self._run(lambda: self._imported(stored))
 

@@ -1,4 +1,4 @@
-"""Forgotten passwords: a token for another one by mail, and nothing that tells whether there is such an account."""
+"""Forgotten passwords: a mail brings a token for another one, and nothing tells whether there is such an account."""
 
 import asyncio
 import hashlib
@@ -12,13 +12,12 @@ from ..audit import Actor
 from .one_time import INVITE, RESET, OneTimeTokens
 from .throttle import Throttle, network_of
 
-# In an hour: what one network may ask for, what is asked for under one name or address, and mails to one address, which
-# anybody may have given.
+# Requests in an hour: of one network, for one name or address, and mails to one address, which anybody may have given.
 FROM_NETWORK, FOR_ACCOUNT, TO_ADDRESS, SECONDS = 10, 3, 10, 3600
-# Mails that wait to be sent by this process; and accounts with one address that are told of in one go.
+# Mails of this process that wait to be sent, and accounts with one address that one mail is about.
 _QUEUE, _MOST_ACCOUNTS = 100, 5
 _LONGEST = 254
-# Where tokens are taken.
+# The page where a token is used.
 _PATH = "/api/v1/password-resets/confirm"
 _BY_NAME = "SELECT name, email FROM users WHERE state = 'active' AND email IS NOT NULL AND name = ?"
 _BY_EMAIL = (
@@ -51,7 +50,7 @@ class Mailer(Protocol):
 
 
 class PasswordResets:
-    """mailer: None where no mail is sent; external_url: where the registry is reached, or empty."""
+    """mailer: None if no mail is sent. external_url: where the registry is reached, or empty."""
 
     def __init__(
         self, db: Database, one_time: OneTimeTokens, throttle: Throttle, mailer: Mailer | None, external_url: str
@@ -64,10 +63,9 @@ class PasswordResets:
         self._background: set[asyncio.Future] = set()
 
     async def ask(self, address: str, who: str) -> None:
-        """Somebody at this address wants a token for the account of this name or e-mail address: sent later, if there
-        is one.
+        """Send a mail with a token if there is an account of this name or e-mail address.
 
-        It returns the same after the same work whether or not there is. Raises Denied where no mail is sent,
+        It does the same work and returns the same whether or not there is. Raises Denied if no mail is sent,
         FieldInvalid, TooManyRequests.
         """
         if self._mailer is None:
@@ -85,12 +83,12 @@ class PasswordResets:
         work.add_done_callback(self._background.discard)
 
     async def settled(self, seconds: float) -> None:
-        """Wait until the mails that were asked for are sent or given up, but no longer than this."""
+        """Wait until the mails that were asked for are sent or given up, for at most so many seconds."""
         if self._background:
             await asyncio.wait(set(self._background), timeout=seconds)
 
     async def _answer(self, actor: Actor, who: str) -> None:
-        """What goes wrong here nobody is told: the mailer has written down why, and the one who waits asks again."""
+        """Nobody is told of a failure here. The mailer has logged it, and the user asks again."""
         try:
             for name, email in await self._db.scan(lambda tx: _found(tx, who)):
                 await self._throttle.spend(f"mail {_hashed(email)}", TO_ADDRESS, SECONDS)
@@ -104,7 +102,7 @@ class PasswordResets:
             raise ChangeRefused("no mail server is configured", "set mail.host, or leave out --mail to print the token")
 
     async def send(self, actor: Actor, name: str, purpose: str) -> None:
-        """A token by mail, for an administrator who waits for it to be sent.
+        """Send a token by mail for an administrator, and wait until it is sent.
 
         Raises AccountUnknown, ChangeRefused, MailFailed.
         """

@@ -1,7 +1,6 @@
-"""The hash that passwords are stored as: scrypt with N = 2^15, r = 8, p = 3, written `$scrypt$ln=15,r=8,p=3$SALT$KEY`.
+"""The hash of stored passwords: scrypt with N = 2^15, r = 8, p = 3, written `$scrypt$ln=15,r=8,p=3$SALT$KEY`.
 
-Python's own hashlib computes it. So a login needs no other module, and the first one at a worker is as fast as later
-ones.
+Python's hashlib computes it. So a login needs no other module, and the first one at a worker is as fast as later ones.
 """
 
 import base64
@@ -30,7 +29,7 @@ OURS = Cost()
 
 
 def hash(password: bytes) -> str:
-    """What to store. Takes a quarter of a second."""
+    """The hash to store. It takes a quarter of a second."""
     salt = secrets.token_bytes(_SALT_BYTES)
     return _written(salt, _key(password, salt, OURS))
 
@@ -41,13 +40,13 @@ def nobodys() -> str:
 
 
 def verify(password: bytes, stored: str) -> bool:
-    """Whether this is the password. Raises ValueError for what `hash` can't have written."""
+    """Whether this is the password. Raises ValueError for a text that `hash` can't have written."""
     cost, salt, key = _read(stored)
     return hmac.compare_digest(_key(password, salt, cost, len(key)), key)
 
 
 def is_outdated(stored: str) -> bool:
-    """Whether it was computed with another cost than new ones are."""
+    """Whether it has another cost than new ones."""
     return _read(stored)[0] != OURS
 
 

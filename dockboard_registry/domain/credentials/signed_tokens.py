@@ -1,9 +1,8 @@
-"""Tokens that the registry signs and later believes, if everything else about their owner still holds: a JSON Web Token
-of one kind only.
+"""Tokens that the registry signs. It believes them later if everything else about their owner still holds.
 
-JWS compact form (RFC 7515) with HMAC-SHA256 and one header, which is compared byte for byte: nothing about the
-algorithm or the key is read from a token. Access tokens live 300 s and name what they are for; a refresh token stands
-for a login and buys access tokens.
+They are JSON Web Tokens of one kind: JWS compact form (RFC 7515) with HMAC-SHA256 and one header, which is compared
+byte for byte. So a token chooses neither algorithm nor key. Access tokens live 300 s and name what they are for. A
+refresh token stands for a login, and access tokens are made for it.
 """
 
 import base64
@@ -26,10 +25,10 @@ MOST_ENTRIES = 100
 REPOSITORY, REGISTRY = "repository", "registry"
 _ISSUER = "dockboard-registry"
 SKEW = 60
-# Characters of a token that is still read: all fields of a request together may have 16 KiB.
+# The longest token that is read, in characters. All fields of a request together may have 16 KiB.
 LONGEST = 15 << 10
 _LIFE = {ACCESS: ACCESS_SECONDS, REFRESH: REFRESH_SECONDS}
-# What the words of the token protocol stand for.
+# The actions that the words of the token protocol stand for.
 ACTIONS = {"pull": (PULL,), "push": (PUSH, CREATE, OVERWRITE), "delete": (DELETE,)}
 _HEADER = base64.urlsafe_b64encode(b'{"alg":"HS256","typ":"JWT"}').rstrip(b"=")
 _FORM = re.compile(rb"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{43}", re.A)
@@ -45,8 +44,10 @@ class ResourceActions(NamedTuple):
 
 
 class Claims(NamedTuple):
-    """What a token says whose signature is right. identity: who it was made out to. expires_at: in seconds since 1970.
-    scope: what the token is for; None for a refresh token.
+    """What a token with a valid signature says.
+
+    identity: the account that it was made for. expires_at: in seconds since 1970. scope: what the token is for; None
+    for a refresh token.
     """
 
     identity: Identity
@@ -114,7 +115,7 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict:
 
 
 def _checked(claims: dict, audience: str, use: str) -> Claims:
-    """Raises ValueError, TypeError, KeyError where the claims are not what `make` writes, or their time is not now."""
+    """Raises ValueError, TypeError, KeyError if `make` can't have written the claims, or if they do not hold now."""
     at = time.time()
     issued, begins, ends, generation = (_number(claims[name]) for name in ("iat", "nbf", "exp", "gen"))
     if (claims["iss"], claims["aud"], claims["use"]) != (_ISSUER, audience, use):

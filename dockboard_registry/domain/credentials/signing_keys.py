@@ -1,6 +1,6 @@
-"""The keys that the registry signs its tokens with: in the database, for all nodes.
+"""The keys with which the registry signs its tokens.
 
-The newest signs, and the one before it counts too.
+They are in the database, for all nodes. The newest one signs, and the one before it still counts.
 """
 
 import secrets
@@ -17,35 +17,31 @@ _KEY_BYTES = 32
 _NEWEST = "SELECT id, secret FROM signing_keys ORDER BY id DESC LIMIT ?"
 
 _AGE = "SELECT created_at, id FROM signing_keys ORDER BY id DESC LIMIT 1"
-# Twice as long as the tokens that live for minutes, with the difference of clocks that is allowed.
+# Seconds: twice the life of the tokens that live for minutes, with the difference of clocks that is allowed.
 _SOONEST_SECONDS = 2 * (ACCESS_SECONDS + SKEW)
 
 
 class SigningKeys:
-    """Remembered for one access version, so that a rotation counts with
-    the next request everywhere.
-    """
+    """The keys are remembered for one access version, so a rotation counts with the next request everywhere."""
 
     def __init__(self, db: Database):
         self._db = db
         self._remembered: tuple[int, tuple[bytes, ...]] = (-1, ())
 
     async def valid(self, access_version: int) -> tuple[bytes, ...]:
-        """The keys that count, the newest first, as of this access version; none
-        where nothing was ever signed.
-        """
+        """The keys that count as of this access version, the newest first. None if nothing was ever signed."""
         if self._remembered[0] != access_version or not self._remembered[1]:
             self._remembered = await self._db.scan(_read)
         return self._remembered[1]
 
     async def newest(self, access_version: int) -> bytes:
-        """The key to sign with; made where there is none."""
+        """The key that signs. It is made if there is none."""
         if not await self.valid(access_version):
             await self._db.write(lambda tx: _insert(tx, 1), repeatable=True, brings=0)
         return (await self.valid(access_version))[0]
 
     async def rotate(self, actor: Actor) -> None:
-        """A new key; the one before the last counts no more. Raises ChangeRefused where there are no accounts."""
+        """Make a new key. The one before the last becomes invalid. Raises ChangeRefused if there are no accounts."""
 
         def change(tx: Tx) -> None:
             if not access_version(tx):
@@ -56,9 +52,9 @@ class SigningKeys:
         await self._db.write(change, brings=0)
 
     async def rotate_old(self, seconds: float) -> bool:
-        """The same where the newest key has signed for so long: true for the one process, of all that ask, that did it.
+        """The same if the newest key has signed for so many seconds. True for the one process that did it.
 
-        Never so soon that a token of a few minutes could end by it.
+        Never so soon that it could end a token of a few minutes.
         """
         period = int(max(seconds, _SOONEST_SECONDS) * 1000)
         age = await self._db.read(lambda tx: tx.one(_AGE))
@@ -88,7 +84,7 @@ def _read(tx: Tx) -> tuple[int, tuple[bytes, ...]]:
 
 
 def _insert(tx: Tx, number: int) -> None:
-    """Of several processes that need the first key at once one makes it."""
+    """If several processes need the first key at once, one of them makes it."""
     tx.insert(
         "INSERT INTO signing_keys (id, secret, created_at) VALUES (?, ?, ?)",
         _name(number),
@@ -98,5 +94,5 @@ def _insert(tx: Tx, number: int) -> None:
 
 
 def _name(number: int) -> str:
-    """Ids whose order as text is that of their numbers."""
+    """Ids as texts that have the order of their numbers."""
     return f"{number:010d}"

@@ -1,13 +1,14 @@
-"""Failed logins, shared by all workers and nodes: what guessing costs, and how the rightful owner gets in all the same.
+"""Failed logins, shared by all workers and nodes: what guessing costs, and how the owner gets in all the same.
 
-A network is an IPv4 address, or the /64 of an IPv6 one. Ten wrong passwords in five minutes, for one account or from
-one network, are free; then each further one costs a wait of a second, doubling to a quarter of an hour. Behind one
-address there may be many people (NAT, a CI host), so a network's wait stops at 8 seconds until 200 passwords were wrong
-there. Besides, no account takes more than a hundred wrong passwords in a row (NIST SP 800-63B): fifty of strangers,
-then none for a month; and ten of each of the five networks where its owner logged in last. In these networks the owner
-waits for nobody else's failures, neither elsewhere nor there.
+A network is an IPv4 address, or the /64 of an IPv6 one. Ten wrong passwords in five minutes are free, for one account
+or from one network. Each further one costs a wait: a second, then twice as long each time, up to a quarter of an hour.
+Many people may be behind one address (NAT, a CI host), so a network's wait stays at most 8 seconds until 200 passwords
+were wrong there.
 
-Whoever shows a valid access token is never asked here. Names are hashed: people type passwords where names belong.
+No account takes more than a hundred wrong passwords in a row (NIST SP 800-63B): fifty from strangers, then none for a
+month; and ten from each of the five networks where its owner logged in last. In these networks the owner does not wait
+for failures of others. A valid access token is never throttled here. Names are hashed, because people type passwords in
+place of names.
 """
 
 import functools
@@ -28,7 +29,7 @@ STRANGERS, KNOWN, KNOWN_NETWORKS = 50, 10, 5
 STOPPED_MS, KNOWN_MS = 30 * 86400_000, 90 * 86400_000
 _FORGIVEN_MS, _LOCKED_FORGIVEN_MS, _DAY_MS = 5 * 60_000, 60 * 60_000, 86400_000
 _LONGEST_WAIT_MS = 15 * 60_000
-# So many wrong passwords from one network are guessing, and not mistakes of its users.
+# So many wrong passwords from one network are guessing, not mistakes of its users.
 PERSISTENT, _SHARED_WAIT_MS = 200, 8000
 _FIND = "SELECT failed, last_at, blocked_until, in_a_row FROM failures WHERE name = ?"
 _KNOWN = (
@@ -43,13 +44,13 @@ _STATE = (
     " users.id AND known.network = ? AND known.last_at > ?"
 )
 
-# So many clients a Rate remembers. The one who acted longest ago is forgotten first.
+# A Rate remembers so many clients. It first forgets the one who acted longest ago.
 _REMEMBERED = 10_000
 _PAST = "DELETE FROM failures WHERE last_at < ? AND (name LIKE 'network %' OR name LIKE 'spent %' OR last_at < ?)"
 
 
 class State(NamedTuple):
-    """What is counted of an account and a network. Times in milliseconds since 1970; None: nothing is."""
+    """What is counted of an account and a network. Times in milliseconds since 1970. None: nothing is."""
 
     network_until: int | None
     account_until: int | None
@@ -65,7 +66,7 @@ class State(NamedTuple):
 
     @property
     def until(self) -> int:
-        """When the next password may be tried."""
+        """When the next password may be tried, in milliseconds since 1970."""
         if self.known:
             return 0
         stopped = (self.last_at or 0) + STOPPED_MS if (self.in_a_row or 0) >= STRANGERS else 0
@@ -78,7 +79,7 @@ def account_key(name: str) -> str:
 
 @functools.lru_cache(1024)
 def network_of(address: str) -> str:
-    """The network of an address: itself, of IPv6 the /64, which one customer has."""
+    """The network of an address: the address itself, or the /64 of an IPv6 one, which one customer has."""
     try:
         found = ip_address(address.partition("%")[0])
     except ValueError:
@@ -93,13 +94,13 @@ def network_key(address: str) -> str:
 
 
 def wait_ms(failed: int) -> int:
-    """How long nobody may try after so many failures: nothing, then a second, doubling to a quarter of an hour."""
+    """How long nobody may try after so many failures: 0, then a second, doubling to a quarter of an hour."""
     return 0 if failed < FREE else min(1000 << min(failed - FREE, 20), _LONGEST_WAIT_MS)
 
 
 def network_wait_ms(failed: int) -> int:
-    """The same for all in a network who log in there for the first time: at most 8 s, and longer from the 200th failure
-    on.
+    """The same for everyone in a network who logs in there for the first time: at most 8 s, and longer from the 200th
+    failure on.
     """
     if failed < PERSISTENT:
         return min(wait_ms(failed), _SHARED_WAIT_MS)
@@ -107,7 +108,7 @@ def network_wait_ms(failed: int) -> int:
 
 
 def forget(tx: Tx, user_id: int, name: str) -> None:
-    """Nothing was ever tried for this account: its password is another one now, or an administrator says so."""
+    """Forget all failures of the account: its password was changed, or an administrator says so."""
     tx.run("DELETE FROM failures WHERE name = ?", account_key(name))
     tx.run("UPDATE known_networks SET failed = 0 WHERE user_id = ?", user_id)
 
@@ -132,7 +133,7 @@ class Throttle:
         return State(*await self._db.read(lambda tx: tx.one(_STATE, *given)))
 
     async def failed(self, name: str, address: str) -> None:
-        """Count a failure: of the network, and of the account there or elsewhere."""
+        """Count a failure, of the network and of the account."""
 
         def change(tx: Tx) -> None:
             _count(tx, network_key(address), network_wait_ms)
@@ -149,11 +150,11 @@ class Throttle:
         await self._db.write(change, durable=False, brings=0)
 
     async def succeeded(self, user_id: int, name: str, address: str) -> None:
-        """The password was right: what was wrong before it counts as in a row no more, and the network is one of the
+        """The password was right. Earlier failures no longer count as in a row, and the network becomes one of the
         owner's.
 
-        From a network that was known before, the waits of strangers stay: else each login of the owner would give them
-        ten guesses more. The network's own failures stay too, or one right password would buy it any number of guesses.
+        From a known network the waits of strangers stay; otherwise each login of the owner would give them ten more
+        guesses. The network's own failures stay too; otherwise one right password would buy it any number of guesses.
         """
         state, at = await self.state(name, address), now()
         if state.known and not state.known_failed and not state.in_a_row and at - (state.known_at or 0) < _DAY_MS:
@@ -169,11 +170,11 @@ class Throttle:
         await self._db.write(change, durable=False, repeatable=True, brings=0)
 
     async def tidy(self) -> None:
-        """Forget what counts no more."""
+        """Delete what no longer counts."""
         await self._db.write(lambda tx: tx.run(_PAST, now() - _DAY_MS, now() - STOPPED_MS), brings=0)
 
     async def spend(self, what: str, most: int, seconds: int) -> None:
-        """Count one of `most` that may be done in so many seconds. Raises TooManyRequests."""
+        """Count one of `most` actions in so many seconds. Raises TooManyRequests."""
         left = await self._db.write(
             lambda tx: _spend(tx, f"spent {what}", most, seconds * 1000), durable=False, brings=0
         )
@@ -188,7 +189,7 @@ class Rate:
 
     def __init__(self, at_once: int, seconds: float):
         self._at_once, self._seconds = at_once, seconds
-        # When each client may do all at once again, as time.monotonic().
+        # When each client may do all at once again (time.monotonic()).
         self._full_at: OrderedDict[Hashable, float] = OrderedDict()
 
     def take(self, who: Hashable) -> None:
@@ -209,7 +210,7 @@ def _retry_after(milliseconds: int) -> dict[str, str]:
 
 
 def _name(text: str) -> str:
-    """The text where it may be a name: not every text can be compared with names (see Logins)."""
+    """The text if it may be a name: not every text can be compared with names (Logins._find)."""
     try:
         return account_name(text)
     except FieldInvalid:
@@ -233,7 +234,7 @@ def _count(tx: Tx, key: str, wait: Callable[[int], int]) -> None:
 
 
 def _know(tx: Tx, user_id: int, network: str, at: int) -> None:
-    """The network is the newest of those that the user logged in from; only the last few are kept."""
+    """Make the network the newest of those from which the user logged in. Only the last few are kept."""
     if not tx.run(
         "UPDATE known_networks SET last_at = ?, failed = 0 WHERE user_id = ? AND network = ?", at, user_id, network
     ):
@@ -246,7 +247,7 @@ def _know(tx: Tx, user_id: int, network: str, at: int) -> None:
 
 
 def _spend(tx: Tx, key: str, most: int, window: int) -> int:
-    """Milliseconds to wait; 0 where this one was among those that may be done."""
+    """Milliseconds to wait; 0 if the action may be done."""
     at, row = now(), tx.lock(_FIND, key)
     if row is None:
         if tx.insert("INSERT INTO failures (name, failed, last_at, blocked_until) VALUES (?, 1, ?, 0)", key, at):

@@ -131,7 +131,7 @@ def count_bytes(tx: Tx, namespace: str) -> int:
 
 
 class Counting:
-    """Counts of one process: one at a time for each namespace, shared by all who wait for it, with a pause after each."""
+    """Counts of one process: one at a time for each namespace, shared by all who wait for it, and a pause after it."""
 
     def __init__(self) -> None:
         self._running: dict[str, asyncio.Future] = {}
