@@ -13,9 +13,8 @@ _FAILED_LOGIN = "failed_login_ms"
 class Store(NamedTuple):
     """What a database knows of its store.
 
-    id: the id that the store's marker must have; marked: whether the marker must exist already;
-    epoch: how often the store has moved from a database to its copy; moved_to: the copy of this database that the store
-    belongs to now.
+    id: that the store's marker must have. marked: whether the marker must exist. epoch: how often the store has moved
+    from a database to its copy. moved_to: the copy of this database to which the store belongs now.
     """
 
     id: str | None
@@ -33,7 +32,7 @@ def known_store(tx: Tx) -> Store:
 
 
 def _store(tx: Tx) -> Store:
-    """In one statement."""
+    """Reads everything in one statement."""
     found = dict(tx.all(_STORE))
     return Store(
         found.get("store_id"), "store_marked" in found, int(found.get("store_epoch", 0)), found.get("moved_to")
@@ -63,7 +62,7 @@ def not_owner(known: Store, found: Marker | None) -> str:
 
 
 async def why_not_owner(db: Database, found: Marker | None) -> str:
-    """`not_owner`, as the database says now."""
+    """`not_owner`, for what the database says now."""
     return not_owner(await db.read(_store), found)
 
 
@@ -74,25 +73,25 @@ def own_store(tx: Tx, epoch: int) -> None:
 
 
 def unfinished_copy(tx: Tx) -> str | None:
-    """The database of which this one is a copy that is not whole yet (see db/copy.py)."""
+    """The database of which this one is an incomplete copy (db/copy.py)."""
     return _value(tx, "copy_from")
 
 
 def store_id(tx: Tx, made: str) -> str:
-    """The store's id; it becomes `made` where there is none."""
+    """The store's id. If there is none, it becomes `made`."""
     if _value(tx, "store_id") is None:
         tx.insert("INSERT INTO settings (name, value) VALUES ('store_id', ?)", made)
     return _value(tx, "store_id")
 
 
 def store_is_marked(tx: Tx) -> None:
-    """From now on a store without marker is not this registry's."""
+    """From now on a store without a marker is not this registry's."""
     if _value(tx, "store_marked") is None:
         tx.insert("INSERT INTO settings (name, value) VALUES ('store_marked', 'yes')")
 
 
 def first_account_is_untold(tx: Tx) -> None:
-    """The account of the first start is made in this transaction, its password not shown yet."""
+    """Note that this transaction makes the account of the first start, and that its password was not shown yet."""
     tx.insert("INSERT INTO settings (name, value) VALUES ('first_account', 'untold')")
 
 
@@ -105,7 +104,7 @@ def first_account_untold(tx: Tx) -> bool:
 
 
 def failed_login_ms(tx: Tx) -> int:
-    """The least time of a failed login, in milliseconds; see Logins."""
+    """The least milliseconds of a failed login (credentials/logins.py)."""
     return int(_value(tx, _FAILED_LOGIN) or 0)
 
 
@@ -126,5 +125,5 @@ def _value(tx: Tx, name: str) -> str | None:
 
 
 async def database_answers(db: Database) -> None:
-    """Raise what the database raises where it can't serve."""
+    """Raise what the database raises if it can't serve."""
     await db.read(lambda tx: tx.one("SELECT value FROM settings WHERE name = 'store_id'"))

@@ -22,15 +22,15 @@ class KeyMissing(StorageError):
 
 
 class StorageFull(StorageError):
-    """No room, or less than the reserve would be left."""
+    """There is no room, or less than the reserve would be left."""
 
 
 class StorageFailed(StorageError):
-    """The device failed; what was being written is not to be trusted and was dropped."""
+    """The device failed. What was being written can't be trusted and was dropped."""
 
 
 class NotDeleted(StorageFailed):
-    """Some of the keys could not be deleted; the others are. keys: those that stay; freed: the bytes of the others."""
+    """Some of the keys could not be deleted; the others were. keys: those that stay. freed: the bytes of the others."""
 
     def __init__(self, why: str, keys: set[str], freed: int):
         super().__init__(why)
@@ -42,7 +42,7 @@ class UploadBusy(StorageError):
 
 
 class UploadLost(StorageError):
-    """Bytes that were received earlier are gone (a power cut before commit); the upload has to start again."""
+    """Bytes that were received earlier are gone, as after a power cut before commit. The upload has to start again."""
 
 
 class Marker(NamedTuple):
@@ -70,22 +70,22 @@ class Source(Protocol):
     size: int
 
     def fileno(self) -> int | None:
-        """A descriptor for sendfile; None where there is none, and then the bytes are read."""
+        """A descriptor for sendfile. None if there is none; then the bytes are read."""
 
     async def read(self, start: int, length: int) -> bytes:
-        """At most length bytes from start; empty only at the end. Raises StorageFailed."""
+        """At most `length` bytes from `start`. Empty only at the end. Raises StorageFailed."""
 
     async def read_each(self, places: list[tuple[int, int]]) -> list[bytes]:
         """Several (start, length), each as long as asked for unless the bytes end. Raises StorageFailed."""
 
     def read_now(self, start: int, length: int) -> bytes | None:
-        """The same for a small piece, where it takes no waiting to speak of; None where it would."""
+        """The same for a small piece if it needs no waiting worth mentioning, otherwise None."""
 
     def close(self) -> None: ...
 
 
 async def read_whole(source: Source, start: int, length: int) -> bytes:
-    """So many bytes from start. Raises StorageFailed, also where the bytes end before that."""
+    """So many bytes from `start`. Raises StorageFailed, also if the bytes end before that."""
     pieces, read = [], 0
     while read < length:
         piece = await source.read(start + read, length - read)
@@ -97,32 +97,31 @@ async def read_whole(source: Source, start: int, length: int) -> bytes:
 
 
 class Upload(Protocol):
-    """One writer's work on an upload. `hold` comes first and `release` last; nothing is changed before the first write.
+    """One writer's work on an upload. `hold` comes first and `release` last. Nothing changes before the first write.
 
-    Between hold and first write the caller makes sure that the upload still is as it knew it: another writer may have
-    finished it, and its bytes may be a blob by now.
+    Between them the caller makes sure that the upload still is as it knew it: another writer may have finished it, and
+    then its bytes are a blob.
     """
 
     async def hold(self) -> None:
         """Shut out other writers. Raises UploadBusy."""
 
     async def release(self) -> None:
-        """Let other writers in; after this the object is of no use."""
+        """Let other writers in. The object is of no use after this."""
 
     async def write(self, data: bytes, hasher: Hasher | None = None) -> None:
-        """Append; hasher.update(data) runs beside it, off the loop. Raises StorageFull, StorageFailed, UploadLost."""
+        """Append. hasher.update(data) runs beside it, off the loop. Raises StorageFull, StorageFailed, UploadLost."""
 
     async def pour(self, fill: Callable[[memoryview], int], hasher: Hasher | None = None, dear: bool = False) -> int:
-        """Append what fill(buffer) puts into the driver's buffer, called in a thread until it returns 0 (then the turn
-        is over).
+        """Append what fill(buffer) puts into the driver's buffer, and return the number of bytes.
 
-        Returns the number of bytes. fill waits a moment at most, and never raises; it may be called from several
-        threads in turn. dear: it takes the processor about as long as the hash does, as decrypting can. Raises as
-        `write` does.
+        A thread calls fill until it returns 0; then the turn is over. fill waits for a moment at most and never raises.
+        Several threads may call it in turn. dear: fill takes the processor about as long as the hash does, as
+        decrypting can. Raises what `write` raises.
         """
 
     async def suspend(self) -> str:
-        """Bring what was written where any process finds it; returns the driver's state for `resume`."""
+        """Put what was written where any process finds it. Returns the driver's state for `resume`."""
 
     async def hash(self, hasher: Hasher) -> None:
         """Feed all bytes written so far to the hasher."""
@@ -130,7 +129,8 @@ class Upload(Protocol):
     async def commit(self) -> None:
         """Make the bytes durable under their key.
 
-        After an error never call it again: the kernel may have marked lost pages clean. The bytes have to be dropped.
+        After an error never call it again, because the kernel may have marked lost pages clean. The bytes have to be
+        dropped.
         """
 
     async def abort(self) -> None:
@@ -142,20 +142,21 @@ class Storage(Protocol):
         """Raises KeyMissing, StorageFailed."""
 
     async def delete(self, keys: list[str]) -> int:
-        """Returns the bytes freed, as far as known.
+        """Returns the bytes freed, as far as known. A key without bytes is no error.
 
-        Idempotent: a key without bytes is no error. Raises NotDeleted after all keys were tried.
+        Raises NotDeleted after all keys were tried.
         """
 
     def keys(self, after: str = "") -> AsyncIterator[tuple[str, int]]:
-        """Every key greater than `after`, in order, uploads under way included, with the time of its last write in
-        milliseconds since 1970.
+        """Every key greater than `after` in order, with the time of its last write in milliseconds since 1970.
+
+        It includes uploads under way.
         """
 
     def resume(self, key: str, state: str, size: int) -> Upload:
-        """An upload of which `size` bytes were saved, 0 for a new one; no I/O before `hold`.
+        """An upload of which `size` bytes were saved; 0 for a new one. No I/O happens before `hold`.
 
-        Bytes beyond `size`, of a writer that died, are dropped at the first write.
+        The first write drops bytes beyond `size`, which a writer left that died.
         """
 
     def refuse_when_full(self) -> None:
@@ -165,4 +166,4 @@ class Storage(Protocol):
         """Which database owns the store now. Raises StorageFailed."""
 
     async def check(self) -> None:
-        """Raise StorageError where the store can't serve: not mounted, read-only, failing."""
+        """Raise StorageError if the store can't serve: not mounted, read-only, failing."""

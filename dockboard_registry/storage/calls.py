@@ -1,5 +1,6 @@
-"""Calls to the file system of a store: in the event loop if that is a local disk, else in threads, which may wait for a
-server that does not answer.
+"""Calls to the file system of a store: in the event loop if that is a local disk, otherwise in threads.
+
+Another file system may wait for a server that does not answer.
 """
 
 import asyncio
@@ -24,7 +25,7 @@ def translate(error: OSError) -> StorageError:
 
 
 class Calls:
-    """The calls of one store. is_local: its file system answers at once, and never waits for another machine."""
+    """The calls of one store. is_local: its file system answers at once and never waits for another machine."""
 
     def __init__(self, is_local: bool, threads: int):
         self.is_local = is_local
@@ -76,7 +77,7 @@ class Calls:
             raise translate(error) from error
 
     def later(self, fn: Callable, *arguments) -> None:
-        """Run a call for which nobody waits."""
+        """Run a call for whose outcome nobody waits."""
         if self.is_local:
             fn(*arguments)
         else:

@@ -30,7 +30,7 @@ from .relay import Relay, thread_buffer
 MARKER, BLOBS = "store-id", "blobs"
 FOLDERS = [f"{number:02x}" for number in range(256)]
 OWN_NAMES = (MARKER, BLOBS, ".lock")
-# A thread lists so many directories at once: there are 256, and most stores are small.
+# A thread lists so many directories at a time. There are 256, and most stores are small.
 _LISTED = 16
 _KEY = re.compile(r"[0-9a-f]{40}", re.A)
 _READ = 1 << 20
@@ -69,7 +69,7 @@ def write_marker(root: Path, owner: Marker) -> None:
 
 
 def marker(root: Path) -> Marker | None:
-    """What the root's marker file says, or None where there is none."""
+    """What the root's marker file says, or None if there is none."""
     try:
         id, _, epoch = (root / MARKER).read_text().strip().partition("\n")
     except FileNotFoundError:
@@ -86,7 +86,7 @@ def _other_owner(root: Path) -> tuple[int, int] | None:
 
 
 class FilesystemSource:
-    """An open file; unlinking it meanwhile takes nothing from the reader."""
+    """An open file. Its reader keeps the bytes if it is unlinked meanwhile."""
 
     def __init__(self, descriptor: int, calls: Calls):
         self._descriptor = descriptor
@@ -180,7 +180,7 @@ class FilesystemStorage:
         return [found for folder in folders for found in self._files(folder)]
 
     def _files(self, folder: str) -> list[tuple[str, int]]:
-        """(key, time of the last write) of one directory's files; what has no key's name is none of ours."""
+        """(key, time of the last write) of the files in one directory. Files whose names are not keys are left out."""
         found = []
         for entry in os.scandir(self._blobs + folder):
             if _KEY.fullmatch(entry.name) and entry.name.startswith(folder):
@@ -226,7 +226,7 @@ class FilesystemStorage:
             self._looking = False
 
     def claim(self, count: int) -> None:
-        """Raise StorageFull where so many more bytes would not leave the reserve."""
+        """Raise StorageFull if so many more bytes would not leave the reserve."""
         at = time.monotonic()
         with self._room:
             if count > self._granted or at - self._looked > _LOOK_SECONDS:

@@ -23,7 +23,7 @@ _FIND = (
     " LEFT JOIN blobs ON blobs.digest = repository_blobs.digest"
 )
 _KEY = "SELECT storage_key, size FROM blobs WHERE digest = ?"
-# The row has to change; nobody needs the last bit of the time.
+# The row has to change. A millisecond more or less in its time does not matter.
 _TOUCH = "UPDATE blobs SET created_at = created_at + 1 - 2 * (created_at % 2) WHERE digest = ? AND storage_key = ?"
 _DROP_UNLINKED = f"DELETE FROM blobs WHERE digest = ? AND storage_key = ? AND {UNLINKED_BLOB}"
 
@@ -39,23 +39,22 @@ class Blob(NamedTuple):
 
 @lru_cache(1024)
 def question(digest: str) -> Question:
-    """What to ask for a blob; `found` reads the answer."""
+    """The question for a blob. `found` reads the answer."""
     return Question(_FIND, (digest,))
 
 
 def found(digest: str, told: Facts) -> Blob:
-    """Raises BlobUnknown, for an unknown repository too."""
+    """Raises BlobUnknown, also for an unknown repository."""
     if told.content[0] is None:
         raise BlobUnknown("this repository has no blob of that digest", digest=digest)
     return Blob(*told.content)
 
 
 def store(tx: Tx, digest: str, key: str, size: int, namespace: str | None = None) -> int:
-    """Name the key as the blob's bytes.
+    """Name the key as the blob's bytes, and return how many bytes it replaces.
 
-    Newly verified bytes replace older ones, so pushing a damaged blob again repairs it.
-
-    namespace: in whose sums the replaced bytes are; how many they are.
+    Newly verified bytes replace older ones, so pushing a damaged blob again repairs it. namespace: in whose sums the
+    replaced bytes are.
     """
     old = tx.lock(_KEY, digest)
     if old is None and tx.insert(
@@ -77,11 +76,10 @@ def keep(tx: Tx, digest: str, key: str) -> bool:
 
 
 def drop_unlinked(tx: Tx, digest: str, namespace: str | None = None) -> int | None:
-    """Give up a blob that no repository has. Returns how many bytes it has; None where it is needed, or gone.
+    """Remove a blob that no repository has. Returns its size; None if it is needed or gone.
 
-    The lock comes first, so that the deed sees what the push that held the row has committed.
-
-    namespace: in whose sums the bytes count until they are deleted.
+    The lock comes first, so that the check sees what the push that held the row has committed. namespace: in whose sums
+    the bytes count until they are deleted.
     """
     found = tx.lock(_KEY, digest)
     if found is None or not tx.run(_DROP_UNLINKED, digest, found[0]):
@@ -91,9 +89,9 @@ def drop_unlinked(tx: Tx, digest: str, namespace: str | None = None) -> int | No
 
 
 def condemn(tx: Tx, key: str, namespace: str | None = None, size: int = 0) -> None:
-    """Nothing names this key any more; the collector deletes its bytes after the grace period.
+    """No row names this key any more.
 
-    namespace: in whose sums they are.
+    The collector deletes its bytes after the grace. namespace: in whose sums they are.
     """
     given = (namespace, size) if namespace else (None, None)
     tx.insert(
@@ -114,9 +112,7 @@ class Blobs:
     async def promise(self, blob: Blob, digest: str) -> None:
         """Make sure that the blob stays for the lease: a client that hears "exists" will not push it.
 
-        Raises BlobUnknown.
-
-        The lease is written when a tenth of it has passed, so that repeated questions cost a read.
+        Raises BlobUnknown. The lease is written when a tenth of it has passed, so repeated questions cost only a read.
         """
         at = now()
         if at - blob.leased_at > self._renew_after:
@@ -126,7 +122,7 @@ class Blobs:
                 raise BlobUnknown("this repository has no blob of that digest", digest=digest)
 
     async def open(self, repository: str, digest: str, blob: Blob) -> Source:
-        """The bytes. A new push may have moved them between the question and the opening: then once more.
+        """The bytes. A new push may have moved them since the question; then it asks once more.
 
         Raises BlobUnknown, StorageError.
         """
@@ -142,7 +138,7 @@ class Blobs:
             return await self._open(again, digest)
 
     async def _open(self, blob: Blob, digest: str) -> Source:
-        """A file of another size than was pushed is damaged, and no part of it goes out."""
+        """A file whose size is not the blob's is damaged, and no part of it is sent."""
         source = await small_blobs.open_source(self._db, self._storage, blob.storage_key, blob.size)
         try:
             if source.size != blob.size:
@@ -153,9 +149,9 @@ class Blobs:
             raise
 
     async def mount(self, repository: str, digest: str, source: str | None, maker: Actor | None = None) -> bool:
-        """Link a blob that `source` has, or any repository when source is None; False where there is none.
+        """Link a blob that `source` has, or any repository if source is None. False if there is none.
 
-        The source's link is renewed: while it is there, the blob's row stays. Raises QuotaExceeded.
+        The source's link is renewed, because the blob's row stays while the link is there. Raises QuotaExceeded.
         """
 
         def change(tx: Tx) -> bool:
@@ -175,9 +171,9 @@ class Blobs:
         return await self._quotas.decided(self._db, lambda: self._db.write(change, repeatable=True))
 
     async def delete(self, repository: str, digest: str, actor: Actor | None = None) -> None:
-        """Take the blob out of the repository.
+        """Remove the blob from the repository. actor: who is noted.
 
-        actor: who is noted. Raises BlobUnknown; InUse while a manifest there refers to it.
+        Raises BlobUnknown; InUse while a manifest of the repository refers to it.
         """
 
         def change(tx: Tx) -> None:

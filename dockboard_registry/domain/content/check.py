@@ -1,4 +1,6 @@
-"""Checking that database and store agree: every row has its bytes and digest, every manifest its blobs and children."""
+"""Checks that database and store agree: every row has its bytes with their digest, every manifest its blobs and
+children.
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -24,7 +26,7 @@ _MISSING = {
 
 
 class Problem(NamedTuple):
-    """kind: what is wrong; object: the repository, tag or digest; detail: more words."""
+    """kind: what is wrong. object: the repository, tag or digest. detail: more words."""
 
     kind: str
     object: str

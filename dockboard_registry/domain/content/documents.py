@@ -1,7 +1,8 @@
-"""Reading a manifest: what the registry has to know of it, and refusal of what two readers could take for two things.
+"""Reads a manifest: what the registry has to know of it. Refuses what two readers could understand differently.
 
 Image specification 1.1 ("Image Manifest", "Image Index", "Content Descriptors") and Docker's schema 2. Unknown fields
-are allowed and kept: the bytes are stored as they came. Limits keep one document from holding the interpreter for long.
+are allowed and kept, because the bytes are stored as they came. Limits keep one document from holding the interpreter
+for long.
 """
 
 import json
@@ -50,7 +51,7 @@ _FOREIGN = ("application/vnd.oci.image.layer.nondistributable.", "application/vn
 
 
 class Descriptor(NamedTuple):
-    """Content that a document refers to: size in bytes; required: it has to be in the repository."""
+    """Content that a document refers to. size: in bytes. required: whether the repository has to have it."""
 
     digest: str
     size: int
@@ -59,7 +60,7 @@ class Descriptor(NamedTuple):
 
 
 class Document(NamedTuple):
-    """A manifest or index as far as the registry reads it. annotations: every value as text."""
+    """The parts of a manifest or index that the registry reads. annotations: every value as text."""
 
     media_type: str
     artifact_type: str | None
@@ -69,10 +70,7 @@ class Document(NamedTuple):
     children: list[Descriptor]
 
     def references(self) -> list[Descriptor]:
-        """All descriptors whose content the repository has to have, or may have.
-
-        `place` says where the document names each.
-        """
+        """All descriptors whose content the repository has to have, or may have. `place` says where each one stands."""
         return self.blobs + self.children
 
     def parts(self, size: int) -> Iterator["Document"]:
@@ -89,13 +87,13 @@ class Document(NamedTuple):
 
 
 def parse(body: bytes, content_type: str, pace: Pace = NO_PACE) -> Document:
-    """Read the body of a manifest PUT; content_type is the header's value, or empty. Raises ManifestInvalid."""
+    """Read the body of a manifest. content_type: the value of the header, or empty. Raises ManifestInvalid."""
     fields = _object(load(body, pace), "the manifest")
     _refuse_lookalikes(fields, "the manifest")
     media_type = _media_type(fields, content_type)
     version = fields.get("schemaVersion")
     if not _is_integer(version) or version != 2:
-        # A text here is no version, and answers do not repeat texts of clients.
+        # The value is not quoted if it is a text, because that may be anything.
         raise ManifestInvalid(
             f"schemaVersion: has to be 2, not {'a text' if isinstance(version, str) else _quoted(version)}"
         )
@@ -114,10 +112,10 @@ def parse(body: bytes, content_type: str, pace: Pace = NO_PACE) -> Document:
 
 
 def load(body: bytes, pace: Pace = NO_PACE) -> object:
-    """JSON by RFC 8259 that every reader takes for the same thing. Raises ManifestInvalid.
+    """JSON (RFC 8259) that all readers understand alike. Raises ManifestInvalid.
 
-    Refused: not UTF-8, duplicate keys, NaN and infinities, lone surrogates, more than 250,000 values, deeper than 64
-    levels.
+    Refused: other encodings than UTF-8, duplicate keys, NaN and infinities, lone surrogates, too many values, too deep
+    nesting.
     """
     tokens = body.count(b",") + body.count(b":") + body.count(b"[") + body.count(b"{")
     if tokens > _TOKENS:
@@ -181,7 +179,7 @@ def _depth_over(value: object, limit: int, pace: Pace) -> bool:
 
 
 def _media_type(fields: dict, content_type: str) -> str:
-    """The document's type from Content-Type and its own mediaType, which have to agree (CVE-2021-41190)."""
+    """The document's type. Content-Type and its own mediaType have to agree (CVE-2021-41190)."""
     header = content_type.partition(";")[0].strip()
     own = fields.get("mediaType")
     if own is not None and not isinstance(own, str):
@@ -207,7 +205,7 @@ def _image_blobs(fields: dict, pace: Pace) -> list[Descriptor]:
 
 
 def _artifact_type(fields: dict, index: bool) -> str | None:
-    """artifactType, else an image's config.mediaType: distribution specification, "Listing Referrers"."""
+    """artifactType, otherwise an image's config.mediaType: distribution specification, "Listing Referrers"."""
     own = fields.get("artifactType")
     if own is not None and not isinstance(own, str):
         raise ManifestInvalid(f"artifactType: has to be a string, not {_quoted(own)}")
@@ -237,7 +235,7 @@ def annotations(fields: dict, where: str = "annotations") -> dict[str, str] | No
 
 
 def _list(fields: dict, key: str, limit: int, pace: Pace) -> list[Descriptor]:
-    """Absent or null is empty: docker pushes an image without layers with `null`."""
+    """A field that is absent or null is an empty list: docker pushes an image without layers with `null`."""
     found = fields.get(key)
     if found is None:
         return []
@@ -281,8 +279,9 @@ def _quoted(value: object) -> str:
 
 
 def _refuse_lookalikes(fields: dict, where: str) -> None:
-    """Readers written in Go take MEDIATYPE for mediaType, and manife\u017fts for manifests; we don't, so such a key has
-    two readings.
+    """Readers in Go take MEDIATYPE for mediaType, and manife\u017fts for manifests.
+
+    This registry does not, so such a key would have two meanings.
     """
     for key in fields:
         if _KEYS.get(key.casefold(), key) != key:

@@ -7,7 +7,7 @@ _IS_STORED = "SELECT 1 FROM manifests WHERE repository_id = ? AND digest = ?"
 
 
 def in_use(tx: Tx, repository_id: int, what: str, kind: str, user: str) -> InUse:
-    """what: the content; kind: "manifest" or "index"; user: the digest of one that refers to it."""
+    """what: the content. kind: "manifest" or "index". user: the digest of one that refers to it."""
     facts = {kind: user}
     if tx.one(_IS_STORED, repository_id, user):
         return InUse(f"{_A[kind]} of this repository refers to the {what}", f"delete {kind} {user} first", **facts)

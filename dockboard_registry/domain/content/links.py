@@ -35,7 +35,7 @@ _ELSEWHERE = (
 
 
 def make(tx: Tx, repository_id: int, digest: str) -> bool:
-    """Make the blob readable in the repository and begin its lease anew; False where it was so before.
+    """Make the blob readable in the repository and begin its lease. False if it was readable before.
 
     The caller has written the blob's row or renewed another link.
     """
@@ -46,32 +46,33 @@ def make(tx: Tx, repository_id: int, digest: str) -> bool:
 
 
 def renew(tx: Tx, repository_id: int, digest: str, at: int) -> bool:
-    """Begin the lease anew; False where the blob is not in the repository. Guards the link's row against collection.
+    """Begin the lease again, and guard the link's row against collection. False if the repository does not have the
+    blob.
 
-    The row changes in any case: where the lease is of this very millisecond, it becomes one less.
+    The row changes in any case: if the lease is of this very millisecond, it becomes one less.
     """
     return tx.run(_RENEW, at, at, repository_id, digest) > 0
 
 
 def renew_all(tx: Tx, repository_id: int, digests: list[str], at: int) -> int:
-    """The same for many, in few statements. Returns how many of them the repository has."""
+    """The same for many blobs in few statements. Returns how many of them the repository has."""
     return _RENEW_ALL.run(tx, (at, at, repository_id), digests)
 
 
 def guard(tx: Tx, repository_id: int, digests: list[str]) -> int:
-    """How many of these blobs the repository has; none of them leaves it before the transaction ends."""
+    """How many of these blobs the repository has. It keeps them until the transaction ends."""
     if tx.alone:
         return sum(count for (count,) in _COUNT.all(tx, (repository_id,), digests))
     return renew_all(tx, repository_id, digests, now())
 
 
 def lock(tx: Tx, repository_id: int | None, digest: str) -> bool:
-    """Whether the repository has the blob. Until the transaction ends nobody else changes that."""
+    """Whether the repository has the blob. Nobody else changes that until the transaction ends."""
     return tx.lock(_LEASED_AT, repository_id, digest) is not None
 
 
 def remove(tx: Tx, repository_id: int, digest: str) -> None:
-    """The repository has the blob no longer. The caller has made sure that nothing there needs it."""
+    """Remove the link. The caller has made sure that nothing in the repository needs it."""
     tx.run(_REMOVE, repository_id, digest)
 
 

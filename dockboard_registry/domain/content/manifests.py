@@ -27,8 +27,8 @@ from .references import Held
 from .unfinished import MANY, REFERENCE_BYTES, Unfinished, UnfinishedManifests
 
 T = TypeVar("T")
-# Long bodies wait for the decision: how long they take to read would tell of what one may not see, and anybody could
-# have them read.
+# Long bodies are read after the decision. The time to read one would tell of what a client may not see, and anybody
+# could have them read.
 _COLUMNS = (
     f"{facts.COLUMNS}, manifests.digest, manifests.media_type, manifests.size, CASE WHEN manifests.size <= 16384 THEN"
     f" manifests.body END {facts.TABLES}"
@@ -49,15 +49,15 @@ _WARNING = (
     " WHERE repositories.name = ? AND manifests.digest = ?"
 )
 _WARN = "UPDATE manifests SET warning = ? WHERE repository_id = ? AND digest = ? AND warning IS NULL"
-# A longer manifest takes milliseconds to read, and may have thousands of references. So it takes its turn.
+# Reading a longer manifest takes milliseconds, and it may have thousands of references. So it takes its turn.
 _LARGE = 64 << 10
 _LONG_ANNOTATIONS = 4 << 10
-# So many tags fit into one entry of the audit, however long they are. For moved tags the entry has the digests too.
+# So many tags fit into one entry of the audit, however long they are. For moved tags the entry has digests too.
 _NOTED, _NOTED_MOVED = 25, 9
 
 
 class Manifest(NamedTuple):
-    """size in bytes; body: None where it is long, and Manifests.body has it."""
+    """size: in bytes. body: None if it is long; Manifests.body reads it."""
 
     digest: str
     media_type: str
@@ -67,7 +67,7 @@ class Manifest(NamedTuple):
 
 @lru_cache(1024)
 def question(reference: Reference) -> Question:
-    """What to ask for a manifest; `found` reads the answer."""
+    """The question for a manifest. `found` reads the answer."""
     return Question(_BY_DIGEST, (reference.digest,)) if reference.digest else Question(_BY_TAG, (reference.tag,))
 
 
@@ -116,7 +116,7 @@ class Manifests:
         self._long_turn = LongTurn()
 
     async def body(self, repository: str, manifest: Manifest) -> bytes:
-        """A long one, for whoever may have it. Raises ManifestUnknown where it was deleted meanwhile."""
+        """A long body, for a client that may have it. Raises ManifestUnknown if it was deleted meanwhile."""
         row = await self._db.read(lambda tx: tx.one(_BODY, repository, manifest.digest))
         if row is None:
             raise ManifestUnknown("this repository has no manifest of that tag or digest", reference=manifest.digest)
@@ -134,9 +134,8 @@ class Manifests:
     ) -> Stored:
         """Store the bytes and point the tags to them, all or nothing.
 
-        moves: tags that point elsewhere too. actor: who is noted.
-
-        Raises ManifestInvalid, DigestInvalid, ManifestBlobUnknown, QuotaExceeded, Denied.
+        moves: also tags that point elsewhere. actor: who is noted. Raises ManifestInvalid, DigestInvalid,
+        ManifestBlobUnknown, QuotaExceeded, Denied.
         """
         async with self._long_turn.take(len(body)) if len(body) > _LARGE else contextlib.nullcontext():
             work = self._work if len(body) > _LARGE else _work_at_once
@@ -234,7 +233,7 @@ def _judge(document: Document, held: Held, pace: Pace) -> str | None:
 
 
 def _store(tx: Tx, repository_id: int, push: _Push) -> bool:
-    """The manifest and what it refers to. False where the manifest was there before."""
+    """Insert the manifest and its references. False if the manifest was there before."""
     known = references.guard(tx, repository_id, [push.digest]) > 0
     complete = push.has_many_references() and _are_recorded(tx, repository_id, push, known)
     held = push.held if complete else references.confirm(tx, push.repository, repository_id, push.document, push.held)
@@ -246,7 +245,7 @@ def _store(tx: Tx, repository_id: int, push: _Push) -> bool:
         if push.warning is not None:
             tx.run(_WARN, push.warning, repository_id, push.digest)
     if not complete:
-        # Also for a manifest that was here before: a foreign layer may have been pushed since.
+        # Also for a manifest that was here before, because a foreign layer may have been pushed since.
         references.record(tx, repository_id, push.digest, held)
     return new
 
@@ -275,7 +274,10 @@ def _insert(tx: Tx, repository_id: int, push: _Push) -> bool:
 
 
 def _refuse_other_type(known: str, media_type: str) -> None:
-    """The same bytes can't be two things: without mediaType inside, the first Content-Type they came with counts."""
+    """The same bytes can't have two types.
+
+    Without mediaType inside, the first Content-Type that came with them counts.
+    """
     if known != media_type:
         raise ManifestInvalid(
             f"these bytes are in this repository already, as {known}", "push them with that Content-Type"
@@ -283,7 +285,7 @@ def _refuse_other_type(known: str, media_type: str) -> None:
 
 
 def _remove(tx: Tx, repository_id: int, digest: str) -> tuple[list[str], Unfinished | None]:
-    """Delete manifest, tags and references; the lease of each blob begins now.
+    """Delete the manifest, its tags and references. The lease of each blob begins now.
 
     Returns the tags, and what is left to do if the references are many. Raises ManifestUnknown.
     """
@@ -312,7 +314,7 @@ def _note_push(tx: Tx, actor: Actor, repository: str, digest: str, new: bool, be
 
 
 def _note(tx: Tx, actor: Actor, repository: str, digest: str, gone: list[str]) -> None:
-    """In as many entries as name all tags that are gone."""
+    """Use as many entries as it takes to name all tags that are gone."""
     for first in range(0, max(len(gone), 1), _NOTED):
         audit.note(
             tx, actor, "manifest.delete", f"repository {repository}", digest=digest, tags=gone[first : first + _NOTED]

@@ -33,7 +33,7 @@ class Pace:
             yield item
 
     def before(self, work: Callable[..., Any]) -> Callable[..., Any]:
-        """The same work, with a rest before it where it is time for that."""
+        """The same work, with a rest before it if it is time for one."""
 
         def rested(*arguments: Any) -> Any:
             self.rest()
@@ -43,7 +43,7 @@ class Pace:
 
 
 class NoPace(Pace):
-    """For work that is short."""
+    """For short work, which needs no rests."""
 
     def over(self, items: Iterable[T]) -> Iterable[T]:
         return items

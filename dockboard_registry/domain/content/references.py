@@ -120,7 +120,7 @@ _NAMED = 100
 
 
 class Held(NamedTuple):
-    """What a document refers to and its repository has: sizes in bytes by digest."""
+    """Which of the content that a document refers to its repository has: sizes in bytes by digest."""
 
     manifests: dict[str, int]
     blobs: dict[str, int]
@@ -150,16 +150,17 @@ def index_that_needs(tx: Tx, repository_id: int, digest: str) -> str | None:
 
 
 def unlink_unused(tx: Tx, repository_id: int, digest: str, cutoff: int) -> int:
-    """Remove the link of a blob that no manifest needs, if it was leased before the cutoff. Returns how many it were.
+    """Remove the link of a blob that no manifest needs, if it was leased before the cutoff. Returns the number of
+    removed links.
 
-    The lock comes first, so that the deed sees what the push that held the row has committed.
+    The lock comes first, so that the check sees what the push that held the row has committed.
     """
     links.lock(tx, repository_id, digest)
     return tx.run(_UNLINK, repository_id, digest, cutoff)
 
 
 async def ask(db: Database, repository: str, document: Document) -> Held:
-    """What the repository has of it; `require` says whether that is enough."""
+    """What the repository has of the document's references. `require` says whether that is enough."""
     count = len(document.references())
     if count <= MANY:
         return await (db.read if count <= FEW else db.scan)(lambda tx: _look(tx, repository, document))
@@ -184,15 +185,17 @@ def confirm(tx: Tx, repository: str, repository_id: int, document: Document, hel
 
 
 def guard_all(tx: Tx, repository_id: int, held: Held) -> bool:
-    """Whether all of it is still here; nobody deletes it before the transaction ends."""
+    """Whether all of it is still here. Nobody deletes it until the transaction ends."""
     manifests, layers = sorted(held.manifests), sorted(held.blobs)
     here = guard(tx, repository_id, manifests) + links.guard(tx, repository_id, layers)
     return here == len(manifests) + len(layers)
 
 
 def guard(tx: Tx, repository_id: int, digests: list[str]) -> int:
-    """How many of these manifests are here; nobody deletes them before the transaction ends. A lock would not reach the
-    other nodes of a Galera cluster; of two transactions that changed the same row it lets only one commit.
+    """How many of these manifests are here. Nobody deletes them until the transaction ends.
+
+    A lock would not reach the other nodes of a Galera cluster. Of two transactions that changed the same row it lets
+    only one commit.
     """
     if tx.alone:
         return sum(count for (count,) in _COUNT.all(tx, (repository_id,), digests))
@@ -200,7 +203,7 @@ def guard(tx: Tx, repository_id: int, digests: list[str]) -> int:
 
 
 def record(tx: Tx, repository_id: int, digest: str, held: Held) -> None:
-    """Record the references: none of the content is deleted while the manifest is here."""
+    """Record the references. None of the content is deleted while the manifest is here."""
     _REFER_TO_BLOBS.run(tx, (digest, digest, repository_id), sorted(held.blobs))
     _REFER_TO_MANIFESTS.run(tx, (digest, digest, repository_id), sorted(held.manifests))
 
@@ -241,7 +244,7 @@ def _look(tx: Tx, repository: str, document: Document) -> Held:
 
 
 def require(document: Document, held: Held, pace: Pace = NO_PACE) -> None:
-    """Raises ManifestBlobUnknown where something is not there."""
+    """Raises ManifestBlobUnknown if something is missing."""
     missing = {
         entry.digest: at
         for at, entry in enumerate(pace.over(document.references()))

@@ -1,5 +1,6 @@
-"""Repositories: a name becomes a row with the first blob or manifest that stays in it. Where a row has no visibility,
-that of its namespace counts (see principals.py).
+"""Repositories. The first blob or manifest that stays in one makes its row.
+
+A row without a visibility has that of its namespace (access/facts.py).
 """
 
 import secrets
@@ -17,7 +18,7 @@ _INSERT = (
 
 
 def new_id() -> int:
-    """An id for a row: milliseconds, then random bits; grows with time, so that new rows lie together."""
+    """An id for a row: milliseconds, then random bits. It grows with time, so new rows lie together."""
     return now() << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS)
 
 
@@ -27,7 +28,7 @@ def find(tx: Tx, name: str) -> int | None:
 
 
 def ensure(tx: Tx, name: str, maker: Actor | None = None) -> int:
-    """The repository's id; makes the row where there is none, and notes that the maker did."""
+    """The repository's id. If there is no row, it is made, and the audit notes the maker."""
     found = find(tx, name)
     if found is not None:
         return found
@@ -44,7 +45,7 @@ class Repositories:
         self._db = db
 
     async def catalog(self, after: str, limit: int) -> list[str]:
-        """Names greater than `after` in byte order, at most `limit`; repositories without a manifest are left out."""
+        """At most `limit` names greater than `after` in byte order, of repositories that have a manifest."""
         rows = await self._db.scan(
             lambda tx: tx.all(
                 "SELECT name FROM repositories WHERE name > ?"

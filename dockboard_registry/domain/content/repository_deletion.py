@@ -19,7 +19,8 @@ from ..quotas.quota_sums import Change
 from ..uploads import open_uploads
 from . import blobs, links, references, repositories
 
-# A push that began before the deletion may commit after it under the old id. So the id is checked again for so long.
+# A push that began before the deletion may commit after it under the old id. So the id is checked again for so many
+# milliseconds.
 _LATE_MS = 3_600_000
 # Rows in one transaction. A manifest may have 4 MiB, whose pages SQLite reads one by one to delete it.
 _ROWS, _MANIFESTS = 200, 20

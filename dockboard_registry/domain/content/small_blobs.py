@@ -1,9 +1,8 @@
-"""Small blobs lie in the database, beside the rows that name them, and those that were read lately also in memory.
+"""Small blobs lie in the database, beside the rows that name them. Those that were read lately also lie in memory.
 
-A file costs two syncs and its directory entry, whatever is in it, where a row becomes durable with the transaction that
-a push needs anyway. A pull begins with the image's configuration, a few kilobytes that every client asks for. Bytes
-under a key never change, so what is kept in memory is never stale; whether anybody may still read it is asked of the
-database first.
+A file costs two syncs and a directory entry, however short it is. A row becomes durable with the transaction that a
+push needs anyway. A pull begins with the image's configuration, a few kilobytes that every client asks for. Bytes under
+a key never change, so bytes in memory are never stale. The database is asked first whether anybody may still read them.
 """
 
 import asyncio
@@ -14,7 +13,7 @@ from ...db import Database, Tx
 from ...names import algorithm_of, digest_of
 from ...storage import Source, Storage, StorageFailed
 
-# Bytes: what is longer is read and written faster in a file. A blob of at most so many may lie there or here.
+# Bytes. Longer blobs are read and written faster in files. A blob of at most this size may lie in either place.
 LIMIT = 32 << 10
 _IN_MEMORY = 4 << 20
 _READ = 1 << 20
@@ -22,20 +21,20 @@ _BODY = "SELECT body FROM small_blobs WHERE storage_key = ?"
 
 
 def put(tx: Tx, key: str, data: bytes) -> None:
-    """Name the bytes of a key; they replace those of an upload that goes on."""
+    """Store the bytes of a key. They replace those of an upload that goes on."""
     if not tx.insert("INSERT INTO small_blobs (storage_key, body) VALUES (?, ?)", key, data):
         tx.run("UPDATE small_blobs SET body = ? WHERE storage_key = ?", data, key)
 
 
 def drop(tx: Tx, key: str) -> int:
-    """Forget the bytes of a key, if they lie here; how many there were."""
+    """Delete the bytes of a key if they lie here, and return their number."""
     (size,) = tx.one("SELECT LENGTH(body) FROM small_blobs WHERE storage_key = ?", key) or (0,)
     tx.run("DELETE FROM small_blobs WHERE storage_key = ?", key)
     return size
 
 
 async def find(db: Database, key: str) -> bytes | None:
-    """The bytes of a key, None where they do not lie here."""
+    """The bytes of a key, None if they do not lie here."""
     row = await db.read(lambda tx: tx.one(_BODY, key))
     return None if row is None else bytes(row[0])
 
@@ -75,11 +74,11 @@ class HeldSource:
         return self._data[start : start + length]
 
     def close(self) -> None:
-        """There is nothing to give back."""
+        """Nothing to close."""
 
 
 class SmallBlobs:
-    """One worker's: the blobs of at most LIMIT that were read lately, 4 MiB in all."""
+    """The small blobs that one worker has read lately, at most 4 MiB in all."""
 
     def __init__(self):
         self._held: OrderedDict[str, HeldSource] = OrderedDict()
@@ -92,9 +91,9 @@ class SmallBlobs:
         return held
 
     def keep(self, key: str, digest: str, source: Source) -> Source:
-        """A source of the same bytes, in memory where they are few and at hand; then the given one is closed.
+        """A source of the same bytes, in memory if they are few and at hand. Then the given source is closed.
 
-        Raises StorageError where they are others.
+        Raises StorageError if the bytes have another digest.
         """
         if source.size > LIMIT:
             return source

@@ -21,21 +21,22 @@ _MOVE = "UPDATE tags SET digest = ?, updated_at = ? WHERE repository_id = ? AND 
 
 
 def point(tx: Tx, repository_id: int, tag: str, digest: str) -> str | None:
-    """Let the tag point to the manifest. Returns the digest that it pointed to before, None where the tag is new."""
+    """Let the tag point to the manifest. Returns the digest that it pointed to before, or None."""
     at = now()
     there = tx.lock(_DIGEST, repository_id, tag)
     while there is None:
         if tx.insert(_MAKE, repository_id, tag, digest, at):
             return None
-        there = tx.lock(_DIGEST, repository_id, tag)  # another push has made it meanwhile; this one is the later one
+        # another push has made it meanwhile, and this one is the later one
+        there = tx.lock(_DIGEST, repository_id, tag)
     tx.run(_MOVE, digest, at, repository_id, tag)
     return there[0]
 
 
 def make(tx: Tx, repository_id: int, tag: str, digest: str) -> str | None:
-    """The same for who may not move a tag.
+    """The same without moving a tag.
 
-    Of pushes at the same time the first makes it. Raises Denied where it points elsewhere.
+    Of pushes at the same time the first one makes it. Raises Denied if it points elsewhere.
     """
     while not tx.insert(_MAKE, repository_id, tag, digest, now()):
         there = tx.lock(_DIGEST, repository_id, tag)
@@ -79,9 +80,9 @@ class Tags:
         return await self._db.scan(query)
 
     async def delete(self, repository: str, tag: str, actor: Actor | None = None) -> None:
-        """Take the tag away; the manifest and its other tags stay.
+        """Delete the tag.
 
-        actor: who is noted. Raises NameUnknown, ManifestUnknown.
+        The manifest and its other tags stay. actor: who is noted. Raises NameUnknown, ManifestUnknown.
         """
 
         def change(tx: Tx) -> None:

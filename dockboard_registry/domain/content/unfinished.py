@@ -25,7 +25,7 @@ MANY, _PIECE = 200, SOME
 REFERENCE_BYTES = 512
 # A push whose references are removed by somebody else begins again so often.
 _ATTEMPTS = 3
-# Whatever has not changed for so long was left by a crash.
+# Milliseconds. A row that has not changed for so long was left by a crash.
 _LEFT_MS = 60_000
 _FIND = "SELECT token, removing FROM unfinished_manifests WHERE repository_id = ? AND digest = ?"
 _INSERT = "INSERT INTO unfinished_manifests (repository_id, digest, token, removing, changed_at) VALUES (?, ?, ?, ?, ?)"
@@ -92,7 +92,7 @@ class UnfinishedManifests:
 
 def forget(tx: Tx, repository_id: int, digest: str) -> Unfinished | None:
     """The manifest is deleted in this transaction. Returns what `UnfinishedManifests.remove` has to do afterwards."""
-    # First of all, so that a push that records references at the same time records none any more.
+    # First of all, so that a push that records references at the same time records no more.
     tx.run(_END, repository_id, digest)
     if references.forget(tx, repository_id, digest, MANY + 1) <= MANY:
         return None
@@ -109,7 +109,7 @@ def end(tx: Tx, repository_id: int, digest: str, unfinished: Unfinished | None) 
 
 
 def _begin(tx: Tx, repository: str, digest: str) -> Unfinished | None:
-    """None where there is no such repository."""
+    """None if there is no such repository."""
     repository_id = repositories.find(tx, repository)
     if repository_id is None:
         return None

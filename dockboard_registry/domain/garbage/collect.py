@@ -21,7 +21,7 @@ from ..uploads.open_uploads import Expiry, drop_expired
 from .deletion import Deletion
 from .strays import Strays
 
-# Changes in one transaction, and rows that are looked at in one scan.
+# Changes in one transaction, and rows that one scan reads.
 _BATCH, _PAGE = 200, 2000
 _LAST_ID, _LAST_DIGEST = (1 << 63) - 1, "~"
 _UNUSED = f"leased_at <= ? AND {UNREFERENCED_LINK}"
@@ -63,7 +63,7 @@ class GcReport(NamedTuple):
 
 
 class Collector:
-    """grace, lease, upload_expiry and empty_expiry (of uploads without bytes) in seconds.
+    """Seconds: grace, lease, upload_expiry and empty_expiry (of uploads without bytes).
 
     deletion: that of the last round.
     """
@@ -84,9 +84,9 @@ class Collector:
         self.deletion = Deletion(db, storage)
 
     async def collect(self) -> GcReport:
-        """A round without looking for strays, which only a crash leaves.
+        """One round without looking for strays, which only a crash leaves.
 
-        Raises what database and storage raise, and can be run again at any time.
+        Raises what database and storage raise. It can be run again at any time.
         """
         self.deletion = Deletion(self._db, self._storage)
         uploads = await self._expire_uploads()
@@ -96,9 +96,9 @@ class Collector:
         return GcReport(links, dropped, keys, uploads, 0, freed)
 
     async def sweep_strays(self, deletion: Deletion) -> tuple[int, int]:
-        """How many stored keys were removed that nothing names, and their bytes.
+        """Remove stored keys that no row names.
 
-        Raises what database and storage raise.
+        Returns their number and their bytes. Raises what database and storage raise.
         """
         return await Strays(self._db, self._storage, self._grace).sweep(deletion)
 
@@ -126,8 +126,9 @@ class Collector:
         return gone
 
     async def _sweep(self) -> tuple[int, int]:
-        """Delete the stored bytes first, then the row: a crash between leaves a row whose deletion is repeated, never a
-        stray.
+        """Delete the stored bytes, then the row.
+
+        A crash in between leaves a row whose deletion is repeated, and never a stray.
         """
         cutoff, gone, freed, keys = now() - self._grace, 0, 0, [""]
         while keys := await self._garbage(cutoff, keys[-1]):
@@ -140,8 +141,9 @@ class Collector:
         return [key for (key,) in await self._db.scan(lambda tx: tx.all(_GARBAGE, cutoff, after, _BATCH))]
 
     async def _each(self, rows: list, step) -> int:
-        """Sum of step(tx, *row) over the rows, in short transactions that let pushes between them; in order, as pushes
-        lock them.
+        """The sum of step(tx, *row) over the rows, in short transactions that let pushes in between.
+
+        The rows are locked in the same order as by pushes.
         """
         done = 0
         for batch in _batches(sorted(rows)):
@@ -150,7 +152,7 @@ class Collector:
 
 
 def _unused_links(tx: Tx, cutoff: int, repository_id: int, digest: str) -> tuple[list, tuple[int, str] | None]:
-    """The unused links of the page after this link, and the last link of the page; None after the last page."""
+    """The unused links of the page after this link, and the last link of the page. None after the last page."""
     if digest != _LAST_DIGEST:
         (last,) = tx.one(_END_WITHIN, repository_id, digest, _PAGE) or (_LAST_DIGEST,)
         return tx.all(_UNUSED_WITHIN, repository_id, digest, last, cutoff), (repository_id, last)

@@ -4,15 +4,14 @@ from ...db import Database
 from ...storage import NotDeleted, Storage, StorageFailed
 from .. import settings
 
-# After so many failures the store is at fault, and not a file.
+# After so many failures the store has failed, not single files.
 _MOST = 100
 
 
 class Deletion:
-    """One round.
+    """One round. A key that can't be deleted holds up no other key.
 
-    A key that can't be deleted holds up no other key. undeleted: how many there were; why: the store's message for the
-    last one.
+    undeleted: how many there were. why: the store's message for the last one.
     """
 
     def __init__(self, db: Database, storage: Storage):
@@ -21,8 +20,10 @@ class Deletion:
         self.undeleted, self.why = 0, ""
 
     async def delete(self, keys: list[str]) -> tuple[list[str], int]:
-        """The deleted keys and the bytes freed. Raises StorageError if too many keys fail in one round, or if the store
-        belongs to another database by now, as after a copy.
+        """The deleted keys, and the bytes freed.
+
+        Raises StorageError if too many keys fail in one round, or if the store belongs to another database by now, as
+        after a copy.
         """
         if not keys:
             return [], 0

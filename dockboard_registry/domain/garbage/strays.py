@@ -34,7 +34,7 @@ class Strays:
         self._grace = grace
 
     async def sweep(self, deletion: Deletion) -> tuple[int, int]:
-        """How many were removed from store and database, and their bytes."""
+        """Remove strays from store and database, and return their number and bytes."""
         cutoff, page, removed, freed = now() - self._grace, [], 0, 0
         async for key, written_at in self._storage.keys():
             if written_at <= cutoff:
@@ -62,7 +62,7 @@ class Strays:
         for names in _NAMES:
             after = ""
             while left and after < keys[-1]:
-                # Something that is not a key may come before the first one.
+                # A file that is not a key may come before the first key.
                 found = await self._db.scan(lambda tx: tx.all(names, max(after, keys[0][:-1]), keys[-1], _PAGE))
                 left.difference_update(key for (key,) in found)
                 after = found[-1][0] if len(found) == _PAGE else keys[-1]

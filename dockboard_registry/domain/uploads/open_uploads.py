@@ -50,21 +50,21 @@ _NETWORK = "network "
 
 
 def share_of(principal: Principal, address: str) -> str:
-    """The owner of the share that a session takes which this principal opens from this address."""
+    """The client whose share a session takes that this principal opens from this address."""
     if principal.kind == ANONYMOUS:
         return _NETWORK + network_of(address)
     return f"organization {principal.name.partition('/')[0]}" if principal.kind == ROBOT else f"user {principal.id}"
 
 
 def share(limit: int, total: int) -> int:
-    """How many sessions one client may have, where so many are open in all."""
+    """How many sessions one client may have if so many are open in all."""
     few = min(max(limit // 1000, _FEWEST), _FEW)
     set_aside = limit // 10
     return max((limit - set_aside - total) // 10, few)
 
 
 def require_place(limit: int, total: int, own: int) -> None:
-    """Raise TooManyRequests where a client who has so many sessions open may open no other one."""
+    """Raise TooManyRequests if a client with so many sessions may not open another one."""
     retry = {"Retry-After": "60"}
     if total >= limit:
         raise TooManyRequests(
@@ -82,13 +82,13 @@ def require_place(limit: int, total: int, own: int) -> None:
 
 
 class Expiry(NamedTuple):
-    """After how many seconds without a change a session expires. empty: while it has no bytes."""
+    """Seconds without a change after which a session expires. empty: while it has no bytes."""
 
     expiry: float = 86400
     empty: float = 600
 
     def cutoffs(self) -> tuple[int, int]:
-        """The last changes of sessions that have expired: of empty ones, and of any."""
+        """A session has expired if its last change is before this: (of empty ones, of any)."""
         at = now()
         return at - int(min(self.empty, self.expiry) * 1000), at - int(self.expiry * 1000)
 
@@ -108,7 +108,7 @@ def _expire(tx: Tx, found: list, cutoffs: tuple[int, int]) -> int:
 
 
 def end_all(tx: Tx, ids: list[str]) -> int:
-    """End the sessions in whatever state they are. Returns how many there were."""
+    """End the sessions, whatever state they are in. Returns how many there were."""
     return _give_up(tx, [row for id in ids if (row := _end(tx, id, _DELETE, id))])
 
 
@@ -157,7 +157,10 @@ class OpenUploads:
         self._storage = storage
 
     async def list(self, after: str = "", limit: int = 1000, owner: str = "", repository: str = "") -> list[OpenUpload]:
-        """By id, those greater than `after`. owner: a principal's holder, or anonymous; empty words filter nothing."""
+        """Sessions with ids greater than `after`.
+
+        owner: a principal's holder, or anonymous. Empty texts filter nothing.
+        """
 
         def query(tx: Tx) -> list[OpenUpload]:
             names: dict[str | None, str] = {}
@@ -166,7 +169,7 @@ class OpenUploads:
         return await self._db.scan(query)
 
     async def drop(self, actor: Actor, ids: Sequence[str], owner: str = "") -> int:
-        """End sessions and free their bytes; how many there were. owner: only this one's."""
+        """End sessions and free their bytes. Returns how many there were. owner: only this one's."""
         keys: list[str] = []
         for first in range(0, len(ids), _BATCH):
             batch = sorted(ids[first : first + _BATCH])
@@ -175,13 +178,13 @@ class OpenUploads:
         return len(keys)
 
     async def drop_one(self, actor: Actor, id: str, owner: str = "") -> None:
-        """Raises AccountUnknown where there is no such session, or it is somebody else's."""
+        """Raises AccountUnknown if there is no such session, or if it is somebody else's."""
         if not await self.drop(actor, [id], owner):
             raise AccountUnknown(f"there is no open upload {quoted(id)}", "look it up in the list of open uploads")
 
 
 def _shown(tx: Tx, row: Row, names: dict[str | None, str]) -> OpenUpload:
-    """names: those found before, by holder."""
+    """names: those that were found before, by holder."""
     id, repository, owner, of, *rest = row
     if owner not in names:
         names[owner] = _name(tx, owner)
@@ -199,12 +202,12 @@ def _name(tx: Tx, owner: str | None) -> str:
 
 
 def _drop(tx: Tx, actor: Actor, ids: list[str], owner: str) -> list[str]:
-    """The keys of their bytes."""
+    """Returns the keys of their bytes."""
     recheck_rights(tx, actor)
     ended = {id: row for id in ids if (row := _end(tx, id, _DELETE_OWN, id, owner, owner))}
     for id, row in ended.items():
         small_blobs.drop(tx, row.storage_key)
-        if not owner:  # an owner who ends a session of their own does the same as a client that cancels its upload
+        if not owner:  # ending a session of one's own is the same as a client that cancels its upload
             audit.note(tx, actor, "upload.drop", f"repository {row.repository}", upload=id, size=row.size)
     quota_sums.change_all(tx, ((row.namespace, Change(-row.charged)) for row in ended.values() if row.charged))
     return [row.storage_key for row in ended.values()]

@@ -25,9 +25,9 @@ _Ending = Callable[[], Awaitable[object]]
 
 
 async def append(uploads: Uploads, session: Session, bring: Bring, coming: int) -> Session:
-    """Keep the bytes for the next request. Returns the session with them.
+    """Keep the bytes for the next request, and return the session with them. coming: bytes that were announced.
 
-    coming: bytes that were announced. Raises what `bring` and the writer raise.
+    Raises what `bring` and the writer raise.
     """
     writer = Writer(uploads, session, coming=coming)
     await _receive(writer, bring, writer.save, writer.leave)
@@ -37,9 +37,9 @@ async def append(uploads: Uploads, session: Session, bring: Bring, coming: int) 
 async def finish(
     uploads: Uploads, session: Session, bring: Bring, coming: int, digest: str, maker: Actor | None, keep: bool
 ) -> None:
-    """Make all bytes of the session the blob.
+    """Make all bytes of the session the blob. maker: who is noted if the blob makes a repository.
 
-    maker: who is noted where the blob makes a repository. Raises what `bring` and the writer raise.
+    Raises what `bring` and the writer raise.
     """
     writer = Writer(uploads, session, maker, coming)
     end = writer.leave if keep else writer.discard
@@ -51,7 +51,7 @@ async def _receive(writer: Writer, bring: Bring, after_cut: _Ending, after_refus
     try:
         await bring(writer)
     except BaseException as error:
-        # The session may be another one by now, which is no news for this client.
+        # The session may have changed by now. This client is not told.
         with contextlib.suppress(RegistryError):
             await _ending(writer, error, after_cut, after_refusal)()
         raise

@@ -1,4 +1,4 @@
-"""One upload session: its row, and what requests are told that do not find it as they need it."""
+"""One upload session: its row, and the errors of requests that find it gone or changed."""
 
 from typing import NamedTuple, NoReturn
 
@@ -10,16 +10,15 @@ FIND = (
     " WHERE id = ?"
 )
 COLUMNS = 11
-# What a session's state says of where its bytes are; nothing yet, or in the store since a version before this one: "".
+# Where the bytes are, as `state` says it. Empty: none yet, or in the store since an earlier version.
 HERE, STORED = "here", "stored:"
 
 
 class Session(NamedTuple):
-    """One row of uploads: size in bytes, digest of all bytes so far where it is known, owner: who may go on with it,
-    None without accounts.
+    """One row of uploads.
 
-    charged: how many bytes of it the namespace's quota has counted, which may be more than were saved; None: it counts
-    none of this session.
+    size: in bytes. digest: of all bytes so far, if known. owner: who may continue it; None without accounts. charged:
+    the bytes of it that the namespace's quota has counted, which may be more than were saved; None: it counts none.
     state: where the bytes are, and the storage driver's own words on that.
     """
 
@@ -37,17 +36,17 @@ class Session(NamedTuple):
 
     @property
     def is_here(self) -> bool:
-        """Are the bytes in the database?"""
+        """Whether the bytes are in the database."""
         return self.state == HERE
 
     @property
     def is_stored(self) -> bool:
-        """Are they in the store, or may be?"""
+        """Whether the bytes are, or may be, in the store."""
         return self.state.startswith(STORED) or (self.size > 0 and not self.is_here)
 
 
 def refuse(found: Row | None) -> NoReturn:
-    """What a writer is told whose session is not any more as it was read."""
+    """Raise the error of a writer whose session was changed since it was read."""
     if found is None:
         raise UploadUnknown("the upload was cancelled meanwhile, or has expired")
     raise UploadRange("another request wrote to this upload meanwhile")

@@ -1,8 +1,7 @@
-"""Feeding one request's body to one upload session.
+"""Feeds the body of one request to one upload session.
 
-As long as all bytes of the session are few, the writer keeps them in memory and hands them over with the session's row:
-two writers are told apart by the row's generation. From the byte on that is one too many all are in the store, which
-the writer holds.
+While all bytes of the session are few, the writer keeps them in memory and saves them with the session's row. The row's
+generation tells two writers apart. Once there are too many, all bytes are in the store, which the writer holds.
 """
 
 import asyncio
@@ -25,7 +24,7 @@ _LEAST_UNCHARGED, _MOST_UNCHARGED = 64 << 10, 8 << 20
 
 
 def _at_most(count: int, fill: Callable[[memoryview], int]) -> Callable[[memoryview], int]:
-    """fill, which ends after so many bytes."""
+    """fill, but for at most so many bytes."""
     left = count
 
     def limited(buffer: memoryview) -> int:
@@ -40,7 +39,7 @@ def _at_most(count: int, fill: Callable[[memoryview], int]) -> Callable[[memoryv
 class Writer:
     """One of save, leave, finish and discard ends it.
 
-    maker: who is noted where the blob makes a repository; coming: bytes that were announced.
+    maker: who is noted if the blob makes a repository. coming: bytes that were announced.
     """
 
     def __init__(self, uploads: Uploads, session: Session, maker: Actor | None = None, coming: int = 0):
@@ -62,7 +61,7 @@ class Writer:
     async def write(self, data: bytes) -> None:
         """Append.
 
-        One piece is hashed and written while the next is received. Raises StorageError, UploadRange, UploadUnknown.
+        One piece is hashed and written while the next one is received. Raises StorageError, UploadRange, UploadUnknown.
         """
         if self._few and self.size + len(data) <= self._uploads.small:
             return await self._keep(data)
@@ -85,7 +84,7 @@ class Writer:
         return self._here
 
     async def _stored(self) -> Upload:
-        """The bytes in the store, held; the few that were not there go first."""
+        """The bytes in the store, held. The few that were in the database are written first."""
         if self._upload is None:
             here = None if self.session.is_stored else await self._all_here()
             upload = self._uploads.upload(self.session)
@@ -108,9 +107,9 @@ class Writer:
             self.session = await self._uploads.charge(self.session, size)
 
     async def pour(self, fill: Callable[[memoryview], int], dear: bool = False) -> int:
-        """Append what fill(buffer) gives, called in a thread until it returns 0; the number of bytes.
+        """Append what fill(buffer) gives, and return the number of bytes. A thread calls it until it returns 0.
 
-        dear: as storage.Upload's. Raises as write does.
+        dear: as for storage.Upload. Raises what `write` raises.
         """
         upload = await self._stored()
         await self._drain()
@@ -122,8 +121,8 @@ class Writer:
         return count
 
     def _uncharged(self) -> int:
-        """How many bytes of a body of unknown length may come until the quota counts them: few at first, and later a
-        part of what came before.
+        """How many bytes of a body of unknown length may come before the quota counts them: few at first, later a part
+        of what came.
         """
         charged = self.session.charged
         return charged + min(max(charged // 4, _LEAST_UNCHARGED), _MOST_UNCHARGED) - self.size
@@ -147,7 +146,7 @@ class Writer:
         await self._guarded(pending)
 
     async def _guarded(self, work: Awaitable[T]) -> T:
-        """Await the storage; its errors about the session become the client's."""
+        """Await the storage. Its errors about the session become errors for the client."""
         try:
             return await work
         except UploadLost as error:
@@ -185,8 +184,7 @@ class Writer:
     async def leave(self) -> Session:
         """Give up.
 
-        The bytes of this request do not count for the upload. They count for the namespace's quota while they are
-        stored.
+        The bytes of this request do not count for the upload, but for the namespace's quota while they are stored.
         """
         await self._settle()
         if self._upload is not None:
@@ -197,7 +195,7 @@ class Writer:
         return self.session
 
     async def _charge_all(self) -> None:
-        """Let the quota count exactly what is in the store. If that is too much, drop it with the session."""
+        """Let the quota count exactly what is in the store. If that is too much, drop the session with its bytes."""
         if self.session.charged in (None, self.size):
             return
         with contextlib.suppress(RegistryError):
@@ -208,7 +206,7 @@ class Writer:
                 await self._uploads.drop(self.session)
 
     async def _settle(self) -> None:
-        """Wait for a write under way, whatever becomes of it: its thread uses what release takes away."""
+        """Wait for a write under way, however it ends: its thread uses what release takes away."""
         if self._pending is not None:
             await asyncio.wait([self._pending])
             self._pending.exception()
@@ -257,7 +255,7 @@ class Writer:
         await self._uploads.record(self.session, self.size, digest, await self._new_here(), self._maker)
 
     async def _new_here(self) -> bytes | None:
-        """What the database does not have yet of few bytes; none at all are some, too."""
+        """The bytes that the database does not have yet, if they are few. A blob without bytes has some too: none."""
         return (
             await self._all_here()
             if self._few and (self.size != self.session.size or not self.session.is_here)
@@ -265,11 +263,10 @@ class Writer:
         )
 
     async def discard(self) -> None:
-        """Drop bytes and session, in this order: bytes whose sync failed must not be there for another try.
+        """Drop the bytes, then the session: bytes whose sync failed must not be there for another try.
 
-        Lets go where nothing was begun.
-
-        Raises UploadRange, UploadUnknown where the session is another by now; then it stays.
+        It also lets go of a store that was held but not written to. Raises UploadRange, UploadUnknown if the session
+        was changed; then it stays.
         """
         await self._settle()
         try:
@@ -285,7 +282,7 @@ class Writer:
         return f"{self.session.algorithm}:{self._hasher.hexdigest()}"
 
     async def _content_digest(self, wanted: str) -> str:
-        """The digest of all bytes, by the algorithm of `wanted`; reads them again where no process knows it."""
+        """The digest of all bytes by the algorithm of `wanted`. They are read again if no process knows it."""
         algorithm = algorithm_of(wanted)
         if algorithm == self.session.algorithm:
             if self._hasher:

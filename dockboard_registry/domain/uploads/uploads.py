@@ -1,10 +1,10 @@
-"""Upload sessions: a row that any worker continues. upload_writer.py feeds one with the bytes of a request.
+"""Upload sessions. Each is a row that any worker can continue; upload_writer.py feeds it with the bytes of a request.
 
 The row is saved by compare-and-set on its generation, so of two writers one wins. Few bytes lie in the database
-(small_blobs.py) and change together with the row. As soon as there are more they are in the store, where a writer holds
-them from the first on. A running hash lives only in the process that wrote all bytes so far; its digest is saved with
-the row, which spares the re-reading when another worker finishes the upload. It counts only under the epoch (start of
-the server) that wrote it: after a power cut the bytes may be older than the row.
+(small_blobs.py) and change together with the row. Once there are more, all bytes are in the store, and a writer holds
+them before it changes any. A running hash lives only in the process that wrote all bytes so far. Its digest is saved
+with the row, so another worker that finishes the upload need not read the bytes again. The digest counts only under the
+same epoch (start of the server): after a power cut the bytes may be older than the row.
 """
 
 import hashlib
@@ -47,7 +47,10 @@ _PAUSE = 1.0
 
 
 class Uploads:
-    """limit: open sessions of the whole registry at most; small: bytes that a blob may have to lie in the database."""
+    """limit: open sessions of the whole registry at most.
+
+    small: the largest blob that may lie in the database, in bytes.
+    """
 
     def __init__(
         self,
@@ -78,11 +81,9 @@ class Uploads:
         wanted: int = 1,
         share_of: str | None = None,
     ) -> Session:
-        """Open a session, into which at least `wanted` bytes will be sent.
+        """Open a session into which at least `wanted` bytes will be sent.
 
-        share_of: the client whose share of the open sessions it takes.
-
-        Raises TooManyRequests, QuotaExceeded.
+        share_of: the client whose share of the open sessions it takes. Raises TooManyRequests, QuotaExceeded.
         """
         session = Session(secrets.token_hex(16), repository, new_key(), "", 0, algorithm, None, None, 0, owner)
         try:
@@ -100,7 +101,7 @@ class Uploads:
         return session
 
     async def _insert(self, session: Session, share_of: str | None, wanted: int) -> tuple[Limits, Session]:
-        """Raises TooManyRequests; QuotaExceeded where that is certain without counting."""
+        """Raises TooManyRequests; QuotaExceeded if that is certain without counting."""
         namespace = namespace_of(session.repository)
 
         def ask(tx: Tx) -> Limits:
@@ -115,7 +116,7 @@ class Uploads:
             made = session._replace(charged=None if limits.bytes is None else 0)
             tx.insert(
                 _INSERT, *made, share_of, at, at
-            )  # False if an earlier run was committed: nobody else has this id
+            )  # False if an earlier run was committed; nobody else has this id
             return limits, made
 
         if share_of in self._refused:
@@ -130,7 +131,7 @@ class Uploads:
             self._refused.popitem(last=False)
 
     async def _drop_expired(self) -> int:
-        """How many sessions were dropped; none where this process looked a moment ago."""
+        """Returns how many sessions were dropped. None are if this process looked a moment ago."""
         if time.monotonic() - self._looked < _PAUSE:
             return 0
         gone, more = await open_uploads.drop_expired(self._db, self._expiry)
@@ -139,7 +140,7 @@ class Uploads:
         return gone
 
     async def _require_room(self, limits: Limits, session: Session, wanted: int) -> None:
-        """Raises QuotaExceeded, and then the session is gone: no other request can bring it to a good end."""
+        """Raises QuotaExceeded. Then the session is gone, because no other request could finish it."""
         try:
             await self._quotas.require_room(
                 self._db, limits, session.repository, session.size + wanted, session.charged or 0
@@ -149,13 +150,13 @@ class Uploads:
             raise
 
     async def find(self, repository: str, id: str, owner: str | None = None) -> Session:
-        """Raises UploadUnknown, for an upload to another repository or by somebody else too."""
+        """Raises UploadUnknown, also if it is for another repository or another client's."""
         return owned(await self._db.read(lambda tx: tx.one(FIND, id)), repository, owner)
 
     async def enter(self, repository: str, id: str, owner: str | None, wanted: int) -> Session:
         """`find`, for a request that brings so many bytes.
 
-        Raises QuotaExceeded where they would not fit, and then the session is gone.
+        Raises QuotaExceeded if they would not fit. Then the session is gone.
         """
         namespace = namespace_of(repository)
         row = await self._db.read(lambda tx: tx.one(_FIND_WITH_QUOTA, namespace, namespace, id))
@@ -166,14 +167,14 @@ class Uploads:
         return session
 
     def upload(self, session: Session) -> Upload:
-        """The session's bytes in the store; those that are not there yet have to be written first."""
+        """The session's bytes in the store. Those that are not there yet have to be written first."""
         size = session.size if session.is_stored else 0
         return self._storage.resume(
             session.storage_key, session.state.removeprefix(STORED) if session.is_stored else "", size
         )
 
     async def bytes_here(self, session: Session) -> bytes:
-        """All bytes of a session that is not stored. Raises UploadRange where it is another by now, UploadUnknown."""
+        """All bytes of a session that is not stored. Raises UploadRange if it was changed, UploadUnknown."""
         data = await small_blobs.find(self._db, session.storage_key) if session.is_here else b""
         if data is None or len(data) != session.size:
             found = await self._db.read(lambda tx: tx.one(FIND, session.id))
@@ -183,19 +184,17 @@ class Uploads:
         return data
 
     def refuse_when_full(self) -> None:
-        """Before bytes go into the database: where the disk is full for the store, it is full for them too.
+        """Before bytes go into the database: a disk that is full for the store is full for them too.
 
         Raises StorageError.
         """
         self._storage.refuse_when_full()
 
     async def hold(self, upload: Upload, session: Session) -> Session:
-        """Shut out other writers from a session that still is as it was read; its bytes are in the store from now on.
+        """Shut out other writers, if the session still is as it was read. From now on its bytes are in the store.
 
-        Raises UploadRange, UploadUnknown.
-
-        The session was read before: whoever held the upload meanwhile may have finished it, and then its bytes are a
-        blob that nothing may touch.
+        Raises UploadRange, UploadUnknown. Another writer may have finished the upload since the session was read. Then
+        its bytes are a blob, which nothing may touch.
         """
         try:
             await upload.hold()
@@ -215,7 +214,7 @@ class Uploads:
             raise
 
     def running_hasher(self, session: Session):
-        """The hash of all bytes so far where this process has it, else None."""
+        """The hash of all bytes so far if this process has it, otherwise None."""
         size, hasher = self._hashers.pop(session.id, (0, None))
         if size != session.size:
             hasher = None
@@ -224,11 +223,11 @@ class Uploads:
         return hasher
 
     async def cancel(self, session: Session) -> None:
-        """Forget the session and its bytes. Raises UploadUnknown."""
+        """Delete the session and its bytes. Raises UploadUnknown."""
         await self._forget(session, "DELETE FROM uploads WHERE id = ?", session.id)
 
     async def drop(self, session: Session) -> None:
-        """The same for a session that still is as it was read: of few bytes another request may have made more.
+        """The same if the session still is as it was read. Another request may have added to few bytes.
 
         Raises UploadRange, UploadUnknown.
         """
@@ -270,13 +269,13 @@ class Uploads:
             self._quotas.find(tx, after.repository).decide(tx, Change(more), after.charged if more > 0 else 0)
 
     async def save(self, session: Session, size: int, state: str, digest: str | None) -> Session:
-        """The session with what was written to the store. Raises UploadUnknown where it was cancelled meanwhile."""
+        """The session with what was written to the store. Raises UploadUnknown if it was cancelled meanwhile."""
         return await self._save(session._replace(size=size, state=STORED + state, digest=digest), session)
 
     async def save_here(self, session: Session, data: bytes, digest: str) -> Session:
         """The session with all its bytes in the database.
 
-        Raises UploadRange where another request was faster, UploadUnknown, QuotaExceeded.
+        Raises UploadRange if another request was faster, UploadUnknown, QuotaExceeded.
         """
         saved = session._replace(size=len(data), state=HERE, digest=digest)
         return await self._save(
@@ -286,7 +285,7 @@ class Uploads:
     async def _save(
         self, wanted: Session, session: Session, more: Callable[[Tx], object] | None = None, brings: int = 0
     ) -> Session:
-        """Replace the session by this one. `more`, which brings so many bytes, runs in the same transaction."""
+        """Replace the session by this one. `more` runs in the same transaction and brings so many bytes."""
         saved = wanted._replace(
             epoch=self._epoch,
             generation=session.generation + 1,
@@ -308,8 +307,9 @@ class Uploads:
         return saved
 
     def remember(self, id: str, size: int, hasher) -> None:
-        """Keep a running hash for the session's next request; the oldest of many is
-        forgotten and costs a re-reading.
+        """Keep a running hash for the session's next request.
+
+        If there are many, the oldest is dropped, and the bytes are read again.
         """
         self._hashers[id] = size, hasher
         if len(self._hashers) > _REMEMBERED:
@@ -324,20 +324,18 @@ class Uploads:
         maker: Actor | None = None,
         kept: str | None = None,
     ) -> bool:
-        """The one transaction that makes the bytes a blob of the repository: data, or those that are durable under the
-        key already.
-        maker: who is noted for a new repository. kept: a key with the same bytes that is the blob's; False where it is
-        not any more.
+        """Make the bytes a blob of the repository in one transaction: `data`, or those that are durable under the key.
 
-        Raises UploadRange, UploadUnknown, QuotaExceeded.
+        maker: who is noted for a new repository. kept: the blob's present key, which has the same bytes; False if it is
+        not the blob's any more. Raises UploadRange, UploadUnknown, QuotaExceeded.
         """
 
         def change(tx: Tx) -> bool:
             if kept is not None and not blobs.keep(tx, digest, kept):
                 return False
             if not tx.run("DELETE FROM uploads WHERE id = ? AND generation = ?", session.id, session.generation):
-                # A run before was committed, though its answer was lost; a push since may have given the blob another
-                # key.
+                # An earlier run was committed, but its answer was lost. A push since then may have given the blob
+                # another key.
                 if tx.doubtful and links.renew(tx, repositories.find(tx, session.repository), digest, now()):
                     return True
                 refuse(tx.one(FIND, session.id))
@@ -379,7 +377,7 @@ class Uploads:
         place.charge(tx, size if linked and not known else None, change)
 
     async def whole_copy(self, digest: str, size: int) -> str | None:
-        """The key of the blob's bytes if they are stored and whole, else None."""
+        """The key of the blob's bytes if they are stored and whole, otherwise None."""
         row = await self._db.read(lambda tx: tx.one("SELECT storage_key, size FROM blobs WHERE digest = ?", digest))
         if row is None or row[1] != size:
             return None
@@ -395,5 +393,5 @@ class Uploads:
             source.close()
 
     def known_digest(self, session: Session) -> str | None:
-        """The digest of all bytes where it was saved since this start of the server."""
+        """The digest of all bytes if it was saved since this start of the server."""
         return session.digest if session.epoch == self._epoch else None
