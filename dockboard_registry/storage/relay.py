@@ -1,8 +1,8 @@
-"""Receiving, writing and hashing in a few threads, each of which takes its piece through all three steps.
+"""Receives, writes and hashes in a few threads. Each thread takes its piece through all three steps.
 
-A piece stays with one processor and in its cache, and no thread waits because its kind of work is the shorter one:
-receiving goes on piece by piece in whichever thread is free, hashing too and in the same order, and who waits for its
-turn at that has written. (docs/performance.md has what it brought.)
+So a piece stays in the cache of one processor, and no thread waits because its kind of work is shorter. Any free thread
+receives the next piece. Hashing follows the order of pieces, and a thread that waits for its turn has written already.
+docs/performance.md has the figures.
 """
 
 import mmap
@@ -11,16 +11,16 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 
 _BUFFER = 2 << 20
-# Beside the first thread, so that one is there to receive while others hash and write; as many as a worker has for
-# this.
+# Threads besides the first one, so that one can receive while others hash and write. A worker has so many in all.
 _HELPERS = 2
 _local = threading.local()
 
 
 class Relay:
-    """fill(buffer) gives bytes, 0 at the end; update(bytes), where there is one, hashes them; claim(count) says where
-    they belong, and write(bytes, place) brings them there. fill, claim and update are called in the bytes' order, never
-    twice at a time.
+    """fill(buffer) gives bytes, 0 at the end. update(bytes), if given, hashes them. claim(count) returns their place,
+    and write(bytes, place) writes them there.
+
+    fill, claim and update are called in the order of the bytes, and never twice at a time.
     """
 
     def __init__(
@@ -34,13 +34,13 @@ class Relay:
         self._receiving = threading.Lock()
         self._last = (
             threading.Lock()
-        )  # of the piece received last: held until it is hashed, so that pieces are hashed in their order
+        )  # of the piece received last: held until it is hashed, so pieces are hashed in order
         self._over = False
         self._error: BaseException | None = None
         self._total = 0
 
     def run(self, helpers: Executor) -> int:
-        """Do the work here and in those threads of `helpers` that are free; returns the number of bytes.
+        """Do the work here and in free threads of `helpers`, and return the number of bytes.
 
         Raises what claim and write raise.
         """
@@ -62,7 +62,7 @@ class Relay:
             self._error, self._over = error, True
 
     def _step(self, buffer: memoryview) -> bool:
-        """Take one piece through; False when there is no more."""
+        """Take one piece through. False if there are no more."""
         with self._receiving:
             count = 0 if self._over else self._fill(buffer)
             if not count:
@@ -84,7 +84,7 @@ class Relay:
 
 
 def thread_buffer() -> memoryview:
-    """The thread's own. Mapped, so that of a buffer which is never filled only the beginning takes memory."""
+    """The thread's own buffer. It is mapped, so only the part that is filled takes memory."""
     if not hasattr(_local, "buffer"):
         _local.buffer = memoryview(mmap.mmap(-1, _BUFFER, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
     return _local.buffer

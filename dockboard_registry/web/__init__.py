@@ -1,1 +1,1 @@
-"""The HTTP edge: parse, authorise, one domain call, write."""
+"""What is served: parse, authorise, one domain call, write."""

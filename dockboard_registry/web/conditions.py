@@ -1,6 +1,4 @@
-"""Conditional requests and byte ranges (RFC 9110 sections 13 and 14), as far as content
-that never changes needs them.
-"""
+"""Conditional requests and byte ranges (RFC 9110 sections 13 and 14), as far as immutable content needs them."""
 
 import re
 
@@ -12,7 +10,7 @@ _RANGE = re.compile(r"(\d{0,19})-(\d{0,19})", re.A)
 
 
 def not_modified(request: Request, digest: str) -> bool:
-    """Does If-None-Match name this digest, so that the client has the content already?"""
+    """Whether If-None-Match names this digest, so that the client has the content already."""
     given = request.headers.get("If-None-Match")
     if given is None:
         return False
@@ -21,11 +19,11 @@ def not_modified(request: Request, digest: str) -> bool:
 
 
 def byte_ranges(request: Request, size: int, digest: str) -> list[tuple[int, int]] | None:
-    """(start, stop) of each range asked for, stop exclusive, in the order of the request; None for the whole.
+    """(start, stop) of each range, stop exclusive, in the order of the request. None for the whole content.
 
-    Overlapping ranges are joined. Adjacent ones are not, because podman counts the parts that it gets. The whole
-    content is the answer to other units, to malformed ranges, to more than MOST_RANGES, and for empty content: every
-    client understands it. Raises RangeInvalid if no byte of the content lies inside any range.
+    Overlapping ranges are joined. Adjacent ones are not, because podman counts the parts that it gets. Other units,
+    malformed ranges, more than MOST_RANGES, and empty content are answered with the whole content, which every client
+    understands. Raises RangeInvalid if no byte of the content lies inside any range.
     """
     wanted = request.headers.get("Range")
     if wanted is None:
@@ -55,7 +53,7 @@ def _bounds(first: str, last: str, size: int) -> tuple[int, int] | None:
 
 
 def _joined(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Join overlapping ranges into one, at the place of the first of them."""
+    """Join overlapping ranges, at the place of the first of them."""
     joined: list[list[int]] = []
     for start, stop, place in sorted((start, stop, place) for place, (start, stop) in enumerate(ranges)):
         if joined and start < joined[-1][2]:

@@ -12,7 +12,7 @@ _PAGE = 1000
 
 
 class Endpoint:
-    """A resource; its verbs are coroutines `verb(request, *path arguments) -> Response`.
+    """A resource. Its verbs are coroutines `verb(request, *path arguments) -> Response`.
 
     streams: bodies or answers may be large.
     """
@@ -25,7 +25,7 @@ class Endpoint:
         self.number = ENDPOINTS.index(self.name)
 
     def verb(self, method: str):
-        """The coroutine function for an HTTP method. Raises Unsupported, which names the methods that there are."""
+        """The coroutine function for an HTTP method. Raises Unsupported, which names the methods of the resource."""
         lower = method.lower()
         found = getattr(self, lower, None) if lower in _VERBS and method.isupper() else None
         if found is None:
@@ -34,13 +34,13 @@ class Endpoint:
         return found
 
     async def repository(self, request: Request, name: str, action: str) -> str:
-        """The repository's name once it is well formed and the action permitted. Raises what Gate.admit raises."""
+        """The repository's name, if it is valid and the action is permitted. Raises what Gate.admit raises."""
         await self.services.gate.admit(request, name, action)
         return name
 
 
 def page_size(request: Request) -> int:
-    """The query's n, at most 1,000, which is the default too. Raises PageInvalid."""
+    """n of the query, 1,000 at most and by default. Raises PageInvalid."""
     text = request.query("n")
     if text is None:
         return _PAGE
@@ -50,14 +50,14 @@ def page_size(request: Request) -> int:
 
 
 def next_page(path: str, **query: str) -> dict[str, str]:
-    """The Link header for the page that follows (RFC 8288; distribution specification, "Listing Tags")."""
+    """The Link header for the next page (RFC 8288; distribution specification, "Listing Tags")."""
     return {"Link": f'<{path}?{urlencode(query)}>; rel="next"'}
 
 
 def is_personal(request: Request) -> bool:
-    """Whether the answer is for one user: caches of proxies keep it for nobody else.
+    """Whether the answer is for one user, so that caches of proxies must not store it.
 
-    Not all of them look at Authorization by themselves.
+    Not all of them look at Authorization.
     """
     return "Authorization" in request.headers
 

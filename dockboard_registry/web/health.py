@@ -1,4 +1,4 @@
-"""Is the process alive, and can it serve?"""
+"""/healthz and /readyz: whether the process is alive, and whether it can serve. /metrics."""
 
 import asyncio
 
@@ -9,7 +9,7 @@ from ..storage import StorageError
 from .endpoint import Endpoint, document
 
 _TEXT = "text/plain; charset=utf-8"
-# Probes usually wait for two seconds.
+# Seconds. Probes usually wait for two.
 _SECONDS = 1.5
 
 
@@ -20,7 +20,7 @@ def _ok(*remarks: str) -> Response:
 
 
 class Alive(Endpoint):
-    """/healthz: the event loop turns."""
+    """/healthz: the event loop works."""
 
     name = "health"
 
@@ -31,9 +31,9 @@ class Alive(Endpoint):
 
 
 class Ready(Endpoint):
-    """/readyz: database and store answer, soon.
+    """/readyz: database and store answer in time.
 
-    The text also names periodic jobs that failed, but these do not make it fail: pulling and pushing still work.
+    The text also names periodic jobs that failed. They do not make it fail, because pulling and pushing still work.
     """
 
     name = "health"
@@ -50,9 +50,9 @@ class Ready(Endpoint):
     head = get
 
     async def _answers(self) -> None:
-        """Raise what database or store raise, or Unavailable where one takes too long.
+        """Raise what database or store raise, or Unavailable if one takes too long.
 
-        However many ask, there is one look at a time.
+        However many ask, one check runs at a time.
         """
         looking = self._looking
         if looking is None or looking.done():
@@ -74,7 +74,7 @@ class Ready(Endpoint):
 
 
 def _retrieve(future: asyncio.Future) -> None:
-    """Read the failure, because the caller may have gone and asyncio would log it."""
+    """Read the exception. The caller may have gone, and asyncio would log it."""
     if not future.cancelled():
         future.exception()
 

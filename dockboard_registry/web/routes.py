@@ -34,7 +34,7 @@ class Routes:
         self._tags, self._referrers = TagList(services), ReferrerList(services)
 
     def find(self, raw_path: str) -> tuple[Endpoint, tuple[str, ...]]:
-        """The endpoint and its path arguments, not yet checked. Raises NotFound."""
+        """The endpoint and its path arguments, which are not checked yet. Raises NotFound."""
         fixed = self._fixed.get(raw_path)
         if fixed is not None:
             return fixed, ()
@@ -69,7 +69,7 @@ class Routes:
 
 
 class MetricsRoutes:
-    """The metrics listener serves nothing else."""
+    """The routes of the metrics listener."""
 
     def __init__(self, services):
         self.unknown = Endpoint(services)

@@ -1,8 +1,7 @@
-"""/token: signed tokens for who shows a password, an access token or a refresh token, or nothing (distribution's "Token
-Authentication Specification" and "OAuth2 Token Authentication").
+"""/token: signed tokens for a password, an access token, a refresh token, or for nobody.
 
-What a token is for is what was asked for and is allowed now; whether it still is, is decided again with each request
-that shows it.
+Distribution's "Token Authentication Specification" and "OAuth2 Token Authentication". A token is for that part of what
+was asked for which is allowed now. Each request that shows it decides again whether it still is.
 """
 
 import json
@@ -31,7 +30,7 @@ from .endpoint import Endpoint, document
 
 _MOST_BODY, _MOST_FIELDS, _MOST_NAMES = 16 << 10, 100, 5000
 _ACTIONS = {"pull": PULL, "push": PUSH, "delete": DELETE}
-# docker names a class for plugins: repository(plugin). It says what is in the repository, not who may use it.
+# docker names a class for plugins: repository(plugin). It tells what the repository holds, not who may use it.
 _WITH_CLASS = re.compile(r"repository\([a-z0-9]+\)", re.A)
 
 Scopes = dict[tuple[str, str], set[str]]
@@ -94,10 +93,7 @@ class Token(Endpoint):
         )
 
     def _require_us(self, service: str | None) -> None:
-        """What tokens are for is this registry's setting; a client that means another one is told so.
-
-        Raises BadRequest.
-        """
+        """Tokens are for this registry only. A client that asks for another service is told so. Raises BadRequest."""
         if service not in (None, "", self.services.gate.service):
             raise BadRequest(
                 "this token server makes no tokens for that service",
@@ -129,7 +125,7 @@ class Token(Endpoint):
         return _told(token, granted, refresh if offline else "")
 
     async def _granted(self, principal: Principal, wanted: Scopes) -> list[ResourceActions]:
-        """The part of what was asked for that is allowed."""
+        """The part of the wanted scope that is allowed."""
         names = [name for kind, name in wanted if kind == REPOSITORY]
         known = (
             await objects(self.services.db, names)
@@ -166,9 +162,9 @@ def _told(token: str, granted: list[ResourceActions], refresh: str) -> Response:
 
 
 def scopes(texts: list[str]) -> Scopes:
-    """What is asked for, by kind and name; what names nothing that could be granted is left out.
+    """The wanted scope by kind and name, without names for which nothing can be granted.
 
-    Raises BadRequest where it is too much.
+    Raises BadRequest if it is too long.
     """
     found: Scopes = {}
     for text in " ".join(texts).split():
@@ -188,7 +184,7 @@ def _too_much() -> BadRequest:
 
 
 def _form(body: bytes) -> dict[str, str]:
-    """The fields of a form. Raises BadRequest where it can't be read, or has a field twice."""
+    """The fields of a form. Raises BadRequest if it can't be read, or has a field twice."""
     try:
         fields = parse_qs(
             body.decode("ascii"),

@@ -105,7 +105,7 @@ def code_of(source: bytes) -> tuple[str, list[int]]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             if ast.get_docstring(node) is not None:
-                node.body[0].value.value = ""
+                node.body[0].value = ast.Constant("")
     return ast.dump(tree), [node.lineno for node in ast.walk(tree) if isinstance(node, ast.stmt)]
 
 

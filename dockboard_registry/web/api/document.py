@@ -1,4 +1,4 @@
-"""/api/v1/openapi.json: OpenAPI 3.1, made of the same declarations that requests are routed and checked by."""
+"""/api/v1/openapi.json: OpenAPI 3.1, made of the declarations by which requests are routed and checked."""
 
 from collections.abc import Iterable
 from http.client import responses
@@ -60,7 +60,7 @@ def made(operations: Iterable[Operation]) -> dict[str, Any]:
 
 
 def statuses(operation: Operation) -> list[int]:
-    """Every status that its answers may have."""
+    """Every status that the operation may answer with."""
     found = {operation.status, 400, 503, *operation.others}
     if operation.permission.check is not None:
         found |= {401, 403, 429}
@@ -124,7 +124,7 @@ def _header(words: str) -> dict[str, Any]:
 
 
 def _schema(kind: Kind, schemas: dict) -> dict[str, Any]:
-    """Records that have names stand among the components, once."""
+    """Records with names stand once, among the components."""
     if isinstance(kind, Record) and kind.name:
         if kind.name not in schemas:
             schemas[kind.name] = {}

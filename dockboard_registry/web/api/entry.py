@@ -1,11 +1,11 @@
-"""/api/: the endpoint that reads the rest of the API when the first request comes."""
+"""/api/: the endpoint that imports the rest of the API at the first request."""
 
 from ...http.messages import Request, Response
 from ..endpoint import Endpoint
 
 
 class Api(Endpoint):
-    """All paths below /api/. Which methods they have, serve.py knows."""
+    """All paths below /api/. serve.py knows which methods they have."""
 
     name = "api"
 

@@ -1,6 +1,4 @@
-"""Kinds of values in requests and answers: each checks what was sent, and says in JSON Schema what it accepts, so that
-the two agree.
-"""
+"""Kinds of values in requests and answers. Each checks what was sent, and describes in JSON Schema what it accepts."""
 
 import re
 from collections.abc import Mapping
@@ -11,7 +9,7 @@ from ...wording import quoted
 
 
 class Wrong(Exception):
-    """A value is not of its kind; the text goes on from the name of the field."""
+    """A value is not of its kind. The text goes on after the name of the field."""
 
 
 _TYPES = {type(None): "null", bool: "true or false", int: "a number", float: "a number", str: "a text", list: "a list"}
@@ -24,7 +22,7 @@ def _type_of(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Kind:
-    """help: what the value is. nullable: null may stand for it."""
+    """help: what the value is. nullable: it may be null."""
 
     help: str = ""
     nullable: bool = False
@@ -33,7 +31,7 @@ class Kind:
         return replace(self, nullable=True)
 
     def said(self, help: str) -> Self:
-        """The same kind with other words."""
+        """The same kind with another help."""
         return replace(self, help=help)
 
     def check(self, value: Any) -> Any:
@@ -44,7 +42,7 @@ class Kind:
         return value
 
     def of_text(self, text: str) -> Any:
-        """The value that a query writes so. Raises Wrong."""
+        """The value of a text in a query. Raises Wrong."""
         return self.check(text)
 
     def schema(self) -> dict[str, Any]:
@@ -63,7 +61,7 @@ class Kind:
 
 @dataclass(frozen=True)
 class Text(Kind):
-    """grammar: a regular expression for the whole of it, without NUL where there is none."""
+    """grammar: a regular expression for the whole text. By default the text may have any character but NUL."""
 
     longest: int = 255
     shortest: int = 0
@@ -120,7 +118,7 @@ class Whole(Kind):
 
     def checked(self, value: Any) -> int:
         if isinstance(value, float) and value.is_integer():
-            # JSON Schema counts 1.0 among the integers.
+            # JSON Schema counts 1.0 as an integer.
             value = int(value)
         if not isinstance(value, int) or isinstance(value, bool) or not self.least <= value <= self.most:
             raise Wrong(f"has to be a whole number from {self.least} to {self.most}")
@@ -159,7 +157,7 @@ class ListOf(Kind):
 
 @dataclass(frozen=True)
 class Anything(Kind):
-    """An object of no fixed fields, in answers only."""
+    """An object with any fields. In answers only."""
 
     def described(self) -> dict[str, Any]:
         return {"type": "object"}
@@ -167,7 +165,7 @@ class Anything(Kind):
 
 @dataclass(frozen=True)
 class Record(Kind):
-    """An object; fields whose names are not in `optional` have to be there, and at least `fewest` in all.
+    """An object. Fields that are not in `optional` have to be there, and at least `fewest` fields in all.
 
     name: in the document.
     """

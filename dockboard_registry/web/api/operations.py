@@ -1,4 +1,4 @@
-"""What an operation of the API is: declared once, and routed, checked and described by that."""
+"""Operations of the API. Each is declared once, and routed, checked and described by that."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
@@ -46,7 +46,7 @@ DURATION = Text(
     "how long from now: a whole number and s, m, h, d or w, such as 90d", False, 7, 2, DURATION_GRAMMAR, "90d"
 )
 MOMENT = Whole("milliseconds since 1970")
-# The parts of paths in braces. A name of a repository and a pattern are one segment each, with %2F for their slashes.
+# The names in braces in paths. A name of a repository and a pattern are one segment each, with %2F for slashes.
 PATH: Mapping[str, Text] = {
     **dict.fromkeys(("user", "organization", "team", "robot", "token", "namespace"), NAME),
     "tag": Text("a tag", False, 128, 1, TAG_GRAMMAR),
@@ -64,7 +64,7 @@ PAGE: Mapping[str, Kind] = {
 
 
 class Call:
-    """One request on its way to the domain: who asks, and what was sent, checked by the operation's declaration."""
+    """One request on its way to the domain: who asks, and what was sent, checked by the declaration."""
 
     def __init__(self, services: Any, request: Request, operation: "Operation", path: Mapping[str, str]):
         self.services, self.request, self.operation = services, request, operation
@@ -83,7 +83,7 @@ class Call:
 
 
 class Answer(NamedTuple):
-    """status, a document to be written as JSON, or bytes of the operation's media type; None is no body."""
+    """status, and a document that is written as JSON, or bytes of the operation's media type. None: no body."""
 
     status: int
     content: Any = None
@@ -91,9 +91,9 @@ class Answer(NamedTuple):
 
 
 class Permission(NamedTuple):
-    """check raises what those hear who may not.
+    """check raises the error for those who may not. words: who may, for the document.
 
-    words: who may, for the document; hides: whoever may not see it hears that it is not there.
+    hides: whoever may not see the object gets the same answer as if it did not exist.
     """
 
     check: Callable[[Call], Awaitable[None]] | None
@@ -147,7 +147,7 @@ class Operation(NamedTuple):
 
     @property
     def names(self) -> list[str]:
-        """The names of its path."""
+        """The names in its path."""
         return [segment[1:-1] for segment in self.segments if segment.startswith("{")]
 
 
@@ -162,7 +162,7 @@ def place(*segments: str) -> str:
 
 
 def paged(kind: Record) -> Record:
-    """The kind of a page of a list."""
+    """The kind of one page of a list."""
     fields = {
         "items": ListOf("", False, kind),
         "next": Text("path and query of the next page, where there is one", False, 8000),

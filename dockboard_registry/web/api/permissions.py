@@ -1,5 +1,6 @@
-"""Who may call an operation: asked of the one rule of domain/access/rule.py, and answered so that what is hidden looks
-like what is not there.
+"""Who may call an operation.
+
+The rule of domain/access/rule.py decides, and what is hidden looks like what does not exist.
 """
 
 from ...domain.access import patterns, rule
@@ -7,7 +8,7 @@ from ...domain.access.rule import ADMIN, ANONYMOUS, DELETE, PULL, REGISTRY, USER
 from ...errors import AccountUnknown, Denied, NameUnknown, RegistryError, Unauthorized
 from .operations import Call, Permission
 
-# Browsers and curl ask for name and password then; the words are fixed, so that no Host header gets into them.
+# With it browsers and curl ask for name and password. The words are fixed, so that no Host header gets into them.
 CHALLENGE = {"WWW-Authenticate": 'Basic realm="Dockboard Registry", charset="UTF-8"'}
 
 
@@ -19,8 +20,9 @@ async def check(call: Call) -> None:
 
 
 def require(call: Call, action: str, object: Object, hidden: RegistryError | None = None) -> None:
-    """Raise Unauthorized, Denied with the reason, or `hidden` where they may not even see it, for which it takes the
-    right to pull, or admin.
+    """Raise Unauthorized, or Denied with the reason.
+
+    Raise `hidden` if the client may not even see the object: that takes the right to pull, or admin.
     """
     decision = rule.decide(call.principal, action, object)
     if decision.allowed:
@@ -35,10 +37,7 @@ def require(call: Call, action: str, object: Object, hidden: RegistryError | Non
 
 
 def require_login(call: Call) -> None:
-    """Before there are accounts the only thing to be done is to add the first user, on this machine.
-
-    Raises Unauthorized, Denied.
-    """
+    """Before there are accounts one can only add the first user, on this machine. Raises Unauthorized, Denied."""
     if call.principal.open and not rule.decide(call.principal, ADMIN, REGISTRY).allowed:
         raise Denied(
             "there are no accounts yet, and only this machine itself may add the first user",
@@ -86,7 +85,7 @@ async def _tokens(call: Call) -> None:
 
 
 def _require_password(call: Call) -> None:
-    """What an access token made would go on counting when that has expired or was revoked. Raises Denied."""
+    """What an access token made would still count after the token has expired or was revoked. Raises Denied."""
     if call.principal.token_id is not None:
         raise Denied("an access token makes no other tokens: these would count for longer", "log in with the password")
 
@@ -112,7 +111,7 @@ async def _namespace_owner(call: Call) -> None:
 
 
 def nobodys(namespace: str) -> AccountUnknown:
-    """The words of the domain for a namespace that is not there."""
+    """The domain's words for a namespace that does not exist."""
     return AccountUnknown(
         f"nobody holds the namespace {namespace}", "make the user or the organization of that name first"
     )
@@ -131,7 +130,7 @@ async def _repository_deletes(call: Call) -> None:
 
 
 async def _repository_goes(call: Call) -> None:
-    """The repository's settings are deleted with its content, so this takes the rights to both."""
+    """Deleting a repository deletes its settings with its content, so it takes the rights to both."""
     await _repository_deletes(call)
     await _repository_admin(call)
 
@@ -143,7 +142,7 @@ async def require_repository(call: Call, action: str, name: str) -> None:
 
 
 async def _pattern_admin(call: Call) -> None:
-    """A pattern without wildcards is one repository; any other concerns the namespace as a whole."""
+    """A pattern without wildcards names one repository. Any other pattern concerns the whole namespace."""
     require_login(call)
     pattern = patterns.parse(call.path["pattern"])
     if "*" in pattern.text:

@@ -1,4 +1,4 @@
-"""One request of the API: find the operation, who asks, whether they may; check what was sent; call; write."""
+"""One request of the API: find the operation, find out who asks, check the permission and the input, call, answer."""
 
 import json
 from collections.abc import Mapping
@@ -29,12 +29,12 @@ from .permissions import CHALLENGE
 
 MOST_BODY = 64 << 10
 _SAFE = ("GET", "HEAD")
-# Answers tell who there is and what they may do, and some tell secrets: nobody keeps them.
+# Answers tell who has an account and what they may do, and some hold secrets. So nobody may store them.
 _PRIVATE = {"Cache-Control": "no-store"}
 
 
 async def answer(services, request: Request) -> Response:
-    """The response. Raises RegistryError, with headers that forbid to keep it."""
+    """The response. Raises RegistryError with headers that forbid to store it."""
     try:
         operation, path = find(request)
         _refuse_other_sites(request)
@@ -50,7 +50,7 @@ async def answer(services, request: Request) -> Response:
     except RegistryError as error:
         error.headers = {**_PRIVATE, **error.headers}
         if isinstance(error, FieldInvalid):
-            # What the declaration allows, and the domain does not: 400 is for what is not of the declared form.
+            # 422: the declaration allows it and the domain does not. 400: it is not of the declared form.
             error.status = 422
         raise
 
@@ -66,7 +66,7 @@ def _limit_rate(call: Call) -> None:
 
 
 def find(request: Request) -> tuple[Operation, Mapping[str, str]]:
-    """The operation and the names in its path. Raises NotFound, Unsupported, which names the methods that there are."""
+    """The operation, and the names in its path. Raises NotFound; Unsupported, which names the methods of the path."""
     methods, path = _route(request.path)
     method = "GET" if request.method == "HEAD" else request.method
     if method not in methods:
@@ -97,7 +97,7 @@ def _route(raw_path: str) -> tuple[Mapping[str, Operation], Mapping[str, str]]:
 
 
 def _refuse_other_sites(request: Request) -> None:
-    """Browsers send credentials that they remember along with what other sites make them send. Raises Denied."""
+    """Browsers add credentials that they remember to requests that other sites make them send. Raises Denied."""
     if request.method in _SAFE:
         return
     site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
@@ -121,14 +121,14 @@ async def authenticate(services, request: Request) -> tuple[Principal, int]:
         except Unauthorized as error:
             error.headers |= CHALLENGE
             raise
-        # None: a password was checked just now, which took its time, and much may have changed meanwhile.
+        # None: a password was checked just now. That takes time, and rights may have changed meanwhile.
         if principal is not None:
             request.who = principal.log_name
             return principal, access_version
 
 
 async def _principal(credentials, shown: str, address: str, access_version: int) -> Principal | None:
-    """Basic as everywhere, or an access token or a robot's secret as Bearer; what /token signs is for images alone."""
+    """Basic as everywhere; or an access token or a robot's secret as Bearer. Tokens of /token are for images only."""
     scheme, _, text = shown.partition(" ")
     if scheme.lower() != "bearer":
         return await credentials.by_basic(shown, address, access_version)
@@ -178,7 +178,7 @@ def _read_field(call: Call, name: str, kind: Kind, text: str | None) -> None:
 
 
 def _document(body: bytes) -> object:
-    """JSON that has one meaning. Raises BadRequest."""
+    """JSON that all readers understand alike. Raises BadRequest."""
     try:
         return documents.load(body)
     except ManifestInvalid as error:

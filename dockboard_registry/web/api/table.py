@@ -1,4 +1,4 @@
-"""The table of all operations, and the tree of paths that requests are found in."""
+"""The table of all operations, and the tree of their paths."""
 
 import functools
 import json
@@ -61,7 +61,7 @@ OPERATIONS: tuple[Operation, ...] = (
 class Node:
     """A place in the tree.
 
-    fixed: what follows by its word; named: what follows any name, which is called `name` and comes second.
+    fixed: what follows a given word. named: what follows any other segment, which gets the name `name`.
     """
 
     def __init__(self) -> None:

@@ -1,9 +1,8 @@
-"""What a request shows of who it is from: Basic with a password, an access token or a robot's secret, or Bearer with a
-signed token.
+"""The credentials of a request: Basic with a password, an access token or a robot's secret, or Bearer with a signed
+token.
 
-Remembered is what took long to find out: which account a password was right for, which access token a secret is, what a
-signed token says. Whether that still counts is asked with each request, at the access version that the request has
-read.
+What took long to find out is remembered: for which account a password was right, which access token a secret is, what a
+signed token says. Each request asks again whether that still counts, at the access version that it has read.
 """
 
 import asyncio
@@ -30,7 +29,7 @@ _USE_NOTED_MS = 60_000
 _SEEN_SECONDS = SEEN_MS / 1000
 _REMEMBERED = 10_000
 _LONGEST = 8 << 10
-# Characters of all Authorization headers that are remembered; what is kept for each, in bytes, is ten times as much.
+# Characters of all Authorization headers that are remembered. The memory for each is at most ten times that, in bytes.
 _HEADERS = 4 << 20
 
 
@@ -66,7 +65,7 @@ class VerifiedTokens(OrderedDict):
 
 
 class CheckedPassword(NamedTuple):
-    """Whose password was right. until: as time.monotonic."""
+    """Whose password was right. until: time.monotonic()."""
 
     identity: Identity
     until: float
@@ -102,11 +101,11 @@ class Credentials:
         self._background: set[asyncio.Future] = set()
 
     async def prepare(self) -> None:
-        """Whatever else the first login would have to wait for."""
+        """Do the other work for which the first login would have to wait."""
         await self._people.prepare()
 
     async def authenticate(self, header: str, address: str, access_version: int) -> Caller | None:
-        """Who shows this Authorization header; None where a password was checked just now: ask again, with fresh facts.
+        """Who shows this Authorization header. None if a password was checked just now: ask again, with new facts.
 
         Raises Unauthorized, TooManyRequests.
         """
@@ -121,10 +120,10 @@ class Credentials:
         return principal and Caller(principal, principal.log_name)
 
     async def renewed(self, principal: Principal, access_version: int) -> Principal:
-        """Who was authenticated a while ago, as they are now. Their account, its credentials and the access token have
-        to count. A signed token that stood for these may have expired.
+        """The principal who was authenticated a while ago, as it is now.
 
-        Raises Unauthorized.
+        Account, credentials and access token have to count. A signed token that stood for them may have expired. Raises
+        Unauthorized.
         """
         fresh = await self._principal(principal.identity, access_version)
         if fresh is None:
@@ -132,14 +131,14 @@ class Credentials:
         return fresh._replace(asked=principal.asked)
 
     async def by_basic(self, header: str, address: str, access_version: int) -> Principal | None:
-        """Whose Authorization header this is, which has to be Basic; None and errors as for `authenticate`."""
+        """Who shows this Authorization header, which has to be Basic. None and errors as for `authenticate`."""
         scheme, _, text = header.partition(" ")
         if scheme.lower() != "basic":
             raise Unauthorized("the Authorization header is not of the kind Basic, and no other kind counts here")
         return await self.by_password(*decoded(text.strip()), address, access_version)
 
     async def by_password(self, name: str, password: str, address: str, access_version: int) -> Principal | None:
-        """The user or robot with this password, access token or secret; None and errors as for `authenticate`."""
+        """The user or robot with this password, access token or secret. None and errors as for `authenticate`."""
         name = account_meant(name)
         key = self._fingerprint(name, password)
         if access_tokens.is_secret(password):
@@ -149,13 +148,13 @@ class Credentials:
             return await self._log_in(key, name, password, address)
         principal = await self._principal(checked.identity, access_version)
         if principal is None:
-            # Others that showed the same may have found out meanwhile too.
+            # Other requests with the same password may have found out meanwhile.
             self._passwords.pop(key, None)
             return await self._log_in(key, name, password, address)
         return principal
 
     async def by_refresh_token(self, token: str, address: str, access_version: int) -> Principal:
-        """Whose refresh token this is: a signed one, or an access token or a secret. Raises Unauthorized."""
+        """Whose refresh token this is: a signed one, an access token or a secret. Raises Unauthorized."""
         if access_tokens.is_secret(token):
             return await self._by_secret(self._fingerprint("", token), token, address, access_version)
         claims, _ = signed_tokens.read(
@@ -185,7 +184,7 @@ class Credentials:
         return caller
 
     def _until(self, claims: Claims) -> float:
-        """When time alone ends what the token is good for."""
+        """The time at which the token ends by itself."""
         _, token = self._access_tokens.get(claims.identity.token_id, (0, None))
         return (
             claims.expires_at
@@ -194,7 +193,7 @@ class Credentials:
         )
 
     async def _principal(self, identity: Identity, access_version: int) -> Principal | None:
-        """The account as it is now, if it is active and its credentials are those of that time."""
+        """The account as it is now, if it is active and its credentials are the same as then."""
         if identity.kind == ANONYMOUS:
             return self._people.principals.anonymous(access_version)
         principal = await self._people.principals.get(identity.kind, identity.id, access_version)
@@ -215,9 +214,9 @@ class Credentials:
     async def _by_secret(
         self, key: bytes, secret: str, address: str, access_version: int, name: str | None = None
     ) -> Principal:
-        """Whose access token or secret this is; where a name is given it has to be theirs.
+        """Whose access token or secret this is.
 
-        Never throttled. Raises Unauthorized.
+        If a name is given, it has to be theirs. Never throttled. Raises Unauthorized.
         """
         id = self._secrets.get(key)
         if id is None:
@@ -251,7 +250,7 @@ class Credentials:
     async def _log_in(self, key: bytes, name: str, password: str, address: str) -> None:
         """Check a password, and remember that it was right.
 
-        Of requests that show the same at once one does the work.
+        Of requests that show the same at once, one does the work.
         """
         if key not in self._pending:
             self._people.passwords.require_room()
@@ -261,12 +260,15 @@ class Credentials:
         self._passwords.keep(key, CheckedPassword(identity, time.monotonic() + _PASSWORD_SECONDS))
 
     def _fingerprint(self, name: str, password: str) -> bytes:
-        """What a pair is remembered by, and nothing that tells it: no two pairs give the same message."""
+        """What a pair of name and password is remembered by.
+
+        It does not tell the pair, and no two pairs give the same message.
+        """
         first, second = name.encode("utf-8", "surrogatepass"), password.encode("utf-8", "surrogatepass")
         return hmac.digest(self._process_key, b"basic %d %d " % (len(first), len(second)) + first + second, "sha256")
 
     def _note_use(self, token: PresentedToken, address: str) -> None:
-        """Say when and from where the token was used, at most once a minute, and beside the request: an answer needs no
+        """Note when and from where the token was used, at most once a minute, beside the request: an answer needs no
         room on the disk.
         """
         at = now()
@@ -275,7 +277,7 @@ class Credentials:
             self._beside(self._write_use(token, address))
 
     def _note_seen(self, account: Identity | Principal) -> None:
-        """The user was here: written down at most once in five minutes, and beside the request."""
+        """Note that the user was here, at most once in five minutes, beside the request."""
         if account.kind != USER:
             return
         at = time.monotonic()

@@ -1,8 +1,6 @@
-"""Who asks, and may they?
+"""Who asks, and may they? Every request that concerns content comes through here, and the refusals are made here too.
 
-Every request that concerns content comes through here; the answer to those who may not is made here too.
-
-Each request reads the facts about the repository and the access version anew. What is remembered about the one who asks
+Each request reads the facts about the repository and the access version. What is remembered about the one who asks
 counts only at that access version. So every change is effective with the next request, at every worker and node.
 """
 
@@ -23,13 +21,14 @@ from ...errors import BadRequest, Denied, NameUnknown, Unauthorized
 from ...http.messages import Request
 from ...names import is_repository_name, repository_name
 
-# The audience of tokens where no external_url gives the registry a name.
+# The audience of tokens if no external_url gives the registry a name.
 _SERVICE = "dockboard-registry"
-# What can be put into a header for clients to go to; framing.py lets more pass.
+# A host that may stand in a header to which clients go. framing.py allows more.
 _HOST = re.compile(
     r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?", re.A
 )
-# What proxies add, besides X-Forwarded-*: such a request is not from this machine, whatever the connection says.
+# Headers that proxies add besides X-Forwarded-*. A request with one is not from this machine, whatever the connection
+# says.
 _PROXIED = frozenset(
     "forwarded via x-real-ip x-client-ip x-cluster-client-ip true-client-ip cf-connecting-ip"
     " x-original-forwarded-for".split()
@@ -39,21 +38,21 @@ _UNSET = (
     " auth.anonymous what everyone may do"
 )
 _CHALLENGED = {PULL: "pull", PUSH: "pull,push", DELETE: "delete"}
-# Names that no public name server answers for: RFC 6761, RFC 6762, RFC 9476 and ICANN's resolution on .internal. Docker
+# Names that no public name server answers for: RFC 6761, RFC 6762, RFC 9476, ICANN's resolution on .internal. Docker
 # Desktop has host.docker.internal.
 _PRIVATE_NAMES = (".localhost", ".local", ".internal", ".test", ".home.arpa")
-# After a body that took longer it is asked again whether they may: who is slow enough could keep requests open for an
-# hour, and use a right that has ended since.
+# Seconds. After a body that took longer the rights are asked for again. Otherwise a slow client could use a right that
+# ended an hour ago.
 SLOW_SECONDS = 1.0
-# What is remembered to be allowed to one caller: a client asks for few repositories with one token.
+# Permissions that are remembered of one caller. A client asks for few repositories with one token.
 _ALLOWED = 16
 _is_near = functools.lru_cache(256)(is_loopback)
 
 
 class Caller(NamedTuple):
-    """A principal, and what is found out once for many of their requests.
+    """A principal, with what is found out once for many of its requests.
 
-    log_name: that of the principal. allowed: some pairs (action, object) that the rule has allowed; None: these are not
+    log_name: that of the principal. allowed: pairs (action, object) that the rule has allowed; None: these are not
     remembered.
     """
 
@@ -63,7 +62,7 @@ class Caller(NamedTuple):
 
 
 class AdmittedPush(NamedTuple):
-    """A push that is allowed: whose it is, and to which repository. actor: as the audit names them."""
+    """A push that is allowed: who pushes, and to which repository. actor: for the audit."""
 
     principal: Principal
     repository: Object
@@ -75,7 +74,7 @@ class AdmittedPush(NamedTuple):
 
 
 class Gate:
-    """external_url: where clients reach the registry, or empty; setting: auth.anonymous as it was given."""
+    """external_url: where clients reach the registry, or empty. setting: auth.anonymous."""
 
     def __init__(self, services, external_url: str, setting: str):
         self._services = services
@@ -86,7 +85,7 @@ class Gate:
         self._may_all = functools.lru_cache(1024)(self._anonymous_may)
 
     async def admit(self, request: Request, name: str, action: str) -> Principal:
-        """Whoever asks may do this to the repository.
+        """Require that whoever asks may do this to the repository.
 
         Raises NameInvalid, Unauthorized, Denied, NameUnknown, TooManyRequests.
         """
@@ -100,10 +99,10 @@ class Gate:
         return AdmittedPush(principal, facts.object, actor(request, principal))
 
     async def require_still(self, request: Request, push: AdmittedPush) -> None:
-        """The push is allowed even now.
+        """Require that the push is still allowed. A signed token may have expired meanwhile, because bodies take longer
+        than these live.
 
-        Only that a signed token has expired meanwhile is no matter: bodies take longer than these live. Raises as
-        `admit`.
+        Raises what `admit` raises.
         """
         facts = await self._facts(push.repository.name, ALONE)
         principal = self.anonymous(request, facts.access_version)
@@ -116,9 +115,9 @@ class Gate:
         self._permit(request, Caller(principal), PUSH, facts.object)
 
     async def ask(self, request: Request, name: str, action: str, question: Question) -> Facts:
-        """As `admit`, and what the question asks of the repository, as of the moment of the decision."""
+        """Like `admit`; also the answer to the question about the repository, as of the moment of the decision."""
         facts = await ask(self._services.db, repository_name(name), question)
-        # Most requests take no rights of one's own.
+        # Most requests need no rights of an account.
         open = facts.access_version == 0
         if (open or request.authorization is None) and self._may_all(
             open, open and self._unset and self._is_local(request), action, facts.object
@@ -146,8 +145,10 @@ class Gate:
         return caller.principal
 
     async def enter(self, request: Request) -> None:
-        """For /v2/: where there are accounts, clients learn here that they are to log in, or to ask for a token as
-        nobody. Raises Unauthorized.
+        """For /v2/: if there are accounts, clients learn here that they have to log in, or to ask for a token as
+        nobody.
+
+        Raises Unauthorized.
         """
         caller, _ = await self._asked(request, None, None, ALONE)
         principal = caller.principal
@@ -156,7 +157,7 @@ class Gate:
                 raise self._not_logged_in(request, "")
 
     async def may(self, request: Request, name: str, action: str) -> bool:
-        """Whether they may, for what then goes another way. Raises NameInvalid, Unauthorized."""
+        """Whether they may. For requests that go on another way if not. Raises NameInvalid, Unauthorized."""
         caller, facts = await self._asked(request, repository_name(name), action, ALONE)
         return rule.decide(caller.principal, action, facts.object).allowed
 
@@ -169,8 +170,9 @@ class Gate:
     async def _identified(
         self, request: Request, name: str | None, action: str | None, question: Question, facts: Facts
     ) -> tuple[Caller, Facts]:
-        """The same with the facts as they were just read, which are read anew where a password had to be checked: that
-        took its time.
+        """The same with facts that were just read.
+
+        If a password had to be checked, they are read again, because that takes time.
         """
         shown = request.authorization
         while shown is not None and facts.access_version != 0:
@@ -192,7 +194,7 @@ class Gate:
         return Facts(await self._services.principals.access_version(), REGISTRY, ())
 
     def anonymous(self, request: Request, access_version: int) -> Principal:
-        """Who shows no credentials, at this access version."""
+        """The principal of a request without credentials, at this access version."""
         return self._anonymous_caller(request, access_version).principal
 
     def _anonymous_caller(self, request: Request, access_version: int) -> Caller:
@@ -206,8 +208,8 @@ class Gate:
         return rule.decide(self._everyone(open, local).principal, action, object).allowed
 
     def _refuse(self, request: Request, principal: Principal, action: str, object: Object) -> NoReturn:
-        """Say no, and nothing about what they may not know: a repository that they may not see answers like one that is
-        not there.
+        """Refuse, and tell nothing that the client may not know: a repository that it may not see looks like one that
+        does not exist.
 
         The client may exchange a signed token for another one, so the scope of a signed token does not count here.
         """
@@ -233,9 +235,9 @@ class Gate:
         raise NameUnknown(name=object.name)
 
     def _not_logged_in(self, request: Request, scope: str, **facts: str) -> Unauthorized:
-        """For anonymous requests, which may have an anonymous token.
+        """For anonymous requests, also with an anonymous token.
 
-        RFC 6750 section 3.1: only a token that was shown can be insufficient.
+        Only a token that was shown can be insufficient (RFC 6750 section 3.1).
         """
         if request.authorization is None:
             return Unauthorized(headers=self._challenge(request, scope), **facts)
@@ -246,15 +248,13 @@ class Gate:
         )
 
     def _challenge(self, request: Request, scope: str, error: str = "") -> dict[str, str]:
-        """Where to get a token, and for what (distribution's token authentication
-        specification; RFC 6750 section 3).
-        """
+        """Where to get a token, and for what (distribution's "Token Authentication Specification"; RFC 6750)."""
         parts = [f'realm="{self.realm(request)}"', f'service="{self.service}"']
         parts += [f'{name}="{value}"' for name, value in (("scope", scope), ("error", error)) if value]
         return {"WWW-Authenticate": "Bearer " + ",".join(parts)}
 
     def realm(self, request: Request) -> str:
-        """The URL of the token server, below the configured address, or else below the one that the client speaks to.
+        """The URL of the token server: below the configured address, or below the host that the client asked for.
 
         Raises BadRequest.
         """
@@ -282,7 +282,7 @@ class Gate:
         return direct
 
     def _is_direct(self, request: Request) -> bool:
-        """The same as far as the headers say."""
+        """The same, as far as the headers tell."""
         headers = request.headers
         if request.version != "HTTP/1.1" or not _PROXIED.isdisjoint(headers) or "x-forwarded-" in " ".join(headers):
             return False
@@ -291,8 +291,9 @@ class Gate:
 
 
 def actor(request: Request, principal: Principal) -> Actor | None:
-    """The actor in the audit for what this request changes; None where there are no accounts, and so nobody who could
-    read the audit.
+    """The actor in the audit for what this request changes.
+
+    None if there are no accounts, and so nobody who could read the audit.
     """
     return None if principal.open else Actor(str(principal), request.remote)
 

@@ -14,8 +14,7 @@ from ..endpoint import Endpoint, is_personal
 
 _SMALL = 64 << 10
 _FOR_EVER = "max-age=31536000, immutable"
-# What somebody in particular may have: caches of proxies keep it for nobody else. Not all of them look at Authorization
-# by themselves.
+# An answer for one user: caches of proxies must not store it. Not all of them look at Authorization.
 _FOR_ONE = f"private, {_FOR_EVER}"
 
 
@@ -48,7 +47,7 @@ class Blob(Endpoint):
 
 @functools.lru_cache(1024)
 def _question(digest: str) -> Question:
-    """What to ask for a blob. Raises DigestInvalid."""
+    """The question for a blob. Raises DigestInvalid."""
     return blobs.question(parse_digest(digest))
 
 

@@ -10,7 +10,7 @@ from ..endpoint import Endpoint, asked_again, caching, document, is_personal, ne
 
 
 class Base(Endpoint):
-    """/v2/: does this registry speak the API, and where do clients log in?"""
+    """/v2/: whether this registry speaks the API, and where clients log in."""
 
     name = "base"
 
@@ -50,7 +50,7 @@ class TagList(Endpoint):
 
 
 def _page(request: Request, key: str, names: list[str], size: int, beside: dict, headers: dict) -> Response:
-    """One page of names out of a query that asked for one more than the page holds."""
+    """One page of names. The query asked for one more than the page holds."""
     page = names[:size]
     link = next_page(request.path, n=str(size), last=page[-1]) if page and len(names) > size else {}
     return document(200, json.dumps({**beside, key: page}).encode(), {**link, **headers})

@@ -23,7 +23,7 @@ _TAG_BYTES = 2560
 
 @functools.lru_cache(1024)
 def _asked(reference: str) -> tuple[Reference, Question]:
-    """What is asked for, and what to ask for it. Raises DigestInvalid, TagInvalid."""
+    """The reference, and the question for it. Raises DigestInvalid, TagInvalid."""
     wanted = Reference.parse(reference)
     return wanted, manifests.question(wanted)
 
@@ -99,8 +99,8 @@ class Manifest(Endpoint):
 
 
 def _unknown(error: NameUnknown) -> ManifestUnknown:
-    """A manifest of an unknown repository has the code of an unknown manifest, as in distribution: skopeo accepts only
-    this as "no image yet".
+    """A manifest of an unknown repository has the code of an unknown manifest, as in distribution. skopeo takes only
+    this for "no image yet".
     """
     return ManifestUnknown(error.cause, error.next, **error.facts)
 

@@ -49,11 +49,11 @@ class Uploads(Endpoint):
         return await _finish(self, request, push, session, digest, keep=False)
 
     async def _mount(self, request: Request, push: AdmittedPush) -> str | None:
-        """The digest that was mounted.
+        """The digest that was mounted. None if no mount is wanted or possible. Then the request starts an upload, as
+        the specification says.
 
-        None if no mount is wanted or possible: then the request starts an upload, as the specification says.
-
-        Without `from` any repository is a source if everybody may read all of them, that is without accounts.
+        Without `from` any repository may be the source if everybody may read all of them, which is so only without
+        accounts.
         """
         digests, sources = request.query_all("mount"), request.query_all("from")
         if len(digests) != 1 or not is_digest(digests[0]) or len(sources) > 1:
@@ -64,7 +64,7 @@ class Uploads(Endpoint):
         return digest if await self.services.blobs.mount(push.repository.name, digest, source, push.actor) else None
 
     async def _may_pull(self, request: Request, source: str) -> bool:
-        """False also for a text that is not a name of a repository."""
+        """Also False for a text that is not a name of a repository."""
         try:
             return await self.services.gate.may(request, source, PULL)
         except NameInvalid:
@@ -103,7 +103,7 @@ class Upload(Endpoint):
         return await self.services.uploads.find(name, id, principal.account_key)
 
     async def _entered(self, request: Request, name: str, id: str) -> tuple[AdmittedPush, Session]:
-        """The same for a request with bytes, which the namespace has to have room for."""
+        """The same for a request with bytes, for which the namespace has to have room."""
         push = await self.services.gate.admit_push(request, name)
         return push, await self.services.uploads.enter(
             name, id, push.principal.account_key, request.content_length() or 0
@@ -142,9 +142,9 @@ async def _append(endpoint: Endpoint, request: Request, session: Session) -> Ses
 
 
 async def _with_state(endpoint: Endpoint, session: Session, work: Awaitable[T]) -> T:
-    """Do the work. If another request was faster, the error has the state that this one has to go on from.
+    """Do the work. If another request was faster, the error has the state from which this one has to go on.
 
-    Raises UploadUnknown where the session is gone, and what the work raises.
+    Raises UploadUnknown if the session is gone, and what the work raises.
     """
     try:
         return await work
@@ -161,7 +161,7 @@ async def _receive(endpoint: Endpoint, request: Request, writer: Writer, length:
 
 
 def _chunk(request: Request, session: Session) -> int | None:
-    """The chunk's length, where there is a Content-Range. Raises UploadRange with the upload's state, UploadInvalid."""
+    """The chunk's length if there is a Content-Range. Raises UploadRange with the upload's state, UploadInvalid."""
     text = request.headers.get("Content-Range")
     if text is None:
         return None
@@ -186,7 +186,7 @@ def _location(session: Session) -> str:
 
 
 def _range(session: Session) -> str:
-    """0-<last byte>; an upload without bytes says 0-0 too, as clients expect."""
+    """0-<last byte>. Clients expect 0-0 also for an upload without bytes."""
     return f"0-{max(session.size - 1, 0)}"
 
 

@@ -1,4 +1,4 @@
-"""/account: whoever asks, their profile, password and access tokens."""
+"""/account: the user who asks, with profile, password and access tokens."""
 
 from typing import Any
 
@@ -50,7 +50,7 @@ async def _get(call: Call) -> Answer:
 
 
 async def _token(call: Call) -> dict[str, Any] | None:
-    """A user's access token. Secrets of robot accounts have no limits of their own."""
+    """An access token of a user. Secrets of robot accounts have no limits of their own."""
     id = call.principal.token_id
     if id is None or call.principal.kind != rule.USER:
         return None
@@ -59,8 +59,9 @@ async def _token(call: Call) -> dict[str, Any] | None:
 
 
 async def _change(call: Call) -> Answer:
-    """Tokens for another password are sent to the e-mail address: to change it is to have the password, which no access
-    token is.
+    """Tokens for another password are sent to the e-mail address.
+
+    So whoever changes it gains the password, and no access token may do that.
     """
     if "email" in call.body and call.principal.token_id is not None:
         raise Denied(
@@ -72,7 +73,10 @@ async def _change(call: Call) -> Answer:
 
 
 async def _set_password(call: Call) -> Answer:
-    """Whoever found a login open must not keep it: the present password is asked for, and guesses count."""
+    """Whoever finds an open login must not keep it.
+
+    So the present password is asked for, and wrong ones count as guesses.
+    """
     name = call.principal.name
     try:
         await call.people.logins.check(name, call.body["current"], call.request.remote)

@@ -45,9 +45,9 @@ async def _delete(call: Call) -> Answer:
 
 
 def require_known(call: Call, holder: str) -> None:
-    """Teams and robots are known to their organization, and hidden from others.
+    """Teams and robots are hidden from those outside their organization.
 
-    Raises AccountUnknown, as where there is no such one.
+    Raises AccountUnknown, as for one that does not exist.
     """
     kind, _, name = holder.partition(":")
     administrator = rule.decide(call.principal, ADMIN, REGISTRY).allowed

@@ -1,4 +1,4 @@
-"""/organizations: who works together, and as what."""
+"""/organizations: organizations and their members."""
 
 from typing import Any
 
@@ -33,7 +33,7 @@ def _member_shown(member: Member) -> dict[str, Any]:
 
 
 async def _list(call: Call) -> Answer:
-    """All of them for administrators, and for others their own."""
+    """Administrators see all organizations, others their own."""
     organizations = call.people.organizations
     if rule.decide(call.principal, ADMIN, REGISTRY).allowed:
         found = await organizations.list(after(call), size(call) + 1)
@@ -48,8 +48,9 @@ async def _list(call: Call) -> Answer:
 
 
 async def _add(call: Call) -> Answer:
-    """Administrators for anybody; users for themselves where auth.organizations says so, and then never with what is
-    there already.
+    """Administrators make organizations for anybody.
+
+    Users make their own if auth.organizations allows it, and then never over repositories that exist.
     """
     name, owner = call.body["name"], call.body.get("owner", call.principal.name)
     administrator = rule.decide(call.principal, ADMIN, REGISTRY).allowed
@@ -64,7 +65,8 @@ async def _add(call: Call) -> Answer:
     except ChangeRefused:
         if administrator:
             raise
-        # Taken, given up lately, or repositories lie there that they may not see: no more than that they can't have it.
+        # The user learns only that the name is not free: it may be taken, given up lately, or have repositories that
+        # the user may not see.
         raise ChangeRefused(f"the name {name} is not free", "choose another name") from None
     return created(_shown(await call.people.organizations.get(name)), "organizations", name)
 

@@ -1,4 +1,4 @@
-"""/explain, /audit and /signing-keys: what administrators look at, and the key that logins are signed with."""
+"""/explain, /audit and /signing-keys: what administrators look at, and the key that signs logins."""
 
 import json
 from typing import Any
@@ -62,8 +62,9 @@ _MOST_LINES = 10_000
 
 
 async def _explain(call: Call) -> Answer:
-    """What somebody may do to a repository concerns who administers it; what they may do to the registry, its
-    administrators.
+    """Administrators of a repository may ask what others may do to it.
+
+    Administrators of the registry may ask the same about the registry.
     """
     name = call.query.get("repository")
     if name is None:
@@ -79,7 +80,7 @@ async def _explain(call: Call) -> Answer:
 
 
 def _require_known(call: Call, who: str) -> None:
-    """Others must not learn which tokens somebody has. Raises AccountUnknown, as for a token that does not exist."""
+    """Others must not learn which tokens a user has. Raises AccountUnknown, as for a token that does not exist."""
     user = who.removeprefix(TOKEN).partition("/")[0]
     if not who.startswith(TOKEN):
         return require_known(call, holder_of(who))
@@ -89,13 +90,14 @@ def _require_known(call: Call, who: str) -> None:
 
 
 def _is(asker: Principal, user: str) -> bool:
-    """Whether this user asks, with the password or a token without limits."""
+    """Whether this user asks, with the password or with a token without limits."""
     return asker.kind == USER and asker.name == user and not asker.scopes
 
 
 def _as_seen_by(asker: Principal, principal: Principal) -> Principal:
-    """Who administers the registry, and whose account is disabled or waits, only administrators hear, as in the list of
-    rights: others, what is given here.
+    """Only administrators see who administers the registry and which accounts are disabled.
+
+    Others see the rights that were granted here.
     """
     if rule.decide(asker, ADMIN, REGISTRY).allowed or _is(asker, principal.name):
         return principal

@@ -1,4 +1,4 @@
-"""Lists by the page: sorted by a key, and continued behind the key of the last item."""
+"""Lists in pages, sorted by a key. The next page begins after the key of the last item."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -16,14 +16,14 @@ def size(call: Call) -> int:
 
 
 def page(call: Call, found: list, shown: Callable[[Any], dict], key: Callable[[Any], str]) -> Answer:
-    """The answer for a list that goes on behind `after`, of which one more item than the page holds was asked for."""
+    """One page of a list that begins after `after`. The domain was asked for one more item than the page has."""
     items = found[: size(call)]
     return part(call, items, shown, key(items[-1]) if len(found) > len(items) else None)
 
 
 def part(call: Call, items: list, shown: Callable[[Any], dict], last: str | None) -> Answer:
-    """The same for lists where the domain says how far it came: the list goes on after
-    the key `last`, if there is one.
+    """The same for lists where the domain says how far it came: the next page begins after the key `last`, if there is
+    one.
     """
     content: dict[str, Any] = {"items": [shown(item) for item in items]}
     if last is not None:

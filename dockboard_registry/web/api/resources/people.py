@@ -1,4 +1,4 @@
-"""What the operations on users and on oneself share: how a user is shown, and what of it can be sent."""
+"""What the operations on users and on one's own account share: how a user is shown, and which fields can be sent."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -107,9 +107,7 @@ def shown(user: User) -> dict[str, Any]:
 
 
 def changes(body: Mapping[str, Any]) -> dict[str, Any]:
-    """What of it are fields of the profile, as the domain takes them: there an empty text empties a field, the hash
-    too.
-    """
+    """The fields of the profile that were sent. For the domain an empty text empties a field, also the hash."""
     return {name: value or "" for name, value in body.items() if name in CHANGEABLE}
 
 

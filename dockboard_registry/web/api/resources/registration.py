@@ -1,6 +1,4 @@
-"""/registrations, /invitations and /password-resets: accounts that people make themselves, and passwords that they
-forgot.
-"""
+"""/registrations, /invitations and /password-resets: accounts that people make themselves, and forgotten passwords."""
 
 from typing import Any
 
@@ -64,7 +62,7 @@ _FORGOTTEN = Record(
 _CONFIRM = Record(
     "", False, "PasswordReset", {"token": Text("from an administrator, or a mail", False, 100, 1), "password": PASSWORD}
 )
-# What is open to everyone is refused where the registry does not want it, and has its limits.
+# What is open to everyone may be turned off, and has limits.
 _OPEN = (403, 429)
 
 
@@ -110,7 +108,7 @@ async def _confirm(call: Call) -> Answer:
 
 
 def _id(text: str) -> int:
-    """No id is greater than what the database takes for one."""
+    """An id is no greater than the largest that the database takes."""
     return min(int(text), NEWEST)
 
 

@@ -1,4 +1,4 @@
-"""/repositories and /namespaces: who may see repositories, and what they are."""
+"""/repositories and /namespaces: visibility and description of repositories."""
 
 from typing import Any
 
@@ -57,7 +57,7 @@ def _shown(found: Described) -> dict[str, Any]:
 
 
 async def _list(call: Call) -> Answer:
-    """All of them for administrators, and for others what they may pull."""
+    """Administrators see all repositories, others those that they may pull."""
     settings = call.people.repository_settings
     if rule.decide(call.principal, ADMIN, REGISTRY).allowed:
         return page(call, await settings.list(after(call), size(call) + 1), _shown, lambda repository: repository.name)

@@ -1,4 +1,4 @@
-"""/organizations/{organization}/robots: accounts of machines, which log in as ORG/NAME with a secret."""
+"""/organizations/{organization}/robots: robot accounts, which log in as ORG/NAME with a secret."""
 
 from typing import Any
 
@@ -59,7 +59,7 @@ async def _get(call: Call) -> Answer:
 
 
 async def _secrets(call: Call) -> Answer:
-    """A robot has as many as were made within the overlaps of rotations; keys are the hints."""
+    """A robot has as many secrets as were made within the overlaps of rotations. The keys are their hints."""
     found = await call.people.robots.secrets_by_hint(_name(call), after(call), size(call) + 1)
     return page(call, found, lambda secret: {name: getattr(secret, name) for name in _KEPT}, lambda secret: secret.hint)
 

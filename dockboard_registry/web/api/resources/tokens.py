@@ -1,4 +1,4 @@
-"""Access tokens of a user: the same for oneself and for administrators."""
+"""Access tokens of a user, the same for the user and for administrators."""
 
 from ....durations import in_future
 from ..operations import Answer, Call, created
@@ -12,7 +12,7 @@ async def listed(call: Call, user: str) -> Answer:
 
 
 async def added(call: Call, user: str, *place: str) -> Answer:
-    """place: the segments of the path that tokens of this user are below."""
+    """place: the segments of the path below which tokens of this user are."""
     body = call.body
     secret = await call.people.tokens.add(
         call.actor, user, body["name"], body.get("repositories"), body.get("actions"), in_future(body.get("expires"))

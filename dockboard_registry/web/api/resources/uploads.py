@@ -1,4 +1,4 @@
-"""/uploads: open upload sessions: all for administrators, their own for users."""
+"""/uploads: open upload sessions. Administrators see all, users their own."""
 
 from ....domain.access import rule
 from ....domain.access.rule import ADMIN, REGISTRY
@@ -25,7 +25,7 @@ _FILTER: dict[str, Kind] = {"repository": REPOSITORY.said("only uploads to this 
 
 
 def _owner(call: Call) -> str:
-    """The owner whose uploads the caller may see; empty: everybody's."""
+    """The owner whose uploads the client may see. Empty: everybody's."""
     return "" if rule.decide(call.principal, ADMIN, REGISTRY).allowed else call.principal.account_key or rule.ANONYMOUS
 
 

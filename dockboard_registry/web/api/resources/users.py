@@ -1,4 +1,4 @@
-"""/users: people's accounts, for administrators."""
+"""/users: accounts of users, for administrators."""
 
 from ....domain.access.rule import ACTIVE, DISABLED
 from ....domain.accounts.profiles import Profile
@@ -27,7 +27,7 @@ _MADE = Record(
 )
 _CHANGES: dict = {"state": Choice("", False, (ACTIVE, DISABLED)), "administrator": _ADMINISTRATOR, **CHANGEABLE}
 _CHANGE = Record("fields to change; null empties one of the profile", False, "UserChange", _CHANGES, tuple(_CHANGES), 1)
-# What gives somebody more than the token that changes it: all rights, or the mails with tokens for a password.
+# Changes that give somebody more than the token that makes them: all rights, or the mails with tokens for a password.
 _WHOLE = frozenset(("administrator", "email"))
 _PASSWORD = Record("", False, "Password", {"password": PASSWORD})
 _HTPASSWD = Record(
@@ -56,7 +56,7 @@ async def _add(call: Call) -> Answer:
     await accounts.add(call.actor, name, body.get("password"), profile, body.get("administrator", False), adopt=True)
     content = shown(await accounts.get(name))
     if "password" not in body:
-        # By the same right as the account itself, which may just have been the first one.
+        # With the same right as the account itself, which may just have been the first one.
         content["token"] = await call.people.one_time.make(call.actor._replace(recheck=None), name, INVITE)
     return created(content, "users", name)
 
