@@ -55,7 +55,7 @@ class Edge(HTTPServerConnectionDelegate):
         self.sender = tlssend.TlsSender() if tls else sendfile.Sender()
         self._tasks: set[asyncio.Task] = set()
         self.draining = self._sweeping = False
-        self.spans = 0  # stored blobs on their ordinary way out
+        self.spans = 0  # stored blobs that are read and written piece by piece
         self._connections: set = set()
         self.fast_paths = config.fast_paths
         self._fast_path = FastPath(self)

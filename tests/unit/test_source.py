@@ -306,6 +306,15 @@ def test_sql_stands_in_domain_and_db_only():
     assert violations(check) == []
 
 
+def test_one_module_chooses_the_storage_driver():
+    def check(path, tree):
+        for line, module in own_imports(path, tree):
+            if module == f"{PACKAGE}.storage.filesystem" and not own(path).startswith("storage/"):
+                yield line, "names a driver; storage/stores.py chooses it"
+
+    assert violations(check) == []
+
+
 def test_one_module_says_what_is_needed():
     """Whoever deletes blobs or manifests asks it; so a new kind of reference is added in one place."""
     tables = re.compile(r"\bmanifest_(blobs|children)\b")

@@ -13,7 +13,6 @@ from ..audit import Actor
 from ..quotas.quota_sums import Change
 from ..quotas.quotas import Quotas
 from . import links, references, repositories, small_blobs
-from .in_use import in_use
 from .references import UNLINKED_BLOB
 from .small_blobs import SmallBlobs
 
@@ -180,8 +179,7 @@ class Blobs:
             found = repositories.find(tx, repository)
             if not links.lock(tx, found, digest):
                 raise BlobUnknown("this repository has no blob of that digest", digest=digest)
-            if user := references.manifest_that_needs(tx, found, digest):
-                raise in_use(tx, found, "blob", "manifest", user)
+            references.refuse_needed_blob(tx, found, digest)
             links.remove(tx, found, digest)
             limits = self._quotas.find(tx, repository)
             size = drop_unlinked(tx, digest, limits.namespace) or 0 if limits.bytes is not None else 0

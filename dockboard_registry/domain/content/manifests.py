@@ -20,7 +20,6 @@ from ..quotas.quota_sums import Change
 from ..quotas.quotas import Quotas
 from . import documents, references, referrers, repositories, tags, unfinished
 from .documents import Document
-from .in_use import in_use
 from .long_turn import LongTurn
 from .pace import NO_PACE, Pace
 from .references import Held
@@ -201,8 +200,7 @@ class Manifests:
             if repository_id is None:
                 raise NameUnknown(name=repository)
             tx.lock(_TYPE, repository_id, digest)
-            if parent := references.index_that_needs(tx, repository_id, digest):
-                raise in_use(tx, repository_id, "manifest", "index", parent)
+            references.refuse_needed_manifest(tx, repository_id, digest)
             gone, left = _remove(tx, repository_id, digest)
             if actor is not None:
                 _note(tx, actor, repository, digest, gone)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from ...db import Database, Tx, now
 from ...db.each import FEW, MANY, Each
-from ...errors import ManifestBlobUnknown
+from ...errors import InUse, ManifestBlobUnknown
 from . import links
 from .documents import Document
 from .pace import NO_PACE, Pace, rested
@@ -116,7 +116,9 @@ _CHILDREN_OF = (
 _FORGET_CHILDREN = Each(
     "DELETE FROM manifest_children WHERE repository_id = ? AND parent_digest = ? AND child_digest IN (...)"
 )
+_IS_STORED = "SELECT 1 FROM manifests WHERE repository_id = ? AND digest = ?"
 _NAMED = 100
+_A = {"manifest": "a manifest", "index": "an index"}
 
 
 class Held(NamedTuple):
@@ -137,16 +139,29 @@ class Held(NamedTuple):
             yield Held(part, {})
 
 
-def manifest_that_needs(tx: Tx, repository_id: int, digest: str) -> str | None:
-    """A manifest of the repository that refers to the blob. The caller has locked the blob's link."""
-    (found,) = tx.one(_MANIFEST_THAT_NEEDS, repository_id, digest) or (None,)
-    return found
+def refuse_needed_blob(tx: Tx, repository_id: int, digest: str) -> None:
+    """Raise InUse if a manifest of the repository refers to the blob. The caller has locked the blob's link."""
+    if found := tx.one(_MANIFEST_THAT_NEEDS, repository_id, digest):
+        raise _in_use(tx, repository_id, "blob", "manifest", found[0])
 
 
-def index_that_needs(tx: Tx, repository_id: int, digest: str) -> str | None:
-    """An index of the repository that refers to the manifest. The caller has locked the manifest's row."""
-    (found,) = tx.one(_INDEX_THAT_NEEDS, repository_id, digest) or (None,)
-    return found
+def refuse_needed_manifest(tx: Tx, repository_id: int, digest: str) -> None:
+    """Raise InUse if an index of the repository refers to the manifest. The caller has locked the manifest's row."""
+    if found := tx.one(_INDEX_THAT_NEEDS, repository_id, digest):
+        raise _in_use(tx, repository_id, "manifest", "index", found[0])
+
+
+def _in_use(tx: Tx, repository_id: int, what: str, kind: str, user: str) -> InUse:
+    """what: the content. kind: "manifest" or "index". user: the digest of one that refers to it."""
+    facts = {kind: user}
+    if is_stored(tx, repository_id, user):
+        return InUse(f"{_A[kind]} of this repository refers to the {what}", f"delete {kind} {user} first", **facts)
+    return InUse(f"{_A[kind]} that is being pushed or deleted refers to the {what}", "try again later", **facts)
+
+
+def is_stored(tx: Tx, repository_id: int, digest: str) -> bool:
+    """Whether the repository has the manifest. References of one that it does not have are unfinished."""
+    return tx.one(_IS_STORED, repository_id, digest) is not None
 
 
 def unlink_unused(tx: Tx, repository_id: int, digest: str, cutoff: int) -> int:

@@ -38,7 +38,6 @@ _CONTINUE = (
 )
 _END = "DELETE FROM unfinished_manifests WHERE repository_id = ? AND digest = ?"
 _LEFT = "SELECT repository_id, digest, token FROM unfinished_manifests WHERE changed_at <= ?"
-_IS_STORED = "SELECT 1 FROM manifests WHERE repository_id = ? AND digest = ?"
 
 
 class Unfinished(NamedTuple):
@@ -139,7 +138,7 @@ def _begin_removal_of(tx: Tx, unfinished: Unfinished, own: Unfinished) -> bool:
     key = unfinished[:2]
     if not tx.run(_TAKE_FROM, own.token, 1, now(), *key, unfinished.token):
         return False
-    if tx.one(_IS_STORED, *key):
+    if references.is_stored(tx, *key):
         tx.run(_END, *key)
         return False
     return True
