@@ -81,7 +81,7 @@ class SQLiteDatabase:
         begun, future = perf_counter(), asyncio.get_running_loop().create_future()
         in_place = not durable and not long and self._jobs.empty() and self._room.is_plenty(brings)
         if not in_place or not self._write_now(fn, future):
-            self._jobs.put(Job(fn, durable, asyncio.get_running_loop(), future, brings, current_client.get()))
+            self._jobs.put(Job(fn, durable, asyncio.get_running_loop(), future, brings, long, current_client.get()))
         return timed(future, self._write_timer, begun)
 
     def _write_now(self, fn: Callable[[SQLiteTx], T], future: asyncio.Future) -> bool:

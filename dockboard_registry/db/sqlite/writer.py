@@ -25,6 +25,10 @@ from .lock import WriteLock
 from .room import Room
 
 _BATCH, _BATCH_SECONDS = 64, 0.005
+# When the log has so many pages, a commit also copies them into the database and syncs it, with the lock held. Long
+# work writes many pages. It does this more often, so that the others wait for a shorter time.
+_CHECKPOINT, _CHECKPOINT_OF_LONG_WORK = "PRAGMA wal_autocheckpoint=1000", "PRAGMA wal_autocheckpoint=250"
+_CHECKPOINT_OF_SMALL_DISK = "PRAGMA wal_autocheckpoint=100"
 # For so many clients the duration of their last work is remembered. This is assumed for others.
 _MOST_KNOWN, _ASSUMED_SECONDS = 1000, 0.0002
 
@@ -35,6 +39,7 @@ class Job(NamedTuple):
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future
     brings: int
+    long: bool
     client: Client
 
 
@@ -55,9 +60,12 @@ class Writer(threading.Thread):
         self._ending = False
         self._connection = connect(path)
         self._room = room
-        self._connection.execute(
-            "PRAGMA wal_autocheckpoint=100" if room.is_small() else "PRAGMA wal_autocheckpoint=1000"
-        )
+        small = room.is_small()
+        self._checkpoints = {
+            False: _CHECKPOINT_OF_SMALL_DISK if small else _CHECKPOINT,
+            True: _CHECKPOINT_OF_SMALL_DISK if small else _CHECKPOINT_OF_LONG_WORK,
+        }
+        self._checkpoint = ""
         self._tx = SQLiteTx(self._connection)
         self.lock = WriteLock(path)
         self._synchronous = True
@@ -128,6 +136,7 @@ class Writer(threading.Thread):
         try:
             self._renew_log()
             self._set_synchronous(any(job.durable for job in batch))
+            self._set_checkpoint(self._checkpoints[any(job.long for job in batch)])
             return self._transaction(batch, self._room.refused(self._connection, [job.brings for job in batch]))
         except (sqlite3.Error, OSError) as error:
             failure = translate(error) if isinstance(error, sqlite3.Error) else DatabaseFailed(why(error))
@@ -204,6 +213,11 @@ class Writer(threading.Thread):
         if durable != self._synchronous:
             self._connection.execute("PRAGMA synchronous=FULL" if durable else "PRAGMA synchronous=NORMAL")
             self._synchronous = durable
+
+    def _set_checkpoint(self, statement: str) -> None:
+        if statement != self._checkpoint:
+            self._connection.execute(statement)
+            self._checkpoint = statement
 
     def _leave_transaction(self) -> None:
         if self._connection.in_transaction:

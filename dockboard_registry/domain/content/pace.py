@@ -56,8 +56,8 @@ NO_PACE = NoPace()
 
 
 async def rested(work: Awaitable[T]) -> T:
-    """Wait for one of many steps of long work, and then rest."""
+    """Wait for one of many steps of long work, and then rest for as long."""
     begun = time.perf_counter()
     outcome = await work
-    await asyncio.sleep(min(_REST * (time.perf_counter() - begun), _LONGEST_REST_SECONDS))
+    await asyncio.sleep(min(time.perf_counter() - begun, _LONGEST_REST_SECONDS))
     return outcome
