@@ -1,11 +1,9 @@
-"""Every error that a client or an operator can meet: one class for each, rendered in one place.
+"""Every error that a client or an operator can meet: one class for each. web/face.py writes their answers.
 
 A class fixes code and HTTP status. An instance adds the cause, the next step, and facts such as a digest. The codes are
 those of the OCI distribution specification 1.1, section "Error Codes". Where none of them fits, the names are those of
 distribution's errcode package (UNAVAILABLE, UNKNOWN).
 """
-
-import json
 
 # The specification's words for each code. The last two are distribution's. Clients and scripts look for these words, so
 # a message begins with them.
@@ -63,14 +61,6 @@ class RegistryError(Exception):
         words = WORDS[self.code] if self.words is None else self.words
         return f"{words}: {self.cause}; {self.next}" if words else f"{self.cause}; {self.next}"
 
-    def body(self) -> bytes:
-        """The JSON body of the specification's section "Error Codes".
-
-        detail has facts only, because crane, oras and helm print it after the message.
-        """
-        error = {"code": self.code, "message": self.message} | ({"detail": self.facts} if self.facts else {})
-        return json.dumps({"errors": [error]}).encode()
-
 
 class AccountUnknown(RegistryError):
     words = ""
@@ -81,6 +71,10 @@ class AccountUnknown(RegistryError):
 class BadRequest(RegistryError):
     code, status, cause = "UNSUPPORTED", 400, "the request can't be understood"
     next = "correct the request"
+
+
+class BodyMalformed(BadRequest):
+    cause = "the chunked body is malformed"
 
 
 class BlobUnknown(RegistryError):

@@ -12,11 +12,12 @@ import os
 import socket
 import ssl
 import time
+from collections.abc import Callable
 
 from tornado.iostream import IOStream, SSLIOStream, StreamClosedError, UnsatisfiableReadError
 
 from ..clients import Client
-from ..errors import BadRequest, HeadersTooLarge, Unavailable
+from ..errors import BadRequest, HeadersTooLarge, RegistryError
 from .budget import Share
 
 IDLE, HEADER, MOVING, WORK = range(4)
@@ -27,21 +28,9 @@ _TLS_HANDSHAKE = 0x16
 _NOT_TLS = b"HTTP/1.0 400 Bad Request\r\nConnection: close\r\n\r\nThis port speaks http, and the client sent https.\n"
 # OpenSSL's names for a plain HTTP request in place of a handshake, and for one whose method it does not know.
 _PLAIN, _NO_HANDSHAKE = ("HTTP_REQUEST", "HTTPS_PROXY_REQUEST"), "WRONG_VERSION_NUMBER"
-_NOT_PLAIN_BODY = BadRequest("this port speaks https, and the client sent http", "use https:// in the address").body()
-_NOT_PLAIN = (
-    b"HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s"
-    % (len(_NOT_PLAIN_BODY), _NOT_PLAIN_BODY)
-)
-_BUSY_BODY = Unavailable("the body came slowly, and others needed its room in memory").body()
-_BUSY = (
-    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 2\r\nConnection: close\r\n"
-    b"Content-Length: %d\r\n\r\n%s" % (len(_BUSY_BODY), _BUSY_BODY)
-)
-_TOO_LARGE_BODY = HeadersTooLarge().body()
-_TOO_LARGE = (
-    b"HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Type: application/json\r\nConnection: close\r\n"
-    b"Content-Length: %d\r\n\r\n%s" % (len(_TOO_LARGE_BODY), _TOO_LARGE_BODY)
-)
+_NOT_PLAIN = ("this port speaks https, and the client sent http", "use https:// in the address")
+# So much of a request is looked at for its path.
+_SEEN = 1 << 10
 
 
 class _Limited:
@@ -57,6 +46,8 @@ class _Limited:
     taken = b""
     fast_connection = None  # while the fast path reads the socket
     client = Client()  # whose request came last
+    # The whole answer for an error, to a client of which these first bytes came.
+    refusal: Callable[[RegistryError, bytes], bytes]
     owed: Share | None = None  # for an answer that waits to be written
     piece = 0  # at most so much of a body is read at once; 0: whatever is asked for
 
@@ -68,7 +59,8 @@ class _Limited:
     def passed_on(self, fresh):
         """The new stream of the same connection, in the same phase."""
         fresh.start()
-        fresh.remote, fresh.detached, fresh.moved = self.remote, self.detached, self.moved
+        fresh.remote, fresh.refusal = self.remote, self.refusal
+        fresh.detached, fresh.moved = self.detached, self.moved
         fresh.enter(self.phase)
         return fresh
 
@@ -159,22 +151,21 @@ class _Limited:
 
     def close(self, exc_info=False) -> None:
         if isinstance(exc_info, UnsatisfiableReadError) and self.phase in (IDLE, HEADER) and not self.closed():
-            try:
-                self.socket.send(_TOO_LARGE)
-            except OSError:
-                pass
+            self._say(self.refusal(HeadersTooLarge(), bytes(self._read_buffer[:_SEEN])))
         if self.fast_connection is not None:
             self.fast_connection.leave()
         self._pay()
         super().close(exc_info)
 
-    def cut_busy(self) -> None:
-        """End the connection in the middle of a request's body, and say why."""
-        try:
-            self.socket.send(_BUSY)
-        except (OSError, AttributeError):
-            pass
+    def refuse(self, answer: bytes) -> None:
+        """End the connection in the middle of a request, after this answer."""
+        self._say(answer)
         self.cut()
+
+    def _say(self, answer: bytes) -> None:
+        """Send a last answer as far as the socket takes it at once."""
+        with contextlib.suppress(OSError, AttributeError):
+            self.socket.send(answer)
 
     def cut(self) -> None:
         """End the connection at once.
@@ -242,7 +233,7 @@ class TlsConnection(_Limited, SSLIOStream):
         with contextlib.suppress(BlockingIOError):
             rest = os.read(descriptor, HEADER_LIMIT)
         if sure or b" HTTP/1." in rest:
-            os.write(descriptor, _NOT_PLAIN)
+            os.write(descriptor, self.refusal(BadRequest(*_NOT_PLAIN), b""))
             socket.socket.shutdown(self.socket, socket.SHUT_WR)
 
     def borrow(self) -> None:

@@ -15,12 +15,15 @@ import tornado.platform.asyncio  # noqa: F401  IOLoop would import it at the fir
 from tornado.http1connection import HTTP1ConnectionParameters
 from tornado.httputil import HTTPServerConnectionDelegate
 
+from ..errors import RegistryError
 from . import forwarding, start_now, targets
 from .budget import Budget
 from .connection import HEADER_LIMIT, IDLE, LARGE_READ, accept
-from .exchange import Clock, Exchange
+from .exchange import Exchange
+from .faces import Face, Route, Routes
 from .fast_path import FastConnection, FastPath
 from .headers import Headers
+from .heads import Clock, refusal
 from .messages import Request
 from .sending import sendfile, tlssend
 from .serving import ServerConnection
@@ -37,11 +40,18 @@ _ROUTES = 256
 class Edge(HTTPServerConnectionDelegate):
     """One listener's connections.
 
-    routes: what has find(path); config: the server section; id_prefix: begins each request id.
+    config: the server section; id_prefix: begins each request id.
     """
 
     def __init__(
-        self, routes, config, access_log, metrics, id_prefix: str, budget: Budget, tls: ssl.SSLContext | None = None
+        self,
+        routes: Routes,
+        config,
+        access_log,
+        metrics,
+        id_prefix: str,
+        budget: Budget,
+        tls: ssl.SSLContext | None = None,
     ):
         self._routes = routes
         self._routed = functools.lru_cache(_ROUTES)(self._route)
@@ -92,6 +102,7 @@ class Edge(HTTPServerConnectionDelegate):
             sock.close()
             return
         stream.remote = address[0] if isinstance(address, tuple) else ""
+        stream.refusal = self.refusal
         if not self._sweeping:
             self._sweeping = True
             asyncio.get_running_loop().call_later(_SWEEP_SECONDS, self._sweep)
@@ -166,7 +177,7 @@ class Edge(HTTPServerConnectionDelegate):
             remote = forwarding.client(headers, remote, self._trusted)
             given = headers.get("X-Request-Id", "")
             id = given if _REQUEST_ID.fullmatch(given) else id
-        elif not forwarding.HEADERS.isdisjoint(headers):
+        elif headers.forwarded:
             self._note_proxy(remote, headers)
         return Request(method, target, version, headers, remote, id, stream.tls, known)
 
@@ -188,16 +199,25 @@ class Edge(HTTPServerConnectionDelegate):
         found = getattr(found, "ipv4_mapped", None) or found
         return any(found in network for network in self._proxies)
 
-    def route(self, request: Request):
-        """(endpoint, handler of such a request). Raises NotFound, Unsupported."""
+    def face(self, path: str) -> Face:
+        """The face that answers at this path."""
+        return self._routes.face(path)
+
+    def refusal(self, error: RegistryError, seen: bytes) -> bytes:
+        """The whole answer to a connection that is refused before its request was understood. seen: how that begins."""
+        return refusal(self.face(targets.path_in(seen)), error)
+
+    def route(self, request: Request) -> Route:
+        """Raises NotFound, Unsupported."""
         return self._routed(request.method, request.path)
 
-    def _route(self, method: str, path: str):
+    def _route(self, method: str, path: str) -> Route:
+        face = self.face(path)
         if method == "OPTIONS" and path == targets.WHOLE_SERVER:
-            return self.unknown, targets.capabilities
-        endpoint, arguments = self._routes.find(path)
+            return Route(face, self.unknown, targets.capabilities)
+        endpoint, arguments = face.find(path)
         verb = endpoint.verb(method)
-        return endpoint, lambda request: verb(request, *arguments)
+        return Route(face, endpoint, lambda request: verb(request, *arguments))
 
     def _sweep(self) -> None:
         """Once a second while there are connections: end those whose client is too slow."""

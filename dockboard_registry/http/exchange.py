@@ -11,37 +11,25 @@ import contextlib
 import logging
 import time
 from collections.abc import Coroutine
-from email.utils import formatdate
 from http.client import responses
 
 from tornado.httputil import HTTPMessageDelegate, ResponseStartLine
 
 from ..clients import Client, current_client
-from ..db import DatabaseBusy, DatabaseFailed, DatabaseFull, NoRoom
-from ..errors import (
-    BadRequest,
-    ConnectionCut,
-    HeadersTooLarge,
-    InsufficientStorage,
-    MediaUnsupported,
-    NameInvalid,
-    RegistryError,
-    Unavailable,
-    UriTooLong,
-)
-from ..storage import StorageError, StorageFull
-from ..wording import quoted
-from . import framing, start_now, targets
+from ..errors import BadRequest, ConnectionCut, RegistryError
+from ..storage import StorageError
+from . import framing, heads, start_now, targets
 from .bodies import detached
 from .budget import FREE
 from .connection import MOVING, WORK
+from .faces import Face
 from .headers import Headers
 from .holding import LARGE_ANSWER, Holding
-from .messages import Body, EmptyBody, Fields, Request, Response
+from .limits import check_limits
+from .messages import Body, EmptyBody, Request, Response
 from .sending import spans
 
 _log = logging.getLogger("dockboard.http")
-_HEADER_BYTES, _RANGE_BYTES, _HEADER_FIELDS, _URL_BYTES = 16 << 10, 32 << 10, 100, 8 << 10
 _DRAIN_QUIETLY, _DRAIN_AT_MOST = 1 << 20, 64 << 20
 _UNKNOWN = 1 << 62
 WITH_BODY = ("POST", "PATCH", "PUT")
@@ -54,6 +42,7 @@ class Exchange(Holding, HTTPMessageDelegate):
     # What most requests leave as it is.
     request: Request | None = None
     response: Response | None = None
+    face: Face | None = None
     _handler = None
     _body: Body | None = None
     _unread = 0
@@ -100,7 +89,7 @@ class Exchange(Holding, HTTPMessageDelegate):
 
     def find(self) -> None:
         """Its endpoint and handler. Raises NotFound, Unsupported."""
-        self._endpoint, self._handler = self.edge.route(self.request)
+        self.face, self._endpoint, self._handler = self.edge.route(self.request)
 
     def _refuse(self) -> None:
         """Answer a request that two servers could read in two ways, and close: nothing behind it is a request."""
@@ -231,28 +220,26 @@ class Exchange(Holding, HTTPMessageDelegate):
         self.request.body = EmptyBody()
 
     def render(self, error: Exception) -> Response:
-        known = _as_registry_error(error)
-        if known.status >= 500:
-            self.edge.metrics.failed()
-            # An unforeseen error may have any text, so its place is logged instead.
-            trace = error if type(known) is RegistryError else None
-            words = (
-                "%s %s failed: %s",
-                self.request.method,
-                self.request.path,
-                type(error).__name__ if trace else repr(error),
-            )
-            _log.log(
-                logging.ERROR if trace else logging.WARNING,
-                *words,
-                exc_info=trace,
-                extra={"request_id": self.request.id},
-            )
-            known.facts["request_id"] = self.request.id
-        # The answer to HEAD has no words: let clients take a name that can't exist for one that does not, and hear them
-        # from the next POST.
-        status = 404 if self.request.method == "HEAD" and isinstance(known, NameInvalid) else known.status
-        return Response(status, {"Content-Type": "application/json", **known.headers}, known.body())
+        """The answer to an error, as the face of the request's path gives it."""
+        if self.face is None:
+            self.face = self.edge.face(self.request.path)
+        response = self.face.error(error, self.request)
+        if response.status >= 500:
+            self._note_failure(error, foreseen=response.status != 500)
+        return response
+
+    def _note_failure(self, error: Exception, foreseen: bool) -> None:
+        """An unforeseen error may have any text, so its place is logged instead."""
+        self.edge.metrics.failed()
+        _log.log(
+            logging.WARNING if foreseen else logging.ERROR,
+            "%s %s failed: %s",
+            self.request.method,
+            self.request.path,
+            repr(error) if foreseen else type(error).__name__,
+            exc_info=None if foreseen else error,
+            extra={"request_id": self.request.id},
+        )
 
     def _send(self) -> None:
         """Write the response and finish; a span is copied piece by piece."""
@@ -294,7 +281,7 @@ class Exchange(Holding, HTTPMessageDelegate):
     def _write(self) -> asyncio.Future:
         """Head and body of a response that is in memory."""
         body = self.response.body if self.request.method != "HEAD" else b""
-        fields = self.fields()
+        fields = heads.fields(self)
         if self.edge.draining:
             fields["Connection"] = "close"
         status = self.response.status
@@ -302,28 +289,13 @@ class Exchange(Holding, HTTPMessageDelegate):
             ResponseStartLine("", status, responses.get(status, "Unknown")), fields, body
         )
 
-    def fields(self) -> Fields:
-        response = self.response
-        fields = Fields(response.headers)
-        fields["Date"] = self.edge.date()
-        fields["Docker-Distribution-Api-Version"] = "registry/2.0"
-        fields["X-Request-Id"] = self.request.id
-        fields["X-Content-Type-Options"] = "nosniff"
-        if self.request.version == "HTTP/1.0":
-            # Tornado closes and says so in HTTP/1.1 only; nginx sent its next request into the closing connection. It
-            # overrules this where keep-alive was asked for.
-            fields["Connection"] = "close"
-        if response.status not in (204, 304):
-            fields["Content-Length"] = str(response.length)
-        return fields
-
     async def _send_span(self) -> None:
         """The ordinary way out for HTTP/1.0, small pieces, and sources that are no files."""
         span, sent = self.response.span, 0
         try:
             self.stream.enter(MOVING)
             await self._connection.write_headers(
-                ResponseStartLine("", self.response.status, responses[self.response.status]), self.fields()
+                ResponseStartLine("", self.response.status, responses[self.response.status]), heads.fields(self)
             )
             async with contextlib.aclosing(spans.pieces(span, self.edge)) as pieces:
                 async for piece in pieces:
@@ -373,52 +345,6 @@ class Exchange(Holding, HTTPMessageDelegate):
             sent,
             seconds,
             request.id,
-            request.headers.get("User-Agent", "-"),
+            request.headers.agent,
             request.who,
         )
-
-
-def check_limits(target: str, headers: Headers) -> None:
-    """Raises UriTooLong, HeadersTooLarge, MediaUnsupported."""
-    if len(target) > _URL_BYTES:
-        raise UriTooLong("the URL has more than 8 KiB")
-    # podman asks for a thousand ranges of a large blob, which are 20 KiB of text.
-    size = headers.size - min(len(headers.get("Range", "")), _RANGE_BYTES)
-    if headers.lines > _HEADER_FIELDS or size > _HEADER_BYTES:
-        raise HeadersTooLarge(f"the header has {headers.lines} fields and {size} bytes")
-    coding = headers.get("Content-Encoding", "identity")
-    if coding.lower() != "identity":
-        raise MediaUnsupported(f"Content-Encoding: {quoted(coding)} is not read")
-
-
-def _as_registry_error(error: Exception) -> RegistryError:
-    """What the client is told; the cause of a failure inside is for the log."""
-    if isinstance(error, RegistryError):
-        return error
-    if isinstance(error, (NoRoom, StorageFull)):
-        return InsufficientStorage()
-    if isinstance(error, DatabaseFull):
-        return InsufficientStorage(
-            "the disk of the registry's database is full", "let the operator free room there, then send it again"
-        )
-    if isinstance(error, DatabaseBusy):
-        return Unavailable("the database is busy", headers={"Retry-After": "2"})
-    if isinstance(error, DatabaseFailed):
-        return Unavailable("the database failed", headers={"Retry-After": "5"})
-    if isinstance(error, StorageError):
-        return Unavailable("the storage failed", headers={"Retry-After": "5"})
-    return RegistryError()
-
-
-class Clock:
-    """The Date header, made anew once a second (RFC 9110 section 6.6.1)."""
-
-    def __init__(self):
-        self._second = 0
-        self._text = ""
-
-    def __call__(self) -> str:
-        second = int(time.time())
-        if second != self._second:
-            self._second, self._text = second, formatdate(second, usegmt=True)
-        return self._text

@@ -13,14 +13,16 @@ import re
 from tornado.iostream import StreamClosedError
 
 from ..errors import ConnectionCut, RegistryError
-from . import event_loop, start_now
+from . import event_loop, heads, start_now
 from .bodies import detached
 from .bodies.socketbody import SmallBody
 from .connection import IDLE, MOVING, WORK
-from .exchange import WITH_BODY, Exchange, check_limits
+from .exchange import WITH_BODY, Exchange
+from .faces import Route
 from .framing import is_sound
 from .headers import Headers
 from .holding import LARGE_ANSWER
+from .limits import check_limits
 from .messages import Response
 
 _MOST = 8 << 10
@@ -37,7 +39,7 @@ _REMEMBERED, _REMEMBERED_BYTES = 128, 2 << 10
 class Head:
     """What a request begins with: `size` bytes, then a body of `length` bytes.
 
-    route: its endpoint and handler once they are found; known: see Request. A head that is remembered stands for many
+    route: where it goes, once that is known; known: see Request. A head that is remembered stands for many
     requests.
     """
 
@@ -46,7 +48,7 @@ class Head:
     def __init__(self, method: str, target: str, fields: Headers, size: int, length: int):
         self.method, self.target, self.fields = method, target, fields
         self.size, self.length = size, length
-        self.route: tuple | None = None
+        self.route: Route | None = None
         self.known: dict = {}
 
 
@@ -191,7 +193,7 @@ class FastExchange(Exchange):
         try:
             if head.route is None:
                 head.route = self.edge.route(self.request)
-            self._endpoint, self._handler = head.route
+            self.face, self._endpoint, self._handler = head.route
         except RegistryError as error:
             self.response = self.render(error)
         if head.length:
@@ -236,8 +238,8 @@ class FastExchange(Exchange):
             self.connection.leave()
             self.stream.detached = True
             return self.edge.spawn(detached.send_blob(self))
-        keep = detached.keeps_alive(self)
-        data = detached.head(self, keep)
+        keep = heads.keeps_alive(self)
+        data = heads.head(self, keep)
         if self.request.method != "HEAD":
             data += self.response.body
         return self._write_now(data, keep)

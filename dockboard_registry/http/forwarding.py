@@ -4,10 +4,8 @@ This reads X-Forwarded-For and X-Forwarded-Proto in the forms that proxies send,
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from ipaddress import ip_address
-
-from .headers import Headers
 
 # Headers by which a proxy is noticed that is not in server.trusted_proxies.
 HEADERS = frozenset({"x-forwarded-for", "x-forwarded-proto", "x-forwarded-ssl", "forwarded"})
@@ -18,7 +16,7 @@ _FOR = re.compile(r'(?:^|[;,\s])for=("[^"]*"|[^;,\s"]*)', re.I)
 _PROTO = re.compile(r'(?:^|[;,\s])proto="?https"?(?=[;,\s]|\Z)', re.I)
 
 
-def client(headers: Headers, peer: str, trusted: Callable[[str], bool]) -> str:
+def client(headers: Mapping[str, str], peer: str, trusted: Callable[[str], bool]) -> str:
     """The nearest address that is not a trusted proxy's, asked of the trusted proxy `peer`; that itself where the
     headers name no address.
 
@@ -40,7 +38,7 @@ def client(headers: Headers, peer: str, trusted: Callable[[str], bool]) -> str:
     return found
 
 
-def _nodes(headers: Headers) -> list[str]:
+def _nodes(headers: Mapping[str, str]) -> list[str]:
     """Who asked each proxy, in the order in which the proxies were passed.
 
     Several lines of one header are one value with commas here.
@@ -63,7 +61,7 @@ def _address(text: str) -> str | None:
     return None
 
 
-def says_https(headers: Headers) -> bool:
+def says_https(headers: Mapping[str, str]) -> bool:
     """Whether any proxy on the way says that its client used https.
 
     Everybody is believed in this: it can only move a password from clear text to TLS, and never the other way round.

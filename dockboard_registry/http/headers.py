@@ -3,15 +3,20 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Self
 
+from .forwarding import HEADERS as PROXIES
+
 
 class Headers(Mapping[str, str]):
     """Fields that nobody changes, because many requests may share them.
 
     A name is found in any case; the names themselves come in lower case. The values of several lines with one name are
     joined by a comma (RFC 9110 section 5.3). lines: how many there were; size: the bytes of their names and values.
+
+    What is asked for with each request is looked up once: authorization, agent (of User-Agent), closes (whether the
+    client wants no other answer on the connection), forwarded (whether a proxy reports something).
     """
 
-    __slots__ = ("_fields", "lines", "size")
+    __slots__ = ("_fields", "lines", "size", "authorization", "agent", "closes", "forwarded")
 
     def __init__(self, lines: Iterable[tuple[str, str]] = ()):
         values: dict[str, list[str]] = {}
@@ -20,9 +25,14 @@ class Headers(Mapping[str, str]):
             self.lines += 1
             self.size += len(name) + len(value)
             values.setdefault(name.lower(), []).append(value)
-        self._fields = {
-            name: several[0] if len(several) == 1 else ",".join(several) for name, several in values.items()
-        }
+        self._set({name: several[0] if len(several) == 1 else ",".join(several) for name, several in values.items()})
+
+    def _set(self, fields: dict[str, str]) -> None:
+        self._fields = fields
+        self.authorization = fields.get("authorization")
+        self.agent = fields.get("user-agent", "-")
+        self.closes = fields.get("connection", "").lower() == "close"
+        self.forwarded = not PROXIES.isdisjoint(fields)
 
     @classmethod
     def parse(cls, block: bytes) -> Self:
@@ -33,7 +43,7 @@ class Headers(Mapping[str, str]):
     def with_field(self, name: str, value: str) -> "Headers":
         """The same fields, but this value for this name. The limits count what the client sent."""
         other = Headers()
-        other._fields = {**self._fields, name.lower(): value}
+        other._set({**self._fields, name.lower(): value})
         other.lines, other.size = self.lines, self.size
         return other
 
@@ -43,8 +53,8 @@ class Headers(Mapping[str, str]):
     def __getitem__(self, name: str) -> str:
         return self._fields[name.lower()]
 
-    def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and name.lower() in self._fields
+    def __contains__(self, name: str) -> bool:
+        return name.lower() in self._fields
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._fields)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine
 
 from ..errors import RegistryError, Unavailable
 from .budget import FREE, Share
+from .heads import refusal
 from .sending import spans
 
 # Longer answers wait for room before they begin. For shorter ones the part counts that the kernel does not take at
@@ -21,12 +22,17 @@ class Holding:
     async def hold(self, size: int, piece: int) -> None:
         """So many bytes of the body are in memory, including the piece that has just arrived. Raises Unavailable."""
         if self._share is None:
-            self._share = self.edge.budget.share(self.stream.cut_busy)
+            self._share = self.edge.budget.share(self._cut_busy)
         try:
             await self._share.grow(size, piece)
         except Unavailable:
             self.release()
             raise
+
+    def _cut_busy(self) -> None:
+        """End the connection in the middle of the body, and say why."""
+        busy = Unavailable("the body came slowly, and others needed its room in memory", headers={"Retry-After": "2"})
+        self.stream.refuse(refusal(self.face, busy))
 
     def held(self) -> None:
         """The whole body is in memory."""

@@ -177,7 +177,7 @@ class Request:
 
         None also for Basic with an empty name and password, which some clients send without a login.
         """
-        shown = self.headers.get("Authorization")
+        shown = self.headers.authorization
         return None if shown is not None and shown.endswith(_NO_PAIR) and shown[:6].lower() == "basic " else shown
 
     def query_all(self, name: str) -> list[str]:

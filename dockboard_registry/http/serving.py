@@ -5,17 +5,32 @@
 import asyncio
 
 from tornado.http1connection import HTTP1Connection, HTTP1ServerConnection
-from tornado.httputil import HTTPInputError
+from tornado.httputil import HTTPInputError, parse_request_start_line
 from tornado.iostream import StreamClosedError, UnsatisfiableReadError
 
+from ..errors import BadRequest
 from .bodies.chunks import FIRST, LINE_LIMIT, TRAILER, Waste
 
+_MALFORMED = (
+    "the request line or a header field is malformed",
+    "send a request in the form of HTTP/1.1, as RFC 9112 describes it",
+)
 # So many bytes and lines are read before other connections have their turn.
 _TURN_BYTES, _LINE_COST = 1 << 20, 4 << 10
 
 
 class _Connection(HTTP1Connection):
     """Data of short chunks is handed to the delegate together, as soon as reading has to wait for more."""
+
+    def _parse_headers(self, data: bytes):
+        """Tornado would answer a head that it can't read with a status alone."""
+        try:
+            start_line, headers = super()._parse_headers(data)
+            parse_request_start_line(start_line)
+        except HTTPInputError:
+            self.stream.refuse(self.stream.refusal(BadRequest(*_MALFORMED), data))
+            raise
+        return start_line, headers
 
     async def _read_chunked_body(self, delegate) -> None:
         reader, waste, work = _Gathered(self, delegate), Waste(), 0

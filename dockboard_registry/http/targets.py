@@ -32,6 +32,12 @@ def read(method: str, target: str, version: str, headers: Headers) -> tuple[str,
     return (path or "/") + query, headers, True
 
 
+def path_in(seen: bytes) -> str:
+    """The path in what has come of a request, which need not be well-formed; as much of it as there is."""
+    line = seen.lstrip(b"\r\n").partition(b"\n")[0].decode("latin1").split(" ")
+    return line[1].rstrip("\r").partition("?")[0] if len(line) > 1 else ""
+
+
 async def capabilities(_: Request) -> Response:
     """The answer to `OPTIONS *` (RFC 9110 section 9.3.7)."""
     return Response(200, {"Allow": _METHODS})

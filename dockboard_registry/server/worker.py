@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import signal
+import socket
 import time
 
 from ..app import open_services
@@ -15,7 +16,7 @@ from ..http.edge import Edge
 from ..metrics import BOARD_SIZE as BOARD_SIZE
 from ..metrics import Metrics
 from ..periodic_jobs import jobs
-from ..web.routes import MetricsRoutes, Routes
+from ..web.listeners import METRICS, REGISTRY, Routes
 from . import log_safety, logs, tls
 from .context import WorkerContext
 from .jobs import Jobs
@@ -81,33 +82,19 @@ class Worker:
         os._exit(1)
 
     def _listen(self) -> list[Edge]:
-        prefix = f"{self._context.epoch[:6]}-{self._context.slot}-"
-        routes, budget = Routes(self._services), Budget(self._metrics.add)
-        edges = []
-        for number, listener in enumerate(self._context.listeners):
-            edge = Edge(
-                routes,
-                self._config.server,
-                self._access_log,
-                self._metrics,
-                f"{prefix}{number or ''}",
-                budget,
-                self._tls,
-            )
-            edge.listen(listener)
-            edges.append(edge)
-        for listener in self._context.metrics_listeners:
-            edge = Edge(
-                MetricsRoutes(self._services),
-                self._config.server,
-                self._access_log,
-                self._metrics,
-                f"{prefix}m",
-                budget,
-            )
-            edge.listen(listener)
-            edges.append(edge)
-        return edges
+        self._budget = Budget(self._metrics.add)
+        registry, metrics = Routes(REGISTRY, self._services), Routes(METRICS, self._services)
+        return [
+            *(self._edge(each, registry, str(at or ""), self._tls) for at, each in enumerate(self._context.listeners)),
+            *(self._edge(each, metrics, "m", None) for each in self._context.metrics_listeners),
+        ]
+
+    def _edge(self, listener: socket.socket, routes: Routes, mark: str, tls) -> Edge:
+        """Serve a listening socket, over TLS where there is a context for it. mark: what its request ids have."""
+        prefix = f"{self._context.epoch[:6]}-{self._context.slot}-{mark}"
+        edge = Edge(routes, self._config.server, self._access_log, self._metrics, prefix, self._budget, tls)
+        edge.listen(listener)
+        return edge
 
     def _beat(self) -> None:
         self._metrics.beat()

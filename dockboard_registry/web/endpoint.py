@@ -9,6 +9,8 @@ from ..wording import quoted
 
 _VERBS = ("get", "head", "post", "put", "patch", "delete")
 _PAGE = 1000
+# Nobody keeps a copy of such an answer.
+NO_STORE = {"Cache-Control": "no-store"}
 
 
 class Endpoint:
@@ -59,7 +61,7 @@ def is_personal(request: Request) -> bool:
 
     Not all of them look at Authorization.
     """
-    return "Authorization" in request.headers
+    return request.headers.authorization is not None
 
 
 def caching(personal: bool) -> dict[str, str]:

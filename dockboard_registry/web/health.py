@@ -6,7 +6,8 @@ from ..domain.settings import database_answers
 from ..errors import Unavailable
 from ..http.messages import Request, Response
 from ..storage import StorageError
-from .endpoint import Endpoint, document
+from .endpoint import NO_STORE, Endpoint, document
+from .face import Face
 
 _TEXT = "text/plain; charset=utf-8"
 # Seconds. Probes usually wait for two.
@@ -14,9 +15,7 @@ _SECONDS = 1.5
 
 
 def _ok(*remarks: str) -> Response:
-    return document(
-        200, "".join(f"{line}\n" for line in ("ok", *remarks)).encode(), {"Cache-Control": "no-store"}, _TEXT
-    )
+    return document(200, "".join(f"{line}\n" for line in ("ok", *remarks)).encode(), NO_STORE, _TEXT)
 
 
 class Alive(Endpoint):
@@ -90,3 +89,22 @@ class MetricsPage(Endpoint):
         )
 
     head = get
+
+
+class Health(Face):
+    """For probes of the registry's own listeners."""
+
+    paths = ("/healthz", "/readyz")
+
+    def __init__(self, services):
+        super().__init__({"/healthz": Alive(services), "/readyz": Ready(services)})
+
+
+class MetricsPages(Face):
+    """All paths of the metrics listener."""
+
+    paths = ("/",)
+    nowhere = "the metrics are at /metrics"
+
+    def __init__(self, services):
+        super().__init__({"/metrics": MetricsPage(services)})

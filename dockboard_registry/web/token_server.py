@@ -26,7 +26,8 @@ from ..errors import BadRequest, Unauthorized
 from ..http.messages import Request, Response
 from ..names import is_repository_name
 from ..wording import quoted
-from .endpoint import Endpoint, document
+from .endpoint import NO_STORE, Endpoint, document
+from .face import Face
 
 _MOST_BODY, _MOST_FIELDS, _MOST_NAMES = 16 << 10, 100, 5000
 _ACTIONS = {"pull": PULL, "push": PUSH, "delete": DELETE}
@@ -144,6 +145,15 @@ class Token(Endpoint):
         return granted
 
 
+class TokenServer(Face):
+    """The path that the challenges of /v2/ name."""
+
+    paths = ("/token",)
+
+    def __init__(self, services):
+        super().__init__({"/token": Token(services)})
+
+
 def _may(principal: Principal, action: str, object: Object) -> bool:
     return decide(principal, action, object).allowed
 
@@ -158,7 +168,7 @@ def _told(token: str, granted: list[ResourceActions], refresh: str) -> Response:
     }
     if refresh:
         fields["refresh_token"] = refresh
-    return document(200, json.dumps(fields).encode(), {"Cache-Control": "no-store"})
+    return document(200, json.dumps(fields).encode(), NO_STORE)
 
 
 def scopes(texts: list[str]) -> Scopes:

@@ -22,7 +22,7 @@ from dockboard_registry.http.budget import Budget
 from dockboard_registry.http.edge import Edge
 from dockboard_registry.metrics import BOARD_SIZE, Metrics
 from dockboard_registry.server import tls
-from dockboard_registry.web.routes import Routes
+from dockboard_registry.web.listeners import REGISTRY, Routes
 from tests.protocol.certificates import make_certificate, trusting
 from tests.protocol.test_several_ranges import expected, parts
 from tests.protocol.wire import Closed, Connection
@@ -67,7 +67,7 @@ class Server:
         log = SimpleNamespace(write=lambda *line: self.log.append(line))
         budget = Budget(metrics.add)
         certificate = tls.context(self._config.server)
-        edge = Edge(Routes(services), self._config.server, log, metrics, "test-", budget, certificate)
+        edge = Edge(Routes(REGISTRY, services), self._config.server, log, metrics, "test-", budget, certificate)
         edge.listen(self._listener)
         self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
         self._ready.set()

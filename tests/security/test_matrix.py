@@ -14,7 +14,7 @@ import pytest
 
 from dockboard_registry.domain.credentials.access_tokens import make_secret
 from dockboard_registry.web.endpoint import Endpoint
-from dockboard_registry.web.routes import Routes
+from dockboard_registry.web.listeners import REGISTRY, Routes
 from tests.support.http import Client, digest_of
 from tests.support.people import As, People, basic, bearer
 from tests.support.server import Registry
@@ -198,12 +198,13 @@ def principals(people: People) -> dict[str, dict]:
 
 
 def test_every_route_has_a_row():
-    routes = Routes(SimpleNamespace(metrics=None))
+    routes = Routes(REGISTRY, SimpleNamespace(metrics=None))
     found = {
         type(value).__name__
-        for value in [*vars(routes).values(), *routes._fixed.values()]
+        for face in routes.faces
+        for value in [*vars(face).values(), *face.endpoints.values()]
         if isinstance(value, Endpoint)
-    } - {"Endpoint"}
+    }
     assert found == set(ROWS)
 
 

@@ -19,7 +19,7 @@ from dockboard_registry.domain.credentials import (
 )
 from dockboard_registry.domain.rights import grants, repository_settings
 from dockboard_registry.domain.uploads import open_uploads
-from dockboard_registry.http import budget, connection, exchange, messages
+from dockboard_registry.http import budget, connection, limits, messages
 from dockboard_registry.http.bodies import chunks
 from dockboard_registry.server import log_writer, logs
 from dockboard_registry.storage import calls
@@ -81,10 +81,10 @@ LIMITS = {
     "field of a profile": f"{profiles.LONGEST_SHOWN} characters; e-mail address {profiles.LONGEST_EMAIL}; URL"
     f" {number(profiles.LONGEST_URL)}",
     "password": f"{passwords.SHORTEST} characters to {number(passwords.MOST_BYTES)} bytes",
-    "URL": size(exchange._URL_BYTES),
+    "URL": size(limits._URL_BYTES),
     "fields of a query": number(messages._QUERY_FIELDS),
-    "header": f"{exchange._HEADER_FIELDS} fields, {size(exchange._HEADER_BYTES)}",
-    "`Range` field": f"{size(exchange._RANGE_BYTES)} beyond those",
+    "header": f"{limits._HEADER_FIELDS} fields, {size(limits._HEADER_BYTES)}",
+    "`Range` field": f"{size(limits._RANGE_BYTES)} beyond those",
     "header that is still read": size(connection.HEADER_LIMIT),
     "ranges of one request": number(conditions.MOST_RANGES),
     "lines of a chunked body": f"{size(chunks.LINE_LIMIT)} each, {size(chunks._MOST)} in all",

@@ -14,6 +14,7 @@ import pytest
 from dockboard_registry import config, errors
 from dockboard_registry.cli import main as commands
 from dockboard_registry.errors import RegistryError
+from dockboard_registry.web.face import Face
 from tests.unit.limits import LIMITS
 
 ROOT = Path(__file__).parents[2]
@@ -218,7 +219,7 @@ def assert_reads(words: str) -> None:
 
 @pytest.mark.parametrize("kind", ERRORS, ids=lambda kind: kind.__name__)
 def test_the_body_of_every_error_is_the_specifications(kind):
-    document = json.loads(kind("the cause", digest="sha256:x").body())
+    document = json.loads(Face().error(kind("the cause", digest="sha256:x")).body)
     (error,) = document["errors"]
     assert set(document) == {"errors"} and set(error) == {"code", "message", "detail"}
     assert error["code"] == kind.code
@@ -229,7 +230,7 @@ def test_the_body_of_every_error_is_the_specifications(kind):
 @pytest.mark.parametrize("kind", ERRORS, ids=lambda kind: kind.__name__)
 def test_messages_begin_with_the_specifications_words_and_detail_does_not_repeat_them(kind):
     """But for what only our own API answers, where these words would not be true."""
-    (error,) = json.loads(kind().body())["errors"]
+    (error,) = json.loads(Face().error(kind()).body)["errors"]
     assert set(error) == {"code", "message"}
     words = (
         "" if kind in (errors.AccountUnknown, errors.ChangeRefused, errors.FieldInvalid) else f"{WORDS[kind.code]}: "

@@ -42,6 +42,19 @@ def test_both_parsers_give_the_same(lines):
     assert (read.lines, read.size) == (len(lines), sum(len(name) + len(value) for name, value in lines))
 
 
+def test_what_is_asked_for_with_each_request():
+    lines = [("authorization", "Bearer a"), ("USER-AGENT", "docker"), ("connection", "CLOSE"), ("x-Forwarded-For", "y")]
+    headers = Headers(lines)
+    assert (headers.authorization, headers.agent, headers.closes, headers.forwarded) == (
+        "Bearer a",
+        "docker",
+        True,
+        True,
+    )
+    headers = Headers([("Connection", "keep-alive")])
+    assert (headers.authorization, headers.agent, headers.closes, headers.forwarded) == (None, "-", False, False)
+
+
 def test_another_value_for_one_name():
     headers = Headers([("HOST", "x"), ("Range", "bytes=0-1")])
     other = headers.with_field("Host", "y")

@@ -8,22 +8,22 @@ from hypothesis import strategies as st
 
 from dockboard_registry.errors import NotFound, Unsupported
 from dockboard_registry.http.messages import decoded
-from dockboard_registry.web.routes import MetricsRoutes, Routes
+from dockboard_registry.web.listeners import METRICS, REGISTRY, Routes
 
 DIGEST = "sha256:" + "0" * 64
-ROUTES = Routes(SimpleNamespace(metrics=None))
+ROUTES = Routes(REGISTRY, SimpleNamespace(metrics=None))
 WORDS = ["a", "blobs", "manifests", "tags", "list", "uploads", "referrers", "v2", "latest", "_catalog"]
 NAMES = st.lists(st.sampled_from(WORDS), min_size=1, max_size=8).map("/".join)
 
 
 def found(path: str) -> tuple[str, tuple[str, ...]]:
-    endpoint, arguments = ROUTES.find(path)
+    endpoint, arguments = ROUTES.face(path).find(path)
     return endpoint.name, arguments
 
 
 def missing(path: str) -> bool:
     try:
-        ROUTES.find(path)
+        ROUTES.face(path).find(path)
     except NotFound:
         return True
     return False
@@ -129,7 +129,7 @@ def test_any_path_is_found_or_not(text):
     ],
 )
 def test_methods_that_are_not_there_are_refused_with_those_that_are(path, methods):
-    endpoint, _ = ROUTES.find(path)
+    endpoint, _ = ROUTES.face(path).find(path)
     assert all(callable(endpoint.verb(method)) for method in methods.split(", "))
     for method in (
         "OPTIONS",
@@ -152,8 +152,22 @@ def test_methods_that_are_not_there_are_refused_with_those_that_are(path, method
 
 
 def test_the_metrics_listener_serves_nothing_else():
-    routes = MetricsRoutes(SimpleNamespace(metrics=None))
-    assert routes.find("/metrics")[1] == ()
+    routes = Routes(METRICS, SimpleNamespace(metrics=None))
+    assert routes.face("/metrics").find("/metrics")[1] == ()
     for path in ("/", "/v2/", "/healthz", "/metrics/", "/v2/a/manifests/b"):
         with pytest.raises(NotFound):
-            routes.find(path)
+            routes.face(path).find(path)
+
+
+@pytest.mark.parametrize(
+    ("paths", "face"),
+    [
+        (("/v2", "/v2/", "/v2/a/nothing", "/v2/a%2Fb/manifests/x", "/%76%32/a/tags/list", "/v2/%ff"), "Distribution"),
+        (("/api/", "/api/v1/users", "/api/nothing"), "Management"),
+        (("/token",), "TokenServer"),
+        (("/healthz", "/readyz"), "Health"),
+        (("/", "", "*", "/v2x", "/api", "/token/", "/healthz/", "/metrics", "v2/", "http://h/v2/"), "Face"),
+    ],
+)
+def test_each_path_belongs_to_a_face(paths, face):
+    assert {path: type(ROUTES.face(path)).__name__ for path in paths} == dict.fromkeys(paths, face)

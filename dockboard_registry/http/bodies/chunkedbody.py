@@ -2,7 +2,7 @@
 
 import re
 
-from ...errors import UploadInvalid
+from ...errors import BodyMalformed
 from . import chunks
 from .socketbody import SocketBody
 
@@ -99,5 +99,5 @@ class ChunkedBody(SocketBody):
 
     async def _ready(self) -> float:
         if self._malformed:
-            raise UploadInvalid("the chunked body is malformed")
+            raise BodyMalformed
         return await super()._ready()

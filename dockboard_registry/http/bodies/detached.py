@@ -6,20 +6,17 @@ connection served again.
 """
 
 import contextlib
-from http.client import responses
 
 from tornado.iostream import StreamClosedError
 
 from ...errors import ConnectionCut, RegistryError
 from ...storage import StorageFailed
 from ..connection import MOVING
-from ..messages import SharedFields, lines
+from ..heads import head, keeps_alive
 from ..sending import spans
 from .chunkedbody import ChunkedBody
 from .socketbody import SocketBody
 
-_STATUS = {int(status): f"HTTP/1.1 {int(status)} {phrase}" for status, phrase in responses.items()}
-_CLOSE = "Connection: close\r\n"
 _REST_QUIETLY, _REST_AT_MOST = 1 << 20, 64 << 20
 
 
@@ -70,25 +67,6 @@ async def take_body(exchange, length: int | None) -> None:
         exchange.end(499)
     finally:
         _go_on(exchange, exchange.stream, keep)
-
-
-def keeps_alive(exchange) -> bool:
-    """Whether the connection is for further requests; HTTP/1.1 only."""
-    return exchange.request.headers.get("Connection", "").lower() != "close" and not exchange.edge.draining
-
-
-def head(exchange, keep: bool) -> bytes:
-    """The head of the exchange's response, as it goes over the wire: the fields of Exchange.fields, in their order."""
-    response = exchange.response
-    status = response.status
-    fields = response.headers
-    own = fields.lines if type(fields) is SharedFields else lines(fields)
-    length = f"Content-Length: {response.length}\r\n" if status not in (204, 304) else ""
-    return (
-        f"{_STATUS.get(status) or f'HTTP/1.1 {status} Unknown'}\r\n{own}Date:"
-        f" {exchange.edge.date()}\r\nDocker-Distribution-Api-Version: registry/2.0\r\nX-Request-Id:"
-        f" {exchange.request.id}\r\nX-Content-Type-Options: nosniff\r\n{length}{'' if keep else _CLOSE}\r\n"
-    ).encode("latin1")
 
 
 def _go_on(exchange, stream, keep: bool) -> None:

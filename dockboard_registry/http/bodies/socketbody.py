@@ -64,7 +64,7 @@ class SocketBody(EmptyBody):
             self._exchange.stream = self._exchange.edge.borrow(stream)
 
     async def read(self) -> bytes:
-        """The next piece, empty at the end. Raises ConnectionCut, UploadInvalid."""
+        """The next piece, empty at the end. Raises ConnectionCut, BodyMalformed."""
         await self._begin()
         buffer = memoryview(bytearray(_BUFFER))
         while not self.ended:
@@ -79,7 +79,7 @@ class SocketBody(EmptyBody):
         return await read_limited(self._exchange, self, self._length, limit)
 
     async def copy_to(self, writer) -> int:
-        """Give all bytes to an upload's writer. Raises ConnectionCut, UploadInvalid.
+        """Give all bytes to an upload's writer. Raises ConnectionCut, BodyMalformed.
 
         The writer fills its buffers from the socket in a thread, but where the client is slow, and a few bytes come at
         a time, they are taken in the loop: a way through a thread would cost more than the work, and the thread

@@ -1,7 +1,9 @@
-"""/api/: the endpoint that imports the rest of the API at the first request."""
+"""/api/: the face of the API, which imports the rest of the API at the first request."""
 
+from ...errors import FieldInvalid, RegistryError
 from ...http.messages import Request, Response
-from ..endpoint import Endpoint
+from ..endpoint import NO_STORE, Endpoint
+from ..face import Face
 
 
 class Api(Endpoint):
@@ -16,3 +18,21 @@ class Api(Endpoint):
         from . import serve
 
         return await serve.answer(self.services, request)
+
+
+class Management(Face):
+    """The API for accounts and settings."""
+
+    paths = ("/api/",)
+    error_fields = NO_STORE
+
+    def __init__(self, services):
+        super().__init__()
+        self._api = Api(services)
+
+    def find(self, raw_path: str) -> tuple[Endpoint, tuple[str, ...]]:
+        return self._api, ()
+
+    def status(self, error: RegistryError, request: Request | None) -> int:
+        """422 is for values that the declaration of the operation allows and the domain does not."""
+        return 422 if isinstance(error, FieldInvalid) else error.status

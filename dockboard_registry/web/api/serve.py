@@ -12,16 +12,15 @@ from ...domain.rights.recheck import recheck_of
 from ...errors import (
     BadRequest,
     Denied,
-    FieldInvalid,
     ManifestInvalid,
     MediaUnsupported,
     NotFound,
-    RegistryError,
     Unauthorized,
     Unsupported,
 )
 from ...http.messages import Request, Response
 from ...wording import quoted
+from ..endpoint import NO_STORE
 from . import permissions, table
 from .kinds import Kind, Wrong
 from .operations import JSON, PATH, PREFIX, Answer, Call, Operation
@@ -29,30 +28,21 @@ from .permissions import CHALLENGE
 
 MOST_BODY = 64 << 10
 _SAFE = ("GET", "HEAD")
-# Answers tell who has an account and what they may do, and some hold secrets. So nobody may store them.
-_PRIVATE = {"Cache-Control": "no-store"}
 
 
 async def answer(services, request: Request) -> Response:
-    """The response. Raises RegistryError with headers that forbid to store it."""
-    try:
-        operation, path = find(request)
-        _refuse_other_sites(request)
-        call = Call(services, request, operation, path)
-        if operation.permission.check is not None:
-            call.principal, access_version = await authenticate(services, request)
-            call.recheck = recheck_of(services.principals, call.principal, access_version)
-            count_for(call.principal.account_key or request.remote)
-            await permissions.check(call)
-            _limit_rate(call)
-        await _read(call)
-        return _response(operation, await operation.work(call))
-    except RegistryError as error:
-        error.headers = {**_PRIVATE, **error.headers}
-        if isinstance(error, FieldInvalid):
-            # 422: the declaration allows it and the domain does not. 400: it is not of the declared form.
-            error.status = 422
-        raise
+    """The response. Raises RegistryError."""
+    operation, path = find(request)
+    _refuse_other_sites(request)
+    call = Call(services, request, operation, path)
+    if operation.permission.check is not None:
+        call.principal, access_version = await authenticate(services, request)
+        call.recheck = recheck_of(services.principals, call.principal, access_version)
+        count_for(call.principal.account_key or request.remote)
+        await permissions.check(call)
+        _limit_rate(call)
+    await _read(call)
+    return _response(operation, await operation.work(call))
 
 
 def _limit_rate(call: Call) -> None:
@@ -186,7 +176,8 @@ def _document(body: bytes) -> object:
 
 
 def _response(operation: Operation, found: Answer) -> Response:
-    headers = {**_PRIVATE, **found.headers}
+    # Answers tell who has an account and what they may do, and some hold secrets.
+    headers = {**NO_STORE, **found.headers}
     if found.content is None:
         return Response(found.status, headers)
     headers["Content-Type"] = operation.media
