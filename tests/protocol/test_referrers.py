@@ -263,7 +263,6 @@ def test_a_page_is_no_larger_than_a_manifest_may_be(client, repository):
     assert listed == digests
 
 
-@pytest.mark.alone
 def test_a_page_of_large_annotations_reads_about_a_page_into_memory(tmp_path):
     """One GET of the list, which nobody has to log in for, read all annotations: 400 MiB for 100 manifests."""
     with (

@@ -161,7 +161,6 @@ def test_a_client_that_vanishes_takes_nothing_with_it(connect, secure):
     assert answer(sock) == (200, digest_of(LARGE))
 
 
-@pytest.mark.alone
 def test_one_thread_sends_to_all(connect, secure):
     """Not a thread for each, and none of Tornado's pieces in memory."""
     before = secure.pss()

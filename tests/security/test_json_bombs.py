@@ -25,7 +25,6 @@ BOMBS = [
 ]
 
 
-@pytest.mark.alone
 def test_a_bomb_does_not_hold_up_others(tmp_path):
     """One worker, so the bombs and the others share one interpreter: nobody waits long, and memory comes back (S1, H4).
 

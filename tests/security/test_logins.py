@@ -103,7 +103,6 @@ async def crowd(registry, names: list[str]) -> list[tuple[int, dict[str, str], f
     return answers
 
 
-@pytest.mark.alone
 @pytest.mark.skipif(sys.platform != "linux", reason="memory of processes is read from Linux's /proc")
 def test_a_thousand_logins_cost_little_and_disturb_nobody(tmp_path):
     """1,000 in the long form, which also holds the figures against their bars; fewer by default."""

@@ -91,7 +91,6 @@ def slow_reader(registry: Registry, digest: str, number: int) -> float:
         return time.monotonic() - began
 
 
-@pytest.mark.alone
 def test_who_is_too_slow_is_cut_off_and_nobody_else(hasty):
     """Half-sent heads, idle connections, slow bodies and slow readers at once; a steady slow upload and quick requests
     go on.
@@ -143,7 +142,6 @@ def test_who_is_cut_in_a_small_body_leaves_nothing(tmp_path):
                 connection.reply("PUT").expect(400)
 
 
-@pytest.mark.alone
 def test_many_idle_connections_cost_little(registry):
     """security H1: 500 idle and 500 half-sent connections, 40 KiB each at most, and others are served as before."""
     before = registry.pss()

@@ -27,7 +27,6 @@ MOST_THREADS = 27
 SECONDS = 90
 
 
-@pytest.mark.alone
 def test_a_crowd_of_slow_clients_costs_little_and_ends_well(tmp_path):
     """Uploads with a length and in chunks, downloads through a small buffer: what arrives is right to the byte."""
     with Registry(tmp_path / "data", workers=2) as registry, Client(registry.address) as client:

@@ -23,7 +23,6 @@ CROWD, READERS = 80, 3
 BLOB, BUFFER = 16 << 20, 64 << 10
 
 
-@pytest.mark.alone
 def test_a_crowd_that_does_not_read_costs_little(tmp_path):
     certificate, key = make_certificate(tmp_path, "crowd")
     trusted = trusting(certificate)
