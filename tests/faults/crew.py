@@ -1,5 +1,6 @@
 """A crew of clients at work, each on a thread, and what one round of a fault test does with it."""
 
+import os
 import random
 import threading
 import time
@@ -11,8 +12,15 @@ from tests.faults.verifier import Violation, residue, verify
 from tests.faults.workload import NO_ANSWER, Pusher, push_base
 from tests.support.server import Registry
 
-RECOVERY = 5.0
-"""Seconds within which a restarted registry must serve (I7)."""
+_RECOVERY = 5.0
+
+
+def recovery() -> float:
+    """Seconds within which a restarted registry must serve (I7).
+
+    They are more if more processes want to run than there are processors, as beside other tests.
+    """
+    return _RECOVERY * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 class Crew:
@@ -79,7 +87,7 @@ def start_again(registry: Registry) -> list[Violation]:
     began = time.monotonic()
     registry.start()
     took = time.monotonic() - began
-    return [Violation("I7", "start", f"took {took:.1f} s")] if took > RECOVERY else []
+    return [Violation("I7", "start", f"took {took:.1f} s")] if took > recovery() else []
 
 
 def after_fault(crew: Crew, figures: Figures, sample: int | None = 200) -> list[Violation]:

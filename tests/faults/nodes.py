@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.faults.crew import RECOVERY, Crew, after_fault
+from tests.faults.crew import Crew, after_fault, recovery
 from tests.faults.report import Figures
 from tests.support.http import Client
 from tests.support.server import Registry, wait_for
@@ -14,7 +14,7 @@ from tests.support.server import Registry, wait_for
 CONNECTIONS = 8
 """database.connections of each worker."""
 PATIENCE = 60
-"""Seconds after which waiting for a node is given up; what is right is RECOVERY."""
+"""Seconds after which waiting for a node is given up; what is right is `recovery()`."""
 
 
 @contextmanager
@@ -50,9 +50,9 @@ def recovered(nodes: Sequence[Registry]) -> float:
 
 
 def works(node: Registry) -> bool:
-    """One push, one pull and one list, each within RECOVERY."""
+    """One push, one pull and one list, each within `recovery()`."""
     try:
-        with Client(node.address, timeout=RECOVERY) as client:
+        with Client(node.address, timeout=recovery()) as client:
             digest = client.push_blob("alive/app", b"alive")
             client.pull_blob("alive/app", digest)
             return client.get("/v2/_catalog").status == 200

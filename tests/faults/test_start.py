@@ -36,7 +36,7 @@ def refusal(registry: Registry, *words: str) -> str:
     """Start it: it must end by itself, not 0, and say why without a traceback; what it said."""
     line = [sys.executable, str(registry_pyz()), "serve"]
     process = subprocess.run(
-        line, env=registry.environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20
+        line, env=registry.environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120
     )
     assert process.returncode not in (0, -9), process.stdout
     assert "Traceback" not in process.stderr and "Listening" not in process.stdout, process.stderr

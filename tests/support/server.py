@@ -21,8 +21,8 @@ from typing import Self
 from tests.support import forked
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-START_SECONDS = 30
-STOP_SECONDS = 30
+START_SECONDS = 60
+STOP_SECONDS = 60
 LISTENING = re.compile(r"^Listening on (https?)://(\S+):(\d+)$", re.MULTILINE)
 
 
