@@ -337,14 +337,14 @@ def test_a_word_that_is_not_complete_shows_what_may_follow(registry):
 
 def test_the_running_server_asks_for_an_account_from_now_on(registry):
     with Client(registry.address) as client:
-        client.request("POST", "/v2/acme/later/blobs/uploads/").expect(401)
+        client.request("POST", "/v2/ann/later/blobs/uploads/").expect(401)
     secret = said(registry, "token", "add", "ann", "--name", "pusher").strip()
     with As(registry.address, basic("ann", secret)) as ann:
-        ann.push_image("acme/later", "v1", [b"layer"])
-        assert ann.pull_image("acme/later", "v1") == [b"layer"]
+        ann.push_image("ann/later", "v1", [b"layer"])
+        assert ann.pull_image("ann/later", "v1") == [b"layer"]
     said(registry, "token", "rotate-key")
     found = {item["name"]: item["visibility"] for item in listed(registry, "repository", "list")}
-    assert found["acme/later"] == "private"
+    assert found["ann/later"] == "private"
 
 
 def test_over_mysql_too(tmp_path):
