@@ -46,7 +46,7 @@ class Content(NamedTuple):
     uploads: OpenUploads
 
 
-class People:
+class AccountServices:
     """All that concerns who there is and what they may do."""
 
     def __init__(self, db: Database, config: Config, principals: Principals, quotas: Quotas, content: Content):

@@ -22,23 +22,23 @@ from .domain.uploads.uploads import Uploads
 from .storage import Storage, stores
 
 
-def open_services(config: Config, epoch: str, metrics=None, reserve: int | None = None) -> "Services":
+def open_services(config: Config, server_start: str, metrics=None, reserve: int | None = None) -> "Services":
     """The services over the database and the store that the configuration names.
 
     reserve: bytes of the database's disk that growing changes leave free; None for commands, which are never refused.
     """
     observer = metrics.database if metrics else Observer()
     db = engine(config.database_place).open(config.database.connections, observer, reserve)
-    return Services(config, epoch, db, stores.driver(config.storage).open(), metrics)
+    return Services(config, server_start, db, stores.driver(config.storage).open(), metrics)
 
 
 class Services:
     """All that handlers and jobs call. `close` closes the database and the store too.
 
-    epoch: the start of the server that this process belongs to; metrics may be None.
+    server_start: which start of the server this process belongs to. metrics may be None.
     """
 
-    def __init__(self, config: Config, epoch: str, db: Database, storage: Storage, metrics=None):
+    def __init__(self, config: Config, server_start: str, db: Database, storage: Storage, metrics=None):
         self.metrics, self.db, self.storage = metrics, db, storage
         self.principals = Principals(self.db, config.auth.anonymous)
         gc = config.gc
@@ -51,7 +51,13 @@ class Services:
         self.blobs = Blobs(self.db, self.storage, gc.lease, self.quotas)
         expiry = Expiry(gc.upload_expiry, gc.empty_upload_expiry)
         self.uploads = Uploads(
-            self.db, self.storage, epoch, config.server.open_uploads, self.quotas, config.database.small_blobs, expiry
+            self.db,
+            self.storage,
+            server_start,
+            config.server.open_uploads,
+            self.quotas,
+            config.database.small_blobs,
+            expiry,
         )
         self.open_uploads = OpenUploads(self.db, self.storage)
         self.collector = Collector(
@@ -70,14 +76,14 @@ class Services:
 
     @functools.cached_property
     def people(self):
-        """Accounts and what belongs to them (people.People).
+        """Accounts and what belongs to them (AccountServices).
 
         Their modules are read now: a start is quicker without them.
         """
-        from .account_services import Content, People
+        from .account_services import AccountServices, Content
 
         content = Content(self.tags, self.manifests, self.repository_deletion, self.open_uploads)
-        return People(self.db, self._config, self.principals, self.quotas, content)
+        return AccountServices(self.db, self._config, self.principals, self.quotas, content)
 
     @functools.cached_property
     def credentials(self):

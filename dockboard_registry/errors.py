@@ -7,7 +7,7 @@ distribution's errcode package (UNAVAILABLE, UNKNOWN).
 
 # The specification's words for each code. The last two are distribution's. Clients and scripts look for these words, so
 # a message begins with them.
-WORDS = {
+CODE_MESSAGES = {
     "BLOB_UNKNOWN": "blob unknown to registry",
     "BLOB_UPLOAD_INVALID": "blob upload invalid",
     "BLOB_UPLOAD_UNKNOWN": "blob upload unknown to registry",
@@ -44,7 +44,7 @@ class RegistryError(Exception):
 
     code = "UNKNOWN"
     status = 500
-    words: str | None = None
+    code_message: str | None = None
     cause = "the registry failed to answer this request"
     next = "try again; if it goes on, give the request id to the operator of this registry"
 
@@ -57,13 +57,13 @@ class RegistryError(Exception):
 
     @property
     def message(self) -> str:
-        """The words of the code, the cause, and the next step. docker shows people nothing else."""
-        words = WORDS[self.code] if self.words is None else self.words
-        return f"{words}: {self.cause}; {self.next}" if words else f"{self.cause}; {self.next}"
+        """The message of the code, the cause, and the next step. docker shows people nothing else."""
+        code_message = CODE_MESSAGES[self.code] if self.code_message is None else self.code_message
+        return f"{code_message}: {self.cause}; {self.next}" if code_message else f"{self.cause}; {self.next}"
 
 
 class AccountUnknown(RegistryError):
-    words = ""
+    code_message = ""
     code, status, cause = "NAME_UNKNOWN", 404, "there is nothing of that name here"
     next = "check the name, or look it up in the list"
 
@@ -155,7 +155,7 @@ class QuotaExceeded(Denied):
 
 
 class ChangeRefused(RegistryError):
-    words = ""
+    code_message = ""
     code, status, cause = "DENIED", 409, "the change does not fit what is there"
     next = "change what it depends on first"
 
@@ -166,7 +166,7 @@ class RightsChanged(RegistryError):
 
 
 class FieldInvalid(RegistryError):
-    words = ""
+    code_message = ""
     code, status, cause = "UNSUPPORTED", 400, "a value is not valid"
     next = "use 2 to 64 lower-case letters and digits, with single . _ - between them"
 

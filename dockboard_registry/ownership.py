@@ -30,7 +30,7 @@ def verify(config: Config) -> None:
     if why := exposed(config):
         raise StartError(why)
     # At a first start another node may make id and marker between the two reads; reading again settles it.
-    if _strangers(config) and (why := _strangers(config)):
+    if _mismatch(config) and (why := _mismatch(config)):
         raise StartError(why)
 
 
@@ -42,7 +42,7 @@ def exposed(config: Config) -> str:
     return why
 
 
-def _strangers(config: Config) -> str:
+def _mismatch(config: Config) -> str:
     """Why database and store do not belong together, or empty.
 
     A first start writes the id, then the marker, then that the marker exists.

@@ -51,14 +51,14 @@ class Text:
 
 @dataclass(frozen=True)
 class Choice(Text):
-    """One of a few words."""
+    """One of a few texts."""
 
-    words: tuple[str, ...]
+    choices: tuple[str, ...]
 
     def parse(self, value: str) -> str:
-        if value not in self.words:
+        if value not in self.choices:
             raise ValueError(
-                f"must be one of {', '.join(word or '(empty)' for word in self.words)}, not {described(value)}"
+                f"must be one of {', '.join(choice or '(empty)' for choice in self.choices)}, not {described(value)}"
             )
         return value
 

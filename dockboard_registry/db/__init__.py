@@ -44,8 +44,8 @@ class NoRoom(DatabaseFull):
 class DatabaseFailed(Exception):
     """The database or its disk failed, and the change was not acknowledged. next: what an operator can do, if known."""
 
-    def __init__(self, words: str = "", next: str = ""):
-        super().__init__(words)
+    def __init__(self, reason: str = "", next: str = ""):
+        super().__init__(reason)
         self.next = next
 
 

@@ -137,14 +137,14 @@ class _Limited:
         count = super().write_to_fd(data)
         self.moved += count
         if self.owed is not None and count >= len(self._write_buffer):
-            self._pay()
+            self._release_owed()
         return count
 
     def unwritten(self) -> int:
         """The bytes of answers that the kernel has not taken yet."""
         return 0 if self.closed() else len(self._write_buffer)
 
-    def _pay(self) -> None:
+    def _release_owed(self) -> None:
         if self.owed is not None:
             self.owed.release()
             self.owed = None
@@ -154,7 +154,7 @@ class _Limited:
             self._say(self.refusal(HeadersTooLarge(), bytes(self._read_buffer[:_SEEN])))
         if self.fast_connection is not None:
             self.fast_connection.leave()
-        self._pay()
+        self._release_owed()
         super().close(exc_info)
 
     def refuse(self, answer: bytes) -> None:

@@ -194,12 +194,12 @@ class Exchange(Holding, HTTPMessageDelegate):
     def _handled(self) -> None:
         """The handler of a request with a body has its response: answer now, or when the rest of the body has come."""
         body, self._handler_ended = self._body, True
-        uninvited = not body.wanted.done() and self.request.expects_continue()
+        awaits_continue = not body.wanted.done() and self.request.expects_continue()
         body.release()
         if self._closed or self.response is None or self.response.status == 499:
             self.drop_span()
             self.end(499)
-        elif uninvited:
+        elif awaits_continue:
             self._send_early()
             self._connection.finish()
         elif body.ended:

@@ -9,7 +9,7 @@ from tornado.httputil import HTTPInputError, parse_request_start_line
 from tornado.iostream import StreamClosedError, UnsatisfiableReadError
 
 from ..errors import BadRequest
-from .bodies.chunks import FIRST, LINE_LIMIT, TRAILER, Waste
+from .bodies.chunks import FIRST, LINE_LIMIT, TRAILER, ChunkOverhead
 
 _MALFORMED = (
     "the request line or a header field is malformed",
@@ -33,8 +33,8 @@ class _Connection(HTTP1Connection):
         return start_line, headers
 
     async def _read_chunked_body(self, delegate) -> None:
-        reader, waste, work = _Gathered(self, delegate), Waste(), 0
-        while size := _size(await reader.line(), waste):
+        reader, overhead, work = _Gathered(self, delegate), ChunkOverhead(), 0
+        while size := _size(await reader.line(), overhead):
             work += size + _LINE_COST
             await reader.data(size)
             if await reader.exactly(2) != b"\r\n":
@@ -43,15 +43,15 @@ class _Connection(HTTP1Connection):
                 work = 0
                 await asyncio.sleep(0)
         while (line := await reader.line()) != b"\r\n":
-            if TRAILER[0].fullmatch(line) is None or waste.is_too_much_behind(len(line)):
+            if TRAILER[0].fullmatch(line) is None or overhead.is_too_much_behind(len(line)):
                 raise HTTPInputError("malformed trailer")
         await reader.flush()
 
 
-def _size(line: bytes, waste: Waste) -> int:
+def _size(line: bytes, overhead: ChunkOverhead) -> int:
     found = FIRST[0].fullmatch(line)
     size = int(found["size"], 16) if found else 0
-    if found is None or waste.is_too_much(len(line), size):
+    if found is None or overhead.is_too_much(len(line), size):
         raise HTTPInputError("invalid chunk size")
     return size
 

@@ -19,7 +19,7 @@ class WorkerContext:
 
     slot: int
     # Random, new at each start of the supervisor: tells this run's processes from those before.
-    epoch: str
+    server_start: str
     listeners: list[socket.socket]
     metrics_listeners: list[socket.socket]
     # Read end of a pipe that only the supervisor could write to: readable, at its end, means that the supervisor is

@@ -86,7 +86,7 @@ class Supervisor:
         self._metrics_listeners = metrics_listeners
         self._slots = [Slot(number) for number in range(config.workers)]
         self._board = mmap.mmap(-1, worker.BOARD_SIZE)
-        self._epoch = secrets.token_hex(8)
+        self._server_start = secrets.token_hex(8)
         self._alive_read, self._alive_write = os.pipe()
         self._awake_since = self._round = time.monotonic()
         self._served = False
@@ -125,10 +125,10 @@ class Supervisor:
 
         Not by sigtimedwait: CPython's returns uninitialised memory if a stopped process goes on after that time.
         """
-        signal.setitimer(signal.ITIMER_REAL, self._patience())
+        signal.setitimer(signal.ITIMER_REAL, self._seconds_to_wait())
         return signal.Signals(signal.sigwaitinfo(SIGNALS).si_signo)
 
-    def _patience(self) -> float:
+    def _seconds_to_wait(self) -> float:
         times = [slot.due for slot in self._slots if not slot.pid and self._deadline is None]
         if self._deadline is not None:
             times.append(self._deadline)
@@ -168,7 +168,7 @@ class Supervisor:
             signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
             logs.configure(self._config.log)  # the fork has no thread that writes the supervisor's log
             context = WorkerContext(
-                slot, self._epoch, self._listeners, self._metrics_listeners, self._alive_read, self._board
+                slot, self._server_start, self._listeners, self._metrics_listeners, self._alive_read, self._board
             )
             return worker.run(self._config, context) or 0
         except BaseException:

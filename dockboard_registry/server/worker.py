@@ -60,9 +60,11 @@ class Worker:
         loop.add_signal_handler(signal.SIGTERM, self._stopping.set)
         loop.add_signal_handler(signal.SIGHUP, self._reload)
         loop.add_reader(self._context.parent_alive, self._orphaned)
-        self._services = open_services(self._config, self._context.epoch, self._metrics, self._config.database_reserve)
+        self._services = open_services(
+            self._config, self._context.server_start, self._metrics, self._config.database_reserve
+        )
         edges = self._edges = self._listen()
-        holder = f"{self._context.epoch}/{self._context.slot}"
+        holder = f"{self._context.server_start}/{self._context.slot}"
         working = asyncio.ensure_future(Jobs(self._services, self._config, self._metrics, holder).run())
         self._beat()
         self._context.ready()
@@ -91,7 +93,7 @@ class Worker:
 
     def _edge(self, listener: socket.socket, routes: Routes, mark: str, tls) -> Edge:
         """Serve a listening socket, over TLS where there is a context for it. mark: what its request ids have."""
-        prefix = f"{self._context.epoch[:6]}-{self._context.slot}-{mark}"
+        prefix = f"{self._context.server_start[:6]}-{self._context.slot}-{mark}"
         edge = Edge(routes, self._config.server, self._access_log, self._metrics, prefix, self._budget, tls)
         edge.listen(listener)
         return edge

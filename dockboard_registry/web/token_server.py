@@ -50,7 +50,7 @@ class Token(Endpoint):
         The wanted scope is in the query, or in a form without grant_type.
         """
         wanted = scopes([*request.query_all("scope"), form.get("scope", "")])
-        self._require_us(request.query("service") or form.get("service"))
+        self._require_own_service(request.query("service") or form.get("service"))
         header, offline = request.authorization, request.query("offline_token") in ("true", "1")
 
         async def authenticate(access_version: int) -> Principal | None:
@@ -67,7 +67,7 @@ class Token(Endpoint):
         if "grant_type" not in form and "Authorization" in request.headers:
             return await self._by_header(request, form)
         wanted = scopes([form.get("scope", "")])
-        self._require_us(form.get("service"))
+        self._require_own_service(form.get("service"))
         names = {"password": ("username", "password"), "refresh_token": ("refresh_token",)}.get(
             form.get("grant_type", ""), ("",)
         )
@@ -93,7 +93,7 @@ class Token(Endpoint):
             form.get("refresh_token", ""),
         )
 
-    def _require_us(self, service: str | None) -> None:
+    def _require_own_service(self, service: str | None) -> None:
         """Tokens are for this registry only. A client that asks for another service is told so. Raises BadRequest."""
         if service not in (None, "", self.services.gate.service):
             raise BadRequest(
@@ -123,7 +123,7 @@ class Token(Endpoint):
         token = make(key, self.services.gate.service, ACCESS, principal.identity, granted)
         if len(token) > LONGEST:
             raise _too_much()
-        return _told(token, granted, refresh if offline else "")
+        return _token_response(token, granted, refresh if offline else "")
 
     async def _granted(self, principal: Principal, wanted: Scopes) -> list[ResourceActions]:
         """The part of the wanted scope that is allowed."""
@@ -134,12 +134,14 @@ class Token(Endpoint):
             else {name: (await ask(self.services.db, name)).object for name in names}
         )
         granted = []
-        for (kind, name), words in wanted.items():
+        for (kind, name), wanted_actions in wanted.items():
             if kind == THE_REGISTRY:
-                actions = ("*",) if name == "catalog" and "*" in words and _may(principal, CATALOG, REGISTRY) else ()
+                actions = (
+                    ("*",) if name == "catalog" and "*" in wanted_actions and _may(principal, CATALOG, REGISTRY) else ()
+                )
             else:
                 allowed = (word for word, action in _ACTIONS.items() if _may(principal, action, known[name]))
-                actions = tuple(word for word in allowed if word in words or "*" in words)
+                actions = tuple(word for word in allowed if word in wanted_actions or "*" in wanted_actions)
             if actions:
                 granted.append(ResourceActions(kind, name, actions))
         return granted
@@ -158,7 +160,7 @@ def _may(principal: Principal, action: str, object: Object) -> bool:
     return decide(principal, action, object).allowed
 
 
-def _told(token: str, granted: list[ResourceActions], refresh: str) -> Response:
+def _token_response(token: str, granted: list[ResourceActions], refresh: str) -> Response:
     fields = {
         "token": token,
         "access_token": token,

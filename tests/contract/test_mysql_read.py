@@ -12,7 +12,7 @@ from dockboard_registry.config import database_place
 from dockboard_registry.db import DatabaseFailed
 from dockboard_registry.db.mysql.database import MySQLDatabase, MySQLSession, _statement, connect
 from dockboard_registry.db.mysql.migrate import migrate
-from dockboard_registry.db.mysql.read import Elsewhere, LoopReader
+from dockboard_registry.db.mysql.read import LoopReader, UseThread
 from dockboard_registry.db.mysql.wire import Answer, Unreadable
 from tests.contract.aio import asynchronous, gathered
 from tests.support import mariadb
@@ -71,7 +71,7 @@ async def connected(reader: LoopReader) -> LoopReader:
         try:
             await reader.read(lambda tx: tx.one("SELECT 1"))
             return reader
-        except Elsewhere:
+        except UseThread:
             await asyncio.sleep(0.02)
 
 
@@ -161,7 +161,7 @@ async def test_a_second_statement_is_left_to_the_threads(url, database):
         return tx.one("SELECT 1") + tx.one("SELECT 2")
 
     reader = await connected(reader_of(url))
-    with pytest.raises(Elsewhere):
+    with pytest.raises(UseThread):
         await reader.read(two)
     reader.close()
     assert await database.read(two) == (1, 2)
@@ -207,7 +207,7 @@ async def test_silence_ends(url):
 
 @asynchronous
 async def test_a_connection_that_ends_with_its_last_answer(url):
-    """Whose turn it was next leaves it to the threads: the answer and the connection's end come in one turn of the
+    """Whose turn it was next leaves it to the threads: the answer and the connection's end come in one iteration of the
     event loop.
     """
     reader = await connected(reader_of(url))
@@ -222,7 +222,7 @@ async def test_a_connection_that_ends_with_its_last_answer(url):
     server.execute(f"KILL {mine}")
     wait_for(lambda: not server.execute(f"SELECT id FROM information_schema.processlist WHERE id = {mine}"))
     assert await first == (1,)
-    with pytest.raises(Elsewhere):
+    with pytest.raises(UseThread):
         await second
     await connected(reader)
     reader.close()

@@ -1,4 +1,4 @@
-"""Short turns of the event loop: few sockets at once, all of them in the end, and long turns counted."""
+"""Short iterations of the event loop: few sockets at once, all of them in the end, and long iterations counted."""
 
 from __future__ import annotations
 

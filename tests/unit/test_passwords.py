@@ -115,7 +115,7 @@ def test_nothing_is_loaded_or_computed_before_the_first_login():
         "    hashing, computed = passwords.Passwords(), []\n"
         "    import hashlib; real = hashlib.scrypt\n"
         "    hashlib.scrypt = lambda *a, **k: computed.append(1) or real(*a, **k)\n"
-        "    for stored in (scrypt.nobodys(), None):\n"
+        "    for stored in (scrypt.hash_of_no_password(), None):\n"
         "        assert not (await hashing.verify('correct horse battery', stored)).right\n"
         "    hashing.close(); print(len(computed), 'passlib' in sys.modules)\n"
         "asyncio.run(main())"

@@ -10,8 +10,8 @@ A command imports its module when it is called. Importing all of them would doub
 from collections.abc import Callable
 from typing import Any
 
+from .common import CommandWord, Run
 from .common import Parser as Parser
-from .common import Run, Word
 
 _WORDS = {
     "user": (
@@ -43,10 +43,10 @@ def declare(add_parser: Callable[..., Any], common: list, run: Run) -> None:
     services.
     """
     for name, help in _WORDS.items():
-        Word(add_parser, name, help, common, run, _grammar)
+        CommandWord(add_parser, name, help, common, run, _grammar)
 
 
-def _grammar(name: str) -> Callable[[Word], None]:
+def _grammar(name: str) -> Callable[[CommandWord], None]:
     """The function that declares what may follow the word."""
     if name == "user":
         from . import people

@@ -23,7 +23,7 @@ REFUSED = 1
 _MOST_INPUT = 1 << 20
 
 
-class Word:
+class CommandWord:
     """A word of the command line. `grammar(name)` declares what may follow it, when that is needed."""
 
     def __init__(
@@ -33,7 +33,7 @@ class Word:
         help: str,
         common: list,
         run: Run,
-        grammar: Callable[[str], Callable[["Word"], None]],
+        grammar: Callable[[str], Callable[["CommandWord"], None]],
     ):
         self._common, self._run = common, run
         self._subparsers: Any = None
@@ -49,11 +49,11 @@ class Word:
 
     def command(self, name: str, work: Work, help: str) -> argparse.ArgumentParser:
         """A word that may follow and completes the command."""
-        return Word(self._add, name, help, self._common, self._run, _nothing).completes(work)
+        return CommandWord(self._add, name, help, self._common, self._run, _nothing).completes(work)
 
-    def group(self, name: str, help: str) -> "Word":
+    def group(self, name: str, help: str) -> "CommandWord":
         """A word that may follow and needs another word after it."""
-        return Word(self._add, name, help, self._common, self._run, _nothing)
+        return CommandWord(self._add, name, help, self._common, self._run, _nothing)
 
     def _add(self, name: str, **more: Any) -> Any:
         if self._subparsers is None:
@@ -73,7 +73,7 @@ class Parser(argparse.ArgumentParser):
         return super().parse_known_args(args, namespace)
 
 
-def _nothing(name: str) -> Callable[[Word], None]:
+def _nothing(name: str) -> Callable[[CommandWord], None]:
     return lambda word: None
 
 

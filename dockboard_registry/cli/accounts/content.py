@@ -8,13 +8,13 @@ from ...names import Reference, repository_name
 from ...names import digest as parse_digest
 from ...names import tag as parse_tag
 from ...wording import counted
-from .common import Word, confirm, operator, yes_flag
+from .common import CommandWord, confirm, operator, yes_flag
 
 # A question names at most so many tags. Of the others it says the number.
 _NAMED = 10
 
 
-def tag(group: Word) -> None:
+def tag(group: CommandWord) -> None:
     """What may follow `tag`."""
     deleted = group.command("delete", _delete_tag, "delete a tag; the manifest and its other tags stay")
     deleted.add_argument(
@@ -23,7 +23,7 @@ def tag(group: Word) -> None:
     yes_flag(deleted)
 
 
-def manifest(group: Word) -> None:
+def manifest(group: CommandWord) -> None:
     """What may follow `manifest`."""
     deleted = group.command("delete", _delete_manifest, "delete a manifest with all its tags, unless an index needs it")
     deleted.add_argument(
@@ -34,7 +34,7 @@ def manifest(group: Word) -> None:
     yes_flag(deleted)
 
 
-def delete_repository(group: Word) -> None:
+def delete_repository(group: CommandWord) -> None:
     """`repository delete`."""
     deleted = group.command(
         "delete",

@@ -8,12 +8,12 @@ from typing import Any
 from ...domain.audit import NEWEST
 from ...errors import FieldInvalid
 from ...wording import quoted
-from .common import Word, as_json, duration, show
+from .common import CommandWord, as_json, duration, show
 
 _PAGE = 1000
 
 
-def audit(word: Word) -> None:
+def audit(word: CommandWord) -> None:
     """What may follow `audit`."""
     shown = word.completes(_audit)
     shown.add_argument(

@@ -4,10 +4,10 @@ import argparse
 from typing import Any
 
 from ...domain.accounts.organizations import ROLES
-from .common import Word, in_future, json_flag, operator, output_flag, secret_output, show
+from .common import CommandWord, in_future, json_flag, operator, output_flag, secret_output, show
 
 
-def invitation(group: Word) -> None:
+def invitation(group: CommandWord) -> None:
     """What may follow `invitation`."""
     added = group.command("add", _add, "make a code for one account and print it; it is not shown again")
     added.add_argument("--email", metavar="E", help="only for an account with this address")

@@ -3,10 +3,10 @@
 import argparse
 from typing import Any
 
-from .common import Word, duration, in_future, json_flag, operator, output_flag, secret_output, show
+from .common import CommandWord, duration, in_future, json_flag, operator, output_flag, secret_output, show
 
 
-def token(group: Word) -> None:
+def token(group: CommandWord) -> None:
     """What may follow `token`."""
     added = group.command("add", _add, "make a token and print it; it is not shown again")
     _user(added)
@@ -43,7 +43,7 @@ def token(group: Word) -> None:
     )
 
 
-def robot(group: Word) -> None:
+def robot(group: CommandWord) -> None:
     """What may follow `robot`."""
     added = group.command("add", _add_robot, "make a robot account and print its secret, which is not shown again")
     _robot(added)

@@ -6,11 +6,11 @@ from typing import Any
 from ...domain.access.rule import MEMBER
 from ...domain.accounts.organizations import ROLES
 from ...wording import counted
-from .common import Word, confirm, json_flag, operator, pages, show, yes_flag
+from .common import CommandWord, confirm, json_flag, operator, pages, show, yes_flag
 from .quotas import quota
 
 
-def org(group: Word) -> None:
+def org(group: CommandWord) -> None:
     """What may follow `org`."""
     added = group.command("add", _add_org, "make an organization")
     added.add_argument("name", metavar="NAME", help="name of the organization, which is also its namespace")
@@ -36,7 +36,7 @@ def org(group: Word) -> None:
     _members(group.group("member", "members of an organization: add, remove, list"))
 
 
-def _members(members: Word) -> None:
+def _members(members: CommandWord) -> None:
     joined = members.command("add", _add_member, "add a member, or give a member another role")
     _org(joined)
     _user(joined)
@@ -56,7 +56,7 @@ def _members(members: Word) -> None:
     json_flag(listed)
 
 
-def team(group: Word) -> None:
+def team(group: CommandWord) -> None:
     """What may follow `team`."""
     _team(group.command("add", _add_team, "make a team"))
     listed = group.command("list", _list_teams, "list the teams of an organization")

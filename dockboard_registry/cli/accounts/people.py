@@ -11,11 +11,22 @@ from ...domain.accounts.profiles import Profile
 from ...domain.credentials.one_time import INVITE, RESET
 from ...errors import AccountUnknown, FieldInvalid, RegistryError
 from ...wording import counted
-from .common import REFUSED, Word, json_flag, operator, output_flag, pages, password, password_flag, secret_output, show
+from .common import (
+    REFUSED,
+    CommandWord,
+    json_flag,
+    operator,
+    output_flag,
+    pages,
+    password,
+    password_flag,
+    secret_output,
+    show,
+)
 from .quotas import quota
 
 
-def user(group: Word) -> None:
+def user(group: CommandWord) -> None:
     """What may follow `user`."""
     _making(group)
     changed = group.command("set", _set, "change the profile; an empty text removes what there is")
@@ -36,7 +47,7 @@ def user(group: Word) -> None:
     _name(group.command("delete", _delete, "delete the account with its grants and tokens; repositories stay"))
 
 
-def _making(group: Word) -> None:
+def _making(group: CommandWord) -> None:
     added = group.command("add", _add, "make an account")
     _name(added)
     _profile_flags(added)
@@ -53,7 +64,7 @@ def _making(group: Word) -> None:
     _name(group.command("reject", _reject, "delete an account that waits for approval; its name is free at once"))
 
 
-def _importing(group: Word) -> None:
+def _importing(group: CommandWord) -> None:
     help = "make accounts from a file of names and hashes (exit status 1: some were refused)"
     group.command("import", _import, help).add_argument(
         "--htpasswd",
@@ -64,7 +75,7 @@ def _importing(group: Word) -> None:
     )
 
 
-def _passwords(group: Word) -> None:
+def _passwords(group: CommandWord) -> None:
     changed = group.command("passwd", _passwd, "set another password")
     _name(changed)
     password_flag(changed)

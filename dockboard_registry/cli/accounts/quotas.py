@@ -8,12 +8,12 @@ from ...domain.quotas.quota_settings import MOST
 from ...domain.quotas.quotas import UNLIMITED, in_words
 from ...durations import SIZE_EXAMPLES, size
 from ...errors import FieldInvalid
-from .common import Word, json_flag, operator, show
+from .common import CommandWord, json_flag, operator, show
 
 _WORDS = {"none": UNLIMITED, "default": None}
 
 
-def quota(group: Word, kind: str) -> None:
+def quota(group: CommandWord, kind: str) -> None:
     """Declare `quota` for users or organizations."""
 
     async def work(people: Any, parsed: argparse.Namespace) -> None:

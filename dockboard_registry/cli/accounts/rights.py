@@ -8,11 +8,11 @@ from ...domain.access import rule
 from ...domain.access.rule import PRIVATE, PUBLIC
 from ...errors import AccountUnknown, FieldInvalid
 from ...names import repository_name
-from .common import REFUSED, Word, json_flag, operator, pages, show
+from .common import REFUSED, CommandWord, json_flag, operator, pages, show
 from .content import delete_repository
 
 
-def explain(word: Word) -> None:
+def explain(word: CommandWord) -> None:
     """What may follow `explain`."""
     explained = word.completes(_explain)
     explained.add_argument(
@@ -30,7 +30,7 @@ def explain(word: Word) -> None:
     json_flag(explained)
 
 
-def repository(group: Word) -> None:
+def repository(group: CommandWord) -> None:
     """What may follow `repository`."""
     changed = group.command("set", _set, "say who may see a repository, and what it is")
     changed.add_argument("name", metavar="NAME", help="name of the repository")
@@ -64,7 +64,7 @@ def _visibility_flags(parser: argparse.ArgumentParser, required: bool) -> None:
     )
 
 
-def grant(group: Word) -> None:
+def grant(group: CommandWord) -> None:
     """What may follow `grant`."""
     added = group.command(
         "add", _add_grant, "give a right; it replaces the one that the holder has on the same pattern"

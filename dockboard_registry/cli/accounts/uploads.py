@@ -6,13 +6,13 @@ from typing import Any
 from ...domain.access.rule import ANONYMOUS
 from ...errors import FieldInvalid
 from ...wording import counted
-from .common import REFUSED, Word, json_flag, operator, show
+from .common import REFUSED, CommandWord, json_flag, operator, show
 
 _PAGE = 1000
 _NAMES = ("id", "repository", "owner", "network", "size", "started_at", "updated_at")
 
 
-def uploads(group: Word) -> None:
+def uploads(group: CommandWord) -> None:
     """What may follow `uploads`."""
     listed = group.command("list", _list, "list unfinished uploads")
     _filters(listed)

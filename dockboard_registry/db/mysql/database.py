@@ -27,7 +27,7 @@ from .. import Database, DatabaseBusy, DatabaseFailed, DatabaseFull, OutcomeUnkn
 from ..for_jobs import ForJobs
 from ..observer import CONFLICT, KINDS, LOST, TOO_MANY, Observer, PoolUse, timed
 from ..pool import Pool
-from .read import Elsewhere, LoopReader
+from .read import LoopReader, UseThread
 
 _log = logging.getLogger("dockboard.database")
 
@@ -128,12 +128,12 @@ _NEXT = {
 def translate(error: pymysql.Error) -> Exception:
     """The database layer's own error for one of PyMySQL's."""
     code = number(error)
-    words = f"{why(Exception(error.args[1]))} (error {code})" if len(error.args) > 1 else str(error)
+    reason = f"{why(Exception(error.args[1]))} (error {code})" if len(error.args) > 1 else str(error)
     if code in COLLISIONS | _TOO_MANY:
-        return DatabaseBusy(words)
+        return DatabaseBusy(reason)
     if code in _FULL:
-        return DatabaseFull(words)
-    return DatabaseFailed(words, _NEXT.get(code, ""))
+        return DatabaseFull(reason)
+    return DatabaseFailed(reason, _NEXT.get(code, ""))
 
 
 class _Connection(pymysql.Connection):
@@ -335,7 +335,7 @@ class MySQLDatabase:
         )
         # A thread of its own, so that other work does not wait behind a login that nobody answers.
         self._logins = Pool("login", 1, lambda: MySQLSession(url, observer))
-        self._long_turn, self._job_turn = asyncio.Lock(), asyncio.Lock()
+        self._long_scan_lock, self._job_scan_lock = asyncio.Lock(), asyncio.Lock()
         self._reader = LoopReader(
             quarter, READ_SECONDS, _statement, lambda: self._logins.submit(lambda _: connect(url))
         )
@@ -350,7 +350,7 @@ class MySQLDatabase:
     async def _read(self, fn: Callable[[MySQLTx], T]) -> T:
         try:
             return await self._reader.read(fn)
-        except Elsewhere:
+        except UseThread:
             pass
         except pymysql.Error as error:
             if not _may_help(error):
@@ -360,7 +360,7 @@ class MySQLDatabase:
         return await self._reads.submit(lambda session: session.read(fn, asked))
 
     def scan(self, fn: Callable[[MySQLTx], T], long: bool = False):
-        return self._scan_alone(self._long_turn, fn) if long else self._scan(self._scans, fn)
+        return self._scan_alone(self._long_scan_lock, fn) if long else self._scan(self._scans, fn)
 
     def _scan(self, pool: Pool, fn: Callable[[MySQLTx], T]):
         begun = perf_counter()
@@ -371,7 +371,7 @@ class MySQLDatabase:
             return await self._scan(self._writes, fn)
 
     def for_jobs(self) -> Database:
-        return ForJobs(self, lambda fn: self._scan_alone(self._job_turn, fn))
+        return ForJobs(self, lambda fn: self._scan_alone(self._job_scan_lock, fn))
 
     def write(
         self,

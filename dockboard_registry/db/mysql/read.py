@@ -4,7 +4,7 @@ The function sent to `read` runs twice: first to learn its one statement, then w
 watched by the loop; each has one statement under way, the others wait their turn. Of reads that wait with the same
 statement one is sent for all: the answer is newer than every one of them, and a herd that pulls one tag costs the
 server little. Whatever is unusual (no connection yet, one that was lost, a function with a second statement) is left to
-the threads, which try again and wait longer: Elsewhere is raised, and nothing has happened.
+the threads, which try again and wait longer: UseThread is raised, and nothing has happened.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ _STATEMENTS = 512
 _LEARNT = 32 << 10
 
 
-class Elsewhere(Exception):
+class UseThread(Exception):
     """The read can't be done here now. The threads do it."""
 
 
@@ -51,7 +51,7 @@ class _Rows:
 
     def all(self, sql: str, *parameters: Any) -> list[Row]:
         if sql is not self._sql:
-            raise Elsewhere
+            raise UseThread
         self._sql = ""
         return self._rows.copy()  # other callers may get the same rows
 
@@ -76,7 +76,7 @@ class LoopReader:
         self._statements: dict[tuple[str, tuple], bytes] = {}
 
     async def read(self, fn: Callable[[Any], T]) -> T:
-        """Raises Elsewhere, pymysql.Error as the server reports one, DatabaseFailed after
+        """Raises UseThread, pymysql.Error as the server reports one, DatabaseFailed after
         `seconds` without an answer.
         """
         try:
@@ -86,12 +86,12 @@ class LoopReader:
         return fn(_Rows(sql, await self._rows(sql, parameters)))
 
     def _rows(self, sql: str, parameters: tuple) -> asyncio.Future:
-        """Ask at once or in turn. Raises Elsewhere if there is no connection and one has to be made first."""
+        """Ask at once or in turn. Raises UseThread if there is no connection and one has to be made first."""
         if not self._idle and len(self._links) + self._opening < self._size:
             self._opening += 1
             self._open().add_done_callback(self._opened)
         if not self._links:
-            raise Elsewhere
+            raise UseThread
         statement = self._statements.get((sql, parameters)) or self._written(sql, parameters)
         query = self._queue.get(statement) or _Query(sql, statement, [])
         future = asyncio.get_running_loop().create_future()
@@ -134,7 +134,7 @@ class LoopReader:
         if not self._links:
             queue, self._queue = self._queue, {}
             for query in queue.values():
-                query.settle(None, error if isinstance(error, DatabaseFailed) else Elsewhere())
+                query.settle(None, error if isinstance(error, DatabaseFailed) else UseThread())
 
     def use(self) -> tuple[int, int, int, int]:
         """Connections that there may be, are, and are busy, and the reads that wait for one."""
@@ -197,25 +197,25 @@ class _Link:
         except (OSError, Unreadable):
             whole = False
         if not whole:
-            self.close(Elsewhere())
+            self.close(UseThread())
 
     def _readable(self) -> None:
         try:
             while data := self._socket.recv(_AT_ONCE):
                 if self._answer is None:
-                    return self.close(Elsewhere())
+                    return self.close(UseThread())
                 if self._is_known(data):
                     return self._done(self._last[self._query.sql][1])
                 if self._answer.feed(data):
                     self._learn(data)
                     return self._done(self._answer.rows)
-            self.close(Elsewhere())
+            self.close(UseThread())
         except _WOULD_BLOCK:
             pass
         except pymysql.Error as error:
             self.close(error)
         except (OSError, Unreadable):
-            self.close(Elsewhere())
+            self.close(UseThread())
 
     def _is_known(self, data: bytes) -> bool:
         """Whether this is the same answer that the statement had last.

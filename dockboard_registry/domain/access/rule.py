@@ -343,7 +343,7 @@ def _public(principal: Principal, action: str, object: Object) -> Decision | Non
     return Decision(True, f"{object} is public")
 
 
-def _nobodys(principal: Principal, action: str, object: Object) -> Decision | None:
+def _unowned_namespace(principal: Principal, action: str, object: Object) -> Decision | None:
     if object.held or principal.everyone != "push" or action not in _WRITES:
         return None
     if object.exists and object.visibility != PUBLIC:
@@ -361,7 +361,7 @@ _RULES = (
     (_grants, "no grant covers it"),
     (_organization_member, "not what members of the organization may do"),
     (_public, "not a pull of a public repository by someone who may do that"),
-    (_nobodys, "not a namespace that is open to everyone"),
+    (_unowned_namespace, "not a namespace that is open to everyone"),
 )
 _DECIDING = tuple(rule for rule, _ in _RULES)
 

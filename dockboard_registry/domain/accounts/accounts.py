@@ -288,7 +288,7 @@ def find(tx: Tx, name: str) -> User:
     return _user(row)
 
 
-def hold(tx: Tx, name: str) -> User:
+def find_and_lock(tx: Tx, name: str) -> User:
     """The user's row, locked until the transaction ends. For changes that do not advance the access version.
 
     Raises AccountUnknown.

@@ -23,17 +23,17 @@ _ALPHABET = "abcdefghijkmnopqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 _LENGTH = 24
 
 
-class Chosen(NamedTuple):
+class ChosenPassword(NamedTuple):
     """A password, and the slow hash that is kept of it."""
 
     password: str
     stored: str
 
 
-def choose() -> Chosen:
+def choose() -> ChosenPassword:
     """Takes a quarter of a second."""
     password = "".join(secrets.choice(_ALPHABET) for _ in range(_LENGTH))
-    return Chosen(password, passwords.hash_now(password))
+    return ChosenPassword(password, passwords.hash_now(password))
 
 
 def make(tx: Tx, stored: str) -> bool:

@@ -51,7 +51,7 @@ class Invitation(NamedTuple):
         return "expired" if self.expires_at <= now() else "open"
 
 
-class Invited(NamedTuple):
+class OpenInvitation(NamedTuple):
     """What an open invitation gives."""
 
     id: int
@@ -60,7 +60,7 @@ class Invited(NamedTuple):
     role: str | None
 
 
-class Made(NamedTuple):
+class NewInvitation(NamedTuple):
     """A new invitation and its code, which is told only now."""
 
     id: int
@@ -78,7 +78,7 @@ class Invitations:
         expires_at: int | None = None,
         organization: str | None = None,
         role: str = MEMBER,
-    ) -> Made:
+    ) -> NewInvitation:
         """Raises FieldInvalid, AccountUnknown, ChangeRefused if there are no accounts.
 
         expires_at: in milliseconds since 1970; in a week without it.
@@ -102,7 +102,7 @@ class Invitations:
             audit.note(tx, actor, "invitation.add", f"invitation {made}", **noted)
 
         await self._db.write(change)
-        return Made(made, code)
+        return NewInvitation(made, code)
 
     async def list(self, after: int = 0, limit: int = 1000) -> list[Invitation]:
         """Invitations with ids greater than `after`, the oldest first."""
@@ -128,13 +128,13 @@ def _end(at: int, expires_at: int | None) -> int:
     return until
 
 
-def find(tx: Tx, code: str, email: str | None) -> Invited:
+def find(tx: Tx, code: str, email: str | None) -> OpenInvitation:
     """What the code gives to the owner of this address.
 
     Raises Denied, with the same words for all codes that do not count.
     """
     row = tx.one(_BY_CODE, digest(code), now())
-    found = Invited(*row) if row else None
+    found = OpenInvitation(*row) if row else None
     if found is None or (found.email and email and found.email.casefold() != email.casefold()):
         raise Denied(
             "the invitation is used up, has expired, is for another address, or was never one", "ask for a new one"
@@ -142,7 +142,7 @@ def find(tx: Tx, code: str, email: str | None) -> Invited:
     return found
 
 
-def use(tx: Tx, invited: Invited, user_id: int, name: str) -> None:
+def use(tx: Tx, invited: OpenInvitation, user_id: int, name: str) -> None:
     """Note that the account was made with it. The caller's transaction began with access_changed and then found it."""
     tx.run("UPDATE invitations SET used_at = ?, used_by = ? WHERE id = ?", now(), name, invited.id)
     if invited.organization_id is not None:

@@ -15,7 +15,7 @@ from ..credentials import passwords
 from ..credentials.passwords import Passwords
 from ..credentials.throttle import Throttle, network_of
 from . import accounts, invitations, namespaces
-from .invitations import Invited
+from .invitations import OpenInvitation
 from .profiles import Profile
 
 OFF, OPEN, APPROVAL, INVITATION = MODES = ("off", "open", "approval", "invitation")
@@ -28,7 +28,7 @@ _PENDING = (
 _COUNT_PENDING = "SELECT COUNT(*) FROM users WHERE state = 'pending'"
 
 
-class Waiting(NamedTuple):
+class PendingAccount(NamedTuple):
     """An account that waits for approval; created_at in milliseconds since 1970."""
 
     name: str
@@ -98,7 +98,7 @@ class Registrations:
         return state
 
     def _insert(
-        self, tx: Tx, actor: Actor, name: str, stored: str, profile: Profile, state: str, invited: Invited | None
+        self, tx: Tx, actor: Actor, name: str, stored: str, profile: Profile, state: str, invited: OpenInvitation | None
     ) -> None:
         try:
             made = accounts.insert(tx, name, stored, profile, quarantine=self._quarantine, state=state)
@@ -109,9 +109,9 @@ class Registrations:
             invitations.use(tx, invited, made, name)
         audit.note(tx, actor, "user.register", f"user {name}", state=state, invitation=invited.id if invited else None)
 
-    async def waiting(self, after: str = "", limit: int = 1000) -> list[Waiting]:
+    async def waiting(self, after: str = "", limit: int = 1000) -> list[PendingAccount]:
         """Accounts that wait for approval, with names greater than `after` in byte order."""
-        return [Waiting(*row) for row in await self._db.scan(lambda tx: tx.all(_PENDING, after, limit))]
+        return [PendingAccount(*row) for row in await self._db.scan(lambda tx: tx.all(_PENDING, after, limit))]
 
     async def approve(self, actor: Actor, name: str) -> None:
         """From now on the account counts. Raises AccountUnknown if no account of that name waits."""

@@ -22,7 +22,7 @@ from . import documents, references, referrers, repositories, tags, unfinished
 from .documents import Document
 from .long_turn import LongTurn
 from .pace import NO_PACE, Pace
-from .references import Held
+from .references import FoundReferences
 from .unfinished import MANY, REFERENCE_BYTES, Unfinished, UnfinishedManifests
 
 T = TypeVar("T")
@@ -96,7 +96,7 @@ class _Push(NamedTuple):
     digest: str
     document: Document
     body: bytes
-    held: Held
+    held: FoundReferences
     warning: str | None
     recorded: Unfinished | None = None
 
@@ -224,7 +224,7 @@ def _read(body: bytes, content_type: str, algorithm: str, pace: Pace) -> tuple[D
     return documents.parse(body, content_type, pace), digest_of(algorithm, body)
 
 
-def _judge(document: Document, held: Held, pace: Pace) -> str | None:
+def _judge(document: Document, held: FoundReferences, pace: Pace) -> str | None:
     """The warning about what the repository has. Raises ManifestBlobUnknown."""
     references.require(document, held, pace)
     return references.warning(document, held, pace)

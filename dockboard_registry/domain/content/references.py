@@ -121,7 +121,7 @@ _NAMED = 100
 _A = {"manifest": "a manifest", "index": "an index"}
 
 
-class Held(NamedTuple):
+class FoundReferences(NamedTuple):
     """Which of the content that a document refers to its repository has: sizes in bytes by digest."""
 
     manifests: dict[str, int]
@@ -130,13 +130,13 @@ class Held(NamedTuple):
     def size(self, digest: str) -> int | None:
         return self.manifests.get(digest, self.blobs.get(digest))
 
-    def parts(self, size: int) -> Iterator["Held"]:
+    def parts(self, size: int) -> Iterator["FoundReferences"]:
         """The same in parts of at most so many digests."""
         blobs, manifests = iter(self.blobs.items()), iter(self.manifests.items())
         while part := dict(islice(blobs, size)):
-            yield Held({}, part)
+            yield FoundReferences({}, part)
         while part := dict(islice(manifests, size)):
-            yield Held(part, {})
+            yield FoundReferences(part, {})
 
 
 def refuse_needed_blob(tx: Tx, repository_id: int, digest: str) -> None:
@@ -174,12 +174,12 @@ def unlink_unused(tx: Tx, repository_id: int, digest: str, cutoff: int) -> int:
     return tx.run(_UNLINK, repository_id, digest, cutoff)
 
 
-async def ask(db: Database, repository: str, document: Document) -> Held:
+async def ask(db: Database, repository: str, document: Document) -> FoundReferences:
     """What the repository has of the document's references. `require` says whether that is enough."""
     count = len(document.references())
     if count <= MANY:
         return await (db.read if count <= FEW else db.scan)(lambda tx: _look(tx, repository, document))
-    held = Held({}, {})
+    held = FoundReferences({}, {})
     for part in document.parts(MANY):
         found = await rested(db.scan(lambda tx: _look(tx, repository, part)))  # noqa: B023
         held.manifests.update(found.manifests)
@@ -187,7 +187,7 @@ async def ask(db: Database, repository: str, document: Document) -> Held:
     return held
 
 
-def confirm(tx: Tx, repository: str, repository_id: int, document: Document, held: Held) -> Held:
+def confirm(tx: Tx, repository: str, repository_id: int, document: Document, held: FoundReferences) -> FoundReferences:
     """What the repository still has of it, and keeps until the transaction ends. Raises ManifestBlobUnknown.
 
     Rows are changed table by table and in the order of digests, so that concurrent pushes wait for each other and
@@ -199,7 +199,7 @@ def confirm(tx: Tx, repository: str, repository_id: int, document: Document, hel
     return held
 
 
-def guard_all(tx: Tx, repository_id: int, held: Held) -> bool:
+def guard_all(tx: Tx, repository_id: int, held: FoundReferences) -> bool:
     """Whether all of it is still here. Nobody deletes it until the transaction ends."""
     manifests, layers = sorted(held.manifests), sorted(held.blobs)
     here = guard(tx, repository_id, manifests) + links.guard(tx, repository_id, layers)
@@ -217,7 +217,7 @@ def guard(tx: Tx, repository_id: int, digests: list[str]) -> int:
     return _TOUCH.run(tx, (repository_id,), digests)
 
 
-def record(tx: Tx, repository_id: int, digest: str, held: Held) -> None:
+def record(tx: Tx, repository_id: int, digest: str, held: FoundReferences) -> None:
     """Record the references. None of the content is deleted while the manifest is here."""
     _REFER_TO_BLOBS.run(tx, (digest, digest, repository_id), sorted(held.blobs))
     _REFER_TO_MANIFESTS.run(tx, (digest, digest, repository_id), sorted(held.manifests))
@@ -236,7 +236,7 @@ def forget(tx: Tx, repository_id: int, digest: str, most: int) -> int:
     return len(found) + len(children)
 
 
-def warning(document: Document, held: Held, pace: Pace = NO_PACE) -> str | None:
+def warning(document: Document, held: FoundReferences, pace: Pace = NO_PACE) -> str | None:
     """A warning about the first wrong size; None if all are right. Other registries store such manifests too."""
     wrong = [
         (at, entry)
@@ -250,15 +250,15 @@ def warning(document: Document, held: Held, pace: Pace = NO_PACE) -> str | None:
     return f"{document.place(at)}.size is {entry.size}, but {entry.digest} has {held.size(entry.digest)} bytes{others}"
 
 
-def _look(tx: Tx, repository: str, document: Document) -> Held:
+def _look(tx: Tx, repository: str, document: Document) -> FoundReferences:
     """An index may also name blobs."""
     children = {entry.digest for entry in document.children}
     manifests = dict(_MANIFESTS.all(tx, (repository,), sorted(children)))
     others = {entry.digest for entry in document.blobs} | (children - manifests.keys())
-    return Held(manifests, dict(_BLOBS.all(tx, (repository,), sorted(others))))
+    return FoundReferences(manifests, dict(_BLOBS.all(tx, (repository,), sorted(others))))
 
 
-def require(document: Document, held: Held, pace: Pace = NO_PACE) -> None:
+def require(document: Document, held: FoundReferences, pace: Pace = NO_PACE) -> None:
     """Raises ManifestBlobUnknown if something is missing."""
     missing = {
         entry.digest: at

@@ -17,7 +17,7 @@ from ...db import ROWS, Database, Tx, now
 from ...db.each import SOME
 from . import references, repositories
 from .pace import rested
-from .references import Held
+from .references import FoundReferences
 
 # A manifest with no more references than MANY is stored, and deleted, in one transaction.
 MANY, _PIECE = 200, SOME
@@ -52,7 +52,7 @@ class UnfinishedManifests:
     def __init__(self, db: Database):
         self._db = db
 
-    async def record(self, repository: str, digest: str, held: Held) -> Unfinished | None:
+    async def record(self, repository: str, digest: str, held: FoundReferences) -> Unfinished | None:
         """Record all references. None if something they name was deleted or others interfered: nothing is sure then."""
         for _ in range(_ATTEMPTS):
             begun = await self._step(lambda tx: _begin(tx, repository, digest), ROWS)
@@ -78,7 +78,7 @@ class UnfinishedManifests:
         for row in await self._db.scan(lambda tx: tx.all(_LEFT, cutoff)):
             await self.give_up(Unfinished(*row))
 
-    async def _record_all(self, unfinished: Unfinished, held: Held) -> bool:
+    async def _record_all(self, unfinished: Unfinished, held: FoundReferences) -> bool:
         for part in held.parts(_PIECE):
             brings = REFERENCE_BYTES * _PIECE
             if not await self._step(lambda tx: _record_some(tx, unfinished, part), brings):  # noqa: B023
@@ -125,7 +125,7 @@ def _begin(tx: Tx, repository: str, digest: str) -> Unfinished | None:
     return Unfinished(repository_id, digest, token)
 
 
-def _record_some(tx: Tx, unfinished: Unfinished, part: Held) -> bool:
+def _record_some(tx: Tx, unfinished: Unfinished, part: FoundReferences) -> bool:
     """False if they can't be recorded."""
     repository_id, digest, _ = unfinished
     if not _continue(tx, unfinished) or not references.guard_all(tx, repository_id, part):

@@ -178,7 +178,7 @@ class AccessTokens:
 
         def change(tx: Tx) -> None:
             recheck_rights(tx, actor)
-            holder = accounts.hold(tx, user)
+            holder = accounts.find_and_lock(tx, user)
             tx.run(_GONE, USER, holder.id, name, now())
             _require_room(tx, USER, holder.id)
             if not _insert(tx, USER, holder.id, name, secret, given_patterns, given_actions, expires_at):
@@ -267,7 +267,7 @@ def _require_room(tx: Tx, kind: str, id: int) -> None:
         )
 
 
-def counts(tx: Tx, id: int) -> bool:
+def is_valid(tx: Tx, id: int) -> bool:
     """Whether the token counts, as this transaction sees it."""
     row = tx.one(_BY_ID, id)
     return row is not None and _presented(row)[1] is not None

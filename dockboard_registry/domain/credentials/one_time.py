@@ -41,7 +41,7 @@ class OneTimeTokens:
 
         def change(tx: Tx) -> None:
             recheck_rights(tx, actor)
-            person = accounts.hold(tx, user)
+            person = accounts.find_and_lock(tx, user)
             if person.state == DISABLED:
                 raise ChangeRefused(f"{user} is disabled", "enable the account first")
             if (person.state == INVITED) != (purpose == INVITE):

@@ -114,7 +114,7 @@ class Passwords:
         self._threads = ThreadPoolExecutor(threads, "password", _give_way)
         self._slots = asyncio.Semaphore(threads)
         self._waiting = 0
-        self._nobodys = scrypt.nobodys()
+        self._no_password = scrypt.hash_of_no_password()
         self._measured = 0.0
 
     def require_room(self) -> None:
@@ -161,7 +161,7 @@ class Passwords:
         right = usable and imported_hashes.verify(data, stored)
         if right:
             return Verdict(True, scrypt.hash(data))
-        scrypt.verify(data[:MOST_BYTES], self._nobodys)
+        scrypt.verify(data[:MOST_BYTES], self._no_password)
         return Verdict(False, computed=right is not None)
 
     async def imported(self, stored: str) -> float:
@@ -188,7 +188,7 @@ class Passwords:
     def _scrypt_seconds(self) -> float:
         if not self._measured:
             begun = time.perf_counter()
-            scrypt.verify(b"", self._nobodys)
+            scrypt.verify(b"", self._no_password)
             self._measured = time.perf_counter() - begun
         return self._measured
 

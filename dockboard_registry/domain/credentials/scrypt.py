@@ -34,7 +34,7 @@ def hash(password: bytes) -> str:
     return _written(salt, _key(password, salt, OURS))
 
 
-def nobodys() -> str:
+def hash_of_no_password() -> str:
     """A hash that no password matches. It costs nothing, because its key is random and not computed."""
     return _written(secrets.token_bytes(_SALT_BYTES), secrets.token_bytes(_KEY_BYTES))
 

@@ -20,7 +20,7 @@ _SET = (
 _LIMITS = f"SELECT {QUOTA_COLUMNS} FROM (SELECT 1 AS one) request {QUOTA_JOIN}"
 
 
-class Use(NamedTuple):
+class Usage(NamedTuple):
     """What a namespace may hold (None: no limit), and what it holds."""
 
     namespace: str
@@ -59,13 +59,13 @@ class QuotaSettings:
 
         await self._db.write(change)
 
-    async def show(self, kind: str | None, name: str) -> Use:
+    async def show(self, kind: str | None, name: str) -> Usage:
         """What the namespace may hold, and what it holds, counted now. Raises AccountUnknown."""
 
-        def query(tx: Tx) -> Use:
+        def query(tx: Tx) -> Usage:
             _require_holder(tx, kind, name)
             limits = self._quotas.limits(name, *tx.one(_LIMITS, name, name))
-            return Use(
+            return Usage(
                 name,
                 limits.repositories,
                 quota_sums.count_repositories(tx, name),

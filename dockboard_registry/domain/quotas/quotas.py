@@ -112,7 +112,7 @@ class Limits(NamedTuple):
         return Unavailable(f"what the namespace {self.namespace} holds is being counted")
 
 
-class Place(NamedTuple):
+class PushTarget(NamedTuple):
     """A repository that a transaction pushes to.
 
     was_filled: whether it had content before; asked only if that counts.
@@ -146,7 +146,7 @@ class Quotas:
         self._defaults = most_repositories or None, most_bytes or None
         self._counting = Counting()
 
-    def enter(self, tx: Tx, repository: str, maker: Actor | None = None) -> Place:
+    def enter(self, tx: Tx, repository: str, maker: Actor | None = None) -> PushTarget:
         """The repository, made if it does not exist, and the limits of its namespace.
 
         maker: who is noted for making it.
@@ -155,8 +155,8 @@ class Quotas:
         found, *row = tx.one(_ENTER, repository, namespace, namespace)
         limits = self.limits(namespace, *row)
         if found is None:
-            return Place(repositories.ensure(tx, repository, maker), limits, False)
-        return Place(found, limits, limits.repositories is None or tx.one(_IS_FILLED, found) is not None)
+            return PushTarget(repositories.ensure(tx, repository, maker), limits, False)
+        return PushTarget(found, limits, limits.repositories is None or tx.one(_IS_FILLED, found) is not None)
 
     def find(self, tx: Tx, repository: str) -> Limits:
         """The limits of the repository's namespace."""
@@ -191,7 +191,7 @@ class Quotas:
         charged: how many of them are in the sums already.
         """
         for _ in range(_ATTEMPTS):
-            refusal = await _foreseen(db, limits, repository, wanted, charged) if limits else None
+            refusal = await _expected_refusal(db, limits, repository, wanted, charged) if limits else None
             if refusal is None:
                 return
             if not limits.sums.may_be_too_high:
@@ -201,7 +201,9 @@ class Quotas:
         raise refusal
 
 
-async def _foreseen(db: Database, limits: Limits, repository: str, wanted: int, charged: int) -> RegistryError | None:
+async def _expected_refusal(
+    db: Database, limits: Limits, repository: str, wanted: int, charged: int
+) -> RegistryError | None:
     """The error for a push of so many bytes; None if it fits."""
     sums = limits.sums
     if not sums.known:

@@ -32,7 +32,7 @@ def _require_unchanged(tx: Tx, principals: Principals, asked: Principal) -> None
     fresh = principals.fresh(tx, asked.kind, asked.id)
     if fresh is None or _rights(fresh) != _rights(asked):
         raise RightsChanged
-    if asked.token_id is not None and not access_tokens.counts(tx, asked.token_id):
+    if asked.token_id is not None and not access_tokens.is_valid(tx, asked.token_id):
         raise RightsChanged
 
 

@@ -8,9 +8,9 @@ from ..access.rule import PUBLIC, Principal
 from ..accounts import namespaces
 from ..audit import Actor
 from ..changes import Unchanged, access_changed, recheck_rights, require_accounts, write_if_changed
-from . import described, holders
-from .described import Described
-from .holders import EffectiveRight
+from . import effective_rights, listed_repositories
+from .effective_rights import EffectiveRight
+from .listed_repositories import ListedRepository
 
 MOST_DESCRIPTION = 4000
 
@@ -59,7 +59,7 @@ class RepositorySettings:
     async def rights(self, name: str) -> list[EffectiveRight]:
         """All rights to the repository, as administrators see them. Raises NameUnknown."""
         found = await self.get(name)
-        return await holders.of_repository(self._db, found.name, found.visibility, administrators=True)
+        return await effective_rights.of_repository(self._db, found.name, found.visibility, administrators=True)
 
     async def set_default(self, actor: Actor, namespace: str, visibility: str) -> None:
         """Set the visibility of repositories that are pushed to the namespace from now on.
@@ -79,16 +79,16 @@ class RepositorySettings:
 
         await write_if_changed(self._db, change)
 
-    async def get(self, name: str) -> Described:
+    async def get(self, name: str) -> ListedRepository:
         """Raises NameUnknown."""
-        found = await self._db.scan(lambda tx: described.one(tx, name))
+        found = await self._db.scan(lambda tx: listed_repositories.one(tx, name))
         if found is None:
             raise NameUnknown(name=name)
         return found
 
-    async def visible(self, principal: Principal, after: str, limit: int) -> tuple[list[Described], str | None]:
+    async def visible(self, principal: Principal, after: str, limit: int) -> tuple[list[ListedRepository], str | None]:
         """Like `list`, but only what the principal may pull, and the name after which to go on (described.visible)."""
-        return await self._db.scan(lambda tx: described.visible(tx, principal, after, limit), long=True)
+        return await self._db.scan(lambda tx: listed_repositories.visible(tx, principal, after, limit), long=True)
 
     async def namespace(self, name: str) -> namespaces.Namespace:
         """Who holds it, and the visibility that the first push gives. Raises AccountUnknown."""
@@ -99,9 +99,9 @@ class RepositorySettings:
 
         return await self._db.scan(query)
 
-    async def list(self, after: str = "", limit: int = 1000) -> list[Described]:
+    async def list(self, after: str = "", limit: int = 1000) -> list[ListedRepository]:
         """Repositories with names greater than `after` in byte order."""
-        return await self._db.scan(lambda tx: described.every(tx, after, limit))
+        return await self._db.scan(lambda tx: listed_repositories.every(tx, after, limit))
 
 
 def _set_visibility(tx: Tx, actor: Actor, name: str, visibility: str) -> bool:

@@ -29,7 +29,7 @@ class Session(NamedTuple):
     size: int
     algorithm: str
     digest: str | None
-    epoch: str | None
+    server_start: str | None
     generation: int
     owner: str | None = None
     charged: int | None = None

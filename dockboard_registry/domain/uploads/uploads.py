@@ -4,7 +4,7 @@ The row is saved by compare-and-set on its generation, so of two writers one win
 (small_blobs.py) and change together with the row. Once there are more, all bytes are in the store, and a writer holds
 them before it changes any. A running hash lives only in the process that wrote all bytes so far. Its digest is saved
 with the row, so another worker that finishes the upload need not read the bytes again. The digest counts only under the
-same epoch (start of the server): after a power cut the bytes may be older than the row.
+same start of the server: after a power cut the bytes may be older than the row.
 """
 
 import hashlib
@@ -56,7 +56,7 @@ class Uploads:
         self,
         db: Database,
         storage: Storage,
-        epoch: str,
+        server_start: str,
         limit: int,
         quotas: Quotas = Quotas(),
         small: int = small_blobs.LIMIT,
@@ -66,7 +66,7 @@ class Uploads:
         self._quotas = quotas
         self._db = db
         self._storage = storage
-        self._epoch = epoch
+        self._server_start = server_start
         self._limit = limit
         self._expiry = expiry
         self._refused: OrderedDict[str | None, None] = OrderedDict()
@@ -287,13 +287,13 @@ class Uploads:
     ) -> Session:
         """Replace the session by this one. `more` runs in the same transaction and brings so many bytes."""
         saved = wanted._replace(
-            epoch=self._epoch,
+            server_start=self._server_start,
             generation=session.generation + 1,
             charged=None if session.charged is None else wanted.size,
         )
 
         def update(tx: Tx) -> None:
-            values = saved.size, saved.state, saved.digest, saved.epoch, saved.generation, saved.charged
+            values = saved.size, saved.state, saved.digest, saved.server_start, saved.generation, saved.charged
             if tx.run(_SAVE, *values, now(), session.id, session.generation):
                 if more:
                     more(tx)
@@ -394,4 +394,4 @@ class Uploads:
 
     def known_digest(self, session: Session) -> str | None:
         """The digest of all bytes if it was saved since this start of the server."""
-        return session.digest if session.epoch == self._epoch else None
+        return session.digest if session.server_start == self._server_start else None

@@ -21,7 +21,7 @@ class ChunkedBody(SocketBody):
         super().__init__(exchange, None)
         self._framing = b""
         self._grammar = chunks.FIRST
-        self._waste = chunks.Waste()
+        self._overhead = chunks.ChunkOverhead()
         self._left = 0
         # The last framing between two chunks, and the size that it told: most senders' chunks are all of one size.
         self._usual, self._usual_size = b"", 0
@@ -89,13 +89,13 @@ class ChunkedBody(SocketBody):
         before, line = self._grammar, found.group()
         if before is chunks.TRAILER:
             self._over = found["end"] is not None
-            self._malformed = not self._over and self._waste.is_too_much_behind(len(line))
+            self._malformed = not self._over and self._overhead.is_too_much_behind(len(line))
             return
         self._left = int(found["size"], 16)
         self._grammar = chunks.LATER if self._left else chunks.TRAILER
         if before is chunks.LATER and self._left and chunks.is_plain(len(line), self._left):
             self._usual, self._usual_size = line, self._left
-        self._malformed = self._waste.is_too_much(len(line), self._left)
+        self._malformed = self._overhead.is_too_much(len(line), self._left)
 
     async def _ready(self) -> float:
         if self._malformed:

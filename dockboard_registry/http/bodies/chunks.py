@@ -27,7 +27,7 @@ def is_plain(line: int, data: int) -> bool:
     return line <= _PLAIN_LINE + data
 
 
-class Waste:
+class ChunkOverhead:
     """Counts the bytes of needlessly long lines in a body.
 
     Without a limit each byte of data could bring a thousand of them.

@@ -54,13 +54,18 @@ async def take_body(exchange, length: int | None) -> None:
     try:
         if response.status == 499:
             raise ConnectionCut
-        keep = keeps_alive(exchange) and not body.uninvited and body.rest_is_short and await body.discard(_REST_QUIETLY)
+        keep = (
+            keeps_alive(exchange)
+            and not body.awaits_continue
+            and body.rest_is_short
+            and await body.discard(_REST_QUIETLY)
+        )
         if exchange.stream.tls:
             exchange.stream.give_back()
         exchange.stream.enter(MOVING)
         await exchange.stream.write(head(exchange, keep) + response.body)
         exchange.end(response.status)
-        if not keep and not body.uninvited:
+        if not keep and not body.awaits_continue:
             await body.discard(_REST_AT_MOST)
     except (ConnectionCut, RegistryError, StreamClosedError, OSError):
         keep = False

@@ -19,7 +19,7 @@ _BUFFER = 256 << 10
 _DISCARD_SECONDS = 10.0
 _SHORT = 1 << 20
 # So little is written and hashed in 50 microseconds, without a thread (see FilesystemUpload.write).
-_SIP = 16 << 10
+_FEW_BYTES = 16 << 10
 # So much of any body is taken in the loop: of one that ends before, a thread and a file would cost more than the work.
 _FIRST = 64 << 10
 
@@ -42,7 +42,7 @@ class SocketBody(EmptyBody):
         return self._remaining == 0
 
     @property
-    def uninvited(self) -> bool:
+    def awaits_continue(self) -> bool:
         """Does the client still wait for 100-continue? Then it sends no body once it has its answer."""
         return not self._begun and self._exchange.request.expects_continue()
 
@@ -89,24 +89,24 @@ class SocketBody(EmptyBody):
         received, stream, slow = 0, self._exchange.stream, True
         while not self.ended:
             stream.pause()
-            count = await (self._sip(writer) if slow or received < _FIRST else self._pour(writer))
+            count = await (self._copy_in_loop(writer) if slow or received < _FIRST else self._copy_in_thread(writer))
             received += count
             stream.resume()
             stream.moved += count
-            if not count or slow and count < _SIP:
+            if not count or slow and count < _FEW_BYTES:
                 slow = await self._ready() > waiting.SECONDS
             else:
                 slow = False
         self._note_end()
         return received
 
-    async def _pour(self, writer) -> int:
+    async def _copy_in_thread(self, writer) -> int:
         with waiting.time_slice() as self._slice:
             return await writer.pour(self.fill, self._exchange.stream.tls)
 
-    async def _sip(self, writer) -> int:
+    async def _copy_in_loop(self, writer) -> int:
         self._slice = waiting.TimeSlice()
-        buffer = memoryview(bytearray(_SIP))
+        buffer = memoryview(bytearray(_FEW_BYTES))
         count = self.fill(buffer)
         if count:
             await writer.write(bytes(buffer[:count]))

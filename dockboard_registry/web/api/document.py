@@ -77,7 +77,7 @@ def _described(operation: Operation, schemas: dict) -> dict[str, Any]:
         "operationId": operation.id,
         "tags": [operation.group.removesuffix(".json")],
         "summary": operation.summary,
-        "description": f"For {operation.permission.words}{_WHOLE if operation.needs_whole else ''}.",
+        "description": f"For {operation.permission.who}{_WHOLE if operation.needs_whole else ''}.",
         "parameters": _parameters(operation),
         "responses": {str(status): _response(operation, status, schemas) for status in statuses(operation)},
     }
@@ -119,8 +119,8 @@ def _response(operation: Operation, status: int, schemas: dict) -> dict[str, Any
     return found
 
 
-def _header(words: str) -> dict[str, Any]:
-    return {"description": words, "required": True, "schema": {"type": "string"}}
+def _header(description: str) -> dict[str, Any]:
+    return {"description": description, "required": True, "schema": {"type": "string"}}
 
 
 def _schema(kind: Kind, schemas: dict) -> dict[str, Any]:

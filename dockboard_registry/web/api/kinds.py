@@ -94,18 +94,18 @@ class Secret(Text):
 
 @dataclass(frozen=True)
 class Choice(Kind):
-    """One of some words."""
+    """One of some texts."""
 
-    words: tuple[str, ...] = ()
+    choices: tuple[str, ...] = ()
     default: str | None = None
 
     def checked(self, value: Any) -> str:
-        if not isinstance(value, str) or value not in self.words:
-            raise Wrong(f"has to be one of {', '.join(self.words)}")
+        if not isinstance(value, str) or value not in self.choices:
+            raise Wrong(f"has to be one of {', '.join(self.choices)}")
         return value
 
     def described(self) -> dict[str, Any]:
-        return {"type": "string", "enum": list(self.words)} | ({"default": self.default} if self.default else {})
+        return {"type": "string", "enum": list(self.choices)} | ({"default": self.default} if self.default else {})
 
 
 @dataclass(frozen=True)

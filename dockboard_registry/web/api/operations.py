@@ -97,7 +97,7 @@ class Permission(NamedTuple):
     """
 
     check: Callable[[Call], Awaitable[None]] | None
-    words: str
+    who: str
     hides: bool = False
 
 

@@ -107,10 +107,10 @@ def _require_organization(call: Call, action: str) -> None:
 async def _namespace_owner(call: Call) -> None:
     require_login(call)
     name = call.path["namespace"]
-    require(call, ADMIN, rule.namespace(name), nobodys(name))
+    require(call, ADMIN, rule.namespace(name), no_such_namespace(name))
 
 
-def nobodys(namespace: str) -> AccountUnknown:
+def no_such_namespace(namespace: str) -> AccountUnknown:
     """The domain's words for a namespace that does not exist."""
     return AccountUnknown(
         f"nobody holds the namespace {namespace}", "make the user or the organization of that name first"
@@ -149,7 +149,7 @@ async def _pattern_admin(call: Call) -> None:
         object = rule.namespace(pattern.namespace)
     else:
         object = (await call.services.principals.facts(pattern.text)).object
-    require(call, ADMIN, object, nobodys(pattern.namespace))
+    require(call, ADMIN, object, no_such_namespace(pattern.namespace))
 
 
 EVERYONE = Permission(None, "everyone")

@@ -33,7 +33,7 @@ _LONGEST = 8 << 10
 _HEADERS = 4 << 20
 
 
-class Memory(OrderedDict):
+class BoundedMemory(OrderedDict):
     """A bounded dictionary that forgets what was put in first."""
 
     def keep(self, key: Hashable, value: Any) -> None:
@@ -91,12 +91,12 @@ class Credentials:
         self._people = people
         self._audience = audience
         self._process_key = secrets.token_bytes(32)
-        self._passwords: Memory = Memory()
-        self._secrets: Memory = Memory()
-        self._access_tokens: Memory = Memory()
+        self._passwords: BoundedMemory = BoundedMemory()
+        self._secrets: BoundedMemory = BoundedMemory()
+        self._access_tokens: BoundedMemory = BoundedMemory()
         self._signed_tokens = VerifiedTokens()
-        self._noted: Memory = Memory()
-        self._seen: Memory = Memory()
+        self._noted: BoundedMemory = BoundedMemory()
+        self._seen: BoundedMemory = BoundedMemory()
         self._pending: dict[bytes, asyncio.Future] = {}
         self._background: set[asyncio.Future] = set()
 

@@ -12,7 +12,7 @@ from dockboard_registry.domain.content.blobs import Blobs
 from dockboard_registry.domain.content.manifests import Manifests
 from dockboard_registry.domain.garbage.collect import Collector
 from dockboard_registry.domain.quotas import quota_sums
-from dockboard_registry.domain.quotas.quota_settings import QuotaSettings, Use
+from dockboard_registry.domain.quotas.quota_settings import QuotaSettings, Usage
 from dockboard_registry.domain.quotas.quota_sums import Counting
 from dockboard_registry.domain.quotas.quotas import UNLIMITED, Quotas
 from dockboard_registry.domain.uploads.uploads import Uploads
@@ -37,7 +37,7 @@ def process(world):
     return limited(world.process())
 
 
-async def used(process, name: str = "bob", kind: str = "user") -> Use:
+async def used(process, name: str = "bob", kind: str = "user") -> Usage:
     return await process.quotas.show(kind, name)
 
 
@@ -59,7 +59,7 @@ async def test_what_counts_is_each_blob_once_and_each_manifest(process):
         await process.put(body, repository=repository)
     await process.push(b"not his" * 999, "bobby/app")
     await process.push(b"nor this" * 999, "bob")
-    assert await used(process) == Use("bob", None, 2, None, 600 + 2 * len(body))
+    assert await used(process) == Usage("bob", None, 2, None, 600 + 2 * len(body))
 
 
 @asynchronous
@@ -168,7 +168,7 @@ async def test_the_settings_count_where_nothing_else_was_said(world):
         await process.push(b"x" * 3001, repository)
     await allow(process, bytes=UNLIMITED, repositories=2)
     await process.push(b"y" * 9000, "bob/app")
-    assert await used(process) == Use("bob", 2, 1, None, 12000)
+    assert await used(process) == Usage("bob", 2, 1, None, 12000)
     await process.quotas.set(OPERATOR, "user", "bob", bytes=None)
     with pytest.raises(QuotaExceeded):
         await process.push(b"z", "bob/app")

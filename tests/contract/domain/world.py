@@ -82,10 +82,18 @@ class Process:
     """
 
     def __init__(
-        self, db: Any, storage: Any, epoch: str, lease: float, grace: float, expiry: float, limit: int, small: int
+        self,
+        db: Any,
+        storage: Any,
+        server_start: str,
+        lease: float,
+        grace: float,
+        expiry: float,
+        limit: int,
+        small: int,
     ):
         self.db, self.storage = db, storage
-        self.uploads = Uploads(self.db, self.storage, epoch, limit, small=small)
+        self.uploads = Uploads(self.db, self.storage, server_start, limit, small=small)
         self.blobs = Blobs(self.db, self.storage, lease)
         self.manifests = Manifests(self.db)
         self.tags, self.referrers, self.repositories = Tags(self.db), Referrers(self.db), Repositories(self.db)
@@ -302,7 +310,7 @@ class World:
 
     def process(
         self,
-        epoch: str = "this start",
+        server_start: str = "this start",
         lease: float = LONG,
         grace: float = LONG,
         expiry: float = LONG,
@@ -310,7 +318,7 @@ class World:
         full: bool = False,
     ) -> Process:
         storage = self.storage.open_full() if full else self.storage.open()
-        made = Process(self.database.open(), storage, epoch, lease, grace, expiry, limit, self.small)
+        made = Process(self.database.open(), storage, server_start, lease, grace, expiry, limit, self.small)
         self._open.append(made)
         return made
 

@@ -5,7 +5,7 @@ from typing import Any
 from ....domain.access.rule import ACTIVE, PENDING
 from ....domain.accounts.invitations import Invitation
 from ....domain.accounts.organizations import ROLES
-from ....domain.accounts.registration import Waiting
+from ....domain.accounts.registration import PendingAccount
 from ....domain.audit import NEWEST
 from ....durations import in_future
 from ....errors import Denied, Unauthorized
@@ -75,7 +75,7 @@ async def _register(call: Call) -> Answer:
 
 async def _waiting(call: Call) -> Answer:
     found = await call.people.registrations.waiting(after(call), size(call) + 1)
-    return page(call, found, Waiting._asdict, lambda waiting: waiting.name)
+    return page(call, found, PendingAccount._asdict, lambda waiting: waiting.name)
 
 
 async def _approve(call: Call) -> Answer:

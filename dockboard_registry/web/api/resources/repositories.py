@@ -5,8 +5,8 @@ from typing import Any
 from ....domain.access import rule
 from ....domain.access.rule import ADMIN, REGISTRY
 from ....domain.accounts.namespaces import VISIBILITIES
-from ....domain.rights import holders
-from ....domain.rights.described import Described
+from ....domain.rights import effective_rights
+from ....domain.rights.listed_repositories import ListedRepository
 from ....domain.rights.repository_settings import MOST_DESCRIPTION
 from ..kinds import Choice, Record, Text
 from ..operations import MOMENT, NAME, PAGE, REPOSITORY, Answer, Call, Operation, paged
@@ -47,7 +47,7 @@ _HELD = Record(
 )
 
 
-def _shown(found: Described) -> dict[str, Any]:
+def _shown(found: ListedRepository) -> dict[str, Any]:
     return {
         "name": found.name,
         "visibility": found.visibility,
@@ -80,7 +80,7 @@ async def _change(call: Call) -> Answer:
 async def _rights(call: Call) -> Answer:
     repository = await call.people.repository_settings.get(call.path["repository"])
     everybody = rule.decide(call.principal, ADMIN, REGISTRY).allowed
-    found = await holders.of_repository(call.services.db, repository.name, repository.visibility, everybody)
+    found = await effective_rights.of_repository(call.services.db, repository.name, repository.visibility, everybody)
     return cut(call, found, lambda held: held._asdict(), lambda held: f"{held.holder} {held.via}")
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from dockboard_registry.domain.access import patterns
 from dockboard_registry.domain.access.rule import PULL, USER, Grant, Principal, ScopeEntry, narrowed
-from dockboard_registry.domain.rights import described
+from dockboard_registry.domain.rights import listed_repositories
 from tests.contract.aio import asynchronous
 from tests.contract.domain.placement import everywhere
 
@@ -21,7 +21,7 @@ async def pages(process, principal: Principal, limit: int) -> list[list[str]]:
     """All pages, one after the other."""
     found, after = [], ""
     while after is not None:
-        items, after = await process.db.scan(lambda tx: described.visible(tx, principal, after, limit))
+        items, after = await process.db.scan(lambda tx: listed_repositories.visible(tx, principal, after, limit))
         found.append([item.name for item in items])
     return found
 

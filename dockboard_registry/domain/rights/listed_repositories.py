@@ -36,7 +36,7 @@ _PUBLIC = (
 _WITHIN = f"{_DESCRIBED} WHERE repositories.name > ? AND repositories.name < ? ORDER BY repositories.name LIMIT ?"
 
 
-class Described(NamedTuple):
+class ListedRepository(NamedTuple):
     """created_at in milliseconds since 1970."""
 
     name: str
@@ -49,24 +49,24 @@ class Described(NamedTuple):
 Pieces = Iterator[tuple[list[Row], str | None]]
 
 
-def one(tx: Tx, name: str) -> Described | None:
+def one(tx: Tx, name: str) -> ListedRepository | None:
     row = tx.one(_ONE, name)
-    return row and _described(row)
+    return row and _listed(row)
 
 
-def every(tx: Tx, after: str, limit: int) -> list[Described]:
+def every(tx: Tx, after: str, limit: int) -> list[ListedRepository]:
     """Repositories with names greater than `after` in byte order."""
-    return [_described(row) for row in tx.all(_LIST, after, limit)]
+    return [_listed(row) for row in tx.all(_LIST, after, limit)]
 
 
-def visible(tx: Tx, principal: Principal, after: str, limit: int) -> tuple[list[Described], str | None]:
+def visible(tx: Tx, principal: Principal, after: str, limit: int) -> tuple[list[ListedRepository], str | None]:
     """At most `limit` repositories that the principal may pull, and the name after which to go on.
 
     None: there are no more.
     """
     spaces, ends_at = _spaces(principal), perf_counter() + _MOST_SECONDS
     ways = [_all(tx, after)] if spaces is None else [_public(tx, after, LIBRARY in spaces), _within(tx, after, spaces)]
-    found: dict[str, Described] = {}
+    found: dict[str, ListedRepository] = {}
     ends = []
     for way in ways:
         some, end = _pulled(principal, way, limit, ends_at)
@@ -77,9 +77,9 @@ def visible(tx: Tx, principal: Principal, after: str, limit: int) -> tuple[list[
     return [found[name] for name in names[:limit]], names[limit - 1] if len(names) > limit else upto
 
 
-def _described(row: Row) -> Described:
+def _listed(row: Row) -> ListedRepository:
     name, own, default, text, at = row
-    return Described(name, own or default or PUBLIC, text, at)
+    return ListedRepository(name, own or default or PUBLIC, text, at)
 
 
 def _spaces(principal: Principal) -> set[str] | None:
@@ -96,16 +96,16 @@ def _spaces(principal: Principal) -> set[str] | None:
 
 def _pulled(
     principal: Principal, pieces: Pieces, limit: int, ends_at: float
-) -> tuple[dict[str, Described], str | None]:
+) -> tuple[dict[str, ListedRepository], str | None]:
     """What the principal may pull of the first pieces, and the name up to which this is complete.
 
     More than `limit` if there is more.
     """
-    found: dict[str, Described] = {}
+    found: dict[str, ListedRepository] = {}
     looked, upto = 0, None
     for rows, upto in pieces:
         looked += len(rows)
-        for item in map(_described, rows):
+        for item in map(_listed, rows):
             if decide(principal, PULL, rule.repository(item.name, True, item.visibility)).allowed:
                 found[item.name] = item
         if upto is None or len(found) > limit or looked >= _MOST_ROWS or perf_counter() > ends_at:

@@ -60,5 +60,5 @@ def _of_namespace(tx: Tx, namespace: str) -> list[EffectiveRight]:
         return []
     if held.kind == USER:
         return [EffectiveRight(f"{USER}:{namespace}", ADMIN, "own namespace")]
-    words = {OWNER: (ADMIN, "owner of the organization"), MEMBER: (READ, "member of the organization")}
-    return [EffectiveRight(f"{USER}:{user}", *words[role]) for user, role in tx.all(_MEMBERS, namespace)]
+    role_rights = {OWNER: (ADMIN, "owner of the organization"), MEMBER: (READ, "member of the organization")}
+    return [EffectiveRight(f"{USER}:{user}", *role_rights[role]) for user, role in tx.all(_MEMBERS, namespace)]
