@@ -41,10 +41,10 @@ class QuotaSettings:
 
         kind: of the holder, `user` or `organization`; None for either. Raises AccountUnknown, FieldInvalid.
         """
-        for name, limit in most.items():
+        for what, limit in most.items():
             if limit is not None and not UNLIMITED <= limit <= MOST:
                 raise FieldInvalid(
-                    f"the quota of {name} is {limit}, which is out of range",
+                    f"the quota of {what} is {limit}, which is out of range",
                     f"give a number from 0 to {MOST}, or none for no limit",
                 )
 
