@@ -7,7 +7,7 @@ from dockboard_registry.db.mysql import database as mysql
 from dockboard_registry.db.sqlite import connection as sqlite
 from dockboard_registry.domain.access import patterns
 from dockboard_registry.domain.accounts import invitations, profiles, registration
-from dockboard_registry.domain.content import documents, long_turn, manifests, references, referrers
+from dockboard_registry.domain.content import documents, long_work, manifests, references, referrers
 from dockboard_registry.domain.credentials import (
     access_tokens,
     imported_hashes,
@@ -100,7 +100,7 @@ LIMITS = {
     "nesting of a manifest": f"{documents._DEPTH} levels",
     "missing digests in one answer": number(references._NAMED),
     "tags of one push": f"{pushed._TAGS} tags, {number(pushed._TAG_BYTES)} bytes",
-    "long manifests that wait": f"{size(long_turn._MOST_BYTES)} for each worker",
+    "long manifests that wait": f"{size(long_work._MOST_BYTES)} for each worker",
     "open upload sessions": number(int(default("server.open_uploads"))),
     "open upload sessions of one client": f"{_most_sessions_of_one_client()} of"
     f" {number(int(default('server.open_uploads')))}",

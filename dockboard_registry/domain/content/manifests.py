@@ -20,7 +20,7 @@ from ..quotas.quota_sums import Change
 from ..quotas.quotas import Quotas
 from . import documents, references, referrers, repositories, tags, unfinished
 from .documents import Document
-from .long_turn import LongTurn
+from .long_work import LongWork
 from .pace import NO_PACE, Pace
 from .references import FoundReferences
 from .unfinished import MANY, REFERENCE_BYTES, Unfinished, UnfinishedManifests
@@ -112,7 +112,7 @@ class Manifests:
         self._unfinished = UnfinishedManifests(db)
         # Python runs one thread at a time, so a second thread would only delay the event loop.
         self._thread = ThreadPoolExecutor(1, "parse")
-        self._long_turn = LongTurn()
+        self._long_work = LongWork()
 
     async def body(self, repository: str, manifest: Manifest) -> bytes:
         """A long body, for a client that may have it. Raises ManifestUnknown if it was deleted meanwhile."""
@@ -136,7 +136,7 @@ class Manifests:
         moves: also tags that point elsewhere. actor: who is noted. Raises ManifestInvalid, DigestInvalid,
         ManifestBlobUnknown, QuotaExceeded, Denied.
         """
-        async with self._long_turn.take(len(body)) if len(body) > _LARGE else contextlib.nullcontext():
+        async with self._long_work.take(len(body)) if len(body) > _LARGE else contextlib.nullcontext():
             work = self._work if len(body) > _LARGE else _work_at_once
             algorithm = algorithm_of(reference.digest or "sha256")
             document, digest = await work(lambda pace: _read(body, content_type, algorithm, pace))

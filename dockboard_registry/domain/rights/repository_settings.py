@@ -87,7 +87,7 @@ class RepositorySettings:
         return found
 
     async def visible(self, principal: Principal, after: str, limit: int) -> tuple[list[ListedRepository], str | None]:
-        """Like `list`, but only what the principal may pull, and the name after which to go on (described.visible)."""
+        """Like `list`, but only what the principal may pull, and the name after which to go on."""
         return await self._db.scan(lambda tx: listed_repositories.visible(tx, principal, after, limit), long=True)
 
     async def namespace(self, name: str) -> namespaces.Namespace:

@@ -18,7 +18,9 @@ from ...errors import Unavailable
 _MOST_BYTES = 24 << 20
 
 
-class LongTurn:
+class LongWork:
+    """The queue of long work, and the bytes that wait in it."""
+
     def __init__(self) -> None:
         self._waiting = FairQueue()
         self._held: Counter[str] = Counter()

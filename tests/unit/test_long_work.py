@@ -6,14 +6,14 @@ import time
 import pytest
 
 from dockboard_registry.clients import Client, current_client
-from dockboard_registry.domain.content.long_turn import LongTurn
+from dockboard_registry.domain.content.long_work import LongWork
 from dockboard_registry.errors import Unavailable
 
 MIB = 1 << 20
 
 
-async def work(turn: LongTurn, notes: list, seconds: float, size: int = MIB) -> None:
-    async with turn.take(size):
+async def work(long_work: LongWork, notes: list, seconds: float, size: int = MIB) -> None:
+    async with long_work.take(size):
         notes.append(("begin", time.monotonic()))
         await asyncio.sleep(seconds)
         notes.append(("end", time.monotonic()))
@@ -21,8 +21,8 @@ async def work(turn: LongTurn, notes: list, seconds: float, size: int = MIB) -> 
 
 def test_one_works_at_a_time():
     async def main():
-        turn, notes = LongTurn(), []
-        await asyncio.gather(work(turn, notes, 0.05), work(turn, notes, 0.0))
+        long_work, notes = LongWork(), []
+        await asyncio.gather(work(long_work, notes, 0.05), work(long_work, notes, 0.0))
         assert [what for what, _ in notes] == ["begin", "end", "begin", "end"]
 
     asyncio.run(main())
@@ -30,11 +30,11 @@ def test_one_works_at_a_time():
 
 def test_work_that_fails_ends_its_turn():
     async def main():
-        turn = LongTurn()
+        long_work = LongWork()
         with pytest.raises(RuntimeError):
-            async with turn.take(MIB):
+            async with long_work.take(MIB):
                 raise RuntimeError
-        async with asyncio.timeout(5), turn.take(MIB):
+        async with asyncio.timeout(5), long_work.take(MIB):
             pass
 
     asyncio.run(main())
@@ -42,13 +42,13 @@ def test_work_that_fails_ends_its_turn():
 
 def test_more_bytes_than_there_is_room_for_do_not_wait():
     async def main():
-        turn, notes = LongTurn(), []
-        waiting = [asyncio.ensure_future(work(turn, notes, 0.01, 4 * MIB)) for _ in range(4)]
+        long_work, notes = LongWork(), []
+        waiting = [asyncio.ensure_future(work(long_work, notes, 0.01, 4 * MIB)) for _ in range(4)]
         await asyncio.sleep(0)
         with pytest.raises(Unavailable):
-            await work(turn, notes, 0.0)
+            await work(long_work, notes, 0.0)
         await asyncio.gather(*waiting)
-        await work(turn, notes, 0.0, 16 * MIB)
+        await work(long_work, notes, 0.0, 16 * MIB)
         assert len(notes) == 10
 
     asyncio.run(main())
@@ -56,11 +56,11 @@ def test_more_bytes_than_there_is_room_for_do_not_wait():
 
 def test_a_small_one_waits_for_one_large_one_of_another_client_at_most():
     async def main():
-        turn, order = LongTurn(), []
+        long_work, order = LongWork(), []
 
         async def of(owner: str, seconds: float, size: int) -> None:
             current_client.set(Client(owner))
-            async with turn.take(size):
+            async with long_work.take(size):
                 await asyncio.sleep(seconds)
                 order.append(owner)
 
@@ -77,12 +77,12 @@ def test_a_small_one_waits_for_one_large_one_of_another_client_at_most():
 
 def test_one_client_takes_not_all_of_the_room():
     async def main():
-        turn, notes = LongTurn(), []
+        long_work, notes = LongWork(), []
         current_client.set(Client("mallory"))
-        waiting = [asyncio.create_task(work(turn, notes, 0.0, 4 * MIB)) for _ in range(8)]
+        waiting = [asyncio.create_task(work(long_work, notes, 0.0, 4 * MIB)) for _ in range(8)]
         await asyncio.sleep(0)
         current_client.set(Client("bob"))
-        await work(turn, notes, 0.0, 4 * MIB)
+        await work(long_work, notes, 0.0, 4 * MIB)
         refused = [error for error in await asyncio.gather(*waiting, return_exceptions=True) if error]
         assert [type(error) for error in refused] == [Unavailable] * 4
 
@@ -91,14 +91,14 @@ def test_one_client_takes_not_all_of_the_room():
 
 def test_all_of_the_room_is_there_again_when_several_clients_have_had_it():
     async def main():
-        turn, notes, waiting = LongTurn(), [], []
+        long_work, notes, waiting = LongWork(), [], []
         for owner in ("mallory", "mallory", "mallory", "mallory", "ann", "bob"):
             current_client.set(Client(owner))
-            waiting.append(asyncio.create_task(work(turn, notes, 0.02, 4 * MIB)))
+            waiting.append(asyncio.create_task(work(long_work, notes, 0.02, 4 * MIB)))
             await asyncio.sleep(0)
         await asyncio.gather(*waiting)
         current_client.set(Client("carol"))
-        await work(turn, notes, 0.0, 24 * MIB)
+        await work(long_work, notes, 0.0, 24 * MIB)
         assert len(notes) == 14
 
     asyncio.run(main())
@@ -106,16 +106,16 @@ def test_all_of_the_room_is_there_again_when_several_clients_have_had_it():
 
 def test_one_who_went_away_holds_up_nobody():
     async def main():
-        turn, notes = LongTurn(), []
-        first = asyncio.create_task(work(turn, notes, 0.05))
-        gone = [asyncio.create_task(work(turn, notes, 0.0)) for _ in range(3)]
+        long_work, notes = LongWork(), []
+        first = asyncio.create_task(work(long_work, notes, 0.05))
+        gone = [asyncio.create_task(work(long_work, notes, 0.0)) for _ in range(3)]
         await asyncio.sleep(0)
         gone[0].cancel()
         await first
         gone[1].cancel()  # its turn has begun
         async with asyncio.timeout(5):
             await gone[2]
-            await work(turn, notes, 0.0, 24 * MIB)
+            await work(long_work, notes, 0.0, 24 * MIB)
         assert [what for what, _ in notes].count("end") == 3
 
     asyncio.run(main())
