@@ -26,7 +26,7 @@ SMALL_READ, BODY_PIECE, LARGE_READ = 16 << 10, 64 << 10, 1 << 20
 _RATE = 1024
 _TLS_HANDSHAKE = 0x16
 _NOT_TLS = b"HTTP/1.0 400 Bad Request\r\nConnection: close\r\n\r\nThis port speaks http, and the client sent https.\n"
-# OpenSSL's names for a plain HTTP request in place of a handshake, and for one whose method it does not know.
+# OpenSSL's names for a plain HTTP request in place of a handshake, and for one with an unknown method.
 _PLAIN, _NO_HANDSHAKE = ("HTTP_REQUEST", "HTTPS_PROXY_REQUEST"), "WRONG_VERSION_NUMBER"
 _NOT_PLAIN = ("this port speaks https, and the client sent http", "use https:// in the address")
 # So much of a request is looked at for its path.
@@ -34,9 +34,7 @@ _SEEN = 1 << 10
 
 
 class _Limited:
-    """What IOStream and SSLIOStream get in addition: the phase, a count of bytes moved,
-    an answer to endless headers.
-    """
+    """Additions to IOStream and SSLIOStream: the phase, a count of moved bytes, an answer to endless headers."""
 
     phase = IDLE
     moved = 0
@@ -49,7 +47,7 @@ class _Limited:
     # The whole answer for an error, to a client of which these first bytes came.
     refusal: Callable[[RegistryError, bytes], bytes]
     owed: Share | None = None  # for an answer that waits to be written
-    piece = 0  # at most so much of a body is read at once; 0: whatever is asked for
+    piece = 0  # at most so many bytes of a body are read at once; 0: as many as are asked for
 
     def start(self) -> None:
         self.phase_at = time.monotonic()
@@ -65,7 +63,10 @@ class _Limited:
         return fresh
 
     def set_nodelay(self, value: bool) -> None:
-        """Nagle's algorithm stays off for the connection's life; Tornado would switch it twice for each request."""
+        """Nagle's algorithm stays off for the life of the connection.
+
+        Tornado would switch it twice for each request.
+        """
 
     def enter(self, phase: int) -> None:
         self.phase = phase
@@ -74,7 +75,7 @@ class _Limited:
         self.mark = self.moved
 
     def pause(self) -> None:
-        """From now until resume() the server is at work on what came: that time isn't counted against the client."""
+        """Until resume() the server works on what came. That time does not count against the client."""
         self.paused_at = time.monotonic()
 
     def resume(self) -> None:
@@ -85,7 +86,7 @@ class _Limited:
     def read_until_regex(self, regex, max_bytes=None):
         """The start of a wait for a request's header, and only that.
 
-        What is buffered behind a closed connection is no request.
+        What is buffered of a closed connection is no request.
         """
         if self.closed():
             raise StreamClosedError
@@ -104,8 +105,9 @@ class _Limited:
         return super().read_bytes(min(num_bytes, self.piece) if partial and self.piece else num_bytes, partial)
 
     async def take_buffered(self, limit: int | None) -> bytes:
-        """What was read together with the header, and nothing from the socket: of a client that keeps up Tornado would
-        take 100 MB in one iteration of the loop. Raises StreamClosedError.
+        """What was read together with the header, and nothing from the socket. Raises StreamClosedError.
+
+        Of a client that keeps up Tornado would take 100 MB in one iteration of the loop.
         """
         if self.closed():
             raise StreamClosedError
@@ -129,7 +131,7 @@ class _Limited:
         return count
 
     def _refuse_tls(self) -> None:
-        """docker and podman try https first: say at once that this is http, in the words that Go programs know."""
+        """docker and podman try https first. Answer at once that this is http, in the words that Go programs know."""
         self.socket.send(_NOT_TLS)
         self.cut()
 
@@ -170,11 +172,11 @@ class _Limited:
     def cut(self) -> None:
         """End the connection at once.
 
-        One that is detached is only shut down: its task hears of that from the socket, and closes it.
+        A detached one is only shut down: its task hears of that from the socket, and closes it.
         """
         if self.socket is not None:
             try:
-                # SSLSocket.shutdown would turn it into a plain one, under a thread that reads.
+                # SSLSocket.shutdown would turn it into a plain one, below a thread that reads.
                 socket.socket.shutdown(self.socket, socket.SHUT_RDWR)
             except OSError:
                 pass
@@ -182,7 +184,7 @@ class _Limited:
             self.close()
 
     def overdue(self, now: float, idle: float, header: float, body: float) -> bool:
-        """Has the client used up the time of this phase? Begins a new window where enough has moved."""
+        """Whether the client has used up the time of this phase. A new window begins if enough has moved."""
         age = (self.paused_at or now) - self.phase_at
         if self.phase == MOVING and age > body:
             slow = self.moved - self.mark < _RATE * body
@@ -203,16 +205,16 @@ class Connection(_Limited, IOStream):
         return self.passed_on(Connection(sock, read_chunk_size=SMALL_READ))
 
     def receive(self, buffer: memoryview) -> int:
-        """Bytes that have come; 0 at their end. Raises BlockingIOError where there are none, OSError."""
+        """Bytes that have come; 0 at their end. Raises BlockingIOError if there are none, OSError."""
         return self.socket.recv_into(buffer)
 
     def pending(self) -> int:
-        """Bytes that `receive` gives although the socket has none: none."""
+        """Bytes that `receive` gives although the socket has none. A plain connection has no such bytes."""
         return 0
 
 
 class TlsConnection(_Limited, SSLIOStream):
-    """A TLS connection; handshake and first header together have the header's time."""
+    """A TLS connection. Handshake and first header together have the header's time."""
 
     tls = True
     borrowed = False
@@ -237,8 +239,9 @@ class TlsConnection(_Limited, SSLIOStream):
             socket.socket.shutdown(self.socket, socket.SHUT_WR)
 
     def borrow(self) -> None:
-        """Somebody else uses the session until `give_back`: Tornado forgets the socket, as it does itself when it wraps
-        one.
+        """Somebody else uses the session until `give_back`.
+
+        Tornado forgets the socket, as it does when it wraps one.
         """
         self.io_loop.remove_handler(self.socket)
         self._state = None
@@ -249,7 +252,10 @@ class TlsConnection(_Limited, SSLIOStream):
         self.borrowed = False
 
     def receive(self, buffer: memoryview) -> int:
-        """As Connection.receive, of all records that have come: one read of OpenSSL gives one, of 16 KiB at most."""
+        """As Connection.receive, of all records that have come.
+
+        One read of OpenSSL gives one record, of 16 KiB at most.
+        """
         count = 0
         try:
             while (room := len(buffer) - count) and (more := self.socket.read(room, buffer[count:])):
@@ -262,12 +268,12 @@ class TlsConnection(_Limited, SSLIOStream):
         return count
 
     def pending(self) -> int:
-        """As Connection.pending: what is left of a record that the buffer had no room for."""
+        """As Connection.pending: the rest of a record that did not fit into the buffer."""
         return self.socket.pending()
 
 
 def accept(sock: socket.socket, context: ssl.SSLContext | None) -> Connection | TlsConnection:
-    """The stream over an accepted socket. Raises OSError where the client is gone already."""
+    """The stream over an accepted socket. Raises OSError if the client has gone already."""
     sock.setblocking(False)
     if context is None:
         stream = Connection(sock, read_chunk_size=SMALL_READ)

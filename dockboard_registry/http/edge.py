@@ -76,14 +76,16 @@ class Edge(HTTPServerConnectionDelegate):
         )
 
     def listen(self, listener: socket.socket) -> None:
-        """Accept on a listening socket that other workers accept on too: one connection a turn, so that they share."""
+        """Accept on a listening socket that other workers share, one connection in each iteration, so that all get
+        some.
+        """
         listener.setblocking(False)
         loop = asyncio.get_running_loop()
         self._listener = listener
         loop.add_reader(listener.fileno(), self._accept, listener)
 
     def renew_tls(self, context: ssl.SSLContext | None) -> None:
-        """Use another certificate from the next handshake on; an edge without TLS stays so."""
+        """Use another certificate from the next handshake on. An edge without TLS stays so."""
         if self._tls is not None:
             self._tls = context
 
@@ -109,7 +111,7 @@ class Edge(HTTPServerConnectionDelegate):
         self.serve(stream)
 
     def _rest(self, listener: socket.socket, error: OSError) -> None:
-        """Out of descriptors: accept again in a moment instead of spinning."""
+        """Out of descriptors: accept again in a moment instead of trying in a loop."""
         _log.warning("can't accept connections now: %s", error.strerror)
         loop = asyncio.get_running_loop()
         loop.remove_reader(listener.fileno())
@@ -127,7 +129,7 @@ class Edge(HTTPServerConnectionDelegate):
         return None
 
     def serve_ordinary(self, stream) -> None:
-        """Let Tornado read requests from the stream, from the first or after a detached answer."""
+        """Let Tornado read requests from the stream, from the first one or after a detached answer."""
         self._connections.add(stream)
         stream.read_by_tornado = True
         ServerConnection(stream, self._parameters, stream.remote).start_serving(self)
@@ -136,13 +138,14 @@ class Edge(HTTPServerConnectionDelegate):
         return Exchange(self, server_conn.stream, request_conn)
 
     def on_close(self, server_conn) -> None:
-        """The serving loop ended: the stream is closed, or detached and coming back."""
+        """The serving loop has ended: the stream is closed, or detached and coming back."""
         if server_conn.stream.closed():
             self.forget(server_conn.stream)
 
     def renew(self, stream):
-        """The same connection on a new stream that the event loop does not watch; the old one must have nothing
-        buffered.
+        """The same connection on a new stream that the event loop does not watch.
+
+        The old one must have nothing buffered.
         """
         fresh = stream.duplicate()
         self.forget(stream)
@@ -151,14 +154,14 @@ class Edge(HTTPServerConnectionDelegate):
         return fresh
 
     def borrow(self, stream):
-        """A stream that the event loop does not watch, for the caller to read from; over TLS until `give_back`."""
+        """A stream that the event loop does not watch, for the caller to read from. Over TLS until `give_back`."""
         if not stream.tls:
             return self.renew(stream)
         stream.borrow()
         return stream
 
     def spawn(self, work: Coroutine) -> None:
-        """Run a coroutine beside its connection; only the drain waits for it."""
+        """Run a coroutine beside its connection. Only the drain waits for it."""
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -220,7 +223,7 @@ class Edge(HTTPServerConnectionDelegate):
         return Route(face, endpoint, lambda request: verb(request, *arguments))
 
     def _sweep(self) -> None:
-        """Once a second while there are connections: end those whose client is too slow."""
+        """Once a second while there are connections, end those whose clients are too slow."""
         self._sweeping = bool(self._connections)
         if self._sweeping:
             asyncio.get_running_loop().call_later(_SWEEP_SECONDS, self._sweep)
@@ -236,7 +239,7 @@ class Edge(HTTPServerConnectionDelegate):
                 self.forget(stream)
 
     async def drain(self, seconds: float) -> None:
-        """Accept no more, close idle connections, wait for running requests at most `seconds`."""
+        """Accept no more, close idle connections, and wait for running requests for at most `seconds`."""
         self.draining = True
         asyncio.get_running_loop().remove_reader(self._listener.fileno())
         self._listener.close()

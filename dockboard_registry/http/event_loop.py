@@ -23,14 +23,15 @@ _READ, _WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 
 
 def new_loop(on_long: Callable[[], None]) -> asyncio.AbstractEventLoop:
-    """The loop of a worker, which calls on_long after an iteration of more than LONG_SECONDS; where there is no epoll,
-    asyncio's own.
+    """The loop of a worker.
+
+    It calls on_long after an iteration of more than LONG_SECONDS. Without epoll it is asyncio's own.
     """
     return _Loop(BoundedSelector(on_long)) if hasattr(select, "epoll") else asyncio.new_event_loop()
 
 
 def watch(loop: asyncio.AbstractEventLoop, descriptor: int, call: Callable[[], None]) -> None:
-    """As loop.add_reader, for a descriptor that nothing else is asked about; `call` must not wait."""
+    """Like loop.add_reader, for a descriptor that nothing else is asked about. `call` must not wait."""
     (loop.selector.watch if isinstance(loop, _Loop) else loop.add_reader)(descriptor, call)
 
 
@@ -47,7 +48,7 @@ class _Loop(asyncio.SelectorEventLoop):
 
 
 class BoundedSelector(selectors.BaseSelector):
-    """Descriptors, given as numbers, of which `select` tells at most _AT_ONCE."""
+    """Descriptors, given as numbers. `select` reports at most _AT_ONCE of them."""
 
     def __init__(self, on_long: Callable[[], None]) -> None:
         self._epoll = select.epoll()
@@ -87,8 +88,9 @@ class BoundedSelector(selectors.BaseSelector):
         self._epoll.unregister(descriptor)
 
     def select(self, timeout=None) -> list[tuple[selectors.SelectorKey, int]]:
-        """As selectors.EpollSelector.select: errors and hang-ups count as both, for whoever reads or writes next hears
-        of them.
+        """Like selectors.EpollSelector.select.
+
+        Errors and hang-ups count as both, because the next read or write reports them.
         """
         if time.monotonic() - self._begun > LONG_SECONDS:
             self._on_long()
@@ -118,12 +120,12 @@ class BoundedSelector(selectors.BaseSelector):
 
 
 def _served(call: Callable[[], None]) -> None:
-    """What fails here fails alone, as a callback of asyncio does."""
+    """A failure here ends nothing else, as with a callback of asyncio."""
     try:
         call()
     except (SystemExit, KeyboardInterrupt):
         raise
-    except BaseException:  # a CancelledError, too
+    except BaseException:  # also a CancelledError
         _log.exception("serving a connection failed")
 
 

@@ -1,10 +1,10 @@
-"""The short way for plain requests, with no body or a small one of known length: read straight from the socket.
+"""The fast path for plain requests, with no body or a small one of known length: read straight from the socket.
 
-While a connection waits for a request, the event loop watches its socket. Where what comes begins with the whole head
-of one request of a strict grammar, and has nothing behind it but its body, the same exchange, routes and handlers
-answer it as on the ordinary way. Whatever is unusual in the least is given to Tornado, which reads it before what is
-still in the socket (Connection.taken): the connection leaves the fast path, and comes back after a large upload only.
-Not for TLS.
+While a connection waits for a request, the event loop watches its socket. The fast path takes what comes if it begins
+with the whole head of one request of a strict grammar, with nothing after it but its body. The same exchange, routes
+and handlers answer it as on the ordinary way. Everything unusual is given to Tornado, which reads it before what is
+still in the socket (Connection.taken). Then the connection leaves the fast path, and comes back only after a large
+upload. Not for TLS.
 """
 
 import asyncio
@@ -26,10 +26,10 @@ from .limits import check_limits
 from .messages import Response
 
 _MOST = 8 << 10
-# Of RFC 9112 and 9110 what every client in the field sends; nothing folded, quoted or outside ASCII.
+# The part of RFC 9112 and 9110 that every client in the field sends: nothing folded, quoted or outside ASCII.
 _LINE = re.compile(rb"(GET|HEAD|POST|PATCH|PUT|DELETE) (/[A-Za-z0-9._~:/?=&%+,-]*) HTTP/1\.1\r\n", re.A)
 _FIELDS = re.compile(rb"(?:[A-Za-z][A-Za-z0-9-]*: ?[!-~](?:[ -~]*[!-~])?\r\n)+\r\n", re.A)
-# What changes how a message is read, or how the connection goes on, is Tornado's.
+# Fields that change how a message is read, or how the connection goes on. Tornado reads these.
 _OTHERS = frozenset({"transfer-encoding", "expect", "upgrade", "te", "trailer", "http2-settings", "content-encoding"})
 _CONNECTION = ("", "close", "keep-alive")
 _LENGTH = re.compile(r"0|[1-9][0-9]{0,4}", re.A)
@@ -37,10 +37,9 @@ _REMEMBERED, _REMEMBERED_BYTES = 128, 2 << 10
 
 
 class Head:
-    """What a request begins with: `size` bytes, then a body of `length` bytes.
+    """The beginning of a request: `size` bytes, then a body of `length` bytes.
 
-    route: where it goes, once that is known; known: see Request. A head that is remembered stands for many
-    requests.
+    route: its endpoint and handler once they are found. known: see Request. A remembered head stands for many requests.
     """
 
     __slots__ = ("method", "target", "fields", "size", "length", "route", "known")
@@ -53,8 +52,8 @@ class Head:
 
 
 class FastPath:
-    """One worker's, with what it read before: a client repeats its fields with each request, and many clients ask for
-    the same.
+    """The fast path of one worker, with what it read before: a client repeats its fields, and many clients ask for the
+    same.
     """
 
     def __init__(self, edge):
@@ -63,9 +62,7 @@ class FastPath:
         self._heads: dict[bytes, Head] = {}
 
     def read(self, seen: bytes) -> Head | None:
-        """The head of one plain request with nothing behind it but its body, of which
-        more may be to come; else None.
-        """
+        """The head of one plain request with nothing after it but its body, of which more may come. Otherwise None."""
         head = self._heads.get(seen)
         if head is None:
             head = self._read(seen)
@@ -93,7 +90,10 @@ class FastPath:
 
 
 def _may_stay(fields: Headers) -> bool:
-    """Not a password: it would lie in memory for as long as few others come. A signed token ends by itself."""
+    """No password is remembered, because it would lie in memory for long if few others come.
+
+    A signed token ends by itself.
+    """
     return fields.get("Authorization", "Bearer ")[:7].lower() == "bearer "
 
 
@@ -105,7 +105,7 @@ def _remember(memory: dict, key: bytes, value: object) -> None:
 
 
 def _plain(block: bytes) -> Headers | None:
-    """The fields where they are plain; soundness and limits are asked as on the ordinary way."""
+    """The fields, if they are plain. Soundness and limits are checked as on the ordinary way."""
     if _FIELDS.fullmatch(block) is None:
         return None
     fields = Headers.parse(block)
@@ -137,13 +137,13 @@ class FastConnection:
         self._watching = True
 
     def stop(self) -> None:
-        """Look no more until `next`: somebody else waits for the socket."""
+        """Stop looking until `next`: somebody else waits for the socket."""
         if self._watching:
             event_loop.unwatch(self._loop, self._socket.fileno())
             self._watching = False
 
     def leave(self) -> None:
-        """Who closes the stream, writes to it or hands it to Tornado calls this first."""
+        """Whoever closes the stream, writes to it or gives it to Tornado calls this first."""
         self.stop()
         self._stream.fast_connection = None
 
@@ -173,7 +173,7 @@ class FastConnection:
             raise
 
     def next(self) -> None:
-        """The answer is out: wait for another request."""
+        """The answer is sent: wait for another request."""
         self._busy = False
         self._stream.enter(IDLE)
         if not self._watching:
@@ -181,7 +181,7 @@ class FastConnection:
 
 
 class FastExchange(Exchange):
-    """An exchange whose head came without Tornado, and whose answer goes to the socket itself."""
+    """An exchange whose head came without Tornado, and whose answer goes straight to the socket."""
 
     def __init__(self, edge, stream, connection: FastConnection):
         super().__init__(edge, stream)
@@ -206,10 +206,11 @@ class FastExchange(Exchange):
     async def _with_body(self, length: int, taken: bytes) -> None:
         """The handler reads the body as it comes.
 
-        What it left is taken before the answer goes out, as on the ordinary way.
+        The rest is taken before the answer goes out, as on the ordinary way.
         """
         self.stream.enter(MOVING)
-        self.stream.detached = True  # who cuts it leaves the closing to us: the loop may watch the socket for the body
+        # whoever cuts it leaves the closing to us, because the loop may watch the socket for the body
+        self.stream.detached = True
         body = self.request.body = SmallBody(self, length, taken, self.connection.stop)
         if self._handler is not None:
             await self.answer()
@@ -227,7 +228,7 @@ class FastExchange(Exchange):
             self.end(499)
             return self._close()
         span, body = self.response.span, self.response.body
-        # A file never is in our memory.
+        # A file is never in our memory.
         is_read = span is not None and span.source.fileno() is None
         if is_read or self._share is not None or len(body) > LARGE_ANSWER:
             return self.admit(self._answer_now)
@@ -259,8 +260,9 @@ class FastExchange(Exchange):
         return self.connection.next() if keep else self._close()
 
     async def _write_rest(self, rest: bytes, keep: bool) -> None:
-        """To a client that does not take the whole at once; Tornado's stream waits for
-        it, within the limits of time.
+        """For a client that does not take everything at once.
+
+        Tornado's stream waits for it, within the limits of time.
         """
         self.stream.enter(MOVING)
         try:
@@ -276,7 +278,10 @@ class FastExchange(Exchange):
         self.stream.close()
 
     def go_on(self, stream) -> None:
-        """On a new stream: Tornado may have told the loop about the old one. Out of descriptors the connection ends."""
+        """On a new stream, because Tornado may have told the loop about the old one.
+
+        Out of descriptors the connection ends.
+        """
         try:
             fresh = self.edge.renew(stream)
         except OSError:

@@ -17,12 +17,12 @@ _PROTO = re.compile(r'(?:^|[;,\s])proto="?https"?(?=[;,\s]|\Z)', re.I)
 
 
 def client(headers: Mapping[str, str], peer: str, trusted: Callable[[str], bool]) -> str:
-    """The nearest address that is not a trusted proxy's, asked of the trusted proxy `peer`; that itself where the
-    headers name no address.
+    """The nearest address that is not a trusted proxy's, as the trusted proxy `peer` reports it. `peer` if there is
+    none.
 
     Each proxy adds its client on the right, so the list is read from there. `unknown` and empty elements are skipped,
     because many proxies write them. Behind a name that a proxy made up for its client (RFC 7239 section 6.3) nothing is
-    believed: that client may have written it.
+    believed, because that client may have written it.
     """
     found = peer
     for node in reversed(_nodes(headers)):
@@ -39,18 +39,15 @@ def client(headers: Mapping[str, str], peer: str, trusted: Callable[[str], bool]
 
 
 def _nodes(headers: Mapping[str, str]) -> list[str]:
-    """Who asked each proxy, in the order in which the proxies were passed.
-
-    Several lines of one header are one value with commas here.
-    """
+    """Who asked each proxy, in the order of the proxies. Several lines of one header are one value with commas here."""
     if "X-Forwarded-For" in headers:
         return headers["X-Forwarded-For"].rsplit(",", _MOST_NODES)[-_MOST_NODES:]
     return _FOR.findall(headers.get("Forwarded", ""))[-_MOST_NODES:]
 
 
 def _address(text: str) -> str | None:
-    """The address in 192.0.2.7, 192.0.2.7:5000, 2001:db8::7, [2001:db8::7], [2001:db8::7]:5000 or fe80::7%eth0; None
-    where there is none.
+    """The address in 192.0.2.7, 192.0.2.7:5000, 2001:db8::7, [2001:db8::7], [2001:db8::7]:5000 or fe80::7%eth0;
+    otherwise None.
     """
     for spelling in (text, text.rpartition(":")[0]):
         try:
@@ -64,7 +61,7 @@ def _address(text: str) -> str | None:
 def says_https(headers: Mapping[str, str]) -> bool:
     """Whether any proxy on the way says that its client used https.
 
-    Everybody is believed in this: it can only move a password from clear text to TLS, and never the other way round.
+    Everybody is believed in this. It can only move a password from clear text to TLS, and never the other way round.
     """
     values = headers.get("X-Forwarded-Proto", "").lower().split(",")
     if any(value.strip(' \t"') == "https" for value in values):

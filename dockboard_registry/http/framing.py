@@ -1,7 +1,6 @@
-"""Which requests have one reading only (RFC 9112 sections 3.2, 6 and 11.2): what else goes on is a way to smuggle
-requests.
+"""Which requests have one reading only (RFC 9112 sections 3.2, 6 and 11.2). Others could be used to smuggle requests.
 
-Tornado refuses much of this itself, some of it only after the handler would have begun, and takes `Content-Length:
+Tornado refuses much of this itself, some of it only after the handler would have begun. It accepts `Content-Length:
 5,5`.
 """
 
@@ -14,7 +13,7 @@ _LENGTH = re.compile(r"[0-9]{1,18}", re.A)
 
 
 def is_host(text: str) -> bool:
-    """Whether this is a host in form, with or without a port."""
+    """Whether this has the form of a host, with or without a port."""
     return _HOST.fullmatch(text) is not None
 
 
@@ -33,5 +32,5 @@ def is_sound(version: str, headers: Headers) -> bool:
 
 
 def announces_body(headers: Headers) -> bool:
-    """Of a sound request: does a body follow?"""
+    """Whether a body follows a sound request."""
     return "Transfer-Encoding" in headers or headers.get("Content-Length", "0").strip("0") != ""

@@ -1,5 +1,5 @@
-"""What an exchange holds of its worker's memory: its body until it is answered, and its answer until the kernel has
-taken it.
+"""What an exchange holds of its worker's memory: its body until it is answered, its answer until the kernel has taken
+it.
 """
 
 from collections.abc import Callable, Coroutine
@@ -9,8 +9,7 @@ from .budget import FREE, Share
 from .heads import refusal
 from .sending import spans
 
-# Longer answers wait for room before they begin. For shorter ones the part counts that the kernel does not take at
-# once.
+# Longer answers wait for room before they begin. Of shorter ones the part counts that the kernel does not take at once.
 LARGE_ANSWER = 64 << 10
 
 
@@ -20,7 +19,7 @@ class Holding:
     _share: Share | None = None
 
     async def hold(self, size: int, piece: int) -> None:
-        """So many bytes of the body are in memory, including the piece that has just arrived. Raises Unavailable."""
+        """So many bytes of the body are in memory, with the piece that has just come. Raises Unavailable."""
         if self._share is None:
             self._share = self.edge.budget.share(self._cut_busy)
         try:

@@ -1,7 +1,7 @@
-"""Counters in memory that all workers share, so that any worker answers for all; a restarted worker goes on counting.
+"""Counters in memory that all workers share, so any worker answers for all. A restarted worker goes on counting.
 
-The board is an array of doubles: one heartbeat a slot, then one row of cells a slot. Text format: Prometheus exposition
-0.0.4.
+The board is an array of doubles: one heartbeat for each slot, then one row of cells for each slot. Text format:
+Prometheus exposition 0.0.4.
 """
 
 import time
@@ -87,7 +87,7 @@ class Metrics:
         self.jobs = jobs.JobMetrics(self._cells, rows, slot, job_names)
 
     def beat(self) -> None:
-        """Tell the supervisor that the loop is turning."""
+        """Tell the supervisor that the loop works."""
         self._cells[self._slot] = time.monotonic()
 
     def begin(self) -> None:
@@ -101,7 +101,7 @@ class Metrics:
         self._cells[self._base + _SINGLE_AT[name]] += amount
 
     def first(self, name: str) -> bool:
-        """Add one to a single counter. Returns whether it is the first of all workers since the start."""
+        """Add one to a single counter. Returns whether it is the first one of all workers since the start."""
         seen = self._sum(_SINGLE_AT[name])
         self.add(name, 1.0)
         return seen == 0.0

@@ -1,4 +1,4 @@
-"""What the database layer tells (db/observer.py), in a part of the worker's row on the board of metrics/__init__.py."""
+"""What the database layer reports (db/observer.py), in a part of the worker's row on the board."""
 
 import threading
 from bisect import bisect_left
@@ -8,8 +8,8 @@ from ..db import CAUSES, KINDS, PoolUse
 from .exposition import head, histogram, sample
 
 _EDGES = (0.0001, 0.0005, 0.002, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0)
-# Of each kind: the pool's four gauges, a count for every edge and one above, seconds. Then the retries by cause, the
-# unknown outcomes.
+# Of each kind: the pool's four gauges, a count for every edge and one above them, seconds. Then the retries by cause,
+# and the unknown outcomes.
 _GAUGES = (
     ("connections_limit", "Connections to the database that may be open, by pool."),
     ("connections_open", "Connections to the database that are open."),
@@ -27,7 +27,7 @@ CELLS = _UNKNOWN + 1
 class DatabaseMetrics:
     """An Observer over CELLS cells from `base`.
 
-    Times and pools are told by the worker's loop alone, the rest by any thread.
+    Only the worker's loop reports times and pools; any thread reports the rest.
     """
 
     def __init__(self, cells: memoryview, base: int):
@@ -56,7 +56,7 @@ class DatabaseMetrics:
             self._cells[self._base + cell] += 1.0
 
     def pools(self, uses: list[PoolUse]) -> None:
-        """How the pools are used now; a worker that was started again has none at first."""
+        """How the pools are used now. A restarted worker has none at first."""
         found = {kind: values for kind, *values in uses}
         for number, kind in enumerate(KINDS):
             row = self._base + number * _KIND
@@ -65,10 +65,7 @@ class DatabaseMetrics:
 
 
 def lines(sum_of: Callable[[int], float]) -> Iterator[str]:
-    """All workers' figures; sum_of(cell) adds up one cell of all.
-
-    Pools are there only where connections are limited.
-    """
+    """All workers' figures. sum_of(cell) adds up one cell of all. There are pools only if connections are limited."""
     pooled = [(kind, number * _KIND) for number, kind in enumerate(KINDS) if sum_of(number * _KIND)]
     for at, (name, help) in enumerate(_GAUGES):
         yield from head(f"database_{name}", "gauge", help)

@@ -1,4 +1,4 @@
-"""Lines of Prometheus' text format 0.0.4; names get the prefix dockboard_."""
+"""Lines of Prometheus' text format 0.0.4. Names get the prefix dockboard_."""
 
 from collections.abc import Iterable
 
@@ -15,8 +15,9 @@ def sample(name: str, value: float, **labels: str) -> str:
 def histogram(
     name: str, counts: Iterable[tuple[float, float]], seconds: float, total: float, **labels: str
 ) -> list[str]:
-    """counts: (edge, how many lie between the edge before and this one), from the lowest edge; total: how many there
-    are at all.
+    """counts:
+
+    (edge, how many lie between the edge before and this one), from the lowest edge. total: how many there are in all.
     """
     lines, below = [], 0.0
     for edge, count in counts:

@@ -49,7 +49,7 @@ SQL = re.compile(
 )
 # Lines at most: of the package, and of tests and the build.
 LONGEST_FUNCTION = {PACKAGE: 40, "tests": 60}
-LONGEST_FILE = {PACKAGE: 430, "tests": 450}
+LONGEST_FILE = {PACKAGE: 400, "tests": 450}
 # Half of the package's functions have at most so many lines, and 95 % at most that many.
 MEDIAN_FUNCTION, MOST_FUNCTIONS = 8, 20
 LONGEST_LINE = 120

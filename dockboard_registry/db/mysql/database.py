@@ -1,12 +1,12 @@
-"""MySQL and MariaDB: a bounded pool of threads with one connection each; the same functions over the same portable SQL.
+"""MySQL and MariaDB: a bounded pool of threads with one connection each.
 
 READ COMMITTED: each statement sees what was committed before it, and a row that a transaction changed or locked
-(`Tx.lock`) stays as it is until that transaction ends. A connection that met any error is closed: its state is not
-worth knowing. No GET_LOCK, no ping; every wait has a limit. Errors by number: dev.mysql.com/doc/mysql-errors,
-mariadb.com/kb/en/mariadb-error-codes.
+(`Tx.lock`) stays as it is until that transaction ends. A connection is closed after any error. No GET_LOCK, no ping;
+every wait has a limit. Errors by number: dev.mysql.com/doc/mysql-errors, mariadb.com/kb/en/mariadb-error-codes.
 """
 
 import asyncio
+import contextlib
 import functools
 import logging
 import random
@@ -143,10 +143,7 @@ class _Connection(pymysql.Connection):
 
 
 def connect(url: MySQLUrl, read_seconds: float = READ_SECONDS) -> pymysql.Connection:
-    """A connection in autocommit mode.
-
-    Raises pymysql.Error; DatabaseFailed with the reason if the login can't work over this connection.
-    """
+    """A connection in autocommit mode. Raises pymysql.Error; DatabaseFailed if the login can't work over it."""
     connection = _logged_in(url)
     try:
         _configure(connection.cursor())
@@ -182,9 +179,8 @@ def _logged_in(url: MySQLUrl) -> "_Connection":
         raise DatabaseFailed(_NEEDS_TLS if isinstance(error, RuntimeError) else str(error)) from error
     except pymysql.OperationalError as error:
         if number(error) == CR.CR_SERVER_LOST:
-            raise pymysql.OperationalError(
-                CR.CR_SERVER_LOST, f"{url.host}:{url.port} took the connection and did not finish the login"
-            ) from error
+            reason = f"{url.host}:{url.port} took the connection and did not finish the login"
+            raise pymysql.OperationalError(CR.CR_SERVER_LOST, reason) from error
         raise
 
 
@@ -207,12 +203,10 @@ def _tls(url: MySQLUrl) -> ssl.SSLContext | None:
 
 def discard(connection: pymysql.Connection) -> None:
     """Close after an error. The transaction's locks are released first if the server still answers."""
-    try:
+    with contextlib.suppress(pymysql.Error, OSError):
         if connection.open:
             connection.rollback()
             connection.close()
-    except (pymysql.Error, OSError):
-        pass
 
 
 class MySQLSession:
@@ -319,9 +313,8 @@ def _cause(error: pymysql.Error) -> str:
 class MySQLDatabase:
     """`Database` over one server; one instance a process, made after fork. connections: at most so many at once.
 
-    Half of them write; reads have a quarter and one more, scans an eighth, so that pulls find a connection while
-    writers wait for locks. Long scans and those of jobs take one each of the connections that write, so that short
-    lists do not wait behind them. A commit is as durable as the server is set up to make it, whatever `durable` says.
+    Half of them write, a quarter and one read, an eighth scan, so pulls find a connection while writers wait for locks.
+    Long scans and those of jobs take one each of those that write. The server's settings say how durable a commit is.
     """
 
     def __init__(self, url: MySQLUrl, connections: int = 8, observer: Observer = Observer()):
@@ -330,9 +323,8 @@ class MySQLDatabase:
         self._read_timer, self._scan_timer, self._write_timer = map(observer.timer, KINDS)
         self._reads = Pool("read", 1, lambda: MySQLSession(url, observer))
         self._scans = Pool("scan", eighth, lambda: MySQLSession(url, observer))
-        self._writes = Pool(
-            "write", max(1, connections - quarter - eighth - 1), lambda: MySQLSession(url, observer, writes=True)
-        )
+        writers = max(1, connections - quarter - eighth - 1)
+        self._writes = Pool("write", writers, lambda: MySQLSession(url, observer, writes=True))
         # A thread of its own, so that other work does not wait behind a login that nobody answers.
         self._logins = Pool("login", 1, lambda: MySQLSession(url, observer))
         self._long_scan_lock, self._job_scan_lock = asyncio.Lock(), asyncio.Lock()

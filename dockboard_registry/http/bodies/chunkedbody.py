@@ -6,15 +6,15 @@ from ...errors import BodyMalformed
 from . import chunks
 from .socketbody import SocketBody
 
-# Longer than the longest framing without extensions, so that one piece suffices to decide.
+# Longer than the longest framing without extensions, so one piece suffices to decide.
 _FRAMING_BYTES = 40
 
 
 class ChunkedBody(SocketBody):
-    """A body of unknown length.
+    """A body of unknown length. It is malformed if it does not follow the grammar (chunks.py).
 
-    Whatever is not of the grammar (chunks.py) is a malformed body. Reading may go beyond its end: what lies there is
-    never taken for a request, and the connection is closed after the answer.
+    Reading may go beyond its end. What lies there is never taken for a request, and the connection is closed after the
+    answer.
     """
 
     def __init__(self, exchange):
@@ -23,7 +23,7 @@ class ChunkedBody(SocketBody):
         self._grammar = chunks.FIRST
         self._overhead = chunks.ChunkOverhead()
         self._left = 0
-        # The last framing between two chunks, and the size that it told: most senders' chunks are all of one size.
+        # The last framing between two chunks, and the size in it: most senders' chunks have one size.
         self._usual, self._usual_size = b"", 0
         self._over = False
         self._malformed = False
@@ -41,7 +41,7 @@ class ChunkedBody(SocketBody):
         return not self._malformed and await super().discard(limit) and not self._surplus
 
     def fill(self, buffer: memoryview) -> int:
-        """Decode what has come: the data of the chunks moves together over the framing between them."""
+        """Decode what has come. The data of the chunks moves together over the framing between them."""
         while not (self._over or self._malformed):
             count = self._receive(buffer)
             if not count:
@@ -51,7 +51,7 @@ class ChunkedBody(SocketBody):
         return 0
 
     def _decode(self, buffer: memoryview, count: int) -> int:
-        """Decode buffer[:count] in place; returns how many bytes of data it has now."""
+        """Decode buffer[:count] in place, and return how many bytes of data it has now."""
         start = stop = 0
         while start < count and not (self._over or self._malformed):
             if self._left:
@@ -64,7 +64,7 @@ class ChunkedBody(SocketBody):
         return stop
 
     def _read_framing(self, buffer: memoryview, start: int, count: int) -> int:
-        """Read what stands between two pieces of data; returns where the data goes on.
+        """Read what stands between two pieces of data, and return where the data goes on.
 
         A part is kept until the rest has come.
         """
@@ -85,7 +85,7 @@ class ChunkedBody(SocketBody):
         return start + used
 
     def _go_on(self, found: re.Match) -> None:
-        """Called after a line: data, another trailer or the end follows."""
+        """Called after a line. Data, another trailer or the end follows."""
         before, line = self._grammar, found.group()
         if before is chunks.TRAILER:
             self._over = found["end"] is not None

@@ -23,7 +23,7 @@ _PLAIN_LINE = 16
 
 
 def is_plain(line: int, data: int) -> bool:
-    """Whether a line of this length is in proportion to the data behind it."""
+    """Whether a line of this length is in proportion to the data after it."""
     return line <= _PLAIN_LINE + data
 
 
@@ -42,8 +42,6 @@ class ChunkOverhead:
         return self._size > _MOST
 
     def is_too_much_behind(self, line: int) -> bool:
-        """After a line of this length behind all data: short ones count too, or else
-        there could be any number of them.
-        """
+        """The same after all data. Short lines count too; otherwise there could be any number of them."""
         self._size += _PLAIN_LINE + line
         return self._size > _MOST

@@ -1,7 +1,7 @@
-"""Bodies read from a detached connection's socket itself, into the buffers of whoever wants the bytes.
+"""Bodies that are read from the socket of a detached connection, into the buffers of whoever wants the bytes.
 
-What Tornado has buffered comes first, through the stream; then the stream is replaced by one over a duplicate of the
-socket, which no event loop reads from, or over TLS Tornado is made to forget it: the bytes are ours alone.
+What Tornado has buffered comes first, through the stream. Then another stream takes its place, over a duplicate of the
+socket that no event loop reads from. Over TLS Tornado forgets the socket instead.
 """
 
 import asyncio
@@ -18,9 +18,10 @@ from . import waiting
 _BUFFER = 256 << 10
 _DISCARD_SECONDS = 10.0
 _SHORT = 1 << 20
-# So little is written and hashed in 50 microseconds, without a thread (see FilesystemUpload.write).
+# So few bytes are written and hashed in 50 microseconds, without a thread (FilesystemUpload.write).
 _FEW_BYTES = 16 << 10
-# So much of any body is taken in the loop: of one that ends before, a thread and a file would cost more than the work.
+# So many bytes of any body are taken in the loop. For a body that ends before, a thread and a file would cost more than
+# the work.
 _FIRST = 64 << 10
 
 
@@ -38,7 +39,7 @@ class SocketBody(EmptyBody):
 
     @property
     def ended(self) -> bool:
-        """Has the last byte come?"""
+        """Whether the last byte has come."""
         return self._remaining == 0
 
     @property
@@ -79,11 +80,10 @@ class SocketBody(EmptyBody):
         return await read_limited(self._exchange, self, self._length, limit)
 
     async def copy_to(self, writer) -> int:
-        """Give all bytes to an upload's writer. Raises ConnectionCut, BodyMalformed.
+        """Give all bytes to an upload's writer. Raises ConnectionCut, UploadInvalid.
 
-        The writer fills its buffers from the socket in a thread, but where the client is slow, and a few bytes come at
-        a time, they are taken in the loop: a way through a thread would cost more than the work, and the thread
-        would wait in vain.
+        The writer fills its buffers from the socket in a thread. Where a client is slow and few bytes come at a time,
+        the loop takes them: a thread would cost more than the work, and would wait in vain.
         """
         await self._begin()
         received, stream, slow = 0, self._exchange.stream, True
@@ -113,12 +113,12 @@ class SocketBody(EmptyBody):
         return count
 
     def _note_end(self) -> None:
-        """The client has done its part: what follows takes our time, not its own."""
+        """The client has done its part. What follows takes our time, not the client's."""
         if self.ended:
             self._exchange.stream.enter(WORK)
 
     def fill(self, buffer: memoryview) -> int:
-        """Put what has come into the buffer; 0 where nothing came while the thread waited.
+        """Put what has come into the buffer. 0 if nothing came while the thread waited.
 
         Called from one thread at a time.
         """
@@ -127,7 +127,7 @@ class SocketBody(EmptyBody):
         return count
 
     def _receive(self, buffer: memoryview) -> int:
-        """Bytes as they are on the wire, 0 where the time slice is over or nothing came."""
+        """Bytes as they are on the wire. 0 if the time slice is over or nothing came."""
         count = 0 if self._slice.over() else self._take(buffer)
         self._slice.moved += count
         return count
@@ -152,7 +152,7 @@ class SocketBody(EmptyBody):
         return count
 
     async def _ready(self) -> float:
-        """Wait until there is more; returns the seconds that took. Raises ConnectionCut."""
+        """Wait until there is more, and return the seconds that took. Raises ConnectionCut."""
         if self._cut or self._exchange.stream.closed():
             raise ConnectionCut
         if self.ended or self._backlog or self._exchange.stream.pending():
@@ -168,11 +168,12 @@ class SocketBody(EmptyBody):
 
     @property
     def rest_is_short(self) -> bool:
-        """Is it worth taking the rest to keep the connection?"""
+        """Whether the rest is short enough to be taken, so that the connection can be kept."""
         return self._remaining <= _SHORT
 
     async def discard(self, limit: int) -> bool:
-        """Take the rest so that the client reads its answer, at most `limit` bytes in ten seconds; was it all?
+        """Take the rest so that the client reads its answer: at most `limit` bytes in ten seconds. Returns whether that
+        was all.
 
         Raises ConnectionCut.
         """
@@ -181,15 +182,15 @@ class SocketBody(EmptyBody):
             left -= len(await self.read())
             await asyncio.sleep(
                 0
-            )  # a fast client always has more to send: other connections have their turn between two pieces
+            )  # a fast client always has more to send, so other connections have their turn between two pieces
         return self.ended
 
 
 class SmallBody(SocketBody):
-    """A body of some KiB on a stream that nobody has read from: taken in the event loop, since a way through a thread
-    costs more.
+    """A body of some KiB on a stream that nobody has read from. The event loop takes it, because a thread would cost
+    more.
 
-    taken: what of it came with the head; stop: called before the loop watches the socket for the rest.
+    taken: the part that came with the head. stop: called before the loop watches the socket for the rest.
     """
 
     def __init__(self, exchange, length: int, taken: bytes, stop: Callable[[], None]):

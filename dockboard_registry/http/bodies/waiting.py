@@ -1,8 +1,8 @@
 """How long a thread that moves bytes stays with one client before it gives the transfer back to the event loop.
 
-A client that keeps up is ready again within a fraction of a millisecond, and a way through the loop costs more than
-that: it changes the thread, and often the core. Threads are few, though: when more transfers wait than there are
-threads to spare, none of them waits in a thread, and each gives way to the others early.
+A client that keeps up is ready again within a fraction of a millisecond. Passing the transfer to the loop and back
+costs more than that, because it changes the thread and often the core. But threads are few: when more transfers wait
+than there are threads to spare, no thread waits for a client, and each transfer gives way to the others early.
 """
 
 import select
@@ -18,7 +18,7 @@ _transfers = 0
 
 
 class TimeSlice:
-    """A transfer's stay in a thread. `moved` counts its bytes; what waits for the socket waits `seconds` at most."""
+    """A transfer's stay in a thread. `moved` counts its bytes. It waits for the socket for at most `seconds`."""
 
     def __init__(self, seconds: float = 0.0):
         self.seconds = seconds
@@ -26,16 +26,16 @@ class TimeSlice:
         self._end = 0.0
 
     def over(self) -> bool:
-        """Shall the thread go to another transfer? The slice begins with the first question, in the thread."""
+        """Whether the thread should go to another transfer. The slice begins with the first call, in the thread."""
         if not self.moved:
             self._end = time.monotonic() + _SLICE_SECONDS
             return False
         return self.moved >= _ENOUGH and _crowded() or time.monotonic() >= self._end
 
     def retry(self, step: Callable[[], int], file) -> int:
-        """step(), and once more when the socket became ready in time.
+        """step(), and once more if the socket became ready in time.
 
-        Raises BlockingIOError where it did not, and what step raises.
+        Raises BlockingIOError if it did not, and what step raises.
         """
         try:
             return step()
@@ -54,7 +54,7 @@ def _crowded() -> bool:
 
 @contextmanager
 def time_slice() -> Iterator[TimeSlice]:
-    """Around one stay in a thread, the wait for a free thread included."""
+    """Around one stay in a thread, with the wait for a free thread."""
     global _transfers
     _transfers += 1
     try:

@@ -1,9 +1,8 @@
-"""Sending pieces of files to sockets by sendfile(2): no copy in Python, and no thread held by a slow reader.
+"""Sends pieces of files to sockets by sendfile(2), without a copy in Python, and without a thread for each slow reader.
 
-One thread waits for all sockets that a worker sends to, and gives every one that is ready a piece in turn: downloads
+One thread waits for all sockets that a worker sends to, and gives each one that is ready a piece in turn. So downloads
 share fairly, a client that keeps up costs two system calls a piece, and the event loop never waits for a cold disk.
-(Several threads took more of the processor for the same bytes: 0.117 and 0.135 s for 500 MiB with two and four of them,
-0.100 s with one.)
+Several threads took more processor time for the same bytes (docs/performance.md).
 """
 
 import asyncio
@@ -17,12 +16,12 @@ from collections.abc import Iterable
 
 from ..messages import Piece
 
-# Bytes that wait in the kernel unsent: little enough to stay in the processor's cache, and for a reader who does not
-# read.
+# Bytes that wait unsent in the kernel. So few stay in the processor's cache, and a reader who does not read holds no
+# more.
 _UNSENT = 256 << 10
 _PIECE = 1 << 20
-# Of struct tcp_info (linux/tcp.h): the shortest round trip seen, in microseconds; the average has delayed
-# acknowledgements in it.
+# Of struct tcp_info (linux/tcp.h): the shortest round trip in microseconds. The average includes delayed
+# acknowledgements.
 _RTT = slice(148, 152)
 _NEAR_MICROSECONDS, _NEAR_BUFFER = 250, 256 << 10
 
@@ -30,13 +29,12 @@ _NEAR_MICROSECONDS, _NEAR_BUFFER = 250, 256 << 10
 class Transfer:
     """Pieces of a file on their way to a stream's socket.
 
-    For the current piece: the rest of the bytes before it, then `offset` to `stop`.
-
-    sent: bytes so far; `ended` gets None after the last of them, or the error.
+    For the current piece: the rest of the bytes before it, then `offset` to `stop`. sent: bytes so far. `ended` gets
+    None after the last of them, or the error.
     """
 
     def __init__(self, stream, file: int, pieces: Iterable[Piece]):
-        # Of its own, for Tornado may close the stream's when it hears that the client is gone.
+        # A duplicate, because Tornado may close the stream's when the client goes.
         self.stream, self.socket = stream, os.dup(stream.socket.fileno())
         self.file, self.sent = file, 0
         self._pieces = iter(pieces)
@@ -44,9 +42,9 @@ class Transfer:
         self.ended = asyncio.get_running_loop().create_future()
 
     def step(self) -> bool:
-        """Send what the socket takes at once; False at the end of the file or of the pieces.
+        """Send what the socket takes at once.
 
-        Raises OSError when the connection or the file fails.
+        False at the end of the file or of the pieces. Raises OSError if the connection or the file fails.
         """
         try:
             if self.before:
@@ -56,10 +54,7 @@ class Transfer:
             return True
 
     def note(self, count: int) -> bool:
-        """So many bytes of the current piece were sent.
-
-        Returns whether there are more. None were sent if the file ended early.
-        """
+        """So many bytes of the current piece were sent; 0 if the file ended early. Returns whether there are more."""
         self.sent += count
         self.stream.moved += count
         if self.before:
@@ -75,14 +70,14 @@ class Transfer:
 
     def end(self, error: Exception | None) -> None:
         os.close(self.socket)
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        with contextlib.suppress(RuntimeError):  # the loop is closed, so nobody waits any more
             self.ended.get_loop().call_soon_threadsafe(lambda: self.ended.done() or self.ended.set_result(error))
 
 
 class Sender:
-    """One worker's thread for downloads, begun at the first.
+    """One worker's thread for downloads, started by the first one.
 
-    It ends with the process; a drain waits for those who wait for it.
+    It ends with the process. A drain waits for its transfers.
     """
 
     def __init__(self):
@@ -90,10 +85,10 @@ class Sender:
         self._epoll: select.epoll | None = None
 
     async def send(self, stream, file: int, pieces: Iterable[Piece]) -> int:
-        """Send the pieces, of which there is one at least, to the stream's socket; returns how many bytes went out
-        before the file ended, or all.
+        """Send the pieces (at least one) to the stream's socket, and return the number of bytes. It is smaller if the
+        file ended early.
 
-        Raises OSError when the connection or the file fails.
+        Raises OSError if the connection or the file fails.
         """
         _fit_buffer(stream.socket)
         transfer = self._transfer(stream, file, pieces)
@@ -128,16 +123,16 @@ class Sender:
             failed = error
         with contextlib.suppress(
             OSError
-        ):  # nothing may end this thread: all downloads of the worker would wait for ever
+        ):  # nothing may end this thread, or all downloads of the worker would wait for ever
             self._epoll.unregister(transfer.socket)
         del self._transfers[transfer.socket]
         transfer.end(failed)
 
 
 def _fit_buffer(sock: socket.socket) -> None:
-    """For a client on this machine or beside it, a buffer that stays in the cache; docs/performance.md has the spread.
+    """For a client on this machine or near it, a buffer that stays in the cache (docs/performance.md).
 
-    And full segments only, until the end: each piece would end in a short one, which took a third more of the
+    And only full segments until the end: otherwise each piece would end in a short one, which takes more of the
     processor.
     """
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)

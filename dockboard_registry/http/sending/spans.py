@@ -1,4 +1,4 @@
-"""Reading a span piece by piece, for answers that go out in the event loop."""
+"""Reads a span piece by piece, for answers that go out in the event loop."""
 
 import asyncio
 import contextlib
@@ -15,7 +15,7 @@ _LARGE, SMALL = 1 << 20, 128 << 10
 
 
 async def pieces(span: Span, edge) -> AsyncIterator[bytes]:
-    """All bytes of a span as they are sent. edge.spans counts the answers that go out so. Raises StorageError."""
+    """All bytes of a span as they are sent. edge.spans counts such answers. Raises StorageError."""
     edge.spans += 1
     try:
         async with contextlib.aclosing(_pieces(span, lambda: edge.spans <= _FEW)) as found:
@@ -40,8 +40,8 @@ async def _pieces(span: Span, few_answers: Callable[[], bool]) -> AsyncIterator[
 
 
 def _groups(pieces: Iterable[Piece]) -> Iterator[list[Piece]]:
-    """Short pieces that follow each other are read and sent as one: a way through a thread for each of a thousand took
-    0.25 s of the processor.
+    """Short pieces that follow each other are read and sent as one, because a thread for each of a thousand would cost
+    too much.
     """
     group, size = [], 0
     for piece in pieces:
@@ -63,9 +63,10 @@ async def _together(source: Source, group: list[Piece]) -> bytes:
 
 
 async def _read(source: Source, start: int, stop: int, few_answers: Callable[[], bool]) -> AsyncIterator[bytes]:
-    """The bytes from start to stop.
+    """The bytes from start to stop. If there are few such answers, each piece is read while the one before is encrypted
+    and sent.
 
-    If there are few such answers, each piece is read while the one before is encrypted and sent. Raises StorageError.
+    Raises StorageError.
     """
 
     def read() -> asyncio.Future:
