@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 # After so much work comes a rest, in proportion to the time of the work.
-_WORK_SECONDS, _REST, _LONGEST_REST_SECONDS = 0.001, 2, 0.02
+_WORK_SECONDS, _REST, _LONGEST_REST_SECONDS = 0.0005, 3, 0.02
 
 
 class Pace:
