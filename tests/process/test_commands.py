@@ -289,7 +289,8 @@ def test_the_second_control_c_ends_a_command_at_once_and_quietly(tmp_path):
     time.sleep(0.3)
     process.send_signal(signal.SIGINT)
     assert process.communicate(timeout=10) == ("", "")
-    assert process.returncode == 130
+    # The second one may come while Python ends already, and no handler is left.
+    assert process.returncode in (130, -signal.SIGINT)
 
 
 def opened_by(pid: int) -> list[str]:
