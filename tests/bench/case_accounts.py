@@ -30,9 +30,9 @@ class Commands:
             "DOCKBOARD_STORAGE_ROOT": str(server.data),
         }
 
-    def run(self, *words: str) -> subprocess.CompletedProcess:
+    def prepare(self, *words: str, given: str = "") -> subprocess.CompletedProcess:
         return subprocess.run(
-            [*self._program, *words], env=self._environment, capture_output=True, text=True, timeout=60
+            [*self._program, *words], env=self._environment, input=given, capture_output=True, text=True, timeout=60
         )
 
 
