@@ -254,7 +254,10 @@ def _are_recorded(tx: Tx, repository_id: int, push: _Push, known: bool) -> bool:
     Another push of the same manifest may have ended first. Then the manifest is known, and its references are recorded.
     """
     ended = unfinished.end(tx, repository_id, push.digest, push.recorded)
-    return ended or known and push.recorded is not None
+    if push.recorded is None or not (ended or known):
+        return False
+    # A server of the version before may have deleted the manifest meanwhile, with its references.
+    return references.count(tx, repository_id, push.digest) >= sum(map(len, push.held))
 
 
 def _insert(tx: Tx, repository_id: int, push: _Push) -> bool:

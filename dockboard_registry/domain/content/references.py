@@ -117,6 +117,10 @@ _FORGET_CHILDREN = Each(
     "DELETE FROM manifest_children WHERE repository_id = ? AND parent_digest = ? AND child_digest IN (...)"
 )
 _IS_STORED = "SELECT 1 FROM manifests WHERE repository_id = ? AND digest = ?"
+_COUNT_OF = (
+    "SELECT (SELECT COUNT(*) FROM manifest_blobs WHERE repository_id = ? AND manifest_digest = ?),"
+    " (SELECT COUNT(*) FROM manifest_children WHERE repository_id = ? AND parent_digest = ?)"
+)
 _NAMED = 100
 _A = {"manifest": "a manifest", "index": "an index"}
 
@@ -221,6 +225,11 @@ def record(tx: Tx, repository_id: int, digest: str, held: FoundReferences) -> No
     """Record the references. None of the content is deleted while the manifest is here."""
     _REFER_TO_BLOBS.run(tx, (digest, digest, repository_id), sorted(held.blobs))
     _REFER_TO_MANIFESTS.run(tx, (digest, digest, repository_id), sorted(held.manifests))
+
+
+def count(tx: Tx, repository_id: int, digest: str) -> int:
+    """How many references of the manifest are recorded."""
+    return sum(tx.one(_COUNT_OF, repository_id, digest, repository_id, digest))
 
 
 def forget(tx: Tx, repository_id: int, digest: str, most: int) -> int:

@@ -5,6 +5,7 @@ import threading
 
 import pytest
 
+from dockboard_registry.db.each import SOME
 from dockboard_registry.domain.content import references
 from dockboard_registry.domain.content.documents import parse
 from dockboard_registry.domain.content.manifests import Manifests
@@ -319,3 +320,27 @@ async def test_pushes_and_deletions_of_one_manifest_at_once(world):
         assert wrong == []
         stored = await workers[0].count("SELECT COUNT(*) FROM manifests") > COUNT
         assert await left(workers[0]) == {**before, "children": COUNT if stored else 0}
+
+
+@pytest.mark.parametrize("known", [False, True])
+@asynchronous
+async def test_references_that_an_older_server_removes_before_the_end_are_recorded_again(process, known):
+    """The version before deletes a manifest with its references, and knows nothing of unfinished manifests."""
+    made = await children(process)
+    whole = index(*made)
+    if known:
+        await process.put(whole, "all")
+
+    async def delete_as_before() -> None:
+        def change(tx) -> None:
+            tx.run("DELETE FROM manifest_children WHERE parent_digest = ?", sha256(whole))
+            tx.run("DELETE FROM manifests WHERE digest = ?", sha256(whole))
+
+        await process.db.write(change)
+
+    steps = 1 + -(-COUNT // SOME)
+    manifests = Manifests(Before(process.db, steps + 1, delete_as_before))
+    await manifests.put("app", Reference("all", None), whole, "", [])
+    assert await left(process) == {"children": COUNT, "blobs": 0, "unfinished": 0}
+    with pytest.raises(InUse):
+        await process.manifests.delete("app", sha256(made[0]))
