@@ -322,6 +322,30 @@ async def test_pushes_and_deletions_of_one_manifest_at_once(world):
         assert await left(workers[0]) == {**before, "children": COUNT if stored else 0}
 
 
+@asynchronous
+async def test_references_of_a_manifest_that_an_older_server_stores_meanwhile_are_not_removed(process):
+    made = await children(process, 3 * MANY)
+    whole = index(*made)
+    await crashed(process, whole)
+    await grow_old(process)
+
+    async def store_as_before() -> None:
+        def change(tx) -> None:
+            (repository_id,) = tx.one("SELECT id FROM repositories WHERE name = 'app'")
+            document = parse(whole, "")
+            row = repository_id, sha256(whole), document.media_type, len(whole), whole
+            columns = "repository_id, digest, media_type, size, pushed_at, body"
+            tx.insert(f"INSERT INTO manifests ({columns}) VALUES (?, ?, ?, ?, 0, ?)", *row)
+            held = references.FoundReferences({child.digest: child.size for child in document.children}, {})
+            references.record(tx, repository_id, sha256(whole), held)
+
+        await process.db.write(change)
+
+    # The first change begins the removal, and the second one removes some references.
+    await UnfinishedManifests(Before(process.db, 3, store_as_before)).remove_what_is_left()
+    assert await left(process) == {"children": 3 * MANY, "blobs": 0, "unfinished": 0}
+
+
 @pytest.mark.parametrize("known", [False, True])
 @asynchronous
 async def test_references_that_an_older_server_removes_before_the_end_are_recorded_again(process, known):
