@@ -121,7 +121,10 @@ class Server:
 
 
 class Ours(Server):
-    """registry.pyz with two workers and SQLite, every other setting as shipped."""
+    """registry.pyz with two workers and SQLite, every other setting as shipped.
+
+    There may be more open uploads, because one address has a thousand of the slow ones, and a tenth is its share.
+    """
 
     name = "ours"
     label = "registry.pyz"
@@ -138,7 +141,11 @@ class Ours(Server):
         ]
 
     def environment(self) -> dict[str, str]:
-        return {"DOCKBOARD_SERVER_WORKERS": str(WORKERS), "DOCKBOARD_LOG_ACCESS": "true"}
+        return {
+            "DOCKBOARD_SERVER_WORKERS": str(WORKERS),
+            "DOCKBOARD_SERVER_OPEN_UPLOADS": "20000",
+            "DOCKBOARD_LOG_ACCESS": "true",
+        }
 
 
 class OursMySQL(Ours):
