@@ -246,11 +246,17 @@ class Pusher(Journalled):
         return partial(self.pull, self.random.choice(tags)) if tags else self.prepare_push()
 
     def pull(self, tag: str) -> None:
-        """Read an own tag and a layer while others write; wrong values and bytes go to `wrong`."""
+        """Read an own tag and a layer while others write; wrong values and bytes go to `wrong`.
+
+        A pull that is sent again may find that its tag was deleted since.
+        """
         allowed = self.journal.allowed(Key("tag", self.repository, tag))
+        expected = (200, 404) if ABSENT in allowed else (200,)
         answer = self.send(
-            (200,), "GET", f"/v2/{self.repository}/manifests/{tag}", {"Accept": f"{OCI_MANIFEST}, {OCI_INDEX}"}
+            expected, "GET", f"/v2/{self.repository}/manifests/{tag}", {"Accept": f"{OCI_MANIFEST}, {OCI_INDEX}"}
         )
+        if answer.status == 404:
+            return
         if digest_of(answer.body) not in allowed or answer.headers["Docker-Content-Digest"] != digest_of(answer.body):
             self.wrong.append(f"{self.repository}:{tag} is {answer.body[:200]!r}, may be {allowed}")
             return
