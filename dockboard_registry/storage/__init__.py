@@ -1,9 +1,9 @@
 """The storage seam: opaque keys to bytes. Names, digests and permissions are not its business.
 
 Contract, tested by one suite over every driver (tests/contract/):
-- A key is made by `new_key`, written once by one upload and never used again; so nothing is renamed or overwritten, and
-  deleting
-  late can never hit other content. Whoever names a key in the database does so before the first byte is written.
+- A key is made by `new_key`, written once by one upload and never used again. So nothing is renamed or overwritten, and
+  a late delete can never hit other content. Whoever names a key in the database does so before the first byte is
+  written.
 - Bytes are durable when `Upload.commit` returns: content and directory entry survive a power cut.
 - All methods are coroutines; none holds the event loop for longer than a small piece in the page cache takes.
 """
