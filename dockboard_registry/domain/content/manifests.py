@@ -162,8 +162,7 @@ class Manifests:
             return await self._commit(push._replace(recorded=recorded), names, point, actor)
         except BaseException:
             if recorded is not None:
-                with contextlib.suppress(DatabaseBusy, DatabaseFull, DatabaseFailed):
-                    await self._unfinished.give_up(recorded)
+                await self._unfinished.clean_up(recorded)
             raise
 
     async def _commit(self, push: _Push, names: Iterable[str], point: Callable, actor: Actor | None) -> None:
@@ -208,7 +207,9 @@ class Manifests:
             return left
 
         if left := await self._db.write(change, brings=0):
-            await self._unfinished.remove(left)
+            # The manifest is deleted. If the database fails now, the periodic job removes the rest.
+            with contextlib.suppress(DatabaseBusy, DatabaseFull, DatabaseFailed):
+                await self._unfinished.remove(left)
 
     def close(self) -> None:
         self._thread.shutdown()

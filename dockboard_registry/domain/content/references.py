@@ -235,12 +235,16 @@ def count(tx: Tx, repository_id: int, digest: str) -> int:
 def forget(tx: Tx, repository_id: int, digest: str, most: int) -> int:
     """Remove at most so many references of a manifest that is gone; the lease of each blob begins now.
 
-    Returns how many were removed.
+    Returns how many were removed; 0 where a push has stored the manifest again. A push changes the rows of what it
+    needs before it stores a manifest. They are changed here too, so that only one of the two transactions goes on.
     """
     found = [blob for (blob,) in tx.all(_BLOBS_OF, repository_id, digest, most)]
-    links.renew_all(tx, repository_id, found, now())
-    _FORGET_BLOBS.run(tx, (repository_id, digest), found)
     children = [child for (child,) in tx.all(_CHILDREN_OF, repository_id, digest, most - len(found))]
+    links.renew_all(tx, repository_id, found, now())
+    guard(tx, repository_id, children)
+    if is_stored(tx, repository_id, digest):
+        return 0
+    _FORGET_BLOBS.run(tx, (repository_id, digest), found)
     _FORGET_CHILDREN.run(tx, (repository_id, digest), children)
     return len(found) + len(children)
 

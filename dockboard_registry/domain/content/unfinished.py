@@ -9,11 +9,12 @@ and removing never mix. Pushes of the same manifest at the same time share a tok
 references. A periodic job removes what a crash has left.
 """
 
+import contextlib
 import secrets
 from collections.abc import Callable
 from typing import NamedTuple
 
-from ...db import ROWS, Database, Tx, now
+from ...db import ROWS, Database, DatabaseBusy, DatabaseFailed, DatabaseFull, Tx, now
 from ...db.each import SOME
 from . import references, repositories
 from .pace import rested
@@ -61,6 +62,11 @@ class UnfinishedManifests:
         await self.give_up(begun)
         return None
 
+    async def clean_up(self, unfinished: Unfinished) -> None:
+        """`give_up` after a failure. If the database fails too, the periodic job does it later."""
+        with contextlib.suppress(DatabaseBusy, DatabaseFull, DatabaseFailed):
+            await self.give_up(unfinished)
+
     async def give_up(self, unfinished: Unfinished) -> None:
         """The manifest will not be stored: remove its references, unless somebody else stored it."""
         own = unfinished._replace(token=_new_token())
@@ -79,10 +85,14 @@ class UnfinishedManifests:
             await self.give_up(Unfinished(*row))
 
     async def _record_all(self, unfinished: Unfinished, held: FoundReferences) -> bool:
-        for part in held.parts(_PIECE):
-            brings = REFERENCE_BYTES * _PIECE
-            if not await self._step(lambda tx: _record_some(tx, unfinished, part), brings):  # noqa: B023
-                return False
+        brings = REFERENCE_BYTES * _PIECE
+        try:
+            for part in held.parts(_PIECE):
+                if not await self._step(lambda tx: _record_some(tx, unfinished, part), brings):  # noqa: B023
+                    return False
+        except BaseException:
+            await self.clean_up(unfinished)
+            raise
         return True
 
     async def _step(self, fn: Callable, brings: int = 0):
@@ -149,8 +159,8 @@ def _remove_some(tx: Tx, unfinished: Unfinished) -> bool:
     key = unfinished[:2]
     if not _continue(tx, unfinished):
         return False
-    # A server of the version before may have stored the manifest meanwhile, and its references with it.
-    if not references.is_stored(tx, *key) and references.forget(tx, *key, _PIECE):
+    # A server of the version before may have stored the manifest meanwhile. Then nothing is removed.
+    if references.forget(tx, *key, _PIECE):
         return True
     tx.run(_END, *key)
     return False

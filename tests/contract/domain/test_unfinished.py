@@ -1,10 +1,13 @@
 """Manifests with many references: stored and deleted in many transactions, and whole or not there all the same."""
 
+import asyncio
 import random
 import threading
+import time
 
 import pytest
 
+from dockboard_registry.db import DatabaseFailed, DatabaseFull
 from dockboard_registry.db.each import SOME
 from dockboard_registry.domain.content import references
 from dockboard_registry.domain.content.documents import parse
@@ -322,6 +325,75 @@ async def test_pushes_and_deletions_of_one_manifest_at_once(world):
         assert await left(workers[0]) == {**before, "children": COUNT if stored else 0}
 
 
+@pytest.mark.parametrize("failure", [DatabaseFull, DatabaseFailed, asyncio.CancelledError])
+@asynchronous
+async def test_a_push_that_fails_while_it_records_removes_its_references(process, failure):
+    """What it names can be deleted at once, which a full disk may need."""
+    made = await children(process, 3 * MANY)
+
+    async def fail() -> None:
+        raise failure
+
+    manifests = Manifests(Before(process.db, 4, fail))
+    with pytest.raises(failure):
+        await manifests.put("app", Reference("all", None), index(*made), "", [])
+    manifests.close()
+    assert await left(process) == NOTHING
+
+
+@asynchronous
+async def test_a_manifest_is_deleted_though_the_database_fails_after_that(process):
+    made = await children(process, 3 * MANY)
+    whole = index(*made)
+    await process.put(whole, "all")
+
+    async def fail() -> None:
+        raise DatabaseFailed
+
+    deleting = Manifests(Before(process.db, 2, fail))
+    await deleting.delete("app", sha256(whole))
+    deleting.close()
+    with pytest.raises(ManifestUnknown):
+        await process.manifest("app", Reference("all", None))
+    await grow_old(process)
+    await UnfinishedManifests(process.db).remove_what_is_left()
+    assert await left(process) == NOTHING
+
+
+def store_as_before(tx, whole: bytes) -> None:
+    """Store an index as the version before does, which knows nothing of unfinished manifests."""
+    (repository_id,) = tx.one("SELECT id FROM repositories WHERE name = 'app'")
+    document = parse(whole, "")
+    held = references.FoundReferences({child.digest: child.size for child in document.children}, {})
+    references.guard(tx, repository_id, sorted(held.manifests))
+    row = repository_id, sha256(whole), document.media_type, len(whole), whole
+    columns = "repository_id, digest, media_type, size, pushed_at, body"
+    tx.insert(f"INSERT INTO manifests ({columns}) VALUES (?, ?, ?, ?, 0, ?)", *row)
+    references.record(tx, repository_id, sha256(whole), held)
+
+
+@asynchronous
+async def test_references_of_a_manifest_that_is_stored_at_the_same_moment_are_not_removed(world, process):
+    made = await children(process, 3 * MANY)
+    whole = index(*made)
+    await crashed(process, whole)
+    await grow_old(process)
+    other, written, pushes = world.process(), threading.Event(), []
+
+    def push(tx) -> None:
+        store_as_before(tx, whole)
+        written.set()
+        time.sleep(0.5)  # the removal meets this transaction before its end
+
+    async def begin_push() -> None:
+        pushes.append(asyncio.ensure_future(other.db.write(push)))
+        await asyncio.to_thread(written.wait, 20)
+
+    await UnfinishedManifests(Before(process.db, 2, begin_push)).remove_what_is_left()
+    await asyncio.gather(*pushes)
+    assert await left(process) == {"children": 3 * MANY, "blobs": 0, "unfinished": 0}
+
+
 @asynchronous
 async def test_references_of_a_manifest_that_an_older_server_stores_meanwhile_are_not_removed(process):
     made = await children(process, 3 * MANY)
@@ -329,20 +401,11 @@ async def test_references_of_a_manifest_that_an_older_server_stores_meanwhile_ar
     await crashed(process, whole)
     await grow_old(process)
 
-    async def store_as_before() -> None:
-        def change(tx) -> None:
-            (repository_id,) = tx.one("SELECT id FROM repositories WHERE name = 'app'")
-            document = parse(whole, "")
-            row = repository_id, sha256(whole), document.media_type, len(whole), whole
-            columns = "repository_id, digest, media_type, size, pushed_at, body"
-            tx.insert(f"INSERT INTO manifests ({columns}) VALUES (?, ?, ?, ?, 0, ?)", *row)
-            held = references.FoundReferences({child.digest: child.size for child in document.children}, {})
-            references.record(tx, repository_id, sha256(whole), held)
-
-        await process.db.write(change)
+    async def store() -> None:
+        await process.db.write(lambda tx: store_as_before(tx, whole))
 
     # The first change begins the removal, and the second one removes some references.
-    await UnfinishedManifests(Before(process.db, 3, store_as_before)).remove_what_is_left()
+    await UnfinishedManifests(Before(process.db, 3, store)).remove_what_is_left()
     assert await left(process) == {"children": 3 * MANY, "blobs": 0, "unfinished": 0}
 
 
