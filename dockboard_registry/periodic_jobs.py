@@ -53,6 +53,7 @@ def jobs(gc: GcConfig) -> tuple[Job, ...]:
     tidying = min(gc.interval or _HOUR, _HOUR)
     return (
         Job("deletions", tidying, _HOUR, _finish_deletions),
+        Job("manifests", tidying, _HOUR, _finish_manifests),
         Job("keys", tidying, _HOUR, _rotate_keys),
         Job("audit", tidying, _HOUR, _trim_audit),
         Job("failures", tidying, _HOUR, _forget_failures),
@@ -73,11 +74,15 @@ def _sum(removed: Iterable[Removed]) -> Removed:
 
 
 async def _finish_deletions(services: Services) -> None:
-    """Delete what is left of repositories and organizations that were deleted, and of large manifests."""
+    """Delete what is left of repositories and organizations that were deleted."""
     await services.repository_deletion.purge()
-    await UnfinishedManifests(services.db.for_jobs()).remove_what_is_left()
     if await services.has_accounts():
         await services.people.organizations.forget()
+
+
+async def _finish_manifests(services: Services) -> None:
+    """Remove references of large manifests that were deleted, or whose push ended early."""
+    await UnfinishedManifests(services.db.for_jobs()).remove_what_is_left()
 
 
 async def _rotate_keys(services: Services) -> None:

@@ -168,5 +168,5 @@ def test_tidying_goes_on_without_collecting(interval):
     assert len(declared) == len(jobs(GcConfig()))
     assert declared["collect"].interval == interval
     assert declared["strays"].interval == (86400 if interval else 0)
-    tidying = {declared[name].interval for name in ("deletions", "keys", "audit", "failures", "htpasswd")}
+    tidying = {declared[name].interval for name in ("deletions", "manifests", "keys", "audit", "failures", "htpasswd")}
     assert tidying == {5 if interval == 5 else 3600}

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import NamedTuple, TypeVar
@@ -130,11 +130,15 @@ class Manifests:
         more_tags: list[str],
         moves: bool = True,
         actor: Actor | None = None,
+        require_still: Callable[[], Awaitable[None]] | None = None,
     ) -> Stored:
         """Store the bytes and point the tags to them, all or nothing.
 
-        moves: also tags that point elsewhere. actor: who is noted. Raises ManifestInvalid, DigestInvalid,
-        ManifestBlobUnknown, QuotaExceeded, Denied.
+        moves: also tags that point elsewhere. actor: who is noted. require_still: called before anything becomes
+        visible, because a large manifest waits for others. It raises if the push is not allowed any more.
+
+        Raises ManifestInvalid, DigestInvalid, ManifestBlobUnknown, QuotaExceeded, Denied, and what require_still
+        raises.
         """
         async with self._long_work.take(len(body)) if len(body) > _LARGE else contextlib.nullcontext():
             work = self._work if len(body) > _LARGE else _work_at_once
@@ -148,18 +152,26 @@ class Manifests:
             held = await references.ask(self._db, repository, document)
             warning = await work(lambda pace: _judge(document, held, pace))
             push = _Push(repository, digest, document, body, held, warning)
-            await self._store(push, names, tags.point if moves else tags.make, actor)
+            point = tags.point if moves else tags.make
+            await self._store(push, lambda last: self._commit(last, names, point, actor), require_still)
         return Stored(digest, document.subject, list(names), warning)
 
-    async def _store(self, push: _Push, names: Iterable[str], point: Callable, actor: Actor | None) -> None:
+    async def _store(
+        self,
+        push: _Push,
+        commit: Callable[[_Push], Awaitable[None]],
+        require_still: Callable[[], Awaitable[None]] | None,
+    ) -> None:
         """Store the manifest and point the tags to it in one transaction, after transactions that record its references
         if they are many.
         """
-        if not push.has_many_references():
-            return await self._commit(push, names, point, actor)
-        recorded = await self._unfinished.record(push.repository, push.digest, push.held)
+        recorded = None
+        if push.has_many_references():
+            recorded = await self._unfinished.record(push.repository, push.digest, push.held)
         try:
-            return await self._commit(push._replace(recorded=recorded), names, point, actor)
+            if require_still is not None:
+                await require_still()
+            await commit(push._replace(recorded=recorded))
         except BaseException:
             if recorded is not None:
                 await self._unfinished.clean_up(recorded)

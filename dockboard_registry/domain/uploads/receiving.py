@@ -6,7 +6,7 @@
     anything else, such as the server's end      the same
 
 In `finish` a request that is cut off or refused leaves the session as it was if `keep` is set. Otherwise the session is
-dropped, because the client does not know it.
+dropped, because the client does not know it. A session without bytes is left to expire, which takes minutes.
 """
 
 import contextlib

@@ -65,12 +65,16 @@ class Manifest(Endpoint):
         wanted = Reference.parse(reference)
         tags = _more_tags(request)
         begun = time.monotonic()
+
+        async def require_still() -> None:
+            if time.monotonic() - begun > SLOW_SECONDS:
+                await self.services.gate.require_still(request, push)
+
         body = await request.body.read_all(SIZE_LIMIT)
-        if time.monotonic() - begun > SLOW_SECONDS:
-            await self.services.gate.require_still(request, push)
+        await require_still()
         media_type = request.headers.get("Content-Type", "")
         stored = await self.services.manifests.put(
-            name, wanted, body, media_type, tags, push.may_overwrite_tags, push.actor
+            name, wanted, body, media_type, tags, push.may_overwrite_tags, push.actor, require_still
         )
         self.services.metrics.add("uploaded_bytes_total", len(body))
         headers = {"Location": f"/v2/{name}/manifests/{stored.digest}", "Docker-Content-Digest": stored.digest}

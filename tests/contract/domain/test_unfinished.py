@@ -341,6 +341,21 @@ async def test_a_push_that_fails_while_it_records_removes_its_references(process
     assert await left(process) == NOTHING
 
 
+@pytest.mark.parametrize("count", [2, COUNT])
+@asynchronous
+async def test_the_right_is_asked_again_before_anything_becomes_visible(process, count):
+    made = await children(process, count)
+
+    async def refuse() -> None:
+        raise Denied
+
+    with pytest.raises(Denied):
+        await process.manifests.put("app", Reference("all", None), index(*made), "", [], require_still=refuse)
+    with pytest.raises(ManifestUnknown):
+        await process.manifest("app", Reference("all", None))
+    assert await left(process) == NOTHING
+
+
 @asynchronous
 async def test_a_manifest_is_deleted_though_the_database_fails_after_that(process):
     made = await children(process, 3 * MANY)
