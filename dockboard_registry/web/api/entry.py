@@ -1,9 +1,12 @@
 """/api/: the face of the API, which imports the rest of the API at the first request."""
 
-from ...errors import FieldInvalid, RegistryError
+from ...errors import FieldInvalid, RegistryError, Unauthorized
 from ...http.messages import Request, Response
 from ..endpoint import NO_STORE, Endpoint
 from ..face import Face
+
+# With it browsers and curl ask for name and password. The words are fixed, so that no Host header gets into them.
+_CHALLENGE = {"WWW-Authenticate": 'Basic realm="Dockboard Registry", charset="UTF-8"'}
 
 
 class Api(Endpoint):
@@ -17,7 +20,11 @@ class Api(Endpoint):
     async def _answer(self, request: Request) -> Response:
         from . import serve
 
-        return await serve.answer(self.services, request)
+        try:
+            return await serve.answer(self.services, request)
+        except Unauthorized as error:
+            error.headers |= _CHALLENGE
+            raise
 
 
 class Management(Face):

@@ -4,7 +4,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from ...db import Tx
 from ...domain.access.rule import Principal
 from ...domain.audit import Actor
 from ...durations import DURATION_GRAMMAR
@@ -18,6 +17,8 @@ from ...names import (
     SHORTEST_ACCOUNT,
     TAG_GRAMMAR,
 )
+from ..auth.asker import Asker
+from ..auth.permissions import Permission
 from .kinds import Kind, ListOf, Record, Secret, Text, Whole
 
 PREFIX = "/api/v1"
@@ -66,20 +67,25 @@ PAGE: Mapping[str, Kind] = {
 class Call:
     """One request on its way to the domain: who asks, and what was sent, checked by the declaration."""
 
-    def __init__(self, services: Any, request: Request, operation: "Operation", path: Mapping[str, str]):
-        self.services, self.request, self.operation = services, request, operation
+    def __init__(self, asker: Asker, request: Request, operation: "Operation", path: Mapping[str, str]):
+        self.asker, self.request, self.operation = asker, request, operation
         self.path, self.query, self.body = path, {}, {}
-        self.principal: Principal = Principal()
-        self.recheck: Callable[[Tx, int], None] | None = None
+
+    @property
+    def services(self) -> Any:
+        return self.asker.services
 
     @property
     def people(self) -> Any:
-        return self.services.people
+        return self.asker.people
+
+    @property
+    def principal(self) -> Principal:
+        return self.asker.principal
 
     @property
     def actor(self) -> Actor:
-        """Who makes the change, for the audit."""
-        return Actor(str(self.principal), self.request.remote, self.recheck)
+        return self.asker.actor
 
 
 class Answer(NamedTuple):
@@ -90,24 +96,13 @@ class Answer(NamedTuple):
     headers: Mapping[str, str] = {}
 
 
-class Permission(NamedTuple):
-    """check raises the error for those who may not. words: who may, for the document.
-
-    hides: whoever may not see the object gets the same answer as if it did not exist.
-    """
-
-    check: Callable[[Call], Awaitable[None]] | None
-    who: str
-    hides: bool = False
-
-
 class Operation(NamedTuple):
     """path: below PREFIX, with names of PATH in braces.
 
     answer: the kind of what status 200 or 201 brings. must: what of the query has to be there.
 
     Which answers there may be besides those that follow from the rest: conflicts 409, refuses 422, unknown 404, and
-    `others`. first: it may be what is done first of all.
+    `others`.
     whole: no token that is for less than its owner may is enough. That goes without saying where the answer has a
     secret: it would outlive the token, and may do more.
     """
@@ -126,7 +121,6 @@ class Operation(NamedTuple):
     conflicts: bool = False
     refuses: bool = False
     unknown: bool = False
-    first: bool = False
     whole: bool = False
     others: tuple[int, ...] = ()
     media: str = JSON

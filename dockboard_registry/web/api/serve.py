@@ -5,10 +5,9 @@ from collections.abc import Mapping
 from urllib.parse import unquote_to_bytes
 
 from ...clients import count_for
-from ...domain.access.rule import ANONYMOUS, Principal
+from ...domain.access.rule import Principal
 from ...domain.content import documents
 from ...domain.credentials.access_tokens import is_secret
-from ...domain.rights.recheck import recheck_of
 from ...errors import (
     BadRequest,
     Denied,
@@ -20,11 +19,12 @@ from ...errors import (
 )
 from ...http.messages import Request, Response
 from ...wording import quoted
+from ..auth import permissions
+from ..auth.asker import Asker, asker_of
 from ..endpoint import NO_STORE
-from . import permissions, table
+from . import table
 from .kinds import Kind, Wrong
 from .operations import JSON, PATH, PREFIX, Answer, Call, Operation
-from .permissions import CHALLENGE
 
 MOST_BODY = 64 << 10
 _SAFE = ("GET", "HEAD")
@@ -34,25 +34,27 @@ async def answer(services, request: Request) -> Response:
     """The response. Raises RegistryError."""
     operation, path = find(request)
     _refuse_other_sites(request)
-    call = Call(services, request, operation, path)
+    call = Call(Asker(services, request.remote), request, operation, path)
     if operation.permission.check is not None:
-        call.principal, access_version = await authenticate(services, request)
-        call.recheck = recheck_of(services.principals, call.principal, access_version)
-        count_for(call.principal.account_key or request.remote)
-        await permissions.check(call)
-        _limit_rate(call)
+        await _admit(call)
     await _read(call)
     return _response(operation, await operation.work(call))
 
 
-def _limit_rate(call: Call) -> None:
-    """Limit the rate of changes, because each is a row of the audit and waits for the database's only writer.
+async def _admit(call: Call) -> None:
+    """Find out who asks, and check the permission. Raises Unauthorized, Denied and other errors."""
+    call.asker = await _asker(call)
+    count_for(call.principal.account_key or call.request.remote)
+    await call.operation.permission.check(call.asker, call.path)
+    if call.operation.needs_whole:
+        permissions.require_whole(call.asker)
+    if call.operation.method not in _SAFE:
+        call.asker.count_change()
 
-    Raises TooManyRequests.
-    """
-    if call.operation.method not in _SAFE and call.principal.kind != ANONYMOUS:
-        rate = call.people.administrators_changes if call.principal.administrator else call.people.changes
-        rate.take((call.principal.kind, call.principal.id))
+
+async def _asker(call: Call) -> Asker:
+    principal, access_version = await authenticate(call.services, call.request)
+    return asker_of(call.services, call.request.remote, principal, access_version)
 
 
 def find(request: Request) -> tuple[Operation, Mapping[str, str]]:
@@ -106,11 +108,7 @@ async def authenticate(services, request: Request) -> tuple[Principal, int]:
         access_version = await services.principals.access_version()
         if shown is None or access_version == 0:
             return services.gate.anonymous(request, access_version), access_version
-        try:
-            principal = await _principal(services.credentials, shown, request.remote, access_version)
-        except Unauthorized as error:
-            error.headers |= CHALLENGE
-            raise
+        principal = await _principal(services.credentials, shown, request.remote, access_version)
         # None: a password was checked just now. That takes time, and rights may have changed meanwhile.
         if principal is not None:
             request.who = principal.log_name

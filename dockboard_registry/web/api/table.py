@@ -4,10 +4,10 @@ import functools
 import json
 from typing import Self
 
+from ..auth.permissions import EVERYONE
 from . import document
 from .kinds import Anything
 from .operations import Answer, Call, Operation
-from .permissions import EVERYONE
 from .resources import (
     account,
     content,

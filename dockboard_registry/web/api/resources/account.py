@@ -4,9 +4,9 @@ from typing import Any
 
 from ....domain.access import rule
 from ....errors import Denied, Unauthorized
+from ...auth.permissions import LOGGED_IN, ONESELF, OWN_TOKENS
 from ..kinds import Choice, ListOf, Record, Switch, Text
 from ..operations import NAME, PAGE, Answer, Call, Operation, paged
-from ..permissions import LOGGED_IN, ONESELF, OWN_TOKENS
 from . import tokens
 from .people import CHANGEABLE, NEW_TOKEN, PASSWORD, TOKEN, TOKEN_WANTED, USER, changes, shown, token_shown
 

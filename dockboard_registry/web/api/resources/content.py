@@ -1,7 +1,7 @@
 """/repositories/NAME: deleting what was pushed: a tag, a manifest, or the whole repository."""
 
+from ...auth.permissions import REPOSITORY_DELETES, REPOSITORY_GOES
 from ..operations import Answer, Call, Operation
-from ..permissions import REPOSITORY_DELETES, REPOSITORY_GOES
 
 # Short transactions that the request waits for. The next round of the collector deletes the rest of a larger
 # repository, which nobody sees any more.

@@ -2,13 +2,12 @@
 
 from typing import Any
 
-from ....domain.access import rule
-from ....domain.access.rule import ADMIN, REGISTRY, RIGHTS, ROBOT
-from ....domain.rights.grants import TEAM, ListedGrant
-from ....errors import AccountUnknown
+from ....domain.access.rule import RIGHTS
+from ....domain.rights.explanations import require_known
+from ....domain.rights.grants import ListedGrant
+from ...auth.permissions import ADMINISTRATOR, NAMESPACE_OWNER, PATTERN_ADMIN
 from ..kinds import Choice, Record
 from ..operations import HOLDER, MOMENT, PAGE, PATTERN, Answer, Call, Operation, paged
-from ..permissions import ADMINISTRATOR, NAMESPACE_OWNER, PATTERN_ADMIN
 from .pages import after, page, size
 
 RIGHT = Choice("read: pull; write: push too; admin: delete, and give rights away, too", False, tuple(RIGHTS))
@@ -34,7 +33,7 @@ async def _list_namespace(call: Call) -> Answer:
 
 
 async def _put(call: Call) -> Answer:
-    require_known(call, call.path["holder"])
+    require_known(call.principal, call.path["holder"])
     await call.people.grants.add(call.actor, call.path["pattern"], call.path["holder"], call.body["right"])
     return Answer(204)
 
@@ -42,17 +41,6 @@ async def _put(call: Call) -> Answer:
 async def _delete(call: Call) -> Answer:
     await call.people.grants.remove(call.actor, call.path["pattern"], call.path["holder"])
     return Answer(204)
-
-
-def require_known(call: Call, holder: str) -> None:
-    """Teams and robots are hidden from those outside their organization.
-
-    Raises AccountUnknown, as for one that does not exist.
-    """
-    kind, _, name = holder.partition(":")
-    administrator = rule.decide(call.principal, ADMIN, REGISTRY).allowed
-    if kind in (TEAM, ROBOT) and not administrator and name.partition("/")[0] not in call.principal.memberships:
-        raise AccountUnknown(f"there is no {kind} {name}")
 
 
 _ONE = "/grants/{pattern}/{holder}"

@@ -6,9 +6,9 @@ from ....domain.access import rule
 from ....domain.access.rule import ADMIN, PULL, REGISTRY
 from ....domain.accounts.organizations import ROLES, Member, Organization
 from ....errors import ChangeRefused, Denied
+from ...auth.permissions import ADMINISTRATOR, LOGGED_IN, ORGANIZATION, ORGANIZATION_OWNER, require
 from ..kinds import Choice, Record
 from ..operations import MOMENT, NAME, PAGE, Answer, Call, Operation, created, paged
-from ..permissions import ADMINISTRATOR, LOGGED_IN, ORGANIZATION, ORGANIZATION_OWNER, require
 from .pages import after, page, size
 
 ROLE = Choice("owners may do everything in the namespace, members pull from it", False, ROLES)
@@ -56,8 +56,8 @@ async def _add(call: Call) -> Answer:
     administrator = rule.decide(call.principal, ADMIN, REGISTRY).allowed
     if not administrator:
         if not call.people.users_add_organizations:
-            require(call, ADMIN, REGISTRY)
-        require(call, ADMIN, rule.namespace(call.principal.name))
+            require(call.asker, ADMIN, REGISTRY)
+        require(call.asker, ADMIN, rule.namespace(call.principal.name))
         if call.principal.kind != rule.USER or owner != call.principal.name:
             raise Denied("who makes an organization is its owner", "leave out the owner, or name yourself")
     try:

@@ -3,16 +3,13 @@
 import json
 from typing import Any
 
-from ....domain.access import rule
-from ....domain.access.rule import ACTIONS, ACTIVE, ADMIN, REGISTRY, USER, Principal
+from ....domain.access.rule import ACTIONS, ADMIN, REGISTRY
 from ....domain.audit import NEWEST, Event
-from ....domain.rights.principals import TOKEN, holder_of
-from ....errors import AccountUnknown
+from ....domain.rights import explanations
 from ....names import ACCOUNT_GRAMMAR, REPOSITORY_GRAMMAR
+from ...auth.permissions import ADMINISTRATOR, LOGGED_IN, require, require_repository
 from ..kinds import Anything, Choice, Kind, ListOf, Record, Switch, Text, Whole
 from ..operations import MOMENT, Answer, Call, Operation, paged
-from ..permissions import ADMINISTRATOR, LOGGED_IN, require, require_repository
-from .grants import require_known
 from .pages import following, page, size
 
 _EXPLAINED: dict[str, Kind] = {
@@ -68,40 +65,15 @@ async def _explain(call: Call) -> Answer:
     """
     name = call.query.get("repository")
     if name is None:
-        require(call, ADMIN, REGISTRY)
+        require(call.asker, ADMIN, REGISTRY)
         object = REGISTRY
     else:
-        await require_repository(call, ADMIN, name)
+        await require_repository(call.asker, ADMIN, name)
         object = (await call.services.principals.facts(name)).object
-    _require_known(call, call.query["who"])
-    asked_about = await call.services.principals.named(call.query["who"])
-    decision, steps = rule.explain(_as_seen_by(call.principal, asked_about), call.query["action"], object)
+    decision, steps = await explanations.explain(
+        call.services.principals, call.principal, call.query["who"], call.query["action"], object
+    )
     return Answer(200, {"allowed": decision.allowed, "reason": decision.reason, "steps": steps})
-
-
-def _require_known(call: Call, who: str) -> None:
-    """Others must not learn which tokens a user has. Raises AccountUnknown, as for a token that does not exist."""
-    user = who.removeprefix(TOKEN).partition("/")[0]
-    if not who.startswith(TOKEN):
-        return require_known(call, holder_of(who))
-    if not (rule.decide(call.principal, ADMIN, REGISTRY).allowed or _is(call.principal, user)):
-        raise AccountUnknown(f"there is no token {who.removeprefix(TOKEN)}")
-    return None
-
-
-def _is(asker: Principal, user: str) -> bool:
-    """Whether this user asks, with the password or with a token without limits."""
-    return asker.kind == USER and asker.name == user and not asker.scopes
-
-
-def _as_seen_by(asker: Principal, principal: Principal) -> Principal:
-    """Only administrators see who administers the registry and which accounts are disabled.
-
-    Others see the rights that were granted here.
-    """
-    if rule.decide(asker, ADMIN, REGISTRY).allowed or _is(asker, principal.name):
-        return principal
-    return principal._replace(administrator=False, state=ACTIVE)
 
 
 async def _events(call: Call, limit: int) -> list[Event]:

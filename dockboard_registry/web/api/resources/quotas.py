@@ -2,9 +2,9 @@
 
 from ....domain.quotas.quota_settings import MOST
 from ....domain.quotas.quotas import UNLIMITED
+from ...auth.permissions import ADMINISTRATOR, NAMESPACE_OWNER
 from ..kinds import Record, Whole
 from ..operations import NAME, Answer, Call, Operation
-from ..permissions import ADMINISTRATOR, NAMESPACE_OWNER
 
 _MOST = Whole("at most; null: no limit", True)
 _USE = Record(

@@ -9,9 +9,9 @@ from ....domain.accounts.registration import PendingAccount
 from ....domain.audit import NEWEST
 from ....durations import in_future
 from ....errors import Denied, Unauthorized
+from ...auth.permissions import ADMINISTRATOR, EVERYONE
 from ..kinds import Choice, Kind, Record, Secret, Text
 from ..operations import DURATION, MOMENT, NAME, PAGE, Answer, Call, Operation, created, paged
-from ..permissions import ADMINISTRATOR, EVERYONE
 from .pages import after, page, size
 from .people import PASSWORD, PROFILE
 

@@ -8,9 +8,9 @@ from ....domain.accounts.namespaces import VISIBILITIES
 from ....domain.rights import effective_rights
 from ....domain.rights.listed_repositories import ListedRepository
 from ....domain.rights.repository_settings import MOST_DESCRIPTION
+from ...auth.permissions import LOGGED_IN, NAMESPACE_OWNER, REPOSITORY_ADMIN, SEES_REPOSITORY
 from ..kinds import Choice, Record, Text
 from ..operations import MOMENT, NAME, PAGE, REPOSITORY, Answer, Call, Operation, paged
-from ..permissions import LOGGED_IN, NAMESPACE_OWNER, REPOSITORY_ADMIN, SEES_REPOSITORY
 from .grants import RIGHT
 from .pages import after, cut, page, part, size
 

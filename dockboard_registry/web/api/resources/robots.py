@@ -5,9 +5,9 @@ from typing import Any
 from ....domain.access.rule import ACTIVE, DISABLED
 from ....domain.accounts.robots import Robot
 from ....durations import duration, in_future
+from ...auth.permissions import ORGANIZATION_OWNER
 from ..kinds import Choice, Record, Text
 from ..operations import DURATION, MOMENT, NAME, PAGE, Answer, Call, Operation, created, paged
-from ..permissions import ORGANIZATION_OWNER
 from .pages import after, page, size
 from .people import SECRET, TOKEN_FIELDS
 

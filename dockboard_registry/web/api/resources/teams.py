@@ -3,9 +3,9 @@
 from typing import Any
 
 from ....domain.accounts.teams import Team
+from ...auth.permissions import ORGANIZATION, ORGANIZATION_OWNER
 from ..kinds import Record, Whole
 from ..operations import NAME, PAGE, Answer, Call, Operation, created, paged
-from ..permissions import ORGANIZATION, ORGANIZATION_OWNER
 from .pages import after, page, size
 
 _TEAM = Record("", False, "Team", {"name": NAME, "members": Whole("how many there are")})

@@ -3,9 +3,9 @@
 from ....domain.access import rule
 from ....domain.access.rule import ADMIN, REGISTRY
 from ....domain.uploads.open_uploads import OpenUpload
+from ...auth.permissions import ONESELF
 from ..kinds import Kind, Record, Text, Whole
 from ..operations import MOMENT, PAGE, REPOSITORY, Answer, Call, Operation, paged
-from ..permissions import ONESELF
 from .pages import after, page, size
 
 _UPLOAD = Record(

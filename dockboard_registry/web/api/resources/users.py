@@ -4,9 +4,9 @@ from ....domain.access.rule import ACTIVE, DISABLED
 from ....domain.accounts.profiles import Profile
 from ....domain.credentials.one_time import INVITE, RESET
 from ....errors import ChangeRefused
+from ...auth.permissions import ADDS_USERS, ADMINISTRATOR, TOKENS, require_whole
 from ..kinds import Choice, ListOf, Record, Switch, Text, Whole
 from ..operations import NAME, PAGE, Answer, Call, Operation, created, paged
-from ..permissions import ADMINISTRATOR, TOKENS, require_whole
 from . import tokens
 from .pages import after, page, size
 from .people import CHANGEABLE, NEW_TOKEN, ONE_TIME, PASSWORD, PROFILE, TOKEN, TOKEN_WANTED, USER, changes, shown
@@ -67,7 +67,7 @@ async def _get(call: Call) -> Answer:
 
 async def _change(call: Call) -> Answer:
     if not _WHOLE.isdisjoint(call.body):
-        require_whole(call)
+        require_whole(call.asker)
     active = call.body["state"] == ACTIVE if "state" in call.body else None
     await call.people.accounts.change(
         call.actor, call.path["user"], changes(call.body), active, call.body.get("administrator")
@@ -129,13 +129,12 @@ OPERATIONS = (
         "/users",
         "addUser",
         "Make or invite a user",
-        ADMINISTRATOR,
+        ADDS_USERS,
         _add,
         201,
         _MADE,
         _WANTED,
         conflicts=True,
-        first=True,
         whole=True,
     ),
     Operation("GET", _ONE, "getUser", "Show a user", ADMINISTRATOR, _get, answer=USER),
