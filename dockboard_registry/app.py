@@ -1,6 +1,7 @@
 """The one place where objects are put together: configuration to services, for the server and for commands."""
 
 import asyncio
+import contextlib
 import functools
 
 from .config import Config
@@ -14,6 +15,8 @@ from .domain.content.referrers import Referrers
 from .domain.content.repositories import Repositories
 from .domain.content.repository_deletion import RepositoryDeletion
 from .domain.content.tags import Tags
+from .domain.explore.pulls import PullCounts
+from .domain.explore.repository_facts import RepositoryFacts
 from .domain.garbage.collect import Collector
 from .domain.quotas.quotas import Quotas
 from .domain.rights.principals import Principals
@@ -44,9 +47,10 @@ class Services:
         gc = config.gc
         self.repositories = Repositories(self.db)
         self.repository_deletion = RepositoryDeletion(self.db)
-        self.tags = Tags(self.db)
+        self.pulls, self.repository_facts = PullCounts(self.db), RepositoryFacts(self.db)
+        self.tags = Tags(self.db, self.repository_facts.changed)
         self.quotas = Quotas(config.auth.quota_repositories, config.auth.quota_bytes)
-        self.manifests = Manifests(self.db, self.quotas)
+        self.manifests = Manifests(self.db, self.quotas, self.repository_facts.changed)
         self.referrers = Referrers(self.db)
         self.blobs = Blobs(self.db, self.storage, gc.lease, self.quotas)
         expiry = Expiry(gc.upload_expiry, gc.empty_upload_expiry)
@@ -111,6 +115,14 @@ class Services:
         """Wait for what goes on behind answers that were given."""
         if "people" in self.__dict__:
             await self.people.resets.settled(seconds)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.save_counts()
+
+    async def save_counts(self) -> None:
+        """Write what was only noted in memory."""
+        await self.pulls.finish()
+        await self.repository_facts.finish()
 
     def close(self) -> None:
         """Wait for what was begun, then close database and store."""

@@ -146,7 +146,9 @@ def _run_services(config: Config, work: Callable[[Services], Awaitable[Any]]) ->
     async def main() -> Any:
         services = open_services(config, secrets.token_hex(8))
         try:
-            return await work(services)
+            outcome = await work(services)
+            await services.save_counts()
+            return outcome
         finally:
             services.close()
 

@@ -58,6 +58,7 @@ def jobs(gc: GcConfig) -> tuple[Job, ...]:
         Job("audit", tidying, _HOUR, _trim_audit),
         Job("failures", tidying, _HOUR, _forget_failures),
         Job("htpasswd", tidying, _HOUR, _tidy_htpasswd),
+        Job("repository_facts", _HOUR, _HOUR, _reconcile_repository_facts),
         Job("collect", gc.interval, max(gc.interval, _HOUR), _collect, "gc_rounds_total", "gc_failures_total"),
         Job("strays", _DAY if gc.interval else 0.0, _DAY, _sweep_strays),
     )
@@ -107,6 +108,11 @@ async def _tidy_htpasswd(services: Services) -> None:
     """Do what is due for hashes from htpasswd files."""
     if await services.has_accounts():
         await services.people.htpasswd.tidy()
+
+
+async def _reconcile_repository_facts(services: Services) -> None:
+    """Count again what lists of repositories show, where a change was missed."""
+    await services.repository_facts.reconcile()
 
 
 async def _collect(services: Services) -> Removed:

@@ -159,7 +159,17 @@ def test_a_server_goes_on_when_its_program_is_replaced(tmp_path, way):
             ann.get("/api/v1/openapi.json").expect(200)
             ann.push_image("ann/app", "v1", [os.urandom(50_000)])
         people.bearer(basic("ann"), "repository:ann/app:pull")
-        for job in ("collect", "strays", "deletions", "manifests", "keys", "audit", "failures", "htpasswd"):
+        for job in (
+            "collect",
+            "strays",
+            "deletions",
+            "manifests",
+            "keys",
+            "audit",
+            "failures",
+            "htpasswd",
+            "repository_facts",
+        ):
             wait_for(lambda: value(metrics, f'job_runs_total{{job="{job}"}}') >= 1, FIRST_LOOK, job)
         assert registry.run("check").returncode == 0
         assert client.get("/readyz").body == b"ok\n"

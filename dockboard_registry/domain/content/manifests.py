@@ -106,9 +106,10 @@ class _Push(NamedTuple):
 
 
 class Manifests:
-    def __init__(self, db: Database, quotas: Quotas = Quotas()):
-        self._db = db
-        self._quotas = quotas
+    """changed: called with the name of a repository to which something was pushed, or in which it was deleted."""
+
+    def __init__(self, db: Database, quotas: Quotas = Quotas(), changed: Callable[[str], None] = lambda name: None):
+        self._db, self._quotas, self._changed = db, quotas, changed
         self._unfinished = UnfinishedManifests(db)
         # Python runs one thread at a time, so a second thread would only delay the event loop.
         self._thread = ThreadPoolExecutor(1, "parse")
@@ -154,6 +155,7 @@ class Manifests:
             push = _Push(repository, digest, document, body, held, warning)
             point = tags.point if moves else tags.make
             await self._store(push, lambda last: self._commit(last, names, point, actor), require_still)
+            self._changed(repository)
         return Stored(digest, document.subject, list(names), warning)
 
     async def _store(
@@ -218,7 +220,9 @@ class Manifests:
             self._quotas.find(tx, repository).decide(tx, Change(freed=1))
             return left
 
-        if left := await self._db.write(change, brings=0):
+        left = await self._db.write(change, brings=0)
+        self._changed(repository)
+        if left:
             # The manifest is deleted. If the database fails now, the periodic job removes the rest.
             with contextlib.suppress(DatabaseBusy, DatabaseFull, DatabaseFailed):
                 await self._unfinished.remove(left)

@@ -14,6 +14,7 @@ from ...names import namespace_of
 from .. import audit
 from ..audit import Actor
 from ..changes import recheck_rights
+from ..explore import repository_facts
 from ..quotas import quota_sums
 from ..quotas.quota_sums import Change
 from ..uploads import open_uploads
@@ -75,6 +76,7 @@ class RepositoryDeletion:
             held = _counted(tx, gone.id)
             if not tx.run(_FORGET, gone.id):
                 raise _unknown()
+            repository_facts.forget(tx, gone.id)
             tx.run(_REMEMBER, *gone)
             audit.note(tx, actor, "repository.delete", f"repository {name}", **held._asdict())
             quota_sums.change(tx, namespace_of(name), Change(freed=1))

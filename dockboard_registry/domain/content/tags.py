@@ -1,5 +1,7 @@
 """Tags: names that point to one manifest of their repository."""
 
+from collections.abc import Callable
+
 from ...db import Database, Tx, now
 from ...errors import Denied, ManifestUnknown, NameUnknown
 from .. import audit
@@ -51,8 +53,10 @@ def make(tx: Tx, repository_id: int, tag: str, digest: str) -> str | None:
 
 
 class Tags:
-    def __init__(self, db: Database):
-        self._db = db
+    """changed: called with the name of a repository in which a tag was deleted."""
+
+    def __init__(self, db: Database, changed: Callable[[str], None] = lambda name: None):
+        self._db, self._changed = db, changed
 
     async def pointed(self, repository: str, tag: str) -> str:
         """The digest that the tag points to. Raises NameUnknown, ManifestUnknown."""
@@ -98,3 +102,4 @@ class Tags:
                 audit.note(tx, actor, "tag.delete", f"repository {repository}", tag=tag, digest=pointed[0])
 
         await self._db.write(change, brings=0)
+        self._changed(repository)

@@ -8,6 +8,8 @@ from ..access.rule import PUBLIC, Principal
 from ..accounts import namespaces
 from ..audit import Actor
 from ..changes import Unchanged, access_changed, recheck_rights, require_accounts, write_if_changed
+from ..content import repositories
+from ..explore import repository_facts
 from . import effective_rights, listed_repositories
 from .effective_rights import EffectiveRight
 from .listed_repositories import ListedRepository
@@ -111,6 +113,7 @@ def _set_visibility(tx: Tx, actor: Actor, name: str, visibility: str) -> bool:
     if _setting(tx, "SELECT visibility FROM repositories WHERE name = ?", name) == visibility:
         return False
     tx.run("UPDATE repositories SET visibility = ? WHERE name = ?", visibility, name)
+    repository_facts.show(tx, repositories.find(tx, name), visibility)
     audit.note(tx, actor, "repository.visibility", f"repository {name}", visibility=visibility)
     return True
 

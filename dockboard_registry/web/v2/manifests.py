@@ -56,6 +56,7 @@ class Manifest(Endpoint):
         if request.method == "HEAD":
             return Response(200, headers, length=found.size)
         body = found.body if found.body is not None else await self.services.manifests.body(name, found)
+        self.services.pulls.count(name, wanted.tag)
         return Response(200, headers, body)
 
     head = get

@@ -29,6 +29,8 @@ from dockboard_registry.domain.credentials.logins import Logins
 from dockboard_registry.domain.credentials.one_time import OneTimeTokens
 from dockboard_registry.domain.credentials.passwords import Passwords
 from dockboard_registry.domain.credentials.throttle import Throttle
+from dockboard_registry.domain.explore.pulls import PullCounts
+from dockboard_registry.domain.explore.repository_facts import RepositoryFacts
 from dockboard_registry.domain.garbage.collect import Collector, GcReport
 from dockboard_registry.domain.rights.grants import Grants
 from dockboard_registry.domain.rights.principals import Principals
@@ -95,8 +97,10 @@ class Process:
         self.db, self.storage = db, storage
         self.uploads = Uploads(self.db, self.storage, server_start, limit, small=small)
         self.blobs = Blobs(self.db, self.storage, lease)
-        self.manifests = Manifests(self.db)
-        self.tags, self.referrers, self.repositories = Tags(self.db), Referrers(self.db), Repositories(self.db)
+        self.pulls, self.repository_facts = PullCounts(self.db), RepositoryFacts(self.db)
+        self.manifests = Manifests(self.db, changed=self.repository_facts.changed)
+        self.tags = Tags(self.db, self.repository_facts.changed)
+        self.referrers, self.repositories = Referrers(self.db), Repositories(self.db)
         self.deletion = RepositoryDeletion(self.db)
         self.collector = Collector(self.db, self.storage, grace, lease, expiry)
         self.checker = Checker(self.db, self.storage)

@@ -1,0 +1,1 @@
+"""Finding repositories: what lists sort by, lists of what somebody may pull, and the search."""

@@ -1,0 +1,77 @@
+"""What lists show of a repository follows each change soon, and the periodic job finds what was missed."""
+
+from dockboard_registry.domain.audit import Actor
+from dockboard_registry.names import Reference
+from tests.contract.aio import asynchronous
+from tests.contract.domain.world import OPERATOR, image, sha256
+
+BOB = Actor("user bob", "192.0.2.7")
+KEPT = "SELECT name, namespace, visibility, tags_count, newest_tag, newest_digest FROM repository_facts ORDER BY name"
+FIRST, SECOND = image(b"config"), image(b"config", annotations={"a": "b"})
+
+
+async def kept(process) -> list[tuple]:
+    return await process.db.scan(lambda tx: tx.all(KEPT))
+
+
+async def pushed_at(process) -> int:
+    return await process.count("SELECT MAX(pushed_at) FROM repository_facts")
+
+
+@asynchronous
+async def test_pushes_and_deletions_are_counted_soon_after(process):
+    await process.push(b"config", "team/app")
+    await process.put(FIRST, "v1", "v2", repository="team/app")
+    assert await kept(process) == []
+    await process.repository_facts.finish()
+    assert await kept(process) == [("team/app", "team", "public", 2, "v2", sha256(FIRST))]
+    assert await pushed_at(process) == await process.count("SELECT MAX(updated_at) FROM tags")
+    await process.put(SECOND, "v1", repository="team/app")
+    await process.tags.delete("team/app", "v2")
+    await process.repository_facts.finish()
+    assert await kept(process) == [("team/app", "team", "public", 1, "v1", sha256(SECOND))]
+    await process.manifests.delete("team/app", sha256(SECOND))
+    await process.repository_facts.finish()
+    assert await kept(process) == [("team/app", "team", "public", 0, None, None)]
+    assert await pushed_at(process) == await process.count("SELECT MAX(pushed_at) FROM manifests")
+
+
+@asynchronous
+async def test_visibility_follows_at_once_and_a_deleted_repository_is_forgotten_at_once(process):
+    await process.people("bob")
+    await process.push(b"config", "bob/app")
+    await process.put(FIRST, "v1", repository="bob/app", maker=BOB)
+    await process.repository_facts.finish()
+    assert [row[2] for row in await kept(process)] == ["private"]
+    await process.repository_settings.set_visibility(OPERATOR, "bob/app", "public")
+    assert [row[2] for row in await kept(process)] == ["public"]
+    await process.deletion.delete(BOB, "bob/app")
+    assert await kept(process) == []
+
+
+@asynchronous
+async def test_the_job_makes_what_is_missing_and_mends_what_is_wrong(process, other):
+    for name in ("app", "team/app"):
+        await process.push(b"config", name)
+        await process.put(FIRST, "v1", repository=name)
+    await process.repository_facts.finish()
+    before = await kept(process)
+    process.pulls.count("app", "v1")
+    await process.pulls.save()
+
+    def damage(tx) -> None:
+        tx.run("UPDATE repository_facts SET tags_count = 7, newest_tag = NULL WHERE name = 'app'")
+        tx.run("UPDATE repository_facts SET repository_id = 1, name = 'gone' WHERE name = 'team/app'")
+
+    await process.db.write(damage)
+    await other.repository_facts.reconcile()
+    assert (
+        await kept(process)
+        == before
+        == [
+            ("app", "library", "public", 1, "v1", sha256(FIRST)),
+            ("team/app", "team", "public", 1, "v1", sha256(FIRST)),
+        ]
+    )
+    assert await process.count("SELECT pulls FROM repository_facts WHERE name = 'app'") == 1
+    assert (await process.manifest("app", Reference("v1", None))).digest == sha256(FIRST)
