@@ -11,6 +11,7 @@ from .domain.accounts.accounts import Accounts
 from .domain.accounts.htpasswd import Htpasswd
 from .domain.accounts.invitations import Invitations
 from .domain.accounts.organizations import Organizations
+from .domain.accounts.preferences import UserPreferences
 from .domain.accounts.registration import Registrations
 from .domain.accounts.robots import Robots
 from .domain.accounts.teams import Teams
@@ -23,6 +24,7 @@ from .domain.credentials.logins import Logins
 from .domain.credentials.one_time import OneTimeTokens
 from .domain.credentials.passwords import Passwords
 from .domain.credentials.resets import PasswordResets
+from .domain.credentials.sessions import Sessions
 from .domain.credentials.signing_keys import SigningKeys
 from .domain.credentials.throttle import Rate, Throttle
 from .domain.quotas.quota_settings import QuotaSettings
@@ -62,6 +64,8 @@ class AccountServices:
         self.organizations, self.teams = Organizations(db, quarantine), Teams(db)
         self.grants, self.robots, self.tokens = Grants(db), Robots(db), AccessTokens(db)
         self.logins = Logins(db, self.passwords, self.throttle)
+        self.sessions = Sessions(db, config.auth.session_idle, config.auth.session_life)
+        self.preferences = UserPreferences(db)
         self.repository_settings, self.quotas = RepositorySettings(db), QuotaSettings(db, quotas)
         self.invitations = Invitations(db)
         self.registrations = Registrations(db, self.passwords, self.throttle, config.auth.registration, quarantine)

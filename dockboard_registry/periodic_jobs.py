@@ -57,6 +57,7 @@ def jobs(gc: GcConfig) -> tuple[Job, ...]:
         Job("keys", tidying, _HOUR, _rotate_keys),
         Job("audit", tidying, _HOUR, _trim_audit),
         Job("failures", tidying, _HOUR, _forget_failures),
+        Job("sessions", tidying, _HOUR, _tidy_sessions),
         Job("htpasswd", tidying, _HOUR, _tidy_htpasswd),
         Job("repository_facts", _HOUR, _HOUR, _reconcile_repository_facts),
         Job("collect", gc.interval, max(gc.interval, _HOUR), _collect, "gc_rounds_total", "gc_failures_total"),
@@ -102,6 +103,12 @@ async def _forget_failures(services: Services) -> None:
     """Delete failed logins that no longer count."""
     if await services.has_accounts():
         await services.people.throttle.tidy()
+
+
+async def _tidy_sessions(services: Services) -> None:
+    """Delete sessions of browsers that have ended."""
+    if await services.has_accounts():
+        await services.people.sessions.tidy()
 
 
 async def _tidy_htpasswd(services: Services) -> None:

@@ -109,6 +109,12 @@ class AuthConfig:
         " by command",
     )
     audit_days: int = option(0, kinds.days(), "days that the list of changes (audit) goes back; 0 = for ever")
+    session_idle: float = option(
+        28800, kinds.seconds(60), "seconds without a request after which somebody is signed out of the pages"
+    )
+    session_life: float = option(
+        604800, kinds.seconds(60), "seconds after which one has to sign in to the pages again in any case"
+    )
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from tests.support.server import Registry, wait_for
 # Rows that move on their own: the clock of periodic jobs, and from where people log in.
 MOVING_TABLES = {"jobs", "known_networks"}
 # Reading a blob may renew its lease; who logs in is seen.
-MOVING_COLUMNS = {"leased_at", "last_seen_at", "last_used_at", "last_used_from"}
+MOVING_COLUMNS = {"leased_at", "last_seen_at", "last_used_at", "last_used_from", "seen_at"}
 # SQLite's own files, and the lock; the database is compared row by row.
 DATABASE_FILES = (".db", ".db-wal", ".db-shm", ".lock")
 

@@ -14,6 +14,7 @@ from dockboard_registry.domain.credentials import (
     one_time,
     passwords,
     resets,
+    sessions,
     signed_tokens,
     throttle,
 )
@@ -153,6 +154,10 @@ LIMITS = {
     f" {number(token_server._MOST_NAMES)} characters",
     "form for `/token`": f"{size(token_server._MOST_BODY)}, {token_server._MOST_FIELDS} fields",
     "life of a key that signs these tokens": span(default("auth.key_rotation")),
+    "session of a browser that is not used": span(default("auth.session_idle")),
+    "life of a session of a browser": span(default("auth.session_life")),
+    "sessions of a user": number(sessions.MOST),
+    "time for which a password counts that was entered again": span(sessions.CONFIRMED_MS / 1000),
     "list of changes": "for ever" if default("auth.audit_days") == 0 else "",
     "tags in one entry of the list of changes": number(manifests._NOTED),
     "line of the log": size(logs.LINE_LIMIT),

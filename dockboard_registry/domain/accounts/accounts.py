@@ -223,6 +223,7 @@ class Accounts:
             return await self._passwords.hash(password)
 
 
+_END_SESSIONS = "DELETE FROM browser_sessions WHERE user_id = ?"
 _OF_A_USER = (
     "DELETE FROM members WHERE user_id = ?",
     "DELETE FROM team_members WHERE user_id = ?",
@@ -230,6 +231,8 @@ _OF_A_USER = (
     "DELETE FROM access_tokens WHERE holder_kind = 'user' AND holder_id = ?",
     "DELETE FROM one_time_tokens WHERE user_id = ?",
     "DELETE FROM known_networks WHERE user_id = ?",
+    _END_SESSIONS,
+    "DELETE FROM preferences WHERE user_id = ?",
     "DELETE FROM users WHERE id = ?",
 )
 
@@ -312,11 +315,12 @@ def _set_state(tx: Tx, actor: Actor, user: User, active: bool) -> bool:
 
 
 def _set_administrator(tx: Tx, actor: Actor, user: User, administrator: bool) -> bool:
-    """Returns whether it changed."""
+    """Returns whether it changed. Whoever has signed in to the pages has to do so again, with the new role."""
     if user.administrator == administrator:
         return False
     if not administrator:
         _require_another_administrator(tx, user)
+    tx.run(_END_SESSIONS, user.id)
     tx.run("UPDATE users SET administrator = ? WHERE id = ?", int(administrator), user.id)
     audit.note(tx, actor, "user.administrator", f"user {user.name}", administrator=administrator)
     return True

@@ -46,6 +46,7 @@ HOLDER = Text(
 DURATION = Text(
     "how long from now: a whole number and s, m, h, d or w, such as 90d", False, 7, 2, DURATION_GRAMMAR, "90d"
 )
+SESSION = Text("id of a session: a number, as a text", False, 19, 1, "[0-9]{1,19}")
 MOMENT = Whole("milliseconds since 1970")
 # The names in braces in paths. A name of a repository and a pattern are one segment each, with %2F for slashes.
 PATH: Mapping[str, Text] = {
@@ -53,6 +54,7 @@ PATH: Mapping[str, Text] = {
     "tag": Text("a tag", False, 128, 1, TAG_GRAMMAR),
     "digest": Text("the digest of a manifest", False, 135, 71, DIGEST_GRAMMAR),
     "upload": Text("id of an upload", False, 32, 32, "[0-9a-f]{32}"),
+    "session": SESSION,
     "invitation": Text("id of an invitation", False, 19, 1, "[0-9]{1,19}"),
     "repository": REPOSITORY,
     "pattern": PATTERN,

@@ -8,6 +8,7 @@ signed token says. Each request asks again whether that still counts, at the acc
 import asyncio
 import base64
 import binascii
+import contextlib
 import hmac
 import secrets
 import time
@@ -20,6 +21,7 @@ from ...domain.access.rule import ACTIVE, ANONYMOUS, DISABLED, USER, Identity, P
 from ...domain.credentials import access_tokens, signed_tokens
 from ...domain.credentials.access_tokens import PresentedToken
 from ...domain.credentials.logins import SEEN_MS, account_meant
+from ...domain.credentials.sessions import BrowserSession
 from ...domain.credentials.signed_tokens import ACCESS, REFRESH, Claims
 from ...errors import Unauthorized
 from .gate import Caller
@@ -69,6 +71,13 @@ class CheckedPassword(NamedTuple):
 
     identity: Identity
     until: float
+
+
+class SignedIn(NamedTuple):
+    """A session of a browser, and whose it is, as of the access version in it."""
+
+    session: BrowserSession
+    principal: Principal
 
 
 class VerifiedToken(NamedTuple):
@@ -164,6 +173,20 @@ class Credentials:
         if principal is None:
             raise Unauthorized("the login has ended", "log in again")
         return principal
+
+    async def by_session(self, secret: str) -> SignedIn | None:
+        """Who has signed in with the browser whose cookie holds this secret. For pages only.
+
+        Whoever makes a change with this principal rechecks it (domain/rights/recheck.py) at the access version of the
+        session.
+        """
+        session = await self._people.sessions.find(secret)
+        principal = session and await self._principal(session.identity, session.access_version)
+        if not session or not principal:
+            return None
+        if not session.seen_lately:
+            self._beside(self._write_session_seen(session))
+        return SignedIn(session, principal)
 
     async def _by_signed_token(
         self, header: str, token: str, known: VerifiedToken | None, access_version: int
@@ -295,6 +318,10 @@ class Credentials:
             await self._people.logins.seen(id)
         except (DatabaseBusy, DatabaseFailed, DatabaseFull):
             self._seen.pop(id, None)
+
+    async def _write_session_seen(self, session: BrowserSession) -> None:
+        with contextlib.suppress(DatabaseBusy, DatabaseFailed, DatabaseFull):  # the next request notes it
+            await self._people.sessions.seen(session)
 
     async def _write_use(self, token: PresentedToken, address: str) -> None:
         try:

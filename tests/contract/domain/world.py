@@ -11,6 +11,7 @@ from dockboard_registry.domain.accounts.accounts import Accounts
 from dockboard_registry.domain.accounts.htpasswd import Htpasswd
 from dockboard_registry.domain.accounts.invitations import Invitations
 from dockboard_registry.domain.accounts.organizations import Organizations
+from dockboard_registry.domain.accounts.preferences import UserPreferences
 from dockboard_registry.domain.accounts.registration import Registrations
 from dockboard_registry.domain.accounts.robots import Robots
 from dockboard_registry.domain.accounts.teams import Teams
@@ -28,6 +29,7 @@ from dockboard_registry.domain.credentials.access_tokens import AccessTokens
 from dockboard_registry.domain.credentials.logins import Logins
 from dockboard_registry.domain.credentials.one_time import OneTimeTokens
 from dockboard_registry.domain.credentials.passwords import Passwords
+from dockboard_registry.domain.credentials.sessions import Sessions
 from dockboard_registry.domain.credentials.throttle import Throttle
 from dockboard_registry.domain.explore.pulls import PullCounts
 from dockboard_registry.domain.explore.repository_facts import RepositoryFacts
@@ -123,6 +125,7 @@ class Process:
         self.one_time = OneTimeTokens(self.db, self.passwords)
         self.throttle = Throttle(self.db)
         self.logins = Logins(self.db, self.passwords, self.throttle)
+        self.sessions, self.preferences = Sessions(self.db, 28800, 604800), UserPreferences(self.db)
         self.principals, self.audit = Principals(self.db, "none"), Audit(self.db)
         self.invitations = Invitations(self.db)
 

@@ -3,6 +3,14 @@
 from typing import Any
 
 from ....domain.access import rule
+from ....domain.accounts.preferences import (
+    CLIENT_GRAMMAR,
+    LANGUAGES,
+    LONGEST_CLIENT,
+    LONGEST_ZONE,
+    THEMES,
+    ZONE_GRAMMAR,
+)
 from ....errors import Denied, Unauthorized
 from ...auth.permissions import LOGGED_IN, ONESELF, OWN_TOKENS
 from ..kinds import Choice, ListOf, Record, Switch, Text
@@ -89,6 +97,17 @@ async def _set_password(call: Call) -> Answer:
     return Answer(204)
 
 
+async def _preferences(call: Call) -> Answer:
+    found = await call.people.preferences.get(call.principal.name)
+    return Answer(200, {name: None if value == "" else value for name, value in found._asdict().items()})
+
+
+async def _change_preferences(call: Call) -> Answer:
+    given = {name: "" if value is None else value for name, value in call.body.items()}
+    await call.people.preferences.change(call.actor, call.principal.name, given)
+    return await _preferences(call)
+
+
 async def _tokens(call: Call) -> Answer:
     return await tokens.listed(call, call.principal.name)
 
@@ -105,6 +124,15 @@ _NEW_PROFILE = Record("fields to change; null empties one", False, "ProfileChang
 _NEW_PASSWORD = Record(
     "", False, "OwnPassword", {"current": Text("the present password", False, 1024), "password": PASSWORD}
 )
+_CHOSEN = {
+    "zone": Text("time zone; null: that of the browser", True, LONGEST_ZONE, 1, ZONE_GRAMMAR, "Europe/Berlin"),
+    "language": Choice("null: that of the browser", True, LANGUAGES),
+    "theme": Choice("auto: that of the browser", False, THEMES),
+    "shortcuts": Switch("pages take single keys"),
+    "client": Text("whose commands are shown first", True, LONGEST_CLIENT, 1, CLIENT_GRAMMAR, "podman"),
+}
+_PREFERENCES = Record("how the pages look", False, "Preferences", _CHOSEN)
+_NEW_PREFERENCES = Record("fields to change; null empties one", False, "PreferencesChange", _CHOSEN, tuple(_CHOSEN), 1)
 OPERATIONS = (
     Operation("GET", "/account", "getAccount", "Who am I", LOGGED_IN, _get, answer=_ACCOUNT),
     Operation(
@@ -120,6 +148,25 @@ OPERATIONS = (
         204,
         body=_NEW_PASSWORD,
         whole=True,
+    ),
+    Operation(
+        "GET",
+        "/account/preferences",
+        "getPreferences",
+        "Show how the pages look",
+        ONESELF,
+        _preferences,
+        answer=_PREFERENCES,
+    ),
+    Operation(
+        "PATCH",
+        "/account/preferences",
+        "changePreferences",
+        "Change how the pages look",
+        ONESELF,
+        _change_preferences,
+        answer=_PREFERENCES,
+        body=_NEW_PREFERENCES,
     ),
     Operation(
         "GET",
