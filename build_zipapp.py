@@ -96,7 +96,7 @@ PACKAGES = (
         "6.6.1",
         "1b6ff57cc69b339f8feb9e7b567b0e0eacb16bfaf234159496623ef7a67ba640",
         "__init__ concurrent escape gen http1connection httputil ioloop iostream log netutil platform/__init__"
-        " platform/asyncio util",
+        " platform/asyncio template util",
     ),
     Package("pymysql", "1.2.4", "e169bed906168fffd0088925f45b3df024c2775c6fd128da0df773d47c458840"),
     # Its import name is passlib. Hashes of htpasswd files, and no other ones.

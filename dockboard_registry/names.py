@@ -24,6 +24,7 @@ _NAME = re.compile(REPOSITORY_GRAMMAR, re.A)
 _ACCOUNT = re.compile(ACCOUNT_GRAMMAR, re.A)
 _TAG = re.compile(TAG_GRAMMAR, re.A)
 _DIGEST = re.compile(DIGEST_GRAMMAR, re.A)
+_REFERENCE = re.compile(f"({REPOSITORY_GRAMMAR})(?::{TAG_GRAMMAR})?(?:@(?:{DIGEST_GRAMMAR}))?", re.A)
 _DIGEST_NEXT = "write sha256:<64 lower-case hex digits> or sha512:<128>"
 _LONGEST_TAG, _MEDIA_TYPE_LIMIT = 128, 255
 
@@ -159,3 +160,9 @@ class Reference(NamedTuple):
         if ":" in text:
             return cls(None, digest(text))
         return cls(tag(text), None)
+
+
+def is_reference(text: str) -> bool:
+    """Whether this is NAME, NAME:TAG, NAME@DIGEST or NAME:TAG@DIGEST, without the name of a registry."""
+    found = _REFERENCE.fullmatch(text[:1000])
+    return found is not None and is_repository_name(found[1])

@@ -19,6 +19,11 @@ def quoted(text: str, longest: int = 60) -> str:
     return ascii(text[:longest]).replace("<", r"\x3c") + ("..." if len(text) > longest else "")
 
 
+def sentence(text: str) -> str:
+    """A cause or a next step as a whole sentence: with a capital letter and a full stop."""
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
+
+
 def moment(milliseconds: int) -> str:
     """A time of the database (milliseconds since 1970) in UTC: `2026-11-23T16:00:00Z`."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(milliseconds / 1000))

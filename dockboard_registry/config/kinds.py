@@ -19,6 +19,7 @@ HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 MAIL_ADDRESS = re.compile(
     r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){0,8}", re.A
 )
+_URL_PATH = re.compile(r"/?|(?:/[A-Za-z0-9][A-Za-z0-9._-]{0,63}){1,8}/?", re.A)
 WHOLE_NUMBER = re.compile(r"-?[0-9]{1,18}")
 
 
@@ -118,7 +119,7 @@ def is_loopback(host: str) -> bool:
 
 @dataclass(frozen=True)
 class BaseUrl(Text):
-    """Empty, or scheme and authority of a URL: https://registry.example.com."""
+    """Empty, or a URL without query: https://registry.example.com, https://example.com/registry."""
 
     def parse(self, value: str) -> str:
         if value == "":
@@ -128,12 +129,12 @@ class BaseUrl(Text):
             right = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
         except ValueError:
             right = False
-        if not right or parts.path not in ("", "/") or parts.query or parts.fragment or "@" in parts.netloc:
+        if not right or not _URL_PATH.fullmatch(parts.path) or parts.query or parts.fragment or "@" in parts.netloc:
             raise ValueError(
-                "must be http:// or https:// with a host, without path, such as https://hub.example, not"
+                "must be http:// or https:// with a host, such as https://hub.example or https://example.com/hub, not"
                 f" {described(value)}"
             )
-        return f"{parts.scheme}://{parts.netloc}"
+        return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
 
 
 @dataclass(frozen=True)
@@ -279,6 +280,24 @@ class Switch:
 
     def toml(self, value: bool) -> str:
         return "true" if value else "false"
+
+
+@dataclass(frozen=True)
+class Several:
+    """A list of some of a few words, separated by commas in the environment."""
+
+    choices: tuple[str, ...]
+
+    def of_text(self, text: str) -> list[str]:
+        return [item.strip() for item in text.split(",") if item.strip()]
+
+    def check(self, value: Any) -> tuple[str, ...]:
+        if not isinstance(value, list) or not set(map(str, value)) <= set(self.choices):
+            raise ValueError(f"must be a list of some of {', '.join(self.choices)}, not {described(value)}")
+        return tuple(value)
+
+    def toml(self, value: tuple[str, ...]) -> str:
+        return json.dumps(list(value))
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import Any
 from . import kinds
 
 MOST_WORKERS = 8
+APIS = ("v2", "api", "ui")
 
 
 def option(default: Any, kind: Any, help: str) -> Any:
@@ -23,8 +24,8 @@ class ServerConfig:
     external_url: str = option(
         "",
         kinds.BaseUrl(),
-        "URL by which clients reach the registry; the address where they log in begins with it. Empty = the name that"
-        " the client asked for",
+        "URL by which clients reach the registry; the address where they log in begins with it, and so do the links of"
+        " pages. A path in it is one that a proxy removes. Empty = the name that the client asked for",
     )
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = option(
         [],
@@ -41,6 +42,9 @@ class ServerConfig:
         True,
         kinds.Switch(),
         "plain requests and large bodies go the short ways; false = Tornado reads and writes everything",
+    )
+    apis: tuple[str, ...] = option(
+        list(APIS), kinds.Several(APIS), "what is served: v2 = clients such as docker, api = /api/v1, ui = web pages"
     )
     open_uploads: int = option(
         10000, kinds.Number(1), "upload sessions that may be open at once; each client may have a share of them"

@@ -25,6 +25,7 @@ ENDPOINTS = (
     "health",
     "token",
     "api",
+    "page",
     "unknown",
 )
 _CLASSES = ("1xx", "2xx", "3xx", "4xx", "5xx")

@@ -85,7 +85,8 @@ class Worker:
 
     def _listen(self) -> list[Edge]:
         self._budget = Budget(self._metrics.add)
-        registry, metrics = Routes(REGISTRY, self._services), Routes(METRICS, self._services)
+        registry = Routes(REGISTRY, self._services, self._config.server.apis)
+        metrics = Routes(METRICS, self._services)
         return [
             *(self._edge(each, registry, str(at or ""), self._tls) for at, each in enumerate(self._context.listeners)),
             *(self._edge(each, metrics, "m", None) for each in self._context.metrics_listeners),

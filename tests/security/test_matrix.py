@@ -28,6 +28,7 @@ ROWS = {
     "Alive": [("/healthz", {"GET": "", "HEAD": ""})],
     "Ready": [("/readyz", {"GET": "", "HEAD": ""})],
     "Base": [("/v2/", {"GET": "enter", "HEAD": "enter"}), ("/v2", {"GET": "enter", "HEAD": "enter"})],
+    "Page": [("/robots.txt", {"GET": "", "HEAD": ""})],
     # test_matrix_api.py has the operations of the API.
     "Api": [("/api/v1/openapi.json", {"GET": "", "HEAD": ""})],
     "Token": [("/token", {"GET": "log in", "POST": "form"})],

@@ -10,7 +10,6 @@ from ...domain.content import documents
 from ...domain.credentials.access_tokens import is_secret
 from ...errors import (
     BadRequest,
-    Denied,
     ManifestInvalid,
     MediaUnsupported,
     NotFound,
@@ -21,6 +20,7 @@ from ...http.messages import Request, Response
 from ...wording import quoted
 from ..auth import permissions
 from ..auth.asker import Asker, asker_of
+from ..auth.sites import refuse_other_sites
 from ..endpoint import NO_STORE
 from . import table
 from .kinds import Kind, Wrong
@@ -33,7 +33,8 @@ _SAFE = ("GET", "HEAD")
 async def answer(services, request: Request) -> Response:
     """The response. Raises RegistryError."""
     operation, path = find(request)
-    _refuse_other_sites(request)
+    if request.method not in _SAFE:
+        refuse_other_sites(request)
     call = Call(Asker(services, request.remote), request, operation, path)
     if operation.permission.check is not None:
         await _admit(call)
@@ -86,19 +87,6 @@ def _route(raw_path: str) -> tuple[Mapping[str, Operation], Mapping[str, str]]:
     if not node.methods:
         raise nowhere
     return node.methods, path
-
-
-def _refuse_other_sites(request: Request) -> None:
-    """Browsers add credentials that they remember to requests that other sites make them send. Raises Denied."""
-    if request.method in _SAFE:
-        return
-    site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
-    elsewhere = origin is not None and origin.partition("://")[2] != request.headers.get("Host")
-    if site not in (None, "same-origin", "none") or (site is None and elsewhere):
-        raise Denied(
-            "a page of another site made the browser send this",
-            "send it from a page of this registry, or from a program",
-        )
 
 
 async def authenticate(services, request: Request) -> tuple[Principal, int]:

@@ -80,7 +80,10 @@ class Gate:
         self._services = services
         self._external_url = external_url
         self._unset = not setting
-        self.service = urlsplit(external_url).netloc or _SERVICE
+        self._host = urlsplit(external_url).netloc
+        self.service = self._host or _SERVICE
+        # Stands before the path of each link to a page.
+        self.prefix = urlsplit(external_url).path
         self._everyone = functools.lru_cache(8)(self._anonymous)
         self._may_all = functools.lru_cache(1024)(self._anonymous_may)
 
@@ -266,6 +269,15 @@ class Gate:
                 "the Host header does not name a host, so there is no place to log in", "ask by the registry's name"
             )
         return f"{'https' if request.secure else 'http'}://{host}/token"
+
+    def host(self, request: Request) -> str:
+        """The name by which clients reach the registry, with its port: the configured one, or the one that was asked
+        for. Raises BadRequest.
+        """
+        host = self._host or request.headers.get("Host", "")
+        if not _HOST.fullmatch(host):
+            raise BadRequest("the Host header does not name a host", "ask by the registry's name")
+        return host
 
     def _is_local(self, request: Request) -> bool:
         """From this machine, through no proxy as far as it shows, and by no web page from elsewhere.

@@ -155,6 +155,12 @@ async def _repository_goes(asker: Asker, names: Names) -> None:
     await _repository_admin(asker, names)
 
 
+async def _pulls_repository(asker: Asker, names: Names) -> None:
+    """Pages need no login for what everybody may pull."""
+    object = (await asker.services.principals.facts(names["repository"])).object
+    require(asker, PULL, object, NameUnknown(name=names["repository"]))
+
+
 async def require_repository(asker: Asker, action: str, name: str) -> None:
     """Raise Unauthorized, Denied, or NameUnknown where the client may not see the repository."""
     require_login(asker)
@@ -184,6 +190,7 @@ ORGANIZATION = Permission(_organization, "members of the organization", True)
 ORGANIZATION_OWNER = Permission(_organization_owner, "owners of the organization", True)
 NAMESPACE_OWNER = Permission(_namespace_owner, "whose the namespace is", True)
 PULLS = Permission(_pulls, "whoever may pull the repository, also without a login", True)
+PULLS_REPOSITORY = Permission(_pulls_repository, "whoever may pull the repository", True)
 SEES_REPOSITORY = Permission(_sees_repository, "whoever may pull the repository", True)
 REPOSITORY_ADMIN = Permission(_repository_admin, "whoever has the right admin on the repository", True)
 REPOSITORY_DELETES = Permission(

@@ -1,0 +1,60 @@
+"""Forms that visitors send: the fields of the body, and the fields as pages show them again after an error."""
+
+from collections.abc import Collection
+from urllib.parse import parse_qs
+
+from ...errors import BadRequest, MediaUnsupported
+from ...http.messages import Request
+from ...wording import quoted
+
+MOST_BODY = 64 << 10
+_MOST_FIELDS = 1200
+_TYPE = "application/x-www-form-urlencoded"
+# Every form may have these: the token against forgery, where to go on, which of a page's forms it is.
+_COMMON = frozenset({"_csrf", "next", "do"})
+
+
+class Form:
+    """The fields of a form by name, each with its values in their order."""
+
+    def __init__(self, fields: dict[str, list[str]]):
+        self.fields = fields
+
+    def text(self, name: str, default: str = "") -> str:
+        """The value without the spaces around it; the first one where there are several."""
+        return self.raw(name, default).strip()
+
+    def raw(self, name: str, default: str = "") -> str:
+        """The value as it was typed, for passwords and long texts. Line ends are single newlines."""
+        values = self.fields.get(name)
+        return values[0].replace("\r\n", "\n") if values else default
+
+    def all(self, name: str) -> list[str]:
+        return self.fields.get(name, [])
+
+    def has(self, name: str) -> bool:
+        """Whether a box is ticked, or a field was sent at all."""
+        return name in self.fields
+
+
+EMPTY = Form({})
+
+
+async def read(request: Request, known: Collection[str], most: int = MOST_BODY) -> Form:
+    """The form in the body. known: the fields that the page's forms have. Raises BadRequest, MediaUnsupported,
+    SizeInvalid.
+    """
+    media_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if media_type != _TYPE:
+        raise MediaUnsupported("this is no form of a page", f"send Content-Type: {_TYPE}")
+    body = await request.body.read_all(most)
+    try:
+        fields = parse_qs(body.decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS, errors="strict")
+    except ValueError as error:
+        raise BadRequest(
+            f"the form has more than {_MOST_FIELDS} fields, or bytes that are not UTF-8", "send it from the page"
+        ) from error
+    unknown = fields.keys() - _COMMON - set(known)
+    if unknown:
+        raise BadRequest(f"the form has an unknown field {quoted(min(unknown))}", "send it from the page")
+    return Form(fields)

@@ -1,0 +1,5 @@
+"""The handlers of pages, one module for each group of pages. TABLES has the routes of all of them."""
+
+from . import explore, frame
+
+TABLES = (frame.TABLE, explore.TABLE)

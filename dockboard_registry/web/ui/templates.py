@@ -1,0 +1,42 @@
+"""Templates: files of templates/, compiled once for each worker, when they are first used.
+
+Each is written in the language of tornado.template. Values are escaped (see markup.py); {% raw %} is not used.
+"""
+
+import posixpath
+from collections.abc import Mapping
+from importlib.resources import files
+
+from tornado.template import BaseLoader, Template
+
+from . import markup
+
+# Tornado turns each value to bytes before it escapes it. Ours also tells markup from text, and never fails.
+_NAMESPACE = {"escaped": markup.escaped, "_tt_utf8": markup.encoded}
+_FOLDER = files(__package__) / "templates"
+
+
+class _Loader(BaseLoader):
+    """Templates by their path below templates/."""
+
+    def resolve_path(self, name: str, parent_path: str | None = None) -> str:
+        return posixpath.normpath(name)
+
+    def _create_template(self, name: str) -> Template:
+        return Template(_FOLDER.joinpath(name).read_bytes(), name=name, loader=self)
+
+
+_loader = _Loader(autoescape="escaped", namespace=_NAMESPACE, whitespace="single")
+
+
+def prepare() -> None:
+    """Compile all templates."""
+    for folder in [_FOLDER, *(each for each in _FOLDER.iterdir() if each.is_dir())]:
+        for file in folder.iterdir():
+            if file.name.endswith(".html"):
+                _loader.load(file.name if folder is _FOLDER else f"{folder.name}/{file.name}")
+
+
+def render(name: str, values: Mapping[str, object]) -> bytes:
+    """The page or part, as UTF-8."""
+    return _loader.load(name).generate(**values)

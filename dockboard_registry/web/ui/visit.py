@@ -1,0 +1,185 @@
+"""One request for a page: who asks, in which language, and how the answer is made."""
+
+import json
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from urllib.parse import quote, unquote, urlsplit
+
+from ...domain.access.rule import ANONYMOUS, Principal
+from ...errors import RegistryError
+from ...http.messages import Request, Response
+from ..auth.asker import Asker
+from . import cookies, csrf, forms, language, parts, templates, times
+from .forms import Form
+
+THEMES = ("auto", "light", "dark")
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self';"
+    " base-uri 'none'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "Content-Type": "text/html; charset=utf-8",
+    "Content-Security-Policy": POLICY,
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "Vary": "Accept-Encoding, Accept-Language, Cookie",
+}
+_SECURE = {"Strict-Transport-Security": "max-age=31536000"}
+_LONGEST_FLASH = 1024
+# What a template may leave out. term: what was searched for. width: "slim" or "text". alternate: path of the same thing
+# in the API. banner: kind and sentence.
+_DEFAULTS = {"term": "", "width": "", "alternate": "", "banner": None}
+FLASH = "dockboard-flash"
+
+
+class Visit:
+    """names: what the path names ("repository", "tag", ...). form: what was sent; empty for GET.
+
+    asker: who asks; nobody until identity.py found out. session: the session of who signed in, or None. problem: why
+    the form was refused, when the page is shown again; wrong: the field that it is about.
+    """
+
+    def __init__(self, services, request: Request, paths: Collection[str]):
+        """paths: those of all pages, so that no link leads nowhere."""
+        self.services, self.request, self.paths = services, request, paths
+        self.names: dict[str, str] = {}
+        self.form: Form = forms.EMPTY
+        self.asker, self.session = Asker(services, request.remote), None
+        self.problem: RegistryError | None = None
+        self.wrong = ""
+        self.private, self.keys = False, "on"
+        self.cookies = cookies.read(request)
+        self.set_cookies: list[str] = []
+        self.language = language.of_account_or(cookies.plain(self.cookies, cookies.LANGUAGE), request.headers)
+        theme = cookies.plain(self.cookies, cookies.THEME)
+        self.theme = theme if theme in THEMES else "auto"
+        self.zone = times.zone(cookies.plain(self.cookies, cookies.ZONE))
+        self._token = ""
+
+    @property
+    def principal(self) -> Principal:
+        return self.asker.principal
+
+    @property
+    def signed_in(self) -> bool:
+        return self.principal.kind != ANONYMOUS
+
+    @property
+    def path(self) -> str:
+        """Path and query of this page, for a link that leads back. For a form the path of its page."""
+        request = self.request
+        return request.path if request.method == "POST" else request.target[:2000]
+
+    def t(self, id: str, /, **values: object) -> str:
+        """A sentence in the visitor's language; markup where a value is markup."""
+        return language.text(self.language, id, values)
+
+    @property
+    def host(self) -> str:
+        """The name of this registry as clients write it before a repository."""
+        return self.services.gate.host(self.request)
+
+    def url(self, path: str, /, **query: object) -> str:
+        """The address of a page for a link. path begins with a slash. Empty fields of the query are left out."""
+        chosen = [f"{name}={quote(str(value), safe='')}" for name, value in query.items() if value not in ("", None)]
+        prefix = self.services.gate.prefix
+        return f"{prefix}{quote(path, safe='/:@~')}{'?' + '&'.join(chosen) if chosen else ''}"
+
+    def repository_url(self, name: str, page: str = "", /, **query: object) -> str:
+        """The address of a repository's page: tags, settings, ..."""
+        return self.url(f"/r/{name}/-/{page}" if page else f"/r/{name}", **query)
+
+    def next_path(self) -> str:
+        """Where to go on, as the form or the query says: a page of this registry. "/" where they say anything else."""
+        return local_path(self.form.text("next") or self.request.query("next") or "")
+
+    @property
+    def secret(self) -> str:
+        """The visitor's cookie: that of the session, or one that is made for forms alone."""
+        secure = self.request.secure
+        for name in (cookies.SESSION, cookies.VISITOR):
+            found = self.cookies.get(cookies.full_name(name, secure))
+            if found and (name == cookies.VISITOR or self.session is not None):
+                return found
+        made = cookies.new_secret()
+        self.cookies[cookies.full_name(cookies.VISITOR, secure)] = made
+        self.set_cookies.append(cookies.written(cookies.VISITOR, made, secure))
+        return made
+
+    @property
+    def csrf(self) -> str:
+        """The token for this page's forms."""
+        if not self._token:
+            self._token = csrf.token(self.secret)
+        return self._token
+
+    def query(self, name: str, default: str = "") -> str:
+        """A field of the query without the spaces around it. Raises BadRequest."""
+        return (self.request.query(name) or default).strip()
+
+    def value(self, name: str, default: str = "") -> str:
+        """What a field shows: what was sent, where the form comes back, else the default."""
+        return self.form.raw(name) if self.problem is not None and self.form.has(name) else default
+
+    @contextmanager
+    def checking(self, field: str) -> Iterator[None]:
+        """Errors inside are about this field of the form."""
+        try:
+            yield
+        except RegistryError:
+            self.wrong = field
+            raise
+
+    def page(self, template: str, /, status: int = 200, **values: object) -> Response:
+        """The page of a template. Every template knows the visit, its words and the parts of parts.py."""
+        namespace = {**_DEFAULTS, **parts.of(self), "visit": self, "flash": self._flash(), **values}
+        body = templates.render(template, namespace)
+        if self.problem is not None and status == 200:
+            status = 409 if self.problem.status == 409 else 422
+        return Response(status, self._headers(), body)
+
+    def redirect(self, path: str, said: str = "", kind: str = "ok", /, **values: str | int) -> Response:
+        """Go on at another page (303). said: id of a sentence that is shown there once, with its values."""
+        if said:
+            text = quote(json.dumps([said, kind, values], separators=(",", ":")), safe="")[:_LONGEST_FLASH]
+            self.set_cookies.append(cookies.written(FLASH, text, self.request.secure))
+        return Response(303, {**self._headers(), "Location": path})
+
+    def download(self, content: bytes, name: str) -> Response:
+        """Bytes of users as a file to save: no browser shows or runs them."""
+        headers = {
+            "Content-Type": "application/octet-stream",
+            "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}",
+            "Content-Security-Policy": "sandbox; default-src 'none'",
+            "Cache-Control": "private, no-cache",
+        }
+        return Response(200, headers, content)
+
+    def _headers(self) -> dict[str, str | list[str]]:
+        headers = {**HEADERS, "Cache-Control": "no-store" if self.private else "private, no-cache"}
+        if self.request.secure:
+            headers |= _SECURE
+        if self.set_cookies:
+            headers["Set-Cookie"] = self.set_cookies
+        return headers
+
+    def _flash(self) -> tuple[str, str] | None:
+        """What the page before wanted to be said here: kind and sentence. It is said once."""
+        shown = self.cookies.get(cookies.full_name(FLASH, self.request.secure))
+        if not shown:
+            return None
+        self.set_cookies.append(cookies.removed(FLASH, self.request.secure))
+        try:
+            said, kind, values = json.loads(unquote(shown))
+            return kind if kind in ("ok", "warn", "bad") else "", self.t(said, **values)
+        except (ValueError, TypeError, KeyError, AttributeError, IndexError):
+            return None
+
+
+def local_path(text: str) -> str:
+    """The text if it is the path of a page here, else "/". Browsers read backslashes as slashes, and drop tabs."""
+    parsed = urlsplit(text) if text.isprintable() and "\\" not in text and len(text) < 2048 else None
+    local = parsed is not None and text.startswith("/") and not text.startswith("//")
+    return text if local and not parsed.scheme and not parsed.netloc else "/"
