@@ -1,5 +1,6 @@
 """What pages are made of: escaping, sentences, routes, tokens against forgery, figures and times."""
 
+import ast
 import json
 import re
 import string
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from dockboard_registry.errors import NotFound, Unsupported
 from dockboard_registry.http.headers import Headers
-from dockboard_registry.web.ui import csrf, figures, language, markup, route, routes, static, templates, times
+from dockboard_registry.web.ui import causes, csrf, figures, language, markup, route, routes, static, templates, times
 from dockboard_registry.web.ui.markup import Markup, escape
 from dockboard_registry.web.ui.visit import local_path
 
@@ -54,6 +55,31 @@ def test_every_sentence_is_used_and_every_id_has_one():
     assert asked - known.keys() == set()
     unused = {id for id in known if f'"{id}"' not in text and f"'{id}'" not in text}
     assert {id for id in unused if not id.startswith(PUT_TOGETHER)} == set()
+
+
+def test_the_translated_causes_are_sentences_of_the_program():
+    said = {skeleton(node) for node in ast.walk(program()) if isinstance(node, ast.JoinedStr | ast.Constant)}
+    gone = [english for english, _ in causes.CHINESE if re.sub(r"\{[a-z_]+\}", "{}", english) not in said]
+    # What the rule says of the state of an account is put together from pieces.
+    assert [text for text in gone if not text.startswith("{principal} is ")] == []
+    assert [pair for pair in causes.CHINESE if names(pair[0]) != names(pair[1])] == []
+
+
+def program() -> ast.Module:
+    """All modules of the program as one."""
+    return ast.Module([ast.parse(path.read_text()) for path in UI.parents[1].rglob("*.py") if path.stem != "causes"])
+
+
+def skeleton(node: ast.expr) -> str:
+    """A text of the source, with {} for each value that is put into it."""
+    parts = node.values if isinstance(node, ast.JoinedStr) else [node]
+    return "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in parts)
+
+
+def test_causes_are_told_in_the_visitors_language():
+    assert language.cause("en", "there is no user bob") == "There is no user bob."
+    assert language.cause("zh", "there is no user bob") == "没有用户 bob。"
+    assert language.cause("zh", "something new") == "Something new."
 
 
 def test_no_template_writes_a_value_as_it_is():

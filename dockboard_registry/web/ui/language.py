@@ -7,11 +7,13 @@ counts: {n} says which one is taken.
 
 import functools
 import pkgutil
+import re
 from collections.abc import Mapping
 from importlib import import_module
 
 from ...http.headers import Headers
-from . import messages
+from ...wording import sentence
+from . import causes, messages
 from .markup import Markup, escape
 
 ENGLISH, CHINESE = "en", "zh"
@@ -41,13 +43,33 @@ def text(language: str, id: str, values: Mapping[str, object]) -> str:
     Whole numbers are written with commas: 1,284. Raises KeyError for an unknown id or a missing value.
     """
     forms = _sentences(language)[id]
-    sentence = forms[-1] if values.get("n") != 1 else forms[0]
+    form = forms[-1] if values.get("n") != 1 else forms[0]
     if not values:
-        return sentence
+        return form
     shown = {name: f"{value:,}" if isinstance(value, int) else value for name, value in values.items()}
     if any(isinstance(value, Markup) for value in shown.values()):
-        return Markup(escape(sentence).format_map({name: escape(str_of(value)) for name, value in shown.items()}))
-    return sentence.format_map(shown)
+        return Markup(escape(form).format_map({name: escape(str_of(value)) for name, value in shown.items()}))
+    return form.format_map(shown)
+
+
+def cause(language: str, english: str) -> str:
+    """What an error or the permission rule says, as a sentence of this language; of English where there is none."""
+    for pattern, chinese in _causes() if language == CHINESE else ():
+        match = pattern.fullmatch(english)
+        if match:
+            return chinese.format_map(match.groupdict()) + "。"
+    return sentence(english)
+
+
+@functools.cache
+def _causes() -> tuple[tuple[re.Pattern[str], str], ...]:
+    return tuple((_pattern(english), chinese) for english, chinese in causes.CHINESE)
+
+
+def _pattern(english: str) -> re.Pattern[str]:
+    """Of an English sentence with the names of its values in braces."""
+    parts = re.split(r"\{([a-z_]+)\}", english)
+    return re.compile("".join(f"(?P<{part}>.+?)" if at % 2 else re.escape(part) for at, part in enumerate(parts)), re.S)
 
 
 def str_of(value: object) -> str:

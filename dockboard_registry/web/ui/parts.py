@@ -5,9 +5,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from ... import __version__
-from ...wording import sentence
-from . import figures, static, times
-from .language import TAGS
+from . import figures, language, static, times
 from .markup import Markup, cut, escape, join
 
 
@@ -21,7 +19,7 @@ class Choice(NamedTuple):
 def of(visit: Any) -> Mapping[str, object]:
     """What every template knows. visit: see visit.py."""
     bound = Parts(visit)
-    return {name: getattr(bound, name) for name in _NAMES} | _PLAIN | {"html_lang": TAGS[visit.language]}
+    return {name: getattr(bound, name) for name in _NAMES} | _PLAIN | {"html_lang": language.TAGS[visit.language]}
 
 
 def link(address: str, text: str) -> Markup:
@@ -193,7 +191,11 @@ class Parts:
 
     def sentence_of(self, error) -> str:
         """What an error says to people: what is wrong, and what to do."""
-        return f"{sentence(error.cause)} {sentence(error.next)}" if error.next else sentence(error.cause)
+        return self.cause(error.cause) + (f" {self.cause(error.next)}" if error.next else "")
+
+    def cause(self, text: str) -> str:
+        """A sentence of an error or of the permission rule, in the visitor's language."""
+        return language.cause(self.visit.language, text)
 
     def has(self, path: str) -> bool:
         """Whether there is such a page."""
@@ -223,6 +225,7 @@ _NAMES = (
     "select",
     "check",
     "sentence_of",
+    "cause",
     "asset",
     "has",
     "current",
