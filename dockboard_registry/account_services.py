@@ -2,11 +2,13 @@
 are needed.
 """
 
+from pathlib import Path
 from typing import NamedTuple
 
 from .config import Config
 from .config.options import MailConfig
 from .db import Database
+from .domain.accounts.account_lists import AccountLists
 from .domain.accounts.accounts import Accounts
 from .domain.accounts.htpasswd import Htpasswd
 from .domain.accounts.invitations import Invitations
@@ -27,6 +29,7 @@ from .domain.credentials.resets import PasswordResets
 from .domain.credentials.sessions import Sessions
 from .domain.credentials.signing_keys import SigningKeys
 from .domain.credentials.throttle import Rate, Throttle
+from .domain.health import HealthSummary
 from .domain.quotas.quota_settings import QuotaSettings
 from .domain.quotas.quotas import Quotas
 from .domain.rights.grants import Grants
@@ -59,6 +62,7 @@ class AccountServices:
         self.throttle = Throttle(db)
         self.changes, self.administrators_changes = Rate(*CHANGES), Rate(*ADMINISTRATORS_CHANGES)
         self.accounts = Accounts(db, self.passwords, quarantine)
+        self.lists = AccountLists(db)
         self.htpasswd = Htpasswd(db, self.passwords, quarantine)
         self.one_time = OneTimeTokens(db, self.passwords)
         self.organizations, self.teams = Organizations(db, quarantine), Teams(db)
@@ -72,6 +76,7 @@ class AccountServices:
         self._mailer = _mailer(config.mail)
         self.resets = PasswordResets(db, self.one_time, self.throttle, self._mailer, config.server.external_url)
         self.audit, self.signing_keys = Audit(db), SigningKeys(db)
+        self.health = HealthSummary(db, _disks(config), config.server.tls_certificate)
         self.users_add_organizations = config.auth.organizations == "users"
 
     async def prepare(self) -> None:
@@ -92,6 +97,15 @@ class AccountServices:
         self.passwords.close()
         if self._mailer:
             self._mailer.close()
+
+
+def _disks(config: Config) -> dict[str, tuple[Path, int]]:
+    """The folders of the store and of the database, if that is a file elsewhere, with what is to stay free there."""
+    root, place = config.storage.root, config.database_place
+    disks = {"store": (root, config.storage.reserve)}
+    if isinstance(place, Path) and place.parent != root:
+        disks["database"] = (place.parent, config.database_reserve)
+    return disks
 
 
 def _mailer(config: MailConfig):

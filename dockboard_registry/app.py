@@ -68,7 +68,7 @@ class Services:
             self.db.for_jobs(), self.storage, gc.grace, gc.lease, gc.upload_expiry, gc.empty_upload_expiry
         )
         self.checker = Checker(self.db.for_jobs(), self.storage)
-        self._config = config
+        self.config = config
         self._prepared = False
 
     @functools.cached_property
@@ -76,7 +76,7 @@ class Services:
         """Who asks, and may they (web.gate.Gate); of no use to commands, which have no requests."""
         from .web.auth.gate import Gate
 
-        return Gate(self, self._config.server.external_url, self._config.auth.anonymous)
+        return Gate(self, self.config.server.external_url, self.config.auth.anonymous)
 
     @functools.cached_property
     def people(self):
@@ -87,7 +87,7 @@ class Services:
         from .account_services import AccountServices, Content
 
         content = Content(self.tags, self.manifests, self.repository_deletion, self.open_uploads)
-        return AccountServices(self.db, self._config, self.principals, self.quotas, content)
+        return AccountServices(self.db, self.config, self.principals, self.quotas, content)
 
     @functools.cached_property
     def credentials(self):

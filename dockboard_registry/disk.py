@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 from pathlib import Path
+from typing import NamedTuple
 
 from .private_files import open_own
 
@@ -50,6 +51,14 @@ def _type(mounts: list[tuple[str, str]], path: str) -> str:
     return max(inside)[2] if inside else ""
 
 
+class Room(NamedTuple):
+    """Bytes of a file system: in all, free, and of the free ones those that growing changes leave."""
+
+    total: int
+    free: int
+    reserve: int
+
+
 class Disk:
     """The file system of a directory.
 
@@ -62,13 +71,18 @@ class Disk:
 
     def left(self) -> int:
         """The free bytes beyond the reserve. Negative if less than the reserve is free. Raises OSError."""
+        room = self.room()
+        return room.free - room.reserve if room.total else _UNKNOWN
+
+    def room(self) -> Room:
+        """All 0 where the file system has no known size. Raises OSError."""
         found = os.statvfs(self._folder)
-        if not found.f_blocks:
-            return _UNKNOWN  # the file system has no known size
-        reserve = self._reserve
+        total, reserve = found.f_blocks * found.f_frsize, self._reserve
+        if not total:
+            return Room(0, 0, 0)
         if reserve < 0:
-            reserve = min(int(found.f_blocks * found.f_frsize * _RESERVE_SHARE), _RESERVE_MOST)
-        return found.f_bavail * found.f_frsize - reserve
+            reserve = min(int(total * _RESERVE_SHARE), _RESERVE_MOST)
+        return Room(total, found.f_bavail * found.f_frsize, reserve)
 
     def spare_size(self) -> int:
         """Bytes that a spare file should have here. Raises OSError."""

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import checks, kinds
 from .database_url import MySQLUrl, parse_mysql
@@ -242,17 +242,39 @@ def _nearest(word: str, known: Mapping[str, Any]) -> str:
     return f"; did you mean {found[0]}?" if found else ""
 
 
+class Setting(NamedTuple):
+    """One option in effect. value: as the file would have it, without secrets. source: default, or where it was set."""
+
+    key: str
+    value: str
+    source: str
+    default: str
+    help: str
+
+
+def settings(config: Config) -> list[Setting]:
+    """All options with their values, in the order of the sections."""
+    return [
+        Setting(
+            item.key,
+            item.kind.toml(getattr(getattr(config, item.section), item.field.name)),
+            config.sources.get(item.key, "default"),
+            item.default,
+            item.help,
+        )
+        for item in OPTIONS.values()
+    ]
+
+
 def show(config: Config) -> str:
     """The whole configuration as TOML, each key with its help and where its value comes from."""
-    lines = []
-    for name in SECTIONS:
-        lines.append(f"[{name}]")
-        for item in (item for item in OPTIONS.values() if item.section == name):
-            value = getattr(getattr(config, name), item.field.name)
-            lines.append(f"# {item.help}")
-            lines.append(f"{item.field.name} = {item.kind.toml(value)}  # {config.sources.get(item.key, 'default')}")
-        lines.append("")
-    return "\n".join(lines)
+    lines: list[str] = []
+    for setting in settings(config):
+        section, _, name = setting.key.partition(".")
+        if f"[{section}]" not in lines:
+            lines += [*([""] if lines else []), f"[{section}]"]
+        lines += [f"# {setting.help}", f"{name} = {setting.value}  # {setting.source}"]
+    return "\n".join([*lines, ""])
 
 
 def table() -> str:

@@ -21,8 +21,8 @@ class JobMetrics:
 
     def __init__(self, cells: memoryview, bases: range, slot: int, names: Sequence[str]):
         self._cells, self._bases, self._base = cells, bases, bases[slot]
-        self._names = tuple(names)
-        if len(self._names) > MOST:
+        self.names = tuple(names)
+        if len(self.names) > MOST:
             raise ValueError(f"the board has room for {MOST} jobs")
 
     def ended(self, job: str) -> None:
@@ -33,7 +33,7 @@ class JobMetrics:
         self._note(job, _FAILURES, _FAILED_AT)
 
     def _note(self, job: str, count: int, at: int) -> None:
-        row = self._base + self._names.index(job) * _EACH
+        row = self._base + self.names.index(job) * _EACH
         self._cells[row + count] += 1.0
         self._cells[row + at] = time.time()
 
@@ -48,7 +48,7 @@ class JobMetrics:
         """A sentence for each job whose last run, by any worker of this server, failed."""
         found = (
             (job, *(self._newest(number * _EACH + cell) for cell in (_ENDED_AT, _FAILED_AT)))
-            for number, job in enumerate(self._names)
+            for number, job in enumerate(self.names)
         )
         return [
             f"the job {job} failed at {_moment(failed)}, see the log" for job, ended, failed in found if failed > ended
@@ -66,7 +66,7 @@ class JobMetrics:
     def _each(self, name: str, kind: str, help: str, figure: Callable[[int], float], cell: int) -> Iterator[str]:
         """One metric with a sample for each job."""
         yield from head(name, kind, help)
-        for number, job in enumerate(self._names):
+        for number, job in enumerate(self.names):
             yield sample(name, figure(number * _EACH + cell), job=job)
 
 

@@ -14,6 +14,7 @@ from ..domain import job_claims
 from ..metrics import Metrics
 from ..periodic_jobs import Job, Removed, jobs
 from ..storage import StorageError
+from ..web.face import as_registry_error
 
 _log = logging.getLogger("dockboard.jobs")
 _SETTLE_SECONDS, _LOOK_SECONDS = 0.5, 10.0
@@ -58,7 +59,7 @@ class Jobs:
         try:
             due = await job_claims.due(self._services.db)
             for job in self._all:
-                if job.name in self._running or not due(job.name):
+                if job.name in self._running or not due(job.name, job.interval):
                     continue
                 if await job_claims.claim(self._services.db, job.name, job.interval, self._holder):
                     self._running.add(job.name)
@@ -73,28 +74,29 @@ class Jobs:
         try:
             async with asyncio.timeout(job.limit):
                 removed = await job.work(self._services)
-            self._succeeded(job, removed or Removed())
+            await self._succeeded(job, removed or Removed())
         except TimeoutError:
             await self._failed(job, f"it took longer than {job.limit:.0f} s")
         except _FAILURES as error:
-            await self._failed(job, str(error))
+            await self._failed(job, as_registry_error(error).cause, str(error))
         except Exception as error:
             _log.exception("the job %s failed", job.name)
-            await self._failed(job, type(error).__name__)
+            await self._failed(job, f"a fault of the program: {type(error).__name__}")
         finally:
             self._running.discard(job.name)
 
-    async def _failed(self, job: Job, why: str) -> None:
-        _log.warning("the job %s failed and is tried again: %s", job.name, why)
+    async def _failed(self, job: Job, why: str, detail: str = "") -> None:
+        """why: also for the list of jobs. detail: for the log alone, because it may have names of files."""
+        _log.warning("the job %s failed and is tried again: %s", job.name, detail or why)
         try:
             self._metrics.jobs.failed(job.name)
             if job.failures:
                 self._metrics.add(job.failures, 1)
-            await job_claims.again(self._services.db, job.name, min(job.interval, _AGAIN_SECONDS))
+            await job_claims.failed(self._services.db, job.name, why, min(job.interval, _AGAIN_SECONDS))
         except Exception as error:
             _log.warning("the job %s will be tried again later: %s", job.name, error)
 
-    def _succeeded(self, job: Job, removed: Removed) -> None:
+    async def _succeeded(self, job: Job, removed: Removed) -> None:
         self._metrics.jobs.ended(job.name)
         if job.rounds:
             self._metrics.add(job.rounds, 1)
@@ -104,3 +106,8 @@ class Jobs:
         if removed.undeleted:
             self._metrics.add("gc_undeleted_total", removed.undeleted)
             _log.warning("%d stored files can't be deleted and are tried again: %s", removed.undeleted, removed.why)
+        figures = removed.report._asdict() | {"undeleted": removed.undeleted}
+        try:
+            await job_claims.succeeded(self._services.db, job.name, figures)
+        except _FAILURES as error:
+            _log.debug("the end of the job %s is not recorded: %s", job.name, error)

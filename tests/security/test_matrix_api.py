@@ -59,6 +59,8 @@ ROWS = {
     **dict.fromkeys(("approveRegistration", "rejectRegistration", "unlockUser"), ("administrator", ["eve", "none"])),
     "revokeInvitation": ("administrator", ["1"]),
     "listUploads": ("oneself", [""]), "dropUpload": ("oneself", ["0" * 32]),
+    **dict.fromkeys(("getHealth", "listJobs", "listSettings"), ("administrator", [""])),
+    "runJob": ("administrator", ["collect", "none"]),
     "exportAudit": ("administrator", [""]), "rotateSigningKey": ("administrator", [""]),
 }  # fmt: skip
 # The names that follow the first one of a path.

@@ -21,11 +21,9 @@ from .profiles import Profile, avatar_hash, require_avatar_hash
 
 INVITED = "invited"
 # The columns of a User. None of them is secret.
-_USER_COLUMNS = (
-    "SELECT id, name, email, state, administrator, created_at, last_seen_at, full_name, company, location, url,"
-    " avatar_hash FROM users"
-)
-_BY_NAME = f"{_USER_COLUMNS} WHERE name = ?"
+MORE_COLUMNS = "email, state, administrator, created_at, last_seen_at, full_name, company, location, url, avatar_hash"
+_COLUMNS = f"id, name, {MORE_COLUMNS}"
+_BY_NAME = f"SELECT {_COLUMNS} FROM users WHERE name = ?"
 _LAST_OWNED = (
     "SELECT organizations.name FROM members JOIN organizations ON organizations.id = members.organization_id WHERE"
     " members.user_id = ? AND members.role = ? AND NOT EXISTS (SELECT 1 FROM members others WHERE"
@@ -91,9 +89,9 @@ class Accounts:
     async def list(self, after: str = "", limit: int = 1000) -> list[User]:
         """Users with names greater than `after` in byte order."""
         rows = await self._db.scan(
-            lambda tx: tx.all(f"{_USER_COLUMNS} WHERE name > ? ORDER BY name LIMIT ?", after, limit)
+            lambda tx: tx.all(f"SELECT {_COLUMNS} FROM users WHERE name > ? ORDER BY name LIMIT ?", after, limit)
         )
-        return [_user(row) for row in rows]
+        return [user_of(row) for row in rows]
 
     async def get(self, name: str) -> User:
         """Raises AccountUnknown."""
@@ -288,7 +286,7 @@ def find(tx: Tx, name: str) -> User:
     row = tx.one(_BY_NAME, name)
     if row is None:
         raise AccountUnknown(f"there is no user {name}")
-    return _user(row)
+    return user_of(row)
 
 
 def find_and_lock(tx: Tx, name: str) -> User:
@@ -362,7 +360,8 @@ def replace_password(tx: Tx, user: User, stored: str) -> None:
     throttle.forget(tx, user.id, user.name)
 
 
-def _user(row: tuple) -> User:
+def user_of(row: tuple) -> User:
+    """A user of a row of id, name and MORE_COLUMNS."""
     user = User(*row)
     return user._replace(administrator=bool(user.administrator))
 

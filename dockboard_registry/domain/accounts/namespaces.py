@@ -13,7 +13,7 @@ from ...wording import quoted
 from ..access.rule import PRIVATE, PUBLIC
 
 VISIBILITIES = (PUBLIC, PRIVATE)
-SYSTEM = "system"
+ORGANIZATION, SYSTEM = "organization", "system"
 _FIND = "SELECT name, kind, holder_id, default_visibility, released_at FROM namespaces WHERE name = ?"
 # The names that begin with NAMESPACE/ are less than NAMESPACE0, because 0 comes after the slash.
 _FILLED = (

@@ -55,7 +55,7 @@ class Organizations:
             access_changed(tx, actor)
             person = accounts.find(tx, owner)
             made = new_id()
-            namespaces.claim(tx, name, "organization", made, self._quarantine, adopt)
+            namespaces.claim(tx, name, namespaces.ORGANIZATION, made, self._quarantine, adopt)
             tx.run("INSERT INTO organizations (id, name, created_at) VALUES (?, ?, ?)", made, name, now())
             join(tx, made, person.id, OWNER)
             audit.note(tx, actor, "org.add", f"org {name}", owner=owner)

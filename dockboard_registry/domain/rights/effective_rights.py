@@ -1,5 +1,6 @@
 """Who has a right to a repository, and what gives it."""
 
+import functools
 from typing import NamedTuple
 
 from ...db import Database, Tx
@@ -14,6 +15,13 @@ _MEMBERS = (
     "SELECT users.name, members.role FROM members JOIN users ON users.id = members.user_id"
     " JOIN organizations ON organizations.id = members.organization_id WHERE organizations.name = ? ORDER BY users.name"
 )
+
+_OWNERS = (
+    "SELECT users.name FROM members JOIN users ON users.id = members.user_id WHERE members.organization_id = ? AND"
+    " members.role = ? ORDER BY users.name LIMIT ?"
+)
+_COUNT = "SELECT COUNT(*) FROM members WHERE organization_id = ? AND role = ?"
+_FEW = 20
 
 
 class EffectiveRight(NamedTuple):
@@ -34,6 +42,53 @@ async def of_repository(db: Database, name: str, visibility: str, administrators
     return await db.scan(lambda tx: _read(tx, name, visibility, administrators), long=True)
 
 
+class RepositoryAccess(NamedTuple):
+    """Who has rights to a repository, for a page: what comes from the namespace, and a page of the grants.
+
+    owner: the user whose namespace it is, or None. owners: the first ones of the organization, of `owner_count`.
+    later: where the next grants begin, or None.
+    """
+
+    owner: str | None
+    owners: list[str]
+    owner_count: int
+    member_count: int
+    grants: list[grants.ListedGrant]
+    later: str | None
+
+
+async def access(db: Database, name: str, after: str, limit: int) -> RepositoryAccess:
+    """Who has rights to the repository, without the registry's administrators. after: `PATTERN HOLDER` of a grant."""
+    return await db.scan(lambda tx: _access(tx, name, after, limit), long=True)
+
+
+def _access(tx: Tx, name: str, after: str, limit: int) -> RepositoryAccess:
+    namespace = namespace_of(name)
+    held = None if namespace == LIBRARY else namespaces.find(tx, namespace)
+    kind = held.kind if held is not None and held.released_at is None else ""
+    id = held.holder_id if kind == namespaces.ORGANIZATION else 0
+    found = [given for given in _granted(tx, namespace, name) if _key(given) > after]
+    return RepositoryAccess(
+        namespace if kind == USER else None,
+        [user for (user,) in tx.all(_OWNERS, id, OWNER, _FEW)],
+        tx.one(_COUNT, id, OWNER)[0],
+        tx.one(_COUNT, id, MEMBER)[0],
+        found[:limit],
+        _key(found[limit - 1]) if len(found) > limit else None,
+    )
+
+
+def _granted(tx: Tx, namespace: str, name: str) -> list[grants.ListedGrant]:
+    """The grants in the namespace whose pattern matches the repository, in the order of `_key`."""
+    full = patterns.full(name)
+    matches = functools.cache(lambda pattern: patterns.parse(pattern).matches(full))
+    return sorted((given for given in grants.in_namespace(tx, namespace) if matches(given.pattern)), key=_key)
+
+
+def _key(given: grants.ListedGrant) -> str:
+    return f"{given.pattern} {given.holder}"
+
+
 def _read(tx: Tx, name: str, visibility: str, administrators: bool) -> list[EffectiveRight]:
     namespace = namespace_of(name)
     found = (
@@ -43,9 +98,10 @@ def _read(tx: Tx, name: str, visibility: str, administrators: bool) -> list[Effe
     )
     if namespace != LIBRARY:
         found += _of_namespace(tx, namespace)
-    for given in grants.in_namespace(tx, namespace):
-        if patterns.parse(given.pattern).matches(patterns.full(name)):
-            found.append(EffectiveRight(given.holder, given.right, f"grant on {given.pattern}"))
+    found += [
+        EffectiveRight(given.holder, given.right, f"grant on {given.pattern}")
+        for given in _granted(tx, namespace, name)
+    ]
     if visibility == PUBLIC:
         found.append(
             EffectiveRight("everyone", READ, "the repository is public; without logging in as auth.anonymous says")

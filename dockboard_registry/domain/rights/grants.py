@@ -43,6 +43,9 @@ _BEHIND = (
 )
 _PAGE, _PAGE_WITHIN = f"{_ALL} WHERE {_BEHIND}", f"{_ALL} WHERE grants.namespace = ? AND {_BEHIND}"
 _LAST_PATTERN = "~"
+_HELD = "SELECT pattern, permission, created_at FROM grants WHERE holder_kind = ? AND holder_id = ? ORDER BY pattern LIMIT ?"
+# Of one holder, as a page shows them.
+MOST_HELD = 100
 
 
 class ListedGrant(NamedTuple):
@@ -106,6 +109,15 @@ class Grants:
         holder; at most `limit`.
         """
         return await self._db.scan(lambda tx: _page(tx, after, limit, (namespace,) if namespace else ()), long=True)
+
+    async def held(self, holder: str, limit: int = MOST_HELD) -> list[ListedGrant]:
+        """The first grants of one holder, by pattern. Raises FieldInvalid, AccountUnknown."""
+
+        def query(tx: Tx) -> list[ListedGrant]:
+            kind, id = find_holder(tx, holder)
+            return [ListedGrant(pattern, right, holder, at) for pattern, right, at in tx.all(_HELD, kind, id, limit)]
+
+        return await self._db.scan(query)
 
     async def list(self, namespace: str = "") -> list[ListedGrant]:
         """All grants, or those in one namespace."""

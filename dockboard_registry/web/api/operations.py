@@ -50,7 +50,7 @@ SESSION = Text("id of a session: a number, as a text", False, 19, 1, "[0-9]{1,19
 MOMENT = Whole("milliseconds since 1970")
 # The names in braces in paths. A name of a repository and a pattern are one segment each, with %2F for slashes.
 PATH: Mapping[str, Text] = {
-    **dict.fromkeys(("user", "organization", "team", "robot", "token", "namespace"), NAME),
+    **dict.fromkeys(("user", "organization", "team", "robot", "token", "namespace", "job"), NAME),
     "tag": Text("a tag", False, 128, 1, TAG_GRAMMAR),
     "digest": Text("the digest of a manifest", False, 135, 71, DIGEST_GRAMMAR),
     "upload": Text("id of an upload", False, 32, 32, "[0-9a-f]{32}"),

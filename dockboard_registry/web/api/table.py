@@ -12,6 +12,7 @@ from .resources import (
     account,
     content,
     grants,
+    operation,
     organizations,
     oversight,
     quotas,
@@ -57,6 +58,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *grants.OPERATIONS,
     *uploads.OPERATIONS,
     *oversight.OPERATIONS,
+    *operation.OPERATIONS,
 )
 
 
@@ -84,9 +86,9 @@ class Node:
 @functools.cache
 def tree() -> Node:
     root = Node()
-    for operation in OPERATIONS:
+    for each in OPERATIONS:
         node = root
-        for segment in operation.segments:
+        for segment in each.segments:
             node = node.below(segment)
-        node.methods[operation.method] = operation
+        node.methods[each.method] = each
     return root

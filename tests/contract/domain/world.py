@@ -7,6 +7,7 @@ from typing import Any
 
 from dockboard_registry.domain.access import facts
 from dockboard_registry.domain.access.rule import Decision, decide
+from dockboard_registry.domain.accounts.account_lists import AccountLists
 from dockboard_registry.domain.accounts.accounts import Accounts
 from dockboard_registry.domain.accounts.htpasswd import Htpasswd
 from dockboard_registry.domain.accounts.invitations import Invitations
@@ -111,6 +112,7 @@ class Process:
     def _people(self, quarantine: float) -> None:
         self.passwords = Passwords()
         self.accounts = Accounts(self.db, self.passwords, quarantine)
+        self.lists = AccountLists(self.db)
         self.htpasswd = Htpasswd(self.db, self.passwords, quarantine)
         self.organizations, self.teams, self.robots = (
             Organizations(self.db, quarantine),

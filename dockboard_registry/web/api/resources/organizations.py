@@ -4,16 +4,30 @@ from typing import Any
 
 from ....domain.access import rule
 from ....domain.access.rule import ADMIN, PULL, REGISTRY
-from ....domain.accounts.organizations import ROLES, Member, Organization
+from ....domain.accounts import account_lists
+from ....domain.accounts.account_lists import ListedMember
+from ....domain.accounts.organizations import ROLES, Organization
 from ....errors import ChangeRefused, Denied
 from ...auth.permissions import ADMINISTRATOR, LOGGED_IN, ORGANIZATION, ORGANIZATION_OWNER, require
-from ..kinds import Choice, Record
+from ..kinds import Choice, Kind, ListOf, Record, Text
 from ..operations import MOMENT, NAME, PAGE, Answer, Call, Operation, created, paged
-from .pages import after, page, size
+from .pages import after, page, size, sorted_page
 
 ROLE = Choice("owners may do everything in the namespace, members pull from it", False, ROLES)
 ORGANIZATION_KIND = Record("", False, "Organization", {"name": NAME, "created_at": MOMENT})
-_MEMBER = Record("", False, "Member", {"user": NAME, "role": ROLE, "since_at": MOMENT})
+_MEMBER = Record(
+    "", False, "Member", {"user": NAME, "role": ROLE, "since_at": MOMENT, "teams": ListOf("", False, NAME)}
+)
+# When somebody was seen last is for owners, so it is no order of this list.
+_MEMBER_FILTER: dict[str, Kind] = {
+    "contains": Text("only members whose name contains this", False, 254, 1),
+    "role": ROLE.said("only owners, or only members"),
+    "sort": Choice(
+        "by name, owners first, or the newest first",
+        False,
+        (account_lists.NAME, account_lists.ROLE, account_lists.SINCE),
+    ),
+}
 _WANTED = Record(
     "a new organization; owner: who asks, where it is not given",
     *(False, "OrganizationWanted"),
@@ -28,8 +42,8 @@ def _shown(organization: Organization) -> dict[str, Any]:
     return {"name": organization.name, "created_at": organization.created_at}
 
 
-def _member_shown(member: Member) -> dict[str, Any]:
-    return {"user": member.user, "role": member.role, "since_at": member.since}
+def _member_shown(member: ListedMember) -> dict[str, Any]:
+    return {"user": member.name, "role": member.role, "since_at": member.since, "teams": list(member.teams)}
 
 
 async def _list(call: Call) -> Answer:
@@ -86,8 +100,16 @@ async def _restore(call: Call) -> Answer:
 
 
 async def _members(call: Call) -> Answer:
-    found = await call.people.organizations.members(call.path["organization"], after(call), size(call) + 1)
-    return page(call, found, _member_shown, lambda member: member.user)
+    asked = call.query
+    found = await call.people.lists.members(
+        call.path["organization"],
+        asked.get("contains", ""),
+        asked.get("role", ""),
+        asked.get("sort", account_lists.NAME),
+        after(call),
+        limit=size(call),
+    )
+    return sorted_page(call, found, _member_shown)
 
 
 async def _set_member(call: Call) -> Answer:
@@ -155,11 +177,12 @@ OPERATIONS = (
         "GET",
         f"{_ONE}/members",
         "listMembers",
-        "List the members with their roles",
+        "List the members with their roles; keys of a list that is not sorted by name come from `next`",
         ORGANIZATION,
         _members,
         answer=paged(_MEMBER),
-        query=PAGE,
+        query={**_MEMBER_FILTER, **PAGE},
+        refuses=True,
     ),
     Operation(
         "PUT",

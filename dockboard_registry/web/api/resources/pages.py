@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import urlencode
 
+from ....domain.sorted_list import Page
 from ..operations import Answer, Call
 
 
@@ -29,6 +30,11 @@ def part(call: Call, items: list, shown: Callable[[Any], dict], last: str | None
     if last is not None:
         content["next"] = following(call, last)
     return Answer(200, content)
+
+
+def sorted_page(call: Call, found: Page, shown: Callable[[Any], dict]) -> Answer:
+    """One page of a list that the domain sorts and cuts."""
+    return part(call, found.items, shown, found.later)
 
 
 def following(call: Call, last: str) -> str:

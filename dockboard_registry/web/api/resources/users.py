@@ -1,14 +1,16 @@
 """/users: accounts of users, for administrators."""
 
-from ....domain.access.rule import ACTIVE, DISABLED
+from ....domain.access.rule import ACTIVE, DISABLED, PENDING
+from ....domain.accounts import account_lists
+from ....domain.accounts.accounts import INVITED
 from ....domain.accounts.profiles import Profile
 from ....domain.credentials.one_time import INVITE, RESET
 from ....errors import ChangeRefused
 from ...auth.permissions import ADDS_USERS, ADMINISTRATOR, TOKENS, require_whole
-from ..kinds import Choice, ListOf, Record, Switch, Text, Whole
+from ..kinds import Choice, Kind, ListOf, Record, Switch, Text, Whole
 from ..operations import NAME, PAGE, Answer, Call, Operation, created, paged
 from . import tokens
-from .pages import after, page, size
+from .pages import after, size, sorted_page
 from .people import CHANGEABLE, NEW_TOKEN, ONE_TIME, PASSWORD, PROFILE, TOKEN, TOKEN_WANTED, USER, changes, shown
 
 _ADMINISTRATOR = Switch("an administrator of the registry, who may do everything")
@@ -41,9 +43,28 @@ _REFUSED = Record(
 )
 _IMPORTED = Record("", False, "Imported", {"added": ListOf("", False, NAME), "refused": ListOf("", False, _REFUSED)})
 
+_STATES = (ACTIVE, DISABLED, INVITED, PENDING, account_lists.ADMINISTRATORS)
+_FILTER: dict[str, Kind] = {
+    "contains": Text("only users whose name, e-mail address or full name contains this", False, 254, 1),
+    "state": Choice("only users in this state, or only administrators", False, _STATES),
+    "sort": Choice(
+        "by name, by when they were seen last, or the newest first",
+        False,
+        tuple(account_lists.USERS.orders),
+    ),
+}
+
 
 async def _list(call: Call) -> Answer:
-    return page(call, await call.people.accounts.list(after(call), size(call) + 1), shown, lambda person: person.name)
+    asked = call.query
+    found = await call.people.lists.users(
+        asked.get("contains", ""),
+        asked.get("state", ""),
+        asked.get("sort", account_lists.NAME),
+        after(call),
+        limit=size(call),
+    )
+    return sorted_page(call, found, shown)
 
 
 async def _add(call: Call) -> Answer:
@@ -123,7 +144,17 @@ async def _revoke_token(call: Call) -> Answer:
 
 _ONE = "/users/{user}"
 OPERATIONS = (
-    Operation("GET", "/users", "listUsers", "List users", ADMINISTRATOR, _list, answer=paged(USER), query=PAGE),
+    Operation(
+        "GET",
+        "/users",
+        "listUsers",
+        "List users; keys of a list that is not sorted by name come from `next`",
+        ADMINISTRATOR,
+        _list,
+        answer=paged(USER),
+        query={**_FILTER, **PAGE},
+        refuses=True,
+    ),
     Operation(
         "POST",
         "/users",
