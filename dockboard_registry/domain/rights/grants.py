@@ -43,7 +43,10 @@ _BEHIND = (
 )
 _PAGE, _PAGE_WITHIN = f"{_ALL} WHERE {_BEHIND}", f"{_ALL} WHERE grants.namespace = ? AND {_BEHIND}"
 _LAST_PATTERN = "~"
-_HELD = "SELECT pattern, permission, created_at FROM grants WHERE holder_kind = ? AND holder_id = ? ORDER BY pattern LIMIT ?"
+_HELD = (
+    "SELECT pattern, permission, created_at FROM grants WHERE holder_kind = ? AND holder_id = ? ORDER BY pattern"
+    " LIMIT ?"
+)
 # Of one holder, as a page shows them.
 MOST_HELD = 100
 

@@ -5,6 +5,7 @@ import pytest
 from dockboard_registry.domain.accounts.account_lists import ADMINISTRATORS
 from dockboard_registry.domain.accounts.profiles import Profile
 from dockboard_registry.domain.audit import Actor
+from dockboard_registry.domain.rights import effective_rights
 from dockboard_registry.errors import AccountUnknown, FieldInvalid
 from tests.contract.aio import asynchronous
 from tests.contract.domain.placement import everywhere
@@ -121,3 +122,51 @@ async def test_organizations_and_robots(process):
             ("deploy", "disabled", 1),
         ]
     assert found[0].ends_at is not None and found[1].ends_at is None
+
+
+@everywhere
+@asynchronous
+async def test_what_belongs_to_an_account_is_counted(process):
+    await process.people("ann", "bob")
+    await process.organizations.add(ACTOR, "acme", "ann")
+    await process.organizations.set_member(ACTOR, "acme", "bob", "member")
+    await process.teams.add(ACTOR, "acme", "dev")
+    await process.teams.add_member(ACTOR, "acme", "dev", "bob")
+    await process.robots.add(ACTOR, "acme/ci")
+    for pattern in ("acme/**", "acme/app"):
+        await process.grants.add(ACTOR, pattern, "team:acme/dev", "write")
+    await process.tokens.add(ACTOR, "bob", "laptop")
+    lists = process.lists
+    assert await lists.contents("acme") == (2, 1, 1, 2)
+    assert await lists.holdings("bob") == (1, 0, 1)
+    member = await lists.member("acme", "bob")
+    assert (member.name, member.role, member.teams) == ("bob", "member", ("dev",))
+    assert [grant.pattern for grant in await process.grants.held("team:acme/dev")] == ["acme/**", "acme/app"]
+    for unknown in (lists.member("acme", "eve"), lists.contents("none"), lists.holdings("eve")):
+        with pytest.raises(AccountUnknown):
+            await unknown
+    with pytest.raises(AccountUnknown):
+        await lists.member("acme", (await another(process)))
+
+
+async def another(process) -> str:
+    """A user who is no member."""
+    await process.people("dora")
+    return "dora"
+
+
+@everywhere
+@asynchronous
+async def test_who_has_rights_to_a_repository(process):
+    await process.people("ann", "bob", "eve")
+    await process.organizations.add(ACTOR, "acme", "ann")
+    await process.organizations.set_member(ACTOR, "acme", "bob", "member")
+    for pattern, holder in (("acme/**", "user:bob"), ("acme/app", "user:eve"), ("acme/other", "user:eve")):
+        await process.grants.add(ACTOR, pattern, holder, "write")
+    found = await effective_rights.access(process.db, "acme/app", "", 1)
+    assert (found.owner, found.owners, found.owner_count, found.member_count) == (None, ["ann"], 1, 1)
+    assert [grant.holder for grant in found.grants] == ["user:bob"] and found.later == "acme/** user:bob"
+    found = await effective_rights.access(process.db, "acme/app", found.later, 5)
+    assert [grant.pattern for grant in found.grants] == ["acme/app"] and found.later is None
+    assert (await effective_rights.access(process.db, "ann/app", "", 5)).owner == "ann"
+    assert (await effective_rights.access(process.db, "app", "", 5)) == (None, [], 0, 0, [], None)
