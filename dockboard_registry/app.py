@@ -18,6 +18,7 @@ from .domain.content.tags import Tags
 from .domain.explore.pulls import PullCounts
 from .domain.explore.repository_facts import RepositoryFacts
 from .domain.garbage.collect import Collector
+from .domain.inspection.facts_queue import FactsQueue, Pushed
 from .domain.quotas.quotas import Quotas
 from .domain.rights.principals import Principals
 from .domain.uploads.open_uploads import Expiry, OpenUploads
@@ -50,7 +51,8 @@ class Services:
         self.pulls, self.repository_facts = PullCounts(self.db), RepositoryFacts(self.db)
         self.tags = Tags(self.db, self.repository_facts.changed)
         self.quotas = Quotas(config.auth.quota_repositories, config.auth.quota_bytes)
-        self.manifests = Manifests(self.db, self.quotas, self.repository_facts.changed)
+        self._facts_queue = FactsQueue(self._examine)
+        self.manifests = Manifests(self.db, self.quotas, self.repository_facts.changed, self._facts_queue.add)
         self.referrers = Referrers(self.db)
         self.blobs = Blobs(self.db, self.storage, gc.lease, self.quotas)
         expiry = Expiry(gc.upload_expiry, gc.empty_upload_expiry)
@@ -96,6 +98,19 @@ class Services:
 
         return Credentials(self.people, self.gate.service)
 
+    @functools.cached_property
+    def facts_filling(self):
+        """Facts of manifests (FactsFilling). Its modules are read after the first push."""
+        from .domain.inspection.facts_filling import FactsFilling
+
+        return FactsFilling(self.db, self.storage)
+
+    async def _examine(self, pushed: list[Pushed]) -> None:
+        await asyncio.to_thread(lambda: self.facts_filling)
+        await self.facts_filling.examine(pushed)
+        for name in dict.fromkeys(name for name, _ in pushed):
+            self.repository_facts.changed(name)
+
     async def prepare(self) -> None:
         """Where there are accounts, read what they need before somebody waits for it, and before the file that it is in
         is another one.
@@ -122,6 +137,7 @@ class Services:
     async def save_counts(self) -> None:
         """Write what was only noted in memory."""
         await self.pulls.finish()
+        await self._facts_queue.finish()
         await self.repository_facts.finish()
 
     def close(self) -> None:

@@ -25,6 +25,8 @@ _ACCOUNT = re.compile(ACCOUNT_GRAMMAR, re.A)
 _TAG = re.compile(TAG_GRAMMAR, re.A)
 _DIGEST = re.compile(DIGEST_GRAMMAR, re.A)
 _REFERENCE = re.compile(f"({REPOSITORY_GRAMMAR})(?::{TAG_GRAMMAR})?(?:@(?:{DIGEST_GRAMMAR}))?", re.A)
+_LEADING_V, _NUMBER = re.compile(r"v(?=[0-9])"), re.compile(r"[0-9]+")
+_LONGEST_SORT_KEY = 160
 _DIGEST_NEXT = "write sha256:<64 lower-case hex digits> or sha512:<128>"
 _LONGEST_TAG, _MEDIA_TYPE_LIMIT = 128, 255
 
@@ -96,6 +98,20 @@ def tag(text: str) -> str:
     if not _TAG.fullmatch(text):
         raise TagInvalid(f"the tag {_flaw(text, _LOWER + string.ascii_uppercase, _LONGEST_TAG)}")
     return text
+
+
+def sort_key(tag: str) -> str:
+    """A text that sorts tags as people expect: 1.9 before 1.10, and v2 beside 2.
+
+    Before the digits of each number comes one character that says how many they are.
+    """
+    text = tag.lower()
+    return _NUMBER.sub(_with_length, text[1:] if _LEADING_V.match(text) else text)[:_LONGEST_SORT_KEY]
+
+
+def _with_length(number: re.Match) -> str:
+    digits = number[0].lstrip("0") or "0"
+    return chr(ord("0") + min(len(digits), ord("z") - ord("0"))) + digits
 
 
 @functools.lru_cache(_AGAIN)

@@ -54,6 +54,7 @@ def jobs(gc: GcConfig) -> tuple[Job, ...]:
     return (
         Job("deletions", tidying, _HOUR, _finish_deletions),
         Job("manifests", tidying, _HOUR, _finish_manifests),
+        Job("manifest_facts", tidying, _HOUR, _fill_facts),
         Job("keys", tidying, _HOUR, _rotate_keys),
         Job("audit", tidying, _HOUR, _trim_audit),
         Job("failures", tidying, _HOUR, _forget_failures),
@@ -85,6 +86,11 @@ async def _finish_deletions(services: Services) -> None:
 async def _finish_manifests(services: Services) -> None:
     """Remove references of large manifests that were deleted, or whose push ended early."""
     await UnfinishedManifests(services.db.for_jobs()).remove_what_is_left()
+
+
+async def _fill_facts(services: Services) -> None:
+    """Store the facts of manifests that have none yet, and sort keys of tags."""
+    await services.facts_filling.fill()
 
 
 async def _rotate_keys(services: Services) -> None:

@@ -164,6 +164,7 @@ def test_a_server_goes_on_when_its_program_is_replaced(tmp_path, way):
             "strays",
             "deletions",
             "manifests",
+            "manifest_facts",
             "keys",
             "audit",
             "failures",

@@ -209,3 +209,11 @@ def test_very_long_text_is_refused_at_once(parse, piece):
         with pytest.raises(REFUSALS):
             parse(text + end)
         assert time.perf_counter() - begun < 0.1
+
+
+def test_tags_are_sorted_as_people_expect():
+    wanted = ["1.9", "1.10", "2-rc1", "v2.0", "2.1", "10", "latest", "pr-9", "PR-10", "x" * 128]
+    assert sorted(reversed(wanted), key=names.sort_key) == wanted
+    assert names.sort_key("v2") == names.sort_key("2") == names.sort_key("02")
+    assert names.sort_key("version") == "version"
+    assert len(names.sort_key("1a" * 64)) == 160

@@ -42,6 +42,7 @@ _BODY = (
     " WHERE repositories.name = ? AND manifests.digest = ?"
 )
 _TYPE = "SELECT media_type FROM manifests WHERE repository_id = ? AND digest = ?"
+_FORGET_FACTS = "DELETE FROM manifest_facts WHERE repository_id = ? AND digest = ?"
 _UNTAG = "DELETE FROM tags WHERE repository_id = ? AND name = ? AND digest = ?"
 _WARNING = (
     "SELECT manifests.warning FROM manifests JOIN repositories ON repositories.id = manifests.repository_id"
@@ -51,6 +52,7 @@ _WARN = "UPDATE manifests SET warning = ? WHERE repository_id = ? AND digest = ?
 # Reading a longer manifest takes milliseconds, and it may have thousands of references. So it takes its turn.
 _LARGE = 64 << 10
 _LONG_ANNOTATIONS = 4 << 10
+_LONGEST_ACTOR = 160
 # So many tags fit into one entry of the audit, however long they are. For moved tags the entry has digests too.
 _NOTED, _NOTED_MOVED = 25, 9
 
@@ -106,10 +108,18 @@ class _Push(NamedTuple):
 
 
 class Manifests:
-    """changed: called with the name of a repository to which something was pushed, or in which it was deleted."""
+    """changed: called with the name of a repository to which something was pushed, or in which it was deleted.
+    stored: called with repository and digest after each push.
+    """
 
-    def __init__(self, db: Database, quotas: Quotas = Quotas(), changed: Callable[[str], None] = lambda name: None):
-        self._db, self._quotas, self._changed = db, quotas, changed
+    def __init__(
+        self,
+        db: Database,
+        quotas: Quotas = Quotas(),
+        changed: Callable[[str], None] = lambda name: None,
+        stored: Callable[[str, str], None] = lambda name, digest: None,
+    ):
+        self._db, self._quotas, self._changed, self._stored = db, quotas, changed, stored
         self._unfinished = UnfinishedManifests(db)
         # Python runs one thread at a time, so a second thread would only delay the event loop.
         self._thread = ThreadPoolExecutor(1, "parse")
@@ -156,6 +166,7 @@ class Manifests:
             point = tags.point if moves else tags.make
             await self._store(push, lambda last: self._commit(last, names, point, actor), require_still)
             self._changed(repository)
+            self._stored(repository, digest)
         return Stored(digest, document.subject, list(names), warning)
 
     async def _store(
@@ -183,7 +194,8 @@ class Manifests:
         def change(tx: Tx) -> None:
             place = self._quotas.enter(tx, push.repository, actor)
             new = _store(tx, place.repository_id, push)
-            before = {name: point(tx, place.repository_id, name, push.digest) for name in names}
+            by = actor and actor.name[:_LONGEST_ACTOR]
+            before = {name: point(tx, place.repository_id, name, push.digest, by) for name in names}
             if actor is not None:
                 _note_push(tx, actor, push.repository, push.digest, new, before)
             place.charge(tx, len(push.body) if new else None)
@@ -309,6 +321,7 @@ def _remove(tx: Tx, repository_id: int, digest: str) -> tuple[list[str], Unfinis
     """
     if not tx.run("DELETE FROM manifests WHERE repository_id = ? AND digest = ?", repository_id, digest):
         raise ManifestUnknown("this repository has no manifest of that digest", digest=digest)
+    tx.run(_FORGET_FACTS, repository_id, digest)
     left = unfinished.forget(tx, repository_id, digest)
     names = tx.all("SELECT name FROM tags WHERE repository_id = ? AND digest = ? ORDER BY name", repository_id, digest)
     # One by one: a push may just have moved one of them to another manifest.

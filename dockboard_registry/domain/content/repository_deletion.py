@@ -41,6 +41,11 @@ _CONTENT = (
     ),
     *((select, delete, _ROWS) for select, delete in references.ROWS),
     (
+        "SELECT digest FROM manifest_facts WHERE repository_id = ? LIMIT ?",
+        "DELETE FROM manifest_facts WHERE repository_id = ? AND digest = ?",
+        _ROWS,
+    ),
+    (
         "SELECT digest FROM manifests WHERE repository_id = ? LIMIT ?",
         "DELETE FROM manifests WHERE repository_id = ? AND digest = ?",
         _MANIFESTS,

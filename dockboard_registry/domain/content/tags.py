@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from ...db import Database, Tx, now
 from ...errors import Denied, ManifestUnknown, NameUnknown
+from ...names import sort_key
 from .. import audit
 from ..audit import Actor
 from ..changes import recheck_rights
@@ -18,29 +19,29 @@ _OF = (
     "SELECT tags.name FROM tags JOIN repositories ON repositories.id = tags.repository_id"
     " WHERE repositories.name = ? AND tags.digest = ? ORDER BY tags.name"
 )
-_MAKE = "INSERT INTO tags (repository_id, name, digest, updated_at) VALUES (?, ?, ?, ?)"
-_MOVE = "UPDATE tags SET digest = ?, updated_at = ? WHERE repository_id = ? AND name = ?"
+_MAKE = "INSERT INTO tags (repository_id, name, digest, updated_at, sort_key, pushed_by) VALUES (?, ?, ?, ?, ?, ?)"
+_MOVE = "UPDATE tags SET digest = ?, updated_at = ?, pushed_by = ? WHERE repository_id = ? AND name = ?"
 
 
-def point(tx: Tx, repository_id: int, tag: str, digest: str) -> str | None:
-    """Let the tag point to the manifest. Returns the digest that it pointed to before, or None."""
+def point(tx: Tx, repository_id: int, tag: str, digest: str, by: str | None = None) -> str | None:
+    """Let the tag point to the manifest. Returns the digest that it pointed to before, or None. by: who is noted."""
     at = now()
     there = tx.lock(_DIGEST, repository_id, tag)
     while there is None:
-        if tx.insert(_MAKE, repository_id, tag, digest, at):
+        if tx.insert(_MAKE, repository_id, tag, digest, at, sort_key(tag), by):
             return None
         # another push has made it meanwhile, and this one is the later one
         there = tx.lock(_DIGEST, repository_id, tag)
-    tx.run(_MOVE, digest, at, repository_id, tag)
+    tx.run(_MOVE, digest, at, by, repository_id, tag)
     return there[0]
 
 
-def make(tx: Tx, repository_id: int, tag: str, digest: str) -> str | None:
+def make(tx: Tx, repository_id: int, tag: str, digest: str, by: str | None = None) -> str | None:
     """The same without moving a tag.
 
     Of pushes at the same time the first one makes it. Raises Denied if it points elsewhere.
     """
-    while not tx.insert(_MAKE, repository_id, tag, digest, now()):
+    while not tx.insert(_MAKE, repository_id, tag, digest, now(), sort_key(tag), by):
         there = tx.lock(_DIGEST, repository_id, tag)
         if there == (digest,):
             return digest

@@ -29,6 +29,7 @@ _COUNT_TAGS = "SELECT COUNT(*) FROM tags WHERE repository_id = ?"
 _NEWEST_TAG = (
     "SELECT name, digest, updated_at FROM tags WHERE repository_id = ? ORDER BY updated_at DESC, name DESC LIMIT 1"
 )
+_NEWEST_IMAGE = "SELECT size, kind, platforms FROM manifest_facts WHERE repository_id = ? AND digest = ?"
 _NEWEST_MANIFEST = "SELECT MAX(pushed_at) FROM manifests WHERE repository_id = ?"
 _INSERT = (
     f"INSERT INTO repository_facts (repository_id, name, namespace, {_COUNTED}, stars, pulls, pulled_at) VALUES"
@@ -102,7 +103,9 @@ def _count(tx: Tx, repository_id: int, name: str) -> Counted | None:
         (pushed_at,) = tx.one(_NEWEST_MANIFEST, repository_id)
         return Counted(visibility, pushed_at or created_at, 0)
     tag, digest, pushed_at = newest
-    return Counted(visibility, pushed_at, tx.one(_COUNT_TAGS, repository_id)[0], tag, digest)
+    size, kind, platforms = tx.one(_NEWEST_IMAGE, repository_id, digest) or (0, "", "")
+    count = tx.one(_COUNT_TAGS, repository_id)[0]
+    return Counted(visibility, pushed_at, count, tag, digest, size or 0, kind, platforms or "")
 
 
 class RepositoryFacts:
