@@ -90,11 +90,11 @@ class FastPath:
 
 
 def _may_stay(fields: Headers) -> bool:
-    """No password is remembered, because it would lie in memory for long if few others come.
+    """No password and no cookie is remembered, because it would lie in memory for long if few others come.
 
     A signed token ends by itself.
     """
-    return fields.get("Authorization", "Bearer ")[:7].lower() == "bearer "
+    return fields.get("Authorization", "Bearer ")[:7].lower() == "bearer " and "Cookie" not in fields
 
 
 def _remember(memory: dict, key: bytes, value: object) -> None:

@@ -26,6 +26,20 @@ _MOST_TOLD = 1000
 _SEEN = "UPDATE users SET last_seen_at = ? WHERE id = ? AND (last_seen_at IS NULL OR last_seen_at < ?)"
 
 
+class NotApproved(Unauthorized):
+    """The password is right, so this is no guess."""
+
+    cause = "an administrator has to approve the account first"
+    next = "wait for that; the password is right"
+
+
+class AccountDisabled(Unauthorized):
+    """The password is right, so this is no guess. Nobody else learns that the account is disabled."""
+
+    cause = "the password is right, but this account is disabled"
+    next = "ask an administrator of the registry to enable it"
+
+
 def account_meant(text: str) -> str:
     """The account that a typed name means. Names of users are lower case, so Bob is bob; names of robots are taken as
     they are.
@@ -58,15 +72,9 @@ class Logins:
             begun = time.monotonic()
             verdict = await self._passwords.verify(password, found.stored)
             if verdict.right and found.state == PENDING:
-                raise Unauthorized(
-                    "an administrator has to approve the account first", "wait for that; the password is right"
-                )
+                raise NotApproved
             if verdict.right and found.state == DISABLED:
-                # The password is right, so this is no guess. Nobody else learns that the account is disabled.
-                raise Unauthorized(
-                    "the password is right, but this account is disabled",
-                    "ask an administrator of the registry to enable it",
-                )
+                raise AccountDisabled
             failed = not verdict.right or found.state != ACTIVE
             if failed:
                 await self._count(name, address, found, verdict)

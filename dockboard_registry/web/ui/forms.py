@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from urllib.parse import parse_qs
 
-from ...errors import BadRequest, MediaUnsupported
+from ...errors import BadRequest, FieldInvalid, MediaUnsupported
 from ...http.messages import Request
 from ...wording import quoted
 
@@ -12,6 +12,14 @@ _MOST_FIELDS = 1200
 _TYPE = "application/x-www-form-urlencoded"
 # Every form may have these: the token against forgery, where to go on, which of a page's forms it is.
 _COMMON = frozenset({"_csrf", "next", "do"})
+
+
+class Wrong(FieldInvalid):
+    """Why a form comes back, as a sentence of messages/ with its values."""
+
+    def __init__(self, said: str, **values: object):
+        super().__init__(said, next="")
+        self.said, self.values = said, values
 
 
 class Form:

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from ... import __version__
 from . import figures, language, static, times
+from .forms import Wrong
 from .markup import Markup, cut, escape, join
 
 
@@ -144,6 +145,15 @@ class Parts:
         box = f'<input id="f-{name}" name="{name}" type="{kind}" value="{escape(shown)}"{extra}>'
         return self._field(name, label, hint, box)
 
+    def password_again(self) -> Markup:
+        """The field for the password, where it was entered too long ago for a dangerous deed. It belongs into the form
+        of the deed, whose handler calls identity.require_password.
+        """
+        if self.visit.session is None or self.visit.session.confirmed:
+            return Markup("")
+        label, hint = self.t("signing.again"), self.t("signing.again.hint")
+        return self.field("password", label, hint=hint, kind="password", required=True, autocomplete="current-password")
+
     def area(self, name: str, label: str, value: str = "", hint: str = "", **attributes: object) -> Markup:
         """The same with several lines."""
         extra = self._attributes(name, hint, attributes)
@@ -177,8 +187,10 @@ class Parts:
     def _attributes(self, name: str, hint: str, attributes: Mapping[str, object]) -> str:
         wrong = self.visit.wrong == name
         described = [f"w-{name}"] * wrong + [f"h-{name}"] * bool(hint)
-        found = {"aria-invalid": "true" if wrong else None, "autofocus": wrong, "aria-describedby": " ".join(described)}
-        found |= {key.rstrip("_").replace("_", "-"): value for key, value in attributes.items()}
+        found = {key.rstrip("_").replace("_", "-"): value for key, value in attributes.items()}
+        found["aria-describedby"] = " ".join(described)
+        if wrong:
+            found |= {"aria-invalid": "true", "autofocus": True}
         return "".join(
             f" {key}" if value is True else f' {key}="{escape(str(value))}"' for key, value in found.items() if value
         )
@@ -187,10 +199,22 @@ class Parts:
         wrong = self.visit.problem if self.visit.wrong == name else None
         told = f'<span class="wrong" id="w-{name}">{escape(self.sentence_of(wrong))}</span>' if wrong else ""
         small = f'<p class="hint" id="h-{name}">{escape(hint)}</p>' if hint else ""
-        return Markup(f'<div class="field"><label for="f-{name}">{escape(label)}</label>{box}{told}{small}</div>')
+        return Markup(f'<div class="field">{self._label(name, label, box)}{box}{told}{small}</div>')
+
+    def _label(self, name: str, label: str, box: str) -> str:
+        """The label; for a password with a button that shows what is typed."""
+        if 'type="password"' not in box:
+            return f'<label for="f-{name}">{escape(label)}</label>'
+        return (
+            f'<div class="row apart"><label class="over" for="f-{name}">{escape(label)}</label>'
+            f'<button type="button" class="copy mini" data-show="f-{name}" aria-pressed="false">'
+            f"{escape(self.t('part.show'))}</button></div>"
+        )
 
     def sentence_of(self, error) -> str:
         """What an error says to people: what is wrong, and what to do."""
+        if isinstance(error, Wrong):
+            return self.t(error.said, **error.values)
         return self.cause(error.cause) + (f" {self.cause(error.next)}" if error.next else "")
 
     def cause(self, text: str) -> str:
@@ -221,6 +245,7 @@ _NAMES = (
     "switch",
     "hidden",
     "field",
+    "password_again",
     "area",
     "select",
     "check",

@@ -29,8 +29,8 @@ HEADERS = {
 _SECURE = {"Strict-Transport-Security": "max-age=31536000"}
 _LONGEST_FLASH = 1024
 # What a template may leave out. term: what was searched for. width: "slim" or "text". alternate: path of the same thing
-# in the API. banner: kind and sentence.
-_DEFAULTS = {"term": "", "width": "", "alternate": "", "banner": None}
+# in the API. banner: kind and sentence. nothing: what a form that was refused has not done.
+_DEFAULTS = {"term": "", "width": "", "alternate": "", "banner": None, "nothing": ""}
 FLASH = "dockboard-flash"
 
 
@@ -94,6 +94,10 @@ class Visit:
     def next_path(self) -> str:
         """Where to go on, as the form or the query says: a page of this registry. "/" where they say anything else."""
         return local_path(self.form.text("next") or self.request.query("next") or "")
+
+    def go_on(self, said: str = "", kind: str = "ok", /, **values: str | int) -> Response:
+        """`redirect` to where the form or the query says."""
+        return self.redirect(self.services.gate.prefix + self.next_path(), said, kind, **values)
 
     @property
     def secret(self) -> str:

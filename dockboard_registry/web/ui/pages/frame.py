@@ -29,7 +29,7 @@ async def choose(visit: Visit) -> Response:
         chosen = visit.form.text(name)
         if chosen in choices:
             visit.set_cookies.append(cookies.preference(name, chosen, secure))
-    return visit.redirect(visit.next_path())
+    return visit.go_on()
 
 
 TABLE = (
