@@ -38,7 +38,7 @@ _USUAL = "linux/amd64"
 
 
 class ManifestFacts(NamedTuple):
-    """A row of manifest_facts; schema/0014_manifest_facts.sql says what the columns mean. platforms: a tuple here."""
+    """A row of manifest_facts; schema/0015_manifest_facts.sql says what the columns mean. platforms: a tuple here."""
 
     kind: str
     platforms: tuple[str, ...] = ()
