@@ -378,3 +378,8 @@ def test_imports_are_resolved():
     assert found == ["os", "tornado.web", f"{PACKAGE}.db.sqlite", f"{PACKAGE}.errors", f"{PACKAGE}.config"]
     assert [layer(f"{PACKAGE}.{name}") for name in ("web.v2", "app", "names", "db")] == ["web", "start", "base", "db"]
     assert layer(PACKAGE) == "base"
+
+
+def test_every_schema_file_has_a_number_of_its_own():
+    numbers = Counter(path.name.partition("_")[0] for path in (ROOT / "schema").glob("*.sql"))
+    assert [number for number, count in numbers.items() if count > 1] == []
