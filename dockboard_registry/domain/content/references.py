@@ -135,12 +135,15 @@ class FoundReferences(NamedTuple):
         return self.manifests.get(digest, self.blobs.get(digest))
 
     def parts(self, size: int) -> Iterator["FoundReferences"]:
-        """The same in parts of at most so many digests."""
-        blobs, manifests = iter(self.blobs.items()), iter(self.manifests.items())
-        while part := dict(islice(blobs, size)):
-            yield FoundReferences({}, part)
-        while part := dict(islice(manifests, size)):
-            yield FoundReferences(part, {})
+        """The same in parts of at most so many digests.
+
+        Neighbours in the order of digests are in one part, because their rows share pages of the database.
+        """
+        blobs, manifests = iter(sorted(self.blobs)), iter(sorted(self.manifests))
+        while part := list(islice(blobs, size)):
+            yield FoundReferences({}, {digest: self.blobs[digest] for digest in part})
+        while part := list(islice(manifests, size)):
+            yield FoundReferences({digest: self.manifests[digest] for digest in part}, {})
 
 
 def refuse_needed_blob(tx: Tx, repository_id: int, digest: str) -> None:
