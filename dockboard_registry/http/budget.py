@@ -91,7 +91,7 @@ class Share:
         if size > self.size and not self._budget.make_room(size - self.size, self):
             return False
         if not self.size:
-            self._budget.note(self)
+            self.begin()
         self._budget.left -= size - self.size
         self.size = size
         return True
@@ -101,8 +101,14 @@ class Share:
         if not self.take(size):
             await self._budget.wait(self, size, piece)
 
+    def begin(self) -> None:
+        """From now on the client determines for how long this is held."""
+        self._budget.note(self)
+
     def settle(self) -> None:
-        """The client has sent or read everything. It is not cut off for what is held from now on."""
+        """The client has sent or read everything, or waits for the server. It is not cut off for what is held from now
+        on.
+        """
         self._budget.forget(self)
 
     def release(self) -> None:

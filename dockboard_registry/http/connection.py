@@ -158,6 +158,10 @@ class _Limited:
             self.fast_connection.leave()
         self._release_owed()
         super().close(exc_info)
+        if self.error is not None:
+            # The traceback refers to the stream, and to the whole answer that was being written. They would stay in
+            # memory until Python looks for cycles.
+            self.error.__traceback__ = None
 
     def refuse(self, answer: bytes) -> None:
         """End the connection in the middle of a request, after this answer."""

@@ -210,8 +210,9 @@ class Exchange(Holding, HTTPMessageDelegate):
             self._put_off()
 
     def _is_longer_than(self, size: int) -> bool:
-        """Whether the answer holds a stored blob, or so much memory."""
-        return self.response.span is not None or len(self.response.body) > size
+        """Whether the answer is a stored blob, a long body, or holds so much memory."""
+        response = self.response
+        return response.span is not None or response.read is not None or len(response.body) > size
 
     def _put_off(self) -> None:
         """Nothing lies in memory until the body that GET has no use for has come: then the handler runs again."""

@@ -227,10 +227,10 @@ class FastExchange(Exchange):
             self.drop_span()
             self.end(499)
             return self._close()
-        span, body = self.response.span, self.response.body
+        response, span = self.response, self.response.span
         # A file is never in our memory.
-        is_read = span is not None and span.source.fileno() is None
-        if is_read or self._share is not None or len(body) > LARGE_ANSWER:
+        is_read = span is not None and span.source.fileno() is None or response.read is not None
+        if is_read or self._share is not None or len(response.body) > LARGE_ANSWER:
             return self.admit(self._answer_now)
         return self._answer_now()
 
@@ -266,7 +266,10 @@ class FastExchange(Exchange):
         """
         self.stream.enter(MOVING)
         try:
-            await self.stream.write(rest)
+            written = self.stream.write(rest)
+            # An exception would keep it in memory until Python looks for cycles.
+            del rest
+            await written
         except StreamClosedError:
             self._close()
             return self.end(499)

@@ -4,7 +4,7 @@ it.
 
 from collections.abc import Callable, Coroutine
 
-from ..errors import RegistryError, Unavailable
+from ..errors import Unavailable
 from .budget import FREE, Share
 from .heads import refusal
 from .sending import spans
@@ -45,6 +45,8 @@ class Holding:
         """
         self.release()
         response = self.response
+        if response.read is not None:
+            return self.edge.spawn(self._admit_later(self._read(), send))
         size = min(response.length, spans.SMALL) if response.span is not None else len(response.body)
         if size > LARGE_ANSWER:
             self._share = self.edge.budget.share(self.stream.cut)
@@ -52,10 +54,25 @@ class Holding:
                 return self.edge.spawn(self._admit_later(self._share.grow(size, size), send))
         return send()
 
+    async def _read(self) -> None:
+        """Take room for the body first, so that clients that do not read their answers have few bodies read.
+
+        While it is read nobody cuts the client off. Raises Unavailable, and what `read` raises.
+        """
+        response, share = self.response, self.edge.budget.share(self.stream.cut)
+        self._share = share
+        await share.grow(response.length, spans.SMALL)
+        if self.stream.closed():
+            return
+        share.settle()
+        response.body = await response.read()
+        if self._share is share:
+            share.begin()
+
     async def _admit_later(self, room: Coroutine, send: Callable[[], None]) -> None:
         try:
             await room
-        except RegistryError as error:
+        except Exception as error:
             self.drop_span()
             self.response = self.render(error)
         if self.stream.closed():

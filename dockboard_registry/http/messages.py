@@ -1,6 +1,7 @@
 """A request as handlers see it, the body that they read, and the response that they return."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 from urllib.parse import parse_qs, unquote
 
@@ -274,9 +275,13 @@ class Span(NamedTuple):
 
 
 class Response:
-    """status, headers and a body of bytes or a span of a stored blob; length overrules Content-Length for HEAD."""
+    """status, headers and a body: bytes, a span of a stored blob, or bytes that `read` returns.
 
-    __slots__ = ("status", "headers", "body", "span", "length")
+    length overrules Content-Length for HEAD. read: for a long body. It is called once the worker has room in memory for
+    `length` bytes, and it may raise a RegistryError.
+    """
+
+    __slots__ = ("status", "headers", "body", "span", "length", "read")
 
     def __init__(
         self,
@@ -285,11 +290,13 @@ class Response:
         body: bytes = b"",
         span: Span | None = None,
         length: int | None = None,
+        read: Callable[[], Awaitable[bytes]] | None = None,
     ):
         self.status = status
         self.headers = headers or {}
         self.body = body
         self.span = span
+        self.read = read
         self.length = length if length is not None else (span.length if span else len(body))
 
 

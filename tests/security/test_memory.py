@@ -129,6 +129,38 @@ def test_answers_that_nobody_reads_hold_no_more_than_the_budget(registry):
     assert grown < BOUND, f"{grown >> 20} MiB"
 
 
+def test_of_many_answers_that_nobody_reads_few_are_prepared(registry):
+    """The others wait for room without a body, so that the worker has time for other requests."""
+    with contextlib.ExitStack() as stack:
+        socks = [connected(registry, stack) for _ in range(COUNT)]
+        before, begun = database_reads(registry), time.monotonic()
+        for sock in socks:
+            sock.sendall(b"GET /v2/app/manifests/largest HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        with Client(registry.address) as client:
+            client.get("/v2/").expect(200)
+        scans = database_reads(registry) - before
+        seconds = time.monotonic() - begun
+    # Sixteen bodies fit into the budget, and each is safe for a second.
+    assert scans <= 16 * (1 + int(seconds))
+
+
+def database_reads(registry: Registry) -> float:
+    """How many long bodies and lists were read."""
+    return counted(registry, r'database_seconds_count\{kind="scan"\}')
+
+
+def test_answers_whose_clients_have_gone_leave_memory(registry):
+    before = registry.pss()
+    for _ in range(5):
+        with contextlib.ExitStack() as stack:
+            for _ in range(COUNT // 2):
+                connected(registry, stack).sendall(b"GET /v2/app/manifests/largest HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            time.sleep(0.3)
+    others_go_on(registry)
+    grown = registry.pss() - before
+    assert grown < BOUND, f"{grown >> 20} MiB"
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -124,10 +124,22 @@ class Manifests:
         # Python runs one thread at a time, so a second thread would only delay the event loop.
         self._thread = ThreadPoolExecutor(1, "parse")
         self._long_work = LongWork()
+        self._one_body = asyncio.Lock()
 
     async def body(self, repository: str, manifest: Manifest) -> bytes:
-        """A long body, for a client that may have it. Raises ManifestUnknown if it was deleted meanwhile."""
-        row = await self._db.read(lambda tx: tx.one(_BODY, repository, manifest.digest))
+        """A long body, for a client that may have it. Raises ManifestUnknown if it was deleted meanwhile.
+
+        Reading 4 MiB takes milliseconds, so large ones are read in a thread, one after the other.
+        """
+
+        def read(tx: Tx) -> tuple | None:
+            return tx.one(_BODY, repository, manifest.digest)
+
+        if manifest.size > _LARGE:
+            async with self._one_body:
+                row = await self._db.scan(read)
+        else:
+            row = await self._db.read(read)
         if row is None:
             raise ManifestUnknown("this repository has no manifest of that tag or digest", reference=manifest.digest)
         return row[0]

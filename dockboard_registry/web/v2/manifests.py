@@ -8,6 +8,7 @@ from ...domain.access.rule import DELETE, PULL
 from ...domain.content import manifests
 from ...domain.content.documents import SIZE_LIMIT
 from ...errors import BadRequest, DigestInvalid, ManifestUnknown, NameUnknown, TagInvalid
+from ...http.holding import LARGE_ANSWER
 from ...http.messages import Request, Response, SharedFields
 from ...names import Reference
 from ...names import tag as parse_tag
@@ -55,9 +56,16 @@ class Manifest(Endpoint):
             return Response(304, headers)
         if request.method == "HEAD":
             return Response(200, headers, length=found.size)
+        if found.size > LARGE_ANSWER:
+            return Response(200, headers, length=found.size, read=lambda: self._body(name, found, wanted))
         body = found.body if found.body is not None else await self.services.manifests.body(name, found)
         self.services.pulls.count(name, wanted.tag)
         return Response(200, headers, body)
+
+    async def _body(self, name: str, found: manifests.Manifest, wanted: Reference) -> bytes:
+        body = await self.services.manifests.body(name, found)
+        self.services.pulls.count(name, wanted.tag)
+        return body
 
     head = get
 
