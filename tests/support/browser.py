@@ -10,7 +10,7 @@ import gzip
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -137,6 +137,11 @@ class Window:
         self.loaded.clear()
         answer = self.page.goto(self.base + path, wait_until="load")
         return answer.status if answer else 0
+
+    def keep(self, cookies: Mapping[str, str]) -> None:
+        """Put cookies of a Visitor into the window: who is signed in there is signed in here."""
+        found = [{"name": name, "value": value, "url": self.base} for name, value in cookies.items()]
+        self.page.context.add_cookies(found)
 
     @property
     def path(self) -> str:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote
 
 from ...domain.access.rule import ANONYMOUS, Principal
 from ...errors import RegistryError
@@ -184,6 +184,5 @@ class Visit:
 
 def local_path(text: str) -> str:
     """The text if it is the path of a page here, else "/". Browsers read backslashes as slashes, and drop tabs."""
-    parsed = urlsplit(text) if text.isprintable() and "\\" not in text and len(text) < 2048 else None
-    local = parsed is not None and text.startswith("/") and not text.startswith("//")
-    return text if local and not parsed.scheme and not parsed.netloc else "/"
+    plain = text.isascii() and text.isprintable() and "\\" not in text and len(text) < 2048
+    return text if plain and text.startswith("/") and not text.startswith("//") else "/"
