@@ -35,6 +35,9 @@ from .domain.quotas.quotas import Quotas
 from .domain.rights.grants import Grants
 from .domain.rights.principals import Principals
 from .domain.rights.repository_settings import RepositorySettings
+from .domain.social.comments import Comments
+from .domain.social.readmes import Readmes
+from .domain.social.stars import Stars
 from .domain.uploads.open_uploads import OpenUploads
 
 # How many changes one account may make by the API, at each worker: so many at once, then one in so many seconds.
@@ -73,6 +76,7 @@ class AccountServices:
         self.repository_settings, self.quotas = RepositorySettings(db), QuotaSettings(db, quotas)
         self.invitations = Invitations(db)
         self.registrations = Registrations(db, self.passwords, self.throttle, config.auth.registration, quarantine)
+        self.stars, self.comments, self.readmes = Stars(db), Comments(db), Readmes(db)
         self._mailer = _mailer(config.mail)
         self.resets = PasswordResets(db, self.one_time, self.throttle, self._mailer, config.server.external_url)
         self.audit, self.signing_keys = Audit(db), SigningKeys(db)

@@ -23,7 +23,8 @@ ACCOUNTS = ("generations", "namespaces", "users", "organizations", "members", "t
 "grants", "access_tokens", "signing_keys",
             "one_time_tokens", "failures", "audit", "invitations", "known_networks", "quotas",
             "deleted_organizations", "deleted_repositories", "unfinished_manifests",
-            "browser_sessions", "preferences", "repository_facts", "manifest_facts")  # fmt: skip
+            "browser_sessions", "preferences", "repository_facts", "manifest_facts",
+            "stars", "comments", "readmes", "repository_categories")  # fmt: skip
 TABLES += ACCOUNTS
 
 

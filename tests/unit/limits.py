@@ -19,14 +19,16 @@ from dockboard_registry.domain.credentials import (
     throttle,
 )
 from dockboard_registry.domain.rights import grants, repository_settings
+from dockboard_registry.domain.social import categories, comments, deprecation, readmes, stars
 from dockboard_registry.domain.uploads import open_uploads
 from dockboard_registry.http import budget, connection, limits, messages
 from dockboard_registry.http.bodies import chunks
 from dockboard_registry.server import log_writer, logs
 from dockboard_registry.storage import calls
 from dockboard_registry.web import conditions, endpoint, token_server
-from dockboard_registry.web.api import operations, serve
-from dockboard_registry.web.api.resources import oversight
+from dockboard_registry.web.api import operations
+from dockboard_registry.web.api.resources import oversight, social
+from dockboard_registry.web.markdown import rendered, work
 from dockboard_registry.web.v2 import manifests as pushed
 
 _UNITS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
@@ -123,7 +125,18 @@ LIMITS = {
     "page of a list of the API": f"{operations.PAGE['limit'].least} to {operations.PAGE['limit'].most} items",
     "key after which a page begins": f"{operations.PAGE['after'].longest} characters",
     "export of the list of changes": f"{number(oversight._MOST_LINES)} lines",
-    "body of a request": size(serve.MOST_BODY),
+    "body of a request": size(operations.MOST_BODY),
+    "body of a request that writes a README": f"{size(social._LONGEST_README - 1024)} and 1 KiB",
+    "README of a repository": size(readmes.MOST_BYTES),
+    "README that is formatted": f"{number(work.MOST_LINES)} lines, {number(work.MOST_MARKS)} marks such as `*`",
+    "quotes and lists in each other in a README": f"{work.MOST_DEPTH} levels",
+    "HTML of READMEs that is kept": f"{size(rendered._KEPT)} for each worker",
+    "comment on a repository": size(comments.MOST_BYTES),
+    "comments of a user": f"{comments.AT_ONCE} in {span(comments.WINDOW)}",
+    "comments on a repository": number(comments.MOST),
+    "stars of a user": number(stars.MOST),
+    "categories of a repository": f"{categories.MOST} of {categories.LONGEST} characters",
+    "notice that a repository is deprecated": f"{number(deprecation.LONGEST)} characters",
     "changes of a user": rate(*account_services.CHANGES),
     "changes of an administrator": rate(*account_services.ADMINISTRATORS_CHANGES),
     "access tokens of a user": number(access_tokens.MOST),

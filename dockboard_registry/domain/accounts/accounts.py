@@ -16,6 +16,7 @@ from ..changes import Unchanged, access_changed, recheck_rights, write_if_change
 from ..content.repositories import new_id
 from ..credentials import passwords, throttle
 from ..credentials.passwords import Passwords
+from ..social.rows import OF_A_USER
 from . import namespaces
 from .profiles import Profile, avatar_hash, require_avatar_hash
 
@@ -231,6 +232,7 @@ _OF_A_USER = (
     "DELETE FROM known_networks WHERE user_id = ?",
     _END_SESSIONS,
     "DELETE FROM preferences WHERE user_id = ?",
+    *OF_A_USER,
     "DELETE FROM users WHERE id = ?",
 )
 

@@ -6,6 +6,7 @@ A row without a visibility has that of its namespace (access/facts.py).
 import secrets
 
 from ...db import Database, Tx, now
+from ...errors import NameUnknown
 from ...names import namespace_of
 from .. import audit
 from ..audit import Actor
@@ -25,6 +26,22 @@ def new_id() -> int:
 def find(tx: Tx, name: str) -> int | None:
     row = tx.one("SELECT id FROM repositories WHERE name = ?", name)
     return row[0] if row else None
+
+
+def require(tx: Tx, name: str) -> int:
+    """The repository's id. Raises NameUnknown."""
+    found = find(tx, name)
+    if found is None:
+        raise NameUnknown(name=name)
+    return found
+
+
+def locked(tx: Tx, name: str) -> int:
+    """The same, and no other change of the repository's settings goes on beside this transaction."""
+    row = tx.lock("SELECT id FROM repositories WHERE name = ?", name)
+    if row is None:
+        raise NameUnknown(name=name)
+    return row[0]
 
 
 def ensure(tx: Tx, name: str, maker: Actor | None = None) -> int:

@@ -17,6 +17,7 @@ from ..changes import recheck_rights
 from ..explore import repository_facts
 from ..quotas import quota_sums
 from ..quotas.quota_sums import Change
+from ..social.rows import OF_A_REPOSITORY
 from ..uploads import open_uploads
 from . import blobs, links, references, repositories
 
@@ -39,7 +40,7 @@ _CONTENT = (
         "DELETE FROM tags WHERE repository_id = ? AND name = ?",
         _ROWS,
     ),
-    *((select, delete, _ROWS) for select, delete in references.ROWS),
+    *((select, delete, _ROWS) for select, delete in (*references.ROWS, *OF_A_REPOSITORY)),
     (
         "SELECT digest FROM manifest_facts WHERE repository_id = ? LIMIT ?",
         "DELETE FROM manifest_facts WHERE repository_id = ? AND digest = ?",

@@ -33,7 +33,7 @@ _NEWEST_IMAGE = "SELECT size, kind, platforms FROM manifest_facts WHERE reposito
 _NEWEST_MANIFEST = "SELECT MAX(pushed_at) FROM manifests WHERE repository_id = ?"
 _INSERT = (
     f"INSERT INTO repository_facts (repository_id, name, namespace, {_COUNTED}, stars, pulls, pulled_at) VALUES"
-    " (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, NULL)"
+    " (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, COALESCE((SELECT stars FROM repositories WHERE id = ?), 0), 0, NULL)"
 )
 _UPDATE = (
     "UPDATE repository_facts SET visibility = ?, pushed_at = ?, tags_count = ?, newest_tag = ?, newest_digest = ?,"
@@ -41,6 +41,7 @@ _UPDATE = (
 )
 _SHOW = "UPDATE repository_facts SET visibility = ? WHERE repository_id = ?"
 _PULLED = "UPDATE repository_facts SET pulls = pulls + ?, pulled_at = ? WHERE repository_id = ?"
+_STARRED = "UPDATE repository_facts SET stars = stars + ? WHERE repository_id = ?"
 _FORGET = "DELETE FROM repository_facts WHERE repository_id = ?"
 _REPOSITORIES = "SELECT id, name FROM repositories WHERE id > ? ORDER BY id LIMIT ?"
 _ORPHANS = (
@@ -77,6 +78,11 @@ def show(tx: Tx, repository_id: int, visibility: str) -> None:
     tx.run(_SHOW, visibility, repository_id)
 
 
+def add_stars(tx: Tx, repository_id: int, count: int) -> None:
+    """The repository has so many stars more. Its own row knows how many there are (domain/social/stars.py)."""
+    tx.run(_STARRED, count, repository_id)
+
+
 def forget(tx: Tx, repository_id: int) -> None:
     """The repository is deleted."""
     tx.run(_FORGET, repository_id)
@@ -88,7 +94,7 @@ def bring_up_to_date(tx: Tx, repository_id: int, name: str) -> None:
     counted = _count(tx, repository_id, name)
     if counted is None or kept == counted:
         return
-    if kept is not None or not tx.insert(_INSERT, repository_id, name, namespace_of(name), *counted):
+    if kept is not None or not tx.insert(_INSERT, repository_id, name, namespace_of(name), *counted, repository_id):
         tx.run(_UPDATE, *counted, repository_id)
 
 

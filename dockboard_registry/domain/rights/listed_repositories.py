@@ -34,6 +34,10 @@ _PUBLIC = (
     " repositories.name LIMIT ?"
 )
 _WITHIN = f"{_DESCRIBED} WHERE repositories.name > ? AND repositories.name < ? ORDER BY repositories.name LIMIT ?"
+_STARRED = (
+    f"{_DESCRIBED} JOIN stars ON stars.repository_id = repositories.id WHERE stars.user_id = ? AND repositories.name >"
+    " ? ORDER BY repositories.name"
+)
 
 
 class ListedRepository(NamedTuple):
@@ -57,6 +61,11 @@ def one(tx: Tx, name: str) -> ListedRepository | None:
 def every(tx: Tx, after: str, limit: int) -> list[ListedRepository]:
     """Repositories with names greater than `after` in byte order."""
     return [_listed(row) for row in tx.all(_LIST, after, limit)]
+
+
+def starred(tx: Tx, user_id: int, after: str) -> list[ListedRepository]:
+    """The repositories with names greater than `after` that the user starred, also those that they may not pull."""
+    return [_listed(row) for row in tx.all(_STARRED, user_id, after)]
 
 
 def visible(tx: Tx, principal: Principal, after: str, limit: int) -> tuple[list[ListedRepository], str | None]:

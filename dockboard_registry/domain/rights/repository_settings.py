@@ -1,4 +1,6 @@
-"""Settings of repositories: visibility and description."""
+"""Settings of repositories: visibility, description, categories and the notice that one is deprecated."""
+
+from collections.abc import Iterable
 
 from ...db import Database, Tx
 from ...errors import ChangeRefused, FieldInvalid, NameUnknown
@@ -10,6 +12,8 @@ from ..audit import Actor
 from ..changes import Unchanged, access_changed, recheck_rights, require_accounts, write_if_changed
 from ..content import repositories
 from ..explore import repository_facts
+from ..social import categories, deprecation
+from ..social.deprecation import Deprecation
 from . import effective_rights, listed_repositories
 from .effective_rights import EffectiveRight
 from .listed_repositories import ListedRepository
@@ -31,8 +35,18 @@ class RepositorySettings:
         """Raises NameInvalid, NameUnknown, FieldInvalid."""
         await self.set(actor, name, description=description)
 
-    async def set(self, actor: Actor, name: str, visibility: str | None = None, description: str | None = None) -> None:
-        """Set both, or what is not None, in one transaction. An empty description removes it.
+    async def set(
+        self,
+        actor: Actor,
+        name: str,
+        visibility: str | None = None,
+        description: str | None = None,
+        names: Iterable[str] | None = None,
+        notice: Deprecation | None = None,
+    ) -> None:
+        """Set what is not None, in one transaction. An empty description removes it.
+
+        names: of categories. notice: without a text it removes the one that is there.
 
         Raises what the single changes raise.
         """
@@ -44,6 +58,7 @@ class RepositorySettings:
                 f"use at most {MOST_DESCRIPTION} characters",
             )
         repository_name(name)
+        names = None if names is None else categories.checked(names)
 
         def change(tx: Tx) -> None:
             if visibility is None:
@@ -53,6 +68,8 @@ class RepositorySettings:
                 require_accounts(tx)
             changed = visibility is not None and _set_visibility(tx, actor, name, visibility)
             changed |= description is not None and _set_description(tx, actor, name, description or None)
+            changed |= names is not None and _set_categories(tx, actor, name, names)
+            changed |= notice is not None and _set_deprecation(tx, actor, name, notice)
             if not changed:
                 raise Unchanged
 
@@ -124,6 +141,22 @@ def _set_description(tx: Tx, actor: Actor, name: str, description: str | None) -
         return False
     tx.run("UPDATE repositories SET description = ? WHERE name = ?", description, name)
     audit.note(tx, actor, "repository.description", f"repository {name}")
+    return True
+
+
+def _set_categories(tx: Tx, actor: Actor, name: str, names: list[str]) -> bool:
+    """Returns whether they changed."""
+    if not categories.replace(tx, repositories.locked(tx, name), names):
+        return False
+    audit.note(tx, actor, "repository.categories", f"repository {name}", categories=names)
+    return True
+
+
+def _set_deprecation(tx: Tx, actor: Actor, name: str, notice: Deprecation) -> bool:
+    """Returns whether it changed."""
+    if not deprecation.replace(tx, repositories.locked(tx, name), notice):
+        return False
+    audit.note(tx, actor, "repository.deprecation", f"repository {name}", **notice._asdict())
     return True
 
 

@@ -147,12 +147,27 @@ class Switch(Kind):
 
 @dataclass(frozen=True)
 class ListOf(Kind):
-    """kind: of each item."""
+    """kind: of each item. most: how many there may be; None: any number."""
 
     kind: Kind = Kind()
+    most: int | None = None
+
+    def checked(self, value: Any) -> list[Any]:
+        if not isinstance(value, list):
+            raise Wrong(f"has to be a list, not {_type_of(value)}")
+        if self.most is not None and len(value) > self.most:
+            raise Wrong(f"has to have at most {self.most} items, not {len(value)}")
+        return [self._item(item) for item in value]
+
+    def _item(self, value: Any) -> Any:
+        try:
+            return self.kind.check(value)
+        except Wrong as error:
+            raise Wrong(f"has an item that {error}") from None
 
     def described(self) -> dict[str, Any]:
-        return {"type": "array", "items": self.kind.schema()}
+        found = {"type": "array", "items": self.kind.schema()}
+        return found | ({"maxItems": self.most} if self.most is not None else {})
 
 
 @dataclass(frozen=True)

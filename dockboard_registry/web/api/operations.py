@@ -23,6 +23,7 @@ from .kinds import Kind, ListOf, Record, Secret, Text, Whole
 
 PREFIX = "/api/v1"
 JSON = "application/json"
+MOST_BODY = 64 << 10
 
 NAME = Text(
     "a name: lower-case letters and digits, with single . _ - between them",
@@ -56,6 +57,7 @@ PATH: Mapping[str, Text] = {
     "upload": Text("id of an upload", False, 32, 32, "[0-9a-f]{32}"),
     "session": SESSION,
     "invitation": Text("id of an invitation", False, 19, 1, "[0-9]{1,19}"),
+    "comment": Text("id of a comment", False, 19, 1, "[0-9]{1,19}"),
     "repository": REPOSITORY,
     "pattern": PATTERN,
     "holder": HOLDER,
@@ -107,6 +109,7 @@ class Operation(NamedTuple):
     `others`.
     whole: no token that is for less than its owner may is enough. That goes without saying where the answer has a
     secret: it would outlive the token, and may do more.
+    longest: bytes that the body of the request may have.
     """
 
     method: str
@@ -126,6 +129,7 @@ class Operation(NamedTuple):
     whole: bool = False
     others: tuple[int, ...] = ()
     media: str = JSON
+    longest: int = MOST_BODY
 
     @property
     def group(self) -> str:

@@ -26,7 +26,6 @@ from . import table
 from .kinds import Kind, Wrong
 from .operations import JSON, PATH, PREFIX, Answer, Call, Operation
 
-MOST_BODY = 64 << 10
 _SAFE = ("GET", "HEAD")
 
 
@@ -128,13 +127,13 @@ async def _read(call: Call) -> None:
     for name, kind in operation.query.items():
         _read_field(call, name, kind, request.query(name))
     if operation.body is None:
-        if await request.body.read_all(MOST_BODY):
+        if await request.body.read_all(operation.longest):
             raise BadRequest("the request has a body, and this operation takes none", "send it without a body")
         return
     if request.headers.get("Content-Type", "").partition(";")[0].strip().lower() != JSON:
         raise MediaUnsupported("the Content-Type of the body is not JSON", "send Content-Type: application/json")
     try:
-        call.body = operation.body.check(_document(await request.body.read_all(MOST_BODY)))
+        call.body = operation.body.check(_document(await request.body.read_all(operation.longest)))
     except Wrong as error:
         raise BadRequest(f"the body {error}", "correct it; the document of the API says what it may be") from None
 

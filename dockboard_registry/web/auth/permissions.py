@@ -161,6 +161,20 @@ async def _pulls_repository(asker: Asker, names: Names) -> None:
     require(asker, PULL, object, NameUnknown(name=names["repository"]))
 
 
+async def _user_pulls(asker: Asker, names: Names) -> None:
+    """What a user does here as a person: a token that is for content alone does not do it for them."""
+    await _oneself(asker, names)
+    await _sees_repository(asker, names)
+
+
+async def _removes_comments(asker: Asker, names: Names) -> None:
+    """Users may be the authors of the comment. That is asked when it is removed."""
+    require_login(asker)
+    object = (await asker.services.principals.facts(names["repository"])).object
+    if not rule.decide(asker.principal, ADMIN, object).allowed:
+        await _user_pulls(asker, names)
+
+
 async def require_repository(asker: Asker, action: str, name: str) -> None:
     """Raise Unauthorized, Denied, or NameUnknown where the client may not see the repository."""
     require_login(asker)
@@ -192,6 +206,10 @@ NAMESPACE_OWNER = Permission(_namespace_owner, "whose the namespace is", True)
 PULLS = Permission(_pulls, "whoever may pull the repository, also without a login", True)
 PULLS_REPOSITORY = Permission(_pulls_repository, "whoever may pull the repository", True)
 SEES_REPOSITORY = Permission(_sees_repository, "whoever may pull the repository", True)
+USER_PULLS = Permission(_user_pulls, "users who may pull the repository, for themselves", True)
+REMOVES_COMMENTS = Permission(
+    _removes_comments, "the author of the comment, and whoever has the right admin on the repository", True
+)
 REPOSITORY_ADMIN = Permission(_repository_admin, "whoever has the right admin on the repository", True)
 REPOSITORY_DELETES = Permission(
     _repository_deletes, "whoever may delete in the repository, which takes the right admin", True

@@ -38,6 +38,9 @@ from dockboard_registry.domain.garbage.collect import Collector, GcReport
 from dockboard_registry.domain.rights.grants import Grants
 from dockboard_registry.domain.rights.principals import Principals
 from dockboard_registry.domain.rights.repository_settings import RepositorySettings
+from dockboard_registry.domain.social.comments import Comments
+from dockboard_registry.domain.social.readmes import Readmes
+from dockboard_registry.domain.social.stars import Stars
 from dockboard_registry.domain.uploads.sessions import Session
 from dockboard_registry.domain.uploads.upload_writer import Writer
 from dockboard_registry.domain.uploads.uploads import Uploads
@@ -130,6 +133,7 @@ class Process:
         self.sessions, self.preferences = Sessions(self.db, 28800, 604800), UserPreferences(self.db)
         self.principals, self.audit = Principals(self.db, "none"), Audit(self.db)
         self.invitations = Invitations(self.db)
+        self.stars, self.comments, self.readmes = Stars(self.db), Comments(self.db), Readmes(self.db)
 
     def registrations(self, mode: str, quarantine: float = LONG) -> Registrations:
         """Those of a registry with this setting."""

@@ -1,4 +1,4 @@
-"""/repositories and /namespaces: visibility and description of repositories."""
+"""/repositories and /namespaces: what is set of repositories: visibility, description, categories and deprecation."""
 
 from typing import Any
 
@@ -8,8 +8,11 @@ from ....domain.accounts.namespaces import VISIBILITIES
 from ....domain.rights import effective_rights
 from ....domain.rights.listed_repositories import ListedRepository
 from ....domain.rights.repository_settings import MOST_DESCRIPTION
+from ....domain.social import deprecation
+from ....domain.social.categories import GRAMMAR, LONGEST, MOST
+from ....domain.social.details import Details, details
 from ...auth.permissions import LOGGED_IN, NAMESPACE_OWNER, REPOSITORY_ADMIN, SEES_REPOSITORY
-from ..kinds import Choice, Record, Text
+from ..kinds import Choice, ListOf, Record, Switch, Text, Whole
 from ..operations import MOMENT, NAME, PAGE, REPOSITORY, Answer, Call, Operation, paged
 from .grants import RIGHT
 from .pages import after, cut, page, part, size
@@ -17,8 +20,35 @@ from .pages import after, cut, page, part, size
 _VISIBILITY = Choice("public: all users may pull, and whomever auth.anonymous lets in", False, VISIBILITIES)
 _DESCRIPTION = Text("a few words; an empty text removes them", True, MOST_DESCRIPTION)
 _FIELDS = {"name": REPOSITORY, "visibility": _VISIBILITY, "description": _DESCRIPTION, "created_at": MOMENT}
-_REPOSITORY = Record("", False, "Repository", _FIELDS)
-_CHANGES = {"visibility": _VISIBILITY, "description": _DESCRIPTION}
+REPOSITORY_ITEM = Record("", False, "Repository", _FIELDS)
+_CATEGORIES = ListOf("short names, by which repositories are found", False, Text("", False, LONGEST, 1, GRAMMAR), MOST)
+_NOTICE = Record(
+    "the notice that the repository is deprecated; null: there is none",
+    *(True, ""),
+    {
+        "text": Text("why, and what to do", False, deprecation.LONGEST, 1),
+        "replacement": REPOSITORY.said("the repository to use in its place").or_null(),
+    },
+    ("replacement",),
+)
+_DETAILS = Record(
+    "a repository with what people added to it",
+    *(False, "RepositoryDetails"),
+    {
+        **_FIELDS,
+        "stars": Whole("how many users starred it"),
+        "starred": Switch("the user who asks did"),
+        "comments": Whole("how many there are"),
+        "categories": _CATEGORIES,
+        "deprecation": _NOTICE,
+    },
+)
+_CHANGES = {
+    "visibility": _VISIBILITY,
+    "description": _DESCRIPTION,
+    "categories": _CATEGORIES,
+    "deprecation": _NOTICE,
+}
 _CHANGE = Record("fields to change", False, "RepositoryChange", _CHANGES, tuple(_CHANGES), 1)
 _NAMESPACE = Record(
     "default_visibility: what the first push makes",
@@ -47,7 +77,7 @@ _HELD = Record(
 )
 
 
-def _shown(found: ListedRepository) -> dict[str, Any]:
+def shown(found: ListedRepository) -> dict[str, Any]:
     return {
         "name": found.name,
         "visibility": found.visibility,
@@ -60,19 +90,26 @@ async def _list(call: Call) -> Answer:
     """Administrators see all repositories, others those that they may pull."""
     settings = call.people.repository_settings
     if rule.decide(call.principal, ADMIN, REGISTRY).allowed:
-        return page(call, await settings.list(after(call), size(call) + 1), _shown, lambda repository: repository.name)
+        return page(call, await settings.list(after(call), size(call) + 1), shown, lambda repository: repository.name)
     found, last = await settings.visible(call.principal, after(call), size(call))
-    return part(call, found, _shown, last)
+    return part(call, found, shown, last)
+
+
+def _details(found: Details) -> dict[str, Any]:
+    notice = found.deprecation._asdict() if found.deprecation.text else None
+    return {**found._asdict(), "deprecation": notice}
 
 
 async def _get(call: Call) -> Answer:
-    return Answer(200, _shown(await call.people.repository_settings.get(call.path["repository"])))
+    return Answer(200, _details(await details(call.services.db, call.path["repository"], call.principal)))
 
 
 async def _change(call: Call) -> Answer:
-    description = call.body["description"] or "" if "description" in call.body else None
+    body = call.body
+    description = body["description"] or "" if "description" in body else None
+    notice = deprecation.checked(**(body["deprecation"] or {"text": ""})) if "deprecation" in body else None
     await call.people.repository_settings.set(
-        call.actor, call.path["repository"], call.body.get("visibility"), description
+        call.actor, call.path["repository"], body.get("visibility"), description, body.get("categories"), notice
     )
     return await _get(call)
 
@@ -106,18 +143,18 @@ OPERATIONS = (
         "List repositories that one may pull",
         LOGGED_IN,
         _list,
-        answer=paged(_REPOSITORY),
+        answer=paged(REPOSITORY_ITEM),
         query=PAGE,
     ),
-    Operation("GET", _ONE, "getRepository", "Show a repository", SEES_REPOSITORY, _get, answer=_REPOSITORY),
+    Operation("GET", _ONE, "getRepository", "Show a repository", SEES_REPOSITORY, _get, answer=_DETAILS),
     Operation(
         "PATCH",
         _ONE,
         "changeRepository",
-        "Change visibility or description",
+        "Change visibility, description, categories or deprecation",
         REPOSITORY_ADMIN,
         _change,
-        answer=_REPOSITORY,
+        answer=_DETAILS,
         body=_CHANGE,
         conflicts=True,
     ),

@@ -1,0 +1,40 @@
+"""All that a repository's page says about it besides its content, read in one snapshot."""
+
+from typing import NamedTuple
+
+from ...db import Database, Tx
+from ...errors import NameUnknown
+from ..access.rule import USER, Principal
+from ..content import repositories
+from ..rights import listed_repositories
+from . import categories, deprecation, stars
+from .deprecation import Deprecation
+
+_COUNTS = "SELECT COALESCE(stars, 0), COALESCE(comments, 0) FROM repositories WHERE id = ?"
+
+
+class Details(NamedTuple):
+    """starred: by the one who asks. created_at in milliseconds since 1970."""
+
+    name: str
+    visibility: str
+    description: str | None
+    created_at: int
+    stars: int
+    comments: int
+    categories: list[str]
+    deprecation: Deprecation
+    starred: bool
+
+
+async def details(db: Database, name: str, asker: Principal) -> Details:
+    """Raises NameUnknown."""
+
+    def query(tx: Tx) -> Details:
+        found, id = listed_repositories.one(tx, name), repositories.find(tx, name)
+        if found is None or id is None:
+            raise NameUnknown(name=name)
+        starred = asker.kind == USER and stars.is_starred(tx, asker.id, id)
+        return Details(*found, *tx.one(_COUNTS, id), categories.of(tx, id), deprecation.of(tx, id), starred)
+
+    return await db.scan(query)
