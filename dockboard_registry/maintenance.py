@@ -57,12 +57,12 @@ def run_with(config: Config, work: Callable[[Services], Awaitable[Any]]) -> Any:
 
 
 def run_copy(
-    source_url: str, target_url: str, on_progress: Callable[[int, int], None], root: Path | None = None
+    source_url: str, target_url: str, on_progress: Callable[[int, int], None], config: Config | None = None
 ) -> CopyReport:
     """The command `copy-database`: into an empty database, or on from where it was cut short. Raises StartError.
 
-    root: where the store may be; otherwise it is looked for beside an SQLite file. If it is not found, the first start
-    with the copy takes the store over.
+    config: names where the store may be; it is also looked for beside an SQLite file. If it is not found, the first
+    start with the copy takes the store over.
     """
     source, target = engine(database_place(source_url)), engine(database_place(target_url))
     if str(source) == str(target):
@@ -78,8 +78,9 @@ def run_copy(
                 f"{source} was copied to {moved_to}, and the store belongs to that copy now: copy that one, or run"
                 " take-store first"
             )
-        folders = [place for place in (root, *_folders(source_url, target_url)) if place]
-        store = store_of(source, [stores.in_directory(folder) for folder in folders])
+        configured = [stores.driver(config.storage)] if config else []
+        beside = [stores.in_directory(folder) for folder in _folders(source_url, target_url)]
+        store = store_of(source, [*configured, *beside])
         return _copied(source, target, store, on_progress)
 
 

@@ -62,7 +62,7 @@ def _mismatch(config: Config) -> str:
     if known.id is None and found is not None:
         return (
             f"{store} holds the files of a registry that {database} does not know. Use its own database, or an empty"
-            " directory"
+            " directory or prefix"
         )
     if found is None and known.marked:
         return f"{store} lacks {store.marked_by} that the database {database} expects. Is the right disk mounted there?"

@@ -83,6 +83,11 @@ def database_in_use(config: Config) -> contextlib.AbstractContextManager[None]:
     return using(database)
 
 
+def store_place(config: Config) -> str:
+    """Where the blobs are, for people."""
+    return str(stores.driver(config.storage))
+
+
 def is_shared(config: Config) -> bool:
     """Whether servers on several machines may work on this database and store."""
     return engine(config.database_place).shared

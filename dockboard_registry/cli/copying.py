@@ -55,7 +55,7 @@ def _copy_database(parsed: argparse.Namespace) -> int:
             raise StartError(f"{name} {error}") from None
     try:
         with Progress() as progress:
-            report = maintenance.run_copy(*urls, progress.show, load(parsed).storage.root)
+            report = maintenance.run_copy(*urls, progress.show, load(parsed))
     except KeyboardInterrupt:
         print("registry: the copy is not whole yet; run the same command again to go on", file=sys.stderr)
         raise

@@ -2,6 +2,7 @@
 
 import argparse
 from dataclasses import replace
+from pathlib import Path
 
 from .. import config
 from ..config import Config
@@ -22,12 +23,13 @@ def load_quietly(parsed: argparse.Namespace) -> Config:
 
 
 def with_data(loaded: Config) -> Config:
-    """The configuration, if the data directory exists. Otherwise a mistyped --data would count as a clean, empty
-    registry.
+    """The configuration, if the data directory exists where one is needed. Otherwise a mistyped --data would count as a
+    clean, empty registry.
 
     Raises StartError.
     """
-    if not loaded.storage.root.is_dir():
+    needs_root = loaded.storage.url is None or isinstance(loaded.database_place, Path)
+    if needs_root and not loaded.storage.root.is_dir():
         raise StartError(
             f"there is no data directory {loaded.storage.root}: name the right one with --data DIR (storage.root)"
         )

@@ -169,7 +169,7 @@ def load(options: Mapping[str, str], environ: Mapping[str, str] | None = None) -
     if problems:
         raise ConfigError(*problems)
     config = Config(**_sections(values), sources=sources, options=dict(options), environ=environ)
-    if found := checks.problems(config.server, config.mail, config.database_place):
+    if found := checks.problems(config.server, config.mail, config.storage, config.database_place):
         raise ConfigError(*found)
     return config
 

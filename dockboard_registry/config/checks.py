@@ -7,12 +7,12 @@ from pathlib import Path
 
 from . import kinds
 from .database_url import MySQLUrl
-from .options import MailConfig, ServerConfig
+from .options import MailConfig, ServerConfig, StorageConfig
 
 
-def problems(server: ServerConfig, mail: MailConfig, database: Path | MySQLUrl) -> list[str]:
+def problems(server: ServerConfig, mail: MailConfig, storage: StorageConfig, database: Path | MySQLUrl) -> list[str]:
     """A sentence for each problem, which names the key."""
-    return [*_tls_problems(server), *_mail_problems(mail), *_database_problems(database)]
+    return [*_tls_problems(server), *_mail_problems(mail), *_storage_problems(storage), *_database_problems(database)]
 
 
 def _tls_problems(server: ServerConfig) -> Iterator[str]:
@@ -39,6 +39,22 @@ def _mail_problems(mail: MailConfig) -> Iterator[str]:
             'mail.tls is "none": the password of mail.user would go over the network for all to read; use starttls'
             " or tls"
         )
+
+
+def _storage_problems(storage: StorageConfig) -> Iterator[str]:
+    if storage.url is None:
+        return
+    if storage.credentials_file:
+        if storage.access_key or storage.secret_key or storage.session_token:
+            yield "storage.credentials_file is set beside storage.access_key: leave out one of them"
+        yield from _file_problems("storage.credentials_file", storage.credentials_file, secret=True)
+    elif not storage.access_key or not storage.secret_key:
+        yield (
+            "storage.url needs storage.access_key and storage.secret_key, or storage.credentials_file: put the secret"
+            " into the environment (DOCKBOARD_STORAGE_SECRET_KEY) or into that file"
+        )
+    if storage.url.ca:
+        yield from _file_problems("storage.url, ca", storage.url.ca, secret=False)
 
 
 def _database_problems(place: Path | MySQLUrl) -> Iterator[str]:

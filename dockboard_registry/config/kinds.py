@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from .. import durations
 from .database_url import masked, parse_mysql
+from .store_url import StoreUrl, parse_store
 
 HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 MAIL_ADDRESS = re.compile(
@@ -163,6 +164,30 @@ class DatabaseUrl(Text):
 
     def toml(self, value: str) -> str:
         return super().toml(masked(value))
+
+
+@dataclass(frozen=True)
+class ObjectStoreUrl(Text):
+    """Empty, or the URL of an object store; kept as its parts, None if it is empty."""
+
+    def parse(self, value: str) -> StoreUrl | None:
+        return parse_store(value, is_loopback) if value else None
+
+    def toml(self, value: StoreUrl | None) -> str:
+        return super().toml(value or "")
+
+
+@dataclass(frozen=True)
+class Secret(Text):
+    """A text that is never shown."""
+
+    def check(self, value: Any) -> str:
+        if not isinstance(value, str) or not value.isprintable():
+            raise ValueError("must be text in quotes without control characters")
+        return value
+
+    def toml(self, value: str) -> str:
+        return super().toml("***" if value else "")
 
 
 @dataclass(frozen=True)

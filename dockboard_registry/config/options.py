@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from . import kinds
+from .store_url import StoreUrl
 
 MOST_WORKERS = 8
 APIS = ("v2", "api", "ui")
@@ -69,6 +70,25 @@ class DatabaseConfig:
 @dataclass(frozen=True)
 class StorageConfig:
     root: Path = option("./registry-data", kinds.Directory(), "data directory")
+    url: StoreUrl | None = option(
+        "",
+        kinds.ObjectStoreUrl(),
+        "object store for the blobs: s3://BUCKET/PREFIX?endpoint=URL&region=NAME; empty = files in storage.root",
+    )
+    access_key: str = option("", kinds.Text(), "access key for the object store")
+    secret_key: str = option("", kinds.Secret(), "its secret key; not shown")
+    session_token: str = option("", kinds.Secret(), "session token of temporary keys; not shown")
+    credentials_file: str = option(
+        "",
+        kinds.Text(),
+        "file with these three, as AWS writes it and readable by its owner only; it is read again when it changes",
+    )
+    redirect: bool = option(
+        True, kinds.Switch(), "clients fetch blobs from the object store themselves; false = the bytes go through us"
+    )
+    no_redirect_networks: tuple[IPv4Network | IPv6Network, ...] = option(
+        [], kinds.Networks(), "addresses and networks of clients that cannot reach the object store"
+    )
     reserve: int = option(
         -1,
         kinds.Size(-1),

@@ -34,7 +34,7 @@ LOG_SECONDS = 1.0
 BANNER = """\
 Dockboard Registry {version}
 Listening on {url}
-Data in {root}
+Data in {place}
 Try it:
     docker pull hello-world
     docker tag hello-world {host}/hello-world
@@ -184,7 +184,7 @@ def announce(config: Config, listener: socket.socket) -> None:
     url = f"{config.scheme}://{'[' + host + ']' if ':' in host else host}:{port}"
     reached = _docker_host(config, url, port)
     login = LOGIN.format(host=reached) if startup.has_accounts(config) and config.auth.anonymous != "push" else ""
-    text = BANNER.format(version=__version__, url=url, root=config.storage.root, host=reached, login=login)
+    text = BANNER.format(version=__version__, url=url, place=startup.store_place(config), host=reached, login=login)
     with contextlib.suppress(OSError):
         sys.stdout.write(text)
         sys.stdout.flush()

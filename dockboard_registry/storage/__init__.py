@@ -5,6 +5,10 @@ Contract, tested by one suite over every driver (tests/contract/):
   a late delete can never hit other content. Whoever names a key in the database does so before the first byte is
   written.
 - Bytes are durable when `Upload.commit` returns: content and directory entry survive a power cut.
+- Where a driver `locks`, one writer at a time holds an upload, and its bytes lie under their key from the first one on.
+  Elsewhere, as in an object store, nobody can be shut out. There the row of the session decides: a writer changes the
+  row before it holds and when it saves, so only the bytes count that the newest state of the row names. What was saved
+  is durable, and the key has no bytes before `commit`.
 - All methods are coroutines; none holds the event loop for longer than a small piece in the page cache takes.
 """
 
@@ -45,6 +49,15 @@ class UploadLost(StorageError):
     """Bytes that were received earlier are gone, as after a power cut before commit. The upload has to start again."""
 
 
+class Saved(NamedTuple):
+    """What the caller keeps of an upload that goes on later. state: the driver's own words. rest: the last bytes, where
+    the driver has not stored them yet; fewer than 5 MiB.
+    """
+
+    state: str = ""
+    rest: bytes = b""
+
+
 class Marker(NamedTuple):
     """The store's record of the database that owns it. epoch: how often it has moved from a database to its copy."""
 
@@ -62,9 +75,11 @@ class Hasher(Protocol):
 
 
 class Source(Protocol):
-    """Bytes that can be read, from open until close, even when the key is deleted meanwhile.
+    """Bytes that can be read, from open until close.
 
-    Long parts are read in order, so a driver may keep one answer of its server open from one `read` to the next.
+    Where the driver locks they can be read even when the key is deleted meanwhile. Elsewhere the grace of the collector
+    gives readers their time. Long parts are read in order, so a driver may keep one answer of its server open from one
+    `read` to the next.
     """
 
     size: int
@@ -104,7 +119,7 @@ class Upload(Protocol):
     """
 
     async def hold(self) -> None:
-        """Shut out other writers. Raises UploadBusy."""
+        """Shut out other writers, if the driver locks. Raises UploadBusy."""
 
     async def release(self) -> None:
         """Let other writers in. The object is of no use after this."""
@@ -120,11 +135,11 @@ class Upload(Protocol):
         decrypting can. Raises what `write` raises.
         """
 
-    async def suspend(self) -> str:
-        """Put what was written where any process finds it. Returns the driver's state for `resume`."""
+    async def suspend(self) -> Saved:
+        """Put what was written where any process finds it. Returns what `resume` needs. Writing may go on."""
 
     async def hash(self, hasher: Hasher) -> None:
-        """Feed all bytes written so far to the hasher."""
+        """Feed all bytes to the hasher. Nothing is written after this."""
 
     async def commit(self) -> None:
         """Make the bytes durable under their key.
@@ -138,6 +153,8 @@ class Upload(Protocol):
 
 
 class Storage(Protocol):
+    locks: bool  # whether `Upload.hold` shuts out the writers of all processes
+
     async def open(self, key: str) -> Source:
         """Raises KeyMissing, StorageFailed."""
 
@@ -153,11 +170,14 @@ class Storage(Protocol):
         It includes uploads under way.
         """
 
-    def resume(self, key: str, state: str, size: int) -> Upload:
+    def resume(self, key: str, saved: Saved, size: int) -> Upload:
         """An upload of which `size` bytes were saved; 0 for a new one. No I/O happens before `hold`.
 
         The first write drops bytes beyond `size`, which a writer left that died.
         """
+
+    def url(self, key: str) -> str | None:
+        """Where a client may fetch the bytes itself for the next 20 minutes. None if it has to ask us. No I/O."""
 
     def refuse_when_full(self) -> None:
         """Raise StorageFull if less than the reserve is free. The reserve is for what must not fail. Does not block."""

@@ -23,7 +23,18 @@ from pathlib import Path
 
 from ..disk import Disk, is_local
 from ..private_files import adopt, open_own, sync_directory
-from . import Hasher, KeyMissing, Marker, NotDeleted, StorageError, StorageFailed, StorageFull, UploadBusy, UploadLost
+from . import (
+    Hasher,
+    KeyMissing,
+    Marker,
+    NotDeleted,
+    Saved,
+    StorageError,
+    StorageFailed,
+    StorageFull,
+    UploadBusy,
+    UploadLost,
+)
 from .calls import Calls, translate
 from .relay import Relay, thread_buffer
 
@@ -38,6 +49,7 @@ _READ = 1 << 20
 # what is free.
 _LOOK_BYTES, _LOOK_SECONDS, _LOOK_PART = 16 << 20, 1.0, 16
 _SMALL = 32 << 10
+_SAVED = Saved()
 _HALF = 1 << 20
 
 
@@ -119,6 +131,8 @@ class FilesystemSource:
 class FilesystemStorage:
     """`Storage` over a directory. reserve: bytes that uploads leave free; negative means 5 % but at most 1 GiB."""
 
+    locks = True
+
     def __init__(self, root: Path, reserve: int = -1, threads: int = 8):
         self._root = root
         self._blobs = f"{root}/blobs/"
@@ -188,8 +202,11 @@ class FilesystemStorage:
                     found.append((entry.name, entry.stat().st_mtime_ns // 1_000_000))
         return sorted(found)
 
-    def resume(self, key: str, state: str, size: int) -> "FilesystemUpload":
+    def resume(self, key: str, saved: Saved, size: int) -> "FilesystemUpload":
         return FilesystemUpload(self, key, size)
+
+    def url(self, key: str) -> None:
+        return None
 
     async def marker(self) -> Marker | None:
         return await self.calls.long(marker, self._root)
@@ -332,8 +349,8 @@ class FilesystemUpload:
             os.ftruncate(self._descriptor, self._size)
         self._trimmed = True
 
-    async def suspend(self) -> str:
-        return ""
+    async def suspend(self) -> Saved:
+        return _SAVED
 
     async def release(self) -> None:
         with contextlib.suppress(StorageError):

@@ -16,20 +16,25 @@ class Driver(Protocol):
 
     marked_by: str  # what holds the marker, for messages
 
+    def exists(self) -> bool:
+        """Whether the place is there, as far as that can be told without asking a server."""
+
     def exposed(self) -> str:
         """Why the place may not be used: others could change the data, or own it. Empty if it may."""
 
     def make(self) -> None:
-        """Make the place of a new store. Raises OSError."""
+        """Make the place of a new store. Raises OSError, StartError."""
 
     def prepare(self, owner: Marker) -> None:
-        """Make what the store needs, and mark it for its owner, unless it is marked as newer. Raises OSError."""
+        """Make what the store needs, and mark it for its owner, unless it is marked as newer. Raises OSError,
+        StartError.
+        """
 
     def marker(self) -> Marker | None:
-        """Which database owns the store; None where it is not marked yet. Raises OSError."""
+        """Which database owns the store; None where it is not marked yet. Raises OSError, StartError."""
 
     def mark(self, owner: Marker) -> None:
-        """Write durably which database owns the store. Raises OSError."""
+        """Write durably which database owns the store. Raises OSError, StartError."""
 
     def open(self) -> Storage:
         """The store for this process; after fork."""
@@ -37,7 +42,12 @@ class Driver(Protocol):
 
 def driver(section) -> Driver:
     """The store that the section `storage` of the configuration names."""
-    return FilesystemDriver(section.root, section.reserve)
+    if section.url is None:
+        return FilesystemDriver(section.root, section.reserve)
+    # Only who needs an object store pays for its modules.
+    from .objects.driver import ObjectDriver
+
+    return ObjectDriver(section)
 
 
 def in_directory(folder: Path) -> Driver:
@@ -55,6 +65,9 @@ class FilesystemDriver:
 
     def __str__(self) -> str:
         return str(self._root)
+
+    def exists(self) -> bool:
+        return self._root.is_dir()
 
     def exposed(self) -> str:
         blobs = self._root / filesystem.BLOBS

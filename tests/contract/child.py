@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from dockboard_registry.storage import Saved
 from tests.contract.drivers import DATABASES, STORAGES
 
 
@@ -15,16 +16,16 @@ def say(value: Any) -> None:
 
 async def hold_upload(storage: Any, key: str, size: int, text: str) -> None:
     """Append to an upload of `size` bytes and keep the hold until the end of this process, whatever ends it."""
-    upload = storage.resume(key, "", size)
+    upload = storage.resume(key, Saved(), size)
     await upload.hold()
     await upload.write(text.encode())
     say("held")
     sys.stdin.readline()
 
 
-async def finish_upload(storage: Any, key: str, state: str, size: int, text: str) -> None:
+async def finish_upload(storage: Any, key: str, state: str, rest: str, size: int, text: str) -> None:
     """Go on with an upload that another process suspended, and commit it."""
-    upload = storage.resume(key, state, size)
+    upload = storage.resume(key, Saved(state, bytes.fromhex(rest)), size)
     await upload.hold()
     await upload.write(text.encode())
     await upload.commit()

@@ -4,13 +4,33 @@ import pytest
 
 from tests.contract.drivers import DATABASES, STORAGES
 
+# The domain runs over these, and what concerns the store also over a database that nodes share with an object store.
+_PAIRS = [("sqlite", "filesystem"), ("mysql", "filesystem")]
+_SHARED = ("mysql", "versitygw")
+_ABOUT_STORES = ("test_blobs", "test_collect", "test_overlap", "test_receiving", "test_small_blobs", "test_uploads")
 
-@pytest.fixture(params=STORAGES, scope="session")
+
+def pytest_generate_tests(metafunc):
+    """A test of the storage runs over each driver that has what the mark `only` names."""
+    wanted = {trait for mark in metafunc.definition.iter_markers("only") for trait in mark.args}
+    stores = [name for name, kind in STORAGES.items() if wanted <= set(kind.traits)]
+    over = {"database_kind", "storage_kind"} & set(metafunc.fixturenames)
+    if len(over) == 2:
+        about_stores = metafunc.module.__name__.rpartition(".")[2] in _ABOUT_STORES
+        pairs = [*_PAIRS, *([_SHARED] if about_stores and _SHARED[1] in stores else [])]
+        metafunc.parametrize(("database_kind", "storage_kind"), pairs, indirect=True, scope="session")
+    elif over == {"storage_kind"}:
+        metafunc.parametrize("storage_kind", stores, indirect=True, scope="session")
+    elif over == {"database_kind"}:
+        metafunc.parametrize("database_kind", DATABASES, indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
 def storage_kind(request):
     return STORAGES[request.param]
 
 
-@pytest.fixture(params=DATABASES, scope="session")
+@pytest.fixture(scope="session")
 def database_kind(request):
     return DATABASES[request.param]
 

@@ -24,18 +24,28 @@ from dockboard_registry.db import migrate
 from dockboard_registry.db.mysql import migrate as mysql_migrate
 from dockboard_registry.db.mysql.database import MySQLDatabase
 from dockboard_registry.db.sqlite.database import SQLiteDatabase
-from dockboard_registry.storage import Marker, filesystem
+from dockboard_registry.storage import Marker, filesystem, stores
 from dockboard_registry.storage.filesystem import FilesystemStorage
-from tests.support import mariadb, places
+from dockboard_registry.storage.objects.storage import ObjectStorage, name_of
+from tests.support import mariadb, object_stores, places
+from tests.support.memory_storage import MemoryStorage
 
 ROOT = Path(__file__).parents[2]
 CHILD_SECONDS = 50
+
+
+# What a driver has besides the contract. LOCKS: one writer holds an upload at a time, and its bytes are under their key
+# before `commit`. KEEPS_OPEN: a source can be read after its key was deleted. PROCESSES: other processes reach the same
+# store. FULL: it can have no room left. VANISHES: it can be taken away. LISTS_UPLOADS: `keys` has uploads under way.
+LOCKS, KEEPS_OPEN, PROCESSES, FULL, VANISHES = "locks", "keeps open", "processes", "full", "vanishes"
+LISTS_UPLOADS = "lists uploads"
 
 
 class FilesystemDriver:
     """Blobs in a directory."""
 
     name = "filesystem"
+    traits = (LOCKS, KEEPS_OPEN, PROCESSES, FULL, VANISHES, LISTS_UPLOADS)
 
     def __init__(self, directory: Path):
         self.directory = directory
@@ -66,6 +76,71 @@ class FilesystemDriver:
 
     def _path(self, key: str) -> Path:
         return self.root / "blobs" / key[:2] / key
+
+
+class MemoryDriver:
+    """Blobs in the memory of this process."""
+
+    name = "memory"
+    traits = (LOCKS, KEEPS_OPEN, LISTS_UPLOADS)
+
+    def __init__(self, directory: Path):
+        self._storage = MemoryStorage()
+
+    def open(self) -> MemoryStorage:
+        return self._storage
+
+    def damage(self, key: str, data: bytes) -> None:
+        self._storage.content[key] = bytearray(data), 0
+
+    def remove(self, key: str) -> None:
+        del self._storage.content[key]
+
+
+class ObjectDriver:
+    """Blobs in a bucket of the session's server. What it needs lies in the directory, for child processes."""
+
+    traits: tuple[str, ...] = (PROCESSES, VANISHES)
+    name = ""
+
+    def __init__(self, directory: Path):
+        self.directory = directory
+        directory.mkdir(parents=True, exist_ok=True)
+        noted = directory / "settings"
+        if not noted.exists():
+            server = object_stores.shared(self.name)
+            noted.write_text(json.dumps(server.settings(server.make(), "a/registry")))
+        self._driver = stores.driver(object_stores.options(json.loads(noted.read_text())))
+        self.bucket = self._driver.requests()
+        self._driver.prepare(Marker("the contract's store", 0))
+
+    def open(self) -> ObjectStorage:
+        return self._driver.open()
+
+    def lose(self) -> None:
+        """Take the bucket away."""
+        for page in self.bucket.objects(""):
+            self.bucket.delete([found.name for found in page])
+        self.bucket.call("DELETE", None)
+
+    def damage(self, key: str, data: bytes) -> None:
+        self.bucket.put(name_of(key), data)
+
+    def remove(self, key: str) -> None:
+        self.bucket.delete([name_of(key)])
+
+
+class VersitygwDriver(ObjectDriver):
+    """The first of two unrelated servers of S3."""
+
+    name = "versitygw"
+    traits = (*ObjectDriver.traits, LISTS_UPLOADS)
+
+
+class MinioDriver(ObjectDriver):
+    """The second one. It lists uploads under way only by the whole name of their object."""
+
+    name = "minio"
 
 
 @functools.cache
@@ -190,7 +265,7 @@ class MySQLDriver:
         mariadb.shared().execute(f"DROP DATABASE `{self.url.name}`")
 
 
-STORAGES = {driver.name: driver for driver in (FilesystemDriver,)}
+STORAGES = {driver.name: driver for driver in (FilesystemDriver, MemoryDriver, VersitygwDriver, MinioDriver)}
 DATABASES = {driver.name: driver for driver in (SQLiteDriver, MySQLDriver)}
 
 

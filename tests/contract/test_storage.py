@@ -8,54 +8,21 @@ import random
 
 import pytest
 
-from dockboard_registry.storage import KeyMissing, StorageError, StorageFull, UploadBusy, UploadLost, new_key
+from dockboard_registry.storage import (
+    KeyMissing,
+    Saved,
+    StorageError,
+    StorageFull,
+    UploadBusy,
+    UploadLost,
+    new_key,
+    read_whole,
+)
 from tests.contract.aio import asynchronous, gathered, turns_during
-from tests.contract.drivers import child
+from tests.contract.drivers import FULL, KEEPS_OPEN, LISTS_UPLOADS, LOCKS, PROCESSES, VANISHES, child
+from tests.contract.stored import PIECE, content, holding, listed, stored, suspended
 
-PIECE = 1 << 20
-
-
-@contextlib.asynccontextmanager
-async def holding(upload):
-    """The upload while it is held."""
-    await upload.hold()
-    try:
-        yield upload
-    finally:
-        await upload.release()
-
-
-async def stored(storage, data: bytes, key: str | None = None) -> str:
-    """Upload the bytes in one piece; their key."""
-    key = key or new_key()
-    async with holding(storage.resume(key, "", 0)) as upload:
-        await upload.write(data)
-        await upload.commit()
-    return key
-
-
-async def suspended(storage, data: bytes) -> tuple[str, str]:
-    """An upload under way with these bytes: key and state."""
-    key = new_key()
-    async with holding(storage.resume(key, "", 0)) as upload:
-        await upload.write(data)
-        return key, await upload.suspend()
-
-
-async def content(storage, key: str) -> bytes:
-    source = await storage.open(key)
-    try:
-        pieces = []
-        while piece := await source.read(sum(map(len, pieces)), PIECE):
-            pieces.append(piece)
-        assert sum(map(len, pieces)) == source.size
-        return b"".join(pieces)
-    finally:
-        source.close()
-
-
-async def listed(storage, after: str = "") -> list[str]:
-    return [key async for key, _ in storage.keys(after)]
+only = pytest.mark.only
 
 
 def open_files() -> int:
@@ -80,7 +47,7 @@ async def test_what_was_committed_is_read_back(storage):
 async def test_pieces_are_appended_and_hashed_on_the_way(storage):
     pieces = [random.Random(seed).randbytes(size) for seed, size in enumerate([1, PIECE, 0, 333_333, 2])]
     key, hasher = new_key(), hashlib.sha256()
-    async with holding(storage.resume(key, "", 0)) as upload:
+    async with holding(storage.resume(key, Saved(), 0)) as upload:
         for piece in pieces:
             await upload.write(piece, hasher)
         await upload.commit()
@@ -103,7 +70,7 @@ async def test_bytes_are_poured_until_there_are_no_more(storage, dear):
         return count
 
     key = new_key()
-    async with holding(storage.resume(key, "", 0)) as upload:
+    async with holding(storage.resume(key, Saved(), 0)) as upload:
         await upload.write(b"head", hasher)
         while rest:
             turns += await upload.pour(fill, hasher, dear) > 0
@@ -145,8 +112,8 @@ async def test_a_key_without_bytes_is_missing(storage):
 @asynchronous
 async def test_an_upload_that_nobody_holds_does_nothing(storage):
     key = new_key()
-    storage.resume(key, "", 0)
-    storage.resume(key, "", 0)
+    storage.resume(key, Saved(), 0)
+    storage.resume(key, Saved(), 0)
     assert await listed(storage) == []
     with pytest.raises(KeyMissing):
         await storage.open(key)
@@ -155,7 +122,7 @@ async def test_an_upload_that_nobody_holds_does_nothing(storage):
 @asynchronous
 async def test_an_empty_upload_can_be_committed(storage):
     key = new_key()
-    async with holding(storage.resume(key, "", 0)) as upload:
+    async with holding(storage.resume(key, Saved(), 0)) as upload:
         await upload.commit()
     assert await content(storage, key) == b""
     assert await listed(storage) == [key]
@@ -163,8 +130,8 @@ async def test_an_empty_upload_can_be_committed(storage):
 
 @asynchronous
 async def test_an_upload_can_be_dropped_before_its_first_write(storage):
-    async with holding(storage.resume(new_key(), "", 0)) as upload:
-        assert isinstance(await upload.suspend(), str)
+    async with holding(storage.resume(new_key(), Saved(), 0)) as upload:
+        assert isinstance(await upload.suspend(), Saved)
         await upload.abort()
         await upload.abort()
     assert await listed(storage) == []
@@ -172,20 +139,21 @@ async def test_an_upload_can_be_dropped_before_its_first_write(storage):
 
 @asynchronous
 async def test_a_suspended_upload_goes_on_where_it_was(storage):
-    key, state = await suspended(storage, b"one, ")
-    async with holding(storage.resume(key, state, 5)) as upload:
+    key, saved = await suspended(storage, b"one, ")
+    async with holding(storage.resume(key, saved, 5)) as upload:
         await upload.write(b"two, ")
-        state = await upload.suspend()
-    async with holding(storage.resume(key, state, 10)) as upload:
+        saved = await upload.suspend()
+    async with holding(storage.resume(key, saved, 10)) as upload:
         await upload.write(b"three")
         await upload.commit()
     assert await content(storage, key) == b"one, two, three"
 
 
+@only(PROCESSES)
 @asynchronous
 async def test_another_process_goes_on_with_an_upload(storage, storage_driver):
-    key, state = await suspended(storage, b"from here, ")
-    with child(storage_driver, "finish_upload", key, state, 11, "from there") as other:
+    key, saved = await suspended(storage, b"from here, ")
+    with child(storage_driver, "finish_upload", key, saved.state, saved.rest.hex(), 11, "from there") as other:
         assert other.answer() == "committed"
         assert other.end() == 0
     assert await content(storage, key) == b"from here, from there"
@@ -194,108 +162,20 @@ async def test_another_process_goes_on_with_an_upload(storage, storage_driver):
 @asynchronous
 async def test_all_bytes_so_far_can_be_hashed_again(storage):
     data = random.Random(2).randbytes(2 * PIECE + 5)
-    key, state = await suspended(storage, data)
-    async with holding(storage.resume(key, state, len(data))) as upload:
-        for more in (b"", b"and more"):
-            data += more
-            if more:
-                await upload.write(more)
-            hasher = hashlib.sha512()
-            await upload.hash(hasher)
-            assert hasher.digest() == hashlib.sha512(data).digest()
-
-
-@asynchronous
-async def test_hashing_leaves_out_bytes_that_were_not_saved(storage):
-    key, state = await suspended(storage, b"saved, not saved")
-    hasher = hashlib.sha256()
-    async with holding(storage.resume(key, state, 5)) as upload:
+    key, saved = await suspended(storage, data)
+    async with holding(storage.resume(key, saved, len(data))) as upload:
+        await upload.write(b"and more")
+        hasher = hashlib.sha512()
         await upload.hash(hasher)
-    assert hasher.digest() == hashlib.sha256(b"saved").digest()
-
-
-@asynchronous
-async def test_one_holds_at_a_time_from_hold_to_release(storage):
-    key, state = await suspended(storage, b"begun, ")
-    first, second = storage.resume(key, state, 7), storage.resume(key, state, 7)
-    async with holding(first):
-        for step in (first.write(b"first"), first.suspend(), first.write(b", still first"), first.commit()):
-            with pytest.raises(UploadBusy):
-                await second.hold()
-            await step
-        with pytest.raises(UploadBusy):
-            await second.hold()
-    async with holding(second):
-        pass
-    assert await content(storage, key) == b"begun, first, still first"
-
-
-@asynchronous
-async def test_of_many_that_want_to_hold_one_wins(storage):
-    key = new_key()
-    uploads = [storage.resume(key, "", 0) for _ in range(12)]
-    outcomes = await gathered(*(upload.hold() for upload in uploads))
-    (winner,) = [number for number, outcome in enumerate(outcomes) if outcome is None]
-    assert all(isinstance(outcome, UploadBusy) for number, outcome in enumerate(outcomes) if number != winner)
-    await uploads[winner].write(b"won")
-    await gathered(*(upload.release() for upload in uploads))
-    assert await content(storage, key) == b"won"
-
-
-@asynchronous
-async def test_holding_changes_nothing(storage):
-    """A request that comes too late holds an upload that another one has finished: those bytes are a blob by now."""
-    key = await stored(storage, b"a blob by now")
-    for size in (0, 5, 13, 20):
-        async with holding(storage.resume(key, "", size)) as upload:
-            await upload.suspend()
-        assert await content(storage, key) == b"a blob by now"
-
-
-@asynchronous
-async def test_a_writer_of_another_process_holds_until_it_dies(storage, storage_driver):
-    key, state = await suspended(storage, b"saved, ")
-    with child(storage_driver, "hold_upload", key, 7, "lost with its writer") as other:
-        assert other.answer() == "held"
-        with pytest.raises(UploadBusy):
-            await storage.resume(key, state, 7).hold()
-        other.kill()
-        async with holding(storage.resume(key, state, 7)) as upload:
-            await upload.write(b"on")
-            await upload.commit()
-    assert await content(storage, key) == b"saved, on"
-
-
-@asynchronous
-async def test_bytes_of_a_dead_writer_are_dropped_even_without_new_ones(storage, storage_driver):
-    key, state = await suspended(storage, b"saved")
-    with child(storage_driver, "hold_upload", key, 5, " and lost") as other:
-        other.answer()
-        other.kill()
-    async with holding(storage.resume(key, state, 5)) as upload:
+        assert hasher.digest() == hashlib.sha512(data + b"and more").digest()
         await upload.commit()
-    assert await content(storage, key) == b"saved"
-
-
-@asynchronous
-async def test_fewer_bytes_than_were_saved_are_a_loss(storage, storage_driver):
-    key, state = await suspended(storage, b"only this")
-    for way in ("write", "pour", "hash", "commit"):
-        arguments = {"write": (b"x",), "pour": (lambda buffer: 1,), "hash": (hashlib.sha256(),), "commit": ()}[way]
-        async with holding(storage.resume(key, state, 10)) as upload:
-            with pytest.raises(UploadLost):
-                await getattr(upload, way)(*arguments)
-    assert await content(storage, key) == b"only this"
-    storage_driver.remove(key)
-    async with holding(storage.resume(key, state, 9)) as upload:
-        with pytest.raises(UploadLost):
-            await upload.write(b"x")
+    assert await content(storage, key) == data + b"and more"
 
 
 @asynchronous
 async def test_an_aborted_upload_is_gone(storage):
     key = new_key()
-    async with holding(storage.resume(key, "", 0)) as upload:
+    async with holding(storage.resume(key, Saved(), 0)) as upload:
         await upload.write(b"never mind")
         await upload.abort()
     assert await listed(storage) == []
@@ -308,13 +188,22 @@ async def test_keys_come_in_order_and_from_any_point(storage):
     made = sorted([await stored(storage, b"x") for _ in range(60)])
     for chosen in (made[0][:2], made[30][:2]):
         made += [await stored(storage, b"x", chosen + new_key()[2:]) for _ in range(5)]
-    under_way, _ = await suspended(storage, b"x")
-    made = sorted([*made, under_way])
+    made = sorted(made)
     assert await listed(storage) == made
     for number in (0, 1, 33, len(made) - 1):
         assert await listed(storage, made[number]) == made[number + 1 :]
     assert await listed(storage, made[10] + "0") == made[11:]
     assert await listed(storage, "ff" * 20) == []
+
+
+@only(LISTS_UPLOADS)
+@asynchronous
+async def test_an_upload_under_way_is_listed_among_the_others(storage):
+    made = [await stored(storage, b"x") for _ in range(9)]
+    under_way = [(await suspended(storage, bytes(6 << 20)))[0] for _ in range(3)]
+    assert await listed(storage) == sorted([*made, *under_way])
+    await storage.delete([*made[:7], *under_way])
+    assert await listed(storage) == sorted(made[7:])
 
 
 @asynchronous
@@ -349,6 +238,7 @@ async def test_deleting_at_once_from_several_sides(storage):
     assert await listed(storage) == []
 
 
+@only(KEEPS_OPEN)
 @asynchronous
 async def test_an_open_source_survives_the_deletion(storage):
     data = random.Random(3).randbytes(PIECE)
@@ -357,25 +247,17 @@ async def test_an_open_source_survives_the_deletion(storage):
     await storage.delete([key])
     with pytest.raises(KeyMissing):
         await storage.open(key)
-    assert await source.read(0, PIECE) == data
+    assert await read_whole(source, 0, PIECE) == data
     source.close()
     source.close()
 
 
-@asynchronous
-async def test_a_writer_whose_key_is_deleted_brings_nothing_back(storage):
-    async with holding(storage.resume(new_key(), "", 0)) as upload:
-        await upload.write(b"before")
-        await storage.delete(await listed(storage))
-        await gathered(upload.write(b"after"))
-        assert await listed(storage) == []
-
-
+@only(FULL)
 @asynchronous
 async def test_a_full_store_takes_no_bytes_and_gives_and_deletes_them(storage, storage_driver):
     kept = await stored(storage, b"kept")
     full = storage_driver.open_full()
-    async with holding(full.resume(new_key(), "", 0)) as upload:
+    async with holding(full.resume(new_key(), Saved(), 0)) as upload:
         with pytest.raises(StorageFull):
             await upload.write(b"one byte too many")
         for dear in (False, True):
@@ -388,24 +270,27 @@ async def test_a_full_store_takes_no_bytes_and_gives_and_deletes_them(storage, s
     full.close()
 
 
+@only(VANISHES)
 @asynchronous
 async def test_a_store_that_is_not_there_says_so(storage, storage_driver):
     key = await stored(storage, b"x")
     await storage.check()
     storage_driver.lose()
-    for attempt in (storage.check(), storage.open(key), storage.resume(new_key(), "", 0).hold(), listed(storage)):
+    fresh = storage_driver.open()
+    for attempt in (fresh.check, lambda: storage.open(key), lambda: stored(storage, b"x"), lambda: listed(storage)):
         with pytest.raises(StorageError):
-            await attempt
+            await attempt()
+    fresh.close()
 
 
 @asynchronous
 async def test_many_uploads_at_once_keep_apart(storage):
     async def one(number: int) -> str:
-        key, state = await suspended(storage, b"")
+        key, saved = await suspended(storage, b"")
         for step in range(20):
-            async with holding(storage.resume(key, state, 7 * step)) as upload:
+            async with holding(storage.resume(key, saved, 7 * step)) as upload:
                 await upload.write(b"%03d-%02d;" % (number, step))
-                state = await upload.suspend()
+                saved = await upload.suspend()
                 if step == 19:
                     await upload.commit()
         return key
@@ -420,12 +305,12 @@ async def test_many_uploads_at_once_keep_apart(storage):
 async def test_nothing_stays_open(storage):
     await content(storage, await stored(storage, b"warm up"))
     before = open_files()
-    key, state = await suspended(storage, b"12345")
+    key, saved = await suspended(storage, b"12345")
     for size in (5, 6):
-        async with holding(storage.resume(key, state, size)) as upload:
-            await gathered(storage.resume(key, state, 5).hold(), upload.write(b""), upload.hash(hashlib.sha256()))
+        async with holding(storage.resume(key, saved, size)) as upload:
+            await gathered(storage.resume(key, saved, 5).hold(), upload.write(b""), upload.hash(hashlib.sha256()))
     await content(storage, await stored(storage, b"x"))
-    async with holding(storage.resume(key, state, 5)) as upload:
+    async with holding(storage.resume(key, saved, 5)) as upload:
         await upload.abort()
     assert open_files() == before
 
@@ -435,7 +320,7 @@ async def test_the_loop_turns_while_bytes_are_written(storage):
     data = random.Random(4).randbytes(48 * PIECE)
 
     async def work() -> None:
-        async with holding(storage.resume(new_key(), "", 0)) as upload:
+        async with holding(storage.resume(new_key(), Saved(), 0)) as upload:
             await upload.write(data, hashlib.sha256())
             await upload.hash(hashlib.sha256())
             await upload.commit()

@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 
-from dockboard_registry.storage import Hasher, KeyMissing, Marker, StorageFailed, UploadBusy
+from dockboard_registry.storage import Hasher, KeyMissing, Marker, Saved, StorageFailed, UploadBusy, UploadLost
 
 _MOST = 100_003
 _BUFFER = 1 << 20
@@ -47,6 +47,8 @@ class MemorySource:
 class MemoryStorage:
     """opened: sources that nobody has closed. breaks_at: what lies behind so many bytes can't be read."""
 
+    locks = True
+
     def __init__(self) -> None:
         self.content: dict[str, tuple[bytearray, int]] = {}
         self.held: set[str] = set()
@@ -63,10 +65,14 @@ class MemoryStorage:
 
     async def keys(self, after: str = "") -> AsyncIterator[tuple[str, int]]:
         for key in sorted(key for key in self.content if key > after):
-            yield key, self.content[key][1]
+            if key in self.content:
+                yield key, self.content[key][1]
 
-    def resume(self, key: str, state: str, size: int) -> MemoryUpload:
+    def resume(self, key: str, saved: Saved, size: int) -> MemoryUpload:
         return MemoryUpload(self, key, size)
+
+    def url(self, key: str) -> None:
+        return None
 
     def refuse_when_full(self) -> None:
         """There is always room."""
@@ -84,22 +90,26 @@ class MemoryStorage:
 class MemoryUpload:
     def __init__(self, storage: MemoryStorage, key: str, size: int):
         self._storage, self._key, self._size = storage, key, size
+        self._holds = False
 
     async def hold(self) -> None:
         if self._key in self._storage.held:
             raise UploadBusy("another request is writing to this upload")
         self._storage.held.add(self._key)
+        self._holds = True
         self._data, _ = self._storage.content.setdefault(self._key, (bytearray(), int(time.time() * 1000)))
 
     async def release(self) -> None:
-        self._storage.held.discard(self._key)
+        if self._holds:
+            self._storage.held.discard(self._key)
+            self._holds = False
 
     async def write(self, data: bytes, hasher: Hasher | None = None) -> None:
-        del self._data[self._size :]
+        self._trim()
         self._data += data
         self._size += len(data)
         if hasher is not None:
-            hasher.update(data)
+            await asyncio.to_thread(hasher.update, data)
 
     async def pour(self, fill: Callable[[memoryview], int], hasher: Hasher | None = None, dear: bool = False) -> int:
         buffer, total = bytearray(_BUFFER), 0
@@ -108,14 +118,21 @@ class MemoryUpload:
             total += count
         return total
 
-    async def suspend(self) -> str:
-        return ""
+    def _trim(self) -> None:
+        if len(self._data) < self._size:
+            raise UploadLost("the store has fewer bytes than were received")
+        del self._data[self._size :]
+
+    async def suspend(self) -> Saved:
+        return Saved()
 
     async def hash(self, hasher: Hasher) -> None:
-        hasher.update(bytes(self._data))
+        self._trim()
+        await asyncio.to_thread(hasher.update, self._data)
 
     async def commit(self) -> None:
         """What is in memory is as durable as it gets."""
+        self._trim()
 
     async def abort(self) -> None:
         self._storage.content.pop(self._key, None)

@@ -31,7 +31,7 @@ ALLOWED = {
     "metrics": {"base"},
     "domain": {"db", "storage", "outbound", "base"},
     "db": {"config", "base"},
-    "storage": {"base"},
+    "storage": {"outbound", "base"},
     "outbound": {"config", "base"},
     "config": {"base"},
     "base": set(),

@@ -120,6 +120,10 @@ class Blobs:
             ):
                 raise BlobUnknown("this repository has no blob of that digest", digest=digest)
 
+    def url(self, blob: Blob) -> str | None:
+        """Where a client may fetch the bytes itself; None if it has to ask us, as for those in the database."""
+        return self._storage.url(blob.storage_key) if blob.size > small_blobs.LIMIT else None
+
     async def open(self, repository: str, digest: str, blob: Blob) -> Source:
         """The bytes. A new push may have moved them since the question; then it asks once more.
 

@@ -26,6 +26,19 @@ def put(tx: Tx, key: str, data: bytes) -> None:
         tx.run("UPDATE small_blobs SET body = ? WHERE storage_key = ?", data, key)
 
 
+def set_rest(tx: Tx, key: str, rest: bytes) -> None:
+    """Store the last bytes of an upload that goes on, which the store does not have yet (storage.Saved)."""
+    if rest:
+        put(tx, key, rest)
+    else:
+        drop(tx, key)
+
+
+def move(tx: Tx, key: str, new: str) -> None:
+    """Give the bytes of a key to another one."""
+    tx.run("UPDATE small_blobs SET storage_key = ? WHERE storage_key = ?", new, key)
+
+
 def drop(tx: Tx, key: str) -> int:
     """Delete the bytes of a key if they lie here, and return their number."""
     (size,) = tx.one("SELECT LENGTH(body) FROM small_blobs WHERE storage_key = ?", key) or (0,)

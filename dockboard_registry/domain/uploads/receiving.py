@@ -1,6 +1,7 @@
 """The bytes that one request brings to an upload session, and what becomes of them if the request fails.
 
-    the store failed, or the quota is exceeded   the session is dropped with its bytes
+    the quota is exceeded                        the session is dropped with its bytes
+    the store failed                             the same, where the store locks; otherwise the session stays as it was
     the client was cut off                       `append` keeps the bytes for the next request
     the request is refused                       the session stays as it was before the request
     anything else, such as the server's end      the same
@@ -59,8 +60,10 @@ async def _receive(writer: Writer, bring: Bring, after_cut: _Ending, after_refus
 
 def _ending(writer: Writer, error: BaseException, after_cut: _Ending, after_refusal: _Ending) -> _Ending:
     """How the writer ends after this error."""
-    if isinstance(error, StorageError | QuotaExceeded):
+    if isinstance(error, QuotaExceeded):
         return writer.discard
+    if isinstance(error, StorageError):
+        return writer.store_failed
     if isinstance(error, ConnectionCut):
         return after_cut
     return after_refusal if isinstance(error, RegistryError) else writer.leave

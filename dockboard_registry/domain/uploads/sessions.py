@@ -6,12 +6,14 @@ from ...db import Row
 from ...errors import UploadRange, UploadUnknown
 
 FIND = (
-    "SELECT id, repository, storage_key, state, size, algorithm, digest, epoch, generation, owner, charged FROM uploads"
-    " WHERE id = ?"
+    "SELECT id, repository, storage_key, state, size, algorithm, digest, epoch, generation, owner, charged, parts"
+    " FROM uploads WHERE id = ?"
 )
-COLUMNS = 11
+COLUMNS = 12
 # Where the bytes are, as `state` says it. Empty: none yet, or in the store since an earlier version.
 HERE, STORED = "here", "stored:"
+# The same where the store does not lock, while a writer may be at work.
+HELD = "stored:held"
 
 
 class Session(NamedTuple):
@@ -19,7 +21,7 @@ class Session(NamedTuple):
 
     size: in bytes. digest: of all bytes so far, if known. owner: who may continue it; None without accounts. charged:
     the bytes of it that the namespace's quota has counted, which may be more than were saved; None: it counts none.
-    state: where the bytes are, and the storage driver's own words on that.
+    state: where the bytes are. parts: the storage driver's own words on that.
     """
 
     id: str
@@ -33,6 +35,7 @@ class Session(NamedTuple):
     generation: int
     owner: str | None = None
     charged: int | None = None
+    parts: str | None = None
 
     @property
     def is_here(self) -> bool:

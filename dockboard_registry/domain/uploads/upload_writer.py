@@ -15,6 +15,7 @@ from ...errors import DigestInvalid, QuotaExceeded, RegistryError, UploadUnknown
 from ...names import algorithm_of, digest_of
 from ...storage import StorageError, Upload, UploadLost
 from ..audit import Actor
+from .holding import hold
 from .sessions import Session
 from .uploads import Uploads
 
@@ -87,8 +88,7 @@ class Writer:
         """The bytes in the store, held. The few that were in the database are written first."""
         if self._upload is None:
             here = None if self.session.is_stored else await self._all_here()
-            upload = self._uploads.upload(self.session)
-            self.session = await self._uploads.hold(upload, self.session)
+            upload, self.session = await hold(self._uploads, self.session)
             self._upload, self._begun, self._few, self._here = upload, True, False, None
             if here is None:
                 self._hasher = self._uploads.running_hasher(self.session)
@@ -136,7 +136,8 @@ class Writer:
             await self._charge(self.size)
         if time.monotonic() - self._saved > _SAVE_SECONDS:
             await self._drain()
-            self.session = await self._uploads.save(self.session, self.size, await self._upload.suspend(), None)
+            saved = await self._upload.suspend()
+            self.session = await self._uploads.save(self.session, self.size, saved, None, goes_on=True)
             self._saved = time.monotonic()
 
     async def _drain(self) -> None:
@@ -173,8 +174,8 @@ class Writer:
         try:
             await self._drain()
             if self.size != self.session.size:
-                digest = self._digest() if self._hasher else None
-                self.session = await self._uploads.save(self.session, self.size, await self._upload.suspend(), digest)
+                digest, saved = self._digest() if self._hasher else None, await self._guarded(self._upload.suspend())
+                self.session = await self._uploads.save(self.session, self.size, saved, digest)
             if self._hasher:
                 self._uploads.remember(self.session.id, self.size, self._hasher)
             return self.session
@@ -202,8 +203,7 @@ class Writer:
             try:
                 self.session = await self._uploads.charge(self.session, self.size)
             except QuotaExceeded:
-                await self._upload.abort()
-                await self._uploads.drop(self.session)
+                await self._drop()
 
     async def _settle(self) -> None:
         """Wait for a write under way, however it ends: its thread uses what release takes away."""
@@ -214,7 +214,7 @@ class Writer:
     async def finish(self, digest: str) -> int:
         """Make the bytes a blob and return its size.
 
-        Raises DigestInvalid, QuotaExceeded and StorageError (the upload is dropped), UploadRange, UploadUnknown.
+        Raises DigestInvalid, QuotaExceeded (the upload is dropped), StorageError, UploadRange, UploadUnknown.
         """
         if not self._few or not self._uploads.small:
             await self._stored()
@@ -228,8 +228,11 @@ class Writer:
                     digest=digest,
                 )
             await self._record(digest)
-        except (DigestInvalid, QuotaExceeded, StorageError):
+        except (DigestInvalid, QuotaExceeded):
             await self.discard()
+            raise
+        except StorageError:
+            await self.store_failed()
             raise
         except BaseException:
             await self.leave()
@@ -270,13 +273,24 @@ class Writer:
         """
         await self._settle()
         try:
-            if self._upload is not None:
-                await self._upload.abort()
-            if self._begun:
-                await self._uploads.drop(self.session)
+            await self._drop()
         finally:
             if self._upload is not None:
                 await self._upload.release()
+
+    async def _drop(self) -> None:
+        """Where the store does not lock, the bytes go only after the session: they may be another writer's by now."""
+        if self._upload is not None and self._uploads.storage.locks:
+            await self._upload.abort()
+        if self._begun:
+            await self._uploads.drop(self.session)
+
+    async def store_failed(self) -> None:
+        """Drop the session if its bytes cannot be trusted any more, or are too many.
+
+        What a store without locks has saved is durable, so the client may go on from there when the store answers.
+        """
+        await (self.discard if self._uploads.storage.locks else self.leave)()
 
     def _digest(self) -> str:
         return f"{self.session.algorithm}:{self._hasher.hexdigest()}"

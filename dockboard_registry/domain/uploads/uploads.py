@@ -2,9 +2,9 @@
 
 The row is saved by compare-and-set on its generation, so of two writers one wins. Few bytes lie in the database
 (small_blobs.py) and change together with the row. Once there are more, all bytes are in the store, and a writer holds
-them before it changes any. A running hash lives only in the process that wrote all bytes so far. Its digest is saved
-with the row, so another worker that finishes the upload need not read the bytes again. The digest counts only under the
-same start of the server: after a power cut the bytes may be older than the row.
+them (holding.py) before it changes any. A running hash lives only in the process that wrote all bytes so far. Its
+digest is saved with the row, so another worker that finishes the upload need not read the bytes again. Where the store
+locks, the digest counts only under the same start of the server: after a power cut the bytes may be older than the row.
 """
 
 import hashlib
@@ -14,9 +14,9 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from ...db import ROWS, Database, Tx, now
-from ...errors import QuotaExceeded, TooManyRequests, UploadRange, UploadUnknown
+from ...errors import QuotaExceeded, TooManyRequests, UploadUnknown
 from ...names import algorithm_of, namespace_of
-from ...storage import Storage, StorageError, Upload, UploadBusy, new_key
+from ...storage import Saved, Storage, StorageError, new_key
 from ..audit import Actor
 from ..content import blobs, links, repositories, small_blobs
 from ..quotas import quota_sums
@@ -24,21 +24,21 @@ from ..quotas.quota_sums import Change
 from ..quotas.quotas import QUOTA_COLUMNS, QUOTA_JOIN, Limits, Quotas
 from . import open_uploads
 from .open_uploads import Expiry
-from .sessions import COLUMNS, FIND, HERE, STORED, Session, owned, refuse
+from .sessions import COLUMNS, FIND, HELD, HERE, STORED, Session, owned, refuse
 
 _FIND_WITH_QUOTA = (
-    "SELECT id, repository, storage_key, state, size, algorithm, digest, epoch, generation, owner, charged,"
+    "SELECT id, repository, storage_key, state, size, algorithm, digest, epoch, generation, owner, charged, parts,"
     f" {QUOTA_COLUMNS} FROM uploads {QUOTA_JOIN} WHERE uploads.id = ?"
 )
 _OPEN = "(SELECT COUNT(*) FROM uploads), (SELECT COUNT(*) FROM uploads WHERE share_of = ?)"
 _OPEN_WITH_QUOTA = f"SELECT {_OPEN}, {QUOTA_COLUMNS} FROM (SELECT 1 AS one) request {QUOTA_JOIN}"
 _INSERT = (
     "INSERT INTO uploads (id, repository, storage_key, state, size, algorithm, digest, epoch, generation, owner,"
-    " charged, share_of, started_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " charged, parts, share_of, started_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _SAVE = (
-    "UPDATE uploads SET size = ?, state = ?, digest = ?, epoch = ?, generation = ?, charged = ?, updated_at = ?"
-    " WHERE id = ? AND generation = ?"
+    "UPDATE uploads SET storage_key = ?, size = ?, state = ?, digest = ?, epoch = ?, generation = ?, charged = ?,"
+    " parts = ?, updated_at = ? WHERE id = ? AND generation = ?"
 )
 _CHARGE = "UPDATE uploads SET charged = ? WHERE id = ? AND generation = ? AND charged = ?"
 _REMEMBERED = 1024
@@ -65,7 +65,7 @@ class Uploads:
         self.small = small
         self._quotas = quotas
         self._db = db
-        self._storage = storage
+        self.storage = storage
         self._server_start = server_start
         self._limit = limit
         self._expiry = expiry
@@ -166,12 +166,9 @@ class Uploads:
             await self._require_room(limits, session, wanted)
         return session
 
-    def upload(self, session: Session) -> Upload:
-        """The session's bytes in the store. Those that are not there yet have to be written first."""
-        size = session.size if session.is_stored else 0
-        return self._storage.resume(
-            session.storage_key, session.state.removeprefix(STORED) if session.is_stored else "", size
-        )
+    async def rest(self, session: Session) -> bytes:
+        """The last bytes of a session whose other bytes are in a store without locks."""
+        return await small_blobs.find(self._db, session.storage_key) or b""
 
     async def bytes_here(self, session: Session) -> bytes:
         """All bytes of a session that is not stored. Raises UploadRange if it was changed, UploadUnknown."""
@@ -188,30 +185,7 @@ class Uploads:
 
         Raises StorageError.
         """
-        self._storage.refuse_when_full()
-
-    async def hold(self, upload: Upload, session: Session) -> Session:
-        """Shut out other writers, if the session still is as it was read. From now on its bytes are in the store.
-
-        Raises UploadRange, UploadUnknown. Another writer may have finished the upload since the session was read. Then
-        its bytes are a blob, which nothing may touch.
-        """
-        try:
-            await upload.hold()
-        except UploadBusy as error:
-            raise UploadRange("another request is writing to this upload") from error
-        try:
-            if not session.is_stored:
-                return await self._save(
-                    session._replace(state=STORED), session, lambda tx: small_blobs.drop(tx, session.storage_key)
-                )
-            current = await self.find(session.repository, session.id, session.owner)
-            if current.generation != session.generation:
-                raise UploadRange("another request wrote to this upload meanwhile")
-            return current
-        except BaseException:
-            await upload.release()
-            raise
+        self.storage.refuse_when_full()
 
     def running_hasher(self, session: Session):
         """The hash of all bytes so far if this process has it, otherwise None."""
@@ -245,7 +219,7 @@ class Uploads:
                 quota_sums.change(tx, namespace_of(session.repository), Change(-charged))
 
         await self._db.write(change, durable=False, brings=0)
-        await self._storage.delete([session.storage_key])
+        await self.storage.delete([session.storage_key])
 
     async def charge(self, session: Session, size: int) -> Session:
         """Let the namespace's quota count so many bytes of the session.
@@ -268,9 +242,20 @@ class Uploads:
             more = after.charged - before.charged
             self._quotas.find(tx, after.repository).decide(tx, Change(more), after.charged if more > 0 else 0)
 
-    async def save(self, session: Session, size: int, state: str, digest: str | None) -> Session:
-        """The session with what was written to the store. Raises UploadUnknown if it was cancelled meanwhile."""
-        return await self._save(session._replace(size=size, state=STORED + state, digest=digest), session)
+    async def save(
+        self, session: Session, size: int, saved: Saved, digest: str | None, goes_on: bool = False
+    ) -> Session:
+        """The session with what was written to the store. goes_on: the writer still holds it.
+
+        Raises UploadUnknown if it was cancelled meanwhile, UploadRange if another writer took it over.
+        """
+        wanted = session._replace(size=size, state=STORED, digest=digest)
+        if self.storage.locks:
+            return await self.replace(wanted, session)
+        wanted = wanted._replace(state=HELD if goes_on else STORED, parts=saved.state or None)
+        return await self.replace(
+            wanted, session, lambda tx: small_blobs.set_rest(tx, session.storage_key, saved.rest), len(saved.rest)
+        )
 
     async def save_here(self, session: Session, data: bytes, digest: str) -> Session:
         """The session with all its bytes in the database.
@@ -278,11 +263,11 @@ class Uploads:
         Raises UploadRange if another request was faster, UploadUnknown, QuotaExceeded.
         """
         saved = session._replace(size=len(data), state=HERE, digest=digest)
-        return await self._save(
+        return await self.replace(
             saved, session, lambda tx: small_blobs.put(tx, session.storage_key, data), len(data) + ROWS
         )
 
-    async def _save(
+    async def replace(
         self, wanted: Session, session: Session, more: Callable[[Tx], object] | None = None, brings: int = 0
     ) -> Session:
         """Replace the session by this one. `more` runs in the same transaction and brings so many bytes."""
@@ -293,8 +278,8 @@ class Uploads:
         )
 
         def update(tx: Tx) -> None:
-            values = saved.size, saved.state, saved.digest, saved.server_start, saved.generation, saved.charged
-            if tx.run(_SAVE, *values, now(), session.id, session.generation):
+            values = saved.storage_key, saved.size, saved.state, saved.digest, saved.server_start, saved.generation
+            if tx.run(_SAVE, *values, saved.charged, saved.parts, now(), session.id, session.generation):
                 if more:
                     more(tx)
                 return self._charge(tx, session, saved)
@@ -363,6 +348,8 @@ class Uploads:
         else:
             if data is not None:
                 small_blobs.put(tx, session.storage_key, data)
+            elif session.is_stored and not self.storage.locks:
+                small_blobs.drop(tx, session.storage_key)  # the rest, which is in the store by now
             replaced = blobs.store(tx, digest, session.storage_key, size, owner)
         place = self._quotas.enter(tx, session.repository, maker)
         linked = links.make(tx, place.repository_id, digest)
@@ -382,7 +369,7 @@ class Uploads:
         if row is None or row[1] != size:
             return None
         try:
-            source = await small_blobs.open_source(self._db, self._storage, row[0], size)
+            source = await small_blobs.open_source(self._db, self.storage, row[0], size)
         except StorageError:
             return None
         try:
@@ -393,5 +380,5 @@ class Uploads:
             source.close()
 
     def known_digest(self, session: Session) -> str | None:
-        """The digest of all bytes if it was saved since this start of the server."""
-        return session.digest if session.server_start == self._server_start else None
+        """The digest of all bytes, if it was saved since this start of the server or where saved bytes are durable."""
+        return session.digest if not self.storage.locks or session.server_start == self._server_start else None

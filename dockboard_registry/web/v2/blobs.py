@@ -1,6 +1,7 @@
 """/v2/<name>/blobs/<digest>: content by digest."""
 
 import functools
+from ipaddress import ip_address
 
 from ...domain.access.facts import Question
 from ...domain.access.rule import DELETE, PULL
@@ -24,12 +25,20 @@ class Blob(Endpoint):
 
     async def get(self, request: Request, name: str, digest: str) -> Response:
         blob = blobs.found(digest, await self.services.gate.ask(request, name, PULL, _question(digest)))
+        url = self.services.blobs.url(blob)
+        if url is not None and not self._comes_from_inside(request):
+            return _redirection(request, digest, url)
         source = await self.services.blobs.open(name, digest, blob)
         try:
             return await _answer(request, digest, source)
         except BaseException:
             source.close()
             raise
+
+    def _comes_from_inside(self, request: Request) -> bool:
+        """Whether the client is in a network from which it cannot reach the store."""
+        networks = self.services.config.storage.no_redirect_networks
+        return bool(networks) and any(ip_address(request.remote) in network for network in networks)
 
     async def head(self, request: Request, name: str, digest: str) -> Response:
         blob = blobs.found(digest, await self.services.gate.ask(request, name, PULL, _question(digest)))
@@ -43,6 +52,13 @@ class Blob(Endpoint):
         who = actor(request, await self.services.gate.admit(request, name, DELETE))
         await self.services.blobs.delete(name, parse_digest(digest), who)
         return Response(202)
+
+
+def _redirection(request: Request, digest: str, url: str) -> Response:
+    if not_modified(request, digest):
+        return Response(304, _headers(digest, True))
+    # The URL is for this client, and ends soon.
+    return Response(307, {**_headers(digest, True), "Location": url, "Cache-Control": "no-store"})
 
 
 @functools.lru_cache(1024)

@@ -8,10 +8,11 @@ import pytest
 from dockboard_registry.domain import job_claims
 from dockboard_registry.errors import BlobUnknown, ManifestBlobUnknown, RegistryError
 from dockboard_registry.names import Reference
-from dockboard_registry.storage import new_key
+from dockboard_registry.storage import Saved, new_key
 from tests.contract.aio import asynchronous, gathered
 from tests.contract.domain.placement import everywhere
 from tests.contract.domain.world import LONG, image, index, sha256
+from tests.contract.drivers import LOCKS
 
 NOTHING = (0, 0, 0, 0, 0, 0)
 
@@ -27,6 +28,7 @@ async def test_nothing_to_collect(process, hasty):
     assert await process.pull(sha256(b"layer")) == b"layer"
 
 
+@pytest.mark.only(LOCKS)
 @everywhere
 @asynchronous
 async def test_a_blob_that_no_manifest_needs_goes_step_by_step(world):
@@ -95,6 +97,7 @@ async def test_a_reader_keeps_what_is_deleted(process, hasty):
     source.close()
 
 
+@pytest.mark.only(LOCKS)
 @everywhere
 @asynchronous
 async def test_strays_are_removed_and_uploads_under_way_are_not(world, process, hasty):
@@ -103,7 +106,7 @@ async def test_strays_are_removed_and_uploads_under_way_are_not(world, process, 
     await process.push(b"unused but leased")
     strays = [new_key() for _ in range(450)]
     for key in strays:
-        upload = process.storage.resume(key, "", 0)
+        upload = process.storage.resume(key, Saved(), 0)
         await upload.hold()
         await upload.write(b"ten bytes!")
         await upload.release()

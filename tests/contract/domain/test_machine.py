@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from dockboard_registry.errors import BlobUnknown, InUse, ManifestBlobUnknown, ManifestUnknown, RegistryError
 from dockboard_registry.names import Reference
-from dockboard_registry.storage import new_key
+from dockboard_registry.storage import Saved, new_key
 from tests.contract.domain.world import World, image, index, sha256
 from tests.support import places
 
@@ -151,7 +151,7 @@ class Histories(RuleBasedStateMachine):
     @rule()
     def leave_a_stray(self):
         async def crash() -> None:
-            upload = self.workers[0].storage.resume(new_key(), "", 0)
+            upload = self.workers[0].storage.resume(new_key(), Saved(), 0)
             await upload.hold()
             await upload.write(b"stray")
             await upload.release()

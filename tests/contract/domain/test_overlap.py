@@ -18,6 +18,7 @@ from dockboard_registry.names import Reference
 from tests.contract.aio import asynchronous
 from tests.contract.domain.placement import everywhere
 from tests.contract.domain.world import LONG, full_round, image, index, sha256
+from tests.contract.drivers import LOCKS
 
 # Longer than a transaction takes that does not wait for another, and shorter than anyone's patience.
 OVERLAP_SECONDS = 0.4
@@ -177,6 +178,7 @@ async def test_a_blob_is_mounted_while_its_last_link_is_deleted(process, other, 
     await whole(process)
 
 
+@pytest.mark.only(LOCKS)
 @everywhere
 @asynchronous
 async def test_a_blob_without_links_is_collected_while_it_is_pushed_again(process, other):
@@ -245,6 +247,7 @@ async def test_the_same_new_tag_is_pushed_twice(process, other):
     await whole(process)
 
 
+@pytest.mark.only(LOCKS)
 @everywhere
 @asynchronous
 async def test_the_same_new_repository_begins_twice(process, other):
@@ -261,6 +264,7 @@ async def test_the_same_new_repository_begins_twice(process, other):
     assert [await process.pull(sha256(data), "new") for data in (b"a", b"b")] == [b"a", b"b"]
 
 
+@pytest.mark.only(LOCKS)
 @everywhere
 @asynchronous
 async def test_an_upload_is_cancelled_while_it_is_finished(process, other):

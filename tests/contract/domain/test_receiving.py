@@ -18,6 +18,7 @@ from dockboard_registry.storage import StorageFailed
 from tests.contract.aio import asynchronous
 from tests.contract.domain.placement import everywhere
 from tests.contract.domain.world import sha256
+from tests.contract.drivers import LOCKS
 
 SAVED, MORE = b"saved, ", b"and more"
 KEPT, DROPPED = len(SAVED), None
@@ -51,6 +52,7 @@ async def size_after(process, session, work, error: BaseException) -> int | None
         return None
 
 
+@pytest.mark.only(LOCKS)
 @everywhere
 @asynchronous
 async def test_append_keeps_what_came_before_the_client_was_cut_off(process):
@@ -75,6 +77,7 @@ async def test_a_client_that_was_cut_off_goes_on_where_it_was(process):
     assert await process.pull(sha256(SAVED + MORE)) == SAVED + MORE
 
 
+@pytest.mark.only(LOCKS)
 @everywhere
 @asynchronous
 async def test_a_session_that_the_client_knows_survives_a_refused_end(process):
@@ -86,6 +89,7 @@ async def test_a_session_that_the_client_knows_survives_a_refused_end(process):
             await process.uploads.cancel(session)
 
 
+@pytest.mark.only(LOCKS)
 @everywhere
 @asynchronous
 async def test_a_session_that_the_client_does_not_know_is_dropped(process):

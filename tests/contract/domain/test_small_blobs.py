@@ -7,11 +7,13 @@ import asyncio
 import pytest
 
 from dockboard_registry.domain.content.small_blobs import LIMIT
+from dockboard_registry.domain.uploads.holding import hold
 from dockboard_registry.domain.uploads.upload_writer import Writer
 from dockboard_registry.errors import BlobUnknown, DigestInvalid, UploadRange, UploadUnknown
 from dockboard_registry.storage import StorageFailed, StorageFull
 from tests.contract.aio import asynchronous, gathered
 from tests.contract.domain.world import image, sha256
+from tests.contract.drivers import LOCKS
 
 ROWS = "SELECT COUNT(*) FROM small_blobs"
 STATE = "SELECT state, size FROM uploads WHERE id = ?"
@@ -39,6 +41,7 @@ async def test_what_is_small_is_no_file_and_what_is_not_is_no_row(process):
     assert (await process.check()).problems == []
 
 
+@pytest.mark.only(LOCKS)
 @asynchronous
 async def test_an_upload_leaves_the_database_with_the_byte_that_is_one_too_many(process, other):
     session = await process.begun(b"0123", b"456789")
@@ -84,12 +87,12 @@ async def test_what_a_request_that_left_had_sent_to_the_store_does_not_count(pro
     assert await process.pull(sha256(b"saved, on")) == b"saved, on"
 
 
+@pytest.mark.only(LOCKS)
 @asynchronous
 async def test_bytes_that_were_lost_on_their_way_to_the_store_end_the_upload(process):
     """Killed between the change of the row and the first byte in the file."""
     session = await process.begun(b"saved")
-    upload = process.uploads.upload(session)
-    await process.uploads.hold(upload, session)
+    upload, _ = await hold(process.uploads, session)
     await upload.release()
     session = await process.uploads.find("app", session.id)
     for attempt in (process.late(session, b"more"), process.finish(session, sha256(b"saved"))):
@@ -145,6 +148,7 @@ async def test_a_request_that_read_the_session_before_another_saved_is_told_so(p
     assert await process.pull(sha256(b"onetwo")) == b"onetwo"
 
 
+@pytest.mark.only(LOCKS)
 @asynchronous
 async def test_a_request_that_fails_late_drops_nothing_of_another(world, process):
     full = world.process(full=True)
@@ -196,6 +200,7 @@ async def test_a_digest_of_an_earlier_start_or_another_algorithm_is_computed_fro
     assert await after.pull(sha256(b"bytes")) == b"bytes"
 
 
+@pytest.mark.only(LOCKS)
 @asynchronous
 async def test_a_full_disk_takes_no_row(world, process):
     full = world.process(full=True)

@@ -16,7 +16,7 @@ from dockboard_registry.storage import StorageFull
 from tests.contract.aio import asynchronous, gathered
 from tests.contract.domain.placement import everywhere
 from tests.contract.domain.world import Unanswered, sha256
-from tests.contract.drivers import child
+from tests.contract.drivers import LOCKS, child
 
 ROW = "SELECT size, digest, epoch, generation FROM uploads WHERE id = ?"
 
@@ -94,6 +94,7 @@ async def test_a_wrong_digest_drops_the_upload(process):
     assert open_files() == before
 
 
+@pytest.mark.only(LOCKS)
 @asynchronous
 async def test_of_two_writers_one_wins_and_the_other_hears_so(world):
     first, second = world.process(), world.process()
@@ -192,6 +193,7 @@ async def test_finishing_twice_succeeds_once(world):
     assert (await workers[0].check()).problems == []
 
 
+@pytest.mark.only(LOCKS)
 @everywhere
 @asynchronous
 async def test_cancelling_during_a_write_leaves_nothing(world):
@@ -238,6 +240,7 @@ async def test_leaving_keeps_what_was_saved_before(process):
     assert await process.pull(sha256(b"saved, on")) == b"saved, on"
 
 
+@pytest.mark.only(LOCKS)
 @asynchronous
 async def test_bytes_of_a_worker_that_was_killed_do_not_count(world):
     process = world.process()
@@ -254,6 +257,7 @@ async def test_bytes_of_a_worker_that_was_killed_do_not_count(world):
         assert await process.pull(sha256(b"saved" + more)) == b"saved" + more
 
 
+@pytest.mark.only(LOCKS)
 @asynchronous
 async def test_bytes_of_a_worker_that_was_killed_do_not_count_when_read_again(world):
     """The same, after a restart: no saved digest is trusted, so the bytes are read again, without those that were not
@@ -275,6 +279,7 @@ async def test_a_digest_of_this_start_is_trusted_by_other_workers(world):
     assert row == (11, sha256(b"these bytes"), "this start", 2)
 
 
+@pytest.mark.only(LOCKS)
 @asynchronous
 async def test_a_digest_of_an_earlier_start_is_not_trusted(world):
     """After a power cut the bytes may be older than the row: they are read again."""
@@ -288,6 +293,7 @@ async def test_a_digest_of_an_earlier_start_is_not_trusted(world):
     assert await after.pull(sha256(b"these bytes")) == b"these bytes"
 
 
+@pytest.mark.only(LOCKS)
 @asynchronous
 async def test_bytes_that_a_power_cut_took_end_the_upload(world):
     session = await world.process("before").begun(b"these bytes")
@@ -324,6 +330,7 @@ async def test_sessions_are_limited(world):
     await process.begun()
 
 
+@pytest.mark.only(LOCKS)
 @asynchronous
 async def test_a_full_store_takes_no_upload_and_the_rest_works(world, process):
     kept = await process.push(b"kept")
@@ -338,6 +345,7 @@ async def test_a_full_store_takes_no_upload_and_the_rest_works(world, process):
     assert (await process.check()).problems == []
 
 
+@pytest.mark.only(LOCKS)
 @asynchronous
 async def test_the_end_of_an_upload_waits_for_its_last_write(world):
     """Else the file is closed under the thread that writes, and asyncio complains about
@@ -390,6 +398,7 @@ async def test_a_push_that_was_committed_is_acknowledged_whoever_pushed_the_blob
     assert (await process.check()).problems == []
 
 
+@pytest.mark.only(LOCKS)
 @everywhere
 @asynchronous
 async def test_a_push_whose_blob_was_deleted_before_it_was_acknowledged(world, process):

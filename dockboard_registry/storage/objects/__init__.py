@@ -1,0 +1,1 @@
+"""Blobs as objects of a store that is reached over HTTP."""

@@ -1,0 +1,175 @@
+"""The requests of S3 that the registry makes. All of them block, so they are made in threads."""
+
+import base64
+import hashlib
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+from urllib.parse import unquote
+
+from ...errors import StartError
+from ...outbound.client import Answer, Client, Request
+from ...outbound.errors import OutboundError
+from .. import StorageFailed
+from . import sigv4
+from .answers import S3Error, completion, deletion, error_of, etag, milliseconds, parsed
+from .credentials import FileCredentials, FixedCredentials
+from .place import S3Place
+from .sigv4 import EMPTY_SHA256
+
+_PAGE = 1000
+# A large upload is put together while the client waits. Servers may take minutes for that.
+_COMPLETE_SECONDS = 300.0
+_URL_SECONDS = 20 * 60
+_NO_FIELDS: Mapping[str, str] = {}
+
+Query = tuple[tuple[str, str], ...]
+
+
+class Found(NamedTuple):
+    """One entry of a list. written_at: in milliseconds since 1970. upload: the id of an upload under way."""
+
+    name: str
+    written_at: int
+    upload: str = ""
+
+
+class S3:
+    """One bucket, and the objects below the prefix. Names of objects are given without the prefix."""
+
+    def __init__(self, place: S3Place, credentials: FixedCredentials | FileCredentials, client: Client):
+        self._place, self._credentials, self._client = place, credentials, client
+        self._base = place.base(place.endpoint)
+
+    def call(
+        self,
+        method: str,
+        name: str | None,
+        query: Query = (),
+        body: bytes | memoryview = b"",
+        fields: Mapping[str, str] = _NO_FIELDS,
+        stream: bool = False,
+        answer: float | None = None,
+    ) -> Answer:
+        """The answer if its status is 2xx. Raises S3Error, StorageFailed."""
+        where = self._place.of(name, self._place.endpoint, query)
+        payload = hashlib.sha256(body).hexdigest() if body else EMPTY_SHA256
+
+        def signed() -> Mapping[str, str]:
+            return sigv4.signed_fields(method, where, fields, payload, self._credentials.now(), self._place.region)
+
+        tail = f"?{sigv4.encoded_query(query)}" if query else ""
+        request = Request(method, self._base + sigv4.encoded_path(where.path) + tail, signed, body, answer=answer)
+        try:
+            found = self._client.send(request, stream)
+        except (OutboundError, StartError) as error:
+            raise StorageFailed(f"the object store can't be used: {error}") from error
+        if not 200 <= found.status < 300:
+            raise error_of(found)
+        return found
+
+    def put(self, name: str, body: bytes | memoryview, if_absent: bool = False) -> str:
+        """Returns the ETag. if_absent: raises S3Error with status 412 where the object exists, if the server can."""
+        fields = {"Content-Type": "application/octet-stream", **({"If-None-Match": "*"} if if_absent else {})}
+        return etag(self.call("PUT", name, body=body, fields=fields).headers.get("ETag"))
+
+    def get(self, name: str, start: int = 0, length: int | None = None) -> Answer:
+        """A stream from `start`. Raises S3Error."""
+        if not start and length is None:
+            return self.call("GET", name, stream=True)
+        last = "" if length is None else str(start + length - 1)
+        found = self.call("GET", name, fields={"Range": f"bytes={start}-{last}"}, stream=True)
+        if found.status != 206:
+            found.close()
+            raise StorageFailed("the object store does not give parts of objects")
+        return found
+
+    def size(self, name: str) -> tuple[int, str]:
+        """The number of bytes, and the ETag. Raises S3Error."""
+        found = self.call("HEAD", name)
+        return int(found.headers.get("Content-Length", -1)), etag(found.headers.get("ETag"))
+
+    def delete(self, names: list[str]) -> dict[str, str]:
+        """The names that could not be deleted, with the codes. Names without an object are no error."""
+        failed: dict[str, str] = {}
+        for first in range(0, len(names), _PAGE):
+            page = names[first : first + _PAGE]
+            body = deletion(self._place.prefix + name for name in page)
+            md5 = base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
+            fields = {"Content-MD5": md5, "Content-Type": "application/xml"}
+            found = parsed(self.call("POST", None, (("delete", ""),), body, fields).body)
+            for error in found.all("Error"):
+                if error.get("Code") not in ("NoSuchKey", "NoSuchVersion"):
+                    failed[error.get("Key").removeprefix(self._place.prefix)] = error.get("Code")
+        return failed
+
+    def objects(self, prefix: str, after: str = "") -> Iterator[list[Found]]:
+        """The objects below a prefix whose names are greater, in the order of their names, page by page."""
+        wanted = {"list-type": "2", "prefix": self._place.prefix + prefix, "max-keys": str(_PAGE)}
+        wanted["encoding-type"] = "url"
+        if after:
+            wanted["start-after"] = self._place.prefix + after
+        token: str | None = ""
+        while token is not None:
+            more = {"continuation-token": token} if token else {}
+            found = parsed(self.call("GET", None, tuple({**wanted, **more}.items())).body)
+            coded = found.get("EncodingType") == "url"
+            yield [
+                Found(self._name(entry.get("Key"), coded), milliseconds(entry.get("LastModified")))
+                for entry in found.all("Contents")
+            ]
+            token = found.get("NextContinuationToken") if found.get("IsTruncated") == "true" else None
+
+    def uploads(self, prefix: str, after: str = "") -> Iterator[list[Found]]:
+        """The same for uploads under way. MinIO lists those of one object only, whose whole name is the prefix."""
+        wanted = {"uploads": "", "prefix": self._place.prefix + prefix, "max-uploads": str(_PAGE)}
+        markers = {"key-marker": self._place.prefix + after} if after else {}
+        while markers is not None:
+            found = parsed(self.call("GET", None, tuple({**wanted, **markers}.items())).body)
+            yield [
+                Found(self._name(entry.get("Key"), False), milliseconds(entry.get("Initiated")), entry.get("UploadId"))
+                for entry in found.all("Upload")
+            ]
+            following = {"key-marker": found.get("NextKeyMarker"), "upload-id-marker": found.get("NextUploadIdMarker")}
+            markers = following if found.get("IsTruncated") == "true" else None
+
+    def _name(self, key: str, coded: bool) -> str:
+        return (unquote(key) if coded else key).removeprefix(self._place.prefix)
+
+    def begin(self, name: str) -> str:
+        """Begin an upload in parts. Returns its id."""
+        found = self.call("POST", name, (("uploads", ""),), fields={"Content-Type": "application/octet-stream"})
+        return parsed(found.body).get("UploadId")
+
+    def part(self, name: str, upload: str, number: int, body: memoryview) -> str:
+        """Returns the ETag. The same part may be sent again."""
+        found = self.call("PUT", name, (("partNumber", str(number)), ("uploadId", upload)), body)
+        return etag(found.headers.get("ETag"))
+
+    def complete(self, name: str, upload: str, etags: list[str]) -> str:
+        """Returns the ETag of the object. Raises S3Error, also for a 200 with an error inside."""
+        fields, query = {"Content-Type": "application/xml"}, (("uploadId", upload),)
+        answer = self.call("POST", name, query, completion(etags), fields, answer=_COMPLETE_SECONDS)
+        found = parsed(answer.body.strip())
+        if found.name == "Error":
+            raise S3Error(500, found.get("Code"))
+        return etag(found.get("ETag"))
+
+    def abort(self, name: str, upload: str) -> None:
+        """An upload that is not there is no error."""
+        try:
+            self.call("DELETE", name, (("uploadId", upload),))
+        except S3Error as error:
+            if error.status != 404:
+                raise
+
+    def url(self, name: str) -> str:
+        """With it everybody may fetch the object for the next 20 minutes. Raises StartError."""
+        where = self._place.of(name, self._place.redirect_endpoint, (("response-content-type", _TYPE),))
+        query = sigv4.signed_query("GET", where, self._credentials.now(), self._place.region, _URL_SECONDS)
+        return f"{self._place.base(self._place.redirect_endpoint)}{sigv4.encoded_path(where.path)}?{query}"
+
+    def close(self) -> None:
+        self._client.close()
+
+
+_TYPE = "application/octet-stream"

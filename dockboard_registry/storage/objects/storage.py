@@ -1,0 +1,176 @@
+"""`Storage` over one bucket.
+
+    store-id                        the marker, as in a directory
+    blobs/<2 hex>/<key>             one object for each key, in the order of the keys
+
+Uploads in parts are under the names of their objects too, and are listed apart from them.
+"""
+
+import asyncio
+import re
+import time
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from .. import KeyMissing, Marker, NotDeleted, Saved, StorageFailed
+from .answers import S3Error
+from .buffers import Budget
+from .s3 import S3, Found
+from .source import ObjectSource
+from .upload import ObjectUpload
+
+MARKER, BLOBS = "store-id", "blobs/"
+_MEMORY = 128 << 20
+_THREADS, _SENDERS, _HASHERS = 16, 8, 2
+# Keys that are deleted together: for so few, uploads under way are looked for one by one, because MinIO lists them so.
+_FEW = 8
+# Seconds for which `check` believes its last look.
+_LOOK = 5.0
+_END = object()
+_KEY = re.compile(r"[0-9a-f]{40}", re.A)
+
+
+def name_of(key: str) -> str:
+    return f"{BLOBS}{key[:2]}/{key}"
+
+
+def key_of(name: str) -> str:
+    return name.rpartition("/")[2]
+
+
+def marker_text(owner: Marker) -> bytes:
+    return (f"{owner.id}\n{owner.epoch}\n" if owner.epoch else f"{owner.id}\n").encode()
+
+
+def read_marker(s3: S3) -> Marker | None:
+    """Which database owns the store. Raises StorageFailed."""
+    try:
+        answer = s3.get(MARKER)
+    except S3Error as error:
+        if error.missing:
+            return None
+        raise
+    try:
+        id, _, epoch = answer.read(200).decode("utf-8", "replace").strip().partition("\n")
+    finally:
+        answer.close()
+    return Marker(id, int(epoch) if epoch.isdigit() else 0)
+
+
+class ObjectStorage:
+    """redirects: whether clients get URLs of the store."""
+
+    locks = False
+
+    def __init__(self, s3: S3, redirects: bool):
+        self.s3, self._redirects = s3, redirects
+        self.budget = Budget(_MEMORY)
+        self._threads = ThreadPoolExecutor(_THREADS, "objects")
+        self.senders = ThreadPoolExecutor(_SENDERS, "parts")
+        self.hashers = ThreadPoolExecutor(_HASHERS, "hash")
+        self._looked = float("-inf")
+
+    def run(self, function, *arguments) -> asyncio.Future:
+        """Call a function that waits for the store, in a thread."""
+        return asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
+
+    async def open(self, key: str) -> ObjectSource:
+        return await self.run(self.source, name_of(key))
+
+    def source(self, name: str) -> ObjectSource:
+        """Called in a thread. Raises KeyMissing, StorageFailed."""
+        try:
+            answer = self.s3.get(name)
+        except S3Error as error:
+            if error.missing:
+                raise KeyMissing(key_of(name)) from error
+            raise
+        if answer.length is None:
+            answer.close()
+            raise StorageFailed("the object store does not tell the size of an object")
+        return ObjectSource(self.s3, name, answer, self.run)
+
+    async def delete(self, keys: list[str]) -> int:
+        return await self.run(self._delete, sorted(keys))
+
+    def _delete(self, keys: list[str]) -> int:
+        """The store does not tell how many bytes it freed."""
+        if not keys:
+            return 0
+        for found in self._uploads_of(keys):
+            self.s3.abort(found.name, found.upload)
+        failed = self.s3.delete([name_of(key) for key in keys])
+        if failed:
+            raise NotDeleted(
+                f"the object store answered {', '.join(sorted(set(failed.values())))}",
+                {key_of(name) for name in failed},
+                0,
+            )
+        return 0
+
+    def _uploads_of(self, keys: list[str]) -> Iterator[Found]:
+        if len(keys) <= _FEW:
+            for key in keys:
+                yield from (found for page in self.s3.uploads(name_of(key)) for found in page)
+            return
+        wanted = set(keys)
+        for page in self.s3.uploads(BLOBS, name_of(keys[0])[:-1]):
+            yield from (found for found in page if key_of(found.name) in wanted)
+            if page and page[-1].name > name_of(keys[-1]):
+                return
+
+    async def keys(self, after: str = "") -> AsyncIterator[tuple[str, int]]:
+        start = name_of(after) if after else ""
+        objects = _Pages(self, self.s3.objects(BLOBS, start))
+        uploads = _Pages(self, self.s3.uploads(BLOBS, start))
+        one, other, last = await objects.next(), await uploads.next(), after
+        while one is not None or other is not None:
+            takes_one = other is None or (one is not None and one.name <= other.name)
+            found = one if takes_one else other
+            key = key_of(found.name)
+            if key > last and _KEY.fullmatch(key) and found.name == name_of(key):
+                last = key
+                yield key, found.written_at
+            one, other = (await objects.next(), other) if takes_one else (one, await uploads.next())
+
+    def resume(self, key: str, saved: Saved, size: int) -> ObjectUpload:
+        return ObjectUpload(self, name_of(key), saved, size)
+
+    def url(self, key: str) -> str | None:
+        return self.s3.url(name_of(key)) if self._redirects else None
+
+    def refuse_when_full(self) -> None:
+        """An object store has room, or it refuses the bytes."""
+
+    async def marker(self) -> Marker | None:
+        return await self.run(read_marker, self.s3)
+
+    async def check(self) -> None:
+        if time.monotonic() - self._looked > _LOOK:
+            if await self.marker() is None:
+                raise StorageFailed(f"the object {MARKER} is not there")
+            self._looked = time.monotonic()
+
+    def close(self) -> None:
+        for pool in (self._threads, self.senders, self.hashers):
+            pool.shutdown()
+        self.s3.close()
+
+
+class _Pages:
+    """The entries of a list, one by one. A page is asked for when the one before was used."""
+
+    def __init__(self, storage: ObjectStorage, pages: Iterator[list[Found]]):
+        self._storage, self._pages = storage, pages
+        self._rest: Iterator[Found] = iter(())
+
+    async def next(self) -> Found | None:
+        found: Any = next(self._rest, None)
+        while found is None:
+            page = await self._storage.run(next, self._pages, _END)
+            if page is _END:
+                return None
+            self._rest = iter(page)
+            found = next(self._rest, None)
+        return found

@@ -1,0 +1,50 @@
+"""Short ways to store bytes through the storage interface, and to read them back."""
+
+import contextlib
+
+from dockboard_registry.storage import Saved, new_key
+
+PIECE = 1 << 20
+
+
+@contextlib.asynccontextmanager
+async def holding(upload):
+    """The upload while it is held."""
+    await upload.hold()
+    try:
+        yield upload
+    finally:
+        await upload.release()
+
+
+async def stored(storage, data: bytes, key: str | None = None) -> str:
+    """Upload the bytes in one piece; their key."""
+    key = key or new_key()
+    async with holding(storage.resume(key, Saved(), 0)) as upload:
+        await upload.write(data)
+        await upload.commit()
+    return key
+
+
+async def suspended(storage, data: bytes) -> tuple[str, Saved]:
+    """An upload under way with these bytes: its key, and what `resume` needs."""
+    key = new_key()
+    async with holding(storage.resume(key, Saved(), 0)) as upload:
+        await upload.write(data)
+        return key, await upload.suspend()
+
+
+async def content(storage, key: str) -> bytes:
+    source = await storage.open(key)
+    try:
+        pieces = []
+        while piece := await source.read(sum(map(len, pieces)), PIECE):
+            pieces.append(piece)
+        assert sum(map(len, pieces)) == source.size
+        return b"".join(pieces)
+    finally:
+        source.close()
+
+
+async def listed(storage, after: str = "") -> list[str]:
+    return [key async for key, _ in storage.keys(after)]
