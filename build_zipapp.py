@@ -34,7 +34,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 PACKAGE = "dockboard_registry"
-SIZE_LIMIT = 600_000
+SIZE_LIMIT = 1_000_000
 SHEBANG = b"#!/usr/bin/env python3\n"
 # The oldest date that a zip can hold.
 TIMESTAMP = (1980, 1, 1, 0, 0, 0)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 # Routes of the program's files; they are no pages.
-NO_PAGES = {"/static/{version}/{file}", "/favicon.ico", "/robots.txt"}
+NO_PAGES = {"/static/{version}/{file}", "/favicon.ico", "/robots.txt", "/admin/changes/lines"}
 
 
 class Entry(NamedTuple):
@@ -23,6 +23,26 @@ class Entry(NamedTuple):
 ENTRIES: dict[str, tuple[Entry, ...]] = {
     "/": (Entry("/"), Entry("/", "bob")),
     "/login": (Entry("/login"),),
+    "/help": (Entry("/help"), Entry("/help", "bob")),
+    "/@{organization}/members": (Entry("/@acme/members", "bob"), Entry("/@acme/members?q=nobody", "mei")),
+    "/@{organization}/teams": (Entry("/@acme/teams", "bob"), Entry("/@empty/teams", "bob")),
+    "/@{organization}/teams/{team}": (Entry("/@acme/teams/dev", "bob"), Entry("/@acme/teams/dev", "mei")),
+    "/@{organization}/robots": (Entry("/@acme/robots", "bob"), Entry("/@empty/robots", "bob")),
+    "/@{organization}/robots/{robot}": (Entry("/@acme/robots/ci", "bob"),),
+    "/@{namespace}/grants": (Entry("/@acme/grants", "bob"), Entry("/@bob/grants", "bob")),
+    "/@{namespace}/settings": (Entry("/@acme/settings", "ann"), Entry("/@bob/settings", "bob")),
+    "/r/{repository}/-/access": (
+        Entry("/r/acme/app-web/-/access?who=mei&action=push", "bob"),
+        Entry("/r/acme/app-web/-/access?who=none-such&action=delete", "ann"),
+    ),
+    "/admin": (Entry("/admin", "ann"), Entry("/admin", "eve", 403)),
+    "/admin/users": (Entry("/admin/users", "ann"), Entry("/admin/users?state=disabled", "ann")),
+    "/admin/users/{user}": (Entry("/admin/users/mei", "ann"), Entry("/admin/users/ann", "ann")),
+    "/admin/organizations": (Entry("/admin/organizations", "ann"),),
+    "/admin/uploads": (Entry("/admin/uploads", "ann"),),
+    "/admin/jobs": (Entry("/admin/jobs", "ann"),),
+    "/admin/changes": (Entry("/admin/changes", "ann"), Entry("/admin/changes?action=nothing", "ann")),
+    "/admin/system": (Entry("/admin/system", "ann"),),
 }
 # What belongs to no route: errors.
 ERRORS = (Entry("/Nothing/Is/Here", status=404), Entry("/Nothing/Is/Here", "bob", 404))

@@ -20,7 +20,11 @@ from dockboard_registry.web.ui.visit import local_path
 
 UI = Path(str(files("dockboard_registry.web.ui")))
 # Beginnings of ids that are put together: "part." and the unit of a time, "error." and a status, ...
-PUT_TOGETHER = ("part.", "error.", "frame.theme.")
+PUT_TOGETHER = (
+    *("part.", "error.", "frame.theme.", "order.", "role.", "right.", "action.", "kind.", "state.", "duration."),
+    *("visibility.", "namespace.organization.", "members.make.", "access.by.", "robots.", "users.", "admin.disk."),
+    *("jobs.what.", "jobs.figure.", "help.word."),
+)
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 
 

@@ -257,18 +257,23 @@ class Gate:
         return {"WWW-Authenticate": "Bearer " + ",".join(parts)}
 
     def realm(self, request: Request) -> str:
-        """The URL of the token server: below the configured address, or below the host that the client asked for.
+        """The URL of the token server. Raises BadRequest."""
+        return f"{self.base(request)}/token"
+
+    def base(self, request: Request) -> str:
+        """The URL of this registry, without a slash at its end: the configured address, or the host that the client
+        asked for.
 
         Raises BadRequest.
         """
         if self._external_url:
-            return f"{self._external_url}/token"
+            return self._external_url
         host = request.headers.get("Host", "")
         if not _HOST.fullmatch(host):
             raise BadRequest(
                 "the Host header does not name a host, so there is no place to log in", "ask by the registry's name"
             )
-        return f"{'https' if request.secure else 'http'}://{host}/token"
+        return f"{'https' if request.secure else 'http'}://{host}"
 
     def host(self, request: Request) -> str:
         """The name by which clients reach the registry, with its port: the configured one, or the one that was asked

@@ -32,7 +32,8 @@ class Page(NamedTuple):
 
     path: with names of NAMES in braces. get shows the page; post does what its form asks for. When post raises an error
     that the visitor can put right, get shows the page again with what was sent. fields: the form may have these.
-    most: bytes of the form. private: browsers keep no copy.
+    most: bytes of the form. private: browsers keep no copy. sends: who may send the form, if not everyone who may open
+    the page.
     """
 
     path: str
@@ -42,6 +43,10 @@ class Page(NamedTuple):
     fields: tuple[str, ...] = ()
     most: int = forms.MOST_BODY
     private: bool = False
+    sends: Permission | None = None
+
+    def permission_for(self, method: str) -> Permission:
+        return self.sends if method == "POST" and self.sends is not None else self.permission
 
     def handler(self, method: str) -> Handler:
         """Raises Unsupported, which names the methods of the page."""

@@ -35,8 +35,9 @@ async def answer(services, request: Request) -> Response:
         visit.private = page.private
         handler = page.handler(request.method)
         await identity.find_out(visit)
-        if page.permission.check is not None:
-            await page.permission.check(visit.asker, visit.names)
+        permission = page.permission_for(request.method)
+        if permission.check is not None:
+            await permission.check(visit.asker, visit.names)
         if request.method == "POST":
             await _read_form(visit, page)
         response = await handler(visit)

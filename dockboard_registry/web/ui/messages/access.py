@@ -1,0 +1,36 @@
+"""Who can do what in a repository, and why."""
+
+MESSAGES = {
+    "access.title": ("{name}: access", "{name}：访问权限"),
+    "access.what": ("Who can do what here, and why", "谁可以在此做什么，以及原因"),
+    "access.who": ("Who can do what here", "谁可以在此做什么"),
+    "access.administrators": (
+        "Administrators of the registry may do everything and are not listed.",
+        "本站管理员可执行任何操作，此处不列出。",
+    ),
+    "access.holder": ("Who", "对象"),
+    "access.by": ("By", "依据"),
+    "access.yes": ("yes", "是"),
+    "access.no": ("no", "否"),
+    "access.by.owner": ("owner of {name}", "{name} 的所有者"),
+    "access.by.member": ("membership in {name}", "{name} 的成员身份"),
+    "access.by.grant": ("grant of {right} on {pattern}", "对 {pattern} 的{right}授权"),
+    "access.by.public": ("public repository", "公开仓库"),
+    "access.by.private": ("private repository", "私有仓库"),
+    "access.everyone": ("everyone else", "其他所有人"),
+    "access.members": ("members of {name}", "{name} 的成员"),
+    "access.people": ("{n} person|{n} people", "{n} 人"),
+    "access.owners": ("{n} further owner|{n} further owners", "另有 {n} 位所有者"),
+    "access.elsewhere": ("in {name}", "在 {name} 中"),
+    "access.on.hint": (
+        "this repository; a pattern with * takes the whole namespace",
+        "此仓库；带 * 的模式需要整个命名空间的权限",
+    ),
+    "access.why": ("Why, or why not?", "为什么可以，或为什么不可以？"),
+    "access.who.label": ("Who", "谁"),
+    "access.who.hint": ("bob, robot:acme/ci or anonymous", "例如 bob、robot:acme/ci 或 anonymous"),
+    "access.wants": ("wants to", "想要"),
+    "access.explain": ("Explain", "说明"),
+    "access.allowed": ("Allowed:", "允许："),
+    "access.refused": ("Refused:", "拒绝："),
+}

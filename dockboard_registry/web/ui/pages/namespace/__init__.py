@@ -1,0 +1,1 @@
+"""The pages of a namespace: members, teams, robot accounts, grants and settings."""

@@ -1,0 +1,175 @@
+"""The pages for administrators: users, organizations, uploads, jobs, changes, settings and what to look at."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from tests.protocol.test_pages_namespace import confirmed, flash, sent
+from tests.support.api import Api
+from tests.support.people import PASSWORD, As, People, basic
+from tests.support.server import Registry, wait_for
+from tests.support.visitor import Visitor
+
+LONG = "staple battery horse 9"
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory):
+    """ann administers; bob, eve and zoe have accounts."""
+    settings = {"auth_registration": "approval", "gc_interval": 0, "server_external_url": ""}
+    with Registry(tmp_path_factory.mktemp("admin") / "data", 1, **settings) as registry:
+        people = People(registry)
+        people.add("ann", "bob", "eve", "zoe")
+        people.command("user", "promote", "ann")
+        yield registry
+
+
+@pytest.fixture(scope="module")
+def ann(registry):
+    with Visitor(registry.address) as visitor:
+        yield visitor.sign_in("ann")
+
+
+def test_only_administrators_come_in(registry):
+    with Visitor(registry.address) as nobody:
+        assert nobody.open("/admin", follow=False).location == "/login?next=%2Fadmin"
+    with Visitor(registry.address) as bob:
+        bob.sign_in("bob")
+        for path in ("/admin", "/admin/users", "/admin/users/bob", "/admin/system", "/admin/changes/lines"):
+            assert bob.open(path).status == 403
+
+
+def test_users_are_found_sorted_and_paged(ann):
+    page = ann.open("/admin/users?q=O&sort=name&rows=25").expect(200)
+    assert [link.rpartition("/")[2] for link in page.links if link.startswith("/admin/users/")] == ["bob", "zoe"]
+    assert "1 of 1" in ann.open("/admin/users?state=administrators").text
+    assert ann.open("/admin/users?sort=seen&after=nonsense").status == 400
+
+
+def test_an_account_that_waits_is_approved_or_rejected(registry, ann):
+    with Api(registry.address, {}) as anyone:
+        for name in ("newcomer", "another"):
+            anyone.call("POST", "/registrations", {"name": name, "password": LONG}).expect(201)
+    assert "2 accounts wait for approval" in ann.open("/admin").text
+    page = sent(ann, "/admin/users?state=pending", "approve", name="newcomer")
+    assert "newcomer may sign in now." in flash(page)
+    assert "The account another is gone" in flash(sent(ann, "/admin/users?state=pending", "reject", name="another"))
+    assert "accounts wait" not in ann.open("/admin").text
+
+
+def test_an_invited_user_sets_a_password(registry, ann):
+    page = sent(ann, "/admin/users", "invite", name="kim", email="kim@example.org", full_name="金")
+    assert "kim is invited" in page.expect(200).text and page.response.headers["Cache-Control"] == "no-store"
+    token = re.search(r"(?:token=|>)([A-Za-z0-9_-]{43})<", page.html.replace("<wbr>", ""))[1]
+    with Api(registry.address, {}) as anyone:
+        anyone.call("POST", "/password-resets/confirm", {"token": token, "password": LONG}).expect(204)
+    with Visitor(registry.address) as kim:
+        kim.sign_in("kim", LONG)
+    again = sent(ann, "/admin/users", "invite", name="kim", email="", full_name="")
+    assert again.status == 409 and 'value="kim"' in again.html
+
+
+def test_a_user_is_disabled_with_a_preview_and_enabled(registry, ann):
+    People(registry).shown("eve")
+    preview = sent(ann, "/admin/users/eve", "disable")
+    assert "Disable eve?" in preview.text and "1 access token does not count." in preview.text
+    assert "eve is disabled." in flash(confirmed(ann, preview))
+    assert "disabled" in ann.open("/admin/users?q=eve").text
+    assert "eve is enabled." in flash(sent(ann, "/admin/users/eve", "enable"))
+    assert "eve can sign in from everywhere." in flash(sent(ann, "/admin/users/eve", "unlock"))
+
+
+def test_administrators_are_made_and_unmade(ann):
+    assert "zoe is an administrator now." in flash(confirmed(ann, sent(ann, "/admin/users/zoe", "promote")))
+    assert "zoe is no administrator any more." in flash(confirmed(ann, sent(ann, "/admin/users/zoe", "demote")))
+    page = ann.open("/admin/users/ann").expect(200)
+    assert "Not for the last administrator" in page.text
+    assert [form for form in page.forms if ("do", "demote") in form.fields] == []
+
+
+def test_dangerous_deeds_take_the_password_again(registry, ann):
+    with Visitor(registry.address) as other:
+        other.sign_in("ann")
+        long_ago = "UPDATE browser_sessions SET confirmed_at = confirmed_at - 3600000"
+        _changed(registry, long_ago)
+        preview = sent(other, "/admin/users/zoe", "promote")
+        assert 'type="password"' in preview.html
+        wrong = confirmed(other, preview, password="not the password")
+        assert wrong.status in (403, 422) and 'type="password"' in wrong.html
+        assert "zoe is an administrator now." in flash(confirmed(other, preview, password=PASSWORD))
+        confirmed(other, sent(other, "/admin/users/zoe", "demote")).expect(200)
+
+
+def _changed(registry: Registry, sql: str) -> None:
+    import sqlite3
+
+    with sqlite3.connect(registry.root / "registry.db", timeout=30) as database:
+        database.execute(sql)
+    database.close()
+
+
+def test_a_user_is_deleted_by_name(registry, ann):
+    People(registry).add("gus")
+    preview = sent(ann, "/admin/users/gus", "delete")
+    fields = {"password": PASSWORD} if 'type="password"' in preview.html else {}
+    assert confirmed(ann, preview, typed="gu", **fields).status == 422
+    assert "The account gus is deleted." in flash(confirmed(ann, preview, typed="gus", **fields))
+    assert ann.open("/admin/users/gus").status == 404
+
+
+def test_organizations_are_made_and_brought_back(registry, ann):
+    page = sent(ann, "/admin/organizations", "make", name="acme", owner="bob")
+    assert "The organization acme is made." in flash(page) and "bob" in page.text
+    assert sent(ann, "/admin/organizations", "make", name="beta", owner="nobody").status == 422
+    with Api(registry.address, basic("ann")) as api:
+        api.call("DELETE", "/organizations/acme").expect(204)
+    assert "The organization acme is back." in flash(sent(ann, "/admin/organizations", "restore", name="acme"))
+
+
+def test_uploads_are_listed_and_ended(registry, ann):
+    with As(registry.address, basic("bob")) as bob:
+        place = bob.start_upload("bob/app")
+        page = ann.open("/admin/uploads").expect(200)
+        assert "user bob" in page.text
+        assert "The upload is ended" in flash(ann.submit(page, field="upload"))
+        bob.get(place).expect(404)
+
+
+def test_a_job_runs_now(ann):
+    page = ann.open("/admin/jobs").expect(200)
+    assert "when you ask" in page.text or "never" in page.text
+    asked = ann.send("POST", "/admin/jobs", _job(page, "collect"), {"Sec-Fetch-Site": "same-origin"})
+    assert "collect runs within seconds." in flash(ann.open(asked.location))
+    wait_for(lambda: "within seconds" not in ann.open("/admin/jobs").text, 30, "the end of the job")
+    assert "nothing to do" in ann.open("/admin/jobs").text
+
+
+def _job(page, name: str) -> list[tuple[str, str]]:
+    return next(form for form in page.forms if ("job", name) in form.fields).filled()
+
+
+def test_changes_are_filtered_and_downloaded(ann):
+    page = ann.open("/admin/changes?actor=ann&action=user.disable").expect(200)
+    assert "user eve" in page.text and "org.add" not in page.text
+    lines = ann.open("/admin/changes/lines?action=user.disable").response
+    assert lines.headers["Content-Disposition"].startswith("attachment")
+    assert [json.loads(line)["object"] for line in lines.body.splitlines()] == ["user eve"]
+    assert ann.open("/admin/changes?since=yesterday").status == 400
+    assert ann.open("/admin/changes?since=2999-01-01").text.count("No change fits") == 1
+
+
+def test_settings_come_with_their_source_and_the_key_is_renewed(ann):
+    page = ann.open("/admin/system").expect(200)
+    assert "environment DOCKBOARD_GC_INTERVAL" in page.text and "storage.root" in page.text
+    preview = sent(ann, "/admin/system", "rotate")
+    fields = {"password": PASSWORD} if 'type="password"' in preview.html else {}
+    assert "There is a new signing key." in flash(confirmed(ann, preview, **fields))
+
+
+def test_help_has_the_name_of_the_registry_and_of_the_visitor(registry, ann):
+    page = ann.open("/help").expect(200)
+    assert f"docker login --username ann --password-stdin {registry.address.partition('://')[2]}" in page.text
+    assert "insecure-registries" in page.text
