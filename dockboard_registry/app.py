@@ -105,6 +105,20 @@ class Services:
 
         return FactsFilling(self.db, self.storage)
 
+    @functools.cached_property
+    def tag_lists(self):
+        """Lists of tags (TagLists), for pages and the API."""
+        from .domain.inspection.tag_details import TagLists
+
+        return TagLists(self.db)
+
+    @functools.cached_property
+    def inspector(self):
+        """One manifest in full (Inspector), for pages and the API."""
+        from .domain.inspection.inspector import Inspector
+
+        return Inspector(self.db, self.storage)
+
     async def _examine(self, pushed: list[Pushed]) -> None:
         await asyncio.to_thread(lambda: self.facts_filling)
         await self.facts_filling.examine(pushed)

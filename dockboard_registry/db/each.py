@@ -34,3 +34,29 @@ class Each:
             part = list(values[first : first + MANY])
             size = next(size for size in _SIZES if len(part) <= size)
             yield self._texts[size], part + part[-1:] * (size - len(part))
+
+
+_PART = "SELECT * FROM (STATEMENT) part"
+
+
+class EachLimited:
+    """A SELECT that runs for each of some values with a LIMIT of its own, many in one statement.
+
+    The value is its last parameter. No value is empty.
+    """
+
+    _SIZES = (1, 5, 25)
+
+    def __init__(self, sql: str):
+        part = _PART.replace("STATEMENT", sql)
+        self._texts = {size: " UNION ALL ".join(f"{part}{at}" for at in range(size)) for size in self._SIZES}
+
+    def all(self, tx: Tx, before: Sequence[Any], values: Sequence[str]) -> list[Row]:
+        most = self._SIZES[-1]
+        parts = [values[first : first + most] for first in range(0, len(values), most)]
+        return [row for part in parts for row in self._part(tx, before, part)]
+
+    def _part(self, tx: Tx, before: Sequence[Any], values: Sequence[str]) -> list[Row]:
+        size = next(size for size in self._SIZES if len(values) <= size)
+        filled = [*values, *[""] * (size - len(values))]
+        return tx.all(self._texts[size], *(parameter for value in filled for parameter in (*before, value)))

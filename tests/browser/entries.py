@@ -43,6 +43,14 @@ ENTRIES: dict[str, tuple[Entry, ...]] = {
     "/admin/jobs": (Entry("/admin/jobs", "ann"),),
     "/admin/changes": (Entry("/admin/changes", "ann"), Entry("/admin/changes?action=nothing", "ann")),
     "/admin/system": (Entry("/admin/system", "ann"),),
+    "/r/{repository}": (
+        Entry("/r/acme/app-web"),
+        Entry("/r/acme/app-web", "bob"),
+        Entry("/r/acme/charts/web"),
+        Entry("/r/acme/secret", "bob"),
+        Entry("/r/acme/none", "bob"),
+        Entry("/r/acme/broken"),
+    ),
 }
 # What belongs to no route: errors.
 ERRORS = (Entry("/Nothing/Is/Here", status=404), Entry("/Nothing/Is/Here", "bob", 404))

@@ -121,6 +121,14 @@ _COUNT_OF = (
     "SELECT (SELECT COUNT(*) FROM manifest_blobs WHERE repository_id = ? AND manifest_digest = ?),"
     " (SELECT COUNT(*) FROM manifest_children WHERE repository_id = ? AND parent_digest = ?)"
 )
+_INDEXES_WITH = (
+    "SELECT parent_digest FROM manifest_children WHERE repository_id = ? AND child_digest = ? ORDER BY parent_digest"
+    " LIMIT ?"
+)
+_USED_TWICE = Each(
+    "SELECT digest FROM blobs WHERE (SELECT 1 FROM manifest_blobs WHERE manifest_blobs.repository_id = ? AND"
+    " manifest_blobs.blob_digest = blobs.digest LIMIT 1 OFFSET 1) = 1 AND digest IN (...)"
+)
 _NAMED = 100
 _A = {"manifest": "a manifest", "index": "an index"}
 
@@ -169,6 +177,16 @@ def _in_use(tx: Tx, repository_id: int, what: str, kind: str, user: str) -> InUs
 def is_stored(tx: Tx, repository_id: int, digest: str) -> bool:
     """Whether the repository has the manifest. References of one that it does not have are unfinished."""
     return tx.one(_IS_STORED, repository_id, digest) is not None
+
+
+def indexes_with(tx: Tx, repository_id: int, digest: str, most: int) -> list[str]:
+    """Indexes of the repository that refer to the manifest, at most so many."""
+    return [parent for (parent,) in tx.all(_INDEXES_WITH, repository_id, digest, most)]
+
+
+def used_twice(tx: Tx, repository_id: int, digests: list[str]) -> list[str]:
+    """Those of the blobs that more than one manifest of the repository refers to."""
+    return [digest for (digest,) in _USED_TWICE.all(tx, (repository_id,), digests)]
 
 
 def unlink_unused(tx: Tx, repository_id: int, digest: str, cutoff: int) -> int:

@@ -1,0 +1,143 @@
+"""Lists of tags: order, filters, pages in both directions, counts, and what is shown beside each tag."""
+
+import pytest
+
+from dockboard_registry.domain.content.small_blobs import LIMIT
+from dockboard_registry.domain.inspection.facts_filling import FactsFilling
+from dockboard_registry.domain.inspection.tag_details import TagLists
+from dockboard_registry.domain.inspection.tag_list import TagQuery
+from dockboard_registry.errors import BadRequest, NameUnknown
+from tests.contract.aio import asynchronous
+from tests.contract.domain.test_manifest_facts import config, multi_platform, pushed
+from tests.contract.domain.world import image
+
+PUSHED_AT = "UPDATE tags SET updated_at = ? WHERE name = ?"
+CROWD = "INSERT INTO tags (repository_id, name, digest, updated_at, sort_key) VALUES (?, ?, ?, ?, ?)"
+
+
+@pytest.fixture
+def small():
+    return LIMIT
+
+
+async def tagged(process, *names: str, sizes: int = 10) -> None:
+    """Each tag has an image of its own, a little larger than the one before, and was pushed a second later."""
+    for at, name in enumerate(names):
+        await pushed(process, config(), b"x" * (sizes * (at + 1)), tag=name)
+        await process.db.write(lambda tx: tx.run(PUSHED_AT, 1_000_000 + at * 1000, name))  # noqa: B023
+    await FactsFilling(process.db, process.storage).fill()
+
+
+async def names(process, **query) -> list[str]:
+    page = await TagLists(process.db).page("app", TagQuery(**query))
+    return [tag.name for tag in page.tags]
+
+
+async def walked(process, **query) -> list[str]:
+    """All tags, page by page to the end and back."""
+    lists, found, after = TagLists(process.db), [], ""
+    while True:
+        page = await lists.page("app", TagQuery(after=after, **query))
+        found.append([tag.name for tag in page.tags])
+        if page.after is None:
+            break
+        after = page.after
+    back, before = [found[-1]], page.before
+    while before is not None:
+        page = await lists.page("app", TagQuery(before=before, **query))
+        back.insert(0, [tag.name for tag in page.tags])
+        before = page.before
+    assert back == found
+    return [name for each in found for name in each]
+
+
+TAGS = ("1.10", "1.9", "latest", "v2.0", "2.1", "pr-3", "pr-20")
+
+
+@pytest.mark.parametrize("limit", [2, 3, 100])
+@asynchronous
+async def test_every_order_is_walked_both_ways(process, limit):
+    await tagged(process, *TAGS)
+    assert await walked(process, limit=limit) == list(reversed(TAGS))
+    assert await walked(process, limit=limit, descending=False) == list(TAGS)
+    natural = ["1.9", "1.10", "v2.0", "2.1", "latest", "pr-3", "pr-20"]
+    assert await walked(process, limit=limit, sort="name") == natural
+    assert await walked(process, limit=limit, sort="name", descending=True) == natural[::-1]
+    assert await walked(process, limit=limit, sort="size") == list(reversed(TAGS))
+    assert await walked(process, limit=limit, sort="size", descending=False) == list(TAGS)
+    assert await walked(process, limit=limit, sort="name", text="pr-*") == ["pr-3", "pr-20"]
+
+
+@asynchronous
+async def test_filters(process):
+    await tagged(process, "v1-RC1", "v1", "a_b", "axb")
+    assert await names(process, text="rc") == ["v1-RC1"]
+    assert await names(process, text="*1") == ["v1", "v1-RC1"]
+    assert await names(process, text="a_b") == ["a_b"]
+    assert await names(process, text="%") == []
+    assert await names(process, platform="linux/amd64") == ["axb", "a_b", "v1", "v1-RC1"]
+    assert await names(process, platform="linux/arm64") == []
+    assert await names(process, kind="charts") == []
+    assert len(await names(process, kind="images")) == 4
+    page = await TagLists(process.db).page("app", TagQuery(text="v1"))
+    assert (page.count, page.total, page.tools) == (2, 4, 0)
+
+
+@asynchronous
+async def test_a_list_begins_anywhere(process):
+    await tagged(process, *TAGS)
+    assert (await names(process, at="1003500"))[0] == "v2.0"
+    assert (await names(process, sort="name", at="2"))[0] == "v2.0"
+    assert (await names(process, sort="name", at="1.10"))[0] == "1.10"
+    for key in ("x", "~", "9~", "1e3~a"):
+        with pytest.raises(BadRequest):
+            await names(process, after=key, sort="size")
+    with pytest.raises(BadRequest):
+        await names(process, after="yesterday~a")
+    with pytest.raises(NameUnknown):
+        await TagLists(process.db).page("nothing", TagQuery())
+
+
+@asynchronous
+async def test_tags_of_one_manifest_and_what_is_attached(process):
+    whole, _, amd = await multi_platform(process, "v1")
+    body = (await process.db.read(lambda tx: tx.one("SELECT body FROM manifests WHERE digest = ?", whole)))[0]
+    await process.put(bytes(body), "latest")
+    subject = {"mediaType": "application/vnd.oci.image.index.v1+json", "digest": whole, "size": len(body)}
+    await process.push(b"config")
+    await process.put(image(b"config", subject=subject, artifactType="application/spdx+json"))
+    await process.put(image(b"config", note="signature"), f"sha256-{whole[7:]}.sig")
+    await FactsFilling(process.db, process.storage).fill()
+    page, details = await TagLists(process.db).page_with_details("app", TagQuery())
+    assert sorted(tag.name for tag in page.tags) == ["latest", "v1"] and page.tools == 1
+    assert sorted(details.names[whole]) == ["latest", "v1"]
+    assert details.attached[whole] == ["signature", "sbom"]
+    layers = details.layers[amd]
+    assert [(layer.size, layer.own) for layer in layers] == [(400, False), (5, True)]
+    assert await names(process, kind="tools") == [f"sha256-{whole[7:]}.sig"]
+
+
+@asynchronous
+async def test_tags_that_nothing_is_known_of_yet_are_listed(process):
+    digest = await pushed(process, config(), b"layer", tag="new")
+    await process.db.write(lambda tx: tx.run("UPDATE tags SET sort_key = NULL"))
+    assert await names(process, sort="name") == ["new"]
+    page = await TagLists(process.db).page("app", TagQuery())
+    assert page.tags[0].digest == digest and page.tags[0].facts.platforms == ("linux/amd64",)
+
+
+@asynchronous
+async def test_thousands_of_tags_of_one_manifest(process):
+    await tagged(process, "first")
+    (place, digest) = await process.db.read(lambda tx: tx.one("SELECT repository_id, digest FROM tags"))
+
+    def crowd(tx):
+        for at in range(3000):
+            tx.insert(CROWD, place, f"t{at:04}", digest, 2_000_000 + at, f"t4{at:04}")
+
+    await process.db.write(crowd)
+    page = await TagLists(process.db).page("app", TagQuery(text="*77"))
+    assert (page.count, page.total, page.tags[0].name) == (30, 3001, "t2977")
+    assert await walked(process, text="t1*9", limit=30) == [f"t{at}" for at in range(1999, 999, -10)]
+    assert (await names(process, sort="size", limit=3))[0] == "t2999"
+    assert await walked(process, sort="size", text="t29*", limit=40) == [f"t{at}" for at in range(2999, 2899, -1)]
