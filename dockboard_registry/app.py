@@ -15,6 +15,7 @@ from .domain.content.referrers import Referrers
 from .domain.content.repositories import Repositories
 from .domain.content.repository_deletion import RepositoryDeletion
 from .domain.content.tags import Tags
+from .domain.explore.page_search import Lists
 from .domain.explore.pulls import PullCounts
 from .domain.explore.repository_facts import RepositoryFacts
 from .domain.garbage.collect import Collector
@@ -48,6 +49,7 @@ class Services:
         gc = config.gc
         self.repositories = Repositories(self.db)
         self.repository_deletion = RepositoryDeletion(self.db)
+        self.lists = Lists(self.db)
         self.pulls, self.repository_facts = PullCounts(self.db), RepositoryFacts(self.db)
         self.tags = Tags(self.db, self.repository_facts.changed)
         self.quotas = Quotas(config.auth.quota_repositories, config.auth.quota_bytes)

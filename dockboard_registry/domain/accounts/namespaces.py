@@ -11,6 +11,7 @@ from ...errors import AccountUnknown, ChangeRefused, FieldInvalid
 from ...names import LIBRARY, OFFICIAL
 from ...wording import quoted
 from ..access.rule import PRIVATE, PUBLIC
+from ..explore import repository_facts
 
 VISIBILITIES = (PUBLIC, PRIVATE)
 ORGANIZATION, SYSTEM = "organization", "system"
@@ -78,6 +79,7 @@ def claim(tx: Tx, name: str, kind: str, holder_id: int, quarantine: float, adopt
     )
     tx.run(_SETTLE, PRIVATE, *bounds(name))
     tx.run(_FORGET, PRIVATE, *bounds(name))
+    repository_facts.hide(tx, name, *bounds(name))
 
 
 def drop(tx: Tx, name: str) -> None:
@@ -113,6 +115,7 @@ def set_default(tx: Tx, name: str, visibility: str) -> None:
             visibility,
         )
     tx.run("UPDATE namespaces SET default_visibility = ? WHERE name = ?", visibility, name)
+    repository_facts.show_unset(tx, name, visibility)
 
 
 def visibility(text: str) -> str:

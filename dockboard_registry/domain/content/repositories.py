@@ -10,6 +10,7 @@ from ...errors import NameUnknown
 from ...names import namespace_of
 from .. import audit
 from ..audit import Actor
+from ..explore import repository_facts
 
 _RANDOM_BITS = 20
 _INSERT = (
@@ -51,6 +52,7 @@ def ensure(tx: Tx, name: str, maker: Actor | None = None) -> int:
         return found
     made = new_id()
     if tx.insert(_INSERT, made, name, now(), namespace_of(name)):
+        repository_facts.make(tx, made, name)
         if maker is not None:
             audit.note(tx, maker, "repository.create", f"repository {name}")
         return made

@@ -2,7 +2,8 @@
 
 Counting this takes longer than a list may take. So it is kept in a row for each repository, which is brought up to date
 soon after each change. A push only notes in memory that the repository changed. A periodic job finds what was missed:
-changes before a crash, and those by commands and servers of the version before.
+changes before a crash, and those by servers of the version before. Visibility is never behind: whoever changes it
+changes it here too.
 """
 
 from collections.abc import Iterable
@@ -10,7 +11,6 @@ from typing import NamedTuple
 
 from ...db import Database, DatabaseBusy, DatabaseFailed, DatabaseFull, Tx
 from ...names import namespace_of
-from ..content import repositories
 from .later import Later
 
 # Seconds from the first change to the row. All changes of this time are counted at once.
@@ -31,6 +31,11 @@ _NEWEST_TAG = (
 )
 _NEWEST_IMAGE = "SELECT size, kind, platforms FROM manifest_facts WHERE repository_id = ? AND digest = ?"
 _NEWEST_MANIFEST = "SELECT MAX(pushed_at) FROM manifests WHERE repository_id = ?"
+_MAKE = (
+    "INSERT INTO repository_facts (repository_id, name, namespace, visibility, pushed_at, tags_count, size, kind,"
+    " platforms, stars, pulls) SELECT id, name, ?, COALESCE(visibility, 'public'), created_at, 0, 0, '', '', 0, 0 FROM"
+    " repositories WHERE id = ?"
+)
 _INSERT = (
     f"INSERT INTO repository_facts (repository_id, name, namespace, {_COUNTED}, stars, pulls, pulled_at) VALUES"
     " (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, COALESCE((SELECT stars FROM repositories WHERE id = ?), 0), 0, NULL)"
@@ -40,6 +45,16 @@ _UPDATE = (
     " size = ?, kind = ?, platforms = ? WHERE repository_id = ?"
 )
 _SHOW = "UPDATE repository_facts SET visibility = ? WHERE repository_id = ?"
+_PRIVATE = (
+    "UPDATE repository_facts SET visibility = 'private' WHERE namespace = ? AND repository_id IN (SELECT id FROM"
+    " repositories WHERE visibility = 'private' AND name > ? AND name < ?)"
+)
+# Names of one segment are in library too.
+_UNSET = (
+    "UPDATE repository_facts SET visibility = ? WHERE namespace = ? AND repository_id IN (SELECT id FROM repositories"
+    " WHERE visibility IS NULL)"
+)
+_FIND = "SELECT id FROM repositories WHERE name = ?"
 _PULLED = "UPDATE repository_facts SET pulls = pulls + ?, pulled_at = ? WHERE repository_id = ?"
 _STARRED = "UPDATE repository_facts SET stars = stars + ? WHERE repository_id = ?"
 _FORGET = "DELETE FROM repository_facts WHERE repository_id = ?"
@@ -71,6 +86,21 @@ def add_pulls(tx: Tx, repository_id: int, name: str, count: int, at: int) -> Non
     if not tx.run(_PULLED, count, at, repository_id):
         bring_up_to_date(tx, repository_id, name)
         tx.run(_PULLED, count, at, repository_id)
+
+
+def make(tx: Tx, repository_id: int, name: str) -> None:
+    """The repository was just made."""
+    tx.insert(_MAKE, namespace_of(name), repository_id)
+
+
+def hide(tx: Tx, namespace: str, low: str, high: str) -> None:
+    """Repositories of the namespace, with names between these, have become private."""
+    tx.run(_PRIVATE, namespace, low, high)
+
+
+def show_unset(tx: Tx, namespace: str, visibility: str) -> None:
+    """The default visibility of the namespace is another one now. It counts for repositories without their own."""
+    tx.run(_UNSET, visibility, namespace)
 
 
 def show(tx: Tx, repository_id: int, visibility: str) -> None:
@@ -151,9 +181,9 @@ class RepositoryFacts:
 
 
 def _update(tx: Tx, name: str) -> None:
-    repository_id = repositories.find(tx, name)
-    if repository_id is not None:
-        bring_up_to_date(tx, repository_id, name)
+    found = tx.one(_FIND, name)
+    if found is not None:
+        bring_up_to_date(tx, found[0], name)
 
 
 def _outdated(tx: Tx, found: Iterable[tuple[int, str]]) -> list[tuple[int, str]]:

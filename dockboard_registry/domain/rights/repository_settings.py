@@ -6,17 +6,17 @@ from ...db import Database, Tx
 from ...errors import ChangeRefused, FieldInvalid, NameUnknown
 from ...names import LIBRARY, namespace_of, repository_name
 from .. import audit
-from ..access.rule import PUBLIC, Principal
+from ..access.rule import PUBLIC
 from ..accounts import namespaces
 from ..audit import Actor
 from ..changes import Unchanged, access_changed, recheck_rights, require_accounts, write_if_changed
 from ..content import repositories
-from ..explore import repository_facts
+from ..explore import lists, repository_facts
+from ..explore.lists import ListedRepository
 from ..social import categories, deprecation
 from ..social.deprecation import Deprecation
-from . import effective_rights, listed_repositories
+from . import effective_rights
 from .effective_rights import EffectiveRight
-from .listed_repositories import ListedRepository
 
 MOST_DESCRIPTION = 4000
 
@@ -100,14 +100,10 @@ class RepositorySettings:
 
     async def get(self, name: str) -> ListedRepository:
         """Raises NameUnknown."""
-        found = await self._db.scan(lambda tx: listed_repositories.one(tx, name))
+        found = await self._db.scan(lambda tx: lists.one(tx, name))
         if found is None:
             raise NameUnknown(name=name)
         return found
-
-    async def visible(self, principal: Principal, after: str, limit: int) -> tuple[list[ListedRepository], str | None]:
-        """Like `list`, but only what the principal may pull, and the name after which to go on."""
-        return await self._db.scan(lambda tx: listed_repositories.visible(tx, principal, after, limit), long=True)
 
     async def namespace(self, name: str) -> namespaces.Namespace:
         """Who holds it, and the visibility that the first push gives. Raises AccountUnknown."""
@@ -120,7 +116,7 @@ class RepositorySettings:
 
     async def list(self, after: str = "", limit: int = 1000) -> list[ListedRepository]:
         """Repositories with names greater than `after` in byte order."""
-        return await self._db.scan(lambda tx: listed_repositories.every(tx, after, limit))
+        return await self._db.scan(lambda tx: lists.every(tx, after, limit))
 
 
 def _set_visibility(tx: Tx, actor: Actor, name: str, visibility: str) -> bool:

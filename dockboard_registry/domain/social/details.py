@@ -6,7 +6,8 @@ from ...db import Database, Tx
 from ...errors import NameUnknown
 from ..access.rule import USER, Principal
 from ..content import repositories
-from ..rights import listed_repositories
+from ..explore import lists
+from ..explore.lists import ListedRepository
 from . import categories, deprecation, stars
 from .deprecation import Deprecation
 
@@ -14,12 +15,9 @@ _COUNTS = "SELECT COALESCE(stars, 0), COALESCE(comments, 0) FROM repositories WH
 
 
 class Details(NamedTuple):
-    """starred: by the one who asks. created_at in milliseconds since 1970."""
+    """starred: by the one who asks."""
 
-    name: str
-    visibility: str
-    description: str | None
-    created_at: int
+    listed: ListedRepository
     stars: int
     comments: int
     categories: list[str]
@@ -31,10 +29,10 @@ async def details(db: Database, name: str, asker: Principal) -> Details:
     """Raises NameUnknown."""
 
     def query(tx: Tx) -> Details:
-        found, id = listed_repositories.one(tx, name), repositories.find(tx, name)
+        found, id = lists.one(tx, name), repositories.find(tx, name)
         if found is None or id is None:
             raise NameUnknown(name=name)
         starred = asker.kind == USER and stars.is_starred(tx, asker.id, id)
-        return Details(*found, *tx.one(_COUNTS, id), categories.of(tx, id), deprecation.of(tx, id), starred)
+        return Details(found, *tx.one(_COUNTS, id), categories.of(tx, id), deprecation.of(tx, id), starred)
 
     return await db.scan(query)

@@ -10,9 +10,8 @@ from ..access.rule import PULL, Principal, decide
 from ..audit import Actor
 from ..changes import Unchanged, recheck_rights, write_if_changed
 from ..content import repositories
-from ..explore import repository_facts
-from ..rights import listed_repositories
-from ..rights.listed_repositories import ListedRepository
+from ..explore import lists, repository_facts
+from ..explore.lists import ListedRepository
 
 # Of one user. Lists look at all of them, and deleting the account changes so many repositories at once.
 MOST = 1000
@@ -59,7 +58,7 @@ class Stars:
         """Repositories that the user starred and may still pull, with names greater than `after`."""
 
         def query(tx: Tx) -> list[ListedRepository]:
-            found = listed_repositories.starred(tx, principal.id, after)
+            found = lists.starred(tx, principal.id, after)
             return [item for item in found if _may_pull(principal, item)][:limit]
 
         return await self._db.scan(query)

@@ -22,7 +22,7 @@ async def pushed_at(process) -> int:
 async def test_pushes_and_deletions_are_counted_soon_after(process):
     await process.push(b"config", "team/app")
     await process.put(FIRST, "v1", "v2", repository="team/app")
-    assert await kept(process) == []
+    assert await kept(process) == [("team/app", "team", "public", 0, None, None)]
     await process.repository_facts.finish()
     assert await kept(process) == [("team/app", "team", "public", 2, "v2", sha256(FIRST))]
     assert await pushed_at(process) == await process.count("SELECT MAX(updated_at) FROM tags")
@@ -75,3 +75,15 @@ async def test_the_job_makes_what_is_missing_and_mends_what_is_wrong(process, ot
     )
     assert await process.count("SELECT pulls FROM repository_facts WHERE name = 'app'") == 1
     assert (await process.manifest("app", Reference("v1", None))).digest == sha256(FIRST)
+
+
+@asynchronous
+async def test_a_namespace_that_gets_a_holder_hides_what_was_pushed_before_and_a_default_shows_it(process):
+    await process.people("bob")
+    for name in ("acme/app", "app"):
+        await process.push(b"config", name)
+    assert [row[2] for row in await kept(process)] == ["public", "public"]
+    await process.repository_settings.set_default(OPERATOR, "library", "private")
+    assert [row[:3:2] for row in await kept(process)] == [("acme/app", "public"), ("app", "private")]
+    await process.organizations.add(OPERATOR, "acme", "bob", adopt=True)
+    assert [row[:3:2] for row in await kept(process)] == [("acme/app", "private"), ("app", "private")]

@@ -55,7 +55,7 @@ async def test_a_user_stars_a_repository_once(process):
     for who in (bob, bob, ann):
         await process.stars.add(ME, who.id, "bob/app")
     await process.stars.add(ME, bob.id, "bob/tool")
-    assert (await shown(process, "bob/app", bob))[4:] == (2, 0, [], Deprecation(), True)
+    assert (await shown(process, "bob/app", bob))[1:] == (2, 0, [], Deprecation(), True)
     assert await starred(process, bob) == ["bob/app", "bob/tool"]
     assert await starred(process, bob, "bob/app", 1) == ["bob/tool"]
     await process.stars.remove(ME, bob.id, "bob/app")
@@ -87,7 +87,7 @@ async def test_stars_of_an_account_go_with_it_and_comments_lose_their_name(proce
     await process.stars.add(ME, ann.id, "bob/app")
     await process.comments.add(ME, ann.id, "bob/app", "works")
     await process.accounts.delete(ME, "ann")
-    assert (await shown(process, "bob/app"))[4:6] == (0, 1)
+    assert (await shown(process, "bob/app"))[1:3] == (0, 1)
     assert [(found.author, found.text) for found in await process.comments.list("bob/app")] == [(None, "works")]
 
 
@@ -247,7 +247,7 @@ async def test_categories_and_deprecation(process):
     await settings.set(ME, "bob/app", names=["web", "tools-2"])
     assert (await shown(process, "bob/app")).categories == ["tools-2", "web"]
     await settings.set(ME, "bob/app", names=[], notice=Deprecation())
-    assert (await shown(process, "bob/app"))[4:] == (0, 0, [], Deprecation(), False)
+    assert (await shown(process, "bob/app"))[1:] == (0, 0, [], Deprecation(), False)
     noted = [(event.action, event.detail) for event in reversed(await process.audit.list(object="repository bob/app"))]
     assert [entry for entry in noted if entry[0] in ("repository.categories", "repository.deprecation")] == [
         ("repository.categories", {"categories": ["databases", "web"]}),
@@ -291,5 +291,5 @@ async def test_all_goes_with_the_repository(process):
     await process.deletion.purge()
     assert [await count(process, table) for table in TABLES] == [2, 2, 1, 2]
     await pushed(process, "bob/app")
-    assert (await shown(process, "bob/app"))[4:] == (0, 0, [], Deprecation(), False)
+    assert (await shown(process, "bob/app"))[1:] == (0, 0, [], Deprecation(), False)
     assert await process.readmes.get("bob/app") is None and await process.comments.list("bob/app") == []

@@ -5,8 +5,9 @@ from typing import Any
 from ....domain.access import rule
 from ....domain.access.rule import ADMIN, REGISTRY
 from ....domain.accounts.namespaces import VISIBILITIES
+from ....domain.explore.lists import NAME as NAME_SORT
+from ....domain.explore.lists import SORTS, ListedRepository, Wanted, parse_key
 from ....domain.rights import effective_rights
-from ....domain.rights.listed_repositories import ListedRepository
 from ....domain.rights.repository_settings import MOST_DESCRIPTION
 from ....domain.social import deprecation
 from ....domain.social.categories import GRAMMAR, LONGEST, MOST
@@ -15,11 +16,34 @@ from ...auth.permissions import LOGGED_IN, NAMESPACE_OWNER, REPOSITORY_ADMIN, SE
 from ..kinds import Choice, ListOf, Record, Switch, Text, Whole
 from ..operations import MOMENT, NAME, PAGE, REPOSITORY, Answer, Call, Operation, paged
 from .grants import RIGHT
-from .pages import after, cut, page, part, size
+from .pages import after, cut, part, size
 
 _VISIBILITY = Choice("public: all users may pull, and whomever auth.anonymous lets in", False, VISIBILITIES)
 _DESCRIPTION = Text("a few words; an empty text removes them", True, MOST_DESCRIPTION)
-_FIELDS = {"name": REPOSITORY, "visibility": _VISIBILITY, "description": _DESCRIPTION, "created_at": MOMENT}
+_FIELDS = {
+    "name": REPOSITORY,
+    "visibility": _VISIBILITY,
+    "description": _DESCRIPTION,
+    "created_at": MOMENT,
+    "pushed_at": MOMENT.said("of the last push, in milliseconds since 1970"),
+    "tags": Whole("how many tags it has"),
+    "newest_tag": Text("the tag that was pushed last", True, 128),
+    "newest_digest": Text("the digest that it points to", True, 135),
+    "kind": Text("what the newest tag is, such as image, index or chart; empty if not known", False, 16),
+    "platforms": ListOf("of the newest tag", False, Text("os/architecture or os/architecture/variant")),
+    "size": Whole("bytes of the image of the newest tag"),
+    "stars": Whole("how many users have starred it"),
+    "pulls": Whole("how many manifests were pulled"),
+    "pulled_at": MOMENT.said("of the last pull, to the minute").or_null(),
+}
+# What of a list one wants.
+_FILTER = {
+    "sort": Choice("names upwards, everything else downwards", False, SORTS, NAME_SORT),
+    "q": Text("part of a name or description", False, 255),
+    "namespace": Text("repositories of this namespace only", False, 255),
+    "kind": Text("the newest tag is of this kind", False, 16),
+    "platform": Text("the newest tag has this platform", False, 255),
+}
 REPOSITORY_ITEM = Record("", False, "Repository", _FIELDS)
 _CATEGORIES = ListOf("short names, by which repositories are found", False, Text("", False, LONGEST, 1, GRAMMAR), MOST)
 _NOTICE = Record(
@@ -36,7 +60,6 @@ _DETAILS = Record(
     *(False, "RepositoryDetails"),
     {
         **_FIELDS,
-        "stars": Whole("how many users starred it"),
         "starred": Switch("the user who asks did"),
         "comments": Whole("how many there are"),
         "categories": _CATEGORIES,
@@ -78,26 +101,26 @@ _HELD = Record(
 
 
 def shown(found: ListedRepository) -> dict[str, Any]:
-    return {
-        "name": found.name,
-        "visibility": found.visibility,
-        "description": found.description,
-        "created_at": found.created_at,
-    }
+    fields = found._asdict()
+    return {**fields, "tags": fields.pop("tags_count"), "platforms": list(found.platforms)}
 
 
 async def _list(call: Call) -> Answer:
-    """Administrators see all repositories, others those that they may pull."""
-    settings = call.people.repository_settings
-    if rule.decide(call.principal, ADMIN, REGISTRY).allowed:
-        return page(call, await settings.list(after(call), size(call) + 1), shown, lambda repository: repository.name)
-    found, last = await settings.visible(call.principal, after(call), size(call))
-    return part(call, found, shown, last)
+    sort, key = call.query["sort"], after(call)
+    wanted = Wanted(
+        *(sort, size(call), call.query.get("q", ""), call.query.get("namespace", "")),
+        (call.query["kind"],) if call.query.get("kind") else (),
+        call.query.get("platform", ""),
+        parse_key(key, sort) if key else None,
+    )
+    found = await call.services.lists.page(call.principal, wanted)
+    return part(call, found.items, shown, found.next and str(found.next))
 
 
 def _details(found: Details) -> dict[str, Any]:
     notice = found.deprecation._asdict() if found.deprecation.text else None
-    return {**found._asdict(), "deprecation": notice}
+    added = {name: getattr(found, name) for name in ("stars", "starred", "comments", "categories")}
+    return {**shown(found.listed), **added, "deprecation": notice}
 
 
 async def _get(call: Call) -> Answer:
@@ -144,7 +167,7 @@ OPERATIONS = (
         LOGGED_IN,
         _list,
         answer=paged(REPOSITORY_ITEM),
-        query=PAGE,
+        query=PAGE | _FILTER,
     ),
     Operation("GET", _ONE, "getRepository", "Show a repository", SEES_REPOSITORY, _get, answer=_DETAILS),
     Operation(

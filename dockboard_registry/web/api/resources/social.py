@@ -4,7 +4,7 @@ from typing import Any
 
 from ....domain.access import rule
 from ....domain.access.rule import ADMIN
-from ....domain.rights.listed_repositories import ListedRepository
+from ....domain.explore.lists import ListedRepository
 from ....domain.social import readmes
 from ....domain.social.comments import MOST_BYTES, NEWEST, Comment
 from ...auth.permissions import ONESELF, REMOVES_COMMENTS, REPOSITORY_ADMIN, SEES_REPOSITORY, USER_PULLS
