@@ -1,5 +1,8 @@
 """How many statements reach MySQL for a pull and for a push: each is a round trip, and on a far database they are what
 a request costs.
+
+Statements of jobs come in between, and a request that took longer than a second asks again who may do what. So each
+request is made three times, and the fewest statements count.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from tests.support.people import As, People, basic
 from tests.support.server import Registry
 
 pytestmark = [pytest.mark.nodes, pytest.mark.alone]
+ROUNDS = 3
 
 
 @pytest.fixture(scope="module")
@@ -46,31 +50,48 @@ def statements(proxy, client):
     return count
 
 
-def test_a_pull_is_one_question_a_request(client, statements):
+@pytest.fixture
+def fewest(statements):
+    """The same of three calls of fn(): the one that sent the fewest statements."""
+    return lambda fn: min((statements(fn) for _ in range(ROUNDS)), key=lambda found: len(found[1]))
+
+
+def test_a_pull_is_one_question_a_request(client, fewest):
     """Who may do what with the repository now, and what there is, in one statement."""
-    manifest, asked = statements(lambda: client.get("/v2/trips/app/manifests/v1").expect(200))
+    manifest, asked = fewest(lambda: client.get("/v2/trips/app/manifests/v1").expect(200))
     assert asked == ["SELECT"]
     digest = manifest.json()["layers"][0]["digest"]
-    _, asked = statements(lambda: client.get(f"/v2/trips/app/blobs/{digest}").expect(200))
+    unread = iter([client.push_blob("trips/app", b"unread %d" % number) for number in range(ROUNDS)])
+    _, asked = fewest(lambda: client.get(f"/v2/trips/app/blobs/{next(unread)}").expect(200))
     assert asked == ["SELECT"] * 2, (
         "the bytes are asked for when it is decided who may have them, until they are in memory"
     )
     for method, target in (("HEAD", "manifests/v1"), ("GET", f"blobs/{digest}"), ("HEAD", f"blobs/{digest}")):
-        assert statements(lambda: client.request(method, f"/v2/trips/app/{target}").expect(200))[1] == ["SELECT"], (
-            method
-        )
+        assert fewest(lambda: client.request(method, f"/v2/trips/app/{target}").expect(200))[1] == ["SELECT"], method
 
 
-def test_what_concerns_no_repository_is_one_question_too(client, statements):
+def test_what_concerns_no_repository_is_one_question_too(client, fewest):
     client.get("/v2/").expect(200)
-    assert statements(lambda: client.get("/v2/").expect(200))[1] == ["SELECT"]
+    assert fewest(lambda: client.get("/v2/").expect(200))[1] == ["SELECT"]
 
 
 def test_what_a_push_takes(client, statements):
     """The numbers that docs/databases.md tells: a small blob in four requests, then a manifest that refers to three
     things.
     """
-    data = b"small, and new"
+    rounds = [push_in_steps(client, statements, number) for number in range(ROUNDS)]
+    assert {name: min(taken[name] for taken in rounds) for name in rounds[0]} == {
+        "HEAD": 1,
+        "POST": 4,
+        "PATCH": 5,
+        "PUT": 9,
+        "manifest": 10,
+    }, rounds
+
+
+def push_in_steps(client: Client, statements, number: int) -> dict[str, int]:
+    """Push a blob and a manifest. Returns how many statements each request sent."""
+    data = b"small, and new: %d" % number
     blob = f"/v2/trips/app/blobs/{digest_of(data)}"
     taken = {}
     _, taken["HEAD"] = statements(lambda: client.request("HEAD", blob).expect(404))
@@ -80,15 +101,9 @@ def test_what_a_push_takes(client, statements):
     )
     end = with_query(answer.headers["Location"], digest=digest_of(data))
     _, taken["PUT"] = statements(lambda: client.request("PUT", end).expect(201))
-    manifest = {**client.get("/v2/trips/app/manifests/v1").json(), "annotations": {"another": "one"}}
-    _, taken["manifest"] = statements(lambda: client.push_manifest("trips/app", "v2", manifest))
-    assert {name: len(asked) for name, asked in taken.items()} == {
-        "HEAD": 1,
-        "POST": 4,
-        "PATCH": 5,
-        "PUT": 9,
-        "manifest": 10,
-    }, taken
+    manifest = {**client.get("/v2/trips/app/manifests/v1").json(), "annotations": {"number": str(number)}}
+    _, taken["manifest"] = statements(lambda: client.push_manifest("trips/app", f"new{number}", manifest))
+    return {name: len(asked) for name, asked in taken.items()}
 
 
 def test_only_a_namespace_with_a_quota_pays_for_it(proxy, statements, tmp_path):
@@ -104,22 +119,29 @@ def test_only_a_namespace_with_a_quota_pays_for_it(proxy, statements, tmp_path):
         secret = people.command("token", "add", "bob", "--name", "ci")
         with As(registry.address, basic("bob", secret)) as bob:
             bob.push_image("bob/app", "v1", [b"layer"])
-            taken = {}
-            for name in ("without", "first", "second"):
-                data = name.encode()
-                location, post = statements(lambda: bob.start_upload("bob/app"))
-                end = with_query(location, digest=digest_of(data))
-                _, put = statements(lambda: bob.request("PUT", end, {"Content-Type": OCTETS}, data).expect(201))
-                taken[name] = len(post), len(put)
-                if name == "without":
-                    people.command("user", "quota", "bob", "--bytes", "1MiB")
-                    bob.get("/v2/").expect(200)
-    assert (taken["without"], taken["second"]) == ((4, 10), (4, 12))
+            without = fewest_of_uploads(bob, statements, "without")
+            people.command("user", "quota", "bob", "--bytes", "1MiB")
+            bob.get("/v2/").expect(200)
+            bob.push_blob("bob/app", b"counts everything")
+            assert (without, fewest_of_uploads(bob, statements, "with")) == ((4, 10), (4, 12))
 
 
-def test_a_token_for_many_repositories_asks_for_all_of_them_at_once(client, statements):
+def fewest_of_uploads(client: Client, statements, name: str) -> tuple[int, int]:
+    """The fewest statements that the POST and the PUT of an upload sent."""
+    posts, puts = [], []
+    for number in range(ROUNDS):
+        data = f"{name} {number}".encode()
+        location, post = statements(lambda: client.start_upload("bob/app"))
+        end = with_query(location, digest=digest_of(data))
+        _, put = statements(lambda: client.request("PUT", end, {"Content-Type": OCTETS}, data).expect(201))  # noqa: B023
+        posts.append(len(post))
+        puts.append(len(put))
+    return min(posts), min(puts)
+
+
+def test_a_token_for_many_repositories_asks_for_all_of_them_at_once(client, fewest):
     scopes = "&".join(f"scope=repository:trips/app{number}:pull" for number in range(99))
     client.get("/token").expect(200)
-    told, asked = statements(lambda: client.get(f"/token?{scopes}&scope=repository:trips/app:pull").expect(200))
+    told, asked = fewest(lambda: client.get(f"/token?{scopes}&scope=repository:trips/app:pull").expect(200))
     assert told.json()["scope"].count("pull") == 100
     assert len(asked) <= 8, asked
