@@ -83,10 +83,10 @@ def test_passwords_are_masked(url):
 
 
 def test_a_shown_configuration_hides_the_password():
-    loaded = config.load({}, {"DOCKBOARD_DATABASE_URL": "mysql://docker:secret@127.0.0.1/registry"})
+    loaded = config.load({}, {"DOCKBOARD_DATABASE_URL": "mysql://docker:hunter2@127.0.0.1/registry"})
     assert "mysql://docker:***@127.0.0.1/registry" in config.show(loaded)
     for text in (config.show(loaded), str(loaded.database_place), repr(loaded.database_place)):
-        assert "secret" not in text
+        assert "hunter2" not in text
 
 
 def test_a_password_file_is_read_each_time_and_must_be_private(tmp_path):
