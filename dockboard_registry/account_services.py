@@ -106,8 +106,8 @@ class AccountServices:
 def _disks(config: Config) -> dict[str, tuple[Path, int]]:
     """The folders of the store and of the database, if that is a file elsewhere, with what is to stay free there."""
     root, place = config.storage.root, config.database_place
-    disks = {"store": (root, config.storage.reserve)}
-    if isinstance(place, Path) and place.parent != root:
+    disks = {} if config.storage.url else {"store": (root, config.storage.reserve)}
+    if isinstance(place, Path) and (place.parent != root or not disks):
         disks["database"] = (place.parent, config.database_reserve)
     return disks
 

@@ -38,6 +38,7 @@ ENTRIES: dict[str, tuple[Entry, ...]] = {
     "/admin": (Entry("/admin", "ann"), Entry("/admin", "eve", 403)),
     "/admin/users": (Entry("/admin/users", "ann"), Entry("/admin/users?state=disabled", "ann")),
     "/admin/users/{user}": (Entry("/admin/users/mei", "ann"), Entry("/admin/users/ann", "ann")),
+    "/admin/invitations": (Entry("/admin/invitations", "ann"),),
     "/admin/organizations": (Entry("/admin/organizations", "ann"),),
     "/admin/uploads": (Entry("/admin/uploads", "ann"),),
     "/admin/jobs": (Entry("/admin/jobs", "ann"),),

@@ -129,6 +129,21 @@ def test_organizations_are_made_and_brought_back(registry, ann):
     assert "The organization acme is back." in flash(sent(ann, "/admin/organizations", "restore", name="acme"))
 
 
+def test_an_invitation_makes_one_account_or_is_revoked(registry, ann):
+    page = sent(ann, "/admin/invitations", "make", email="lee@example.org", organization="", expires="7d").expect(200)
+    code = re.search(r">([A-Za-z0-9_-]{43})<", page.html)[1]
+    assert "lee@example.org" in ann.open("/admin/invitations").text
+    with Api(registry.address, {}) as anyone:
+        wanted = {"name": "lee", "password": LONG, "email": "lee@example.org", "invitation": code}
+        assert anyone.call("POST", "/registrations", wanted).expect(201).json()["state"] == "active"
+    assert "used by lee" in ann.open("/admin/invitations").text
+    sent(ann, "/admin/invitations", "make", email="", organization="", expires="24h").expect(200)
+    page = ann.submit(ann.open("/admin/invitations"), field="id")
+    assert "does not count any more" in flash(page)
+    wrong = sent(ann, "/admin/invitations", "make", email="", organization="none", expires="7d")
+    assert wrong.status == 422 and 'value="none"' in wrong.html
+
+
 def test_uploads_are_listed_and_ended(registry, ann):
     with As(registry.address, basic("bob")) as bob:
         place = bob.start_upload("bob/app")

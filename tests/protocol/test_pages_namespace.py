@@ -147,7 +147,10 @@ def test_the_access_of_a_repository_and_why(bob):
     assert "Refused:" in bob.open(f"{path}?who=eve&action=pull").text
     page = sent(bob, path, "give", holder="eve", right="write", pattern="acme/app").expect(200)
     assert "grant of write on acme/app" in page.text
-    assert "Allowed:" in bob.open(f"{path}?who=eve&action=push").text
+    asked = bob.open(f"{path}?who=eve&action=push")
+    assert "Allowed:" in asked.text and '<option value="push" selected>' in asked.html
+    chinese = bob.open(f"{path}?who=eve&action=delete", headers={"Accept-Language": "zh"}).text
+    assert "没有任何停用" in chinese and "No grant covers it" not in chinese
     asked = bob.open(f"{path}?who=none-such&action=push").expect(200)
     assert "There is no user none-such." in asked.text and 'value="none-such"' in asked.html
     assert "has no grant" in flash(sent(bob, path, "take", holder="user:eve", pattern="acme/app"))

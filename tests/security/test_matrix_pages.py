@@ -38,7 +38,7 @@ ROWS = {
     **dict.fromkeys(
         (
             *("/admin", "/admin/users", "/admin/organizations", "/admin/uploads", "/admin/jobs", "/admin/changes"),
-            *("/admin/changes/lines", "/admin/system"),
+            *("/admin/changes/lines", "/admin/system", "/admin/invitations"),
         ),
         (ADMINISTRATOR, ADMINISTRATOR, ("",)),
     ),

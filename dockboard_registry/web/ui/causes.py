@@ -263,7 +263,18 @@ CHINESE: tuple[tuple[str, str], ...] = (
     ("the quota of {what} is {limit}, which is out of range", "{what} 的配额 {limit} 超出范围"),
     ("what the namespace {name} holds is being counted", "正在统计命名空间 {name} 的内容"),
     ("{principal} has no right to push to {repository}", "{principal} 无权推送到 {repository}"),
-    # The permission rule
+    # The permission rule: what does not decide
+    ("nothing is disabled", "没有任何停用"),
+    ("no scope of a token forbids it", "没有令牌的范围禁止此操作"),
+    ("there are accounts, so their rules count", "已有账号，因此适用账号规则"),
+    ("not an administrator of the registry", "不是本站管理员"),
+    ("not the namespace of a user who asks for it", "不是请求者自己的命名空间"),
+    ("not an owner of the namespace's organization", "不是该命名空间所属组织的所有者"),
+    ("no grant covers it", "没有授权涵盖此操作"),
+    ("not what members of the organization may do", "不属于组织成员可执行的操作"),
+    ("not a pull of a public repository by someone who may do that", "不是有权者对公开仓库的拉取"),
+    ("not a namespace that is open to everyone", "不是对所有人开放的命名空间"),
+    # The permission rule: what decides
     (
         "{principal} is pending: an administrator has to approve the account first",
         "{principal} 等待批准：需要先由管理员批准该账号",

@@ -63,7 +63,9 @@ def cause(language: str, english: str) -> str:
 
 @functools.cache
 def _causes() -> tuple[tuple[re.Pattern[str], str], ...]:
-    return tuple((_pattern(english), chinese) for english, chinese in causes.CHINESE)
+    """Patterns of the sentences. Those with fewer values come first, because others may match the same sentence."""
+    pairs = sorted(causes.CHINESE, key=lambda pair: pair[0].count("{"))
+    return tuple((_pattern(english), chinese) for english, chinese in pairs)
 
 
 def _pattern(english: str) -> re.Pattern[str]:

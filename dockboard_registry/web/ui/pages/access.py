@@ -22,7 +22,11 @@ _ACTIONS = (PULL, PUSH, OVERWRITE, DELETE, ADMIN)
 
 
 class Row(NamedTuple):
-    """may: for each of the actions. by: what gives the right. grant: where it may be taken back here."""
+    """kind: of the account, or how many there are. may: for each of the actions. by: what gives the right.
+
+    grant: where it may be taken back here. elsewhere: it is on a pattern, in the list of the namespace. mark: whether
+    it is one account.
+    """
 
     name: str
     kind: str
@@ -30,6 +34,7 @@ class Row(NamedTuple):
     by: str
     grant: ListedGrant | None = None
     elsewhere: bool = False
+    mark: bool = True
 
 
 class Answer(NamedTuple):
@@ -56,7 +61,7 @@ async def show(visit: Visit) -> Response:
         rights=right_choices(visit),
         choices=[Choice(action, visit.t(f"action.{action}")) for action in _ACTIONS],
         who=visit.query("who"),
-        action=visit.query("action", PULL),
+        asked_action=visit.query("action", PULL),
         answer=answer,
         wrong=wrong,
         alternate=f"/api/v1/repositories/{name.replace('/', '%2F')}/rights",
@@ -74,7 +79,7 @@ def _rows(visit: Visit, access: RepositoryAccess, public: bool, grants_only: boo
         rows.append(Row(holder, visit.t(f"kind.{kind}"), _may(grant.right), by, grant if here else None, not here))
     if not grants_only:
         by = visit.t("access.by.public" if public else "access.by.private")
-        rows.append(Row(visit.t("access.everyone"), "", _may(READ if public else ""), by))
+        rows.append(Row(visit.t("access.everyone"), "", _may(READ if public else ""), by, mark=False))
     return rows
 
 
@@ -85,11 +90,11 @@ def _of_namespace(visit: Visit, access: RepositoryAccess, namespace: str) -> lis
     ]
     if access.owner_count > len(access.owners):
         further = visit.t("access.owners", n=access.owner_count - len(access.owners))
-        rows.append(Row(further, "", _may(ADMIN), visit.t(f"access.by.{OWNER}", name=namespace)))
+        rows.append(Row(further, "", _may(ADMIN), visit.t(f"access.by.{OWNER}", name=namespace), mark=False))
     if access.member_count:
         members = visit.t("access.members", name=namespace)
         count = visit.t("access.people", n=access.member_count)
-        rows.append(Row(members, count, _may(READ), visit.t(f"access.by.{MEMBER}", name=namespace)))
+        rows.append(Row(members, count, _may(READ), visit.t(f"access.by.{MEMBER}", name=namespace), mark=False))
     return rows
 
 

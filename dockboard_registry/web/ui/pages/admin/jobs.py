@@ -12,6 +12,7 @@ from .head import tabs
 _SAID = (
     "deletions",
     "manifests",
+    "manifest_facts",
     "keys",
     "audit",
     "failures",
