@@ -21,7 +21,7 @@ from tests.support.visitor import Visitor
 
 # Path -> (who may open the page, who may send its form, what the first name in its path is).
 EVERYONE, SIGNED_IN = "everyone", "signed in"
-ADMINISTRATOR, MEMBER, OWNER, ADMIN = "administrator", "member", "owner", "admin"
+ADMINISTRATOR, MEMBER, OWNER, ADMIN, PULL = "administrator", "member", "owner", "admin", "pull"
 ACME, APP = ("acme", "none"), ("acme/app", "acme/none")
 ROWS = {
     **dict.fromkeys(("/", "/login", "/logout", "/help", "/preferences"), (EVERYONE, EVERYONE, ("",))),
@@ -34,6 +34,7 @@ ROWS = {
     "/@{organization}/robots/{robot}": (OWNER, OWNER, ACME),
     "/@{namespace}/grants": (OWNER, OWNER, ACME),
     "/@{namespace}/settings": (OWNER, OWNER, ACME),
+    "/r/{repository}": (PULL, PULL, APP),
     "/r/{repository}/-/access": (ADMIN, ADMIN, APP),
     **dict.fromkeys(
         (
@@ -51,7 +52,7 @@ MAY = {
     OWNER: {"owner"},
     ADMINISTRATOR: set(),
 }
-SEES = {MEMBER: {"owner", "member"}, OWNER: {"owner", "member"}, ADMIN: set()}
+SEES = {MEMBER: {"owner", "member"}, OWNER: {"owner", "member"}, ADMIN: set(), PULL: set()}
 YES, NO, HIDDEN, SIGN_IN = "yes", "no", "hidden", "sign in"
 
 
@@ -65,6 +66,9 @@ def oracle(who: str, word: str, name: str) -> str:
         return YES
     if word == ADMIN:
         return {"owner": YES, "member": NO, "right admin": YES if name == "acme/app" else HIDDEN}.get(who, HIDDEN)
+    if word == PULL:
+        inside = who in ("owner", "member") or (who == "right admin" and name == "acme/app")
+        return YES if inside else HIDDEN
     if who in MAY[word] and name != "none":
         return YES
     if word not in SEES:

@@ -2,7 +2,6 @@
 
 MESSAGES = {
     "access.title": ("{name}: access", "{name}：访问权限"),
-    "access.what": ("Who can do what here, and why", "谁可以在此做什么，以及原因"),
     "access.who": ("Who can do what here", "谁可以在此做什么"),
     "access.administrators": (
         "Administrators of the registry may do everything and are not listed.",

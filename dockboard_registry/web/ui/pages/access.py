@@ -12,6 +12,7 @@ from ....http.messages import Response
 from ....names import namespace_of
 from ...auth.permissions import PATTERN_ADMIN, REPOSITORY_ADMIN
 from ..parts import Choice
+from ..repository import frame
 from ..route import Page
 from ..visit import Visit
 from .namespace.grants import give_or_take, right_choices
@@ -47,15 +48,15 @@ class Answer(NamedTuple):
 
 async def show(visit: Visit) -> Response:
     name, after = visit.names["repository"], visit.query("after")
-    repository = await visit.services.people.repository_settings.get(name)
+    values = await frame.values_of(visit, "access")
     access = await effective_rights.access(visit.services.db, name, after, _ROWS)
     answer, wrong = await _explained(visit, name)
     return visit.page(
         "access.html",
+        **values,
         title=visit.t("access.title", name=name),
         name=name,
-        namespace=namespace_of(name),
-        rows=_rows(visit, access, repository.visibility == PUBLIC, bool(after)),
+        rows=_rows(visit, access, values["repository"].visibility == PUBLIC, bool(after)),
         actions=_ACTIONS,
         pager=listing.following(visit, len(access.grants), after, access.later),
         rights=right_choices(visit),
