@@ -67,7 +67,7 @@ def test_a_page_in_each_way(windows, entry):
     wrong: list[str] = []
     for words, check in (("desk", on_a_desk), ("Chinese, dark, phone", in_chinese), ("no scripts", without_scripts)):
         wrong += [f"{words}: {line}" for line in check(windows, entry)]
-    assert wrong == []
+    assert not wrong, "\n".join(wrong)
 
 
 def on_a_desk(windows, entry: Entry) -> list[str]:
@@ -79,7 +79,7 @@ def on_a_desk(windows, entry: Entry) -> list[str]:
     found += frame_problems(window, "en")
     window.picture(f"{name_of(entry)}-desk")
     window.theme("dark")
-    found += [f"dark: {line}" for line in window.axe("wcag2aa")]
+    found += [f"dark: {line}" for line in window.axe("color-contrast")]
     for size in (PHONE, NARROW):
         window.resize(size)
         found += [f"{size[0]} wide: {line}" for line in window.wider()]
@@ -111,10 +111,11 @@ def opened(window: Window, entry: Entry) -> list[str]:
 
 def frame_problems(window: Window, language: str) -> list[str]:
     """What the frame of each page promises."""
-    count, _ = window.sent()
     page, found = window.page, []
-    if count > MOST_REQUESTS:
-        found.append(f"it takes {count} requests: {[answer.url for answer in window.loaded]}")
+    # Chromium's own parts of some fields have pictures within themselves.
+    asked = [answer.url for answer in window.loaded if not answer.url.startswith("data:")]
+    if len(asked) > MOST_REQUESTS:
+        found.append(f"it takes {len(asked)} requests: {asked}")
     if (size := window.html_size()) > MOST_HTML:
         found.append(f"its HTML has {size:,} bytes")
     if page.locator("h1").count() != 1:

@@ -54,8 +54,8 @@ _WIDER = """() => {
   }
   return found.slice(0, 5);
 }"""
-_AXE = """async tags => {
-  const found = await axe.run(document, {runOnly: tags, resultTypes: ["violations"]});
+_AXE = """async which => {
+  const found = await axe.run(document, {runOnly: which, resultTypes: ["violations"]});
   const why = node => node.failureSummary.split("\\n").slice(1).join(";").slice(0, 300);
   return found.violations.flatMap(rule => rule.nodes.map(node => `${rule.id}: ${node.target.join(" ")}: ${why(node)}`));
 }"""
@@ -170,11 +170,12 @@ class Window:
         found = self.page.locator(".flash")
         return found.first.inner_text() if found.count() else ""
 
-    def axe(self, *tags: str) -> list[str]:
-        """What axe finds, one line for each place."""
+    def axe(self, *rules: str) -> list[str]:
+        """What axe finds, one line for each place; by these rules alone, if some are named."""
+        which = {"type": "rule", "values": rules} if rules else {"type": "tag", "values": AXE_TAGS}
         if not self.page.evaluate("'axe' in window"):
             self.page.evaluate(_axe())
-        return self.page.evaluate(_AXE, list(tags or AXE_TAGS))
+        return self.page.evaluate(_AXE, which)
 
     def shift(self) -> float:
         """How much of the page moved while it came, as Chromium counts it."""
@@ -253,7 +254,7 @@ class Browser:
         self._playwright.stop()
 
 
-def problems(window: Window, *tags: str) -> list[str]:
+def problems(window: Window) -> list[str]:
     """All that is wrong with the page that the window shows. axe runs in the page, so only where scripts do."""
     found = [f"console: {said}" for said in window.said]
     found += [f"wider than the window: {wide}" for wide in window.wider()]
@@ -261,4 +262,4 @@ def problems(window: Window, *tags: str) -> list[str]:
         return found
     if (shift := window.shift()) > MOST_SHIFT:
         found.append(f"the page moved by {shift:.3f} while it came")
-    return found + [f"axe: {line}" for line in window.axe(*tags)]
+    return found + [f"axe: {line}" for line in window.axe()]
