@@ -48,11 +48,11 @@ def outside(address: str) -> Markup:
     return Markup(f'<a href="{escape(address)}" rel="noopener noreferrer nofollow">{shown.partition("://")[2]}</a>')
 
 
-def digest(text: str, whole: bool = False) -> Markup:
-    """The mark of a digest and its first 12 figures, or all of it."""
-    figure = figures.fingerprint(text)
+def digest(text: str, whole: bool = False, address: str = "") -> Markup:
+    """The mark of a digest and its first 12 figures, or all of it. address: where the figures lead."""
     shown = text if whole else text.partition(":")[2][:12]
-    return Markup(f'{figure} <code translate="no">{escape(shown)}</code>')
+    code = Markup(f'<code translate="no">{escape(shown)}</code>')
+    return Markup(f"{figures.fingerprint(text)} {link(address, code) if address else code}")
 
 
 class Parts:
@@ -226,8 +226,11 @@ class Parts:
         return path in self.visit.paths
 
     def current(self, path: str) -> Markup:
-        """The attribute of a link that leads to the page that is shown."""
-        return Markup(' aria-current="page"' if self.visit.request.path == path else "")
+        """The attribute of a link that leads to the page that is shown, or to the first of its group of pages."""
+        shown = self.visit.request.path
+        if shown == path:
+            return Markup(' aria-current="page"')
+        return Markup(' aria-current="true"' if path != "/" and shown.startswith(f"{path}/") else "")
 
     def asset(self, name: str) -> str:
         """The address of a file of the program."""
