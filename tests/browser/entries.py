@@ -21,7 +21,8 @@ class Entry(NamedTuple):
 
 
 ENTRIES: dict[str, tuple[Entry, ...]] = {
-    "/": (Entry("/"), Entry("/", "bob")),
+    "/": (Entry("/"), Entry("/", "bob"), Entry("/?q=web&kind=images&sort=name"), Entry("/?q=nothing-like-this", "bob")),
+    "/@{account}": (Entry("/@acme"), Entry("/@acme?q=nothing-like-this", "bob"), Entry("/@bob", "bob")),
     "/login": (Entry("/login"),),
     "/help": (Entry("/help"), Entry("/help", "bob")),
     "/@{organization}/members": (Entry("/@acme/members", "bob"), Entry("/@acme/members?q=nobody", "mei")),

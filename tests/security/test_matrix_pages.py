@@ -27,6 +27,7 @@ ROWS = {
     **dict.fromkeys(("/", "/login", "/logout", "/help", "/preferences"), (EVERYONE, EVERYONE, ("",))),
     **dict.fromkeys(("/favicon.ico", "/robots.txt"), (EVERYONE, EVERYONE, ("",))),
     "/static/{version}/{file}": (EVERYONE, EVERYONE, ("0" * 12,)),
+    "/@{account}": (PULL, PULL, ACME),
     "/@{organization}/members": (MEMBER, OWNER, ACME),
     "/@{organization}/teams": (MEMBER, OWNER, ACME),
     "/@{organization}/teams/{team}": (MEMBER, OWNER, ACME),
@@ -67,7 +68,7 @@ def oracle(who: str, word: str, name: str) -> str:
     if word == ADMIN:
         return {"owner": YES, "member": NO, "right admin": YES if name == "acme/app" else HIDDEN}.get(who, HIDDEN)
     if word == PULL:
-        inside = who in ("owner", "member") or (who == "right admin" and name == "acme/app")
+        inside = who in ("owner", "member") or (who == "right admin" and name in ("acme", "acme/app"))
         return YES if inside else HIDDEN
     if who in MAY[word] and name != "none":
         return YES

@@ -24,7 +24,7 @@ PUT_TOGETHER = (
     *("part.", "error.", "frame.theme.", "order.", "role.", "right.", "action.", "kind.", "state.", "duration."),
     *("visibility.", "namespace.organization.", "members.make.", "access.by.", "robots.", "users.", "admin.disk."),
     *("jobs.what.", "jobs.figure.", "help.word.", "repository.tab.", "repository.label.", "repository.may."),
-    *("invitations.state.",),
+    *("invitations.state.", "explore.kind.", "explore.sort.", "explore.what.", "explore.role."),
 )
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 

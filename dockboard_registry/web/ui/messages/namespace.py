@@ -8,6 +8,7 @@ MESSAGES = {
     "namespace.robots": ("Robots", "机器人"),
     "namespace.grants": ("Grants", "授权"),
     "namespace.settings": ("Settings", "设置"),
+    "namespace.nobody": ("A namespace that belongs to nobody", "此命名空间不属于任何人"),
     "namespace.user": ("User", "用户"),
     "namespace.user.own": ("Your own namespace", "您自己的命名空间"),
     "namespace.organization": ("Organization", "组织"),

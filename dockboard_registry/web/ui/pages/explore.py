@@ -1,19 +1,105 @@
-"""Finding repositories: / lists those that the visitor may pull."""
+"""Finding repositories: / has all that the visitor may pull, /@NAME those of a user or an organization."""
 
-from ....domain.explore.lists import NAME, Wanted, parse_key
+from typing import NamedTuple
+
+from ....domain.access import rule
+from ....domain.access.rule import PULL
+from ....domain.explore.lists import SORTS, Wanted
+from ....errors import AccountUnknown
 from ....http.messages import Response
 from ...auth.permissions import EVERYONE
 from ..route import Page
 from ..visit import Visit
+from .namespace import head
+from .shared import repositories
 
-_ROWS = 50
+_STARS = 6
+
+
+class _Space(NamedTuple):
+    """A namespace of the visitor. role: id of the sentence that says what they are there."""
+
+    name: str
+    role: str
 
 
 async def explore(visit: Visit) -> Response:
-    after = visit.query("after")
-    wanted = Wanted(limit=_ROWS, after=parse_key(after, NAME) if after else None)
-    found = await visit.services.lists.page(visit.principal, wanted)
-    return visit.page("explore.html", title=visit.t("explore.title"), names=found.items, further=found.next)
+    filter = repositories.asked(visit)
+    found = await visit.services.lists.page(visit.principal, repositories.wanted(visit, filter))
+    total = await visit.services.lists.count(visit.principal, filter.namespace)
+    nothing = not found.items and not filter.is_filtered and not filter.namespace and not visit.query("after")
+    if nothing and not visit.signed_in and not visit.principal.open:
+        return _nothing_public(visit)
+    return visit.page(
+        "explore.html",
+        title=visit.t("explore.title"),
+        repositories=found.items,
+        filter=filter,
+        sorts=SORTS,
+        kinds=repositories.words(filter),
+        platforms=repositories.platforms(filter),
+        short_platforms=repositories.short_platforms,
+        total=total,
+        nothing_yet=nothing,
+        pager=repositories.pager(visit, filter, found, total),
+        starred=await _starred(visit),
+        spaces=_spaces(visit),
+        own=f"{visit.principal.name}/app:v1" if visit.principal.kind == rule.USER else "app:v1",
+        alternate="/api/v1/repositories",
+    )
 
 
-TABLE = (Page("/", EVERYONE, explore),)
+def _nothing_public(visit: Visit) -> Response:
+    """Nobody in particular sees anything here. The page has the form to sign in."""
+    return visit.page("nothing_public.html", title=visit.t("explore.nothing.public"), width="slim")
+
+
+async def _starred(visit: Visit) -> list:
+    if visit.principal.kind != rule.USER:
+        return []
+    return await visit.services.people.stars.list(visit.principal, "", _STARS)
+
+
+def _spaces(visit: Visit) -> list[_Space]:
+    principal = visit.principal
+    own = [_Space(principal.name, "explore.yours")] if principal.kind == rule.USER else []
+    return own + [_Space(name, f"explore.role.{role}") for name, role in sorted(principal.memberships.items())]
+
+
+async def namespace(visit: Visit) -> Response:
+    """The repositories of a user or an organization. Raises AccountUnknown, also for who may see nothing of it."""
+    name = visit.names["account"]
+    filter = repositories.asked(visit)._replace(namespace=name)
+    kind = await _kind(visit, name)
+    found = await visit.services.lists.page(visit.principal, repositories.wanted(visit, filter))
+    total = await visit.services.lists.count(visit.principal, name)
+    return visit.page(
+        "namespace/repositories.html",
+        title=name,
+        head=head.head(visit, name, kind),
+        repositories=found.items,
+        filter=filter,
+        sorts=SORTS,
+        short_platforms=repositories.short_platforms,
+        total=total,
+        pager=repositories.pager(visit, filter, found, total),
+        pushes=head.owns(visit, name),
+    )
+
+
+async def _kind(visit: Visit, name: str) -> str:
+    """What the namespace is; empty if nobody holds it. Raises AccountUnknown for who does not belong to it and may
+    pull none of its repositories.
+    """
+    try:
+        kind = (await visit.services.people.repository_settings.namespace(name)).kind
+    except AccountUnknown:
+        kind = ""
+    if kind and rule.decide(visit.principal, PULL, rule.namespace(name)).allowed:
+        return kind
+    if not (await visit.services.lists.page(visit.principal, Wanted(limit=1, namespace=name))).items:
+        raise AccountUnknown
+    return kind
+
+
+TABLE = (Page("/", EVERYONE, explore), Page("/@{account}", EVERYONE, namespace))

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from .....domain.access import rule
-from .....domain.access.rule import ADMIN
+from .....domain.access.rule import ADMIN, PULL
 from ...visit import Visit
 
 ORGANIZATION, USER = "organization", "user"
@@ -21,12 +21,17 @@ class Head(NamedTuple):
 
 
 def head(visit: Visit, name: str, kind: str) -> Head:
-    """kind: ORGANIZATION or USER."""
+    """kind: ORGANIZATION, USER, or anything else for a namespace that nobody holds."""
     tabs = [("", "namespace.repositories")] if "/@{account}" in visit.paths else []
-    tabs += _MEMBERS if kind == ORGANIZATION else ()
-    if owns(visit, name):
+    tabs += _MEMBERS if kind == ORGANIZATION and _belongs(visit, name) else ()
+    if kind in (ORGANIZATION, USER) and owns(visit, name):
         tabs += (*(_OWNERS if kind == ORGANIZATION else ()), *_HOLDERS)
     return Head(name, _says(visit, name, kind), [(f"/@{name}/{page}".rstrip("/"), visit.t(id)) for page, id in tabs])
+
+
+def _belongs(visit: Visit, name: str) -> bool:
+    """Whether the visitor sees who belongs to the namespace."""
+    return rule.decide(visit.principal, PULL, rule.namespace(name)).allowed
 
 
 def owns(visit: Visit, name: str) -> bool:
@@ -37,5 +42,7 @@ def owns(visit: Visit, name: str) -> bool:
 def _says(visit: Visit, name: str, kind: str) -> str:
     if kind == USER:
         return visit.t("namespace.user.own" if visit.principal.name == name else "namespace.user")
+    if kind != ORGANIZATION:
+        return visit.t("namespace.nobody")
     role = visit.principal.memberships.get(name)
     return visit.t(f"namespace.organization.{role}" if role else "namespace.organization")
