@@ -9,7 +9,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 # Routes of the program's files; they are no pages.
-NO_PAGES = {"/static/{version}/{file}", "/favicon.ico", "/robots.txt", "/admin/changes/lines"}
+NO_PAGES = {
+    "/static/{version}/{file}",
+    "/favicon.ico",
+    "/robots.txt",
+    "/admin/changes/lines",
+    "/r/{repository}@{digest}/-/manifest",
+}
 
 
 class Entry(NamedTuple):
@@ -45,6 +51,24 @@ ENTRIES: dict[str, tuple[Entry, ...]] = {
     "/admin/jobs": (Entry("/admin/jobs", "ann"),),
     "/admin/changes": (Entry("/admin/changes", "ann"), Entry("/admin/changes?action=nothing", "ann")),
     "/admin/system": (Entry("/admin/system", "ann"),),
+    "/r/{repository}/-/tags": (
+        Entry("/r/acme/app-web/-/tags"),
+        Entry("/r/acme/app-web/-/tags", "bob"),
+        Entry("/r/acme/many/-/tags?rows=100", "bob"),
+        Entry("/r/acme/many/-/tags?q=nothing"),
+        Entry("/r/acme/none/-/tags", "bob"),
+    ),
+    "/r/{repository}:{tag}": (
+        Entry("/r/acme/app-web:2.8.1"),
+        Entry("/r/acme/app-web:none", status=404),
+        Entry("/r/acme/large:layers"),
+        Entry("/r/acme/large:platforms"),
+        Entry("/r/acme/charts/web:1.4.2"),
+        Entry("/r/acme/broken:v1"),
+    ),
+    # Digests differ from run to run; a tag shows the same page.
+    "/r/{repository}@{digest}": (Entry("/r/acme/app-web@sha256:" + "0" * 64, status=404),),
+    "/r/{repository}:{tag}@{digest}": (Entry("/r/acme/app-web:2.8.1@sha256:" + "0" * 64, status=404),),
     "/r/{repository}": (
         Entry("/r/acme/app-web"),
         Entry("/r/acme/app-web", "bob"),

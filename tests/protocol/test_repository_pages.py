@@ -108,3 +108,93 @@ def test_what_one_may_not_see_does_not_exist(registry, nobody):
 def test_in_chinese(bob):
     page = bob.open("/r/acme/app", {"Accept-Language": "zh-CN"}).expect(200)
     assert "最近推送" in page.text and 'lang="zh-Hans"' in page.html
+
+
+def test_tags_are_listed_and_filtered(bob, nobody):
+    page = bob.open("/r/acme/app/-/tags").expect(200)
+    assert [link for link in page.links if link.startswith("/r/acme/app:")] == [
+        f"/r/acme/app:{name}" for name in ("latest", "v2", "v1")
+    ]
+    assert "2 platforms" in page.text and ", bob" in page.text
+    assert "/r/acme/app:v2" in bob.open("/r/acme/app/-/tags?q=v*&sort=name-up").links
+    nothing = bob.open("/r/acme/app/-/tags?q=nothing").expect(200)
+    assert "3 tags were looked through" in nothing.text
+    for query in ("sort=up", "kind=x", "rows=7", "at=yesterday", "after=x"):
+        bob.open(f"/r/acme/app/-/tags?{query}").expect(400)
+    shown = nobody.open("/r/open/app/-/tags").expect(200)
+    assert "bob" not in shown.text and ", open" in shown.text, "who pushed is for members"
+    assert not [button for form in shown.forms for button in form.buttons if button[1] in ("delete", "copy")]
+
+
+def test_what_is_done_with_chosen_tags(registry, bob):
+    with People(registry).as_user("bob") as client:
+        for tag in ("d1", "d2", "d3"):
+            push(client, "acme/done", tag, tag.encode())
+    page = bob.open("/r/acme/done/-/tags")
+    sent = bob.submit(page, action="/-/tags", do="compare", tag=["d1", "d2"], follow=False)
+    assert sent.response.headers["Location"].endswith("/r/acme/done/-/compare?from=d2&to=d1")
+    wrong = bob.submit(page, action="/-/tags", do="compare", tag=["d1", "d2", "d3"]).expect(422)
+    assert "you chose 3" in wrong.text and 'value="d2" checked' in wrong.html
+    asked = bob.submit(page, action="/-/tags", do="copy", tag=["d1"]).expect(200)
+    assert "d1" in bob.submit(asked, field="name", name="d9").expect(200).text
+    assert "/r/acme/done:d9" in bob.open("/r/acme/done/-/tags").links
+    bob.submit(asked, field="name", name="d2").expect(422, 403)
+    preview = bob.submit(page, action="/-/tags", do="delete", tag=["d1", "d2"]).expect(200)
+    assert "the image keeps d9" in preview.text and "last tag of this image" in preview.text
+    with People(registry).as_user("bob") as client:
+        push(client, "acme/done", "d2", b"another")
+    again = bob.submit(preview, field="expected").expect(200)
+    assert "has moved meanwhile" in again.text
+    done = bob.submit(again, field="expected").expect(200)
+    assert "2 tags are deleted" in done.text
+    assert not {"/r/acme/done:d1", "/r/acme/done:d2"} & set(done.links)
+
+
+def test_who_may_not_delete_gets_nowhere(registry):
+    dan = Visitor(registry.address).sign_in("dan")
+    page = dan.open("/r/open/app/-/tags").expect(200)
+    for deed, status in (("delete", 403), ("copy", 403), ("nothing", 422)):
+        dan.submit(page, action="/-/tags", do=deed, tag=["v1"], name="x").expect(status)
+    dan.send("POST", "/r/acme/app/-/tags", {"_csrf": page.form(action="/-/tags").fields[0][1], "tag": "v1"}).expect(404)
+
+
+def test_one_tag_in_full(bob):
+    page = bob.open("/r/acme/app:latest").expect(200)
+    assert "image for 2 platforms" in page.text and "Layers and history of linux/amd64" in page.text
+    for part in ("ADD rootfs /", 'CMD ["sh"]', "no layer", "8080/tcp", "APP=1", "Apache-2.0", "only here"):
+        assert part in page.text, part
+    assert "Layers and history of linux/arm64" in bob.open("/r/acme/app:latest?platform=linux/arm64").text
+    digest = next(link for link in page.links if link.endswith("/-/manifest")).partition("@")[2].partition("/")[0]
+    by_digest = bob.open(f"/r/acme/app@{digest}").expect(200)
+    assert "The same image is tagged" in by_digest.text
+    raw = bob.open(f"/r/acme/app@{digest}/-/manifest").expect(200).response
+    assert digest_of(raw.body) == digest and raw.headers["Content-Disposition"].startswith("attachment")
+    other = bob.open(f"/r/acme/app:v1@{digest}").expect(200)
+    assert "v1 is now another image" in other.text
+    missing = bob.open("/r/acme/app:v9").expect(404)
+    assert "has no v9" in missing.text and "/r/acme/app:v1" in missing.links
+
+
+def test_artifacts_and_broken_configs(registry, bob):
+    with People(registry).as_user("bob") as client:
+        for data in (b"{}", b"\xff not JSON", b"a file"):
+            client.push_blob("acme/odd", data)
+        title = {"org.opencontainers.image.title": "<b>file</b>.txt"}
+        files = [descriptor(b"a file", "text/plain", annotations=title)]
+        artifact = {
+            "schemaVersion": 2,
+            "artifactType": "application/vnd.acme",
+            "config": descriptor(b"{}", "application/vnd.oci.empty.v1+json"),
+            "layers": files,
+        }
+        broken = {
+            "schemaVersion": 2,
+            "config": descriptor(b"\xff not JSON", "application/vnd.oci.image.config.v1+json"),
+            "layers": files,
+        }
+        for tag, document in (("files", artifact), ("broken", broken)):
+            body = json.dumps(document).encode()
+            client.request("PUT", f"/v2/acme/odd/manifests/{tag}", {"Content-Type": OCI_MANIFEST}, body).expect(201)
+    page = bob.open("/r/acme/odd:files").expect(200)
+    assert "<b>file</b>.txt" in page.text and "<b>file" not in page.html and "oras pull" in page.text
+    assert "can't be read" in bob.open("/r/acme/odd:broken").expect(200).text

@@ -36,6 +36,11 @@ ROWS = {
     "/@{namespace}/grants": (OWNER, OWNER, ACME),
     "/@{namespace}/settings": (OWNER, OWNER, ACME),
     "/r/{repository}": (PULL, PULL, APP),
+    "/r/{repository}/-/tags": (PULL, PULL, APP),
+    "/r/{repository}:{tag}": (PULL, PULL, APP),
+    "/r/{repository}@{digest}": (PULL, PULL, APP),
+    "/r/{repository}:{tag}@{digest}": (PULL, PULL, APP),
+    "/r/{repository}@{digest}/-/manifest": (PULL, PULL, APP),
     "/r/{repository}/-/access": (ADMIN, ADMIN, APP),
     **dict.fromkeys(
         (
@@ -46,7 +51,7 @@ ROWS = {
     ),
     "/admin/users/{user}": (ADMINISTRATOR, ADMINISTRATOR, ("eve", "none")),
 }
-OTHERS = {"team": "dev", "robot": "ci", "file": "dockboard.css"}
+OTHERS = {"team": "dev", "tag": "v1", "digest": "", "robot": "ci", "file": "dockboard.css"}
 # Whom each word lets in, besides administrators, and who is told that something is there.
 MAY = {
     MEMBER: {"owner", "member"},
@@ -90,7 +95,7 @@ def registry(tmp_path_factory):
             ann.call("PUT", "/organizations/acme/members/cid", {"role": "member"}).expect(204)
             ann.call("PUT", "/grants/acme%2Fapp/user:fay", {"right": "admin"}).expect(204)
         with As(registry.address, people.shown("bob")) as bob:
-            bob.push_image("acme/app", "v1")
+            OTHERS["digest"] = bob.push_image("acme/app", "v1")
         yield registry
 
 

@@ -25,6 +25,8 @@ PUT_TOGETHER = (
     *("visibility.", "namespace.organization.", "members.make.", "access.by.", "robots.", "users.", "admin.disk."),
     *("jobs.what.", "jobs.figure.", "help.word.", "repository.tab.", "repository.label.", "repository.may."),
     *("invitations.state.", "explore.kind.", "explore.sort.", "explore.what.", "explore.role."),
+    *("invitations.state.",),
+    *("tags.kind.", "tags.order.", "config."),
 )
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 

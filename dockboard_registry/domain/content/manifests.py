@@ -144,6 +144,10 @@ class Manifests:
             raise ManifestUnknown("this repository has no manifest of that tag or digest", reference=manifest.digest)
         return row[0]
 
+    async def bytes_of(self, repository: str, digest: str) -> bytes:
+        """The bytes of a manifest. Raises ManifestUnknown."""
+        return await self.body(repository, Manifest(digest, "", 0, None))
+
     async def put(
         self,
         repository: str,
@@ -215,6 +219,29 @@ class Manifests:
         rows = 0 if push.recorded else REFERENCE_BYTES * len(push.document.references())
         brings = len(push.body) + _LONG_ANNOTATIONS + rows + ROWS
         await self._quotas.decided(self._db, lambda: self._db.write(change, repeatable=True, brings=brings))
+
+    async def tag(
+        self, repository: str, digest: str, name: str, moves: bool = False, actor: Actor | None = None
+    ) -> None:
+        """Give a stored manifest one more tag. moves: also if the tag points elsewhere. actor: who is noted.
+
+        Raises NameUnknown, ManifestUnknown; Denied if it may not move the tag.
+        """
+
+        def change(tx: Tx) -> None:
+            recheck_rights(tx, actor)
+            found = repositories.find(tx, repository)
+            if found is None:
+                raise NameUnknown(name=repository)
+            if not references.guard(tx, found, [digest]):
+                raise ManifestUnknown(f"{repository} has no manifest {digest}", name=repository, reference=digest)
+            by = actor and actor.name[:_LONGEST_ACTOR]
+            before = {name: (tags.point if moves else tags.make)(tx, found, name, digest, by)}
+            if actor is not None:
+                _note_push(tx, actor, repository, digest, False, before)
+
+        await self._db.write(change, repeatable=True)
+        self._changed(repository)
 
     async def warning(self, repository: str, digest: str) -> str | None:
         """The warning from when the manifest was pushed; None if there is none."""

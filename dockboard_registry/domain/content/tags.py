@@ -1,9 +1,10 @@
 """Tags: names that point to one manifest of their repository."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 from ...db import Database, Tx, now
-from ...errors import Denied, ManifestUnknown, NameUnknown
+from ...db.each import Each
+from ...errors import ChangeRefused, Denied, ManifestUnknown, NameUnknown
 from ...names import sort_key
 from .. import audit
 from ..audit import Actor
@@ -19,6 +20,8 @@ _OF = (
     "SELECT tags.name FROM tags JOIN repositories ON repositories.id = tags.repository_id"
     " WHERE repositories.name = ? AND tags.digest = ? ORDER BY tags.name"
 )
+_DIGESTS = Each("SELECT name, digest FROM tags WHERE repository_id = ? AND name IN (...)")
+_DELETE = "DELETE FROM tags WHERE repository_id = ? AND name = ?"
 _MAKE = "INSERT INTO tags (repository_id, name, digest, updated_at, sort_key, pushed_by) VALUES (?, ?, ?, ?, ?, ?)"
 _MOVE = "UPDATE tags SET digest = ?, updated_at = ?, pushed_by = ? WHERE repository_id = ? AND name = ?"
 
@@ -66,6 +69,21 @@ class Tags:
             raise ManifestUnknown("this repository has no such tag", tag=tag)
         return found[0]
 
+    async def digests(self, repository: str, names: Sequence[str]) -> dict[str, str]:
+        """What these tags point to. Raises NameUnknown, ManifestUnknown."""
+
+        def query(tx: Tx) -> dict[str, str]:
+            found = repositories.find(tx, repository)
+            if found is None:
+                raise NameUnknown(name=repository)
+            return dict(_DIGESTS.all(tx, (found,), names))
+
+        pointed = await self._db.scan(query)
+        for name in names:
+            if name not in pointed:
+                raise ManifestUnknown(f"{repository} has no tag {name}", name=repository, tag=name)
+        return {name: pointed[name] for name in names}
+
     async def of(self, repository: str, digest: str) -> list[str]:
         """The tags of a manifest."""
         return [name for (name,) in await self._db.scan(lambda tx: tx.all(_OF, repository, digest))]
@@ -84,6 +102,27 @@ class Tags:
 
         return await self._db.scan(query)
 
+    async def delete_all(self, repository: str, expected: Mapping[str, str], actor: Actor | None = None) -> None:
+        """Delete these tags, if all of them point to what is expected: their digests by name. Else delete none.
+
+        The manifests stay. actor: who is noted. Raises NameUnknown; ChangeRefused if one has moved or is gone.
+        """
+
+        def change(tx: Tx) -> None:
+            recheck_rights(tx, actor)
+            found = repositories.find(tx, repository)
+            if found is None:
+                raise NameUnknown(name=repository)
+            for tag, digest in sorted(expected.items()):
+                if tx.lock(_DIGEST, found, tag) != (digest,):
+                    raise ChangeRefused(f"the tag {tag} has moved or is gone meanwhile", "look at the tags again")
+                tx.run(_DELETE, found, tag)
+                if actor is not None:
+                    audit.note(tx, actor, "tag.delete", f"repository {repository}", tag=tag, digest=digest)
+
+        await self._db.write(change, brings=0, long=True)
+        self._changed(repository)
+
     async def delete(self, repository: str, tag: str, actor: Actor | None = None) -> None:
         """Delete the tag.
 
@@ -98,7 +137,7 @@ class Tags:
             pointed = tx.lock(_DIGEST, found, tag)
             if pointed is None:
                 raise ManifestUnknown(f"{repository} has no tag {tag}", name=repository, tag=tag)
-            tx.run("DELETE FROM tags WHERE repository_id = ? AND name = ?", found, tag)
+            tx.run(_DELETE, found, tag)
             if actor is not None:
                 audit.note(tx, actor, "tag.delete", f"repository {repository}", tag=tag, digest=pointed[0])
 

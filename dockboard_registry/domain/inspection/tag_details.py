@@ -9,13 +9,14 @@ from ...errors import NameUnknown
 from ..content import repositories
 from . import attached, layer_uses, tag_list
 from .layer_uses import LayerUse
-from .tag_list import ListedTag, TagPage, TagQuery
+from .tag_list import MADE_BY_TOOLS, NAME, ListedTag, TagPage, TagQuery
 
 T = TypeVar("T")
 # Of each manifest so many tags are named.
 MOST_NAMES = 6
 _NAMES = EachLimited(
-    f"SELECT digest, name FROM tags WHERE repository_id = ? AND digest = ? ORDER BY updated_at DESC LIMIT {MOST_NAMES}"
+    f"SELECT digest, name FROM tags WHERE repository_id = ? AND NOT {MADE_BY_TOOLS} AND digest = ? ORDER BY updated_at"
+    f" DESC LIMIT {MOST_NAMES}"
 )
 
 
@@ -56,6 +57,16 @@ class TagLists:
     async def page_with_details(self, repository: str, query: TagQuery) -> tuple[TagPage, TagDetails]:
         """Raises what `page` raises."""
         return await self._scan(repository, query, _with_details)
+
+    async def names(self, repository: str, digests: Sequence[str]) -> dict[str, list[str]]:
+        """A few tags of each of these manifests."""
+        return await self._db.scan(lambda tx: names(tx, repositories.find(tx, repository) or 0, digests))
+
+    async def near(self, repository: str, name: str) -> list[str]:
+        """A few tags whose names begin like this one."""
+        start = name[: max(len(name) // 2, 1)]
+        page = await self.page(repository, TagQuery(f"{start.replace('*', '')}*", sort=NAME, limit=MOST_NAMES))
+        return [tag.name for tag in page.tags]
 
     def _scan(self, repository: str, query: TagQuery, fn: Callable[[Tx, int, TagQuery], T]) -> Awaitable[T]:
         def find(tx: Tx) -> T:

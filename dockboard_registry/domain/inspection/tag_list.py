@@ -21,7 +21,7 @@ MOST_COUNTED = 100_000
 _MOST_LOOKED_AT, _FIRST_PIECE, _GROWTH = 200_000, 2_000, 5
 _COLUMNS = "SELECT name, digest, updated_at, pushed_by, pulls, pulled_at FROM tags WHERE repository_id = ?"
 # Tags that cosign and others make for what belongs to a manifest: sha256-HEX, .sig or another end.
-_MADE_BY_TOOLS = "(name >= 'sha256-' AND name < 'sha256.' AND LENGTH(name) >= 71)"
+MADE_BY_TOOLS = "(name >= 'sha256-' AND name < 'sha256.' AND LENGTH(name) >= 71)"
 _COUNT = "SELECT COUNT(*) FROM (SELECT 1 AS one FROM tags WHERE repository_id = ? {} LIMIT 100001) counted"
 # In these, COLUMN is what the list is sorted by; LESS, MORE and WAY say in which direction.
 _BEYOND = " AND COLUMN LESS= ? AND (COLUMN LESS ? OR name LESS ?)"
@@ -108,7 +108,7 @@ class TagPage(NamedTuple):
 def page(tx: Tx, repository_id: int, query: TagQuery) -> TagPage:
     """The page of the query, with the facts of its manifests."""
     condition, values = _filter(query)
-    tools = _count(tx, repository_id, f"AND {_MADE_BY_TOOLS}", ())
+    tools = _count(tx, repository_id, f"AND {MADE_BY_TOOLS}", ())
     every = _count(tx, repository_id, "", ())
     total = None if every is None or tools is None else every - tools
     count = total if not query.filters else None if every is None else _count(tx, repository_id, condition, values)
@@ -156,7 +156,7 @@ def _count(tx: Tx, repository_id: int, condition: str, values: Sequence[Any]) ->
 
 def _filter(query: TagQuery) -> tuple[str, list[Any]]:
     """What follows the condition on the repository, and its values."""
-    found = _MADE_BY_TOOLS if query.kind == TOOLS else f"NOT {_MADE_BY_TOOLS}"
+    found = MADE_BY_TOOLS if query.kind == TOOLS else f"NOT {MADE_BY_TOOLS}"
     parts: list[str] = [found]
     values: list[Any] = []
     if query.text:

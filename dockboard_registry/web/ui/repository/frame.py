@@ -8,6 +8,7 @@ from ....domain.access.rule import ADMIN, DELETE, OVERWRITE, PULL, PUSH
 from ....domain.inspection.layer_uses import LayerUse, own_bytes
 from ....names import namespace_of
 from .. import figures
+from ..language import CHINESE
 from ..markup import Markup
 from ..visit import Visit
 
@@ -26,6 +27,8 @@ async def values_of(visit: Visit, tab: str = "") -> dict[str, Any]:
         },
         "full_name": f"{visit.host}/{name}",
         "by": lambda who: pushed_by(visit, name, who),
+        "words": lambda each: ("、" if visit.language == CHINESE else ", ").join(each),
+        "own_bytes": own_bytes,
         "uses": lambda layers, size=None, whole=0, tall=False: uses_strip(visit, layers, size, whole, tall),
     }
 
