@@ -5,7 +5,8 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from dockboard_registry.storage.objects.credentials import Credentials
-from dockboard_registry.storage.objects.sigv4 import UNSIGNED, Place, encoded_path, signed_fields, signed_query
+from dockboard_registry.storage.objects.signers.forms import Place, encoded_path
+from dockboard_registry.storage.objects.signers.sigv4 import UNSIGNED, signed_fields, signed_query
 
 NOW = 1700000000
 KEYS = Credentials("AKIDexample", "secretKeyExample/+=x")

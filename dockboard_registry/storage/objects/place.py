@@ -3,7 +3,7 @@
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from .sigv4 import Place
+from .signers.forms import Place
 
 
 class S3Place(NamedTuple):

@@ -10,11 +10,12 @@ from ...errors import StartError
 from ...outbound.client import Answer, Client, Request
 from ...outbound.errors import OutboundError
 from .. import StorageFailed
-from . import sigv4
 from .answers import S3Error, completion, deletion, error_of, etag, milliseconds, parsed
 from .credentials import FileCredentials, FixedCredentials
 from .place import S3Place
-from .sigv4 import EMPTY_SHA256
+from .signers import sigv4
+from .signers.forms import encoded_path, encoded_query
+from .signers.sigv4 import EMPTY_SHA256
 
 _PAGE = 1000
 # A large upload is put together while the client waits. Servers may take minutes for that.
@@ -57,8 +58,8 @@ class S3:
         def signed() -> Mapping[str, str]:
             return sigv4.signed_fields(method, where, fields, payload, self._credentials.now(), self._place.region)
 
-        tail = f"?{sigv4.encoded_query(query)}" if query else ""
-        request = Request(method, self._base + sigv4.encoded_path(where.path) + tail, signed, body, answer=answer)
+        tail = f"?{encoded_query(query)}" if query else ""
+        request = Request(method, self._base + encoded_path(where.path) + tail, signed, body, answer=answer)
         try:
             found = self._client.send(request, stream)
         except (OutboundError, StartError) as error:
@@ -166,7 +167,7 @@ class S3:
         """With it everybody may fetch the object for the next 20 minutes. Raises StartError."""
         where = self._place.of(name, self._place.redirect_endpoint, (("response-content-type", _TYPE),))
         query = sigv4.signed_query("GET", where, self._credentials.now(), self._place.region, _URL_SECONDS)
-        return f"{self._place.base(self._place.redirect_endpoint)}{sigv4.encoded_path(where.path)}?{query}"
+        return f"{self._place.base(self._place.redirect_endpoint)}{encoded_path(where.path)}?{query}"
 
     def close(self) -> None:
         self._client.close()

@@ -3,39 +3,15 @@
 import hashlib
 import hmac
 import re
-import time
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple
-from urllib.parse import quote
+from collections.abc import Mapping
 
-from .credentials import Credentials
+from ..credentials import Credentials
+from .forms import Place, compact_date, encoded_path, encoded_query
 
 UNSIGNED = "UNSIGNED-PAYLOAD"
 EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
 _ALGORITHM = "AWS4-HMAC-SHA256"
 _BLANKS = re.compile(r" +")
-
-
-class Place(NamedTuple):
-    """Where a request goes. host: as the field Host has it. path: not encoded yet. query: pairs, not encoded yet."""
-
-    host: str
-    path: str
-    query: tuple[tuple[str, str], ...] = ()
-
-
-def encoded(text: str, safe: str = "") -> str:
-    return quote(text, safe=f"-_.~{safe}")
-
-
-def encoded_path(path: str) -> str:
-    return encoded(path, "/")
-
-
-def encoded_query(query: Iterable[tuple[str, str]]) -> str:
-    return "&".join(
-        f"{name}={value}" for name, value in sorted((encoded(name), encoded(value)) for name, value in query)
-    )
 
 
 def signed_fields(
@@ -48,7 +24,7 @@ def signed_fields(
     at: float | None = None,
 ) -> dict[str, str]:
     """The fields with Host, date and signature. payload: its SHA-256 in hex, or UNSIGNED."""
-    date = _date(at)
+    date = compact_date(at)
     made = {"Host": place.host, **fields, "x-amz-date": date, "x-amz-content-sha256": payload}
     if credentials.token:
         made["x-amz-security-token"] = credentials.token
@@ -65,7 +41,7 @@ def signed_query(
     method: str, place: Place, credentials: Credentials, region: str, seconds: int, at: float | None = None
 ) -> str:
     """The encoded query with which everybody may send this request for so many seconds."""
-    date = _date(at)
+    date = compact_date(at)
     more = {
         "X-Amz-Algorithm": _ALGORITHM,
         "X-Amz-Credential": f"{credentials.access_key}/{_scope(date, region)}",
@@ -78,10 +54,6 @@ def signed_query(
     full = place._replace(query=(*place.query, *more.items()))
     signature = _signature(method, full, {"Host": place.host}, "host", UNSIGNED, credentials, region, date)
     return f"{encoded_query(full.query)}&X-Amz-Signature={signature}"
-
-
-def _date(at: float | None) -> str:
-    return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(at))
 
 
 def _scope(date: str, region: str) -> str:
