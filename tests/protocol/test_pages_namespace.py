@@ -98,6 +98,8 @@ def test_a_team_is_made_filled_and_deleted(bob):
     assert "The team dev is made." in flash(page)
     assert "dora is in the team now." in flash(sent(bob, "/@acme/teams/dev", "add", user="dora"))
     assert sent(bob, "/@acme/teams/dev", "add", user="eve").status == 422, "eve is no member"
+    leaving = sent(bob, "/@acme/members", "remove", user="dora").expect(200)
+    assert "dora leaves 1 team: dev." in leaving.text
     sent(bob, "/@acme/grants", "give", holder="team:acme/dev", right="write", pattern="acme/**")
     assert "acme/" in bob.open("/@acme/teams/dev").text
     preview = sent(bob, "/@acme/teams/dev", "delete")

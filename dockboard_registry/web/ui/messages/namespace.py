@@ -204,9 +204,12 @@ MESSAGES = {
     "settings.delete.title": ("Delete the organization {name}?", "删除组织 {name}？"),
     "settings.delete.do": ("Delete the organization {name}", "删除组织 {name}"),
     "settings.goes.members": ("{n} member loses access.|{n} members lose access.", "{n} 名成员将失去访问权限。"),
-    "settings.goes.teams": ("{n} team goes.|{n} teams go.", "{n} 个团队将被删除。"),
-    "settings.goes.robots": ("{n} robot account goes.|{n} robot accounts go.", "{n} 个机器人账号将被删除。"),
-    "settings.goes.grants": ("{n} grant goes.|{n} grants go.", "{n} 项授权将被删除。"),
+    "settings.goes.teams": ("{n} team is deleted.|{n} teams are deleted.", "{n} 个团队将被删除。"),
+    "settings.goes.robots": (
+        "{n} robot account is deleted.|{n} robot accounts are deleted.",
+        "{n} 个机器人账号将被删除。",
+    ),
+    "settings.goes.grants": ("{n} grant is deleted.|{n} grants are deleted.", "{n} 项授权将被删除。"),
     "settings.stays.repositories": (
         "The repositories stay. Only administrators of the registry, and everyone where they are public, can use them.",
         "仓库会保留，但只有本站管理员可以使用；公开仓库仍可被拉取。",

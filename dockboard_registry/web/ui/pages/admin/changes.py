@@ -67,7 +67,17 @@ def _since(text: str) -> int:
 
 
 def _detail(detail: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name}: {value}" for name, value in detail.items() if value not in (None, False, ""))
+    """What else is known of a change, in one line."""
+    return ", ".join(f"{name}: {_short(value)}" for name, value in detail.items() if value not in (None, False, ""))
+
+
+def _short(value: Any) -> str:
+    """A value as people read it: lists with spaces, digests by their first characters."""
+    if isinstance(value, list):
+        return " ".join(map(_short, value))
+    text = str(value)
+    algorithm, colon, figures = text.partition(":")
+    return f"{algorithm}:{figures[:12]}…" if colon and len(figures) >= 64 and figures.isalnum() else text
 
 
 TABLE = (

@@ -59,7 +59,11 @@ async def _preview(visit: Visit) -> Response:
     organization, user = visit.names["organization"], visit.form.text("user")
     found = await visit.services.people.lists.member(organization, user)
     goes = [visit.t("members.goes", name=user, organization=organization)]
-    goes += [visit.t("members.goes.teams", n=len(found.teams), teams=", ".join(found.teams))] if found.teams else []
+    goes += (
+        [visit.t("members.goes.teams", name=user, n=len(found.teams), teams=", ".join(found.teams))]
+        if found.teams
+        else []
+    )
     goes.append(visit.t("members.goes.grants"))
     stays = [visit.t("members.stays")]
     return deeds.preview(

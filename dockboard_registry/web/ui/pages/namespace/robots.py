@@ -4,6 +4,7 @@ from .....domain.access.rule import ACTIVE, ROBOT
 from .....durations import duration, in_future
 from .....http.messages import Response
 from ....auth.permissions import ORGANIZATION_OWNER
+from ... import identity
 from ...parts import Choice, Parts
 from ...route import Page
 from ...visit import Visit
@@ -30,6 +31,7 @@ async def show(visit: Visit) -> Response:
 
 
 async def make(visit: Visit) -> Response:
+    await identity.require_password(visit)
     name = f"{visit.names['organization']}/{visit.form.text('robot')}"
     until = in_future(_chosen(visit, "expires", LIVES) or None)
     with visit.checking("robot"):
@@ -58,6 +60,7 @@ async def show_one(visit: Visit) -> Response:
 async def change_one(visit: Visit) -> Response:
     robots, name, deed = visit.services.people.robots, _name(visit), visit.form.text("do")
     if deed == "rotate":
+        await identity.require_password(visit)
         overlap, until = (
             duration(_chosen(visit, "overlap", OVERLAPS)),
             in_future(_chosen(visit, "expires", LIVES) or None),
@@ -128,7 +131,7 @@ def _name(visit: Visit) -> str:
 
 
 TABLE = (
-    Page("/@{organization}/robots", ORGANIZATION_OWNER, show, make, ("robot", "expires"), private=True),
+    Page("/@{organization}/robots", ORGANIZATION_OWNER, show, make, ("robot", "expires", "password"), private=True),
     Page(
         "/@{organization}/robots/{robot}",
         ORGANIZATION_OWNER,

@@ -32,8 +32,8 @@ class Preview(NamedTuple):
 
 def preview(visit: Visit, shown: Preview) -> Response:
     """The page that says what will happen."""
-    sent = {**shown.sent, "sure": "1"}
-    return visit.page("confirm.html", **{**shown._asdict(), "sent": sent, "action": visit.url(visit.request.path)})
+    values = shown._asdict() | {"sent": {**shown.sent, "sure": "1"}, "action": visit.url(visit.request.path)}
+    return visit.page("confirm.html", **values, nothing=visit.t("error.unchanged"))
 
 
 def is_sure(visit: Visit) -> bool:
