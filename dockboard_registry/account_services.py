@@ -78,7 +78,8 @@ class AccountServices:
         self.registrations = Registrations(db, self.passwords, self.throttle, config.auth.registration, quarantine)
         self.stars, self.comments, self.readmes = Stars(db), Comments(db), Readmes(db)
         self._mailer = _mailer(config.mail)
-        self.resets = PasswordResets(db, self.one_time, self.throttle, self._mailer, config.server.external_url)
+        url, pages = config.server.external_url, "ui" in config.server.apis
+        self.resets = PasswordResets(db, self.one_time, self.throttle, self._mailer, url, pages)
         self.audit, self.signing_keys = Audit(db), SigningKeys(db)
         self.health = HealthSummary(db, _disks(config), config.server.tls_certificate)
         self.users_add_organizations = config.auth.organizations == "users"

@@ -34,13 +34,15 @@ LOG_SECONDS = 1.0
 BANNER = """\
 Dockboard Registry {version}
 Listening on {url}
-Data in {place}
+{pages}Data in {place}
 Try it:
     docker pull hello-world
     docker tag hello-world {host}/hello-world
 {login}    docker push {host}/hello-world
 """
 LOGIN = "    docker login {host}\n"
+PAGES = "Pages at {url}/\n"
+SETUP = "Pages at {url}/ (make the first account at {url}/setup)\n"
 
 FIRST_ACCOUNT = """\
 Others reach this address, so there is an account now, an administrator of the registry:
@@ -184,11 +186,20 @@ def announce(config: Config, listener: socket.socket) -> None:
     url = f"{config.scheme}://{'[' + host + ']' if ':' in host else host}:{port}"
     reached = _docker_host(config, url, port)
     login = LOGIN.format(host=reached) if startup.has_accounts(config) and config.auth.anonymous != "push" else ""
-    text = BANNER.format(version=__version__, url=url, place=startup.store_place(config), host=reached, login=login)
+    pages = _pages(config, reached, port) if "ui" in config.server.apis else ""
+    place = startup.store_place(config)
+    text = BANNER.format(version=__version__, url=url, pages=pages, place=place, host=reached, login=login)
     with contextlib.suppress(OSError):
         sys.stdout.write(text)
         sys.stdout.flush()
     log.info("listening on %s with %s", url, counted(config.workers, "worker"))
+
+
+def _pages(config: Config, reached: str, port: int) -> str:
+    """The line that says where the pages are. The first account is made on this machine."""
+    if not config.auth.anonymous and not startup.has_accounts(config):
+        return SETUP.format(url=f"{config.scheme}://localhost:{port}")
+    return PAGES.format(url=config.server.external_url or f"{config.scheme}://{reached}")
 
 
 def _docker_host(config: Config, url: str, port: int) -> str:

@@ -127,3 +127,18 @@ def test_of_nodes_that_start_at_once_one_makes_the_account(tmp_path):
     finally:
         for node in nodes:
             node.stop()
+
+
+def test_the_start_says_where_the_pages_are(tmp_path):
+    registry = Registry(tmp_path / "data", 1)
+    with registry:
+        url = f"http://localhost:{registry.port}"
+        line = f"Pages at {url}/ (make the first account at {url}/setup)"
+        assert line in registry.output.read_text().splitlines()
+        People(registry).add("ann")
+    registry.configure(server_external_url="https://registry.example.com/hub")
+    with registry:
+        assert "Pages at https://registry.example.com/hub/" in registry.output.read_text().splitlines()
+    registry.configure(server_apis="v2,api")
+    with registry:
+        assert registry.output.read_text().count("Pages at") == 2

@@ -27,6 +27,7 @@ PUT_TOGETHER = (
     *("invitations.state.", "explore.kind.", "explore.sort.", "explore.what.", "explore.role."),
     *("invitations.state.",),
     *("tags.kind.", "tags.order.", "config."),
+    *("tokens.action.", "tokens.life.", "tokens.state."),
 )
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 

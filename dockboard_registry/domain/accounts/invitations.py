@@ -108,6 +108,10 @@ class Invitations:
         """Invitations with ids greater than `after`, the oldest first."""
         return [Invitation(*row) for row in await self._db.scan(lambda tx: tx.all(_LIST, after, limit))]
 
+    async def of_code(self, code: str) -> OpenInvitation:
+        """The open invitation with this code. Raises Denied."""
+        return await self._db.scan(lambda tx: find(tx, code, None))
+
     async def revoke(self, actor: Actor, id: int) -> None:
         """Raises AccountUnknown if there is no such open invitation."""
 

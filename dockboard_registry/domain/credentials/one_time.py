@@ -64,6 +64,10 @@ class OneTimeTokens:
         await self._db.write(change)
         return secret
 
+    async def holder(self, secret: str) -> str:
+        """The name of the user whose password the token sets. Raises Unauthorized."""
+        return (await self._db.scan(lambda tx: _holder(tx, secret, None)))[0]
+
     async def redeem(self, address: str, secret: str, purpose: str | None, password: str) -> str:
         """Set the password, and return the user's name. Without a purpose a token for either counts.
 

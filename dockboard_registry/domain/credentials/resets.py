@@ -17,7 +17,8 @@ FROM_NETWORK, FOR_ACCOUNT, TO_ADDRESS, SECONDS = 10, 3, 10, 3600
 # Mails of this process that wait to be sent, and accounts with one address that one mail is about.
 _QUEUE, _MOST_ACCOUNTS = 100, 5
 _LONGEST = 254
-# The page where a token is used.
+# The pages where a token is used, and where programs send it.
+_PAGES = {RESET: "/reset", INVITE: "/invitation"}
 _PATH = "/api/v1/password-resets/confirm"
 _BY_NAME = "SELECT name, email FROM users WHERE state = 'active' AND email IS NOT NULL AND name = ?"
 _BY_EMAIL = (
@@ -50,17 +51,30 @@ class Mailer(Protocol):
 
 
 class PasswordResets:
-    """mailer: None if no mail is sent. external_url: where the registry is reached, or empty."""
+    """mailer: None if no mail is sent. external_url: where the registry is reached, or empty. pages: whether people
+    find pages there.
+    """
 
     def __init__(
-        self, db: Database, one_time: OneTimeTokens, throttle: Throttle, mailer: Mailer | None, external_url: str
+        self,
+        db: Database,
+        one_time: OneTimeTokens,
+        throttle: Throttle,
+        mailer: Mailer | None,
+        external_url: str,
+        pages: bool = True,
     ):
         self._db = db
         self._one_time = one_time
         self._throttle = throttle
         self._mailer = mailer
         self._external_url = external_url
+        self._pages = pages
         self._background: set[asyncio.Future] = set()
+
+    @property
+    def sends_mail(self) -> bool:
+        return self._mailer is not None
 
     async def ask(self, address: str, who: str) -> None:
         """Send a mail with a token if there is an account of this name or e-mail address.
@@ -118,6 +132,8 @@ class PasswordResets:
         token = await self._one_time.make(actor, name, purpose)
         place = self._external_url or "the container registry"
         how = f"Send it, and the password, to {self._external_url}{_PATH}"
+        if self._pages and self._external_url:
+            how = f"Open {self._external_url}{_PAGES[purpose]}?token={token}"
         text = _TEXT.format(
             name=name, why=_WHY[purpose].format(place=place), token=token, how=how, otherwise=_OTHERWISE[purpose]
         )

@@ -84,6 +84,8 @@ class Gate:
         self.service = self._host or _SERVICE
         # Stands before the path of each link to a page.
         self.prefix = urlsplit(external_url).path
+        # Whether the operator gave the registry a name.
+        self.is_named = bool(external_url)
         self._everyone = functools.lru_cache(8)(self._anonymous)
         self._may_all = functools.lru_cache(1024)(self._anonymous_may)
 

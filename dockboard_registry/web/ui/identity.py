@@ -4,6 +4,7 @@ Here people sign in and out, and enter the password again for dangerous deeds.
 """
 
 from ...clients import count_for
+from ...db import now
 from ...domain.access.rule import Principal
 from ...domain.credentials.logins import AccountDisabled, NotApproved, account_meant
 from ...errors import Unauthorized
@@ -93,6 +94,7 @@ async def require_password(visit: Visit) -> None:
     if not visit.session.confirmed:
         await check_password(visit, "password")
         await visit.asker.people.sessions.confirm(visit.session)
+        visit.session = visit.session._replace(confirmed_at=now())
 
 
 async def check_password(visit: Visit, field: str) -> None:

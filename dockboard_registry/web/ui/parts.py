@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from ... import __version__
-from . import figures, language, static, times
+from . import browsers, figures, language, static, times
 from .forms import Wrong
 from .markup import Markup, cut, escape, join
 
@@ -260,6 +260,7 @@ _NAMES = (
 )
 _PLAIN: Mapping[str, Callable | str] = {
     "account_mark": figures.account,
+    "browser": browsers.family,
     "bytes_of": figures.size,
     "cut": cut,
     "digest": digest,

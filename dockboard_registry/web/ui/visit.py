@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from urllib.parse import quote, unquote
 
+from ...config.kinds import is_loopback
 from ...domain.access.rule import ANONYMOUS, Principal
 from ...errors import RegistryError
 from ...http.messages import Request, Response
@@ -29,8 +30,8 @@ HEADERS = {
 _SECURE = {"Strict-Transport-Security": "max-age=31536000"}
 _LONGEST_FLASH = 1024
 # What a template may leave out. term: what was searched for. width: "slim" or "text". alternate: path of the same thing
-# in the API. banner: kind and sentence. nothing: what a form that was refused has not done.
-_DEFAULTS = {"term": "", "width": "", "alternate": "", "banner": None, "nothing": ""}
+# in the API. nothing: what a form that was refused has not done.
+_DEFAULTS = {"term": "", "width": "", "alternate": "", "nothing": ""}
 FLASH = "dockboard-flash"
 
 
@@ -138,7 +139,8 @@ class Visit:
 
     def page(self, template: str, /, status: int = 200, **values: object) -> Response:
         """The page of a template. Every template knows the visit, its words and the parts of parts.py."""
-        namespace = {**_DEFAULTS, **parts.of(self), "visit": self, "flash": self._flash(), **values}
+        namespace = {**_DEFAULTS, **parts.of(self), "visit": self, "flash": self._flash(), "banner": self._banner()}
+        namespace |= values
         body = templates.render(template, namespace)
         if self.problem is not None and status == 200:
             status = 409 if self.problem.status == 409 else 422
@@ -168,6 +170,15 @@ class Visit:
         if self.set_cookies:
             headers["Set-Cookie"] = self.set_cookies
         return headers
+
+    def _banner(self) -> tuple[str, str] | None:
+        """What everybody has to know about this registry: kind and sentence."""
+        if self.principal.open and self.principal.everyone == "all":
+            link = parts.link(self.url("/setup"), self.t("banner.setup"))
+            return ("warn", self.t("banner.nobody", setup=link)) if self.request.path != "/setup" else None
+        if not self.request.secure and not is_loopback(self.request.remote):
+            return "warn", self.t("banner.plain")
+        return None
 
     def _flash(self) -> tuple[str, str] | None:
         """What the page before wanted to be said here: kind and sentence. It is said once."""

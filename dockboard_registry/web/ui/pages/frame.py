@@ -6,6 +6,9 @@ from .. import cookies, language, static
 from ..route import Page
 from ..visit import THEMES, Visit
 
+# Cookie -> field of the preferences.
+_KEPT = {cookies.THEME: "theme", cookies.LANGUAGE: "language"}
+
 
 async def file(visit: Visit) -> Response:
     return static.answer(visit.request, visit.names["version"], visit.names["file"])
@@ -23,12 +26,15 @@ async def robots(visit: Visit) -> Response:
 
 
 async def choose(visit: Visit) -> Response:
-    """Keep the theme and the language that a button of the footer names, in this browser."""
-    secure = visit.request.secure
+    """Keep the theme and the language that a button of the footer names: in this browser, and for who is signed in."""
+    secure, kept = visit.request.secure, {}
     for name, choices in ((cookies.THEME, THEMES), (cookies.LANGUAGE, language.LANGUAGES)):
         chosen = visit.form.text(name)
         if chosen in choices:
+            kept[_KEPT[name]] = chosen
             visit.set_cookies.append(cookies.preference(name, chosen, secure))
+    if kept and visit.session is not None:
+        await visit.asker.people.preferences.change(visit.asker.actor, visit.principal.name, kept)
     return visit.go_on()
 
 
