@@ -1,13 +1,15 @@
 """Two nodes on one MariaDB and one object store, without a common disk: any of them continues what the other began."""
 
+import http.client
 import random
 import threading
 
 import pytest
 
-from tests.support import object_stores
+from tests.support import mariadb, object_stores
 from tests.support.http import Client, digest_of, with_query
 from tests.support.server import Registry
+from tests.support.store_proxy import StoreProxy, cut
 
 pytestmark = [pytest.mark.edge, pytest.mark.nodes]
 PART = 8 << 20
@@ -24,13 +26,20 @@ def bucket():
 
 
 @pytest.fixture(scope="module")
-def nodes(tmp_path_factory, bucket):
+def proxy(bucket):
+    """It stands between the second node and the store."""
+    with StoreProxy(bucket[0].port) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def nodes(tmp_path_factory, bucket, proxy):
     store, name = bucket
     folder = tmp_path_factory.mktemp("nodes")
     settings = {"auth_anonymous": "push", "gc_grace": 0, "storage_redirect": "false", **store.settings(name)}
     first = Registry(folder / "one" / "data", 1, database="mysql", **settings)
     second = first.sibling()
-    second.configure(storage_root=folder / "two" / "data")
+    second.configure(storage_root=folder / "two" / "data", **store.settings(name, endpoint=proxy.endpoint))
     second.root = folder / "two" / "data"
     second.log = folder / "two.log"
     with first, second:
@@ -116,6 +125,42 @@ def test_what_a_killed_node_had_saved_goes_on_elsewhere(clients, nodes, bucket):
     nodes[1].start()
 
 
+def pushed_as_docker(client: Client, data: bytes) -> None:
+    location = client.start_upload("any/app")
+    location = client.request("PATCH", location, {}, data).expect(202).location
+    client.request("PUT", with_query(location, digest=digest_of(data))).expect(201)
+
+
+@pytest.mark.parametrize("request_number", range(5))
+@pytest.mark.parametrize("done", [True, False], ids=["after it was done", "before it was done"])
+def test_a_node_may_be_killed_at_any_request_of_a_push(clients, nodes, proxy, request_number, done):
+    """Of the requests that begin the upload, send its three parts and put them together."""
+    data = bytes_of(2 * PART + 100, 40 + 2 * request_number + done)
+    left = request_number
+
+    def fault(asked):
+        nonlocal left
+        left -= 1
+        if left >= 0:
+            return None
+        proxy.fault = lambda asked: None
+        return killing
+
+    def killing(client, ask) -> None:
+        if done:
+            ask()
+        nodes[1].kill()
+        cut(client, ask)
+
+    proxy.fault = fault
+    with Client(nodes[1].address) as doomed, pytest.raises((OSError, http.client.HTTPException)):
+        pushed_as_docker(doomed, data)
+    assert clients[0].head(f"/v2/any/app/blobs/{digest_of(data)}").status == 404
+    pushed_as_docker(clients[0], data)
+    assert clients[0].pull_blob("any/app", digest_of(data)) == data
+    nodes[1].start()
+
+
 def test_nothing_stays_of_uploads_that_nobody_finished(clients, nodes, bucket):
     location = clients[0].start_upload("left/app")
     clients[0].request("PATCH", location, {}, bytes_of(2 * PART, 6)).expect(202)
@@ -125,4 +170,8 @@ def test_nothing_stays_of_uploads_that_nobody_finished(clients, nodes, bucket):
     nodes[0].configure(gc_upload_expiry=86400, gc_empty_upload_expiry=600)
     assert done.returncode == 0, done.stderr
     assert uploads(bucket) == []
+    store, name = bucket
+    stored = [found for page in store.bucket(name).objects("blobs/") for found in page]
+    blobs = int(mariadb.query(mariadb.shared().url(nodes[0].database), "SELECT COUNT(*) FROM blobs")[0][0])
+    assert len(stored) == blobs
     assert nodes[1].run("check").returncode == 0
