@@ -34,7 +34,7 @@ def open_services(config: Config, server_start: str, metrics=None, reserve: int 
     """
     observer = metrics.database if metrics else Observer()
     db = engine(config.database_place).open(config.database.connections, observer, reserve)
-    return Services(config, server_start, db, stores.driver(config.storage).open(), metrics)
+    return Services(config, server_start, db, stores.driver(config.storage).open(metrics and metrics.store), metrics)
 
 
 class Services:

@@ -8,7 +8,7 @@ import time
 from bisect import bisect_left
 from collections.abc import Sequence
 
-from . import database, jobs
+from . import database, jobs, store
 from .exposition import head, histogram, sample
 
 SLOTS = 256
@@ -63,7 +63,8 @@ _REQUESTS = len(_SINGLE)
 _SECONDS = _REQUESTS + len(ENDPOINTS) * len(_CLASSES)
 _DATABASE = _SECONDS + len(ENDPOINTS) * (len(_BUCKETS) + 1)
 _JOBS = _DATABASE + database.CELLS
-_ROW = _JOBS + jobs.CELLS
+_STORE = _JOBS + jobs.CELLS
+_ROW = _STORE + store.CELLS
 BOARD_SIZE = 8 * SLOTS * (1 + _ROW)
 
 
@@ -84,6 +85,7 @@ class Metrics:
             for number in range(len(ENDPOINTS))
         ]
         self.database = database.DatabaseMetrics(self._cells, self._base + _DATABASE)
+        self.store = store.StoreMetrics(self._cells, self._base + _STORE)
         rows = range(SLOTS + _JOBS, SLOTS + _JOBS + SLOTS * _ROW, _ROW)
         self.jobs = jobs.JobMetrics(self._cells, rows, slot, job_names)
 
@@ -135,6 +137,7 @@ class Metrics:
         for number, endpoint in enumerate(ENDPOINTS):
             lines += self._histogram(number, endpoint)
         lines += database.lines(lambda cell: self._sum(_DATABASE + cell))
+        lines += store.lines(lambda cell: self._sum(_STORE + cell))
         lines += self.jobs.lines()
         return "\n".join(lines) + "\n"
 

@@ -16,10 +16,17 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 10.0
 
 
 class Breaker:
-    """name: of the server, for messages. clock: seconds that only grow. Used by many threads."""
+    """name: of the server, for messages. clock: seconds that only grow. changed(is_open) hears when the breaker opens
+    and closes. Used by many threads.
+    """
 
-    def __init__(self, name: str, clock: Callable[[], float] = time.monotonic):
-        self._name, self._clock = name, clock
+    def __init__(
+        self,
+        name: str,
+        clock: Callable[[], float] = time.monotonic,
+        changed: Callable[[bool], None] = lambda is_open: None,
+    ):
+        self._name, self._clock, self._changed = name, clock, changed
         self._lock = threading.Lock()
         self._failures, self._since, self._why = 0, 0.0, ""
         self._pause, self._until = 0.0, 0.0
@@ -41,6 +48,8 @@ class Breaker:
     def succeeded(self) -> None:
         if self._failures or self._pause:
             with self._lock:
+                if self._pause:
+                    self._changed(False)
                 self._failures, self._pause = 0, 0.0
 
     def failed(self, why: str) -> None:
@@ -53,3 +62,4 @@ class Breaker:
                 self._until = at + self._pause
             elif self._failures >= _FAILURES and at - self._since >= _SECONDS:
                 self._pause, self._until = _FIRST_PAUSE, at + _FIRST_PAUSE
+                self._changed(True)

@@ -4,6 +4,7 @@
 the environment.
 """
 
+import functools
 import http.client
 import time
 from collections.abc import Callable, Mapping
@@ -73,8 +74,14 @@ class Observer:
     def failed(self, method: str) -> None:
         """One attempt had no answer."""
 
+    def received(self, method: str, count: int) -> None:
+        """So many bytes of a streamed body came."""
+
     def retried(self) -> None:
         """A request is sent again."""
+
+    def broken(self, is_open: bool) -> None:
+        """From now on requests to a server fail at once, or no longer."""
 
 
 class Client:
@@ -102,7 +109,9 @@ class Client:
         Raises Unreachable, AddressRefused, AnswerTooLarge.
         """
         origin = Origin.of(request.url)
-        breaker = self._breakers.setdefault(origin, Breaker(str(origin)))
+        breaker = self._breakers.get(origin) or self._breakers.setdefault(
+            origin, Breaker(str(origin), changed=self._observer.broken)
+        )
         attempts = Attempts(self._allowance, _ATTEMPTS, self._budget)
         while True:
             breaker.enter()
@@ -150,7 +159,8 @@ class Client:
             try:
                 response = self._exchange(connection, request)
                 if stream and 200 <= response.status < 300:
-                    made = Stream(self._connections, connection, origin, response, self._limits.read)
+                    count = functools.partial(self._observer.received, request.method)
+                    made = Stream(self._connections, connection, origin, response, self._limits.read, count)
                     connection = None
                     return Answer(response.status, response.headers, b"", made)
                 answer = Answer(response.status, response.headers, self._body(connection, response))
@@ -212,7 +222,9 @@ class Stream:
         origin: Origin,
         response: http.client.HTTPResponse,
         seconds: float,
+        received: Callable[[int], None],
     ):
+        self._received = received
         self._connections, self._connection, self._origin, self._response = connections, connection, origin, response
         self.left = response.length
         connection.limit(seconds)
@@ -227,6 +239,7 @@ class Stream:
             if len(data) < wanted:
                 raise Unreachable(f"{self._origin}: the answer ended early")
             self.left -= len(data)
+        self._received(len(data))
         return data
 
     def close(self) -> None:

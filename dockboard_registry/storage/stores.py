@@ -36,8 +36,8 @@ class Driver(Protocol):
     def mark(self, owner: Marker) -> None:
         """Write durably which database owns the store. Raises OSError, StartError."""
 
-    def open(self) -> Storage:
-        """The store for this process; after fork."""
+    def open(self, observer=None) -> Storage:
+        """The store for this process; after fork. observer: hears of requests (outbound.client.Observer)."""
 
 
 def driver(section) -> Driver:
@@ -85,5 +85,5 @@ class FilesystemDriver:
     def mark(self, owner: Marker) -> None:
         filesystem.write_marker(self._root, owner)
 
-    def open(self) -> Storage:
+    def open(self, observer=None) -> Storage:
         return filesystem.FilesystemStorage(self._root, self._reserve)

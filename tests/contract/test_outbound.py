@@ -173,7 +173,8 @@ def test_a_dead_server_is_refused_quickly_and_found_again_when_it_is_back():
 
 def test_the_breaker_lets_one_through_after_a_pause_and_all_after_a_success():
     at = [0.0]
-    breaker = Breaker("the store", lambda: at[0])
+    changes: list[bool] = []
+    breaker = Breaker("the store", lambda: at[0], changes.append)
     for _ in range(5):
         breaker.enter()
         breaker.failed("it answered 500")
@@ -189,6 +190,7 @@ def test_the_breaker_lets_one_through_after_a_pause_and_all_after_a_success():
     breaker.enter()
     breaker.enter()
     assert not breaker.is_open
+    assert changes == [True, False]
 
 
 def test_failures_between_successes_do_not_open_the_breaker():
@@ -274,8 +276,19 @@ def test_an_observer_hears_of_every_attempt():
         def retried(self):
             self.heard.append("again")
 
+        def received(self, method, count):
+            self.heard.append((method, "received", count))
+
+        def broken(self, is_open):
+            self.heard.append(is_open)
+
     told = Told()
     client = Client(limits=SHORT, observer=told)
     with Scripted(cut(), answer(503), answer(200)) as server:
         client.send(Request("PUT", server.url, body=b"12345"))
     assert told.heard == [("PUT", None), "again", ("PUT", 503, 5), "again", ("PUT", 200, 5)]
+    with Scripted(answer(200, b"1234")) as server:
+        found = client.send(get(server), stream=True)
+        found.read(3)
+        found.close()
+    assert told.heard[5:] == [("GET", 200, 0), ("GET", "received", 3)]

@@ -7,9 +7,10 @@ import urllib.request
 
 import pytest
 
+from tests.protocol.test_operations import scrape
 from tests.support import object_stores
 from tests.support.http import Client, digest_of, with_query
-from tests.support.server import Registry, wait_for
+from tests.support.server import Registry, free_port, wait_for
 from tests.support.store_proxy import StoreProxy, answers, cut, half_answer, lost_answer, wrong_etag
 
 pytestmark = pytest.mark.edge
@@ -39,9 +40,9 @@ def settings(store, proxy):
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory, settings):
     """It gives clients URLs of the store."""
-    made = Registry(
-        tmp_path_factory.mktemp("objects") / "data", auth_anonymous="push", gc_grace=0, gc_lease=0, **settings
-    )
+    metrics, root = f"127.0.0.1:{free_port()}", tmp_path_factory.mktemp("objects") / "data"
+    made = Registry(root, auth_anonymous="push", gc_grace=0, gc_lease=0, metrics_listen=metrics, **settings)
+    made.metrics = metrics
     with made as running:
         yield running
 
@@ -197,6 +198,22 @@ def test_garbage_is_collected_with_few_requests(client, proxy, registry):
     assert proxy.verbs().count("POST delete") <= 3
     assert len([verb for verb in proxy.verbs() if verb.startswith("GET")]) <= 12
     assert registry.run("check").returncode == 0
+
+
+def test_requests_to_the_store_are_counted_for_prometheus(client, registry, proxy):
+    before = scrape(registry)
+    proxy.once("PUT", answers(503, "SlowDown"))
+    client.push_blob("counted/app", bytes_of(100_000, 20))
+    after = scrape(registry)
+    names = [name for name in after if name.startswith("dockboard_store_") and after[name] != before[name]]
+    grown = {name.removeprefix("dockboard_"): after[name] - before[name] for name in names}
+    assert grown.pop('store_seconds_total{method="PUT"}') > 0
+    assert grown == {
+        'store_requests_total{method="PUT",answer="5xx"}': 1,
+        'store_requests_total{method="PUT",answer="2xx"}': 1,
+        'store_sent_bytes_total{method="PUT"}': 200_000,
+        "store_retries_total": 1,
+    }
 
 
 def test_another_registry_is_refused_on_the_same_prefix(registry, tmp_path, settings):

@@ -82,8 +82,8 @@ class ObjectDriver:
     def mark(self, owner: Marker) -> None:
         self._ask(lambda s3: s3.put(MARKER, marker_text(owner)))
 
-    def open(self) -> Storage:
-        return ObjectStorage(self.requests(), self._redirects)
+    def open(self, observer: Observer | None = None) -> Storage:
+        return ObjectStorage(self.requests(observer or Observer()), self._redirects)
 
 
 def _mark_first(s3: S3, owner: Marker) -> None:
