@@ -80,6 +80,10 @@ ENTRIES: dict[str, tuple[Entry, ...]] = {
     # Digests differ from run to run; a tag shows the same page.
     "/r/{repository}@{digest}": (Entry("/r/acme/app-web@sha256:" + "0" * 64, status=404),),
     "/r/{repository}:{tag}@{digest}": (Entry("/r/acme/app-web:2.8.1@sha256:" + "0" * 64, status=404),),
+    "/r/{repository}/-/comments": (Entry("/r/acme/app-web/-/comments"), Entry("/r/acme/app-web/-/comments", "mei")),
+    "/r/{repository}/-/readme": (Entry("/r/acme/app-web/-/readme", "bob"),),
+    "/r/{repository}/-/settings": (Entry("/r/acme/app-web/-/settings", "bob"),),
+    "/account/stars": (Entry("/account/stars", "bob"), Entry("/account/stars", "mei")),
     "/r/{repository}": (
         Entry("/r/acme/app-web"),
         Entry("/r/acme/app-web", "bob"),

@@ -47,13 +47,14 @@ ROWS = {
     "/@{organization}/robots/{robot}": (OWNER, OWNER, ACME),
     "/@{namespace}/grants": (OWNER, OWNER, ACME),
     "/@{namespace}/settings": (OWNER, OWNER, ACME),
-    "/r/{repository}": (PULL, PULL, APP),
     "/r/{repository}/-/tags": (PULL, PULL, APP),
     "/r/{repository}:{tag}": (PULL, PULL, APP),
     "/r/{repository}@{digest}": (PULL, PULL, APP),
     "/r/{repository}:{tag}@{digest}": (PULL, PULL, APP),
     "/r/{repository}@{digest}/-/manifest": (PULL, PULL, APP),
-    "/r/{repository}/-/access": (ADMIN, ADMIN, APP),
+    **dict.fromkeys(("/r/{repository}", "/r/{repository}/-/comments", "/r/{repository}/-/star"), (PULL, PULL, APP)),
+    **dict.fromkeys((f"/r/{{repository}}/-/{page}" for page in ("access", "readme", "settings")), (ADMIN, ADMIN, APP)),
+    "/account/stars": (SIGNED_IN, SIGNED_IN, ("",)),
     **dict.fromkeys(
         (
             *("/admin", "/admin/users", "/admin/organizations", "/admin/uploads", "/admin/jobs", "/admin/changes"),

@@ -240,18 +240,15 @@ def test_text_stays_as_it_is():
 def test_a_text_is_rendered_once_and_kept_while_there_is_room():
     async def main() -> None:
         renderer, pictures = Renderer("readme-"), Pictures()
-        try:
-            long = "*a*\n\n" * 2000
-            first = await renderer.html(long, pictures)
-            assert await renderer.html(long, pictures) is first and first.whole
-            assert await renderer.html("# a", pictures) is await renderer.html("# a", pictures)
-            chinese = await renderer.html("![a](b)", Pictures("图片：{}".format), "zh")
-            assert chinese.html == "<p>图片：a</p>"
-            assert (await renderer.html("![a](b)", pictures, "en")).html == "<p>picture: a</p>"
-            for number in range(10):
-                await renderer.html(f"{number} " + "x" * (rendered._KEPT // 5), pictures)
-            assert await renderer.html(long, pictures) is not first
-        finally:
-            renderer.close()
+        long = "*a*\n\n" * 2000
+        first = await renderer.html(long, pictures)
+        assert await renderer.html(long, pictures) is first and first.whole
+        assert await renderer.html("# a", pictures) is await renderer.html("# a", pictures)
+        chinese = await renderer.html("![a](b)", Pictures("图片：{}".format), "zh")
+        assert chinese.html == "<p>图片：a</p>"
+        assert (await renderer.html("![a](b)", pictures, "en")).html == "<p>picture: a</p>"
+        for number in range(10):
+            await renderer.html(f"{number} " + "x" * (rendered._KEPT // 5), pictures)
+        assert await renderer.html(long, pictures) is not first
 
     asyncio.run(main())

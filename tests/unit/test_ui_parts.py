@@ -25,9 +25,9 @@ PUT_TOGETHER = (
     *("visibility.", "namespace.organization.", "members.make.", "access.by.", "robots.", "users.", "admin.disk."),
     *("jobs.what.", "jobs.figure.", "help.word.", "repository.tab.", "repository.label.", "repository.may."),
     *("invitations.state.", "explore.kind.", "explore.sort.", "explore.what.", "explore.role."),
-    *("invitations.state.",),
     *("tags.kind.", "tags.order.", "config."),
     *("tokens.action.", "tokens.life.", "tokens.state."),
+    "repository.settings.",
 )
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 

@@ -56,6 +56,10 @@ class Comments:
 
         return await self._db.scan(query)
 
+    async def get(self, name: str, id: int) -> Comment:
+        """Raises NameUnknown, AccountUnknown."""
+        return await self._db.scan(lambda tx: _require(tx, repositories.require(tx, name), id))
+
     async def add(self, actor: Actor, author_id: int, name: str, text: str) -> Comment:
         """Raises NameUnknown, FieldInvalid; TooManyRequests where the author writes too fast; ChangeRefused where the
         repository has too many comments.

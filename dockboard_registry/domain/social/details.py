@@ -24,6 +24,22 @@ class Details(NamedTuple):
     deprecation: Deprecation
     starred: bool
 
+    @property
+    def name(self) -> str:
+        return self.listed.name
+
+    @property
+    def visibility(self) -> str:
+        return self.listed.visibility
+
+    @property
+    def description(self) -> str | None:
+        return self.listed.description
+
+    @property
+    def created_at(self) -> int:
+        return self.listed.created_at
+
 
 async def details(db: Database, name: str, asker: Principal) -> Details:
     """Raises NameUnknown."""

@@ -54,7 +54,3 @@ class Renderer:
         while self._size > _KEPT and len(self._kept) > 1:
             self._size -= len(self._kept.popitem(last=False)[1].html)
         return made
-
-    def close(self) -> None:
-        if self._thread is not None:
-            self._thread.shutdown(cancel_futures=True)

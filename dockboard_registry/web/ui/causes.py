@@ -274,6 +274,29 @@ CHINESE: tuple[tuple[str, str], ...] = (
     ("not what members of the organization may do", "不属于组织成员可执行的操作"),
     ("not a pull of a public repository by someone who may do that", "不是有权者对公开仓库的拉取"),
     ("not a namespace that is open to everyone", "不是对所有人开放的命名空间"),
+    # What people add to repositories
+    (
+        "a comment has 1 to {most} bytes of text, and this one has {size}",
+        "评论的文本为 1 到 {most} 字节，这条为 {size} 字节",
+    ),
+    (
+        "a README has at most {most} bytes of text, and this one has {size}",
+        "README 最多 {most} 字节，这份为 {size} 字节",
+    ),
+    ("shorten it, and link to the rest", "请缩短，其余内容可用链接"),
+    ("shorten it", "请缩短"),
+    ("one user writes at most {most} comments in {minutes} minutes", "每位用户 {minutes} 分钟内最多发表 {most} 条评论"),
+    ("a repository has at most {most} comments", "每个仓库最多 {most} 条评论"),
+    ("a repository has at most {most} categories", "每个仓库最多 {most} 个分类"),
+    ("{name} is not the name of a category", "{name} 不是有效的分类名称"),
+    (
+        "use at most {most} lower-case letters and digits, with single - between them",
+        "最多 {most} 个小写字母和数字，中间可用单个 -",
+    ),
+    ("the notice has {size} characters", "弃用说明有 {size} 个字符"),
+    ("the notice has a replacement and no text", "填写了替代仓库，但没有弃用说明"),
+    ("say in the text why, and what to do", "请在说明中写明原因和应对办法"),
+    ("a user stars at most {most} repositories", "每位用户最多收藏 {most} 个仓库"),
     # The permission rule: what decides
     (
         "{principal} is pending: an administrator has to approve the account first",

@@ -1,7 +1,8 @@
 """Forms that visitors send: the fields of the body, and the fields as pages show them again after an error."""
 
+import binascii
+import re
 from collections.abc import Collection
-from urllib.parse import parse_qs
 
 from ...errors import BadRequest, FieldInvalid, MediaUnsupported
 from ...http.messages import Request
@@ -10,6 +11,7 @@ from ...wording import quoted
 MOST_BODY = 64 << 10
 _MOST_FIELDS = 1200
 _TYPE = "application/x-www-form-urlencoded"
+_NO_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 # Every form may have these: the token against forgery, where to go on, which of a page's forms it is.
 _COMMON = frozenset({"_csrf", "next", "do"})
 
@@ -57,7 +59,7 @@ async def read(request: Request, known: Collection[str], most: int = MOST_BODY) 
         raise MediaUnsupported("this is no form of a page", f"send Content-Type: {_TYPE}")
     body = await request.body.read_all(most)
     try:
-        fields = parse_qs(body.decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS, errors="strict")
+        fields = _fields(body)
     except ValueError as error:
         raise BadRequest(
             f"the form has more than {_MOST_FIELDS} fields, or bytes that are not UTF-8", "send it from the page"
@@ -66,3 +68,27 @@ async def read(request: Request, known: Collection[str], most: int = MOST_BODY) 
     if unknown:
         raise BadRequest(f"the form has an unknown field {quoted(min(unknown))}", "send it from the page")
     return Form(fields)
+
+
+def _fields(body: bytes) -> dict[str, list[str]]:
+    """The values of each field. Raises ValueError."""
+    pairs = [pair for pair in body.split(b"&", _MOST_FIELDS) if pair]
+    if len(pairs) > _MOST_FIELDS:
+        raise ValueError
+    found: dict[str, list[str]] = {}
+    for pair in pairs:
+        name, _, value = pair.partition(b"=")
+        found.setdefault(_decoded(name), []).append(_decoded(value))
+    return found
+
+
+def _decoded(data: bytes) -> str:
+    """Text without percent escapes. urllib takes half a second for a README in Chinese; quoted-printable, which differs
+    in the sign only, is decoded in C. Raises ValueError.
+    """
+    data = data.replace(b"+", b" ")
+    if b"%" in data:
+        if _NO_ESCAPE.search(data):
+            raise ValueError
+        data = binascii.a2b_qp(data.replace(b"=", b"=3D").replace(b"%", b"="))
+    return data.decode()

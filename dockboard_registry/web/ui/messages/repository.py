@@ -5,6 +5,7 @@ MESSAGES = {
     "repository.tabs": ("Repository", "仓库"),
     "repository.tab.overview": ("Overview", "概览"),
     "repository.tab.tags": ("Tags", "标签"),
+    "repository.tab.comments": ("Comments", "评论"),
     "repository.tab.access": ("Access", "权限"),
     "repository.tab.settings": ("Settings", "设置"),
     "repository.get": ("Get it", "获取"),

@@ -1,11 +1,26 @@
 """The handlers of pages, one module for each group of pages. TABLES has the routes of all of them."""
 
-from . import access, account, explore, frame, help, joining, manifest, repository, setup, signing, tags, tokens
+from . import (
+    access,
+    account,
+    added,
+    explore,
+    frame,
+    help,
+    joining,
+    manifest,
+    repository,
+    repository_settings,
+    setup,
+    signing,
+    tags,
+    tokens,
+)
 from .admin import changes, invitations, jobs, organizations, summary, system, uploads, users
 from .namespace import grants, members, robots, settings, teams
 
 _OWN = (signing, joining, setup, account, tokens)
-_REPOSITORY = (repository, tags, manifest, access)
+_REPOSITORY = (repository, tags, manifest, added, repository_settings, access)
 _NAMESPACE = (members, teams, robots, grants, settings)
 _ADMIN = (summary, users, invitations, organizations, uploads, jobs, changes, system)
 TABLES = tuple(each.TABLE for each in (frame, explore, help, *_OWN, *_REPOSITORY, *_NAMESPACE, *_ADMIN))

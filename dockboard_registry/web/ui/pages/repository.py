@@ -9,7 +9,7 @@ from ....http.messages import Response
 from ....names import Reference
 from ...auth.permissions import PULLS_REPOSITORY
 from .. import cookies
-from ..repository import frame, pull_commands
+from ..repository import added, frame, pull_commands
 from ..route import Page
 from ..visit import Visit
 
@@ -30,6 +30,7 @@ async def overview(visit: Visit) -> Response:
         "repository/overview.html",
         404 if missing else 200,
         **values,
+        **await added.values_of(visit, values["repository"], _said(shown)),
         title=name,
         alternate=f"/api/v1/repositories/{name.replace('/', '%2F')}",
         tags=listed.tags,
@@ -71,11 +72,16 @@ async def _inspected(visit: Visit, name: str, tag: str) -> tuple[InspectedManife
 
 def _labels(shown: InspectedManifest | None) -> list[tuple[str, str]]:
     """What the image's labels say of it, and the annotations of its manifest."""
-    if shown is None:
-        return []
-    config = shown.image.config if shown.image else None
-    found = dict(config.labels if config else ()) | dict(shown.content.annotations if shown.content else {})
+    found = _said(shown)
     return [(name, found[_LABEL + name]) for name in _LABELS if found.get(_LABEL + name)]
+
+
+def _said(shown: InspectedManifest | None) -> dict[str, str]:
+    """Labels of the image, and annotations of its manifest."""
+    if shown is None:
+        return {}
+    config = shown.image.config if shown.image else None
+    return dict(config.labels if config else ()) | dict(shown.content.annotations if shown.content else {})
 
 
 def _rights(visit: Visit, may: set[str]) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 from ....domain.access import rule
 from ....domain.access.rule import ADMIN, DELETE, OVERWRITE, PULL, PUSH
 from ....domain.inspection.layer_uses import LayerUse, own_bytes
+from ....domain.social.details import details
 from ....names import namespace_of
 from .. import figures
 from ..language import CHINESE
@@ -17,7 +18,7 @@ async def values_of(visit: Visit, tab: str = "") -> dict[str, Any]:
     """Values for templates that begin with repository/head.html. tab: the page that is shown. Raises NameUnknown."""
     name = visit.names["repository"]
     object = (await visit.services.principals.facts(name)).object
-    shown = await visit.services.people.repository_settings.get(name)
+    shown = await details(visit.services.db, name, visit.principal)
     return {
         "repository": shown,
         "namespace": namespace_of(name),

@@ -1,0 +1,137 @@
+"""What people add to a repository: stars, comments and the README."""
+
+from ....domain.access import rule
+from ....domain.access.rule import ADMIN, USER
+from ....domain.social import readmes
+from ....domain.social.comments import MOST_BYTES, NEWEST, Comment
+from ....errors import NotFound
+from ....http.messages import Response
+from ...auth.permissions import ONESELF, PULLS_REPOSITORY, REMOVES_COMMENTS, REPOSITORY_ADMIN, USER_PULLS
+from .. import times
+from ..repository import added, frame
+from ..route import Page
+from ..visit import Visit
+
+_ROWS = 25
+# A form has three bytes for each byte of a text that is not plain.
+_LONGEST_FORM = 3 * readmes.MOST_BYTES + (64 << 10)
+
+
+async def star(visit: Visit) -> Response:
+    stars, name = visit.services.people.stars, visit.names["repository"]
+    change = stars.remove if visit.form.text("do") == "remove" else stars.add
+    await change(visit.asker.actor, visit.principal.id, name)
+    return visit.go_on()
+
+
+async def stars(visit: Visit) -> Response:
+    after = visit.query("after")
+    found = await visit.services.people.stars.list(visit.principal, after, _ROWS + 1)
+    return visit.page(
+        "stars.html",
+        title=visit.t("added.stars.title"),
+        found=found[:_ROWS],
+        first=visit.url("/account/stars") if after else "",
+        later=visit.url("/account/stars", after=found[_ROWS - 1].name) if len(found) > _ROWS else "",
+        alternate="/api/v1/account/stars",
+    )
+
+
+async def comments(visit: Visit) -> Response:
+    values = await frame.values_of(visit, "comments")
+    name = values["repository"].name
+    before = _id(visit.query("before")) if visit.query("before") else NEWEST
+    found = await visit.services.people.comments.list(name, before, _ROWS + 1)
+    edited = await _edited(visit, name)
+    return visit.page(
+        "repository/comments.html",
+        **values,
+        title=visit.t("added.comments.title", name=name),
+        comments=found[:_ROWS],
+        later=visit.repository_url(name, "comments", before=found[_ROWS - 1].id) if len(found) > _ROWS else "",
+        first=visit.repository_url(name, "comments") if before != NEWEST else "",
+        edited=edited,
+        own=edited is not None and _is_own(visit, edited),
+        is_own=lambda comment: _is_own(visit, comment),
+        moment=lambda at: times.shown(at, visit.zone),
+        may_comment=added.may_comment(visit),
+        most=MOST_BYTES,
+        alternate=f"/api/v1/repositories/{name.replace('/', '%2F')}/comments",
+    )
+
+
+async def _edited(visit: Visit, name: str) -> Comment | None:
+    """The comment that is to be changed or removed, as the address or the form that came back says."""
+    text = visit.form.text("id") or visit.query("edit")
+    if not text or not visit.signed_in:
+        return None
+    return await visit.services.people.comments.get(name, _id(text))
+
+
+def _id(text: str) -> int:
+    if not text.isascii() or not text.isdecimal() or len(text) > 19:
+        raise NotFound
+    return min(int(text), NEWEST)
+
+
+def _is_own(visit: Visit, comment: Comment) -> bool:
+    return visit.principal.kind == USER and comment.author_id == visit.principal.id
+
+
+async def change_comments(visit: Visit) -> Response:
+    name, deed, actor = visit.names["repository"], visit.form.text("do"), visit.asker.actor
+    permission = REMOVES_COMMENTS if deed == "remove" else USER_PULLS
+    await permission.check(visit.asker, visit.names)
+    list, author = visit.services.people.comments, visit.principal.id
+    with visit.checking("text"):
+        if deed == "edit":
+            await list.edit(actor, author, name, _id(visit.form.text("id")), visit.form.raw("text"))
+        elif deed == "remove":
+            await list.remove(actor, name, _id(visit.form.text("id")), await _required_author(visit, name))
+        else:
+            await list.add(actor, author, name, visit.form.raw("text"))
+    said = {"edit": "added.comment.changed", "remove": "added.comment.removed"}.get(deed, "added.comment.added")
+    return visit.redirect(visit.repository_url(name, "comments"), said)
+
+
+async def _required_author(visit: Visit, name: str) -> int | None:
+    """Whose the comment has to be; None: anybody's."""
+    object = (await visit.services.principals.facts(name)).object
+    return None if rule.decide(visit.principal, ADMIN, object).allowed else visit.principal.id
+
+
+async def readme(visit: Visit) -> Response:
+    written = await visit.services.people.readmes.get(visit.names["repository"])
+    return await _readme_form(visit, visit.value("text", written.text if written else ""))
+
+
+async def change_readme(visit: Visit) -> Response:
+    name, text = visit.names["repository"], visit.form.raw("text")
+    with visit.checking("text"):
+        readmes.checked(text)
+        if visit.form.text("do") == "preview":
+            return await _readme_form(visit, text, preview=True)
+        await visit.services.people.readmes.set(visit.asker.actor, name, text)
+    return visit.redirect(visit.repository_url(name), "added.readme.saved")
+
+
+async def _readme_form(visit: Visit, text: str, preview: bool = False) -> Response:
+    values = await frame.values_of(visit, "settings")
+    name = values["repository"].name
+    return visit.page(
+        "repository/readme_form.html",
+        **values,
+        title=visit.t("added.readme.title", name=name),
+        text=text,
+        preview=await added.html(visit, text) if preview else None,
+        most=readmes.MOST_BYTES,
+        alternate=f"/api/v1/repositories/{name.replace('/', '%2F')}/readme",
+    )
+
+
+TABLE = (
+    Page("/r/{repository}/-/star", USER_PULLS, post=star),
+    Page("/r/{repository}/-/comments", PULLS_REPOSITORY, comments, change_comments, ("text", "id")),
+    Page("/r/{repository}/-/readme", REPOSITORY_ADMIN, readme, change_readme, ("text",), _LONGEST_FORM, True),
+    Page("/account/stars", ONESELF, stars, private=True),
+)
