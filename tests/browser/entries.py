@@ -62,6 +62,12 @@ ENTRIES: dict[str, tuple[Entry, ...]] = {
     "/admin/jobs": (Entry("/admin/jobs", "ann"),),
     "/admin/changes": (Entry("/admin/changes", "ann"), Entry("/admin/changes?action=nothing", "ann")),
     "/admin/system": (Entry("/admin/system", "ann"),),
+    "/r/{repository}/-/compare": (
+        Entry("/r/acme/app-web/-/compare"),
+        Entry("/r/acme/app-web/-/compare?from=2.8.0&to=2.8.1"),
+        Entry("/r/acme/app-web/-/compare?from=2.8.1&to=acme/charts/web:1.4.2", "bob"),
+        Entry("/r/acme/app-web/-/compare?from=none&to=2.8.1", status=404),
+    ),
     "/r/{repository}/-/tags": (
         Entry("/r/acme/app-web/-/tags"),
         Entry("/r/acme/app-web/-/tags", "bob"),

@@ -198,3 +198,19 @@ def test_artifacts_and_broken_configs(registry, bob):
     page = bob.open("/r/acme/odd:files").expect(200)
     assert "<b>file</b>.txt" in page.text and "<b>file" not in page.html and "oras pull" in page.text
     assert "can't be read" in bob.open("/r/acme/odd:broken").expect(200).text
+
+
+def test_two_images_compared(registry, bob, nobody):
+    page = bob.open("/r/acme/app/-/compare?from=v1&to=v2").expect(200)
+    assert "Who has v1 still pulls" in page.text and '["serve"]' not in page.text and ">serve<" in page.html
+    assert "They are the same image" in bob.open("/r/acme/app/-/compare?from=v1&to=v1").text
+    both = bob.open("/r/acme/app/-/compare?from=v1&to=latest&platform=linux/arm64").expect(200)
+    assert "changed" in both.text
+    other = bob.open("/r/acme/app/-/compare?from=v1&to=open/app:v1").expect(200)
+    assert "They are the same image" in other.text
+    for text in ("v9", "acme/none:v1", "Not-A:Reference:x", "docker pull acme/app:none"):
+        assert bob.open(f"/r/acme/app/-/compare?from=v1&to={text.replace(' ', '%20')}").status == 404
+    hidden, missing = (
+        nobody.open(f"/r/open/app/-/compare?from=v1&to=acme/{name}:v1").expect(404).text for name in ("app", "abc")
+    )
+    assert re.sub(r"Request \S+", "", hidden.replace("acme/app", "acme/abc")) == re.sub(r"Request \S+", "", missing)

@@ -48,6 +48,7 @@ ROWS = {
     "/@{namespace}/grants": (OWNER, OWNER, ACME),
     "/@{namespace}/settings": (OWNER, OWNER, ACME),
     "/r/{repository}/-/tags": (PULL, PULL, APP),
+    "/r/{repository}/-/compare": (PULL, PULL, APP),
     "/r/{repository}:{tag}": (PULL, PULL, APP),
     "/r/{repository}@{digest}": (PULL, PULL, APP),
     "/r/{repository}:{tag}@{digest}": (PULL, PULL, APP),

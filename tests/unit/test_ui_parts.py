@@ -25,7 +25,7 @@ PUT_TOGETHER = (
     *("visibility.", "namespace.organization.", "members.make.", "access.by.", "robots.", "users.", "admin.disk."),
     *("jobs.what.", "jobs.figure.", "help.word.", "repository.tab.", "repository.label.", "repository.may."),
     *("invitations.state.", "explore.kind.", "explore.sort.", "explore.what.", "explore.role."),
-    *("tags.kind.", "tags.order.", "config."),
+    *("tags.kind.", "tags.order.", "config.", "compare."),
     *("tokens.action.", "tokens.life.", "tokens.state."),
     "repository.settings.",
 )

@@ -4,6 +4,7 @@ from . import (
     access,
     account,
     added,
+    compare,
     explore,
     frame,
     help,
@@ -20,7 +21,7 @@ from .admin import changes, invitations, jobs, organizations, summary, system, u
 from .namespace import grants, members, robots, settings, teams
 
 _OWN = (signing, joining, setup, account, tokens)
-_REPOSITORY = (repository, tags, manifest, added, repository_settings, access)
+_REPOSITORY = (repository, tags, manifest, compare, added, repository_settings, access)
 _NAMESPACE = (members, teams, robots, grants, settings)
 _ADMIN = (summary, users, invitations, organizations, uploads, jobs, changes, system)
 TABLES = tuple(each.TABLE for each in (frame, explore, help, *_OWN, *_REPOSITORY, *_NAMESPACE, *_ADMIN))

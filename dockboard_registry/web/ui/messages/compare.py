@@ -1,0 +1,41 @@
+"""Comparing two images."""
+
+MESSAGES = {
+    "compare.title": ("{name}: compare", "{name}：对比"),
+    "compare.heading": ("Compare", "对比"),
+    "compare.from": ("From", "从"),
+    "compare.to": ("To", "到"),
+    "compare.do": ("Compare", "对比"),
+    "compare.swap": ("Swap", "交换"),
+    "compare.hint": (
+        "A tag, a digest or a whole reference, also of another repository",
+        "标签、摘要或完整引用，也可以是其他仓库的",
+    ),
+    "compare.same": ("They are the same image.", "它们是同一镜像。"),
+    "compare.short": ("In short", "概要"),
+    "compare.equal": ("{to} is as large: {size}.", "{to} 大小相同：{size}。"),
+    "compare.larger": ("{to} is {by} larger: {size} against {before}.", "{to} 大 {by}：{size}，对比 {before}。"),
+    "compare.smaller": ("{to} is {by} smaller: {size} against {before}.", "{to} 小 {by}：{size}，对比 {before}。"),
+    "compare.pull": (
+        "Who has {from} still pulls {size}; {n} layer is in both.|Who has {from} still pulls {size}; {n} layers are in"
+        " both.",
+        "已有 {from} 者还需拉取 {size}；{n} 个层相同。",
+    ),
+    "compare.strip": ("{name}: {n} layer in common|{name}: {n} layers in common", "{name}：{n} 个共同的层"),
+    "compare.both": ("in both", "两者都有"),
+    "compare.only": ("only in {name}", "仅在 {name} 中"),
+    "compare.count": ("{n} change, {same} the same|{n} changes, {same} the same", "{n} 处变化，{same} 项相同"),
+    "compare.change": ("Change", "变化"),
+    "compare.what": ("What", "内容"),
+    "compare.changed": ("changed", "更改"),
+    "compare.added": ("added", "新增"),
+    "compare.removed": ("removed", "移除"),
+    "compare.section.configuration": ("Configuration", "配置"),
+    "compare.section.environment": ("Environment", "环境变量"),
+    "compare.section.labels": ("Labels", "Label"),
+    "compare.section.layers": ("Layers", "层"),
+    "compare.facts": ("Side by side", "并列显示"),
+    "config.port": ("Port", "端口"),
+    "config.volume": ("Volume", "卷"),
+    "config.platform": ("Platform", "平台"),
+}
