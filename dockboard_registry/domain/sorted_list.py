@@ -51,13 +51,14 @@ class Page(NamedTuple, Generic[T]):
 
 
 class SortedList(NamedTuple):
-    """rows: the SELECT without WHERE, of SORTED_BY, the name, and then what an item is made of.
+    """rows: the SELECT without WHERE, of SORTED_BY, the name, and then what an item is made of. counted: the same of 1.
 
     name: the column that tells rows apart. orders: what the list may be sorted by. The statement is put together of
     texts of the program alone; what a client sends are parameters.
     """
 
     rows: str
+    counted: str
     name: str
     orders: Mapping[str, Order]
 
@@ -103,8 +104,7 @@ class SortedList(NamedTuple):
     def count(self, tx: Tx, conditions: Sequence[Condition]) -> int:
         """How many rows there are; MOST_COUNTED + 1 stands for more than MOST_COUNTED."""
         where, values = _where(conditions)
-        counted = self.rows.replace(_SORTED_BY, "1") + where
-        return tx.one(_COUNT.replace("ROWS", counted), *values, MOST_COUNTED + 1)[0]
+        return tx.one(_COUNT.replace("ROWS", self.counted + where), *values, MOST_COUNTED + 1)[0]
 
     def _statement(
         self, by: Order, conditions: Sequence[Condition], place: Place, descending: bool

@@ -15,12 +15,14 @@ NAME, SEEN, MADE, MEMBERS, ROLE, SINCE = "name", "seen", "made", "members", "rol
 _SEEN = Order("COALESCE(users.last_seen_at, 0)", True, True)
 USERS = SortedList(
     f"SELECT SORTED_BY, name, id, {MORE_COLUMNS} FROM users",
+    "SELECT 1 FROM users",
     "users.name",
     {NAME: Order("users.name"), SEEN: _SEEN, MADE: Order("users.created_at", True, True)},
 )
 _MEMBERS_OF = "(SELECT COUNT(*) FROM members WHERE members.organization_id = organizations.id)"
 ORGANIZATIONS = SortedList(
     f"SELECT SORTED_BY, name, created_at, {_MEMBERS_OF} FROM organizations",
+    "SELECT 1 FROM organizations",
     "organizations.name",
     {
         NAME: Order("organizations.name"),
@@ -31,6 +33,7 @@ ORGANIZATIONS = SortedList(
 MEMBER_LIST = SortedList(
     "SELECT SORTED_BY, users.name, users.id, members.role, members.created_at, users.last_seen_at FROM members JOIN"
     " users ON users.id = members.user_id",
+    "SELECT 1 FROM members JOIN users ON users.id = members.user_id",
     "users.name",
     {
         NAME: Order("users.name"),
@@ -40,7 +43,10 @@ MEMBER_LIST = SortedList(
     },
 )
 ROBOT_LIST = SortedList(
-    "SELECT SORTED_BY, name, id, state, created_at FROM robots", "robots.name", {NAME: Order("robots.name")}
+    "SELECT SORTED_BY, name, id, state, created_at FROM robots",
+    "SELECT 1 FROM robots",
+    "robots.name",
+    {NAME: Order("robots.name")},
 )
 _TEAMS = Each(
     "SELECT team_members.user_id, teams.name FROM team_members JOIN teams ON teams.id = team_members.team_id WHERE"

@@ -1,11 +1,9 @@
 """Who has a right to a repository, and what gives it."""
 
-import functools
 from typing import NamedTuple
 
 from ...db import Database, Tx
 from ...names import LIBRARY, namespace_of
-from ..access import patterns
 from ..access.rule import ADMIN, MEMBER, OWNER, PUBLIC, READ, USER
 from ..accounts import namespaces
 from . import grants
@@ -67,7 +65,7 @@ def _access(tx: Tx, name: str, after: str, limit: int) -> RepositoryAccess:
     held = None if namespace == LIBRARY else namespaces.find(tx, namespace)
     kind = held.kind if held is not None and held.released_at is None else ""
     id = held.holder_id if kind == namespaces.ORGANIZATION else 0
-    found = [given for given in _granted(tx, namespace, name) if _key(given) > after]
+    found = [given for given in grants.matching(tx, name) if _key(given) > after]
     return RepositoryAccess(
         namespace if kind == USER else None,
         [user for (user,) in tx.all(_OWNERS, id, OWNER, _FEW)],
@@ -76,13 +74,6 @@ def _access(tx: Tx, name: str, after: str, limit: int) -> RepositoryAccess:
         found[:limit],
         _key(found[limit - 1]) if len(found) > limit else None,
     )
-
-
-def _granted(tx: Tx, namespace: str, name: str) -> list[grants.ListedGrant]:
-    """The grants in the namespace whose pattern matches the repository, in the order of `_key`."""
-    full = patterns.full(name)
-    matches = functools.cache(lambda pattern: patterns.parse(pattern).matches(full))
-    return sorted((given for given in grants.in_namespace(tx, namespace) if matches(given.pattern)), key=_key)
 
 
 def _key(given: grants.ListedGrant) -> str:
@@ -99,8 +90,7 @@ def _read(tx: Tx, name: str, visibility: str, administrators: bool) -> list[Effe
     if namespace != LIBRARY:
         found += _of_namespace(tx, namespace)
     found += [
-        EffectiveRight(given.holder, given.right, f"grant on {given.pattern}")
-        for given in _granted(tx, namespace, name)
+        EffectiveRight(given.holder, given.right, f"grant on {given.pattern}") for given in grants.matching(tx, name)
     ]
     if visibility == PUBLIC:
         found.append(

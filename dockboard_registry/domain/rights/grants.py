@@ -4,8 +4,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from ...db import Database, Row, Tx, now
+from ...db.each import Each
 from ...errors import AccountUnknown, ChangeRefused, FieldInvalid
-from ...names import LIBRARY
+from ...names import LIBRARY, namespace_of
 from ...wording import quoted
 from .. import audit
 from ..access import patterns
@@ -43,6 +44,11 @@ _BEHIND = (
 )
 _PAGE, _PAGE_WITHIN = f"{_ALL} WHERE {_BEHIND}", f"{_ALL} WHERE grants.namespace = ? AND {_BEHIND}"
 _LAST_PATTERN = "~"
+# Patterns that may name a repository: its name in both spellings, and those with wildcards.
+_CANDIDATES = (
+    "SELECT DISTINCT pattern FROM grants WHERE namespace = ? AND (pattern IN (?, ?) OR INSTR(pattern, '*') > 0)"
+)
+_OF_PATTERNS = Each(f"{_ALL} WHERE grants.namespace = ? AND grants.pattern IN (...)")
 _HELD = (
     "SELECT pattern, permission, created_at FROM grants WHERE holder_kind = ? AND holder_id = ? ORDER BY pattern"
     " LIMIT ?"
@@ -145,6 +151,15 @@ def _spellings(pattern: str) -> tuple[str, str]:
     spelled = patterns.full(pattern)
     short = spelled.removeprefix(f"{LIBRARY}/")
     return spelled, spelled if "/" in short or "*" in short else short
+
+
+def matching(tx: Tx, repository: str) -> list[ListedGrant]:
+    """The grants that concern one repository, by pattern and then by holder."""
+    namespace, full = namespace_of(repository), patterns.full(repository)
+    candidates = [text for (text,) in tx.all(_CANDIDATES, namespace, *_spellings(repository))]
+    found = [text for text in candidates if patterns.parse(text).matches(full)]
+    listed = [_listed(row) for row in _OF_PATTERNS.all(tx, [namespace], found)]
+    return sorted(listed, key=lambda grant: (grant.pattern, grant.holder))
 
 
 def in_namespace(tx: Tx, namespace: str) -> list[ListedGrant]:
