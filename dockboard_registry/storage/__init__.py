@@ -177,7 +177,10 @@ class Storage(Protocol):
         """
 
     def url(self, key: str) -> str | None:
-        """Where a client may fetch the bytes itself for the next 20 minutes. None if it has to ask us. No I/O."""
+        """Where a client may fetch the bytes itself for the next 20 minutes. None if it has to ask us. No I/O.
+
+        Raises StorageFailed.
+        """
 
     def refuse_when_full(self) -> None:
         """Raise StorageFull if less than the reserve is free. The reserve is for what must not fail. Does not block."""

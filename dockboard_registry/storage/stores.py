@@ -16,9 +16,6 @@ class Driver(Protocol):
 
     marked_by: str  # what holds the marker, for messages
 
-    def exists(self) -> bool:
-        """Whether the place is there, as far as that can be told without asking a server."""
-
     def exposed(self) -> str:
         """Why the place may not be used: others could change the data, or own it. Empty if it may."""
 
@@ -65,9 +62,6 @@ class FilesystemDriver:
 
     def __str__(self) -> str:
         return str(self._root)
-
-    def exists(self) -> bool:
-        return self._root.is_dir()
 
     def exposed(self) -> str:
         blobs = self._root / filesystem.BLOBS

@@ -191,38 +191,53 @@ async def test_memory_is_given_in_the_order_of_asking():
     budget, got = Budget(100), []
 
     async def take(name: str, count: int) -> None:
-        await budget.take(count)
+        await budget.take(count, name)
         got.append(name)
 
-    await take("first", 70)
-    waiting = [asyncio.ensure_future(take(name, count)) for name, count in (("large", 90), ("small", 10))]
+    await take("first", 45)
+    await take("second", 45)
+    waiting = [asyncio.ensure_future(take(name, count)) for name, count in (("large", 50), ("small", 10))]
     await asyncio.sleep(0.01)
-    assert (got, budget.is_wanted, budget.try_take(10)) == (["first"], True, False)
-    budget.give(70)
+    assert (got, budget.is_wanted, budget.try_take(1, "third")) == (["first", "second"], True, False)
+    budget.give(45, "first")
+    budget.give(10, "second")
     await asyncio.gather(*waiting)
-    assert got == ["first", "large", "small"]
-    assert not budget.try_take(1)
-    budget.give(100)
-    assert budget.try_take(100)
+    assert got == ["first", "second", "large", "small"]
+    for name, count in (("second", 35), ("large", 50), ("small", 10)):
+        budget.give(count, name)
+    assert budget.try_take(50, "a") and budget.try_take(50, "b") and not budget.try_take(1, "c")
+
+
+@asynchronous
+async def test_a_client_with_its_share_of_the_memory_lets_others_by():
+    budget = Budget(100)
+    await budget.take(50, "slow")
+    more = asyncio.ensure_future(budget.take(10, "slow"))
+    await asyncio.sleep(0.01)
+    await budget.take(30, "other")
+    assert not more.done()
+    budget.give(50, "slow")
+    await more
+    assert budget.try_take(40, "slow") and not budget.try_take(30, "other")
 
 
 @asynchronous
 async def test_who_stops_waiting_for_memory_takes_none():
-    budget = Budget(10)
-    await budget.take(10)
-    waiting = asyncio.ensure_future(budget.take(5))
+    budget = Budget(20)
+    await budget.take(10, "one")
+    waiting = asyncio.ensure_future(budget.take(5, "one"))
     await asyncio.sleep(0.01)
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
-    budget.give(10)
-    assert budget.try_take(10)
+    budget.give(10, "one")
+    assert budget.try_take(10, "one") and not budget.is_wanted
 
 
 @asynchronous
 async def test_many_uploads_at_once_share_the_memory_and_all_end(storage):
-    storage.budget = Budget(3 * PART)
+    storage.budget = Budget(6 * PART)
     data = bytes_of(2 * PART + 77)
     keys = await asyncio.gather(*(stored(storage, data) for _ in range(12)))
     for key in keys:
         assert await content(storage, key) == data
-    assert storage.budget.try_take(3 * PART)
+    assert storage.budget.try_take(3 * PART, "a") and storage.budget.try_take(3 * PART, "b")

@@ -25,6 +25,8 @@ from dockboard_registry.http import budget, connection, limits, messages
 from dockboard_registry.http.bodies import chunks
 from dockboard_registry.server import log_writer, logs
 from dockboard_registry.storage import calls
+from dockboard_registry.storage.objects import parts
+from dockboard_registry.storage.objects import storage as objects
 from dockboard_registry.web import conditions, endpoint, token_server
 from dockboard_registry.web.api import operations
 from dockboard_registry.web.api.resources import oversight, social
@@ -115,6 +117,8 @@ LIMITS = {
     "bytes of a namespace": "no limit" if default("auth.quota_bytes") == 0 else "",
     "repositories of a namespace": "no limit" if default("auth.quota_repositories") == 0 else "",
     "garbage of a namespace with a quota": "as much again as the quota",
+    "memory of pushes to an object store": f"{size(objects._MEMORY)} for each worker, half of it for one client",
+    "parts of an upload to an object store": f"{number(parts._SIZES[-1][0])}, together 328 GiB",
     "calls to a store on the network": f"{calls._MOST} for each worker",
     "time of a short call to a store on the network": span(calls._ANSWER_SECONDS),
     "time that a write waits for SQLite": span(sqlite.BUSY_MS / 1000),

@@ -58,9 +58,6 @@ class ObjectDriver:
     def exposed(self) -> str:
         return ""
 
-    def exists(self) -> bool:
-        return True
-
     def make(self) -> None:
         """The bucket has to be there. Raises StartError."""
         self._ask(lambda s3: s3.call("HEAD", None))

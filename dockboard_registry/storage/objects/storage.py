@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from ...errors import StartError
 from .. import KeyMissing, Marker, NotDeleted, Saved, StorageFailed
 from .answers import S3Error
 from .buffers import Budget
@@ -138,7 +139,10 @@ class ObjectStorage:
         return ObjectUpload(self, name_of(key), saved, size)
 
     def url(self, key: str) -> str | None:
-        return self.s3.url(name_of(key)) if self._redirects else None
+        try:
+            return self.s3.url(name_of(key)) if self._redirects else None
+        except StartError as error:  # the keys cannot be read
+            raise StorageFailed(str(error)) from error
 
     def refuse_when_full(self) -> None:
         """An object store has room, or it refuses the bytes."""

@@ -12,6 +12,7 @@ import hashlib
 from collections.abc import Callable
 from concurrent.futures import Future
 
+from ...clients import current_client
 from .. import Hasher, Saved, StorageFailed, StorageFull, UploadLost
 from .answers import S3Error
 from .buffers import Buffer
@@ -31,7 +32,7 @@ class ObjectUpload:
         self._is_lost = self._parts.size + len(saved.rest) != size
         self._buffer: Buffer | None = None
         self._sending: tuple[int, Future] | None = None
-        self._is_whole = False
+        self._is_whole, self._owner = False, ""
 
     async def hold(self) -> None:
         """The session's row decides who writes."""
@@ -40,7 +41,7 @@ class ObjectUpload:
         """Give the memory back. A part that is on its way gives its own back when it has arrived."""
         buffer, self._buffer = self._buffer, None
         if buffer is not None:
-            self._shared.budget.give(buffer.size)
+            self._shared.budget.give(buffer.size, self._owner)
 
     async def write(self, data: bytes, hasher: Hasher | None = None) -> None:
         rest = memoryview(data)
@@ -57,7 +58,8 @@ class ObjectUpload:
     async def pour(self, fill: Callable[[memoryview], int], hasher: Hasher | None = None, dear: bool = False) -> int:
         self._require_all()
         if self._buffer is None:
-            await self._shared.budget.take(self._next_size())
+            self._owner = current_client.get().owner
+            await self._shared.budget.take(self._next_size(), self._owner)
             self._buffer = Buffer(self._next_size())
             self._buffer.room(len(self._rest))[:] = self._rest
             self._buffer.filled, self._rest = len(self._rest), b""
@@ -99,7 +101,7 @@ class ObjectUpload:
         full = self._buffer
         self._begin()
         following = size_of(len(self._parts.sizes) + 2)
-        if following and self._shared.budget.try_take(following):
+        if following and self._shared.budget.try_take(following, self._owner):
             self._sending = full.filled, self._shared.senders.submit(self._part, full, True)
             self._buffer = Buffer(following)
         else:
@@ -111,7 +113,7 @@ class ObjectUpload:
         self._begin()
         self._parts = self._parts.with_one(self._buffer.filled, self._part(self._buffer, False))
         wanted = self._next_size()
-        if self._buffer.size < wanted and not self._shared.budget.try_take(wanted - self._buffer.size):
+        if self._buffer.size < wanted and not self._shared.budget.try_take(wanted - self._buffer.size, self._owner):
             wanted = self._buffer.size
         self._buffer = self._buffer if self._buffer.size >= wanted else Buffer(wanted)
         self._buffer.filled = 0
@@ -131,7 +133,8 @@ class ObjectUpload:
                 raise UploadLost("the store has dropped the upload") from error
             raise
         finally:
-            self._shared.budget.give(size)
+            if size:
+                self._shared.budget.give(size, self._owner)
         if not tag:
             raise StorageFailed("the object store's answer to a part has no ETag")
         return tag
