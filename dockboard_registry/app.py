@@ -18,6 +18,7 @@ from .domain.content.tags import Tags
 from .domain.explore.page_search import Lists
 from .domain.explore.pulls import PullCounts
 from .domain.explore.repository_facts import RepositoryFacts
+from .domain.explore.search import Search
 from .domain.garbage.collect import Collector
 from .domain.inspection.facts_queue import FactsQueue, Pushed
 from .domain.quotas.quotas import Quotas
@@ -49,7 +50,7 @@ class Services:
         gc = config.gc
         self.repositories = Repositories(self.db)
         self.repository_deletion = RepositoryDeletion(self.db)
-        self.lists = Lists(self.db)
+        self.lists, self.search = Lists(self.db), Search(self.db)
         self.pulls, self.repository_facts = PullCounts(self.db), RepositoryFacts(self.db)
         self.tags = Tags(self.db, self.repository_facts.changed)
         self.quotas = Quotas(config.auth.quota_repositories, config.auth.quota_bytes)

@@ -29,6 +29,11 @@ class Entry(NamedTuple):
 
 ENTRIES: dict[str, tuple[Entry, ...]] = {
     "/": (Entry("/"), Entry("/", "bob"), Entry("/?q=web&kind=images&sort=name"), Entry("/?q=nothing-like-this", "bob")),
+    "/search": (
+        Entry("/search?q=web"),
+        Entry("/search?q=nothing-like-this", "bob"),
+        Entry("/search?q=kind%3Anonsense"),
+    ),
     "/@{account}": (Entry("/@acme"), Entry("/@acme?q=nothing-like-this", "bob"), Entry("/@bob", "bob")),
     "/login": (Entry("/login"),),
     "/register": (Entry("/register", status=404),),

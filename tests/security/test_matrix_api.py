@@ -45,8 +45,8 @@ ROWS = {
     "removeTeamMember"), ("owner", ACME)),
     **dict.fromkeys(("listRobots", "getRobot", "changeRobot", "deleteRobot", "listRobotSecrets"), ("owner", ACME)),
     **dict.fromkeys(("addRobot", "rotateRobot"), ("owner's secrets", ACME)),
-    "listRepositories": ("logged in", [""]), "getRepository": ("sees", REPOSITORIES), "changeRepository": ("admin",
-    REPOSITORIES), "listRights": ("admin", REPOSITORIES),
+    **dict.fromkeys(("listRepositories", "search"), ("logged in", [""])), "getRepository": ("sees", REPOSITORIES),
+    "changeRepository": ("admin", REPOSITORIES), "listRights": ("admin", REPOSITORIES),
     "listStars": ("oneself", [""]), "listComments": ("sees", REPOSITORIES), "getReadme": ("sees", REPOSITORIES),
     "setReadme": ("admin", REPOSITORIES), "removeComment": ("own or admin", REPOSITORIES),
     **dict.fromkeys(("starRepository", "unstarRepository", "addComment", "editComment"), ("user sees", REPOSITORIES)),
@@ -78,7 +78,7 @@ OTHERS = {
     "digest": f"sha256:{'0' * 64}",
     "comment": "1",
 }
-QUERY = {"explain": "who=eve&action=pull"}
+QUERY = {"explain": "who=eve&action=pull", "search": "q=app"}
 # Signed tokens of the token server are for images.
 OUT = REFUSED | {"administrator's bearer", "owner's bearer", "member's bearer", "anonymous bearer"}
 PASSWORDS = {"administrator with password", "stranger with password"}

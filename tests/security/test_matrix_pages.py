@@ -25,7 +25,7 @@ ADMINISTRATOR, MEMBER, OWNER, ADMIN, PULL = "administrator", "member", "owner", 
 ACME, APP = ("acme", "none"), ("acme/app", "acme/none")
 ROWS = {
     **dict.fromkeys(
-        ("/", "/login", "/logout", "/help", "/preferences", "/forgot", "/reset", "/invitation"),
+        ("/", "/search", "/login", "/logout", "/help", "/preferences", "/forgot", "/reset", "/invitation"),
         (EVERYONE, EVERYONE, ("",)),
     ),
     **dict.fromkeys(("/favicon.ico", "/robots.txt"), (EVERYONE, EVERYONE, ("",))),

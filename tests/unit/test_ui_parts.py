@@ -26,6 +26,7 @@ PUT_TOGETHER = (
     *("jobs.what.", "jobs.figure.", "help.word.", "repository.tab.", "repository.label.", "repository.may."),
     *("invitations.state.", "explore.kind.", "explore.sort.", "explore.what.", "explore.role."),
     *("tags.kind.", "tags.order.", "config.", "compare."),
+    "search.kind.",
     *("tokens.action.", "tokens.life.", "tokens.state."),
     "repository.settings.",
 )

@@ -168,6 +168,7 @@ OPERATIONS = (
         _list,
         answer=paged(REPOSITORY_ITEM),
         query=PAGE | _FILTER,
+        refuses=True,
     ),
     Operation("GET", _ONE, "getRepository", "Show a repository", SEES_REPOSITORY, _get, answer=_DETAILS),
     Operation(

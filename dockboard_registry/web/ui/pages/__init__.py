@@ -12,6 +12,7 @@ from . import (
     manifest,
     repository,
     repository_settings,
+    search,
     setup,
     signing,
     tags,
@@ -24,4 +25,4 @@ _OWN = (signing, joining, setup, account, tokens)
 _REPOSITORY = (repository, tags, manifest, compare, added, repository_settings, access)
 _NAMESPACE = (members, teams, robots, grants, settings)
 _ADMIN = (summary, users, invitations, organizations, uploads, jobs, changes, system)
-TABLES = tuple(each.TABLE for each in (frame, explore, help, *_OWN, *_REPOSITORY, *_NAMESPACE, *_ADMIN))
+TABLES = tuple(each.TABLE for each in (frame, explore, search, help, *_OWN, *_REPOSITORY, *_NAMESPACE, *_ADMIN))

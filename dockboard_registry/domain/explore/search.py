@@ -1,0 +1,210 @@
+"""The search: repositories, tags, digests and namespaces that somebody may see, a few of each, and in little time."""
+
+import difflib
+from typing import NamedTuple
+
+from ...db import Database, Row, Tx
+from ...db.each import SOME, Each
+from ..access import rule
+from ..access.rule import ADMIN, PULL, REGISTRY, USER, Principal, decide
+from . import conditions, lists, reach
+from .conditions import Condition, either, escaped, statement
+from .lists import ROW, ListedRepository
+from .terms import Reference, Term
+
+# Of each group. One more says that there are more.
+MOST = 10
+# Rows for which the rule is asked in one group, and repositories in whose tags a tag is looked for: those that were
+# pushed last.
+_MOST_ASKED, _MOST_TAGGED = 100, 2 * SOME
+# With more ways all that fits is left to the rule.
+_MANY_WAYS = 32
+# Names that are compared to find those that are nearly what was typed.
+_MOST_COMPARED = 200
+_REPOSITORIES = (
+    f"SELECT {ROW} FROM repository_facts CROSS JOIN repositories ON repositories.id = repository_facts.repository_id"
+    " LEFT JOIN namespaces ON namespaces.name = repository_facts.namespace"
+)
+# Exact, the last segment begins with it, another segment begins with it, contains it.
+_RANKED = (
+    " ORDER BY CASE WHEN repository_facts.name = ? THEN 0 WHEN repository_facts.name LIKE ? ESCAPE '|' AND"
+    " repository_facts.name NOT LIKE '%/%' OR repository_facts.name LIKE ? ESCAPE '|' AND repository_facts.name NOT"
+    " LIKE ? ESCAPE '|' THEN 1 WHEN repository_facts.name LIKE ? ESCAPE '|' OR repository_facts.name LIKE ? ESCAPE '|'"
+    " THEN 2 ELSE 3 END, repository_facts.pushed_at DESC LIMIT ?"
+)
+# Without an index where few fit: looking at all as they are stored is quicker.
+_LATEST_OF_FEW = " ORDER BY +repository_facts.pushed_at DESC, repository_facts.name DESC LIMIT ?"
+_LATEST = " ORDER BY repository_facts.pushed_at DESC, repository_facts.name DESC LIMIT ?"
+_TAGGED = _REPOSITORIES.replace("SELECT ", "SELECT repository_facts.repository_id, ", 1)
+_TAGS = Each(
+    "SELECT repository_id, name, digest, updated_at FROM tags WHERE name >= ? AND name < ? AND name LIKE ? ESCAPE '|'"
+    " AND repository_id IN (...)"
+)
+_DIGESTS = (
+    f"SELECT manifest_facts.digest, manifest_facts.repository_id, manifest_facts.kind, {ROW} FROM manifest_facts CROSS"
+    " JOIN repository_facts ON repository_facts.repository_id = manifest_facts.repository_id CROSS JOIN repositories ON"
+    " repositories.id = manifest_facts.repository_id LEFT JOIN namespaces ON namespaces.name ="
+    " repository_facts.namespace"
+)
+_BY_DIGEST = " ORDER BY manifest_facts.digest, manifest_facts.repository_id LIMIT ?"
+_TAGS_OF = "SELECT name FROM tags WHERE repository_id = ? AND digest = ? ORDER BY name LIMIT ?"
+_NAMESPACES = "SELECT name, kind FROM namespaces WHERE released_at IS NULL AND name LIKE ? ESCAPE '|'"
+_SHOWN = (
+    f"{_NAMESPACES} AND EXISTS (SELECT 1 FROM repository_facts WHERE repository_facts.namespace = namespaces.name AND"
+    " repository_facts.visibility = 'public') ORDER BY name LIMIT ?"
+)
+_ALL = f"{_NAMESPACES} ORDER BY name LIMIT ?"
+_ONE = "SELECT name, kind FROM namespaces WHERE released_at IS NULL AND name = ?"
+
+
+class FoundTag(NamedTuple):
+    """updated_at in milliseconds since 1970."""
+
+    repository: str
+    name: str
+    digest: str
+    updated_at: int
+
+
+class FoundDigest(NamedTuple):
+    """A manifest in one repository. tags: some of those that point to it."""
+
+    digest: str
+    repository: str
+    kind: str
+    tags: list[str]
+
+
+class FoundNamespace(NamedTuple):
+    """kind: user, organization or system."""
+
+    name: str
+    kind: str
+
+
+class Results(NamedTuple):
+    """At most MOST of each. more: the groups of which there are more. nearest: names, where nothing was found."""
+
+    repositories: list[ListedRepository]
+    tags: list[FoundTag]
+    digests: list[FoundDigest]
+    namespaces: list[FoundNamespace]
+    more: frozenset[str]
+    nearest: list[str] = []
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.repositories or self.tags or self.digests or self.namespaces)
+
+
+class Search:
+    def __init__(self, db: Database):
+        self._db = db
+
+    async def find(self, principal: Principal, term: Term) -> Results:
+        return await self._db.scan(lambda tx: _Finder(tx, principal, term).find(), long=True)
+
+    async def sees(self, principal: Principal, reference: Reference) -> bool:
+        """Whether there is such a repository, and the principal may pull it."""
+        found = await self._db.scan(lambda tx: lists.one(tx, reference.name))
+        return found is not None and _may_pull(principal, found)
+
+
+class _Finder:
+    def __init__(self, tx: Tx, principal: Principal, term: Term):
+        self._tx, self._principal, self._term = tx, principal, term
+        self._reach = reach.of(principal)
+        self._ways = conditions.ways(self._reach, term.namespace)
+
+    def find(self) -> Results:
+        term, groups = self._term, {"repositories": [], "tags": [], "digests": [], "namespaces": []}
+        if self._ways and not term.is_empty:
+            groups["repositories"] = self._repositories()
+            groups["tags"] = self._tags()
+            groups["digests"] = self._digests() if term.digest else []
+        if term.text and not (term.tag or term.digest or term.kind or term.platform or term.namespace):
+            groups["namespaces"] = self._namespaces()
+        more = frozenset(name for name, found in groups.items() if len(found) > MOST)
+        found = Results(**{name: found[:MOST] for name, found in groups.items()}, more=more)
+        return found._replace(nearest=self._nearest()) if found.is_empty and term.text else found
+
+    def _repositories(self) -> list[ListedRepository]:
+        term = self._term
+        if term.digest or (not term.text and term.tag):
+            return []
+        fitting = [*self._fitting(), Condition("repository_facts.name LIKE ? ESCAPE '|'", (f"%{escaped(term.text)}%",))]
+        sql, *parameters = statement(_REPOSITORIES, fitting)
+        begins, inside = f"{escaped(term.text)}%", f"%/{escaped(term.text)}%"
+        ranks = term.text, begins, inside, f"{inside}/%", begins, inside
+        rows = self._tx.all(sql + _RANKED, *parameters, *ranks, _MOST_ASKED)
+        return self._allowed(map(lists.listed, rows))[: MOST + 1]
+
+    def _fitting(self) -> list[Condition]:
+        """What is within reach, and of the kind and platform that are asked for."""
+        term, found = self._term, []
+        if len(self._ways) <= _MANY_WAYS:
+            way = either(self._ways)
+            found.append(Condition(f"({way.sql})", way.parameters))
+        if term.kind:
+            found.append(Condition("repository_facts.kind = ?", (term.kind,)))
+        if term.platform:
+            found.append(Condition("INSTR(repository_facts.platforms, ?) > 0", (f",{term.platform},",)))
+        return found
+
+    def _tags(self) -> list[FoundTag]:
+        """Tags that begin with what was typed, or fit the pattern, in the repositories that were pushed last."""
+        wanted = self._term.tag or self._term.text
+        if not wanted or "/" in wanted or self._term.digest:
+            return []
+        fitting = self._fitting()
+        if self._term.tag and self._term.text:
+            fitting.append(Condition("repository_facts.name LIKE ? ESCAPE '|'", (f"%{escaped(self._term.text)}%",)))
+        sql, *parameters = statement(_TAGGED, fitting)
+        few = self._term.kind or self._term.platform or self._term.tag and self._term.text
+        rows = self._tx.all(sql + (_LATEST_OF_FEW if few else _LATEST), *parameters, _MOST_TAGGED)
+        found = {id: lists.listed(row) for id, *row in rows}
+        ids = {id: item.name for id, item in found.items() if _may_pull(self._principal, item)}
+        low = wanted.partition("*")[0]
+        like = escaped(wanted).replace("*", "%") + ("" if "*" in wanted else "%")
+        tags = [FoundTag(ids[id], *tag) for id, *tag in _TAGS.all(self._tx, (low, f"{low}~", like), list(ids))]
+        return sorted(tags, key=lambda tag: (tag.name != wanted, -tag.updated_at))[: MOST + 1]
+
+    def _digests(self) -> list[FoundDigest]:
+        low, found = self._term.digest, []
+        between = Condition("manifest_facts.digest >= ? AND manifest_facts.digest < ?", (low, f"{low}g"))
+        sql, *parameters = statement(_DIGESTS, [between, *self._fitting()])
+        for digest, id, kind, *row in self._tx.all(sql + _BY_DIGEST, *parameters, _MOST_ASKED):
+            if _may_pull(self._principal, lists.listed(row)) and len(found) <= MOST:
+                tags = [name for (name,) in self._tx.all(_TAGS_OF, id, digest, MOST)]
+                found.append(FoundDigest(digest, row[0], kind, tags))
+        return found
+
+    def _namespaces(self) -> list[FoundNamespace]:
+        """Those that the principal belongs to or has rights in, and those that have something public."""
+        principal, part = self._principal, f"%{escaped(self._term.text)}%"
+        if decide(principal, ADMIN, REGISTRY).allowed:
+            return [FoundNamespace(*row) for row in self._tx.all(_ALL, part, MOST + 1)]
+        own = {*principal.memberships, *([principal.name] if principal.kind == USER else [])}
+        own = {name for name in own if decide(principal, PULL, rule.namespace(name)).allowed}
+        rows: list[Row | None] = [self._tx.one(_ONE, name) for name in sorted(own) if self._term.text in name]
+        if self._reach.public or self._reach.everything:
+            rows += self._tx.all(_SHOWN, part, MOST + 1)
+        return [FoundNamespace(*row) for row in dict.fromkeys(rows) if row is not None][: MOST + 1]
+
+    def _nearest(self) -> list[str]:
+        """Names that are nearly what was typed, among those that were pushed last."""
+        if not self._ways:
+            return []
+        sql, *parameters = statement(_REPOSITORIES, self._fitting())
+        rows = self._tx.all(sql + _LATEST, *parameters, _MOST_COMPARED)
+        names = [item.name for item in self._allowed(map(lists.listed, rows))]
+        last = {name.rpartition("/")[2]: name for name in reversed(names)}
+        near = difflib.get_close_matches(self._term.text, [*names, *last], 3)
+        return list(dict.fromkeys(last.get(name, name) for name in near))
+
+    def _allowed(self, items) -> list[ListedRepository]:
+        return [item for item in items if _may_pull(self._principal, item)]
+
+
+def _may_pull(principal: Principal, item: ListedRepository) -> bool:
+    return decide(principal, PULL, rule.repository(item.name, True, item.visibility)).allowed

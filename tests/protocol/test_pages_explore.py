@@ -1,0 +1,163 @@
+"""The pages for finding repositories: what each visitor sees of them, filters, both directions, and references that are
+typed as a whole.
+"""
+
+import re
+import time
+
+import pytest
+
+from tests.support.api import Api
+from tests.support.people import As, People
+from tests.support.server import Registry
+from tests.support.visitor import Visitor
+
+COUNT = 30
+DESCRIPTION = "The <b>shop</b>'s front end"
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory):
+    with Registry(tmp_path_factory.mktemp("explore") / "data", 1, auth_anonymous="pull") as registry:
+        people = People(registry)
+        people.add("ann", "bob", "eve")
+        people.command("user", "promote", "ann")
+        people.command("org", "add", "acme", "--owner", "bob")
+        with As(registry.address, people.shown("bob")) as bob:
+            bob.push_image("acme/secret", "v1")
+            for number in range(COUNT):
+                bob.push_image(f"bob/app-{number:02d}", "v1")
+            digest = bob.push_image("acme/web", "2.8")
+        people.command("repository", "set", "acme/web", "--public", "--description", DESCRIPTION)
+        registry.digest, registry.api = digest, lambda who: Api(registry.address, people.shown(who))
+        yield registry
+
+
+@pytest.fixture
+def visitor(registry):
+    opened = {}
+
+    def visit(who: str = "") -> Visitor:
+        if who not in opened:
+            opened[who] = Visitor(registry.address)
+            if who:
+                opened[who].sign_in(who)
+        return opened[who]
+
+    yield visit
+    for each in opened.values():
+        each.close()
+
+
+def names(page) -> list[str]:
+    """The repositories that the main part of a page links to."""
+    main = page.html[page.html.index("<main") : page.html.index("<aside") if "<aside" in page.html else None]
+    return list(dict.fromkeys(re.findall(r'href="/r/([a-z0-9/-]+)"', main)))
+
+
+def counted(registry) -> None:
+    """Wait until sizes and kinds of all repositories are known."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        with registry.api("ann") as ann:
+            found = ann.call("GET", "/repositories?limit=100").expect(200).json()["items"]
+        if all(item["kind"] == "image" and item["tags"] == 1 for item in found):
+            return
+        time.sleep(0.1)
+    pytest.fail("the repositories are not counted")
+
+
+def test_everybody_sees_what_they_may_pull(registry, visitor):
+    for who, total in (("", 1), ("eve", 1), ("bob", COUNT + 2), ("ann", COUNT + 2)):
+        page = visitor(who).open("/")
+        assert f"{total} that you may see" in page.html
+        assert ("acme/secret" in page.html or "acme/secret" in visitor(who).open("/?q=secret").html) is (total > 1)
+        assert "The &lt;b&gt;shop&lt;/b&gt;&#39;s front end" in visitor(who).open("/?q=front").html
+
+
+def test_pages_follow_each_other_both_ways(registry, visitor):
+    bob = visitor("bob")
+    first = bob.open("/?sort=name")
+    following = re.search(r'href="([^"]+)" rel="next"', first.html)[1].replace("&amp;", "&")
+    second = bob.open(following)
+    assert names(first) + names(second) == ["acme/secret", "acme/web", *(f"bob/app-{n:02d}" for n in range(COUNT))]
+    earlier = re.search(r'href="([^"]+)" rel="prev"', second.html)[1].replace("&amp;", "&")
+    assert names(bob.open(earlier)) == names(first)
+    assert names(bob.open("/"))[0] == "acme/web"
+
+
+def test_filters(registry, visitor):
+    counted(registry)
+    bob = visitor("bob")
+    assert names(bob.open("/?q=app-1&in=bob&kind=images&platform=linux%2Famd64&sort=name")) == [
+        f"bob/app-{number}" for number in range(10, 20)
+    ]
+    assert names(bob.open("/?kind=charts")) == [] and "Nothing fits the filter" in bob.open("/?kind=charts").html
+    for wrong in ("/?sort=colour", "/?after=nonsense", "/?before=x~y"):
+        assert bob.send("GET", wrong).status == 400
+
+
+def test_a_namespace_is_there_for_who_sees_something_of_it(registry, visitor):
+    assert names(visitor("").open("/@acme")) == ["acme/web"]
+    assert names(visitor("bob").open("/@acme?sort=name")) == ["acme/secret", "acme/web"]
+    assert "/@acme/members" in visitor("bob").open("/@acme").html
+    assert "/@acme/members" not in visitor("eve").open("/@acme").html
+    for who, path, status in (
+        *(("", "/@bob", 404), ("eve", "/@bob", 404), ("eve", "/@none", 404), ("eve", "/@eve", 200)),
+        *(("ann", "/@bob", 200), ("ann", "/@none", 404), ("", "/@eve", 404)),
+    ):
+        assert visitor(who).send("GET", path).status == status, (who, path)
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        *("acme/web", "acme/web:2.8", "docker pull registry.example.com/acme/web:2.8", "https://registry/r/acme/web"),
+        "registry.example.com:5000/acme/web:2.8",
+    ],
+)
+def test_a_whole_reference_goes_to_its_page(registry, visitor, typed):
+    found = visitor("eve").send("GET", f"/search?q={typed.replace(' ', '+').replace(':', '%3A')}")
+    assert found.status == 302 and found.location.startswith("/r/acme/web")
+    assert visitor("eve").send("GET", found.location).status == 200
+
+
+def test_the_search_shows_groups_and_nothing_that_is_hidden(registry, visitor):
+    counted(registry)
+    page = visitor("eve").open("/search?q=we")
+    assert "acme/<mark>we</mark>b" in page.html
+    assert "acme/<wbr>web:<wbr>2.8" in visitor("eve").open("/search?q=2.8").html
+    assert registry.digest[7:19] in visitor("eve").open(f"/search?q={registry.digest[:30]}").html
+    for typed in ("secret", "acme%2Fsecret", "acme%2Fsecret%3Av1", "v1", "tag%3Av1", "in%3Aacme+secret"):
+        hidden = visitor("eve").send("GET", f"/search?q={typed}")
+        assert hidden.status == 200 and "/r/acme/secret" not in hidden.html, typed
+    assert "/r/acme/secret" in visitor("bob").open("/search?q=secre").html
+    assert "Did you mean" in visitor("eve").open("/search?q=acme%2Fwbe").html
+    assert "is no kind" in visitor("eve").open("/search?q=kind%3Anonsense").html
+
+
+def test_the_api_has_the_same(registry):
+    counted(registry)
+    with registry.api("eve") as eve:
+        found = eve.call("GET", "/search?q=we").expect(200).json()
+        assert [item["name"] for item in found["repositories"]] == ["acme/web"] and found["more"] is False
+        assert eve.call("GET", "/search?q=secret").expect(200).json()["repositories"] == []
+        listed = eve.call("GET", "/repositories?sort=pushed&q=shop").expect(200).json()["items"]
+        assert [(item["name"], item["tags"], item["newest_tag"]) for item in listed] == [("acme/web", 1, "2.8")]
+        assert eve.call("GET", "/repositories?sort=pushed&after=x").status == 422
+    with registry.api("bob") as bob:
+        seen, path = [], "/repositories?sort=pushed&limit=10"
+        while path:
+            page = bob.call("GET", path).expect(200).json()
+            seen += [item["pushed_at"] for item in page["items"]]
+            path = page.get("next", "").removeprefix("/api/v1")
+        assert len(seen) == COUNT + 2 and seen == sorted(seen, reverse=True)
+
+
+def test_nobody_in_particular_is_asked_to_sign_in_where_nothing_is_public(tmp_path):
+    with Registry(tmp_path / "data", 1, auth_anonymous="none") as registry:
+        People(registry).add("bob")
+        visitor = Visitor(registry.address)
+        page = visitor.open("/")
+        assert "Nothing here is public" in page.html and page.form(action="/login")
+        assert "Nothing that you may see fits" in visitor.open("/search?q=anything").html
