@@ -16,8 +16,9 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+from tests.support.api import Api
 from tests.support.http import OCI_CONFIG, OCI_INDEX, OCI_LAYER_GZIP, OCI_MANIFEST, Client, descriptor, digest_of
-from tests.support.people import As, People
+from tests.support.people import As, People, basic
 from tests.support.server import Registry
 
 LONG = "acme/" + "/".join(["long-" * 12 + "name"] * 3 + ["x" * 250])[:250]
@@ -32,6 +33,30 @@ HISTORY = (
     ("ENV PATH=/usr/local/bin:/usr/bin:/bin", True), ("COPY app /srv/app # buildkit", False),
     ('ENTRYPOINT ["/srv/app"]', True),
 )  # fmt: skip
+README = f"""# app-web
+
+Pages of the shop: **one** process, *one* port, no state but `/var/lib/app`. [Documents](https://docs.example.com/app)
+
+## Settings
+
+| variable | default | what it is |
+|---|---|---:|
+| `APP_LISTEN` | `:8080` | where it listens |
+| `APP_ENV` | `production` | {CHINESE} |
+
+### Run
+
+1. pull
+   ```sh
+   docker run -p 8080:8080 acme/app-web --a-very-long-argument-that-does-not-break={"x" * 120}
+   ```
+2. open <http://127.0.0.1:8080/>
+   - with pictures: ![how requests travel](https://example.com/diagram.png)
+
+> {"Unbroken" * 30}
+
+<script>alert(1)</script>
+"""
 LABELS = {
     "org.opencontainers.image.source": "https://git.example.com/acme/app-web",
     "org.opencontainers.image.licenses": "Apache-2.0",
@@ -210,4 +235,18 @@ def furnish(registry: Registry) -> People:
         push_all(client)
     people.command("repository", "set", "acme/secret", "--private")
     people.command("repository", "set", "acme/app-web", "--description", CHINESE)
+    describe(registry)
     return people
+
+
+def describe(registry: Registry) -> None:
+    """What people add to repositories."""
+    app, charts = "/repositories/acme%2Fapp-web", "/repositories/acme%2Fcharts%2Fweb"
+    with Api(registry.address, basic("bob")) as bob, Api(registry.address, basic("mei")) as mei:
+        bob.call("PUT", f"{app}/readme", {"text": README}).expect(204)
+        bob.call("PATCH", app, {"categories": ["web", "shops"]}).expect(200)
+        notice = {"text": "It moved. " + "Unbroken" * 20, "replacement": "acme/app-web"}
+        bob.call("PATCH", charts, {"deprecation": notice}).expect(200)
+        bob.call("PUT", "/account/stars/acme%2Fapp-web").expect(204)
+        bob.call("POST", f"{app}/comments", {"text": "Please use 2.8.\n\n" + "Unbroken" * 30}).expect(201)
+        mei.call("POST", f"{app}/comments", {"text": CHINESE}).expect(201)

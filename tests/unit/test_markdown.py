@@ -17,7 +17,15 @@ from tests.unit.markdown_corpus import HOSTILE
 
 REL = 'rel="noopener noreferrer nofollow"'
 TAGS = set("h2 h3 h4 h5 h6 p em strong del code pre a ul ol li blockquote table thead tbody tr th td hr br img".split())
-ATTRIBUTES = {("a", "href"), ("a", "rel"), ("ol", "start"), ("th", "scope"), ("th", "class"), ("td", "class")}
+ATTRIBUTES = {
+    ("a", "href"),
+    ("a", "rel"),
+    ("ol", "start"),
+    ("th", "scope"),
+    ("th", "class"),
+    ("td", "class"),
+    ("table", "tabindex"),
+}
 PICTURE = {("img", name) for name in ("src", "alt", "loading", "referrerpolicy")}
 ALPHABET = [
     *("*", "**", "***", "_", "__", "`", "``", "[", "]", "(", ")", "![", "](http://a.b)", "](#x)", "](javascript:a)"),
@@ -118,7 +126,7 @@ def checked(text: str) -> Checker:
         ("a\n    b", "<p>a\nb</p>"),
         ("***\n- - -\n___", "<hr>\n<hr>\n<hr>"),
         ("a|b\n-|-:\n1|`x`\n2",
-         '<table><thead><tr><th scope="col">a</th><th scope="col" class="num">b</th></tr></thead>'
+         '<table tabindex="0"><thead><tr><th scope="col">a</th><th scope="col" class="num">b</th></tr></thead>'
          '<tbody><tr><td>1</td><td class="num"><code>x</code></td></tr>\n'
          '<tr><td>2</td><td class="num"></td></tr></tbody></table>'),
         ("[a](https://x.org/y?z=1&b \"t\")", f'<p><a href="https://x.org/y?z=1&amp;b" {REL}>a</a></p>'),

@@ -203,7 +203,8 @@ class _Blocks:
                 break
             rows.append(self._row(line, alignments, "td"))
         body = "<tbody>" + "\n".join(rows) + "</tbody>" if rows else ""
-        return f"<table><thead>{head}</thead>{body}</table>"
+        # A wide table is scrolled sideways, also with the keyboard.
+        return f'<table tabindex="0"><thead>{head}</thead>{body}</table>'
 
     def _row(self, line: str, alignments: list[str], tag: str) -> str:
         self._document.work.marks -= len(alignments)
