@@ -1,6 +1,7 @@
 """/admin/invitations: codes with which people make accounts themselves."""
 
 from .....domain.access.rule import MEMBER
+from .....domain.accounts.registration import OFF
 from .....durations import in_future
 from .....errors import BadRequest
 from .....http.messages import Response
@@ -59,7 +60,8 @@ def _told(visit: Visit, code: str) -> Response:
         "admin/invitation.html",
         title=visit.t("invitations.made"),
         code=code,
-        address=f"{visit.services.gate.base(visit.request)}/invitation?code={code}",
+        registers=visit.services.people.registrations.mode != OFF,
+        address=f"{visit.services.gate.base(visit.request)}/register?code={code}",
         back=visit.url("/admin/invitations"),
     )
 

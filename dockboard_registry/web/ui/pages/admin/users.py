@@ -15,6 +15,8 @@ from ...visit import Visit
 from ..shared import deeds, listing
 from .head import tabs
 
+# Where each kind of one-time token is used.
+_PAGES = {INVITE: "/invitation", RESET: "/reset"}
 _STATES = (ACTIVE, DISABLED, PENDING, INVITED, account_lists.ADMINISTRATORS)
 
 
@@ -164,7 +166,7 @@ async def _link(visit: Visit, name: str, purpose: str, said: str) -> Response:
         title=visit.t(said, name=name),
         tabs=tabs(visit),
         token=token,
-        address=f"{visit.services.gate.base(visit.request)}/reset?token={token}",
+        address=f"{visit.services.gate.base(visit.request)}{_PAGES[purpose]}?token={token}",
         back=visit.url(f"/admin/users/{name}"),
         name=name,
     )
