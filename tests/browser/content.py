@@ -200,12 +200,13 @@ class Pusher:
         self.index("acme/large", ["platforms"], children)
 
 
-def push_all(client: Client) -> None:
-    """Everything that this module's first lines name."""
+def push_all(client: Client, large: bool = True) -> None:
+    """Everything that this module's first lines name; acme/large takes a thousand requests."""
     pusher = Pusher(client)
     pusher.application()
     pusher.chart()
-    pusher.large()
+    if large:
+        pusher.large()
     pusher.image("acme/secret", "v1", [b"secret layer"])
     pusher.image("bob/tool", "v1", [b"tool"])
     pusher.image(LONG, LONG_TAG, [b"long"])
@@ -216,7 +217,7 @@ def push_all(client: Client) -> None:
     client.push_blob("acme/none", b"a blob alone")
 
 
-def furnish(registry: Registry) -> People:
+def furnish(registry: Registry, large: bool = True) -> People:
     """Accounts and content. ann administers, bob owns acme, mei belongs to it, eve does not."""
     people = People(registry)
     people.add("ann", "bob", "mei", "eve")
@@ -232,7 +233,7 @@ def furnish(registry: Registry) -> People:
     people.command("grant", "add", "acme/app-*", "--to", "team:acme/dev", "--right", "write")
     people.command("robot", "add", "acme/ci")
     with As(registry.address, people.shown("ann")) as client:
-        push_all(client)
+        push_all(client, large)
     people.command("repository", "set", "acme/secret", "--private")
     people.command("repository", "set", "acme/app-web", "--description", CHINESE)
     describe(registry)

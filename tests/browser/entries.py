@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from tests.browser.content import LONG, LONG_TAG
+
 # Routes of the program's files; they are no pages.
 NO_PAGES = {
     "/static/{version}/{file}",
@@ -76,7 +78,7 @@ ENTRIES: dict[str, tuple[Entry, ...]] = {
     "/r/{repository}/-/tags": (
         Entry("/r/acme/app-web/-/tags"),
         Entry("/r/acme/app-web/-/tags", "bob"),
-        Entry("/r/acme/many/-/tags?rows=100", "bob"),
+        Entry("/r/acme/many/-/tags", "bob"),
         Entry("/r/acme/many/-/tags?q=nothing"),
         Entry("/r/acme/none/-/tags", "bob"),
     ),
@@ -87,6 +89,7 @@ ENTRIES: dict[str, tuple[Entry, ...]] = {
         Entry("/r/acme/large:platforms"),
         Entry("/r/acme/charts/web:1.4.2"),
         Entry("/r/acme/broken:v1"),
+        Entry(f"/r/{LONG}:{LONG_TAG}"),
     ),
     # Digests differ from run to run; a tag shows the same page.
     "/r/{repository}@{digest}": (Entry("/r/acme/app-web@sha256:" + "0" * 64, status=404),),
@@ -102,6 +105,7 @@ ENTRIES: dict[str, tuple[Entry, ...]] = {
         Entry("/r/acme/secret", "bob"),
         Entry("/r/acme/none", "bob"),
         Entry("/r/acme/broken"),
+        Entry(f"/r/{LONG}"),
     ),
 }
 # What belongs to no route: errors.

@@ -84,28 +84,35 @@ class Loaded:
 
 @dataclass
 class Window:
-    """One person's window. `said` has all that no page may do: messages on the console, failed requests, dialogs."""
+    """One person's window. `said` has all that no page may do: messages on the console, failed requests, dialogs;
+    `all_said` those of the pages before too.
+    """
 
     page: Any
     base: str
     scripts: bool = True
     said: list[str] = field(default_factory=list)
+    all_said: list[str] = field(default_factory=list)
     loaded: list[Loaded] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.page.on("console", lambda message: self._console(message))
-        self.page.on("pageerror", lambda error: self.said.append(f"error: {error}"))
+        self.page.on("pageerror", lambda error: self._say(f"error: {error}"))
         self.page.on("dialog", self._dialog)
         self._watch_network()
+
+    def _say(self, text: str) -> None:
+        self.said.append(text)
+        self.all_said.append(text)
 
     def _console(self, message: Any) -> None:
         # Chromium says so of the page itself, too, where its status is an error's. `visit` tells the status.
         own = "Failed to load resource" in message.text and message.location["url"] == self.page.url
         if not own:
-            self.said.append(f"{message.type}: {message.text} ({message.location['url']})")
+            self._say(f"{message.type}: {message.text} ({message.location['url']})")
 
     def _dialog(self, dialog: Any) -> None:
-        self.said.append(f"dialog: {dialog.message}")
+        self._say(f"dialog: {dialog.message}")
         dialog.dismiss()
 
     def _watch_network(self) -> None:
@@ -124,7 +131,7 @@ class Window:
         def failed(event: dict) -> None:
             # A page that one leaves for another, and a download, end in this way.
             if not event.get("canceled"):
-                self.said.append(f"request failed: {event.get('errorText')} {event.get('blockedReason', '')}")
+                self._say(f"request failed: {event.get('errorText')} {event.get('blockedReason', '')}")
 
         session.on("Network.responseReceived", answered)
         session.on("Network.loadingFinished", finished)

@@ -152,7 +152,14 @@ class Parts:
         if self.visit.session is None or self.visit.session.confirmed:
             return Markup("")
         label, hint = self.t("signing.again"), self.t("signing.again.hint")
-        return self.field("password", label, hint=hint, kind="password", required=True, autocomplete="current-password")
+        field = self.field(
+            "password", label, hint=hint, kind="password", required=True, autocomplete="current-password"
+        )
+        return join([self.password_of(self.visit.principal.name), field])
+
+    def password_of(self, name: str) -> Markup:
+        """Tells password managers whose password a form asks for. The field has no name, so it is not sent."""
+        return Markup(f'<input type="text" value="{escape(name)}" autocomplete="username" hidden>')
 
     def area(self, name: str, label: str, value: str = "", hint: str = "", **attributes: object) -> Markup:
         """The same with several lines."""
@@ -248,6 +255,7 @@ _NAMES = (
     "switch",
     "hidden",
     "field",
+    "password_of",
     "password_again",
     "area",
     "select",
