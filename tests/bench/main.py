@@ -17,6 +17,7 @@ from tests.bench import (
     case_large,
     case_memory,
     case_mysql,
+    case_pages,
     case_push,
     case_slow,
     case_small,
@@ -42,10 +43,11 @@ CASES = {
     "growth": case_growth.run,
     "mysql": case_mysql.run,
     "accounts": case_accounts.run,
+    "pages": case_pages.run,
 }
 SERVERS = [*ALL, Nginx.name]
 # These measure nothing but ours.
-ALONE = ("slow", "growth", "mysql", "accounts")
+ALONE = ("slow", "growth", "mysql", "accounts", "pages")
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 
 
