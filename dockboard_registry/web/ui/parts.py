@@ -232,12 +232,12 @@ class Parts:
         """Whether there is such a page."""
         return path in self.visit.paths
 
-    def current(self, path: str) -> Markup:
-        """The attribute of a link that leads to the page that is shown, or to the first of its group of pages."""
+    def current(self, path: str, group: bool = False) -> Markup:
+        """The attribute of a link that leads to the page that is shown. group: or to the first of its group."""
         shown = self.visit.request.path
         if shown == path:
             return Markup(' aria-current="page"')
-        return Markup(' aria-current="true"' if path != "/" and shown.startswith(f"{path}/") else "")
+        return Markup(' aria-current="true"' if group and shown.startswith(f"{path}/") else "")
 
     def asset(self, name: str) -> str:
         """The address of a file of the program."""
