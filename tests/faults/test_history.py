@@ -10,7 +10,7 @@ from tests.faults.nodes import serving
 from tests.faults.racing import Board, Racer, look_at_all
 from tests.faults.test_collection_race import Gc
 from tests.faults.verifier import own_check, residue
-from tests.support import galera, mariadb
+from tests.support import galera, mariadb, object_stores
 
 CLIENTS = 6
 LEASE = 1
@@ -30,9 +30,13 @@ def urls(database: str, nodes: int) -> list[str]:
 
 
 @pytest.mark.parametrize("lease", [0, LEASE], ids=["no lease", "lease"])
-@pytest.mark.parametrize("database", ["sqlite", "mysql", pytest.param("galera", marks=pytest.mark.galera)])
+@pytest.mark.parametrize(
+    "database", ["sqlite", "mysql", "mysql and objects", pytest.param("galera", marks=pytest.mark.galera)]
+)
 def test_every_answer_of_a_race_is_possible(tmp_path, database, lease, rounds, figures):
-    """SQLite: one node of 2 or 4 processes; MariaDB: 2 or 4 nodes; Galera: 3 nodes."""
+    """SQLite: one node of 2 or 4 processes; MariaDB: 2 or 4 nodes, also with all blobs in an object store; Galera: 3
+    nodes.
+    """
     size = 2 if lease else 4
     operations = rounds(400 if database == "galera" else 1_000, 10_000)
     settings = {
@@ -41,6 +45,9 @@ def test_every_answer_of_a_race_is_possible(tmp_path, database, lease, rounds, f
         "gc_interval": 1,
         "server_workers": size if database == "sqlite" else 1,
     }
+    if database == "mysql and objects":
+        store = object_stores.shared("versitygw")
+        settings |= {"database_small_blobs": 0, "storage_redirect": False, **store.settings(store.make())}
     with serving(tmp_path / "data", urls(database, size), **settings) as registries:
         addresses = [registry.address for registry in registries] * (
             4 // len(registries)

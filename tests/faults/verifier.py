@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.faults.journal import ABSENT, Journal, Key
-from tests.support import forked, mariadb
+from tests.support import forked, mariadb, object_stores
 from tests.support.http import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, Client, Response, digest_of
 from tests.support.server import Registry, registry_pyz, setting_name, setting_text
 
@@ -173,7 +173,11 @@ def files(registry: Registry) -> set[str]:
 
 
 def stored(registry: Registry) -> set[str]:
-    """The names of all files below blobs/ in the storage root."""
+    """The names of all files below blobs/ in the storage root, or of all objects and open uploads in the bucket."""
+    if url := registry.environment().get(setting_name("storage_url"), ""):
+        bucket = object_stores.at(url)
+        lists = (*bucket.objects("blobs/"), *bucket.uploads("blobs/"))
+        return {found.name.rpartition("/")[2] for page in lists for found in page}
     return {path.name for path in Path(registry.root, "blobs").rglob("*") if path.is_file()}
 
 

@@ -93,6 +93,13 @@ class ObjectStore:
             ended(process, STOP_SECONDS)
 
 
+def at(url: str) -> S3:
+    """The bucket that storage.url names, past the registry."""
+    found = config.kinds.ObjectStoreUrl().check(url)
+    place = S3Place(found.bucket, found.prefix, found.endpoint, found.region, found.virtual, found.endpoint, "")
+    return S3(place, FixedCredentials(Credentials(ACCESS_KEY, SECRET_KEY)), Client())
+
+
 def options(settings: dict[str, object]) -> config.options.StorageConfig:
     """The section `storage` with these settings."""
     environ = {f"DOCKBOARD_{name.upper()}": str(value) for name, value in settings.items()}
