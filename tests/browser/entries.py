@@ -38,7 +38,7 @@ ENTRIES: dict[str, tuple[Entry, ...]] = {
     ),
     "/@{account}": (Entry("/@acme"), Entry("/@acme?q=nothing-like-this", "bob"), Entry("/@bob", "bob")),
     "/login": (Entry("/login"),),
-    "/register": (Entry("/register", status=404),),
+    "/register": (Entry("/register"),),
     "/forgot": (Entry("/forgot"),),
     "/reset": (Entry("/reset"),),
     "/invitation": (Entry("/invitation"),),

@@ -154,6 +154,17 @@ def test_after_a_quarter_of_an_hour_a_dangerous_deed_takes_the_password_again(re
         assert SECRET.search(made.html) and "password" not in made.form(field="repositories").names
 
 
+def test_guesses_in_a_session_count_too(registry):
+    People(registry).add("hal")
+    headers = {"X-Forwarded-For": "198.51.100.20"}
+    with Visitor(registry.address, headers=headers).sign_in("hal") as hal:
+        page = hal.open("/account/password")
+        found = [hal.submit(page, field="current", current="wrong horse", new_password=OTHER) for _ in range(11)]
+        assert {each.status for each in found[:10]} == {422} and found[10].status == 429
+        assert int(found[10].response.headers["Retry-After"]) >= 1
+        assert "Sign out" in hal.open("/").text
+
+
 def test_another_password_ends_all_other_sessions(registry):
     with signed_in(registry, "dan") as dan, signed_in(registry, "dan") as thief:
         before = dan.cookies["dockboard"]

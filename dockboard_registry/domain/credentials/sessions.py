@@ -26,7 +26,7 @@ MOST = 50
 # For so long a password that was entered also counts for what asks for it again.
 CONFIRMED_MS = 15 * 60_000
 SEEN_MS = 5 * 60_000
-_LONGEST_ADDRESS, _LONGEST_BROWSER, _LONGEST_FLASH = 64, 255, 4000
+_LONGEST_ADDRESS, _LONGEST_BROWSER = 64, 255
 _PIECE = 1000
 _SECRET = re.compile(r"[A-Za-z0-9_-]{43}", re.A)
 # The sessions that count: no other password was set, and they were neither idle nor there for too long.
@@ -38,7 +38,7 @@ _COUNTING = (
 _FIND = (
     f"SELECT browser_sessions.digest, {ACCESS_VERSION}, browser_sessions.id, users.id, users.name,"
     " users.credential_generation, browser_sessions.made_at, browser_sessions.seen_at, browser_sessions.confirmed_at,"
-    f" browser_sessions.flash, {COLUMNS} {_COUNTING} AND browser_sessions.digest = ?"
+    f" {COLUMNS} {_COUNTING} AND browser_sessions.digest = ?"
 )
 _LIST = (
     "SELECT browser_sessions.id, browser_sessions.address, browser_sessions.browser, browser_sessions.made_at,"
@@ -57,7 +57,7 @@ _INSERT = (
 class BrowserSession(NamedTuple):
     """A session that counts as of this access version. Times in milliseconds since 1970.
 
-    confirmed_at: when the password was last entered. flash: what the next page shows once.
+    confirmed_at: when the password was last entered.
     """
 
     access_version: int
@@ -67,7 +67,6 @@ class BrowserSession(NamedTuple):
     made_at: int
     seen_at: int
     confirmed_at: int
-    flash: str | None
     preferences: Preferences
 
     @property
@@ -133,7 +132,8 @@ class Sessions:
 
     async def confirm(self, session: BrowserSession) -> None:
         """Note that the password was entered again."""
-        await self._set(session.id, "UPDATE browser_sessions SET confirmed_at = ? WHERE id = ?", now())
+        at, change = now(), "UPDATE browser_sessions SET confirmed_at = ? WHERE id = ?"
+        await self._db.write(lambda tx: tx.run(change, at, session.id), durable=False, repeatable=True, brings=0)
 
     async def renew(self, session: BrowserSession) -> str:
         """A new secret, with which the session goes on after its user has set another password in it.
@@ -148,27 +148,6 @@ class Sessions:
         given = digest(secret), generation, now(), session.id, generation - 1
         await self._db.write(lambda tx: tx.run(change, *given), durable=False, brings=0)
         return secret
-
-    async def set_flash(self, session_id: int, text: str) -> None:
-        """Keep what the next page shows. A text of more than 4,000 characters is not kept."""
-        kept = text if len(text) <= _LONGEST_FLASH else None
-        await self._set(session_id, "UPDATE browser_sessions SET flash = ? WHERE id = ?", kept)
-
-    async def take_flash(self, session: BrowserSession) -> str | None:
-        """What is to be shown. Of several pages at once one gets it."""
-        if session.flash is None:
-            return None
-        taken = await self._db.write(
-            lambda tx: tx.run(
-                "UPDATE browser_sessions SET flash = NULL WHERE id = ? AND flash = ?", session.id, session.flash
-            ),
-            durable=False,
-            brings=0,
-        )
-        return session.flash if taken else None
-
-    async def _set(self, session_id: int, change: str, value: int | str | None) -> None:
-        await self._db.write(lambda tx: tx.run(change, value, session_id), durable=False, repeatable=True, brings=0)
 
     async def end(self, session_id: int) -> None:
         """Sign out."""
@@ -218,13 +197,13 @@ class Sessions:
 
 
 def _session(row: Row) -> BrowserSession:
-    _, access_version, id, user_id, user, generation, made_at, seen_at, confirmed_at, flash, *chosen = row
+    _, access_version, id, user_id, user, generation, made_at, seen_at, confirmed_at, *chosen = row
     return BrowserSession(
         access_version,
         id,
         Identity(USER, user_id, generation),
         user,
-        *(made_at, seen_at, confirmed_at, flash),
+        *(made_at, seen_at, confirmed_at),
         preferences.of_row(tuple(chosen)),
     )
 

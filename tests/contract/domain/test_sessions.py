@@ -9,7 +9,7 @@ from dockboard_registry.domain.access.rule import USER, Identity
 from dockboard_registry.domain.accounts.preferences import Preferences
 from dockboard_registry.domain.credentials.sessions import CONFIRMED_MS, MOST, SEEN_MS
 from dockboard_registry.errors import AccountUnknown, FieldInvalid, Unauthorized
-from tests.contract.aio import asynchronous, gathered
+from tests.contract.aio import asynchronous
 from tests.contract.domain.world import OPERATOR
 
 HERE, BROWSER = "192.0.2.7", "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0"
@@ -45,7 +45,7 @@ async def test_a_session_says_whose_it_is(process, other):
     found = await other.sessions.find(secret)
     assert found.user == "bob" and found.identity == await identity(process, "bob")
     assert found.access_version == await process.principals.access_version()
-    assert found.confirmed and found.seen_lately and found.flash is None and found.preferences == Preferences()
+    assert found.confirmed and found.seen_lately and found.preferences == Preferences()
     assert abs(found.made_at - now()) < 60_000
     stored = repr(await process.db.scan(lambda tx: tx.all("SELECT * FROM browser_sessions")))
     assert secret not in stored and "Firefox" in stored
@@ -166,21 +166,6 @@ async def test_a_password_that_was_entered_counts_for_a_quarter_of_an_hour(proce
     assert not found.confirmed
     await process.sessions.confirm(found)
     assert (await process.sessions.find(secret)).confirmed
-
-
-@asynchronous
-async def test_a_message_is_shown_once(process, other):
-    await process.people("bob")
-    secret = await signed_in(process)
-    session = await process.sessions.find(secret)
-    assert await process.sessions.take_flash(session) is None
-    await process.sessions.set_flash(session.id, "标签 2.8 ✓")
-    found = await process.sessions.find(secret)
-    taken = await gathered(process.sessions.take_flash(found), other.sessions.take_flash(found))
-    assert sorted(taken, key=repr) == ["标签 2.8 ✓", None]
-    assert (await process.sessions.find(secret)).flash is None
-    await process.sessions.set_flash(session.id, "x" * 4001)
-    assert (await process.sessions.find(secret)).flash is None
 
 
 @asynchronous

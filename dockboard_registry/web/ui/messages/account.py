@@ -10,7 +10,7 @@ MESSAGES = {
     "account.email": ("E-mail address", "电子邮件地址"),
     "account.none": ("none", "无"),
     "account.made": ("Made", "建立于"),
-    "account.organizations": ("Organizations", "组织"),
+    "account.organizations": ("Member of", "所属组织"),
     "account.preferences": ("How pages look", "页面显示"),
     "account.zone": ("Time zone", "时区"),
     "account.zone.hint": (
@@ -29,6 +29,10 @@ MESSAGES = {
         "It ends {n} other session, and docker logins with the old password. Access tokens go on."
         "|It ends {n} other sessions, and docker logins with the old password. Access tokens go on.",
         "使用旧密码的登录将结束：其他 {n} 个会话，以及以密码登录的 docker。访问令牌继续有效。",
+    ),
+    "account.password.ends.none": (
+        "It ends docker logins with the old password. Access tokens go on.",
+        "以旧密码登录的 docker 将失效。访问令牌继续有效。",
     ),
     "account.password.set": (
         "The password is set. All other sessions and docker logins with the old one have ended.",
