@@ -16,15 +16,18 @@ from .terms import Reference, Term
 MOST = 10
 # Rows for which the rule is asked in one group, and repositories in whose tags a tag is looked for: those that were
 # pushed last.
-_MOST_ASKED, _MOST_TAGGED = 100, 2 * SOME
+_MOST_ASKED, _MOST_TAGGED = 50, SOME
 # With more ways all that fits is left to the rule.
 _MANY_WAYS = 32
 # Names that are compared to find those that are nearly what was typed.
-_MOST_COMPARED = 200
+_MOST_COMPARED = 100
 _REPOSITORIES = (
     f"SELECT {ROW} FROM repository_facts CROSS JOIN repositories ON repositories.id = repository_facts.repository_id"
     " LEFT JOIN namespaces ON namespaces.name = repository_facts.namespace"
 )
+# An index has the names with what is asked of them. The rows are read for the few that are shown.
+_NAMES = "SELECT repository_facts.name FROM repository_facts"
+_NAMED = Each(f"{_REPOSITORIES} WHERE repository_facts.name IN (...)")
 # Exact, the last segment begins with it, another segment begins with it, contains it.
 _RANKED = (
     " ORDER BY CASE WHEN repository_facts.name = ? THEN 0 WHEN repository_facts.name LIKE ? ESCAPE '|' AND"
@@ -133,11 +136,12 @@ class _Finder:
         if term.digest or (not term.text and term.tag):
             return []
         fitting = [*self._fitting(), Condition("repository_facts.name LIKE ? ESCAPE '|'", (f"%{escaped(term.text)}%",))]
-        sql, *parameters = statement(_REPOSITORIES, fitting)
+        sql, *parameters = statement(_NAMES, fitting)
         begins, inside = f"{escaped(term.text)}%", f"%/{escaped(term.text)}%"
         ranks = term.text, begins, inside, f"{inside}/%", begins, inside
-        rows = self._tx.all(sql + _RANKED, *parameters, *ranks, _MOST_ASKED)
-        return self._allowed(map(lists.listed, rows))[: MOST + 1]
+        names = [name for (name,) in self._tx.all(sql + _RANKED, *parameters, *ranks, _MOST_ASKED)]
+        found = {item.name: item for item in map(lists.listed, _NAMED.all(self._tx, (), names))}
+        return self._allowed(found[name] for name in names if name in found)[: MOST + 1]
 
     def _fitting(self) -> list[Condition]:
         """What is within reach, and of the kind and platform that are asked for."""
