@@ -42,10 +42,10 @@ def outside(address: str) -> Markup:
         is_link = parsed.scheme in ("http", "https") and bool(parsed.hostname)
     except ValueError:
         is_link = False
-    shown = escape(cut(address))
     if not is_link:
-        return Markup(shown)
-    return Markup(f'<a href="{escape(address)}" rel="noopener noreferrer nofollow">{shown.partition("://")[2]}</a>')
+        return Markup(escape(cut(address)))
+    shown = reference(cut(address.partition("://")[2]))
+    return Markup(f'<a href="{escape(address)}" rel="noopener noreferrer nofollow">{shown}</a>')
 
 
 def digest(text: str, whole: bool = False, address: str = "") -> Markup:
