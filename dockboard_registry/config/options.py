@@ -73,10 +73,15 @@ class StorageConfig:
     url: StoreUrl | None = option(
         "",
         kinds.ObjectStoreUrl(),
-        "object store for the blobs: s3://BUCKET/PREFIX?endpoint=URL&region=NAME; empty = files in storage.root",
+        "object store for the blobs: s3://BUCKET/PREFIX?endpoint=URL&region=NAME or swift://CONTAINER/PREFIX?auth=URL;"
+        " empty = files in storage.root",
     )
-    access_key: str = option("", kinds.Text(), "access key for the object store")
-    secret_key: str = option("", kinds.Secret(), "its secret key; not shown")
+    access_key: str = option(
+        "",
+        kinds.Text(),
+        "access key for the object store; the user, or the id of the application credential, for Swift",
+    )
+    secret_key: str = option("", kinds.Secret(), "its secret key; the key or password for Swift; not shown")
     session_token: str = option("", kinds.Secret(), "session token of temporary keys; not shown")
     credentials_file: str = option(
         "",

@@ -1,36 +1,54 @@
 """storage.url: which object store, where it is and how to reach it.
 
     s3://BUCKET/PREFIX?endpoint=URL&region=NAME&style=path|virtual&redirect_endpoint=URL&ca=FILE&tls=verify|off
+    swift://CONTAINER/PREFIX?auth=URL&project=NAME&domain=NAME&region=NAME&interface=public|internal|admin
+            &credential=password|application&endpoint=URL&redirect_endpoint=URL&ca=FILE&tls=verify|off
 Keys of access never stand in it: they are options of their own, so that they can come from the environment or a file.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from typing import NamedTuple
-from urllib.parse import SplitResult, parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
-_OPTIONS = ("endpoint", "region", "style", "redirect_endpoint", "ca", "tls")
+_ALL = ("endpoint", "region", "redirect_endpoint", "ca", "tls")
+_KEYSTONE = ("project", "domain", "user_domain", "project_domain", "interface", "credential")
+_OPTIONS = {"s3": (*_ALL, "style"), "swift": (*_ALL, "auth", *_KEYSTONE)}
+# Parameters that have few values; the first one is the default.
+_CHOICES = {
+    "tls": ("verify", "off"),
+    "style": ("path", "virtual"),
+    "interface": ("public", "internal", "admin"),
+    "credential": ("password", "application"),
+}
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]", re.A)
 _PREFIX = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9._-]*/)*", re.A)
-_REGION = re.compile(r"[A-Za-z0-9-]{1,64}", re.A)
-_FORM = "s3://BUCKET/PREFIX?endpoint=URL&region=NAME"
+_REGION = re.compile(r"[A-Za-z0-9_-]{1,64}", re.A)
+_FORMS = {"s3": "s3://BUCKET/PREFIX?endpoint=URL&region=NAME", "swift": "swift://CONTAINER/PREFIX?auth=URL"}
 
 
 class StoreUrl(NamedTuple):
-    """endpoint and redirect_endpoint: scheme and authority of a URL, the second one for clients. prefix: empty, or it
-    ends with a slash. virtual: the bucket is the first part of the host's name. ca: PEM file with the certificates to
-    trust; empty = the system's.
+    """kind: the scheme. endpoint and redirect_endpoint: scheme and authority of a URL, the second one for clients; they
+    may be empty for Swift, whose sign-in tells them. prefix: empty, or it ends with a slash. style: `virtual` where the
+    bucket is the first part of the host's name. ca: PEM file with the certificates to trust; empty = the system's.
+    more: the parameters that only this kind has.
     """
 
+    kind: str
     bucket: str
     prefix: str
     endpoint: str
     region: str
-    virtual: bool
+    style: str
     redirect_endpoint: str
     ca: str
+    more: Mapping[str, str]
     text: str
+
+    @property
+    def virtual(self) -> bool:
+        return self.style == "virtual"
 
     def __str__(self) -> str:
         return self.text
@@ -38,51 +56,78 @@ class StoreUrl(NamedTuple):
 
 def parse_store(url: str, is_loopback: Callable[[str], bool]) -> StoreUrl:
     """ValueError completes the sentence "storage.url ...". is_loopback(host): whether only this machine reaches it."""
+    forms = " or ".join(_FORMS.values())
     try:
         parts = urlsplit(url)
         options = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query)))
     except ValueError:
-        raise ValueError(f"must be {_FORM}") from None
-    if parts.scheme != "s3" or parts.fragment:
-        raise ValueError(f"must be {_FORM}; s3 is the only kind of object store")
+        raise ValueError(f"must be {forms}") from None
+    kind = parts.scheme
+    if kind not in _OPTIONS or parts.fragment:
+        raise ValueError(f"must be {forms}")
     if "@" in parts.netloc:
         raise ValueError("must not hold keys: set storage.access_key and storage.secret_key, or a credentials_file")
-    for name in options:
-        if name not in _OPTIONS:
-            (nearest,) = get_close_matches(name, _OPTIONS, n=1, cutoff=0)
-            raise ValueError(f"has no parameter {name[:60]!r}; did you mean {nearest}?")
+    _check_options(kind, options)
     prefix = parts.path.strip("/") + "/" if parts.path.strip("/") else ""
     if not _BUCKET.fullmatch(parts.netloc) or not _PREFIX.fullmatch(prefix):
-        raise ValueError(f"must name a bucket, and a prefix of letters, digits and -_./ at most: {_FORM}")
-    return _checked(url, parts, prefix, options, is_loopback)
+        raise ValueError(f"must name a bucket, and a prefix of letters, digits and -_./ at most: {_FORMS[kind]}")
+    made = StoreUrl(kind, parts.netloc, prefix, "", options.get("region", ""), "", "", options.get("ca", ""), {}, url)
+    may_be_plain = options.get("tls") == "off"
+
+    def origin(name: str, value: str, path: bool = False) -> str:
+        return _origin(name, value, may_be_plain, is_loopback, path)
+
+    return (_swift if kind == "swift" else _s3)(made, options, origin)
 
 
-def _checked(
-    url: str, parts: SplitResult, prefix: str, options: dict[str, str], is_loopback: Callable[[str], bool]
-) -> StoreUrl:
-    region = options.get("region", "us-east-1")
-    if not _REGION.fullmatch(region):
+def _check_options(kind: str, options: dict[str, str]) -> None:
+    for name, value in options.items():
+        if name not in _OPTIONS[kind]:
+            (nearest,) = get_close_matches(name, _OPTIONS[kind], n=1, cutoff=0)
+            raise ValueError(f"has no parameter {name[:60]!r}; did you mean {nearest}?")
+        if name in _CHOICES and value not in _CHOICES[name]:
+            raise ValueError(f"has another {name} than {' or '.join(_CHOICES[name])}")
+    if not _REGION.fullmatch(options.get("region", "x")):
         raise ValueError("has a region that is none, such as eu-central-1")
+
+
+def _s3(made: StoreUrl, options: dict[str, str], origin: Callable[..., str]) -> StoreUrl:
+    region = made.region or "us-east-1"
     endpoint = options.get("endpoint") or f"https://s3.{region}.amazonaws.com"
     style = options.get("style") or ("virtual" if endpoint.endswith(".amazonaws.com") else "path")
-    tls = options.get("tls", "verify")
-    if style not in ("path", "virtual"):
-        raise ValueError("has another style than path or virtual")
-    if tls not in ("verify", "off"):
-        raise ValueError("has another tls than verify or off")
-    found = _origin("endpoint", endpoint, tls == "off", is_loopback)
-    clients = _origin("redirect_endpoint", options.get("redirect_endpoint") or endpoint, tls == "off", is_loopback)
-    return StoreUrl(parts.netloc, prefix, found, region, style == "virtual", clients, options.get("ca", ""), url)
+    return made._replace(
+        region=region,
+        style=style,
+        endpoint=origin("endpoint", endpoint),
+        redirect_endpoint=origin("redirect_endpoint", options.get("redirect_endpoint") or endpoint),
+    )
 
 
-def _origin(name: str, url: str, may_be_plain: bool, is_loopback: Callable[[str], bool]) -> str:
+def _swift(made: StoreUrl, options: dict[str, str], origin: Callable[..., str]) -> StoreUrl:
+    if not options.get("auth"):
+        raise ValueError("needs auth, the URL to sign in at, such as https://HOST/auth/v1.0 or https://HOST:5000/v3")
+    auth = origin("auth", options["auth"], path=True)
+    more = {name: options[name] for name in (*_KEYSTONE, "region") if options.get(name)}
+    if auth.rstrip("/").endswith("/v3"):
+        if "project" not in more and more.get("credential") != "application":
+            raise ValueError("needs project, which Keystone signs in to, or credential=application")
+    elif more:
+        raise ValueError(f"has {min(more)}, which only Keystone knows: its auth ends with /v3")
+    given = {name: origin(name, options[name]) for name in ("endpoint", "redirect_endpoint") if options.get(name)}
+    return made._replace(more={"auth": auth, **more}, **given)
+
+
+def _origin(name: str, url: str, may_be_plain: bool, is_loopback: Callable[[str], bool], with_path: bool) -> str:
     try:
         parts = urlsplit(url)
         right = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
     except ValueError:
         right = False
-    if not right or parts.path not in ("", "/") or parts.query or parts.fragment or "@" in parts.netloc:
-        raise ValueError(f"has a wrong {name}: it must be https:// with a host, without path")
+    has_path = parts.path not in ("", "/") if right else False
+    if not right or has_path != with_path or parts.query or parts.fragment or "@" in parts.netloc:
+        raise ValueError(
+            f"has a wrong {name}: it must be https:// with a host, {'and a' if with_path else 'without'} path"
+        )
     if parts.scheme == "http" and not may_be_plain and not is_loopback(parts.hostname):
         raise ValueError(f"has an {name} of another machine without TLS: use https, or add tls=off")
-    return f"{parts.scheme}://{parts.netloc}"
+    return f"{parts.scheme}://{parts.netloc}" + (parts.path if with_path else "")

@@ -27,7 +27,7 @@ from dockboard_registry.db.sqlite.database import SQLiteDatabase
 from dockboard_registry.storage import Marker, filesystem, stores
 from dockboard_registry.storage.filesystem import FilesystemStorage
 from dockboard_registry.storage.objects.storage import ObjectStorage, name_of
-from tests.support import mariadb, object_stores, places
+from tests.support import mariadb, object_stores, places, swift
 from tests.support.memory_storage import MemoryStorage
 
 ROOT = Path(__file__).parents[2]
@@ -108,11 +108,14 @@ class ObjectDriver:
         directory.mkdir(parents=True, exist_ok=True)
         noted = directory / "settings"
         if not noted.exists():
-            server = object_stores.shared(self.name)
+            server = self.server()
             noted.write_text(json.dumps(server.settings(server.make(), "a/registry")))
         self._driver = stores.driver(object_stores.options(json.loads(noted.read_text())))
         self.bucket = self._driver.requests()
         self._driver.prepare(Marker("the contract's store", 0))
+
+    def server(self):
+        return object_stores.shared(self.name)
 
     def open(self) -> ObjectStorage:
         return self._driver.open()
@@ -141,6 +144,16 @@ class MinioDriver(ObjectDriver):
     """The second one. It lists uploads under way only by the whole name of their object."""
 
     name = "minio"
+
+
+class SwiftDriver(ObjectDriver):
+    """Parts of uploads are objects of their own there, and are listed."""
+
+    name = "swift"
+    traits = (*ObjectDriver.traits, LISTS_UPLOADS)
+
+    def server(self):
+        return swift.shared()
 
 
 @functools.cache
@@ -265,7 +278,8 @@ class MySQLDriver:
         mariadb.shared().execute(f"DROP DATABASE `{self.url.name}`")
 
 
-STORAGES = {driver.name: driver for driver in (FilesystemDriver, MemoryDriver, VersitygwDriver, MinioDriver)}
+_OBJECT_DRIVERS = (VersitygwDriver, MinioDriver, SwiftDriver)
+STORAGES = {driver.name: driver for driver in (FilesystemDriver, MemoryDriver, *_OBJECT_DRIVERS)}
 DATABASES = {driver.name: driver for driver in (SQLiteDriver, MySQLDriver)}
 
 

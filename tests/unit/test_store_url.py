@@ -43,12 +43,18 @@ def test_a_plain_endpoint_is_taken_from_this_machine_or_when_it_is_said():
     assert "without TLS: use https, or add tls=off" in refused("s3://hub?endpoint=http://store:9000")
 
 
+def test_swift_is_named_by_where_to_sign_in():
+    found = loaded("swift://hub/some?auth=https://x:5000/v3&project=p&region=one&endpoint=https://near").storage.url
+    assert (found.bucket, found.prefix, found.endpoint) == ("hub", "some/", "https://near")
+    assert found.more == {"auth": "https://x:5000/v3", "project": "p", "region": "one"}
+
+
 @pytest.mark.parametrize(
     ("url", "words"),
     [
         ("s3://hub?endpoin=https://x", "has no parameter 'endpoin'; did you mean endpoint?"),
         ("s3://hub?redirect_endpont=https://x", "did you mean redirect_endpoint?"),
-        ("swift://hub", "s3 is the only kind of object store"),
+        ("gs://hub", "must be s3://BUCKET"),
         ("/var/lib/registry", "must be s3://BUCKET/PREFIX"),
         ("s3://", "must name a bucket"),
         ("s3://hub/../x", "a prefix of letters, digits"),
@@ -57,6 +63,14 @@ def test_a_plain_endpoint_is_taken_from_this_machine_or_when_it_is_said():
         ("s3://hub?style=dns", "has another style than path or virtual"),
         ("s3://hub?endpoint=minio:9000", "has a wrong endpoint"),
         ("s3://hub?endpoint=https://x/path", "has a wrong endpoint"),
+        ("swift://hub", "needs auth"),
+        ("swift://hub?auth=https://x", "has a wrong auth: it must be https:// with a host, and a path"),
+        ("swift://hub?auth=http://x/auth/v1.0", "without TLS"),
+        ("swift://hub?auth=https://x/v3", "needs project"),
+        ("swift://hub?auth=https://x/auth/v1.0&project=p", "has project, which only Keystone knows"),
+        ("swift://hub?auth=https://x/v3&project=p&interface=secret", "has another interface than public or internal"),
+        ("swift://hub?auth=https://x/v3&projekt=p", "did you mean project?"),
+        ("s3://hub?auth=https://x/v3", "has no parameter 'auth'"),
         ("s3://hub?region=eu/1", "has a region that is none"),
     ],
 )

@@ -8,6 +8,7 @@ from xml.sax.saxutils import escape
 
 from ...outbound.client import Answer
 from .. import StorageFailed
+from .bucket import Refused
 
 _WORDS = {
     "AccessDenied": "the access key may not do this: check the rights of the key on the bucket",
@@ -24,26 +25,20 @@ _WORDS = {
 }
 
 
-class S3Error(StorageFailed):
-    """An answer that is an error. code: its code of S3, or the status. missing: there is no such object."""
-
-    def __init__(self, status: int, code: str):
-        super().__init__(f"the object store answered {status} {code}: {_WORDS.get(code, 'see its documentation')}")
-        self.status, self.code = status, code
-
-    @property
-    def missing(self) -> bool:
-        return self.status == 404 and self.code in ("NoSuchKey", "404", "NotFound")
+def words(code: str) -> str:
+    """What to do about an error; may be empty."""
+    return _WORDS.get(code, "")
 
 
-def error_of(answer: Answer) -> S3Error:
+def error_of(answer: Answer) -> Refused:
     """code is the status where the body is no error of S3, as for HEAD."""
     try:
         code = parsed(answer.body).get("Code", "")
     except StorageFailed:
         code = ""
     known = re.fullmatch(r"[A-Za-z0-9.]{1,60}", code, re.A)
-    return S3Error(answer.status, code if known else str(answer.status))
+    code = code if known else str(answer.status)
+    return Refused(answer.status, code, words(code))
 
 
 class Node:

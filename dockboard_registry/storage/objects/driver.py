@@ -7,11 +7,11 @@ from typing import TypeVar
 from ...errors import StartError
 from ...outbound.client import Client, Observer
 from .. import Marker, Storage, StorageFailed
-from .answers import S3Error
+from .bucket import Bucket, Refused
 from .credentials import Credentials, FileCredentials, FixedCredentials
-from .place import S3Place
-from .s3 import S3
-from .storage import MARKER, ObjectStorage, marker_text, read_marker
+from .names import MARKER
+from .storage import ObjectStorage, marker_text, read_marker
+from .vendors import bucket
 
 T = TypeVar("T")
 # Pulls that go through us hold one each.
@@ -25,9 +25,7 @@ class ObjectDriver:
 
     def __init__(self, section):
         url = section.url
-        self._place = S3Place(
-            url.bucket, url.prefix, url.endpoint, url.region, url.virtual, url.redirect_endpoint, url.ca
-        )
+        self._place = url
         self._redirects = section.redirect
         if section.credentials_file:
             self._credentials = FileCredentials(Path(section.credentials_file))
@@ -37,36 +35,36 @@ class ObjectDriver:
             )
 
     def __str__(self) -> str:
-        return str(self._place)
+        where = self._place.endpoint or self._place.more.get("auth", "")
+        return f"{self._place.kind}://{self._place.bucket}/{self._place.prefix}".rstrip("/") + f" at {where}"
 
-    def requests(self, observer: Observer = Observer()) -> S3:
+    def requests(self, observer: Observer = Observer()) -> Bucket:
         """The requests to the store, over connections of their own."""
-        return S3(
-            self._place, self._credentials, Client(ca_file=self._place.ca, connections=_CONNECTIONS, observer=observer)
-        )
+        client = Client(ca_file=self._place.ca, connections=_CONNECTIONS, observer=observer)
+        return bucket(self._place, self._credentials, client, self._redirects)
 
-    def _ask(self, question: Callable[[S3], T]) -> T:
+    def _ask(self, question: Callable[[Bucket], T]) -> T:
         """Raises StartError."""
-        s3 = self.requests()
+        asked = self.requests()
         try:
-            return question(s3)
+            return question(asked)
         except StorageFailed as error:
             raise StartError(f"can't use the store {self}: {error}") from error
         finally:
-            s3.close()
+            asked.close()
 
     def exposed(self) -> str:
         return ""
 
     def make(self) -> None:
         """The bucket has to be there. Raises StartError."""
-        self._ask(lambda s3: s3.call("HEAD", None))
+        self._ask(lambda asked: asked.require())
 
     def prepare(self, owner: Marker) -> None:
         """Raises StartError, also if another registry has marked the store at the same moment."""
         found = self.marker()
         if found is None:
-            self._ask(lambda s3: _mark_first(s3, owner))
+            self._ask(lambda asked: _mark_first(asked, owner))
             found = self.marker()
             if found is None or found.id != owner.id:
                 raise StartError(f"another registry has taken the store {self}: choose another prefix in storage.url")
@@ -77,16 +75,16 @@ class ObjectDriver:
         return self._ask(read_marker)
 
     def mark(self, owner: Marker) -> None:
-        self._ask(lambda s3: s3.put(MARKER, marker_text(owner)))
+        self._ask(lambda asked: asked.put(MARKER, marker_text(owner)))
 
     def open(self, observer: Observer | None = None) -> Storage:
         return ObjectStorage(self.requests(observer or Observer()), self._redirects)
 
 
-def _mark_first(s3: S3, owner: Marker) -> None:
+def _mark_first(asked: Bucket, owner: Marker) -> None:
     """Some servers write although there is a marker, so the caller reads it afterwards."""
     try:
-        s3.put(MARKER, marker_text(owner), if_absent=True)
-    except S3Error as error:
+        asked.put(MARKER, marker_text(owner), if_absent=True)
+    except Refused as error:
         if error.status not in (409, 412):
             raise

@@ -19,8 +19,10 @@ class S3Place(NamedTuple):
     redirect_endpoint: str
     ca: str
 
-    def __str__(self) -> str:
-        return f"s3://{self.bucket}/{self.prefix}".rstrip("/") + f" at {self.endpoint}"
+    @classmethod
+    def of_url(cls, url) -> "S3Place":
+        """url: storage.url as the configuration read it."""
+        return cls(url.bucket, url.prefix, url.endpoint, url.region, url.virtual, url.redirect_endpoint, url.ca)
 
     def base(self, endpoint: str) -> str:
         """The URL before the path, with the bucket's name if that belongs there."""

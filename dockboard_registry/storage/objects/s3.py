@@ -3,18 +3,19 @@
 import base64
 import hashlib
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
 from urllib.parse import unquote
 
 from ...errors import StartError
 from ...outbound.client import Answer, Client, Request
 from ...outbound.errors import OutboundError
 from .. import StorageFailed
-from .answers import S3Error, completion, deletion, error_of, etag, milliseconds, parsed
+from .answers import completion, deletion, error_of, etag, milliseconds, parsed, words
+from .bucket import Found, Refused
 from .credentials import FileCredentials, FixedCredentials
+from .parts import Parts
 from .place import S3Place
 from .signers import sigv4
-from .signers.forms import encoded_path, encoded_query
+from .signers.forms import Query, encoded_path, encoded_query
 from .signers.sigv4 import EMPTY_SHA256
 
 _PAGE = 1000
@@ -22,16 +23,6 @@ _PAGE = 1000
 _COMPLETE_SECONDS = 300.0
 _URL_SECONDS = 20 * 60
 _NO_FIELDS: Mapping[str, str] = {}
-
-Query = tuple[tuple[str, str], ...]
-
-
-class Found(NamedTuple):
-    """One entry of a list. written_at: in milliseconds since 1970. upload: the id of an upload under way."""
-
-    name: str
-    written_at: int
-    upload: str = ""
 
 
 class S3:
@@ -51,7 +42,7 @@ class S3:
         stream: bool = False,
         answer: float | None = None,
     ) -> Answer:
-        """The answer if its status is 2xx. Raises S3Error, StorageFailed."""
+        """The answer if its status is 2xx. Raises Refused, StorageFailed."""
         where = self._place.of(name, self._place.endpoint, query)
         payload = hashlib.sha256(body).hexdigest() if body else EMPTY_SHA256
 
@@ -68,13 +59,16 @@ class S3:
             raise error_of(found)
         return found
 
+    def require(self) -> None:
+        self.call("HEAD", None)
+
     def put(self, name: str, body: bytes | memoryview, if_absent: bool = False) -> str:
-        """Returns the ETag. if_absent: raises S3Error with status 412 where the object exists, if the server can."""
+        """Returns the ETag. if_absent: raises Refused with status 412 where the object exists, if the server can."""
         fields = {"Content-Type": "application/octet-stream", **({"If-None-Match": "*"} if if_absent else {})}
         return etag(self.call("PUT", name, body=body, fields=fields).headers.get("ETag"))
 
     def get(self, name: str, start: int = 0, length: int | None = None) -> Answer:
-        """A stream from `start`. Raises S3Error."""
+        """A stream from `start`. Raises Refused."""
         if not start and length is None:
             return self.call("GET", name, stream=True)
         last = "" if length is None else str(start + length - 1)
@@ -85,7 +79,7 @@ class S3:
         return found
 
     def size(self, name: str) -> tuple[int, str]:
-        """The number of bytes, and the ETag. Raises S3Error."""
+        """The number of bytes, and the ETag. Raises Refused."""
         found = self.call("HEAD", name)
         return int(found.headers.get("Content-Length", -1)), etag(found.headers.get("ETag"))
 
@@ -146,20 +140,23 @@ class S3:
         found = self.call("PUT", name, (("partNumber", str(number)), ("uploadId", upload)), body)
         return etag(found.headers.get("ETag"))
 
-    def complete(self, name: str, upload: str, etags: list[str]) -> str:
-        """Returns the ETag of the object. Raises S3Error, also for a 200 with an error inside."""
+    def complete(self, name: str, upload: str, parts: Parts) -> str:
+        """Returns the ETag of the object. Raises Refused, also for a 200 with an error inside."""
         fields, query = {"Content-Type": "application/xml"}, (("uploadId", upload),)
-        answer = self.call("POST", name, query, completion(etags), fields, answer=_COMPLETE_SECONDS)
+        answer = self.call("POST", name, query, completion(parts.etags), fields, answer=_COMPLETE_SECONDS)
         found = parsed(answer.body.strip())
         if found.name == "Error":
-            raise S3Error(500, found.get("Code"))
+            raise Refused(500, found.get("Code"), words(found.get("Code")))
         return etag(found.get("ETag"))
+
+    def whole_etag(self, parts: Parts) -> str:
+        return parts.whole_etag()
 
     def abort(self, name: str, upload: str) -> None:
         """An upload that is not there is no error."""
         try:
             self.call("DELETE", name, (("uploadId", upload),))
-        except S3Error as error:
+        except Refused as error:
             if error.status != 404:
                 raise
 

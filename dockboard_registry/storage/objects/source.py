@@ -8,7 +8,7 @@ from typing import Any
 from ...outbound.client import Answer
 from ...outbound.errors import OutboundError
 from .. import StorageFailed
-from .s3 import S3
+from .bucket import Bucket
 
 # Shorter pieces that do not follow the last one are asked for alone.
 _ALONE = 64 << 10
@@ -19,8 +19,8 @@ _TRIES = 3
 class ObjectSource:
     """answer: the whole object, of which nothing was read. run(function, ...) calls a function in a thread."""
 
-    def __init__(self, s3: S3, name: str, answer: Answer, run: Callable[..., Any]):
-        self._s3, self._name, self._run = s3, name, run
+    def __init__(self, bucket: Bucket, name: str, answer: Answer, run: Callable[..., Any]):
+        self._bucket, self._name, self._run = bucket, name, run
         self._answer: Answer | None = answer
         self._at = 0
         self.size = answer.length or 0
@@ -53,11 +53,11 @@ class ObjectSource:
 
     def _read_once(self, start: int, length: int) -> bytes:
         if (self._answer is None or start != self._at) and length <= _ALONE:
-            with contextlib.closing(self._s3.get(self._name, start, length)) as alone:
+            with contextlib.closing(self._bucket.get(self._name, start, length)) as alone:
                 return alone.read(length)
         if self._answer is None or start != self._at:
             self.leave()
-            self._answer, self._at = self._s3.get(self._name, start), start
+            self._answer, self._at = self._bucket.get(self._name, start), start
         data = self._answer.read(length)
         self._at += len(data)
         return data

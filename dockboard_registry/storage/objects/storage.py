@@ -1,8 +1,5 @@
 """`Storage` over one bucket.
 
-    store-id                        the marker, as in a directory
-    blobs/<2 hex>/<key>             one object for each key, in the order of the keys
-
 Uploads in parts are under the names of their objects too, and are listed apart from them.
 """
 
@@ -15,13 +12,12 @@ from typing import Any
 
 from ...errors import StartError
 from .. import KeyMissing, Marker, NotDeleted, Saved, StorageFailed
-from .answers import S3Error
+from .bucket import Bucket, Found, Refused
 from .buffers import Budget
-from .s3 import S3, Found
+from .names import BLOBS, MARKER, key_of, name_of
 from .source import ObjectSource
 from .upload import ObjectUpload
 
-MARKER, BLOBS = "store-id", "blobs/"
 _MEMORY = 128 << 20
 _THREADS, _SENDERS, _HASHERS = 16, 8, 2
 # Keys that are deleted together: for so few, uploads under way are looked for one by one, because MinIO lists them so.
@@ -32,23 +28,15 @@ _END = object()
 _KEY = re.compile(r"[0-9a-f]{40}", re.A)
 
 
-def name_of(key: str) -> str:
-    return f"{BLOBS}{key[:2]}/{key}"
-
-
-def key_of(name: str) -> str:
-    return name.rpartition("/")[2]
-
-
 def marker_text(owner: Marker) -> bytes:
     return (f"{owner.id}\n{owner.epoch}\n" if owner.epoch else f"{owner.id}\n").encode()
 
 
-def read_marker(s3: S3) -> Marker | None:
+def read_marker(bucket: Bucket) -> Marker | None:
     """Which database owns the store. Raises StorageFailed."""
     try:
-        answer = s3.get(MARKER)
-    except S3Error as error:
+        answer = bucket.get(MARKER)
+    except Refused as error:
         if error.missing:
             return None
         raise
@@ -64,8 +52,8 @@ class ObjectStorage:
 
     locks = False
 
-    def __init__(self, s3: S3, redirects: bool):
-        self.s3, self._redirects = s3, redirects
+    def __init__(self, bucket: Bucket, redirects: bool):
+        self.bucket, self._redirects = bucket, redirects
         self.budget = Budget(_MEMORY)
         self._threads = ThreadPoolExecutor(_THREADS, "objects")
         self.senders = ThreadPoolExecutor(_SENDERS, "parts")
@@ -82,15 +70,15 @@ class ObjectStorage:
     def source(self, name: str) -> ObjectSource:
         """Called in a thread. Raises KeyMissing, StorageFailed."""
         try:
-            answer = self.s3.get(name)
-        except S3Error as error:
+            answer = self.bucket.get(name)
+        except Refused as error:
             if error.missing:
                 raise KeyMissing(key_of(name)) from error
             raise
         if answer.length is None:
             answer.close()
             raise StorageFailed("the object store does not tell the size of an object")
-        return ObjectSource(self.s3, name, answer, self.run)
+        return ObjectSource(self.bucket, name, answer, self.run)
 
     async def delete(self, keys: list[str]) -> int:
         return await self.run(self._delete, sorted(keys))
@@ -100,8 +88,8 @@ class ObjectStorage:
         if not keys:
             return 0
         for found in self._uploads_of(keys):
-            self.s3.abort(found.name, found.upload)
-        failed = self.s3.delete([name_of(key) for key in keys])
+            self.bucket.abort(found.name, found.upload)
+        failed = self.bucket.delete([name_of(key) for key in keys])
         if failed:
             raise NotDeleted(
                 f"the object store answered {', '.join(sorted(set(failed.values())))}",
@@ -113,18 +101,18 @@ class ObjectStorage:
     def _uploads_of(self, keys: list[str]) -> Iterator[Found]:
         if len(keys) <= _FEW:
             for key in keys:
-                yield from (found for page in self.s3.uploads(name_of(key)) for found in page)
+                yield from (found for page in self.bucket.uploads(name_of(key)) for found in page)
             return
         wanted = set(keys)
-        for page in self.s3.uploads(BLOBS, name_of(keys[0])[:-1]):
+        for page in self.bucket.uploads(BLOBS, name_of(keys[0])[:-1]):
             yield from (found for found in page if key_of(found.name) in wanted)
             if page and page[-1].name > name_of(keys[-1]):
                 return
 
     async def keys(self, after: str = "") -> AsyncIterator[tuple[str, int]]:
         start = name_of(after) if after else ""
-        objects = _Pages(self, self.s3.objects(BLOBS, start))
-        uploads = _Pages(self, self.s3.uploads(BLOBS, start))
+        objects = _Pages(self, self.bucket.objects(BLOBS, start))
+        uploads = _Pages(self, self.bucket.uploads(BLOBS, start))
         one, other, last = await objects.next(), await uploads.next(), after
         while one is not None or other is not None:
             takes_one = other is None or (one is not None and one.name <= other.name)
@@ -140,7 +128,7 @@ class ObjectStorage:
 
     def url(self, key: str) -> str | None:
         try:
-            return self.s3.url(name_of(key)) if self._redirects else None
+            return self.bucket.url(name_of(key)) if self._redirects else None
         except StartError as error:  # the keys cannot be read
             raise StorageFailed(str(error)) from error
 
@@ -148,7 +136,7 @@ class ObjectStorage:
         """An object store has room, or it refuses the bytes."""
 
     async def marker(self) -> Marker | None:
-        return await self.run(read_marker, self.s3)
+        return await self.run(read_marker, self.bucket)
 
     async def check(self) -> None:
         if time.monotonic() - self._looked > _LOOK:
@@ -159,7 +147,7 @@ class ObjectStorage:
     def close(self) -> None:
         for pool in (self._threads, self.senders, self.hashers):
             pool.shutdown()
-        self.s3.close()
+        self.bucket.close()
 
 
 class _Pages:

@@ -14,20 +14,19 @@ from concurrent.futures import Future
 
 from ...clients import current_client
 from .. import Hasher, Saved, StorageFailed, StorageFull, UploadLost
-from .answers import S3Error
+from .bucket import Refused
 from .buffers import Buffer
 from .parts import LEAST, Parts, size_of
 
 # Bytes that are received, and then hashed while the next ones are received.
 _PIECE = 1 << 20
-_GONE = ("NoSuchUpload", "InvalidPart", "NoSuchKey")
 
 
 class ObjectUpload:
     """`Upload` of one object. shared: what all uploads of the worker have in common (storage.py)."""
 
     def __init__(self, shared, name: str, saved: Saved, size: int):
-        self._shared, self._s3, self._name = shared, shared.s3, name
+        self._shared, self._bucket, self._name = shared, shared.bucket, name
         self._parts, self._rest = Parts.of(saved.state), saved.rest
         self._is_lost = self._parts.size + len(saved.rest) != size
         self._buffer: Buffer | None = None
@@ -120,16 +119,16 @@ class ObjectUpload:
 
     def _begin(self) -> None:
         if not self._parts.upload:
-            self._parts = self._parts._replace(upload=self._s3.begin(self._name))
+            self._parts = self._parts._replace(upload=self._bucket.begin(self._name))
 
     def _part(self, buffer: Buffer, give: bool) -> str:
         return self._sent_part(len(self._parts.sizes) + 1, buffer.content(), buffer.size if give else 0)
 
     def _sent_part(self, number: int, content: memoryview, size: int) -> str:
         try:
-            tag = self._s3.part(self._name, self._parts.upload, number, content)
-        except S3Error as error:
-            if error.code in _GONE:
+            tag = self._bucket.part(self._name, self._parts.upload, number, content)
+        except Refused as error:
+            if error.gone:
                 raise UploadLost("the store has dropped the upload") from error
             raise
         finally:
@@ -196,19 +195,19 @@ class ObjectUpload:
         self._is_whole = True
 
     def _put(self, content: memoryview) -> None:
-        tag = self._s3.put(self._name, content)
+        tag = self._bucket.put(self._name, content)
         self._parts = self._parts.with_one(len(content), tag)
         if tag != hashlib.md5(content, usedforsecurity=False).hexdigest():
             self._compare()
 
     def _complete(self) -> None:
         """Where nobody knows what became of the request, the object's tag tells whether it has these parts."""
-        expected = self._parts.whole_etag()
+        expected = self._bucket.whole_etag(self._parts)
         try:
-            found = self._s3.complete(self._name, self._parts.upload, list(self._parts.etags))
+            found = self._bucket.complete(self._name, self._parts.upload, self._parts)
         except StorageFailed as error:
             if not expected or not self._has_tag(expected):
-                if isinstance(error, S3Error) and error.code in _GONE:
+                if isinstance(error, Refused) and error.gone:
                     raise UploadLost("the store has other parts than were sent, or has dropped them") from error
                 raise
             return
@@ -217,15 +216,15 @@ class ObjectUpload:
 
     def _has_tag(self, expected: str) -> bool:
         try:
-            return self._s3.size(self._name)[1] == expected
-        except S3Error as error:
+            return self._bucket.size(self._name)[1] == expected
+        except Refused as error:
             if error.status == 404:
                 return False
             raise
 
     def _compare(self) -> None:
         """Compare the number of bytes with what was sent. Some servers check nothing themselves."""
-        if self._s3.size(self._name)[0] != self._parts.size:
+        if self._bucket.size(self._name)[0] != self._parts.size:
             raise StorageFailed("the object store has another number of bytes than were sent")
 
     async def abort(self) -> None:
@@ -237,8 +236,8 @@ class ObjectUpload:
         except (StorageFailed, UploadLost):
             pass
         if self._parts.upload:
-            self._s3.abort(self._name, self._parts.upload)
-        self._s3.delete([self._name])
+            self._bucket.abort(self._name, self._parts.upload)
+        self._bucket.delete([self._name])
 
 
 def _settle(work: Future | None) -> None:
