@@ -73,8 +73,8 @@ class StorageConfig:
     url: StoreUrl | None = option(
         "",
         kinds.ObjectStoreUrl(),
-        "object store for the blobs: s3://BUCKET/PREFIX?endpoint=URL&region=NAME or swift://CONTAINER/PREFIX?auth=URL;"
-        " empty = files in storage.root",
+        "object store for the blobs: s3://BUCKET/PREFIX?endpoint=URL&region=NAME, swift://CONTAINER/PREFIX?auth=URL,"
+        " oss://BUCKET/PREFIX?region=NAME or cos://BUCKET/PREFIX?region=NAME; empty = files in storage.root",
     )
     access_key: str = option(
         "",

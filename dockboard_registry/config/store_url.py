@@ -3,6 +3,8 @@
     s3://BUCKET/PREFIX?endpoint=URL&region=NAME&style=path|virtual&redirect_endpoint=URL&ca=FILE&tls=verify|off
     swift://CONTAINER/PREFIX?auth=URL&project=NAME&domain=NAME&region=NAME&interface=public|internal|admin
             &credential=password|application&endpoint=URL&redirect_endpoint=URL&ca=FILE&tls=verify|off
+    oss://BUCKET/PREFIX?region=NAME&endpoint=URL&style=virtual|path|cname&redirect_endpoint=URL&ca=FILE&tls=verify|off
+    cos://BUCKET/PREFIX, with the same parameters
 Keys of access never stand in it: they are options of their own, so that they can come from the environment or a file.
 """
 
@@ -14,11 +16,15 @@ from urllib.parse import parse_qsl, urlsplit
 
 _ALL = ("endpoint", "region", "redirect_endpoint", "ca", "tls")
 _KEYSTONE = ("project", "domain", "user_domain", "project_domain", "interface", "credential")
-_OPTIONS = {"s3": (*_ALL, "style"), "swift": (*_ALL, "auth", *_KEYSTONE)}
+_OPTIONS = {
+    "s3": (*_ALL, "style"),
+    "swift": (*_ALL, "auth", *_KEYSTONE),
+    "oss": (*_ALL, "style"),
+    "cos": (*_ALL, "style"),
+}
 # Parameters that have few values; the first one is the default.
 _CHOICES = {
     "tls": ("verify", "off"),
-    "style": ("path", "virtual"),
     "interface": ("public", "internal", "admin"),
     "credential": ("password", "application"),
 }
@@ -26,6 +32,10 @@ _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]", re.A)
 _PREFIX = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9._-]*/)*", re.A)
 _REGION = re.compile(r"[A-Za-z0-9_-]{1,64}", re.A)
 _FORMS = {"s3": "s3://BUCKET/PREFIX?endpoint=URL&region=NAME", "swift": "swift://CONTAINER/PREFIX?auth=URL"}
+_FORMS |= {kind: f"{kind}://BUCKET/PREFIX?region=NAME" for kind in ("oss", "cos")}
+_STYLES = {"s3": ("path", "virtual"), "oss": ("virtual", "path", "cname"), "cos": ("virtual", "cname")}
+# The hosts of vendors, where no endpoint is given.
+_HOSTS = {"oss": "https://oss-{}.aliyuncs.com", "cos": "https://cos.{}.myqcloud.com"}
 
 
 class StoreUrl(NamedTuple):
@@ -77,7 +87,7 @@ def parse_store(url: str, is_loopback: Callable[[str], bool]) -> StoreUrl:
     def origin(name: str, value: str, path: bool = False) -> str:
         return _origin(name, value, may_be_plain, is_loopback, path)
 
-    return (_swift if kind == "swift" else _s3)(made, options, origin)
+    return {"s3": _s3, "swift": _swift}.get(kind, _of_vendor)(made, options, origin)
 
 
 def _check_options(kind: str, options: dict[str, str]) -> None:
@@ -85,8 +95,9 @@ def _check_options(kind: str, options: dict[str, str]) -> None:
         if name not in _OPTIONS[kind]:
             (nearest,) = get_close_matches(name, _OPTIONS[kind], n=1, cutoff=0)
             raise ValueError(f"has no parameter {name[:60]!r}; did you mean {nearest}?")
-        if name in _CHOICES and value not in _CHOICES[name]:
-            raise ValueError(f"has another {name} than {' or '.join(_CHOICES[name])}")
+        choices = _STYLES[kind] if name == "style" else _CHOICES.get(name, (value,))
+        if value not in choices:
+            raise ValueError(f"has another {name} than {' or '.join(choices)}")
     if not _REGION.fullmatch(options.get("region", "x")):
         raise ValueError("has a region that is none, such as eu-central-1")
 
@@ -101,6 +112,18 @@ def _s3(made: StoreUrl, options: dict[str, str], origin: Callable[..., str]) -> 
         endpoint=origin("endpoint", endpoint),
         redirect_endpoint=origin("redirect_endpoint", options.get("redirect_endpoint") or endpoint),
     )
+
+
+def _of_vendor(made: StoreUrl, options: dict[str, str], origin: Callable[..., str]) -> StoreUrl:
+    """redirect_endpoint is a domain of the bucket's own, because that is what the vendors demand for downloads."""
+    if not made.region:
+        raise ValueError("needs region, such as cn-hangzhou or ap-guangzhou")
+    endpoint = origin("endpoint", options.get("endpoint") or _HOSTS[made.kind].format(made.region))
+    style = options.get("style") or _STYLES[made.kind][0]
+    if not options.get("redirect_endpoint"):
+        return made._replace(endpoint=endpoint, style=style, redirect_endpoint=endpoint)
+    clients = origin("redirect_endpoint", options["redirect_endpoint"])
+    return made._replace(endpoint=endpoint, style=style, redirect_endpoint=clients, more={"redirect_style": "cname"})
 
 
 def _swift(made: StoreUrl, options: dict[str, str], origin: Callable[..., str]) -> StoreUrl:

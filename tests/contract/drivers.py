@@ -27,7 +27,7 @@ from dockboard_registry.db.sqlite.database import SQLiteDatabase
 from dockboard_registry.storage import Marker, filesystem, stores
 from dockboard_registry.storage.filesystem import FilesystemStorage
 from dockboard_registry.storage.objects.storage import ObjectStorage, name_of
-from tests.support import mariadb, object_stores, places, swift
+from tests.support import clouds, mariadb, object_stores, places, swift
 from tests.support.memory_storage import MemoryStorage
 
 ROOT = Path(__file__).parents[2]
@@ -156,6 +156,22 @@ class SwiftDriver(ObjectDriver):
         return swift.shared()
 
 
+class OSSDriver(ObjectDriver):
+    """A double of Alibaba Cloud's store."""
+
+    name = "oss"
+    traits = (*ObjectDriver.traits, LISTS_UPLOADS)
+
+    def server(self):
+        return clouds.Cloud(self.name)
+
+
+class COSDriver(OSSDriver):
+    """A double of Tencent Cloud's store."""
+
+    name = "cos"
+
+
 @functools.cache
 def _migrated_file() -> Path:
     """An SQLite file with all migrations, which is copied for each test."""
@@ -278,7 +294,7 @@ class MySQLDriver:
         mariadb.shared().execute(f"DROP DATABASE `{self.url.name}`")
 
 
-_OBJECT_DRIVERS = (VersitygwDriver, MinioDriver, SwiftDriver)
+_OBJECT_DRIVERS = (VersitygwDriver, MinioDriver, SwiftDriver, OSSDriver, COSDriver)
 STORAGES = {driver.name: driver for driver in (FilesystemDriver, MemoryDriver, *_OBJECT_DRIVERS)}
 DATABASES = {driver.name: driver for driver in (SQLiteDriver, MySQLDriver)}
 

@@ -64,7 +64,7 @@ class ObjectStore:
         return True
 
     def bucket(self, name: str, client: Client | None = None, prefix: str = "") -> S3:
-        place = S3Place(name, prefix, self.endpoint, "us-east-1", False, self.endpoint, "")
+        place = S3Place(name, prefix, self.endpoint, "us-east-1", "path", self.endpoint, "path")
         return S3(place, FixedCredentials(Credentials(ACCESS_KEY, SECRET_KEY)), client or Client())
 
     def make(self) -> str:

@@ -3,34 +3,43 @@
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from .signers.forms import Place
+from .signers.forms import Place, Query
 
 
 class S3Place(NamedTuple):
     """endpoint and redirect_endpoint: scheme and authority of a URL, the second one for clients. prefix: empty, or it
-    ends with a slash. virtual: the bucket is the first part of the host's name.
+    ends with a slash. style: where the bucket is named, `virtual` (in the host's name, before that of the endpoint),
+    `path` or `cname` (nowhere: the endpoint is the bucket's own name). redirect_style: the same for clients.
     """
 
     bucket: str
     prefix: str
     endpoint: str
     region: str
-    virtual: bool
+    style: str
     redirect_endpoint: str
-    ca: str
+    redirect_style: str
 
     @classmethod
     def of_url(cls, url) -> "S3Place":
         """url: storage.url as the configuration read it."""
-        return cls(url.bucket, url.prefix, url.endpoint, url.region, url.virtual, url.redirect_endpoint, url.ca)
+        clients = url.more.get("redirect_style", url.style)
+        return cls(url.bucket, url.prefix, url.endpoint, url.region, url.style, url.redirect_endpoint, clients)
 
-    def base(self, endpoint: str) -> str:
+    def base(self, endpoint: str, style: str) -> str:
         """The URL before the path, with the bucket's name if that belongs there."""
         parts = urlsplit(endpoint)
-        return f"{parts.scheme}://{self.bucket}.{parts.netloc}" if self.virtual else endpoint
+        return f"{parts.scheme}://{self.bucket}.{parts.netloc}" if style == "virtual" else endpoint
 
-    def of(self, name: str | None, endpoint: str, query: tuple[tuple[str, str], ...] = ()) -> Place:
-        """An object by its name below the prefix; the bucket itself where it is None."""
+    def of(self, name: str | None, query: Query = ()) -> Place:
+        """An object by its name below the prefix, as we reach it; the bucket itself where the name is None."""
+        return self._of(name, self.endpoint, self.style, query)
+
+    def for_clients(self, name: str, query: Query = ()) -> Place:
+        """The same as clients reach it."""
+        return self._of(name, self.redirect_endpoint, self.redirect_style, query)
+
+    def _of(self, name: str | None, endpoint: str, style: str, query: Query) -> Place:
         inside = "" if name is None else self.prefix + name
-        path = f"/{inside}" if self.virtual else f"/{self.bucket}" + (f"/{inside}" if inside else "")
-        return Place(urlsplit(self.base(endpoint)).netloc, path, query)
+        path = f"/{self.bucket}" + (f"/{inside}" if inside else "") if style == "path" else f"/{inside}"
+        return Place(urlsplit(self.base(endpoint, style)).netloc, path, query)

@@ -1,6 +1,5 @@
 """The requests of S3 that the registry makes. All of them block, so they are made in threads."""
 
-import base64
 import hashlib
 from collections.abc import Iterator, Mapping
 from urllib.parse import unquote
@@ -9,28 +8,33 @@ from ...errors import StartError
 from ...outbound.client import Answer, Client, Request
 from ...outbound.errors import OutboundError
 from .. import StorageFailed
-from .answers import completion, deletion, error_of, etag, milliseconds, parsed, words
+from .answers import Node, completion, deletion, error_of, etag, milliseconds, parsed, words
 from .bucket import Found, Refused
 from .credentials import FileCredentials, FixedCredentials
 from .parts import Parts
 from .place import S3Place
 from .signers import sigv4
-from .signers.forms import Query, encoded_path, encoded_query
+from .signers.forms import Place, Query, encoded_path, encoded_query, in_base64
 from .signers.sigv4 import EMPTY_SHA256
 
 _PAGE = 1000
 # A large upload is put together while the client waits. Servers may take minutes for that.
 _COMPLETE_SECONDS = 300.0
-_URL_SECONDS = 20 * 60
+URL_SECONDS = 20 * 60
 _NO_FIELDS: Mapping[str, str] = {}
 
 
 class S3:
-    """One bucket, and the objects below the prefix. Names of objects are given without the prefix."""
+    """One bucket, and the objects below the prefix. Names of objects are given without the prefix.
+
+    absent: the fields of a request that writes an object only if there is none.
+    """
+
+    absent: Mapping[str, str] = {"If-None-Match": "*"}
 
     def __init__(self, place: S3Place, credentials: FixedCredentials | FileCredentials, client: Client):
         self._place, self._credentials, self._client = place, credentials, client
-        self._base = place.base(place.endpoint)
+        self._base = place.base(place.endpoint, place.style)
 
     def call(
         self,
@@ -43,14 +47,13 @@ class S3:
         answer: float | None = None,
     ) -> Answer:
         """The answer if its status is 2xx. Raises Refused, StorageFailed."""
-        where = self._place.of(name, self._place.endpoint, query)
-        payload = hashlib.sha256(body).hexdigest() if body else EMPTY_SHA256
+        where = self._place.of(name, query)
+        given = {**self._verified(body), **fields}
 
         def signed() -> Mapping[str, str]:
-            return sigv4.signed_fields(method, where, fields, payload, self._credentials.now(), self._place.region)
+            return self._fields(method, name, query, given)
 
-        tail = f"?{encoded_query(query)}" if query else ""
-        request = Request(method, self._base + encoded_path(where.path) + tail, signed, body, answer=answer)
+        request = Request(method, self._base + self._target(where), signed, body, answer=answer)
         try:
             found = self._client.send(request, stream)
         except (OutboundError, StartError) as error:
@@ -59,12 +62,33 @@ class S3:
             raise error_of(found)
         return found
 
+    def _verified(self, body: bytes | memoryview) -> Mapping[str, str]:
+        """The field by which the server checks what arrives."""
+        return {sigv4.SHA256: hashlib.sha256(body).hexdigest() if body else EMPTY_SHA256}
+
+    def _target(self, where: Place) -> str:
+        """Path and query as they are sent."""
+        return encoded_path(where.path) + (f"?{encoded_query(where.query)}" if where.query else "")
+
+    def _fields(self, method: str, name: str | None, query: Query, fields: Mapping[str, str]) -> Mapping[str, str]:
+        """The fields with those that sign the request."""
+        where = self._place.of(name, query)
+        rest = {key: value for key, value in fields.items() if key != sigv4.SHA256}
+        return sigv4.signed_fields(
+            method, where, rest, fields[sigv4.SHA256], self._credentials.now(), self._place.region
+        )
+
+    def _query(self, name: str, query: Query) -> str:
+        """The encoded query with which everybody may fetch the object."""
+        where = self._place.for_clients(name, query)
+        return sigv4.signed_query("GET", where, self._credentials.now(), self._place.region, URL_SECONDS)
+
     def require(self) -> None:
         self.call("HEAD", None)
 
     def put(self, name: str, body: bytes | memoryview, if_absent: bool = False) -> str:
         """Returns the ETag. if_absent: raises Refused with status 412 where the object exists, if the server can."""
-        fields = {"Content-Type": "application/octet-stream", **({"If-None-Match": "*"} if if_absent else {})}
+        fields = {"Content-Type": "application/octet-stream", **(self.absent if if_absent else {})}
         return etag(self.call("PUT", name, body=body, fields=fields).headers.get("ETag"))
 
     def get(self, name: str, start: int = 0, length: int | None = None) -> Answer:
@@ -89,9 +113,11 @@ class S3:
         for first in range(0, len(names), _PAGE):
             page = names[first : first + _PAGE]
             body = deletion(self._place.prefix + name for name in page)
-            md5 = base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
-            fields = {"Content-MD5": md5, "Content-Type": "application/xml"}
-            found = parsed(self.call("POST", None, (("delete", ""),), body, fields).body)
+            fields = {**md5_field(body), "Content-Type": "application/xml"}
+            answer = self.call("POST", None, (("delete", ""),), body, fields)
+            if not answer.body.strip():
+                continue  # OSS says nothing where all went well
+            found = parsed(answer.body)
             for error in found.all("Error"):
                 if error.get("Code") not in ("NoSuchKey", "NoSuchVersion"):
                     failed[error.get("Key").removeprefix(self._place.prefix)] = error.get("Code")
@@ -99,20 +125,24 @@ class S3:
 
     def objects(self, prefix: str, after: str = "") -> Iterator[list[Found]]:
         """The objects below a prefix whose names are greater, in the order of their names, page by page."""
-        wanted = {"list-type": "2", "prefix": self._place.prefix + prefix, "max-keys": str(_PAGE)}
-        wanted["encoding-type"] = "url"
-        if after:
-            wanted["start-after"] = self._place.prefix + after
-        token: str | None = ""
-        while token is not None:
-            more = {"continuation-token": token} if token else {}
+        wanted = {"prefix": self._place.prefix + prefix, "max-keys": str(_PAGE), "encoding-type": "url"}
+        more: dict[str, str] | None = self._list_of(after)
+        while more is not None:
             found = parsed(self.call("GET", None, tuple({**wanted, **more}.items())).body)
             coded = found.get("EncodingType") == "url"
-            yield [
+            page = [
                 Found(self._name(entry.get("Key"), coded), milliseconds(entry.get("LastModified")))
                 for entry in found.all("Contents")
             ]
-            token = found.get("NextContinuationToken") if found.get("IsTruncated") == "true" else None
+            yield page
+            goes_on = page and found.get("IsTruncated") == "true"
+            more = {**more, **self._next_list(found, page[-1].name)} if goes_on else None
+
+    def _list_of(self, after: str) -> dict[str, str]:
+        return {"list-type": "2", **({"start-after": self._place.prefix + after} if after else {})}
+
+    def _next_list(self, found: Node, last: str) -> dict[str, str]:
+        return {"continuation-token": found.get("NextContinuationToken")}
 
     def uploads(self, prefix: str, after: str = "") -> Iterator[list[Found]]:
         """The same for uploads under way. MinIO lists those of one object only, whose whole name is the prefix."""
@@ -162,12 +192,18 @@ class S3:
 
     def url(self, name: str) -> str:
         """With it everybody may fetch the object for the next 20 minutes. Raises StartError."""
-        where = self._place.of(name, self._place.redirect_endpoint, (("response-content-type", _TYPE),))
-        query = sigv4.signed_query("GET", where, self._credentials.now(), self._place.region, _URL_SECONDS)
-        return f"{self._place.base(self._place.redirect_endpoint)}{encoded_path(where.path)}?{query}"
+        query = (("response-content-type", _TYPE),)
+        path = self._place.for_clients(name).path
+        base = self._place.base(self._place.redirect_endpoint, self._place.redirect_style)
+        return f"{base}{encoded_path(path)}?{self._query(name, query)}"
 
     def close(self) -> None:
         self._client.close()
 
 
 _TYPE = "application/octet-stream"
+
+
+def md5_field(body: bytes | memoryview) -> Mapping[str, str]:
+    """For servers that check by it; empty for an empty body."""
+    return {"Content-MD5": in_base64(hashlib.md5(body, usedforsecurity=False).digest())} if body else {}

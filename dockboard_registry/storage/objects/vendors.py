@@ -17,6 +17,20 @@ def _s3(place, credentials, client: Client, redirects: bool) -> Bucket:
     return S3(S3Place.of_url(place), credentials, client)
 
 
+def _oss(place, credentials, client: Client, redirects: bool) -> Bucket:
+    from .oss import OSS
+    from .place import S3Place
+
+    return OSS(S3Place.of_url(place), credentials, client)
+
+
+def _cos(place, credentials, client: Client, redirects: bool) -> Bucket:
+    from .cos import COS
+    from .place import S3Place
+
+    return COS(S3Place.of_url(place), credentials, client)
+
+
 def _swift(place, credentials, client: Client, redirects: bool) -> Bucket:
     from .swift import Swift
     from .tokens import SignIn, Tokens
@@ -25,4 +39,4 @@ def _swift(place, credentials, client: Client, redirects: bool) -> Bucket:
     return Swift(place.bucket, place.prefix, tokens, client, place.redirect_endpoint, redirects)
 
 
-_MAKERS = {"s3": _s3, "swift": _swift}
+_MAKERS = {"s3": _s3, "swift": _swift, "oss": _oss, "cos": _cos}

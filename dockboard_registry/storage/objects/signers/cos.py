@@ -9,7 +9,7 @@ from ..credentials import Credentials
 from .forms import Place, encoded
 
 # A signature begins to be valid so many seconds before it is made, because clocks differ.
-_EARLIER = 60
+EARLIER = 60
 _SECONDS = 600
 _SIGNED = ("host", "content-md5", "content-type", "range")
 
@@ -22,14 +22,14 @@ def signed_fields(
     if credentials.token:
         made["x-cos-security-token"] = credentials.token
     signed = {name: value for name, value in made.items() if _is_signed(name.lower())}
-    pairs = _signature(method, place, signed, credentials, _SECONDS, at)
+    pairs = signature(method, place, signed, credentials, _SECONDS, at)
     made["Authorization"] = "&".join(f"{name}={value}" for name, value in pairs)
     return made
 
 
 def signed_query(method: str, place: Place, credentials: Credentials, seconds: int, at: float | None = None) -> str:
     """The encoded query with which everybody may send this request for so many seconds."""
-    pairs = _signature(method, place, {"Host": place.host}, credentials, seconds, at)
+    pairs = signature(method, place, {"Host": place.host}, credentials, seconds, at)
     token = (("x-cos-security-token", credentials.token),) if credentials.token else ()
     return "&".join(f"{encoded(name)}={encoded(value)}" for name, value in (*pairs, *place.query, *token))
 
@@ -44,7 +44,7 @@ def _listed(pairs: Iterable[tuple[str, str]]) -> tuple[str, str]:
     return ";".join(name for name, _ in made), "&".join(f"{name}={value}" for name, value in made)
 
 
-def _signature(
+def signature(
     method: str,
     place: Place,
     fields: Mapping[str, str],
@@ -52,8 +52,9 @@ def _signature(
     seconds: int,
     at: float | None,
 ) -> list[tuple[str, str]]:
+    """The parameters that sign a request: what they stand in decides where they go."""
     begun = int(time.time() if at is None else at)
-    times = f"{begun - _EARLIER};{begun + seconds}"
+    times = f"{begun - EARLIER};{begun + seconds}"
     key = hmac.digest(credentials.secret_key.encode(), times.encode(), "sha1").hex()
     parameters, query = _listed(place.query)
     names, lines = _listed(fields.items())

@@ -9,6 +9,7 @@ from ..credentials import Credentials
 from .forms import Place, compact_date, encoded_path, encoded_query
 
 UNSIGNED = "UNSIGNED-PAYLOAD"
+SHA256 = "x-amz-content-sha256"
 EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
 _ALGORITHM = "AWS4-HMAC-SHA256"
 _BLANKS = re.compile(r" +")
@@ -25,7 +26,7 @@ def signed_fields(
 ) -> dict[str, str]:
     """The fields with Host, date and signature. payload: its SHA-256 in hex, or UNSIGNED."""
     date = compact_date(at)
-    made = {"Host": place.host, **fields, "x-amz-date": date, "x-amz-content-sha256": payload}
+    made = {"Host": place.host, **fields, "x-amz-date": date, SHA256: payload}
     if credentials.token:
         made["x-amz-security-token"] = credentials.token
     names = ";".join(sorted(name.lower() for name in made))

@@ -1,0 +1,37 @@
+"""The requests of Tencent Cloud's COS: those of S3 with other signatures and other names of header fields."""
+
+from collections.abc import Mapping
+
+from .answers import Node
+from .parts import Parts
+from .s3 import S3, URL_SECONDS, md5_field
+from .signers import cos
+from .signers.forms import Query
+
+
+class COS(S3):
+    """Lists are those of S3's first version, which go on after a marker."""
+
+    absent: Mapping[str, str] = {"x-cos-forbid-overwrite": "true"}
+
+    def whole_etag(self, parts: Parts) -> str:
+        """COS does not say how it makes this tag."""
+        return ""
+
+    def _verified(self, body: bytes | memoryview) -> Mapping[str, str]:
+        return md5_field(body)
+
+    def _fields(self, method: str, name: str | None, query: Query, fields: Mapping[str, str]) -> Mapping[str, str]:
+        place = self._place.of(name, query)
+        return cos.signed_fields(method, place, fields, self._credentials.now())
+
+    def _query(self, name: str, query: Query) -> str:
+        place = self._place.for_clients(name, query)
+        return cos.signed_query("GET", place, self._credentials.now(), URL_SECONDS)
+
+    def _list_of(self, after: str) -> dict[str, str]:
+        return {"marker": self._place.prefix + after} if after else {}
+
+    def _next_list(self, found: Node, last: str) -> dict[str, str]:
+        """The marker is encoded as the names are; where there is none, the last name is meant."""
+        return {"marker": self._place.prefix + last}

@@ -1,0 +1,292 @@
+"""A double of OSS and COS: a server that keeps objects in memory and verifies every signature, digest and time limit.
+
+The vendors' own libraries judge it (tests/contract/test_vendors.py), and then it judges our drivers. Each bucket has a
+port of its own, as with a domain that belongs to a bucket: `python -m tests.support.cloud_double` makes one for every
+line of its standard input, which names the vendor, and answers with the port.
+"""
+
+from __future__ import annotations
+
+import calendar
+import hashlib
+import http.server
+import itertools
+import re
+import sys
+import threading
+import time
+from typing import Any
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
+from xml.etree import ElementTree
+from xml.sax.saxutils import escape
+
+from dockboard_registry.storage.objects.credentials import Credentials
+from dockboard_registry.storage.objects.signers import cos, oss
+from dockboard_registry.storage.objects.signers.forms import Place, in_base64
+
+BUCKET, REGION = "registry-1250000000", "cn-hangzhou"
+KEYS = Credentials("AKIDtests", "secret/+key=for-tests")
+_SKEW = 900
+# Entries of a page. It is less than anybody asks for, as servers may do, so that short lists have several pages.
+_MOST = 7
+_LEAST = {"oss": 100 << 10, "cos": 1 << 20}
+
+
+class Failed(Exception):
+    def __init__(self, status: int, code: str):
+        self.status, self.code = status, code
+
+
+def verify_oss(method: str, place: Place, fields: dict[str, str]) -> None:
+    query = dict(place.query)
+    if "x-oss-signature" in query:
+        signed = tuple(pair for pair in place.query if not pair[0].startswith("x-oss-"))
+        at, seconds = _time(query["x-oss-date"]), int(query["x-oss-expires"])
+        made = oss.signed_query(method, place._replace(query=signed), BUCKET, KEYS, REGION, seconds, at)
+        _same(dict(parse_qsl(made))["x-oss-signature"], query["x-oss-signature"])
+        return _until(at + seconds)
+    kept = {
+        name: value
+        for name, value in fields.items()
+        if name in ("content-type", "content-md5") or name.startswith("x-oss-")
+    }
+    at = _time(kept.pop("x-oss-date", ""))
+    kept.pop("x-oss-content-sha256", None)
+    made = oss.signed_fields(method, place, BUCKET, kept, KEYS, REGION, at)
+    # A blank after the comma is allowed.
+    _same(made["Authorization"], fields.get("authorization", "").replace(", ", ","))
+    _near(at)
+
+
+def verify_cos(method: str, place: Place, fields: dict[str, str]) -> None:
+    query = dict(place.query)
+    in_url = "q-signature" in query
+    given = query if in_url else dict(parse_qsl(fields.get("authorization", ""), keep_blank_values=True))
+    if not given:
+        raise Failed(403, "AccessDenied")
+    begin, end = (int(each) for each in given["q-sign-time"].split(";"))
+    listed = given["q-header-list"].split(";")
+    signed = place._replace(query=tuple(pair for pair in place.query if not pair[0].startswith("q-")))
+    used = {name: fields[name] for name in listed if name in fields}
+    seconds = end - begin - cos.EARLIER
+    made = dict(cos.signature(method, signed, used, KEYS, seconds, begin + cos.EARLIER))
+    if made["q-signature"] != given["q-signature"]:
+        # COS's own library signs the host without its port, which has none on the real service.
+        used["host"] = used.get("host", "").partition(":")[0]
+        made = dict(cos.signature(method, signed, used, KEYS, seconds, begin + cos.EARLIER))
+    _same(made["q-signature"], given["q-signature"])
+    _same(made["q-ak"], given["q-ak"])
+    if begin > time.time() + _SKEW:
+        raise Failed(403, "RequestTimeTooSkewed")
+    _until(end)
+
+
+def _time(text: str) -> int:
+    try:
+        return calendar.timegm(time.strptime(text, "%Y%m%dT%H%M%SZ"))
+    except ValueError:
+        raise Failed(403, "AccessDenied") from None
+
+
+def _near(at: float) -> None:
+    if abs(time.time() - at) > _SKEW:
+        raise Failed(403, "RequestTimeTooSkewed")
+
+
+def _until(end: float) -> None:
+    if time.time() > end:
+        raise Failed(403, "AccessDenied")
+
+
+def _same(ours: str, theirs: str) -> None:
+    if ours != theirs:
+        raise Failed(403, "SignatureDoesNotMatch")
+
+
+_VERIFY = {"oss": verify_oss, "cos": verify_cos}
+
+
+class Double:
+    """One bucket. Used by the threads of its server, one at a time."""
+
+    def __init__(self, vendor: str):
+        self.vendor, self.lock, self.is_there = vendor, threading.Lock(), True
+        self.objects: dict[str, tuple[bytes, float]] = {}
+        self.uploads: dict[str, tuple[str, float, dict[int, bytes]]] = {}
+        self._ids = itertools.count(1)
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+        self._server.double, self._server.daemon_threads = self, True
+        self.port = self._server.server_address[1]
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def answer(self, method: str, name: str, query: dict[str, str], fields: dict[str, str], body: bytes) -> Any:
+        """Status, fields and body."""
+        if not self.is_there:
+            raise Failed(404, "NoSuchBucket")
+        if "content-md5" in fields and fields["content-md5"] != in_base64(hashlib.md5(body).digest()):
+            raise Failed(400, "InvalidDigest")
+        kind = next((each for each in ("delete", "uploads", "partNumber", "uploadId") if each in query), "")
+        if not name:
+            return self._of_bucket(method, kind, query, fields, body)
+        if kind in ("uploads", "partNumber", "uploadId"):
+            return self._of_upload(method, kind, name, query, body)
+        return self._of_object(method, name, query, fields, body)
+
+    def _of_bucket(self, method, kind, query, fields, body):
+        if method == "DELETE":
+            self.is_there = False
+            return 204, {}, b""
+        if kind == "delete":
+            if "content-md5" not in fields:
+                raise Failed(400, "MissingArgument")
+            for name in re.findall(r"<Key>(.*?)</Key>", body.decode()):
+                self.objects.pop(ElementTree.fromstring(f"<a>{name}</a>").text or "", None)
+            return 200, {}, b"" if self.vendor == "oss" else b"<DeleteResult/>"
+        if kind == "uploads":
+            return self._listed_uploads(query)
+        return self._listed(query)
+
+    def _listed(self, query):
+        prefix, most = query.get("prefix", ""), min(int(query.get("max-keys") or _MOST), _MOST)
+        marker = query.get("continuation-token") or query.get("start-after") or query.get("marker") or ""
+        coded = (lambda text: quote(text, safe="")) if query.get("encoding-type") == "url" else escape
+        names = sorted(name for name in self.objects if name.startswith(prefix) and name > marker)
+        page = names[:most]
+        entries = "".join(
+            f"<Contents><Key>{coded(name)}</Key><LastModified>{_date(self.objects[name][1])}</LastModified>"
+            f'<ETag>"{_md5(self.objects[name][0])}"</ETag><Size>{len(self.objects[name][0])}</Size>'
+            "<StorageClass>Standard</StorageClass><Type>Normal</Type></Contents>"
+            for name in page
+        )
+        more = len(names) > most
+        following = f"<NextMarker>{coded(page[-1])}</NextMarker>" if more else ""
+        following += f"<NextContinuationToken>{escape(page[-1])}</NextContinuationToken>" if more else ""
+        kind = "<EncodingType>url</EncodingType>" if query.get("encoding-type") else ""
+        head = f"{kind}<Prefix>{coded(prefix)}</Prefix><IsTruncated>{str(more).lower()}</IsTruncated>"
+        return 200, {}, f"<ListBucketResult>{head}{following}{entries}</ListBucketResult>".encode()
+
+    def _listed_uploads(self, query):
+        after = query.get("key-marker", ""), query.get("upload-id-marker") or "~"
+        found = sorted((name, id) for id, (name, _, _) in self.uploads.items())
+        found = [each for each in found if each[0].startswith(query.get("prefix", "")) and each > after]
+        most = min(int(query.get("max-uploads") or _MOST), _MOST)
+        page, more = found[:most], len(found) > most
+        coded = (lambda text: quote(text, safe="")) if query.get("encoding-type") == "url" else escape
+        entries = "".join(
+            f"<Upload><Key>{coded(name)}</Key><UploadId>{id}</UploadId>"
+            f"<Initiated>{_date(self.uploads[id][1])}</Initiated></Upload>"
+            for name, id in page
+        )
+        last = page[-1] if more else ("", "")
+        head = f"<IsTruncated>{str(more).lower()}</IsTruncated>"
+        head += f"<NextKeyMarker>{coded(last[0])}</NextKeyMarker><NextUploadIdMarker>{last[1]}</NextUploadIdMarker>"
+        head += "<EncodingType>url</EncodingType>" if query.get("encoding-type") else ""
+        return 200, {}, f"<ListMultipartUploadsResult>{head}{entries}</ListMultipartUploadsResult>".encode()
+
+    def _of_upload(self, method, kind, name, query, body):
+        if kind == "uploads":
+            id = f"{next(self._ids):032X}"
+            self.uploads[id] = name, time.time(), {}
+            inside = f"<Bucket>{BUCKET}</Bucket><Key>{escape(name)}</Key><UploadId>{id}</UploadId>"
+            return 200, {}, f"<InitiateMultipartUploadResult>{inside}</InitiateMultipartUploadResult>".encode()
+        if self.uploads.get(query["uploadId"], ("",))[0] != name:
+            raise Failed(404, "NoSuchUpload")
+        parts = self.uploads[query["uploadId"]][2]
+        if method == "PUT":
+            parts[int(query["partNumber"])] = body
+            return 200, {"ETag": f'"{_md5(body)}"'}, b""
+        if method == "DELETE":
+            del self.uploads[query["uploadId"]]
+            return 204, {}, b""
+        return self._completed(name, query["uploadId"], parts, body)
+
+    def _completed(self, name, id, parts, body):
+        pieces, root = [], ElementTree.fromstring(body)
+        for each in root.iter("Part"):
+            number, tag = int(each.findtext("PartNumber") or 0), (each.findtext("ETag") or "").strip('"')
+            if number not in parts or _md5(parts[number]) != tag.upper():
+                raise Failed(400, "InvalidPart")
+            pieces.append(parts[number])
+        if any(len(piece) < _LEAST[self.vendor] for piece in pieces[:-1]):
+            raise Failed(400, "EntityTooSmall")
+        self.objects[name] = b"".join(pieces), time.time()
+        del self.uploads[id]
+        tag = f'"{_md5(self.objects[name][0])}-{len(pieces)}"'
+        inside = f"<Location>x</Location><Bucket>{BUCKET}</Bucket><Key>{escape(name)}</Key><ETag>{tag}</ETag>"
+        return 200, {}, f"<CompleteMultipartUploadResult>{inside}</CompleteMultipartUploadResult>".encode()
+
+    def _of_object(self, method, name, query, fields, body):
+        if method == "PUT":
+            if fields.get(f"x-{self.vendor}-forbid-overwrite") == "true" and name in self.objects:
+                raise Failed(409, "FileAlreadyExists")
+            self.objects[name] = body, time.time()
+            return 200, {"ETag": f'"{_md5(body)}"'}, b""
+        if method == "DELETE":
+            self.objects.pop(name, None)
+            return 204, {}, b""
+        if name not in self.objects:
+            raise Failed(404, "NoSuchKey")
+        data = self.objects[name][0]
+        about = {"ETag": f'"{_md5(data)}"', "Content-Type": query.get("response-content-type", "text/plain")}
+        wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", fields.get("range", ""))
+        if not wanted:
+            return 200, about, data
+        start, last = int(wanted[1]), min(int(wanted[2] or len(data)), len(data) - 1)
+        if start > last:
+            raise Failed(416, "InvalidRange")
+        return 206, {**about, "Content-Range": f"bytes {start}-{last}/{len(data)}"}, data[start : last + 1]
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def _serve(self) -> None:
+        double: Double = self.server.double  # type: ignore[attr-defined]
+        parts = urlsplit(self.path)
+        fields = {name.lower(): value for name, value in self.headers.items()}
+        body = self.rfile.read(int(fields.get("content-length", 0)))
+        # OSS's own library names the bucket in the path, where the host is an address.
+        path = unquote(parts.path).removeprefix(f"/{BUCKET}") or "/"
+        place = Place(fields["host"], path, tuple(parse_qsl(parts.query, keep_blank_values=True)))
+        try:
+            _VERIFY[double.vendor](self.command, place, fields)
+            with double.lock:
+                answer = double.answer(self.command, place.path[1:], dict(place.query), fields, body)
+        except Failed as failed:
+            code = f"<Error><Code>{failed.code}</Code><Message>m</Message><Resource>r</Resource>"
+            code += "<RequestId>1</RequestId><TraceId>t</TraceId></Error>"
+            answer = failed.status, {"Content-Type": "application/xml"}, code.encode()
+        self._say(*answer)
+
+    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _serve
+
+    def _say(self, status: int, fields: dict[str, str], body: bytes) -> None:
+        self.send_response(status)
+        for name, value in {**fields, "x-oss-request-id": "1", "x-cos-request-id": "1"}.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Nobody reads these lines."""
+
+
+def _md5(data: bytes) -> str:
+    return hashlib.md5(data).hexdigest().upper()
+
+
+def _date(at: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(at))
+
+
+def main() -> None:
+    made = []
+    for line in sys.stdin:
+        made.append(Double(line.strip()))
+        print(made[-1].port, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""The process with the doubles of OSS and COS, and the options of a registry that keeps its blobs in one of them."""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.support.cloud_double import BUCKET, KEYS, REGION
+
+ROOT = Path(__file__).parents[2]
+
+
+@functools.cache
+def _process() -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "tests.support.cloud_double"]
+    made = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    atexit.register(_end, made)
+    return made
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    process.kill()
+    process.wait()
+
+
+class Cloud:
+    """The doubles of one vendor."""
+
+    def __init__(self, vendor: str):
+        self.vendor = vendor
+
+    def make(self) -> str:
+        """Make an empty bucket; its endpoint, which is its name here."""
+        process = _process()
+        process.stdin.write(f"{self.vendor}\n")
+        process.stdin.flush()
+        return f"http://127.0.0.1:{int(process.stdout.readline())}"
+
+    def settings(self, endpoint: str, prefix: str = "", more: str = "") -> dict[str, object]:
+        where = f"{self.vendor}://{BUCKET}/{prefix}?region={REGION}&style=cname&endpoint={endpoint}{more}"
+        return {
+            "storage_url": where,
+            "storage_access_key": KEYS.access_key,
+            "storage_secret_key": KEYS.secret_key,
+        }
