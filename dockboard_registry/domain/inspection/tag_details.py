@@ -15,8 +15,7 @@ T = TypeVar("T")
 # Of each manifest so many tags are named.
 MOST_NAMES = 6
 _NAMES = EachLimited(
-    f"SELECT digest, name FROM tags WHERE repository_id = ? AND NOT {MADE_BY_TOOLS} AND digest = ? ORDER BY updated_at"
-    f" DESC LIMIT {MOST_NAMES}"
+    f"SELECT digest, name FROM tags WHERE repository_id = ? AND NOT {MADE_BY_TOOLS} AND digest = ? LIMIT {MOST_NAMES}"
 )
 
 
@@ -29,7 +28,7 @@ class TagDetails(NamedTuple):
 
 
 def names(tx: Tx, repository_id: int, digests: Sequence[str]) -> dict[str, list[str]]:
-    """A few tags of each manifest, the last pushed first."""
+    """A few tags of each manifest."""
     found: dict[str, list[str]] = {}
     for digest, name in _NAMES.all(tx, (repository_id,), digests):
         found.setdefault(digest, []).append(name)

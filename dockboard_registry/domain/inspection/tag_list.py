@@ -22,6 +22,9 @@ _MOST_LOOKED_AT, _FIRST_PIECE, _GROWTH = 200_000, 2_000, 5
 _COLUMNS = "SELECT name, digest, updated_at, pushed_by, pulls, pulled_at FROM tags WHERE repository_id = ?"
 # Tags that cosign and others make for what belongs to a manifest: sha256-HEX, .sig or another end.
 MADE_BY_TOOLS = "(name >= 'sha256-' AND name < 'sha256.' AND LENGTH(name) >= 71)"
+_KEPT_COUNT = "SELECT tags_count FROM repository_facts WHERE repository_id = ?"
+# Above this, the count may be some moments old.
+_COUNTED_ANEW = 2_000
 _COUNT = "SELECT COUNT(*) FROM (SELECT 1 AS one FROM tags WHERE repository_id = ? {} LIMIT 100001) counted"
 # In these, COLUMN is what the list is sorted by; LESS, MORE and WAY say in which direction.
 _BEYOND = " AND COLUMN LESS= ? AND (COLUMN LESS ? OR name LESS ?)"
@@ -109,7 +112,7 @@ def page(tx: Tx, repository_id: int, query: TagQuery) -> TagPage:
     """The page of the query, with the facts of its manifests."""
     condition, values = _filter(query)
     tools = _count(tx, repository_id, f"AND {MADE_BY_TOOLS}", ())
-    every = _count(tx, repository_id, "", ())
+    every = _count_all(tx, repository_id)
     total = None if every is None or tools is None else every - tools
     count = total if not query.filters else None if every is None else _count(tx, repository_id, condition, values)
     rows, complete = _rows(tx, repository_id, query, condition, values)
@@ -152,6 +155,14 @@ def _count(tx: Tx, repository_id: int, condition: str, values: Sequence[Any]) ->
     """None if there are too many."""
     (found,) = tx.one(_COUNT.format(condition), repository_id, *values)
     return found if found <= MOST_COUNTED else None
+
+
+def _count_all(tx: Tx, repository_id: int) -> int | None:
+    """Of many tags the count that is kept for lists of repositories (domain/explore/repository_facts.py)."""
+    (kept,) = tx.one(_KEPT_COUNT, repository_id) or (0,)
+    if kept > _COUNTED_ANEW:
+        return kept if kept <= MOST_COUNTED else None
+    return _count(tx, repository_id, "", ())
 
 
 def _filter(query: TagQuery) -> tuple[str, list[Any]]:
