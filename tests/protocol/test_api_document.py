@@ -52,7 +52,8 @@ def world(tmp_path_factory):
 @pytest.mark.parametrize(
     ("who", "phases", "examples"),
     [
-        ("ann", "coverage,fuzzing,stateful", rounds(2, 40)),
+        ("ann", "coverage", rounds(2, 40)),
+        ("ann", "fuzzing,stateful", rounds(2, 40)),
         ("bob", "fuzzing", rounds(1, 40)),
         ("anonymous", "fuzzing", rounds(1, 40)),
     ],
