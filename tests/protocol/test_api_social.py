@@ -105,6 +105,9 @@ def test_categories_and_deprecation(bob, dan):
     found = bob.call("PATCH", APP, {"categories": ["web", "databases"], "deprecation": notice}).expect(200).json()
     assert found["categories"] == ["databases", "web"] and found["deprecation"] == notice
     assert dan.call("GET", APP).expect(200).json()["deprecation"] == notice
+    for sort in ("name", "stars"):
+        assert [item["name"] for item in dan.all(f"/repositories?category=web&sort={sort}")] == ["acme/app"]
+    assert dan.all("/repositories?category=we") == []
     found = bob.call("PATCH", APP, {"deprecation": {"text": "old"}}).expect(200).json()
     assert found["deprecation"] == {"text": "old", "replacement": None}
     found = bob.call("PATCH", APP, {"categories": [], "deprecation": None}).expect(200).json()

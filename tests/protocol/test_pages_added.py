@@ -178,7 +178,10 @@ def test_settings_describe_the_repository(bob, dan, nobody):
     assert "Saved." in page.text and dict(page.form(field="categories").fields)["categories"] == "databases web"
     page = nobody.open("/r/acme/app").expect(200)
     assert "Pages of the shop" in page.text and "databases" in page.text and "Deprecated" in page.text
-    assert "/r/acme/app-2" in page.links
+    assert "/r/acme/app-2" in page.links and "/?category=databases" in page.links
+    found = nobody.open("/?category=databases").expect(200)
+    assert "/r/acme/app" in found.links and dict(found.form(field="category").fields)["category"] == "databases"
+    assert "/r/acme/app" not in nobody.open("/?category=none").expect(200).links
     page = bob.open("/r/acme/app/-/settings")
     for field, value in (("categories", "A B"), ("replacement", "No Name"), ("notice", "x" * 1001)):
         page = bob.submit(page, field="categories", **{field: value}).expect(422)

@@ -87,6 +87,7 @@ class Wanted(NamedTuple):
     platform: str = ""
     after: Key | None = None
     before: Key | None = None
+    category: str = ""
 
 
 class Page(NamedTuple):

@@ -35,6 +35,10 @@ _BY_ROWS = (
     f"SELECT {ROW} FROM repositories CROSS JOIN repository_facts ON repository_facts.repository_id = repositories.id"
     f" {_NAMESPACES}"
 )
+_HAS_CATEGORY = (
+    "EXISTS (SELECT 1 FROM repository_categories WHERE repository_categories.category = ? AND"
+    " repository_categories.repository_id = repository_facts.repository_id)"
+)
 _KEYS = "SELECT name, pushed_at, size, stars, pulls FROM repository_facts"
 
 Found = dict[str, ListedRepository]
@@ -176,6 +180,8 @@ def _filters(wanted: Wanted) -> Iterable[Condition]:
         yield Condition(f"repository_facts.kind IN ({', '.join('?' * len(wanted.kinds))})", wanted.kinds)
     if wanted.platform:
         yield Condition("INSTR(repository_facts.platforms, ?) > 0", (f",{wanted.platform},",))
+    if wanted.category:
+        yield Condition(_HAS_CATEGORY, (wanted.category,))
 
 
 class Lists:

@@ -43,6 +43,7 @@ _FILTER = {
     "namespace": Text("repositories of this namespace only", False, 255),
     "kind": Text("the newest tag is of this kind", False, 16),
     "platform": Text("the newest tag has this platform", False, 255),
+    "category": Text("the repository has this category", False, 255),
 }
 REPOSITORY_ITEM = Record("", False, "Repository", _FIELDS)
 _CATEGORIES = ListOf("short names, by which repositories are found", False, Text("", False, LONGEST, 1, GRAMMAR), MOST)
@@ -112,6 +113,7 @@ async def _list(call: Call) -> Answer:
         (call.query["kind"],) if call.query.get("kind") else (),
         call.query.get("platform", ""),
         parse_key(key, sort) if key else None,
+        category=call.query.get("category", ""),
     )
     found = await call.services.lists.page(call.principal, wanted)
     return part(call, found.items, shown, found.next and str(found.next))

@@ -22,6 +22,7 @@ MESSAGES = {
     "explore.what.attestation": ("attestation", "证明"),
     "explore.what.wasm": ("WebAssembly", "WebAssembly"),
     "explore.what.artifact": ("artifact", "制品"),
+    "explore.category": ("Category", "分类"),
     "explore.platform": ("Platform", "平台"),
     "explore.any": ("Any", "任意"),
     "explore.sort.name": ("Name", "名称"),

@@ -28,10 +28,11 @@ class Asked(NamedTuple):
     kind: str
     platform: str
     sort: str
+    category: str
 
     @property
     def is_filtered(self) -> bool:
-        return bool(self.text or self.kind or self.platform)
+        return bool(self.text or self.kind or self.platform or self.category)
 
 
 def asked(visit: Visit) -> Asked:
@@ -40,14 +41,16 @@ def asked(visit: Visit) -> Asked:
     sort = visit.query("sort", PUSHED)
     if sort not in SORTS:
         raise FieldInvalid("the list can't be sorted by that", f"sort by one of {', '.join(SORTS)}")
-    return Asked(*fields, sort)
+    return Asked(*fields, sort, visit.query("category")[:_LONGEST])
 
 
 def wanted(visit: Visit, filter: Asked, limit: int = ROWS) -> Wanted:
     """The page of the list that the address asks for. Raises FieldInvalid."""
     chosen = _KINDS.get(filter.kind, (filter.kind,)) if filter.kind else ()
     after, before = _key(visit, "after", filter.sort), _key(visit, "before", filter.sort)
-    return Wanted(filter.sort, limit, filter.text, filter.namespace, chosen, filter.platform, after, before)
+    return Wanted(
+        filter.sort, limit, filter.text, filter.namespace, chosen, filter.platform, after, before, filter.category
+    )
 
 
 def _key(visit: Visit, name: str, sort: str) -> Key | None:
@@ -57,7 +60,7 @@ def _key(visit: Visit, name: str, sort: str) -> Key | None:
 
 def pager(visit: Visit, filter: Asked, page: Page, total: int | None) -> Pager:
     """total: of the list without a filter, if it is known."""
-    same = {"q": filter.text, "kind": filter.kind, "platform": filter.platform}
+    same = {"q": filter.text, "kind": filter.kind, "platform": filter.platform, "category": filter.category}
     same["sort"] = "" if filter.sort == PUSHED else filter.sort
     path = visit.request.path
     same["in"] = filter.namespace if path == "/" else ""
