@@ -7,6 +7,9 @@ from typing import Any, Self
 
 from ...wording import quoted
 
+# Characters.
+_LONG = 64 << 10
+
 
 class Wrong(Exception):
     """A value is not of its kind. The text goes on after the name of the field."""
@@ -78,12 +81,9 @@ class Text(Kind):
         return value
 
     def described(self) -> dict[str, Any]:
-        found = {
-            "type": "string",
-            "minLength": self.shortest,
-            "maxLength": self.longest,
-            "pattern": f"^(?:{self.grammar})$",
-        }
+        found = {"type": "string", "minLength": self.shortest, "pattern": f"^(?:{self.grammar})$"}
+        # Of long texts the domain limits the bytes, which JSON Schema can't say.
+        found |= {"maxLength": self.longest} if self.longest < _LONG else {}
         return found | ({"examples": [self.example]} if self.example else {})
 
 

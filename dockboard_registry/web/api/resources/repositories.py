@@ -103,7 +103,8 @@ _HELD = Record(
 
 def shown(found: ListedRepository) -> dict[str, Any]:
     fields = found._asdict()
-    return {**fields, "tags": fields.pop("tags_count"), "platforms": list(found.platforms)}
+    tags = fields.pop("tags_count")
+    return {**fields, "tags": tags, "platforms": list(found.platforms)}
 
 
 async def _list(call: Call) -> Answer:

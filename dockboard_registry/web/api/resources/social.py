@@ -28,7 +28,7 @@ _COMMENT = Record(
 _COMMENT_TEXT = Record("", False, "CommentText", {"text": _TEXT})
 _MARKDOWN = Text(
     f"Markdown; at most {readmes.MOST_BYTES} bytes in UTF-8; an empty text removes the README",
-    *(False, readmes.MOST_BYTES),
+    *(False, 8 * readmes.MOST_BYTES),
 )
 _README = Record(
     "",
