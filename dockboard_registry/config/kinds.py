@@ -22,6 +22,7 @@ MAIL_ADDRESS = re.compile(
 )
 _URL_PATH = re.compile(r"/?|(?:/[A-Za-z0-9][A-Za-z0-9._-]{0,63}){1,8}/?", re.A)
 WHOLE_NUMBER = re.compile(r"-?[0-9]{1,18}")
+_HOSTS = re.compile(r"(?:\*\.)?[a-z0-9-]+(?:\.[a-z0-9-]+)+")
 
 
 def described(value: object) -> str:
@@ -319,6 +320,22 @@ class Several:
     def check(self, value: Any) -> tuple[str, ...]:
         if not isinstance(value, list) or not set(map(str, value)) <= set(self.choices):
             raise ValueError(f"must be a list of some of {', '.join(self.choices)}, not {described(value)}")
+        return tuple(value)
+
+    def toml(self, value: tuple[str, ...]) -> str:
+        return json.dumps(list(value))
+
+
+@dataclass(frozen=True)
+class Hosts:
+    """A list of names of hosts, separated by commas in the environment. *.example.org stands for all below it."""
+
+    def of_text(self, text: str) -> list[str]:
+        return [item.strip() for item in text.split(",") if item.strip()]
+
+    def check(self, value: Any) -> tuple[str, ...]:
+        if not isinstance(value, list) or not all(isinstance(item, str) and _HOSTS.fullmatch(item) for item in value):
+            raise ValueError(f'must be a list such as ["img.example.org", "*.example.org"], not {described(value)}')
         return tuple(value)
 
     def toml(self, value: tuple[str, ...]) -> str:

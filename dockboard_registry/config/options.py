@@ -47,6 +47,12 @@ class ServerConfig:
     apis: tuple[str, ...] = option(
         list(APIS), kinds.Several(APIS), "what is served: v2 = clients such as docker, api = /api/v1, ui = web pages"
     )
+    readme_images: tuple[str, ...] = option(
+        [],
+        kinds.Hosts(),
+        "hosts whose pictures READMEs show, by https, such as img.example.org or *.example.org; pictures of all other"
+        " hosts are links",
+    )
     open_uploads: int = option(
         10000, kinds.Number(1), "upload sessions that may be open at once; each client may have a share of them"
     )

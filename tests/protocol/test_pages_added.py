@@ -220,3 +220,21 @@ def test_a_repository_is_deleted_with_its_name_and_the_password(registry, bob):
     page = bob.submit(again, field="sure", typed="acme/gone").expect(200)
     assert "The repository acme/gone is deleted." in page.text
     bob.open("/r/acme/gone").expect(404)
+
+
+def test_pictures_of_hosts_that_the_operator_allows_are_shown(tmp_path):
+    with Registry(tmp_path / "data", 1, server_readme_images="img.example.org,*.example.net") as registry:
+        people = People(registry)
+        people.add("bob")
+        with people.as_user("bob") as client:
+            client.push_image("bob/app", "v1")
+        with Visitor(registry.address) as visitor:
+            bob = visitor.sign_in("bob")
+            text = (
+                "![a](https://img.example.org/a.png) ![b](https://x.example.net/b.png) ![c](https://evil.example/c.png)"
+            )
+            page = bob.submit(bob.open("/r/bob/app/-/readme"), field="text", text=text, do="save").expect(200)
+            assert page.html.count("<img") == 2 and ">picture: c</a>" in page.html
+            policy = page.response.headers["Content-Security-Policy"]
+            assert "img-src 'self' https://img.example.org https://*.example.net; connect-src" in policy
+            assert "example" not in bob.open("/r/bob/app/-/comments").response.headers["Content-Security-Policy"]

@@ -51,6 +51,8 @@ class Visit:
         self.problem: RegistryError | None = None
         self.wrong = ""
         self.private, self.keys = False, "on"
+        # Hosts whose pictures this page shows.
+        self.picture_hosts: tuple[str, ...] = ()
         self.cookies = cookies.read(request)
         self.set_cookies: list[str] = []
         self.language = language.of_account_or(cookies.plain(self.cookies, cookies.LANGUAGE), request.headers)
@@ -165,6 +167,9 @@ class Visit:
 
     def _headers(self) -> dict[str, str | list[str]]:
         headers = {**HEADERS, "Cache-Control": "no-store" if self.private else "private, no-cache"}
+        if self.picture_hosts:
+            hosts = " ".join(f"https://{host}" for host in self.picture_hosts)
+            headers["Content-Security-Policy"] = POLICY.replace("img-src 'self'", f"img-src 'self' {hosts}")
         if self.request.secure:
             headers |= _SECURE
         if self.set_cookies:

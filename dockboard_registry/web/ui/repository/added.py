@@ -31,9 +31,14 @@ async def values_of(visit: Visit, repository: Details, labels: Mapping[str, str]
 
 
 async def html(visit: Visit, text: str) -> Rendered:
-    """Markdown as HTML for a page. Pictures are links, so that no page makes a browser ask another host."""
-    pictures = Pictures(lambda words: visit.t("added.picture", words=words))
+    """Markdown as HTML for a page. Pictures are links, so that no page makes a browser ask another host, but for those
+    of server.readme_images.
+    """
+    hosts = visit.services.config.server.readme_images
+    pictures = Pictures(lambda words: visit.t("added.picture", words=words), hosts)
     found = await _renderer.html(text, pictures, visit.language)
+    if "<img" in found.html:
+        visit.picture_hosts = hosts
     return found._replace(html=Markup(found.html))
 
 
