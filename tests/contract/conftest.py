@@ -7,6 +7,7 @@ from tests.contract.drivers import DATABASES, STORAGES
 # The domain runs over these, and what concerns the store also over a database that nodes share with an object store.
 _PAIRS = [("sqlite", "filesystem"), ("mysql", "filesystem")]
 _SHARED = ("mysql", "versitygw")
+_WITHOUT_LOCKS = "test_holding"
 _ABOUT_STORES = ("test_blobs", "test_collect", "test_overlap", "test_receiving", "test_small_blobs", "test_uploads")
 
 
@@ -16,8 +17,9 @@ def pytest_generate_tests(metafunc):
     stores = [name for name, kind in STORAGES.items() if wanted <= set(kind.traits)]
     over = {"database_kind", "storage_kind"} & set(metafunc.fixturenames)
     if len(over) == 2:
-        about_stores = metafunc.module.__name__.rpartition(".")[2] in _ABOUT_STORES
-        pairs = [*_PAIRS, *([_SHARED] if about_stores and _SHARED[1] in stores else [])]
+        module = metafunc.module.__name__.rpartition(".")[2]
+        pairs = [*_PAIRS, *([_SHARED] if module in _ABOUT_STORES and _SHARED[1] in stores else [])]
+        pairs = [_SHARED] if module == _WITHOUT_LOCKS else pairs
         metafunc.parametrize(("database_kind", "storage_kind"), pairs, indirect=True, scope="session")
     elif over == {"storage_kind"}:
         metafunc.parametrize("storage_kind", stores, indirect=True, scope="session")

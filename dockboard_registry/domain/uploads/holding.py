@@ -15,6 +15,8 @@ from ..content import blobs, small_blobs
 from .sessions import HELD, STORED, Session
 from .uploads import Uploads
 
+_MOVE = "UPDATE uploads SET storage_key = ? WHERE id = ?"
+
 
 async def hold(uploads: Uploads, session: Session) -> tuple[Upload, Session]:
     """The held bytes, and the session as it is now. From now on its bytes are in the store.
@@ -65,6 +67,7 @@ async def _taken(uploads: Uploads, session: Session) -> Session:
     moved = held._replace(storage_key=new_key())
 
     def move(tx: Tx) -> None:
+        tx.run(_MOVE, moved.storage_key, session.id)
         small_blobs.move(tx, session.storage_key, moved.storage_key)
         blobs.condemn(tx, session.storage_key)
 

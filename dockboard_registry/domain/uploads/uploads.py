@@ -37,8 +37,8 @@ _INSERT = (
     " charged, parts, share_of, started_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _SAVE = (
-    "UPDATE uploads SET storage_key = ?, size = ?, state = ?, digest = ?, epoch = ?, generation = ?, charged = ?,"
-    " parts = ?, updated_at = ? WHERE id = ? AND generation = ?"
+    "UPDATE uploads SET size = ?, state = ?, digest = ?, epoch = ?, generation = ?, charged = ?, parts = ?,"
+    " updated_at = ? WHERE id = ? AND generation = ?"
 )
 _CHARGE = "UPDATE uploads SET charged = ? WHERE id = ? AND generation = ? AND charged = ?"
 _REMEMBERED = 1024
@@ -270,7 +270,10 @@ class Uploads:
     async def replace(
         self, wanted: Session, session: Session, more: Callable[[Tx], object] | None = None, brings: int = 0
     ) -> Session:
-        """Replace the session by this one. `more` runs in the same transaction and brings so many bytes."""
+        """Replace the session by this one. `more` runs in the same transaction and brings so many bytes.
+
+        If the storage key is another one, `more` has to change it.
+        """
         saved = wanted._replace(
             server_start=self._server_start,
             generation=session.generation + 1,
@@ -278,8 +281,8 @@ class Uploads:
         )
 
         def update(tx: Tx) -> None:
-            values = saved.storage_key, saved.size, saved.state, saved.digest, saved.server_start, saved.generation
-            if tx.run(_SAVE, *values, saved.charged, saved.parts, now(), session.id, session.generation):
+            values = saved.size, saved.state, saved.digest, saved.server_start, saved.generation, saved.charged
+            if tx.run(_SAVE, *values, saved.parts, now(), session.id, session.generation):
                 if more:
                     more(tx)
                 return self._charge(tx, session, saved)
