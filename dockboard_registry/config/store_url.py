@@ -4,7 +4,7 @@
     swift://CONTAINER/PREFIX?auth=URL&project=NAME&domain=NAME&region=NAME&interface=public|internal|admin
             &credential=password|application&endpoint=URL&redirect_endpoint=URL&ca=FILE&tls=verify|off
     oss://BUCKET/PREFIX?region=NAME&endpoint=URL&style=virtual|path|cname&redirect_endpoint=URL&ca=FILE&tls=verify|off
-    cos://BUCKET/PREFIX, with the same parameters
+    cos://BUCKET/PREFIX and bos://BUCKET/PREFIX, with the same parameters
 Keys of access never stand in it: they are options of their own, so that they can come from the environment or a file.
 """
 
@@ -21,6 +21,7 @@ _OPTIONS = {
     "swift": (*_ALL, "auth", *_KEYSTONE),
     "oss": (*_ALL, "style"),
     "cos": (*_ALL, "style"),
+    "bos": (*_ALL, "style"),
 }
 # Parameters that have few values; the first one is the default.
 _CHOICES = {
@@ -32,10 +33,15 @@ _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]", re.A)
 _PREFIX = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9._-]*/)*", re.A)
 _REGION = re.compile(r"[A-Za-z0-9_-]{1,64}", re.A)
 _FORMS = {"s3": "s3://BUCKET/PREFIX?endpoint=URL&region=NAME", "swift": "swift://CONTAINER/PREFIX?auth=URL"}
-_FORMS |= {kind: f"{kind}://BUCKET/PREFIX?region=NAME" for kind in ("oss", "cos")}
-_STYLES = {"s3": ("path", "virtual"), "oss": ("virtual", "path", "cname"), "cos": ("virtual", "cname")}
+_FORMS |= {kind: f"{kind}://BUCKET/PREFIX?region=NAME" for kind in ("oss", "cos", "bos")}
+_STYLES = {
+    "s3": ("path", "virtual"),
+    "oss": ("virtual", "path", "cname"),
+    "cos": ("virtual", "cname"),
+    "bos": ("virtual", "path", "cname"),
+}
 # The hosts of vendors, where no endpoint is given.
-_HOSTS = {"oss": "https://oss-{}.aliyuncs.com", "cos": "https://cos.{}.myqcloud.com"}
+_HOSTS = {"oss": "https://oss-{}.aliyuncs.com", "cos": "https://cos.{}.myqcloud.com", "bos": "https://{}.bcebos.com"}
 
 
 class StoreUrl(NamedTuple):
@@ -117,7 +123,7 @@ def _s3(made: StoreUrl, options: dict[str, str], origin: Callable[..., str]) -> 
 def _of_vendor(made: StoreUrl, options: dict[str, str], origin: Callable[..., str]) -> StoreUrl:
     """redirect_endpoint is a domain of the bucket's own, because that is what the vendors demand for downloads."""
     if not made.region:
-        raise ValueError("needs region, such as cn-hangzhou or ap-guangzhou")
+        raise ValueError("needs region, such as cn-hangzhou, ap-guangzhou or bj")
     endpoint = origin("endpoint", options.get("endpoint") or _HOSTS[made.kind].format(made.region))
     style = options.get("style") or _STYLES[made.kind][0]
     if not options.get("redirect_endpoint"):

@@ -172,6 +172,12 @@ class COSDriver(OSSDriver):
     name = "cos"
 
 
+class BOSDriver(OSSDriver):
+    """A double of Baidu's store."""
+
+    name = "bos"
+
+
 @functools.cache
 def _migrated_file() -> Path:
     """An SQLite file with all migrations, which is copied for each test."""
@@ -294,7 +300,7 @@ class MySQLDriver:
         mariadb.shared().execute(f"DROP DATABASE `{self.url.name}`")
 
 
-_OBJECT_DRIVERS = (VersitygwDriver, MinioDriver, SwiftDriver, OSSDriver, COSDriver)
+_OBJECT_DRIVERS = (VersitygwDriver, MinioDriver, SwiftDriver, OSSDriver, COSDriver, BOSDriver)
 STORAGES = {driver.name: driver for driver in (FilesystemDriver, MemoryDriver, *_OBJECT_DRIVERS)}
 DATABASES = {driver.name: driver for driver in (SQLiteDriver, MySQLDriver)}
 

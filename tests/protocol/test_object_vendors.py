@@ -1,4 +1,4 @@
-"""Registries whose blobs are in Swift, and in the doubles of OSS and COS: what clients see."""
+"""Registries whose blobs are in Swift, and in the doubles of OSS, COS and BOS: what clients see."""
 
 import random
 import urllib.request
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.edge
 PART = 8 << 20
 
 
-@pytest.fixture(scope="module", params=["swift", "oss", "cos"])
+@pytest.fixture(scope="module", params=["swift", "oss", "cos", "bos"])
 def settings(request):
     store = swift.shared() if request.param == "swift" else Cloud(request.param)
     return store.settings(store.make(), "hub")

@@ -1,8 +1,7 @@
 """A double of OSS and COS: a server that keeps objects in memory and verifies every signature, digest and time limit.
 
 The vendors' own libraries judge it (tests/contract/test_vendors.py), and then it judges our drivers. Each bucket has a
-port of its own, as with a domain that belongs to a bucket: `python -m tests.support.cloud_double` makes one for every
-line of its standard input, which names the vendor, and answers with the port.
+port of its own, as with a domain that belongs to a bucket.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ import hashlib
 import http.server
 import itertools
 import re
-import sys
 import threading
 import time
 from typing import Any
@@ -27,9 +25,11 @@ from dockboard_registry.storage.objects.signers.forms import Place, in_base64
 BUCKET, REGION = "registry-1250000000", "cn-hangzhou"
 KEYS = Credentials("AKIDtests", "secret/+key=for-tests")
 _SKEW = 900
+# The type of objects, where nobody asks for another one. Our driver of BOS asks for none.
+_TYPES = {"oss": "text/plain", "cos": "text/plain", "bos": "application/octet-stream"}
 # Entries of a page. It is less than anybody asks for, as servers may do, so that short lists have several pages.
-_MOST = 7
-_LEAST = {"oss": 100 << 10, "cos": 1 << 20}
+MOST = 7
+_LEAST = {"oss": 100 << 10, "cos": 1 << 20, "bos": 100 << 10}
 
 
 class Failed(Exception):
@@ -43,8 +43,8 @@ def verify_oss(method: str, place: Place, fields: dict[str, str]) -> None:
         signed = tuple(pair for pair in place.query if not pair[0].startswith("x-oss-"))
         at, seconds = _time(query["x-oss-date"]), int(query["x-oss-expires"])
         made = oss.signed_query(method, place._replace(query=signed), BUCKET, KEYS, REGION, seconds, at)
-        _same(dict(parse_qsl(made))["x-oss-signature"], query["x-oss-signature"])
-        return _until(at + seconds)
+        same(dict(parse_qsl(made))["x-oss-signature"], query["x-oss-signature"])
+        return until(at + seconds)
     kept = {
         name: value
         for name, value in fields.items()
@@ -54,8 +54,8 @@ def verify_oss(method: str, place: Place, fields: dict[str, str]) -> None:
     kept.pop("x-oss-content-sha256", None)
     made = oss.signed_fields(method, place, BUCKET, kept, KEYS, REGION, at)
     # A blank after the comma is allowed.
-    _same(made["Authorization"], fields.get("authorization", "").replace(", ", ","))
-    _near(at)
+    same(made["Authorization"], fields.get("authorization", "").replace(", ", ","))
+    near(at)
 
 
 def verify_cos(method: str, place: Place, fields: dict[str, str]) -> None:
@@ -74,11 +74,11 @@ def verify_cos(method: str, place: Place, fields: dict[str, str]) -> None:
         # COS's own library signs the host without its port, which has none on the real service.
         used["host"] = used.get("host", "").partition(":")[0]
         made = dict(cos.signature(method, signed, used, KEYS, seconds, begin + cos.EARLIER))
-    _same(made["q-signature"], given["q-signature"])
-    _same(made["q-ak"], given["q-ak"])
+    same(made["q-signature"], given["q-signature"])
+    same(made["q-ak"], given["q-ak"])
     if begin > time.time() + _SKEW:
         raise Failed(403, "RequestTimeTooSkewed")
-    _until(end)
+    until(end)
 
 
 def _time(text: str) -> int:
@@ -88,17 +88,17 @@ def _time(text: str) -> int:
         raise Failed(403, "AccessDenied") from None
 
 
-def _near(at: float) -> None:
+def near(at: float) -> None:
     if abs(time.time() - at) > _SKEW:
         raise Failed(403, "RequestTimeTooSkewed")
 
 
-def _until(end: float) -> None:
+def until(end: float) -> None:
     if time.time() > end:
         raise Failed(403, "AccessDenied")
 
 
-def _same(ours: str, theirs: str) -> None:
+def same(ours: str, theirs: str) -> None:
     if ours != theirs:
         raise Failed(403, "SignatureDoesNotMatch")
 
@@ -118,6 +118,14 @@ class Double:
         self._server.double, self._server.daemon_threads = self, True
         self.port = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def verify(self, method: str, place: Place, fields: dict[str, str]) -> None:
+        _VERIFY[self.vendor](method, place, fields)
+
+    def refusal(self, failed: Failed) -> tuple[int, dict[str, str], bytes]:
+        code = f"<Error><Code>{failed.code}</Code><Message>m</Message><Resource>r</Resource>"
+        code += "<RequestId>1</RequestId><TraceId>t</TraceId></Error>"
+        return failed.status, {"Content-Type": "application/xml"}, code.encode()
 
     def answer(self, method: str, name: str, query: dict[str, str], fields: dict[str, str], body: bytes) -> Any:
         """Status, fields and body."""
@@ -147,13 +155,13 @@ class Double:
         return self._listed(query)
 
     def _listed(self, query):
-        prefix, most = query.get("prefix", ""), min(int(query.get("max-keys") or _MOST), _MOST)
+        prefix, most = query.get("prefix", ""), min(int(query.get("max-keys") or MOST), MOST)
         marker = query.get("continuation-token") or query.get("start-after") or query.get("marker") or ""
         coded = (lambda text: quote(text, safe="")) if query.get("encoding-type") == "url" else escape
         names = sorted(name for name in self.objects if name.startswith(prefix) and name > marker)
         page = names[:most]
         entries = "".join(
-            f"<Contents><Key>{coded(name)}</Key><LastModified>{_date(self.objects[name][1])}</LastModified>"
+            f"<Contents><Key>{coded(name)}</Key><LastModified>{date(self.objects[name][1])}</LastModified>"
             f'<ETag>"{_md5(self.objects[name][0])}"</ETag><Size>{len(self.objects[name][0])}</Size>'
             "<StorageClass>Standard</StorageClass><Type>Normal</Type></Contents>"
             for name in page
@@ -169,12 +177,12 @@ class Double:
         after = query.get("key-marker", ""), query.get("upload-id-marker") or "~"
         found = sorted((name, id) for id, (name, _, _) in self.uploads.items())
         found = [each for each in found if each[0].startswith(query.get("prefix", "")) and each > after]
-        most = min(int(query.get("max-uploads") or _MOST), _MOST)
+        most = min(int(query.get("max-uploads") or MOST), MOST)
         page, more = found[:most], len(found) > most
         coded = (lambda text: quote(text, safe="")) if query.get("encoding-type") == "url" else escape
         entries = "".join(
             f"<Upload><Key>{coded(name)}</Key><UploadId>{id}</UploadId>"
-            f"<Initiated>{_date(self.uploads[id][1])}</Initiated></Upload>"
+            f"<Initiated>{date(self.uploads[id][1])}</Initiated></Upload>"
             for name, id in page
         )
         last = page[-1] if more else ("", "")
@@ -201,19 +209,26 @@ class Double:
         return self._completed(name, query["uploadId"], parts, body)
 
     def _completed(self, name, id, parts, body):
-        pieces, root = [], ElementTree.fromstring(body)
-        for each in root.iter("Part"):
-            number, tag = int(each.findtext("PartNumber") or 0), (each.findtext("ETag") or "").strip('"')
-            if number not in parts or _md5(parts[number]) != tag.upper():
+        root = ElementTree.fromstring(body)
+        tag = self.join(
+            name, id, [(each.findtext("PartNumber") or "", each.findtext("ETag") or "") for each in root.iter("Part")]
+        )
+        inside = f"<Location>x</Location><Bucket>{BUCKET}</Bucket><Key>{escape(name)}</Key><ETag>{tag}</ETag>"
+        return 200, {}, f"<CompleteMultipartUploadResult>{inside}</CompleteMultipartUploadResult>".encode()
+
+    def join(self, name: str, id: str, wanted: list[tuple[str, str]]) -> str:
+        """wanted: number and ETag of each part. Returns the ETag of the object."""
+        pieces, parts = [], self.uploads[id][2]
+        for number, tag in wanted:
+            piece = parts.get(int(number))
+            if piece is None or _md5(piece) != tag.strip('"').upper():
                 raise Failed(400, "InvalidPart")
-            pieces.append(parts[number])
+            pieces.append(piece)
         if any(len(piece) < _LEAST[self.vendor] for piece in pieces[:-1]):
             raise Failed(400, "EntityTooSmall")
         self.objects[name] = b"".join(pieces), time.time()
         del self.uploads[id]
-        tag = f'"{_md5(self.objects[name][0])}-{len(pieces)}"'
-        inside = f"<Location>x</Location><Bucket>{BUCKET}</Bucket><Key>{escape(name)}</Key><ETag>{tag}</ETag>"
-        return 200, {}, f"<CompleteMultipartUploadResult>{inside}</CompleteMultipartUploadResult>".encode()
+        return f'"{_md5(self.objects[name][0])}-{len(pieces)}"'
 
     def _of_object(self, method, name, query, fields, body):
         if method == "PUT":
@@ -227,7 +242,10 @@ class Double:
         if name not in self.objects:
             raise Failed(404, "NoSuchKey")
         data = self.objects[name][0]
-        about = {"ETag": f'"{_md5(data)}"', "Content-Type": query.get("response-content-type", "text/plain")}
+        about = {
+            "ETag": f'"{_md5(data)}"',
+            "Content-Type": query.get("response-content-type", _TYPES.get(self.vendor, "")),
+        }
         wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", fields.get("range", ""))
         if not wanted:
             return 200, about, data
@@ -249,20 +267,23 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         path = unquote(parts.path).removeprefix(f"/{BUCKET}") or "/"
         place = Place(fields["host"], path, tuple(parse_qsl(parts.query, keep_blank_values=True)))
         try:
-            _VERIFY[double.vendor](self.command, place, fields)
+            double.verify(self.command, place, fields)
             with double.lock:
                 answer = double.answer(self.command, place.path[1:], dict(place.query), fields, body)
         except Failed as failed:
-            code = f"<Error><Code>{failed.code}</Code><Message>m</Message><Resource>r</Resource>"
-            code += "<RequestId>1</RequestId><TraceId>t</TraceId></Error>"
-            answer = failed.status, {"Content-Type": "application/xml"}, code.encode()
+            answer = double.refusal(failed)
         self._say(*answer)
 
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _serve
 
     def _say(self, status: int, fields: dict[str, str], body: bytes) -> None:
         self.send_response(status)
-        for name, value in {**fields, "x-oss-request-id": "1", "x-cos-request-id": "1"}.items():
+        for name, value in {
+            **fields,
+            "x-oss-request-id": "1",
+            "x-cos-request-id": "1",
+            "x-bce-request-id": "1",
+        }.items():
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -277,16 +298,5 @@ def _md5(data: bytes) -> str:
     return hashlib.md5(data).hexdigest().upper()
 
 
-def _date(at: float) -> str:
+def date(at: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(at))
-
-
-def main() -> None:
-    made = []
-    for line in sys.stdin:
-        made.append(Double(line.strip()))
-        print(made[-1].port, flush=True)
-
-
-if __name__ == "__main__":
-    main()

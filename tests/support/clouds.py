@@ -1,4 +1,4 @@
-"""The process with the doubles of OSS and COS, and the options of a registry that keeps its blobs in one of them."""
+"""The process with the doubles of vendors' stores, and the options of a registry whose blobs are in one of them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 
 @functools.cache
 def _process() -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "tests.support.cloud_double"]
+    command = [sys.executable, "-m", "tests.support.cloud_process"]
     made = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     atexit.register(_end, made)
     return made

@@ -19,6 +19,7 @@ _WORDS = {
     "PermanentRedirect": "the bucket is in another region: set region and endpoint in storage.url",
     "NoSuchBucket": "the bucket does not exist: create it, or correct storage.url",
     "RequestTimeTooSkewed": "the clocks differ: set the time of this machine",
+    "RequestExpired": "the clocks differ: set the time of this machine",
     "ExpiredToken": "the session token has expired: renew it in storage.credentials_file",
     "InvalidToken": "the session token is wrong",
     "SlowDown": "it asks for fewer requests",
@@ -36,9 +37,13 @@ def error_of(answer: Answer) -> Refused:
         code = parsed(answer.body).get("Code", "")
     except StorageFailed:
         code = ""
-    known = re.fullmatch(r"[A-Za-z0-9.]{1,60}", code, re.A)
-    code = code if known else str(answer.status)
+    code = known_code(code, answer.status)
     return Refused(answer.status, code, words(code))
+
+
+def known_code(code: str, status: int) -> str:
+    """The code of an error, or its status where that is no code."""
+    return code if re.fullmatch(r"[A-Za-z0-9.]{1,60}", code, re.A) else str(status)
 
 
 class Node:

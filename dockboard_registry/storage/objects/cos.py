@@ -21,7 +21,9 @@ class COS(S3):
     def _verified(self, body: bytes | memoryview) -> Mapping[str, str]:
         return md5_field(body)
 
-    def _fields(self, method: str, name: str | None, query: Query, fields: Mapping[str, str]) -> Mapping[str, str]:
+    def _fields(
+        self, method: str, name: str | None, query: Query, fields: Mapping[str, str], length: int | None
+    ) -> Mapping[str, str]:
         place = self._place.of(name, query)
         return cos.signed_fields(method, place, fields, self._credentials.now())
 

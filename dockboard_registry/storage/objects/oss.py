@@ -24,7 +24,9 @@ class OSS(S3):
         query = oss.bare_query(where.query)
         return super()._target(where._replace(query=())) + (f"?{query}" if query else "")
 
-    def _fields(self, method: str, name: str | None, query: Query, fields: Mapping[str, str]) -> Mapping[str, str]:
+    def _fields(
+        self, method: str, name: str | None, query: Query, fields: Mapping[str, str], length: int | None
+    ) -> Mapping[str, str]:
         place = self._inside(name, self._place.of(name, query))
         return oss.signed_fields(method, place, self._place.bucket, fields, self._credentials.now(), self._place.region)
 

@@ -17,9 +17,9 @@ from .signers import sigv4
 from .signers.forms import Place, Query, encoded_path, encoded_query, in_base64
 from .signers.sigv4 import EMPTY_SHA256
 
-_PAGE = 1000
+PAGE = 1000
 # A large upload is put together while the client waits. Servers may take minutes for that.
-_COMPLETE_SECONDS = 300.0
+COMPLETE_SECONDS = 300.0
 URL_SECONDS = 20 * 60
 _NO_FIELDS: Mapping[str, str] = {}
 
@@ -27,10 +27,12 @@ _NO_FIELDS: Mapping[str, str] = {}
 class S3:
     """One bucket, and the objects below the prefix. Names of objects are given without the prefix.
 
-    absent: the fields of a request that writes an object only if there is none.
+    absent: the fields of a request that writes an object only if there is none. url_query: what URLs for clients ask
+    for.
     """
 
     absent: Mapping[str, str] = {"If-None-Match": "*"}
+    url_query: Query = (("response-content-type", "application/octet-stream"),)
 
     def __init__(self, place: S3Place, credentials: FixedCredentials | FileCredentials, client: Client):
         self._place, self._credentials, self._client = place, credentials, client
@@ -50,8 +52,10 @@ class S3:
         where = self._place.of(name, query)
         given = {**self._verified(body), **fields}
 
+        length = len(body) if body or method in ("PUT", "POST") else None
+
         def signed() -> Mapping[str, str]:
-            return self._fields(method, name, query, given)
+            return self._fields(method, name, query, given, length)
 
         request = Request(method, self._base + self._target(where), signed, body, answer=answer)
         try:
@@ -59,7 +63,7 @@ class S3:
         except (OutboundError, StartError) as error:
             raise StorageFailed(f"the object store can't be used: {error}") from error
         if not 200 <= found.status < 300:
-            raise error_of(found)
+            raise self._error(found)
         return found
 
     def _verified(self, body: bytes | memoryview) -> Mapping[str, str]:
@@ -70,8 +74,13 @@ class S3:
         """Path and query as they are sent."""
         return encoded_path(where.path) + (f"?{encoded_query(where.query)}" if where.query else "")
 
-    def _fields(self, method: str, name: str | None, query: Query, fields: Mapping[str, str]) -> Mapping[str, str]:
-        """The fields with those that sign the request."""
+    def _error(self, answer: Answer) -> Refused:
+        return error_of(answer)
+
+    def _fields(
+        self, method: str, name: str | None, query: Query, fields: Mapping[str, str], length: int | None
+    ) -> Mapping[str, str]:
+        """The fields with those that sign the request. length: what Content-Length will be; None = there is none."""
         where = self._place.of(name, query)
         rest = {key: value for key, value in fields.items() if key != sigv4.SHA256}
         return sigv4.signed_fields(
@@ -110,8 +119,8 @@ class S3:
     def delete(self, names: list[str]) -> dict[str, str]:
         """The names that could not be deleted, with the codes. Names without an object are no error."""
         failed: dict[str, str] = {}
-        for first in range(0, len(names), _PAGE):
-            page = names[first : first + _PAGE]
+        for first in range(0, len(names), PAGE):
+            page = names[first : first + PAGE]
             body = deletion(self._place.prefix + name for name in page)
             fields = {**md5_field(body), "Content-Type": "application/xml"}
             answer = self.call("POST", None, (("delete", ""),), body, fields)
@@ -125,7 +134,7 @@ class S3:
 
     def objects(self, prefix: str, after: str = "") -> Iterator[list[Found]]:
         """The objects below a prefix whose names are greater, in the order of their names, page by page."""
-        wanted = {"prefix": self._place.prefix + prefix, "max-keys": str(_PAGE), "encoding-type": "url"}
+        wanted = {"prefix": self._place.prefix + prefix, "max-keys": str(PAGE), "encoding-type": "url"}
         more: dict[str, str] | None = self._list_of(after)
         while more is not None:
             found = parsed(self.call("GET", None, tuple({**wanted, **more}.items())).body)
@@ -146,7 +155,7 @@ class S3:
 
     def uploads(self, prefix: str, after: str = "") -> Iterator[list[Found]]:
         """The same for uploads under way. MinIO lists those of one object only, whose whole name is the prefix."""
-        wanted = {"uploads": "", "prefix": self._place.prefix + prefix, "max-uploads": str(_PAGE)}
+        wanted = {"uploads": "", "prefix": self._place.prefix + prefix, "max-uploads": str(PAGE)}
         markers = {"key-marker": self._place.prefix + after} if after else {}
         while markers is not None:
             found = parsed(self.call("GET", None, tuple({**wanted, **markers}.items())).body)
@@ -173,7 +182,7 @@ class S3:
     def complete(self, name: str, upload: str, parts: Parts) -> str:
         """Returns the ETag of the object. Raises Refused, also for a 200 with an error inside."""
         fields, query = {"Content-Type": "application/xml"}, (("uploadId", upload),)
-        answer = self.call("POST", name, query, completion(parts.etags), fields, answer=_COMPLETE_SECONDS)
+        answer = self.call("POST", name, query, completion(parts.etags), fields, answer=COMPLETE_SECONDS)
         found = parsed(answer.body.strip())
         if found.name == "Error":
             raise Refused(500, found.get("Code"), words(found.get("Code")))
@@ -192,16 +201,12 @@ class S3:
 
     def url(self, name: str) -> str:
         """With it everybody may fetch the object for the next 20 minutes. Raises StartError."""
-        query = (("response-content-type", _TYPE),)
         path = self._place.for_clients(name).path
         base = self._place.base(self._place.redirect_endpoint, self._place.redirect_style)
-        return f"{base}{encoded_path(path)}?{self._query(name, query)}"
+        return f"{base}{encoded_path(path)}?{self._query(name, self.url_query)}"
 
     def close(self) -> None:
         self._client.close()
-
-
-_TYPE = "application/octet-stream"
 
 
 def md5_field(body: bytes | memoryview) -> Mapping[str, str]:

@@ -31,6 +31,13 @@ def _cos(place, credentials, client: Client, redirects: bool) -> Bucket:
     return COS(S3Place.of_url(place), credentials, client)
 
 
+def _bos(place, credentials, client: Client, redirects: bool) -> Bucket:
+    from .bos import BOS
+    from .place import S3Place
+
+    return BOS(S3Place.of_url(place), credentials, client)
+
+
 def _swift(place, credentials, client: Client, redirects: bool) -> Bucket:
     from .swift import Swift
     from .tokens import SignIn, Tokens
@@ -39,4 +46,4 @@ def _swift(place, credentials, client: Client, redirects: bool) -> Bucket:
     return Swift(place.bucket, place.prefix, tokens, client, place.redirect_endpoint, redirects)
 
 
-_MAKERS = {"s3": _s3, "swift": _swift, "oss": _oss, "cos": _cos}
+_MAKERS = {"s3": _s3, "swift": _swift, "oss": _oss, "cos": _cos, "bos": _bos}

@@ -25,7 +25,7 @@ def signed_fields(
     if credentials.token:
         made["x-bce-security-token"] = credentials.token
     signed = made if length is None else {**made, "Content-Length": str(length)}
-    made["Authorization"] = _authorization(method, place, signed, credentials, _SECONDS, date)
+    made["Authorization"] = authorization(method, place, signed, credentials, _SECONDS, date)
     return made
 
 
@@ -33,7 +33,7 @@ def signed_query(method: str, place: Place, credentials: Credentials, seconds: i
     """The encoded query with which everybody may send this request for so many seconds."""
     token = (("x-bce-security-token", credentials.token),) if credentials.token else ()
     full = place._replace(query=(*place.query, *token))
-    made = _authorization(method, full, {"Host": place.host}, credentials, seconds, _date(at))
+    made = authorization(method, full, {"Host": place.host}, credentials, seconds, _date(at))
     return "&".join(f"{encoded(name)}={encoded(value)}" for name, value in (*full.query, ("authorization", made)))
 
 
@@ -41,7 +41,7 @@ def _date(at: float | None) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
 
 
-def _authorization(
+def authorization(
     method: str,
     place: Place,
     fields: Mapping[str, str],
