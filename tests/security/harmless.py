@@ -8,6 +8,8 @@ from __future__ import annotations
 from html.parser import HTMLParser
 from urllib.parse import urlsplit
 
+from tests.support.http import Response
+
 NEVER = {
     "iframe", "object", "embed", "applet", "base", "style", "img", "video", "audio", "source", "frame", "frameset",
     "math", "marquee", "portal", "template", "foreignobject", "use", "animate", "set", "image",
@@ -65,6 +67,16 @@ class _Reader(HTMLParser):
         """A link to another site, which learns nothing of this one."""
         named = tag == "a" and name == "href" and urlsplit(value).scheme in OUTSIDE and not set(value) & set("\t\r\n")
         return named and REL <= set(values.get("rel", "").split())
+
+
+def harm_of(answer: Response) -> list[str]:
+    """The same of an answer. One that is no page is a file to save, which no browser takes for a page."""
+    kind = answer.headers.get("Content-Type", "")
+    if kind.startswith("text/html"):
+        return harm(answer.body.decode())
+    saved = answer.headers.get("Content-Disposition", "").startswith("attachment")
+    safe = saved or not answer.body or kind.startswith("text/plain")
+    return [] if safe and answer.headers["X-Content-Type-Options"] == "nosniff" else [f"{kind} that is not to be saved"]
 
 
 def harm(html: str) -> list[str]:

@@ -139,10 +139,15 @@ class Window:
         session.send("Network.enable")
 
     def visit(self, path: str) -> int:
-        """Open a page and wait until all of it is there; its status."""
+        """Open a page and wait until all of it is there; its status. 0: it is a file to save, and the page stays."""
         self.said.clear()
         self.loaded.clear()
-        answer = self.page.goto(self.base + path, wait_until="load")
+        try:
+            answer = self.page.goto(self.base + path, wait_until="load")
+        except Exception as error:
+            if "Download is starting" not in str(error):
+                raise
+            return 0
         return answer.status if answer else 0
 
     def keep(self, cookies: Mapping[str, str]) -> None:
