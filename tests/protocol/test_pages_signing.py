@@ -191,3 +191,10 @@ def test_another_password_and_disabling_end_sessions_at_once(registry, visitor):
     ends(OTHER, lambda: people.command("user", "disable", "bob"))
     people.command("user", "enable", "bob")
     people.set_password("bob", PASSWORD)
+
+
+def test_who_comes_from_elsewhere_without_tls_is_warned(registry, visitor):
+    with elsewhere(registry, "192.0.2.9") as other:
+        assert "not encrypted" in other.open("/login").text
+        assert "not encrypted" not in other.open("/login", headers={"X-Forwarded-Proto": "https"}).text
+    assert "not encrypted" not in visitor.open("/login").text
