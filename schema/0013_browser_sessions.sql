@@ -2,7 +2,6 @@
 
 -- Of the secret in the cookie only its SHA-256 is kept. A row counts only while its user has the same
 -- credential_generation. confirmed_at: when the password was last entered.
--- flash: what the next page shows once.
 CREATE TABLE browser_sessions (
     id BIGINT NOT NULL PRIMARY KEY,
     digest VARCHAR(64) NOT NULL UNIQUE,
@@ -12,8 +11,7 @@ CREATE TABLE browser_sessions (
     browser VARCHAR(255) NOT NULL,
     made_at BIGINT NOT NULL,
     seen_at BIGINT NOT NULL,
-    confirmed_at BIGINT NOT NULL,
-    flash VARCHAR(4000)
+    confirmed_at BIGINT NOT NULL
 );
 CREATE INDEX browser_sessions_user ON browser_sessions (user_id);
 CREATE INDEX browser_sessions_seen ON browser_sessions (seen_at);
