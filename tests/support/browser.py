@@ -266,7 +266,7 @@ class Browser:
         self._playwright.stop()
 
 
-def problems(window: Window) -> list[str]:
+def problems(window: Window, axe: bool = True) -> list[str]:
     """All that is wrong with the page that the window shows. axe runs in the page, so only where scripts do."""
     found = [f"console: {said}" for said in window.said]
     found += [f"wider than the window: {wide}" for wide in window.wider()]
@@ -274,4 +274,4 @@ def problems(window: Window) -> list[str]:
         return found
     if (shift := window.shift()) > MOST_SHIFT:
         found.append(f"the page moved by {shift:.3f} while it came")
-    return found + [f"axe: {line}" for line in window.axe()]
+    return found + ([f"axe: {line}" for line in window.axe()] if axe else [])
