@@ -4,6 +4,7 @@ import os
 import socket
 from pathlib import Path
 
+from tests.support.descriptors import opened_by
 from tests.support.http import Client
 from tests.support.server import Registry
 
@@ -19,7 +20,7 @@ def owner(connection: socket.socket, candidates: list[int]) -> int | None:
     """The one of these processes that has accepted this loopback connection, or None."""
     inode = _inode(connection.getpeername()[1], connection.getsockname()[1])
     for pid in candidates:
-        if inode and f"socket:[{inode}]" in _open_files(pid):
+        if inode and f"socket:[{inode}]" in opened_by(pid):
             return pid
     return None
 
@@ -31,16 +32,6 @@ def _inode(local: int, remote: int) -> str:
         if (int(fields[1].rpartition(":")[2], 16), int(fields[2].rpartition(":")[2], 16)) == (local, remote):
             return fields[9]
     return ""
-
-
-def _open_files(pid: int) -> set[str]:
-    found = set()
-    for entry in os.scandir(f"/proc/{pid}/fd"):
-        try:
-            found.add(os.readlink(entry.path))
-        except FileNotFoundError:
-            continue
-    return found
 
 
 def one_client_per_worker(registry: Registry, tries: int = 500) -> dict[int | None, Client]:

@@ -13,6 +13,7 @@ import pytest
 from tests.faults.journal import Journal, Key, Refused
 from tests.faults.verifier import command, files, own_check, residue, verify
 from tests.faults.workload import OCTETS, Journalled
+from tests.support.descriptors import opened_by
 from tests.support.http import digest_of, with_query
 from tests.support.server import Registry, wait_for
 
@@ -87,11 +88,7 @@ def resumes(client: Journalled, location: str, data: bytes, most: int) -> bool:
 
 def open_blobs(registry: Registry) -> int:
     """How many stored files the workers hold open."""
-    count = 0
-    for link in [link for pid in registry.workers() for link in Path(f"/proc/{pid}/fd").iterdir()]:
-        with contextlib.suppress(FileNotFoundError):  # closed since
-            count += "/blobs/" in os.readlink(link)
-    return count
+    return sum("/blobs/" in name for pid in registry.workers() for name in opened_by(pid))
 
 
 @pytest.mark.parametrize("field", ["", "Connection: keep-alive\r\n"], ids=["the short way", "through Tornado"])

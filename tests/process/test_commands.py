@@ -22,6 +22,7 @@ from dockboard_registry.db import migrate
 from dockboard_registry.wording import counted
 from tests.protocol.certificates import make_certificate
 from tests.support import mariadb
+from tests.support.descriptors import opened_by
 from tests.support.http import Client
 from tests.support.server import Registry, registry_pyz, wait_for
 
@@ -291,10 +292,6 @@ def test_the_second_control_c_ends_a_command_at_once_and_quietly(tmp_path):
     assert process.communicate(timeout=10) == ("", "")
     # The second one may come while Python ends already, and no handler is left.
     assert process.returncode in (130, -signal.SIGINT)
-
-
-def opened_by(pid: int) -> list[str]:
-    return [os.readlink(entry) for entry in Path(f"/proc/{pid}/fd").iterdir() if os.path.lexists(entry)]
 
 
 @pytest.mark.parametrize(

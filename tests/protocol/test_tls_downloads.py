@@ -14,6 +14,7 @@ from http.client import HTTPResponse
 import pytest
 
 from tests.protocol.certificates import make_certificate, trusting
+from tests.support.descriptors import opened_by
 from tests.support.http import Client, digest_of
 from tests.support.images import noise
 from tests.support.server import Registry, wait_for
@@ -82,12 +83,7 @@ def descriptors(registry: Registry) -> int:
 
     The database's files do not count: jobs open it when they first run.
     """
-    links = [
-        os.path.join(f"/proc/{pid}/fd", number)
-        for pid in registry.workers()
-        for number in os.listdir(f"/proc/{pid}/fd")
-    ]
-    names = [os.readlink(link) for link in links if os.path.lexists(link)]
+    names = [name for pid in registry.workers() for name in opened_by(pid)]
     return sum(name.startswith("socket:") or f"{registry.root}/blobs/" in name for name in names)
 
 

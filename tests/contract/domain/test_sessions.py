@@ -51,9 +51,7 @@ async def test_a_session_says_whose_it_is(process, other):
     assert secret not in stored and "Firefox" in stored
 
 
-@pytest.mark.parametrize(
-    "text", ["", "x", "ä" * 43, "a" * 44, secrets.token_urlsafe(32), secrets.token_urlsafe(32) + "\n"]
-)
+@pytest.mark.parametrize("text", ["", "x", "ä" * 43, "a" * 44, "b" * 43, "b" * 43 + "\n"])
 @asynchronous
 async def test_other_texts_are_no_secrets(process, text):
     await process.people("bob")
