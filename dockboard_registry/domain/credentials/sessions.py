@@ -25,7 +25,8 @@ from .access_tokens import digest
 MOST = 50
 # For so long a password that was entered also counts for what asks for it again.
 CONFIRMED_MS = 15 * 60_000
-SEEN_MS = 5 * 60_000
+# A use is noted at most so often; more often where sessions end soon, so that who goes on stays signed in.
+SEEN_MS, _NOTES_WHILE_IDLE = 5 * 60_000, 4
 _LONGEST_ADDRESS, _LONGEST_BROWSER = 64, 255
 _PIECE = 1000
 _SECRET = re.compile(r"[A-Za-z0-9_-]{43}", re.A)
@@ -74,10 +75,6 @@ class BrowserSession(NamedTuple):
         """Whether the password was entered lately."""
         return now() - self.confirmed_at < CONFIRMED_MS
 
-    @property
-    def seen_lately(self) -> bool:
-        return now() - self.seen_at < SEEN_MS
-
 
 class ListedSession(NamedTuple):
     """A session as its user sees it in a list. address and browser: those that signed in."""
@@ -95,6 +92,7 @@ class Sessions:
     def __init__(self, db: Database, idle: float, life: float):
         self._db = db
         self._idle_ms, self._life_ms = int(idle * 1000), int(life * 1000)
+        self._seen_ms = min(SEEN_MS, self._idle_ms // _NOTES_WHILE_IDLE)
 
     async def start(self, identity: Identity, address: str, browser: str) -> str:
         """Make a session for a user whose password was right just now, and return its secret.
@@ -123,11 +121,15 @@ class Sessions:
         row = await self._db.read(lambda tx: tx.one(_FIND, *self._oldest(), wanted))
         return _session(row) if row is not None and hmac.compare_digest(row[0], wanted) else None
 
+    def seen_lately(self, session: BrowserSession) -> bool:
+        """Whether the last use was noted so lately that this one is not."""
+        return now() - session.seen_at < self._seen_ms
+
     async def seen(self, session: BrowserSession) -> None:
-        """Note that the session was used, at most once in five minutes."""
+        """Note that the session was used, unless that was noted lately."""
         at, change = now(), "UPDATE browser_sessions SET seen_at = ? WHERE id = ? AND seen_at <= ?"
         await self._db.write(
-            lambda tx: tx.run(change, at, session.id, at - SEEN_MS), durable=False, repeatable=True, brings=0
+            lambda tx: tx.run(change, at, session.id, at - self._seen_ms), durable=False, repeatable=True, brings=0
         )
 
     async def confirm(self, session: BrowserSession) -> None:

@@ -184,7 +184,7 @@ class Credentials:
         principal = session and await self._principal(session.identity, session.access_version)
         if not session or not principal:
             return None
-        if not session.seen_lately:
+        if not self._people.sessions.seen_lately(session):
             self._beside(self._write_session_seen(session))
         return SignedIn(session, principal)
 

@@ -7,7 +7,7 @@ import pytest
 from dockboard_registry.db import now
 from dockboard_registry.domain.access.rule import USER, Identity
 from dockboard_registry.domain.accounts.preferences import Preferences
-from dockboard_registry.domain.credentials.sessions import CONFIRMED_MS, MOST, SEEN_MS
+from dockboard_registry.domain.credentials.sessions import CONFIRMED_MS, MOST, SEEN_MS, Sessions
 from dockboard_registry.errors import AccountUnknown, FieldInvalid, Unauthorized
 from tests.contract.aio import asynchronous
 from tests.contract.domain.world import OPERATOR
@@ -45,7 +45,7 @@ async def test_a_session_says_whose_it_is(process, other):
     found = await other.sessions.find(secret)
     assert found.user == "bob" and found.identity == await identity(process, "bob")
     assert found.access_version == await process.principals.access_version()
-    assert found.confirmed and found.seen_lately and found.preferences == Preferences()
+    assert found.confirmed and process.sessions.seen_lately(found) and found.preferences == Preferences()
     assert abs(found.made_at - now()) < 60_000
     stored = repr(await process.db.scan(lambda tx: tx.all("SELECT * FROM browser_sessions")))
     assert secret not in stored and "Firefox" in stored
@@ -73,10 +73,10 @@ async def test_a_session_ends_when_it_is_idle_and_after_a_week(process):
     secret = await signed_in(process)
     await moved(process, "seen_at", 8 * HOUR - 60_000)
     found = await process.sessions.find(secret)
-    assert not found.seen_lately
+    assert not process.sessions.seen_lately(found)
     await process.sessions.seen(found)
     await moved(process, "made_at", 7 * DAY - 60_000)
-    assert (await process.sessions.find(secret)).seen_lately
+    assert process.sessions.seen_lately(await process.sessions.find(secret))
     await moved(process, "made_at", 60_000)
     assert await process.sessions.find(secret) is None and await process.sessions.list("bob") == []
     secret = await signed_in(process)
@@ -95,6 +95,26 @@ async def test_it_is_noted_once_in_five_minutes_that_a_session_was_used(process)
     before = await process.sessions.find(secret)
     await process.sessions.seen(before)
     assert (await process.sessions.find(secret)).seen_at == before.seen_at
+
+
+@pytest.mark.parametrize(
+    ("idle", "noted"), [(60, 15_000), (299, 74_750), (1200, SEEN_MS), (1201, SEEN_MS), (28800, SEEN_MS)]
+)
+@asynchronous
+async def test_who_goes_on_stays_signed_in_however_short_sessions_are(process, idle, noted):
+    sessions = Sessions(process.db, idle, 7 * DAY / 1000)
+    await process.people("bob")
+    secret = await signed_in(process)
+    await moved(process, "seen_at", noted - 5_000)
+    assert sessions.seen_lately(await sessions.find(secret))
+    for _ in range(5):
+        await moved(process, "seen_at", noted)
+        used = await sessions.find(secret)
+        assert not sessions.seen_lately(used)
+        await sessions.seen(used)
+        assert sessions.seen_lately(await sessions.find(secret))
+    await moved(process, "seen_at", idle * 1000)
+    assert await sessions.find(secret) is None
 
 
 @asynchronous
