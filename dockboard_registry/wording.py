@@ -24,6 +24,10 @@ def sentence(text: str) -> str:
     return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
 
 
+# 9999-12-31T00:00:00Z in milliseconds since 1970. Later times can't be shown in every zone: years have four figures.
+LATEST_SHOWN = 253_402_214_400_000
+
+
 def moment(milliseconds: int) -> str:
     """A time of the database (milliseconds since 1970) in UTC: `2026-11-23T16:00:00Z`."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(milliseconds / 1000))

@@ -1,11 +1,16 @@
 """What differs between two images, and how steps and layers are matched."""
 
+import json
+
+import pytest
+
 from dockboard_registry.domain.inspection.comparison import compare
 from dockboard_registry.domain.inspection.image_config import ImageConfig, Step, moment, read
 from dockboard_registry.domain.inspection.inspector import Image, build_steps, with_config
 from dockboard_registry.domain.inspection.layer_uses import LayerUse
 from dockboard_registry.domain.inspection.manifest_content import Layer, ManifestContent
 from dockboard_registry.domain.inspection.manifest_content import read as read_manifest
+from dockboard_registry.web.ui import times
 
 OCI = "application/vnd.oci.image.manifest.v1+json"
 
@@ -84,9 +89,22 @@ def test_whatever_a_config_holds_it_is_read_or_left_out():
     found = read(odd)
     assert (found.env, found.labels, found.cmd, found.history) == ((("1", ""), ("", ""), ("A", "")), (), ("sh",), ())
     assert read(b'{"author": "\\ud800"}').author == "\\ud800"
-    for wrong in (None, 7, "yesterday", "0001-01-01T00:00:00Z", "9999-99-99", "1" * 5000):
+    for wrong in (None, 7, "yesterday", "0001-01-01T00:00:00Z", "9999-99-99", "1" * 5000, "1970-01-01"):
         assert moment(wrong) is None
     assert moment("2026-11-28T09:11:52.123456789Z") == 1795857112123
+
+
+@pytest.mark.parametrize("text", ["9999-12-31T23:59:59-14:00", "9999-12-31T23:59:59Z", "9999-12-31T00:00:00.001Z"])
+def test_a_time_that_some_zone_can_not_show_is_left_out(text):
+    assert moment(text) is None
+    found = read(json.dumps({"created": text, "history": [{"created": text, "created_by": "x"}]}).encode())
+    assert (found.created_at, found.history[0].created_at) == (None, None)
+
+
+def test_the_last_time_that_every_zone_can_show_is_read():
+    latest = moment("9999-12-31T00:00:00Z")
+    assert latest == 253_402_214_400_000
+    assert times.shown(latest, times.zone("Pacific/Kiritimati")) == "9999-12-31 14:00"
 
 
 def test_a_manifest_has_a_bounded_number_of_layers():

@@ -234,6 +234,14 @@ def test_unknown_zones_are_utc():
     assert times.machine(0) == "1970-01-01T00:00:00Z"
 
 
+@pytest.mark.parametrize("ms", [253_402_214_400_001, 253_402_351_199_000, 1 << 63])
+def test_a_time_after_the_year_9999_is_shown_as_the_last_one_that_can_be_shown(ms):
+    assert times.shown(ms, times.UTC_ZONE) == "9999-12-31 00:00"
+    assert times.shown(ms, times.zone("Pacific/Kiritimati"), seconds=True) == "9999-12-31 14:00:00"
+    assert times.machine(ms) == "9999-12-31T00:00:00Z"
+    assert times.ago(ms) == ("later", 0)
+
+
 def test_files_are_kept_for_ever_by_their_version():
     request = SimpleNamespace(headers=Headers([("Accept-Encoding", "gzip")]))
     found = static.answer(request, static.version(), "dockboard.css")

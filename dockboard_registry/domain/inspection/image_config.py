@@ -8,6 +8,7 @@ import re
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
+from ...wording import LATEST_SHOWN
 from .manifest_content import items, mapping, platform, text, texts
 
 # Longer configs are not read. One of a thousand steps has about 300 KB.
@@ -97,11 +98,14 @@ def _config(fields: dict) -> ImageConfig:
 
 
 def moment(value: Any) -> int | None:
-    """Milliseconds since 1970 of a time as RFC 3339 writes it. None for no such time, and for times before 1970."""
+    """Milliseconds since 1970 of a time as RFC 3339 writes it. None for no such time, for times before 1970, and for
+    those that can't be shown in every zone.
+    """
     try:
         found = datetime.fromisoformat(text(value))
         aware = found if found.tzinfo else found.replace(tzinfo=timezone.utc)
-        return max(int(aware.timestamp() * 1000), 0) or None
+        at = int(aware.timestamp() * 1000)
+        return at if 0 < at <= LATEST_SHOWN else None
     except (ValueError, OverflowError):
         return None
 

@@ -6,6 +6,8 @@ from datetime import UTC, datetime, tzinfo
 from typing import NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from ...wording import LATEST_SHOWN
+
 _STEPS = ((60, 1, "seconds"), (3600, 60, "minutes"), (86400, 3600, "hours"), (60 * 86400, 86400, "days"))
 _MONTH, _YEAR = 30 * 86400, 365 * 86400
 
@@ -30,13 +32,17 @@ def zone(name: str) -> Zone:
 
 
 def shown(ms: int, where: Zone, seconds: bool = False) -> str:
-    """2026-11-28 09:14, of milliseconds since 1970."""
-    return datetime.fromtimestamp(ms / 1000, where.info).strftime("%Y-%m-%d %H:%M:%S" if seconds else "%Y-%m-%d %H:%M")
+    """2026-11-28 09:14, of milliseconds since 1970. A later time than can be shown is the last one that can."""
+    return _at(ms, where.info).strftime("%Y-%m-%d %H:%M:%S" if seconds else "%Y-%m-%d %H:%M")
 
 
 def machine(ms: int) -> str:
     """The value of a datetime attribute."""
-    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _at(ms, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _at(ms: int, where: tzinfo) -> datetime:
+    return datetime.fromtimestamp(min(ms, LATEST_SHOWN) / 1000, where)
 
 
 def ago(ms: int) -> tuple[str, int]:
