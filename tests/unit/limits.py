@@ -30,7 +30,7 @@ from dockboard_registry.storage.objects import storage as objects
 from dockboard_registry.web import conditions, endpoint, token_server
 from dockboard_registry.web.api import operations
 from dockboard_registry.web.api.resources import oversight, social
-from dockboard_registry.web.markdown import rendered, work
+from dockboard_registry.web.markdown import links, rendered, work
 from dockboard_registry.web.v2 import manifests as pushed
 
 _UNITS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
@@ -133,6 +133,9 @@ LIMITS = {
     "body of a request that writes a README": f"{size(social._LONGEST_README - 1024)} and 1 KiB",
     "README of a repository": size(readmes.MOST_BYTES),
     "README that is formatted": f"{number(work.MOST_LINES)} lines, {number(work.MOST_MARKS)} marks such as `*`",
+    "HTML of links, pictures, ids and cells of tables in a README": f"{work.MOST_TIMES} times the length of the text,"
+    f" at least {size(work.LEAST_MARKUP)}",
+    "address in a README": f"{links.LONGEST} characters",
     "quotes and lists in each other in a README": f"{work.MOST_DEPTH} levels",
     "HTML of READMEs that is kept": f"{size(rendered._KEPT)} for each worker",
     "comment on a repository": size(comments.MOST_BYTES),

@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from dockboard_registry.web.markdown import rendered
+from dockboard_registry.web.markdown import rendered, work
 from dockboard_registry.web.markdown.blocks import render
 from dockboard_registry.web.markdown.links import Pictures
 from dockboard_registry.web.markdown.rendered import Renderer
@@ -206,6 +206,45 @@ def test_what_is_too_much_is_plain_text_and_nothing_is_lost():
 
 @pytest.mark.parametrize(
     "piece",
+    ["[a] ", "![][a] ", "![a] ", "[![x][a]](http://b) ", "# [a]\n", "- [a]\n"],
+)
+def test_an_address_that_is_used_often_makes_no_huge_page(piece):
+    """One definition stands in a text once, and in its HTML as often as it is used."""
+    text = f"[a]: http://x/{'&' * 490}\n\n" + piece * 8000
+    for hosts in ((), ("x",)):
+        found, whole = render(text.replace("http://x", "https://x"), "readme-", Pictures(hosts=hosts))
+        assert not whole and len(found) < work.LEAST_MARKUP + 8 * len(text)
+        assert found.count("href=") + found.count("<img") > 200
+        tail = re.sub("<[^>]*>", "", found)[-4000:]
+        assert piece.removeprefix("- ").strip() in unescape(tail)
+
+
+def test_a_table_of_empty_cells_makes_no_huge_page():
+    head = "|".join("a" * 50) + "\n" + "|".join("-" * 50) + "\n"
+    found, whole = render(head + "b\n" * 19_000, "readme-", Pictures())
+    assert not whole and len(found) < 2 << 20 and found.count("b") > 19_000
+    assert found.count("<td>") <= work.MOST_MARKS
+
+
+def test_a_long_readme_has_four_times_its_text_for_links():
+    text = "[a](http://x.org/yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy) " * 6000
+    found, whole = render(text, "readme-", Pictures())
+    assert whole and found.count("<a ") == 6000 and len(found) > 600_000
+    text = "[a][b] " * 30_000 + "\n\n[b]: http://x.org"
+    found, whole = render(text, "readme-", Pictures())
+    assert not whole and found.count("<a ") == work.LEAST_MARKUP // len(f'<a href="http://x.org" {REL}>') + 1
+
+
+@pytest.mark.parametrize("form", ["<{}>", "{}", "[a]({})", "[a](<{}>)", "![a]({})", "[a]\n\n[a]: {}"])
+def test_an_address_of_more_than_500_characters_is_text(form):
+    longest = "http://x/" + "y" * 491
+    assert f'href="{longest}"' in html(form.format(longest))
+    found = html(form.format(longest + "y"))
+    assert "href" not in found and longest + "y" in found
+
+
+@pytest.mark.parametrize(
+    "piece",
     [
         *("[", "*", "*a ", "a**", ">", "> ", "`", "`a", "- a\n", "- ", "[a](", "![", "<", "<a ", "&", "\\", "[a]: x\n"),
         *("[a][b] ", "|", "a|b\n-|-\n", "a\n", "```\n", "# a\n", "a\n=\n", "](", '](x "', "](<", "[a](x (", "=", "\t"),
@@ -258,5 +297,16 @@ def test_a_text_is_rendered_once_and_kept_while_there_is_room():
         for number in range(10):
             await renderer.html(f"{number} " + "x" * (rendered._KEPT // 5), pictures)
         assert await renderer.html(long, pictures) is not first
+
+    asyncio.run(main())
+
+
+def test_what_is_larger_than_the_room_for_all_is_not_kept():
+    async def main() -> None:
+        renderer, pictures = Renderer("readme-"), Pictures()
+        first = await renderer.html("*a*", pictures)
+        huge = "'" * (rendered._KEPT // 6 + 1)
+        assert await renderer.html(huge, pictures) is not await renderer.html(huge, pictures)
+        assert await renderer.html("*a*", pictures) is first
 
     asyncio.run(main())

@@ -23,7 +23,7 @@ def render(text: str, prefix: str, pictures: Pictures) -> tuple[str, bool]:
 
 class _Document:
     def __init__(self, text: str, prefix: str, pictures: Pictures):
-        self.work = Work()
+        self.work = Work(len(text))
         addresses = {label(name): address for name, address in lines.definitions(text).items()}
         self._inline = Inline(self.work, addresses, prefix, pictures)
         self._prefix, self._level, self._ids = prefix, HIGHEST, {}
@@ -47,7 +47,9 @@ class _Document:
         if not name or len(self._ids) > _MOST_IDS or (again and id in self._ids):
             return ""
         self._ids[id] = max(self._ids.get(id, 0), 1)
-        return f' id="{escape(self._prefix + id)}"'
+        made = f' id="{escape(self._prefix + id)}"'
+        self.work.markup(made)
+        return made
 
 
 class _Blocks:
@@ -199,7 +201,7 @@ class _Blocks:
         rows = []
         while self._take():
             line = self._source[self._at]
-            if lines.is_blank(line) or lines.interrupts(line):
+            if self._document.work.is_over or lines.is_blank(line) or lines.interrupts(line):
                 break
             rows.append(self._row(line, alignments, "td"))
         body = "<tbody>" + "\n".join(rows) + "</tbody>" if rows else ""
@@ -207,14 +209,16 @@ class _Blocks:
         return f'<table tabindex="0"><thead>{head}</thead>{body}</table>'
 
     def _row(self, line: str, alignments: list[str], tag: str) -> str:
-        self._document.work.marks -= len(alignments)
+        self._document.work.mark(len(alignments))
         cells = lines.cells_of(line)[: len(alignments)]
         cells += [""] * (len(alignments) - len(cells))
         made = []
         for alignment, cell in zip(alignments, cells):
             kind = ' class="num"' if alignment == "right" else ""
             text = self._document.inline(cell.strip().replace("\\|", "|"))
-            made.append(f"<{tag}{kind}>{text}</{tag[:2]}>")
+            begin = f"<{tag}{kind}>"
+            self._document.work.markup(begin)
+            made.append(f"{begin}{text}</{tag[:2]}>")
         return "<tr>" + "".join(made) + "</tr>"
 
 

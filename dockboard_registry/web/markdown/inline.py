@@ -69,8 +69,8 @@ class _Text:
 
     def html(self) -> str:
         text, work = self._text, self._document.work
-        while work.marks > 0 and (found := _MARK.search(text, self._at)):
-            work.marks -= 1
+        while work.has_marks and (found := _MARK.search(text, self._at)):
+            work.mark()
             self._plain(found.start())
             self._at = found.end()
             getattr(self, f"_{found.lastgroup}")(found)
@@ -113,7 +113,7 @@ class _Text:
         if address is None or self._is_in_link():
             self._out.append(escape(found["address"]))
         else:
-            self._out.append(links.link(address, escape(found["address"].removeprefix("mailto:"))))
+            self._out.append(self._link(address, escape(found["address"].removeprefix("mailto:"))))
 
     def _bare(self, found: re.Match) -> None:
         """An address without marks around it. The sentence may go on after it."""
@@ -123,7 +123,12 @@ class _Text:
         if address is None or self._is_in_link():
             self._out.append(escape(text))
         else:
-            self._out.append(links.link(address, escape(text)))
+            self._out.append(self._link(address, escape(text)))
+
+    def _link(self, address: str, content: str) -> str:
+        begin, end = links.tags(address)
+        self._document.work.markup(begin)
+        return begin + content + end
 
     def _is_in_link(self) -> bool:
         return bool(self._brackets)
@@ -158,9 +163,11 @@ class _Text:
 
     def _target(self, begin: int, found: re.Match) -> str | None:
         """The address behind a closing bracket, or None. The text goes on after it."""
-        if given := _TARGET.match(self._text, self._at):
+        given = _TARGET.match(self._text, self._at)
+        address = (given["plain"] if given["pointed"] is None else given["pointed"]) if given else ""
+        if given and len(address) <= links.LONGEST:
             self._at = given.end()
-            return _unescaped(given["plain"] if given["pointed"] is None else given["pointed"])
+            return _unescaped(address)
         named = _LABEL.match(self._text, self._at)
         name = named[1] if named else ""
         if not name and found.start() - begin <= _LONGEST_LABEL:
@@ -172,13 +179,15 @@ class _Text:
 
     def _made(self, target: str, begin: int, found: re.Match) -> Picture:
         words = _DECORATION.sub("", self._text[begin : min(found.start(), begin + 300)])
-        return links.picture(target, words, self._document.pictures)
+        made = links.picture(target, words, self._document.pictures)
+        self._document.work.markup(made)
+        return made
 
     def _linked(self, target: str, place: int) -> str:
         self._linked_until = place + 1
         inner = "".join([piece.bare if isinstance(piece, Picture) else piece for piece in self._out[place + 1 :]])
         address = links.target(target, self._document.headings)
-        return inner if address is None else links.link(address, inner)
+        return inner if address is None else self._link(address, inner)
 
     def _run(self, found: re.Match) -> None:
         before, after = self._text[found.start() - 1 : found.start()], self._text[found.end() : found.end() + 1]

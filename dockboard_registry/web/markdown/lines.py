@@ -2,13 +2,15 @@
 
 import re
 
+from .links import LONGEST
+
 FENCE = re.compile(r" {0,3}(`{3,}+(?=[^`]*\Z)|~{3,}+)")
 BULLET = re.compile(r"( {0,3})([-+*]|[0-9]{1,9}[.)])(?: ( *)|\Z)")
 QUOTE = re.compile(r" {0,3}> ?")
 HEADING = re.compile(r" {0,3}(#{1,6})(?:[ \t]|\Z)")
 UNDERLINE = re.compile(r" {0,3}(=+|-+) *\Z")
 DEFINITION = re.compile(
-    r" {0,3}\[([^\[\]]{1,200})\]:[ \t]{0,9}(\S{1,2000})(?:[ \t]{1,9}[\"'(].{0,500})?[ \t]{0,9}(?=\n|\Z)"
+    r" {0,3}\[([^\[\]]{1,200})\]:[ \t]{0,9}(\S{1,%d})(?:[ \t]{1,9}[\"'(].{0,500})?[ \t]{0,9}(?=\n|\Z)" % LONGEST
 )
 _RULE = {"-", "*", "_"}
 _MOST_DEFINITIONS = 1000

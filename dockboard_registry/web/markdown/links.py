@@ -7,7 +7,8 @@ from urllib.parse import unquote, urlsplit
 
 from .escapes import escape
 
-LONGEST = 2000
+# Characters of an address. A longer one is text.
+LONGEST = 500
 _SAFE = re.compile(r"(?:https?://[^/?#]|mailto:[^/?#@]+@)[^\x00-\x20\x7f\"'<>\\^`{|}]*", re.I)
 _REL = 'rel="noopener noreferrer nofollow"'
 
@@ -37,10 +38,10 @@ def target(address: str, headings: str) -> str | None:
     return address
 
 
-def link(address: str, content: str) -> str:
-    """content: HTML without links. address: of `target`."""
+def tags(address: str) -> tuple[str, str]:
+    """What stands before and after the words of a link. address: of `target`."""
     rel = "" if address.startswith("#") else f" {_REL}"
-    return f'<a href="{escape(address)}"{rel}>{content}</a>'
+    return f'<a href="{escape(address)}"{rel}>', "</a>"
 
 
 def picture(address: str, words: str, shown: Pictures) -> Picture:
@@ -52,7 +53,7 @@ def picture(address: str, words: str, shown: Pictures) -> Picture:
         made = Picture(f'<img src="{escape(found)}" alt="{alt}" loading="lazy" referrerpolicy="no-referrer">')
         made.bare = str(made)
         return made
-    made = Picture(text if found is None or found.startswith("#") else link(found, text))
+    made = Picture(text if found is None or found.startswith("#") else text.join(tags(found)))
     made.bare = text
     return made
 

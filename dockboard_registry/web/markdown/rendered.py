@@ -48,9 +48,9 @@ class Renderer:
         return Rendered(*blocks.render(text, self._prefix, pictures))
 
     def _keep(self, key: bytes, made: Rendered) -> Rendered:
-        if key not in self._kept:
+        if key not in self._kept and len(made.html) <= _KEPT:
             self._kept[key] = made
             self._size += len(made.html)
-        while self._size > _KEPT and len(self._kept) > 1:
+        while self._size > _KEPT:
             self._size -= len(self._kept.popitem(last=False)[1].html)
         return made
