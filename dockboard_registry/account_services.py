@@ -43,6 +43,9 @@ from .domain.uploads.open_uploads import OpenUploads
 # How many changes one account may make by the API, at each worker: so many at once, then one in so many seconds.
 # Administrators may make more, for programs that set up many things at once.
 CHANGES, ADMINISTRATORS_CHANGES = (60, 1.0), (600, 0.1)
+# How many searches one account may make, and one network without an account, in the same way. Few of them can run at a
+# time.
+SEARCHES, SIGNED_OUT_SEARCHES = (300, 0.2), (60, 1.0)
 
 
 class Content(NamedTuple):
@@ -64,6 +67,7 @@ class AccountServices:
         self._auth, quarantine = config.auth, config.auth.quarantine
         self.throttle = Throttle(db)
         self.changes, self.administrators_changes = Rate(*CHANGES), Rate(*ADMINISTRATORS_CHANGES)
+        self.searches, self.signed_out_searches = Rate(*SEARCHES, "searches"), Rate(*SIGNED_OUT_SEARCHES, "searches")
         self.accounts = Accounts(db, self.passwords, quarantine)
         self.lists = AccountLists(db)
         self.htpasswd = Htpasswd(db, self.passwords, quarantine)

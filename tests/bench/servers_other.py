@@ -54,6 +54,15 @@ class OursTls(_Tls, Ours):
         return {**super().environment(), **files}
 
 
+class OursBehindProxy(Ours):
+    """It believes whose requests it is told to have, because each address may search only so often."""
+
+    name = "ours-behind-proxy"
+
+    def environment(self) -> dict[str, str]:
+        return {**super().environment(), "DOCKBOARD_SERVER_TRUSTED_PROXIES": "127.0.0.1"}
+
+
 class DistributionTls(_Tls, Distribution):
     name = "distribution-tls"
 
@@ -103,4 +112,4 @@ class Floor(Server):
         return [sys.executable, str(Path(__file__).with_name("floor.py")), str(self.port), str(self.data)]
 
 
-OTHERS = {kind.name: kind for kind in (OursTls, DistributionTls, Nginx, Floor)}
+OTHERS = {kind.name: kind for kind in (OursTls, OursBehindProxy, DistributionTls, Nginx, Floor)}

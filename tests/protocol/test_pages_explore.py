@@ -154,6 +154,46 @@ def test_the_api_has_the_same(registry):
         assert len(seen) == COUNT + 2 and seen == sorted(seen, reverse=True)
 
 
+def first_refused(visitor: Visitor, most: int) -> int:
+    """How many searches are answered before one is refused."""
+    for number in range(most):
+        found = visitor.send("GET", "/search?q=web")
+        if found.status == 429:
+            assert int(found.response.headers["Retry-After"]) >= 1
+            return number
+        assert found.status == 200
+    raise AssertionError(f"{most} searches were answered")
+
+
+@pytest.mark.edge
+def test_searches_come_at_a_rate_by_pages_and_the_api_together(tmp_path):
+    with Registry(tmp_path / "data", 1) as registry, Visitor(registry.address) as bob:
+        people = People(registry)
+        people.add("ann", "bob")
+        bob.sign_in("bob")
+        assert 300 <= first_refused(bob, 900)
+        assert bob.send("GET", "/search").status == bob.send("GET", "/").status == 200
+        with Api(registry.address, people.shown("bob")) as api:
+            answers = [api.call("GET", "/search?q=web") for _ in range(20)]
+            refused = next(each for each in answers if each.status == 429)
+            assert refused.code() == "TOOMANYREQUESTS" and int(refused.headers["Retry-After"]) >= 1
+        with Api(registry.address, people.shown("ann")) as api:
+            api.call("GET", "/search?q=web").expect(200)
+
+
+@pytest.mark.edge
+def test_searches_without_signing_in_come_at_a_rate_of_the_network(tmp_path):
+    with (
+        Registry(tmp_path / "data", 1, auth_anonymous="pull", server_trusted_proxies=["127.0.0.1"]) as registry,
+        Visitor(registry.address, headers={"X-Forwarded-For": "192.0.2.1"}) as visitor,
+        Visitor(registry.address, headers={"X-Forwarded-For": "192.0.2.2"}) as other,
+    ):
+        People(registry).add("bob")
+        assert 60 <= first_refused(visitor, 300)
+        assert other.send("GET", "/search?q=web").status == 200
+        assert visitor.sign_in("bob").send("GET", "/search?q=web").status == 200
+
+
 def test_nobody_in_particular_is_asked_to_sign_in_where_nothing_is_public(tmp_path):
     with Registry(tmp_path / "data", 1, auth_anonymous="none") as registry:
         People(registry).add("bob")

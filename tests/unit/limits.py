@@ -18,6 +18,7 @@ from dockboard_registry.domain.credentials import (
     signed_tokens,
     throttle,
 )
+from dockboard_registry.domain.explore import nearest
 from dockboard_registry.domain.rights import grants, repository_settings
 from dockboard_registry.domain.social import categories, comments, deprecation, readmes, stars
 from dockboard_registry.domain.uploads import open_uploads
@@ -146,6 +147,9 @@ LIMITS = {
     "notice that a repository is deprecated": f"{number(deprecation.LONGEST)} characters",
     "changes of a user": rate(*account_services.CHANGES),
     "changes of an administrator": rate(*account_services.ADMINISTRATORS_CHANGES),
+    "searches of a user": rate(*account_services.SEARCHES),
+    "searches from one network without signing in": rate(*account_services.SIGNED_OUT_SEARCHES),
+    "text for which a search suggests names": f"{nearest.LONGEST} characters",
     "access tokens of a user": number(access_tokens.MOST),
     "patterns of an access token": f"{access_tokens.MOST_PATTERNS}, together {number(access_tokens._MOST_TEXT)}"
     " characters",

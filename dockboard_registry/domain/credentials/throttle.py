@@ -184,11 +184,11 @@ class Throttle:
 
 class Rate:
     """A rate limit for each of many clients, counted by one process: so many actions at once, then one in so many
-    seconds.
+    seconds. actions: what they are called.
     """
 
-    def __init__(self, at_once: int, seconds: float):
-        self._at_once, self._seconds = at_once, seconds
+    def __init__(self, at_once: int, seconds: float, actions: str = "changes"):
+        self._at_once, self._seconds, self._actions = at_once, seconds, actions
         # When each client may do all at once again (time.monotonic()).
         self._full_at: OrderedDict[Hashable, float] = OrderedDict()
 
@@ -198,7 +198,9 @@ class Rate:
         full_at = max(self._full_at.get(who, at), at) + self._seconds
         wait = full_at - at - self._at_once * self._seconds
         if wait > 0:
-            raise TooManyRequests("too many changes in a short time", headers=_retry_after(math.ceil(wait * 1000)))
+            raise TooManyRequests(
+                f"too many {self._actions} in a short time", headers=_retry_after(math.ceil(wait * 1000))
+            )
         self._full_at[who] = full_at
         self._full_at.move_to_end(who)
         if len(self._full_at) > _REMEMBERED:

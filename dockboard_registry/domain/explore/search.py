@@ -1,13 +1,12 @@
 """The search: repositories, tags, digests and namespaces that somebody may see, a few of each, and in little time."""
 
-import difflib
 from typing import NamedTuple
 
 from ...db import Database, Row, Tx
 from ...db.each import SOME, Each
 from ..access import rule
 from ..access.rule import ADMIN, PULL, REGISTRY, USER, Principal, decide
-from . import conditions, lists, reach
+from . import conditions, lists, nearest, reach
 from .conditions import Condition, either, escaped, statement
 from .lists import ROW, ListedRepository
 from .terms import Reference, Term
@@ -197,14 +196,11 @@ class _Finder:
 
     def _nearest(self) -> list[str]:
         """Names that are nearly what was typed, among those that were pushed last."""
-        if not self._ways:
+        if not self._ways or len(self._term.text) > nearest.LONGEST:
             return []
         sql, *parameters = statement(_REPOSITORIES, self._fitting())
         rows = self._tx.all(sql + _LATEST, *parameters, _MOST_COMPARED)
-        names = [item.name for item in self._allowed(map(lists.listed, rows))]
-        last = {name.rpartition("/")[2]: name for name in reversed(names)}
-        near = difflib.get_close_matches(self._term.text, [*names, *last], 3)
-        return list(dict.fromkeys(last.get(name, name) for name in near))
+        return nearest.names(self._term.text, [item.name for item in self._allowed(map(lists.listed, rows))])
 
     def _allowed(self, items) -> list[ListedRepository]:
         return [item for item in items if _may_pull(self._principal, item)]

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from ...db import Tx
 from ...domain.access.rule import ANONYMOUS, Principal
 from ...domain.audit import Actor
+from ...domain.credentials.throttle import network_of
 from ...domain.rights.recheck import recheck_of
 
 
@@ -36,6 +37,16 @@ class Asker(NamedTuple):
             return
         rate = self.people.administrators_changes if self.principal.administrator else self.people.changes
         rate.take((self.principal.kind, self.principal.id))
+
+    def count_search(self) -> None:
+        """Count a search, of the account or of the network, because few of them can run at a time.
+
+        Raises TooManyRequests if there were too many lately.
+        """
+        if self.principal.kind == ANONYMOUS:
+            self.people.signed_out_searches.take(network_of(self.address))
+        else:
+            self.people.searches.take((self.principal.kind, self.principal.id))
 
 
 def asker_of(services: Any, address: str, principal: Principal, access_version: int) -> Asker:

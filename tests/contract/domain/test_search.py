@@ -1,10 +1,13 @@
 """The search: what was typed is understood, and nothing is found that somebody may not pull."""
 
+import random
+import time
+
 import pytest
 
 from dockboard_registry.domain.access import rule
 from dockboard_registry.domain.access.rule import USER, Principal
-from dockboard_registry.domain.explore import terms
+from dockboard_registry.domain.explore import nearest, terms
 from dockboard_registry.domain.explore.search import MOST, Search
 from dockboard_registry.domain.explore.terms import Reference, Term, parse
 from dockboard_registry.domain.inspection.facts_filling import FactsFilling
@@ -149,3 +152,31 @@ async def test_where_nothing_fits_the_nearest_names_are_told(process):
     assert results.is_empty and results.nearest[0] == "bob/web"
     nobody = await Search(process.db).find(rule.anonymous("none", open=False), terms.parse("web"))
     assert nobody.is_empty and nobody.nearest == []
+
+
+@asynchronous
+async def test_nothing_is_suggested_for_a_long_text(process):
+    name = "a" * (nearest.LONGEST - 2)
+    await filled(process, **{name: {}})
+    for typed, suggested in ((name + "bb", [name]), (name + "bbb", [])):
+        assert (await Search(process.db).find(ROOT, terms.parse(typed))).nearest == suggested
+
+
+def test_names_much_longer_than_the_text_are_not_compared():
+    assert nearest.compared_with("wed", ["acme/web", "webs", "website", "web"]) == ["webs", "web"]
+    assert nearest.names("wed", ["acme/web", "acme/website"]) == ["acme/web"]
+
+
+def test_so_many_names_are_compared_and_no_more():
+    assert len(nearest.compared_with("a" * 40, ["b" * 50] * 200)) == 100
+    assert len(nearest.compared_with("a" * 10, ["b" * 10] * 200)) == 200
+
+
+def test_suggesting_takes_little_time():
+    """Names of 190 characters that repeat two took 3 s and more."""
+    random_ = random.Random(3)
+    for length in (40, 58, 190):
+        known = ["".join(random_.choice("aaab") for _ in range(length)) for _ in range(100)]
+        begun = time.process_time()
+        nearest.names("a" * nearest.LONGEST, known)
+        assert time.process_time() - begun < 1

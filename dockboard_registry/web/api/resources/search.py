@@ -38,7 +38,9 @@ _TERM = Text(
 
 
 async def _search(call: Call) -> Answer:
-    found = await call.services.search.find(call.principal, terms.parse(call.query["q"]))
+    term = terms.parse(call.query["q"])
+    call.asker.count_search()
+    found = await call.services.search.find(call.principal, term)
     content = {
         "repositories": [shown(item) for item in found.repositories],
         "tags": [item._asdict() for item in found.tags],

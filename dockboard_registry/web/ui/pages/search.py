@@ -17,6 +17,8 @@ async def search(visit: Visit) -> Response:
         term, wrong = terms.parse(typed), ""
     except FieldInvalid as error:
         term, wrong = Term(), error
+    if not term.is_empty:
+        visit.asker.count_search()
     if term.whole and await visit.services.search.sees(visit.principal, term.whole):
         return Response(302, {"Location": _page_of(visit, term.whole), "Cache-Control": "no-cache"})
     return visit.page(
