@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from dockboard_registry.domain.social.comments import AT_ONCE
 from tests.security.harmless import harm
 from tests.support.people import PASSWORD, People
 from tests.support.server import Registry
-from tests.support.visitor import Visitor
+from tests.support.visitor import Page, Visitor
 from tests.unit.markdown_corpus import HOSTILE
 
 
@@ -141,6 +143,25 @@ def test_a_readme_is_previewed_saved_and_shown(bob, dan, nobody):
     page = bob.open("/r/acme/app/-/readme")
     bob.submit(page, field="text", text="", do="save").expect(200)
     assert "No README yet" in nobody.open("/r/acme/app").text
+
+
+def test_many_previews_at_once_are_refused_in_words(registry, bob):
+    """One is made; the others are told what to do."""
+    page = bob.open("/r/acme/app/-/readme")
+    table = "|".join("a" * 50) + "\n" + "|".join("-" * 50) + "\n" + ("|".join("*a*" * 25) + "\n") * 2500
+
+    def preview(_: int) -> Page:
+        with Visitor(registry.address) as visitor:
+            visitor.cookies.update(bob.cookies)
+            return visitor.submit(page, field="text", text=table, do="preview", follow=False)
+
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(preview, range(8)))
+    assert {answer.status for answer in answers} == {200, 429}
+    refused = next(answer for answer in answers if answer.status == 429)
+    assert "another preview of yours is being made" in refused.text.lower()
+    assert refused.response.headers["Retry-After"] == "2"
+    bob.submit(page, field="text", text=table, do="preview", follow=False).expect(200)
 
 
 def test_a_readme_of_512_kib_is_taken_and_a_longer_one_comes_back(bob):

@@ -31,7 +31,7 @@ from dockboard_registry.storage.objects import storage as objects
 from dockboard_registry.web import conditions, endpoint, token_server
 from dockboard_registry.web.api import operations
 from dockboard_registry.web.api.resources import oversight, social
-from dockboard_registry.web.markdown import links, rendered, work
+from dockboard_registry.web.markdown import links, rendered, thread, work
 from dockboard_registry.web.v2 import manifests as pushed
 
 _UNITS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
@@ -138,6 +138,7 @@ LIMITS = {
     f" at least {size(work.LEAST_MARKUP)}",
     "address in a README": f"{links.LONGEST} characters",
     "quotes and lists in each other in a README": f"{work.MOST_DEPTH} levels",
+    "previews of long READMEs at a time": f"1 of an account, {thread.MOST_PREVIEWS} in all",
     "HTML of READMEs that is kept": f"{size(rendered._KEPT)} for each worker",
     "comment on a repository": size(comments.MOST_BYTES),
     "comments of a user": f"{comments.AT_ONCE} in {span(comments.WINDOW)}",

@@ -9,7 +9,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from dockboard_registry.web.markdown import rendered, work
+from dockboard_registry.errors import TooManyRequests
+from dockboard_registry.web.markdown import rendered, thread, work
 from dockboard_registry.web.markdown.blocks import render
 from dockboard_registry.web.markdown.links import Pictures
 from dockboard_registry.web.markdown.rendered import Renderer
@@ -308,5 +309,59 @@ def test_what_is_larger_than_the_room_for_all_is_not_kept():
         huge = "'" * (rendered._KEPT // 6 + 1)
         assert await renderer.html(huge, pictures) is not await renderer.html(huge, pictures)
         assert await renderer.html("*a*", pictures) is first
+
+    asyncio.run(main())
+
+
+LONG = "a|b\n-|-\n" + "*a*|b\n" * 40_000
+
+
+def test_what_is_shown_goes_before_previews():
+    async def main() -> None:
+        renderer, done = Renderer("readme-"), []
+
+        async def render(name: str, making) -> None:
+            await making
+            done.append(name)
+
+        previews = [render(f"preview {n}", renderer.preview(n, LONG, Pictures())) for n in range(4)]
+        await asyncio.gather(*previews, render("shown", renderer.html("word " * 1000, Pictures())))
+        assert done.index("shown") <= 1 and len(done) == 5
+
+    asyncio.run(main())
+
+
+def test_an_account_has_one_preview_at_a_time():
+    async def main() -> None:
+        renderer, pictures = Renderer("readme-"), Pictures()
+        first = asyncio.create_task(renderer.preview(0, LONG, pictures))
+        await asyncio.sleep(0)
+        with pytest.raises(TooManyRequests, match="another preview of yours") as refused:
+            await renderer.preview(0, LONG, pictures)
+        assert refused.value.headers == {"Retry-After": "2"}
+        assert (await renderer.preview(0, "*short*", pictures)).html == "<p><em>short</em></p>"
+        words = "word " * 1000
+        others = [asyncio.create_task(renderer.preview(n, words, pictures)) for n in range(1, thread.MOST_PREVIEWS)]
+        await asyncio.sleep(0)
+        with pytest.raises(TooManyRequests, match="too many previews"):
+            await renderer.preview(1000, words, pictures)
+        assert "<em>a</em>" in (await first).html
+        assert (await renderer.preview(0, words, pictures)).whole
+        assert len(await asyncio.gather(*others)) == thread.MOST_PREVIEWS - 1
+
+    asyncio.run(main())
+
+
+def test_an_account_whose_preview_nobody_waits_for_has_it_until_it_is_made():
+    async def main() -> None:
+        renderer, pictures = Renderer("readme-"), Pictures()
+        first = asyncio.create_task(renderer.preview(0, LONG, pictures))
+        await asyncio.sleep(0.02)
+        first.cancel()
+        await asyncio.sleep(0)
+        with pytest.raises(TooManyRequests):
+            await renderer.preview(0, LONG, pictures)
+        await renderer.html("word " * 1000, pictures)
+        assert (await renderer.preview(0, "word " * 1000, pictures)).whole
 
     asyncio.run(main())

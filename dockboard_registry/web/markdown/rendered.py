@@ -1,13 +1,13 @@
 """Texts in Markdown as HTML, rendered once and kept."""
 
-import asyncio
 import hashlib
 from collections import OrderedDict
-from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property, partial
 from typing import NamedTuple
 
 from . import blocks
 from .links import Pictures
+from .thread import RenderingThread
 
 # Shorter texts take less than a few milliseconds, and are rendered in the event loop.
 _SHORT = 2048
@@ -29,7 +29,10 @@ class Renderer:
         self._prefix = prefix
         self._kept: OrderedDict[bytes, Rendered] = OrderedDict()
         self._size = 0
-        self._thread: ThreadPoolExecutor | None = None
+
+    @cached_property
+    def _thread(self) -> RenderingThread[Rendered]:
+        return RenderingThread()
 
     async def html(self, text: str, pictures: Pictures, language: str = "") -> Rendered:
         """language: that of `pictures.words`."""
@@ -39,10 +42,13 @@ class Renderer:
             return self._kept[key]
         if len(text) <= _SHORT:
             return self._keep(key, self._render(text, pictures))
-        if self._thread is None:
-            self._thread = ThreadPoolExecutor(1, "markdown")
-        made = await asyncio.get_running_loop().run_in_executor(self._thread, self._render, text, pictures)
-        return self._keep(key, made)
+        return self._keep(key, await self._thread.show(partial(self._render, text, pictures)))
+
+    async def preview(self, owner: int, text: str, pictures: Pictures) -> Rendered:
+        """A text that is not saved. It is not kept. owner: the account that asks. Raises TooManyRequests."""
+        if len(text) <= _SHORT:
+            return self._render(text, pictures)
+        return await self._thread.preview(owner, partial(self._render, text, pictures))
 
     def _render(self, text: str, pictures: Pictures) -> Rendered:
         return Rendered(*blocks.render(text, self._prefix, pictures))

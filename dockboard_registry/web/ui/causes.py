@@ -295,6 +295,9 @@ CHINESE: tuple[tuple[str, str], ...] = (
     ),
     ("the notice has {size} characters", "弃用说明有 {size} 个字符"),
     ("the notice has a replacement and no text", "填写了替代仓库，但没有弃用说明"),
+    ("another preview of yours is being made", "您的另一个预览正在生成"),
+    ("too many previews wait to be made", "等待生成的预览过多"),
+    ("wait until it is shown, go back to your text, then try again", "请等它显示后返回您的文本，再试一次"),
     ("say in the text why, and what to do", "请在说明中写明原因和应对办法"),
     ("a user stars at most {most} repositories", "每位用户最多收藏 {most} 个仓库"),
     # The permission rule: what decides

@@ -123,7 +123,7 @@ async def _readme_form(visit: Visit, text: str, preview: bool = False) -> Respon
         **values,
         title=visit.t("added.readme.title", name=name),
         text=text,
-        preview=await added.html(visit, text) if preview else None,
+        preview=await added.preview(visit, text) if preview else None,
         most=readmes.MOST_BYTES,
         alternate=f"/api/v1/repositories/{name.replace('/', '%2F')}/readme",
     )

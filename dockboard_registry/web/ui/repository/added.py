@@ -31,15 +31,25 @@ async def values_of(visit: Visit, repository: Details, labels: Mapping[str, str]
 
 
 async def html(visit: Visit, text: str) -> Rendered:
-    """Markdown as HTML for a page. Pictures are links, so that no page makes a browser ask another host, but for those
-    of server.readme_images.
-    """
+    """The README as HTML."""
+    return _shown(visit, await _renderer.html(text, _pictures(visit), visit.language))
+
+
+async def preview(visit: Visit, text: str) -> Rendered:
+    """The same of a README that is not saved. Raises TooManyRequests."""
+    return _shown(visit, await _renderer.preview(visit.principal.id, text, _pictures(visit)))
+
+
+def _pictures(visit: Visit) -> Pictures:
+    """Pictures are links, so that no page makes a browser ask another host, but for those of server.readme_images."""
     hosts = visit.services.config.server.readme_images
-    pictures = Pictures(lambda words: visit.t("added.picture", words=words), hosts)
-    found = await _renderer.html(text, pictures, visit.language)
-    if "<img" in found.html:
-        visit.picture_hosts = hosts
-    return found._replace(html=Markup(found.html))
+    return Pictures(lambda words: visit.t("added.picture", words=words), hosts)
+
+
+def _shown(visit: Visit, made: Rendered) -> Rendered:
+    if "<img" in made.html:
+        visit.picture_hosts = visit.services.config.server.readme_images
+    return made._replace(html=Markup(made.html))
 
 
 def may_comment(visit: Visit) -> bool:
