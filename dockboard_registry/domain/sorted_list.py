@@ -8,6 +8,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from ..db import Row, Tx
 from ..errors import FieldInvalid
+from ..numbers import whole
 from ..wording import quoted
 
 T = TypeVar("T")
@@ -27,7 +28,7 @@ class Condition(NamedTuple):
 
 
 class Order(NamedTuple):
-    """value: an expression of SQL that is never NULL. number: it is a whole number, else a text."""
+    """value: an expression of SQL that is never NULL. number: it is a whole number from 0 on, else a text."""
 
     value: str
     descending: bool = False
@@ -68,9 +69,10 @@ class SortedList(NamedTuple):
         if not key:
             return Place()
         value, between, name = key.rpartition(_BETWEEN) if by.value != self.name else (key, _BETWEEN, key)
-        if not between or not name or (by.number and not (value.lstrip("-").isdecimal() and len(value) < 20)):
+        found = whole(value) if by.number else value
+        if not between or not name or found is None:
             raise FieldInvalid(f"{quoted(key)} is no key of this list", "take the address of a page from the list")
-        return Place(int(value) if by.number else value, name, before)
+        return Place(found, name, before)
 
     def page(
         self,

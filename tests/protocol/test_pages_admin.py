@@ -49,6 +49,25 @@ def test_users_are_found_sorted_and_paged(ann):
     assert ann.open("/admin/users?sort=seen&after=nonsense").status == 400
 
 
+# The database takes no number above 2^63 - 1.
+LARGE = "9" * 19
+
+
+@pytest.mark.parametrize(
+    ("path", "statuses"),
+    [
+        ("/admin/users?sort=seen&after=%s~bob", (200, 400, 400, 400)),
+        ("/admin/users?sort=made&before=%s~bob", (200, 400, 400, 400)),
+        ("/admin/organizations?sort=members&after=%s~acme", (200, 400, 400, 400)),
+        ("/admin/invitations?after=%s", (200, 400, 400, 400)),
+        ("/admin/changes?after=%s", (200, 400, 400, 400)),
+        ("/?sort=pushed&after=%s~bob/app", (400, 400, 400, 400)),
+    ],
+)
+def test_numbers_of_an_address_may_be_large_or_wrong(ann, path, statuses):
+    assert tuple(ann.open(path % number).status for number in (LARGE, LARGE + "9", "--5", "%D9%A1")) == statuses
+
+
 def test_an_account_that_waits_is_approved_or_rejected(registry, ann):
     with Api(registry.address, {}) as anyone:
         for name in ("newcomer", "another"):
@@ -139,6 +158,7 @@ def test_an_invitation_makes_one_account_or_is_revoked(registry, ann):
         assert anyone.call("POST", "/registrations", wanted).expect(201).json()["state"] == "active"
     assert "used by lee" in ann.open("/admin/invitations").text
     sent(ann, "/admin/invitations", "make", email="", organization="", expires="24h").expect(200)
+    assert ann.submit(ann.open("/admin/invitations"), field="id", id=LARGE).status == 404
     page = ann.submit(ann.open("/admin/invitations"), field="id")
     assert "does not count any more" in flash(page)
     wrong = sent(ann, "/admin/invitations", "make", email="", organization="none", expires="7d")

@@ -8,6 +8,7 @@ from ....domain.accounts.profiles import Profile
 from ....domain.credentials.access_tokens import AccessToken
 from ....errors import AccountUnknown
 from ....http.messages import Response
+from ....numbers import whole
 from ...auth.permissions import ONESELF
 from .. import cookies, identity
 from ..forms import Wrong
@@ -95,13 +96,13 @@ async def end_sessions(visit: Visit) -> Response:
     if visit.form.text("do") == "others":
         ended = await people.sessions.revoke_all(asker.actor, asker.principal.name, visit.session.id)
         return visit.redirect(visit.url("/account/sessions"), "account.sessions.ended", n=ended)
-    session = visit.form.text("session")
-    if not (session.isascii() and session.isdigit() and len(session) < 20):
+    session = whole(visit.form.text("session"))
+    if session is None:
         raise AccountUnknown
-    if int(session) == visit.session.id:
+    if session == visit.session.id:
         await identity.sign_out(visit)
         return visit.redirect(visit.url("/"), "signing.out")
-    await people.sessions.revoke(asker.actor, asker.principal.name, int(session))
+    await people.sessions.revoke(asker.actor, asker.principal.name, session)
     return visit.redirect(visit.url("/account/sessions"), "account.sessions.ended", n=1)
 
 

@@ -6,6 +6,7 @@ from ....domain.social import readmes
 from ....domain.social.comments import MOST_BYTES, NEWEST, Comment
 from ....errors import NotFound
 from ....http.messages import Response
+from ....numbers import whole
 from ...auth.permissions import ONESELF, PULLS_REPOSITORY, REMOVES_COMMENTS, REPOSITORY_ADMIN, USER_PULLS
 from .. import times
 from ..repository import added, frame
@@ -69,9 +70,10 @@ async def _edited(visit: Visit, name: str) -> Comment | None:
 
 
 def _id(text: str) -> int:
-    if not text.isascii() or not text.isdecimal() or len(text) > 19:
+    found = whole(text)
+    if found is None:
         raise NotFound
-    return min(int(text), NEWEST)
+    return found
 
 
 def _is_own(visit: Visit, comment: Comment) -> bool:

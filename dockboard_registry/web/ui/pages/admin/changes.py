@@ -8,6 +8,7 @@ from typing import Any
 from .....domain.audit import NEWEST, Event
 from .....errors import BadRequest
 from .....http.messages import Response
+from .....numbers import whole
 from ....auth.permissions import ADMINISTRATOR
 from ...route import Page
 from ...visit import Visit
@@ -44,14 +45,15 @@ async def lines(visit: Visit) -> Response:
 
 
 async def _events(visit: Visit, asked: Mapping[str, str], after: str, limit: int) -> list[Event]:
-    if after and not (after.isdecimal() and len(after) < 20):
+    before = whole(after) if after else NEWEST
+    if before is None:
         raise BadRequest("the address has a field after that is no number", "take the address of a page from the list")
     return await visit.services.people.audit.list(
         asked["actor"],
         asked["action"],
         asked["object"],
         _since(asked["since"]),
-        min(int(after), NEWEST) if after else NEWEST,
+        before,
         limit,
     )
 

@@ -5,6 +5,7 @@ from .....domain.accounts.registration import OFF
 from .....durations import in_future
 from .....errors import BadRequest
 from .....http.messages import Response
+from .....numbers import whole
 from ....auth.permissions import ADMINISTRATOR
 from ... import identity
 from ...parts import Choice
@@ -68,9 +69,10 @@ def _told(visit: Visit, code: str) -> Response:
 
 def _number(text: str) -> int:
     """Raises BadRequest."""
-    if text and not (text.isascii() and text.isdecimal() and len(text) < 20):
+    found = whole(text or "0")
+    if found is None:
         raise BadRequest("the id of an invitation is a number", "take it from the list")
-    return int(text or 0)
+    return found
 
 
 TABLE = (
