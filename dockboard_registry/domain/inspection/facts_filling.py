@@ -85,11 +85,10 @@ class FactsFilling:
 
     async def _add_large_configs(self, gathered: list[_Gathered]) -> None:
         """Most configs lie in the database. The others are read here."""
-        missing = {digest for each in gathered for digest in each.manifests.configs() - each.configs.keys()}
-        if missing:
-            found = await image_configs.everywhere(self._db, self._storage, missing)
-            for each in gathered:
-                each.configs.update((digest, found[digest]) for digest in each.manifests.configs() & found.keys())
+        for each in gathered:
+            if missing := each.manifests.configs() - each.configs.keys():
+                found = await image_configs.everywhere(self._db, self._storage, each.repository, missing)
+                each.configs.update(found)
 
     async def _sort_tags(self) -> None:
         """Give a sort key to the tags of a version before."""
@@ -109,7 +108,8 @@ def _gathered(tx: Tx, places: list[Place]) -> list[_Gathered]:
         pace.rest()
         if not manifest_facts.stored(tx, repository, [digest]):
             manifests = manifest_facts.gather(tx, repository, [digest], manifest_content.LONGEST, pace)
-            found.append(_Gathered(repository, manifests, image_configs.in_rows(tx, manifests.configs())))
+            configs = image_configs.in_rows(tx, repository, manifests.configs())
+            found.append(_Gathered(repository, manifests, configs))
     return found
 
 

@@ -1,4 +1,7 @@
-"""The configs of images, wherever their bytes lie."""
+"""The configs of a repository's images, wherever their bytes lie.
+
+They are read through the links of the repository. A manifest that names a digest alone reads nothing of others.
+"""
 
 from collections.abc import Callable, Iterable
 
@@ -10,27 +13,36 @@ from . import image_config
 from .image_config import LONGEST, ImageConfig
 
 Reader = Callable[[bytes], ImageConfig | None]
+_LINKED = "FROM repository_blobs JOIN blobs ON blobs.digest = repository_blobs.digest"
+_FITTING = "WHERE blobs.size <= ? AND repository_blobs.repository_id = ? AND repository_blobs.digest IN (...)"
 _ROWS = Each(
-    "SELECT blobs.digest, small_blobs.body FROM blobs JOIN small_blobs ON small_blobs.storage_key = blobs.storage_key"
-    " WHERE blobs.size <= ? AND blobs.digest IN (...)"
+    f"SELECT blobs.digest, small_blobs.body {_LINKED} JOIN small_blobs ON small_blobs.storage_key = blobs.storage_key"
+    f" {_FITTING}"
 )
-_PLACES = Each("SELECT digest, storage_key, size FROM blobs WHERE size <= ? AND digest IN (...)")
+_PLACES = Each(f"SELECT blobs.digest, blobs.storage_key, blobs.size {_LINKED} {_FITTING}")
 
 
-def in_rows(tx: Tx, digests: Iterable[str], read: Reader = image_config.read_summary) -> dict[str, ImageConfig]:
+def in_rows(
+    tx: Tx, repository_id: int, digests: Iterable[str], read: Reader = image_config.read_summary
+) -> dict[str, ImageConfig]:
     """Those that lie in the database."""
-    found = {digest: read(bytes(body)) for digest, body in _ROWS.all(tx, (LONGEST,), sorted(digests))}
+    rows = _ROWS.all(tx, (LONGEST, repository_id), sorted(digests))
+    found = {digest: read(bytes(body)) for digest, body in rows}
     return {digest: config for digest, config in found.items() if config is not None}
 
 
 async def everywhere(
-    db: Database, storage: Storage, digests: Iterable[str], read: Reader = image_config.read_summary
+    db: Database,
+    storage: Storage,
+    repository_id: int,
+    digests: Iterable[str],
+    read: Reader = image_config.read_summary,
 ) -> dict[str, ImageConfig]:
     """Those that can be read. They are looked for in the database first."""
     wanted = set(digests)
-    found = await db.scan(lambda tx: in_rows(tx, wanted, read))
+    found = await db.scan(lambda tx: in_rows(tx, repository_id, wanted, read))
     if missing := wanted - found.keys():
-        places = await db.scan(lambda tx: _PLACES.all(tx, (LONGEST,), sorted(missing)))
+        places = await db.scan(lambda tx: _PLACES.all(tx, (LONGEST, repository_id), sorted(missing)))
         for digest, key, size in places:
             if (config := await _stored(db, storage, key, size, read)) is not None:
                 found[digest] = config

@@ -108,12 +108,12 @@ class Inspector:
 
         Raises NameUnknown, ManifestUnknown.
         """
-        found = await self._db.scan(lambda tx: _inspected(tx, repository, reference, platform, after), long=True)
+        place, found = await self._db.scan(lambda tx: _found_in(tx, repository, reference, platform, after), long=True)
         image = found.image
         if image is None or image.content.config is None or image.content.config.media_type not in kinds.IMAGE_CONFIGS:
             return found
         digest = image.content.config.digest
-        configs = await image_configs.everywhere(self._db, self._storage, [digest], image_config.read)
+        configs = await image_configs.everywhere(self._db, self._storage, place, [digest], image_config.read)
         return found._replace(image=with_config(image, configs.get(digest)))
 
 
@@ -134,10 +134,19 @@ def build_steps(history: Sequence[Step], layers: Sequence[LayerUse]) -> tuple[li
     return steps, True
 
 
-def _inspected(tx: Tx, repository: str, reference: Reference, platform: str, after: str) -> InspectedManifest:
+def _found_in(
+    tx: Tx, repository: str, reference: Reference, platform: str, after: str
+) -> tuple[int, InspectedManifest]:
+    """The repository's id, and the manifest."""
     place = repositories.find(tx, repository)
     if place is None:
         raise NameUnknown(name=repository)
+    return place, _inspected(tx, place, repository, reference, platform, after)
+
+
+def _inspected(
+    tx: Tx, place: int, repository: str, reference: Reference, platform: str, after: str
+) -> InspectedManifest:
     tag = _tag(tx, place, repository, reference.tag) if reference.tag else None
     digest = tag.digest if tag else reference.digest
     row = tx.one(_MANIFEST, manifest_content.LONGEST, place, digest)

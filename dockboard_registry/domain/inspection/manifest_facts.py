@@ -82,7 +82,7 @@ def known(tx: Tx, repository_id: int, digests: Sequence[str]) -> dict[str, Manif
     if not missing:
         return found
     gathered = gather(tx, repository_id, missing, SHORT)
-    return found | gathered.facts(image_configs.in_rows(tx, gathered.configs()))
+    return found | gathered.facts(image_configs.in_rows(tx, repository_id, gathered.configs()))
 
 
 class GatheredManifests(NamedTuple):

@@ -7,7 +7,9 @@ import pytest
 from dockboard_registry.domain.content.small_blobs import LIMIT
 from dockboard_registry.domain.inspection import manifest_facts
 from dockboard_registry.domain.inspection.facts_filling import FactsFilling
+from dockboard_registry.domain.inspection.inspector import Inspector
 from dockboard_registry.domain.inspection.manifest_facts import ManifestFacts
+from dockboard_registry.names import Reference
 from tests.contract.aio import asynchronous
 from tests.contract.domain.placement import everywhere
 from tests.contract.domain.world import OCI_CONFIG, OCI_MANIFEST, OPERATOR, descriptor, image, index, sha256
@@ -88,6 +90,26 @@ async def test_what_is_not_stored_is_found_out_where_it_is_shown(process, small)
     (found,) = await facts(process, digest, stored=False)
     assert (found.kind, found.size, found.layers) == ("image", len(config()) + 5, 1)
     assert found.platforms == (("linux/amd64",) if small else ())
+
+
+@everywhere
+@asynchronous
+async def test_a_config_is_read_only_in_a_repository_that_has_it(process):
+    """Such a manifest cannot be pushed. Rows are removed here so that one names what only another repository has."""
+    digest = await pushed(process, config(), b"layer")
+    await pushed(process, config(), b"layer", repository="other")
+
+    def unlink(tx):
+        (place,) = tx.one("SELECT id FROM repositories WHERE name = 'app'")
+        tx.run("DELETE FROM repository_blobs WHERE repository_id = ? AND digest = ?", place, sha256(config()))
+
+    await process.db.write(unlink)
+    await filling(process).examine([("app", digest), ("other", digest)])
+    inspector = Inspector(process.db, process.storage)
+    for repository, platforms in (("app", ()), ("other", ("linux/amd64",))):
+        assert [each.platforms for each in await facts(process, digest, repository=repository)] == [platforms]
+        image_shown = (await inspector.inspect(repository, Reference(None, digest))).image
+        assert (image_shown.config is not None) is bool(platforms)
 
 
 @asynchronous
