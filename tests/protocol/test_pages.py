@@ -133,6 +133,19 @@ def test_what_is_shown_of_a_path_is_escaped(client):
     assert page.status == 404 and b"<script>" not in page.body.replace(b"<script src", b"") and b"<b>" not in page.body
 
 
+@pytest.mark.parametrize("text", ["[" * 3000, "[" * 900, "%5B%22x%22%5D", "[1,2,[]]", "%ff"])
+def test_a_message_that_no_page_left_is_not_shown(client, text):
+    page = client.request("GET", "/no/Such", headers={**HTML, "Cookie": f"dockboard-flash={text}"})
+    assert page.status == 404 and b"<h1>" in page.body and b'class="flash' not in page.body
+    assert "dockboard-flash=;" in page.headers["Set-Cookie"]
+
+
+def test_what_programs_get_is_not_kept_for_browsers(client):
+    missing = client.request("GET", "/no/Such")
+    assert (missing.headers["Cache-Control"], missing.headers["Vary"]) == ("no-store", "Accept")
+    assert "Accept," in client.request("GET", "/", headers=HTML).headers["Vary"]
+
+
 def test_links_begin_with_the_path_of_external_url(tmp_path):
     with (
         Registry(tmp_path / "data", 1, server_external_url="https://example.com/hub/") as registry,

@@ -101,6 +101,11 @@ def test_templates_have_no_styles_and_scripts_of_their_own():
     assert [name for name, text in sources().items() if name.endswith(".html") and found.search(text)] == []
 
 
+def test_links_and_forms_of_templates_keep_the_path_of_external_url():
+    bare = re.compile(r"""(?:href|action|src)=["'](?:/|\{\{ *visit\.request)""")
+    assert [name for name, text in sources().items() if name.endswith(".html") and bare.search(text)] == []
+
+
 def test_all_templates_compile():
     templates.prepare()
 

@@ -158,7 +158,7 @@ CHINESE: tuple[tuple[str, str], ...] = (
     ("the password is right, but this account is disabled", "密码正确，但该账号已停用"),
     ("too many failed logins", "登录失败次数过多"),
     ("too many logins at once", "同时登录的人过多"),
-    ("too many changes in a short time", "短时间内更改过多"),
+    ("too many {actions} in a short time", "短时间内操作（{actions}）过多"),
     ("too often from here, or for the same name", "从此处或对同一名称的尝试过于频繁"),
     ("the account was changed at this moment", "该账号刚刚被更改"),
     ("the password is too short", "密码太短"),

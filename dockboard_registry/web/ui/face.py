@@ -6,7 +6,7 @@ It also has all paths that no other face has. Programs that ask for these get th
 import asyncio
 
 from ...http.messages import Request, Response
-from ..endpoint import Endpoint
+from ..endpoint import NO_STORE, Endpoint
 from ..face import Face
 from .browsers import wants_page
 
@@ -38,6 +38,9 @@ def _load() -> None:
 
 class Pages(Face):
     """Every path that belongs to no other face."""
+
+    # What a program gets at a page's path is no answer for a browser.
+    error_fields = {**NO_STORE, "Vary": "Accept"}
 
     def __init__(self, services):
         super().__init__()

@@ -25,7 +25,7 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
-    "Vary": "Accept-Encoding, Accept-Language, Cookie",
+    "Vary": "Accept, Accept-Encoding, Accept-Language, Cookie",
 }
 _SECURE = {"Strict-Transport-Security": "max-age=31536000"}
 _LONGEST_FLASH = 1024
@@ -151,8 +151,9 @@ class Visit:
     def redirect(self, path: str, said: str = "", kind: str = "ok", /, **values: str | int) -> Response:
         """Go on at another page (303). said: id of a sentence that is shown there once, with its values."""
         if said:
-            text = quote(json.dumps([said, kind, values], separators=(",", ":")), safe="")[:_LONGEST_FLASH]
-            self.set_cookies.append(cookies.written(FLASH, text, self.request.secure))
+            text = quote(json.dumps([said, kind, values], separators=(",", ":")), safe="")
+            if len(text) <= _LONGEST_FLASH:
+                self.set_cookies.append(cookies.written(FLASH, text, self.request.secure))
         return Response(303, {**self._headers(), "Location": path})
 
     def download(self, content: bytes, name: str) -> Response:
@@ -161,12 +162,16 @@ class Visit:
             "Content-Type": "application/octet-stream",
             "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}",
             "Content-Security-Policy": "sandbox; default-src 'none'",
-            "Cache-Control": "private, no-cache",
+            "Cache-Control": self._caching,
         }
         return Response(200, headers, content)
 
+    @property
+    def _caching(self) -> str:
+        return "no-store" if self.private else "private, no-cache"
+
     def _headers(self) -> dict[str, str | list[str]]:
-        headers = {**HEADERS, "Cache-Control": "no-store" if self.private else "private, no-cache"}
+        headers = {**HEADERS, "Cache-Control": self._caching}
         if self.picture_hosts:
             hosts = " ".join(f"https://{host}" for host in self.picture_hosts)
             headers["Content-Security-Policy"] = POLICY.replace("img-src 'self'", f"img-src 'self' {hosts}")
@@ -191,10 +196,12 @@ class Visit:
         if not shown:
             return None
         self.set_cookies.append(cookies.removed(FLASH, self.request.secure))
+        if len(shown) > _LONGEST_FLASH:
+            return None
         try:
             said, kind, values = json.loads(unquote(shown))
             return kind if kind in ("ok", "warn", "bad") else "", self.t(said, **values)
-        except (ValueError, TypeError, KeyError, AttributeError, IndexError):
+        except (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError):
             return None
 
 
