@@ -94,7 +94,12 @@ def test_the_browsers_language_and_the_chosen_one(client):
 )
 def test_forged_forms_change_nothing(client, change, status):
     page = client.request("GET", "/", headers=HTML)
-    fields = {"_csrf": change.get("token", token(page)), "theme": "dark", "next": change.get("next", "/")}
+    fields = {
+        "_csrf": change.get("token", token(page)),
+        "do": "choose",
+        "theme": "dark",
+        "next": change.get("next", "/"),
+    }
     fields |= {"more": "1"} if "more" in change else {}
     headers = {**FORM, **HTML, "Cookie": change.get("cookie", cookie(page))}
     headers["Sec-Fetch-Site"] = change.get("site", "none")

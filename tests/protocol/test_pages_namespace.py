@@ -170,7 +170,11 @@ def test_what_first_pushes_make_and_the_quota(registry, bob):
         wrong = sent(ann, path, "quota", bytes="a lot", repositories="6")
         assert wrong.status == 422 and 'value="a lot"' in wrong.html and 'value="6"' in wrong.html
         token = ann.open(path).form(field="visibility").filled()
-    forged = dict(bob.open(path).form(field="visibility").filled()) | {"do": "quota", "bytes": "1GiB"}
+    forged = dict(bob.open(path).form(field="visibility").filled()) | {
+        "do": "quota",
+        "bytes": "1GiB",
+        "repositories": "9",
+    }
     assert dict(token) and bob.send("POST", path, forged, {"Sec-Fetch-Site": "same-origin"}).status == 403
 
 

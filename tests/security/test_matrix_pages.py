@@ -7,12 +7,12 @@ no row here fails the test.
 from __future__ import annotations
 
 import re
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import pytest
 
-from dockboard_registry.web.ui.route import IN_PATH
-from dockboard_registry.web.ui.routes import pages
+from dockboard_registry.web.ui.route import IN_PATH, Page
+from dockboard_registry.web.ui.routes import find, pages
 from tests.security.state import Unchanged
 from tests.support.api import Api
 from tests.support.people import As, People
@@ -65,6 +65,8 @@ ROWS = {
     ),
     "/admin/users/{user}": (ADMINISTRATOR, ADMINISTRATOR, ("eve", "none")),
 }
+SAME = {"Sec-Fetch-Site": "same-origin"}
+REFUSED = re.compile("The form asks for nothing that this page does|The form lacks the field [a-z_]+")
 OTHERS = {"team": "dev", "tag": "v1", "digest": "", "robot": "ci", "file": "dockboard.css"}
 # Whom each word lets in, besides administrators, and who is told that something is there.
 MAY = {
@@ -153,8 +155,7 @@ def test_everybody_is_let_in_as_the_rules_say(registry, visitors):
                     asked = [("GET", reads, None)] if page.get else []
                     asked += [("POST", sends, {"nothing": "1"})] if page.post else []
                     for method, word, fields in asked:
-                        headers = {"Sec-Fetch-Site": "same-origin"}
-                        found = visitor.send(method, path, fields, headers)
+                        found = visitor.send(method, path, fields, SAME)
                         cells += 1
                         expected = oracle(who, word, name)
                         result = outcome(found.status, found.location)
@@ -203,3 +204,54 @@ def test_what_is_hidden_answers_like_what_is_not_there(registry, visitors):
                 found = [bare(visitors[who], filled(page.path, name), name) for name in names]
                 assert found[0] == found[1], (who, page.path)
                 assert found[0][0] == 404, (who, page.path)
+
+
+def incomplete(page: Page) -> list[dict[str, str]]:
+    """Forms that no page of this registry sends: without a deed, with an unknown one, and without the fields of it."""
+    lacking = [deed for deed, fields in page.deeds.items() if fields]
+    return [{}, *({"do": deed} | more for deed in ("nonsense", *lacking) for more in ({}, {"sure": "1"}))]
+
+
+def refusal(page: Page, fields: dict[str, str]) -> int:
+    """The status of the answer: the page again, if it has one; a page of its own for a field that it never has."""
+    if page.get is None or not fields.keys() <= {"do", *page.known_fields}:
+        return 400
+    # Who is signed in is sent on from the page that signs in.
+    return 303 if page.path == "/login" else 422
+
+
+@pytest.mark.parametrize("who", ["administrator", "owner"])
+def test_a_form_without_its_deed_or_the_fields_of_it_changes_nothing(registry, visitors, who):
+    visitor, done = visitors[who], []
+    token = dict(visitor.open("/").form(action="/preferences").fields)["_csrf"]
+    with Unchanged(registry):
+        for page in pages():
+            _, sends, names = ROWS[page.path]
+            if page.post is None or oracle(who, sends, names[0]) != YES:
+                continue
+            for fields in incomplete(page):
+                found = visitor.send("POST", filled(page.path, names[0]), {"_csrf": token, **fields}, SAME)
+                expected = refusal(page, fields)
+                if found.status != expected or (expected == 422 and not REFUSED.search(found.text)):
+                    done.append((page.path, fields, found.status))
+    assert done == [], str(done)
+
+
+def test_every_form_of_a_page_names_a_deed_and_has_the_fields_of_it(visitors):
+    wrong, seen = [], set()
+    for who in ("administrator", "owner", "nobody"):
+        for page in pages():
+            reads, _, names = ROWS[page.path]
+            if page.get is None or oracle(who, reads, names[0]) != YES:
+                continue
+            path = filled(page.path, names[0])
+            for form in visitors[who].open(path).forms:
+                if form.method != "POST":
+                    continue
+                target, _ = find(unquote(form.action or path))
+                asked = [value for name, value in form.fields + form.buttons if name == "do"]
+                seen |= {(target.path, deed) for deed in asked}
+                if not asked or any(set(target.deeds.get(deed, ("?",))) - form.names for deed in asked):
+                    wrong.append((path, asked, sorted(form.names)))
+    assert wrong == []
+    assert {("/logout", "sign-out"), ("/@{organization}/robots/{robot}", "delete")} < seen

@@ -25,6 +25,8 @@ CHINESE: tuple[tuple[str, str], ...] = (
     ("this page has no method {method}", "此页面不支持方法 {method}"),
     ("this is no form of a page", "这不是页面发出的表单"),
     ("the form has an unknown field {field}", "表单含有未知字段 {field}"),
+    ("the form asks for nothing that this page does", "此页面没有表单所要求的操作"),
+    ("the form lacks the field {field}", "表单缺少字段 {field}"),
     ("the form has more than {n} fields, or bytes that are not UTF-8", "表单的字段超过 {n} 个，或含有非 UTF-8 的字节"),
     ("the form is older than your session, or it came from another site", "此表单早于您的会话，或来自其他网站"),
     ("a page of another site made the browser send this", "此请求由其他网站的页面触发"),

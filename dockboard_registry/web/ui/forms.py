@@ -2,7 +2,7 @@
 
 import binascii
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from ...errors import BadRequest, FieldInvalid, MediaUnsupported
 from ...http.messages import Request
@@ -12,7 +12,7 @@ MOST_BODY = 64 << 10
 _MOST_FIELDS = 1200
 _TYPE = "application/x-www-form-urlencoded"
 _NO_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
-# Every form may have these: the token against forgery, where to go on, which of a page's forms it is.
+# Every form may have these: the token against forgery, where to go on, which of the page's deeds it asks for.
 _COMMON = frozenset({"_csrf", "next", "do"})
 
 
@@ -45,6 +45,15 @@ class Form:
     def has(self, name: str) -> bool:
         """Whether a box is ticked, or a field was sent at all."""
         return name in self.fields
+
+    def require_deed(self, deeds: Mapping[str, Collection[str]]) -> None:
+        """Require that the form asks for one of the deeds, and has all fields of it. Raises BadRequest."""
+        deed = self.text("do")
+        if deed not in deeds:
+            raise BadRequest("the form asks for nothing that this page does", "send it from the page")
+        missing = [field for field in deeds[deed] if not self.has(field)]
+        if missing:
+            raise BadRequest(f"the form lacks the field {missing[0]}", "send it from the page")
 
 
 EMPTY = Form({})

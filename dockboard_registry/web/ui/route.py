@@ -31,19 +31,25 @@ class Page(NamedTuple):
     """A page, and the form that it may have.
 
     path: with names of NAMES in braces. get shows the page; post does what its form asks for. When post raises an error
-    that the visitor can put right, get shows the page again with what was sent. fields: the form may have these.
-    most: bytes of the form. private: browsers keep no copy. sends: who may send the form, if not everyone who may open
-    the page.
+    that the visitor can put right, get shows the page again with what was sent. deeds: what the page's forms ask for
+    (their field `do`), each with the fields that its form always has. fields: what a form may have besides. most: bytes
+    of the form. private: browsers keep no copy. sends: who may send the form, if not everyone who may open the page.
     """
 
     path: str
     permission: Permission
     get: Handler | None = None
     post: Handler | None = None
+    deeds: Mapping[str, tuple[str, ...]] = {}
     fields: tuple[str, ...] = ()
     most: int = forms.MOST_BODY
     private: bool = False
     sends: Permission | None = None
+
+    @property
+    def known_fields(self) -> set[str]:
+        """All fields that the page's forms may have."""
+        return {*self.fields, *(field for fields in self.deeds.values() for field in fields)}
 
     def permission_for(self, method: str) -> Permission:
         return self.sends if method == "POST" and self.sends is not None else self.permission

@@ -51,9 +51,10 @@ async def answer(services, request: Request) -> Response:
 async def _read_form(visit: Visit, page: Page) -> None:
     """The form, if a page of this registry sent it. Raises Denied, BadRequest, TooManyRequests."""
     refuse_other_sites(visit.request)
-    visit.form = await forms.read(visit.request, page.fields, page.most)
+    visit.form = await forms.read(visit.request, page.known_fields, page.most)
     if not csrf.is_valid(visit.secret, visit.form.raw("_csrf")):
         raise errors.FormForeign
+    visit.form.require_deed(page.deeds)
     visit.asker.count_change()
 
 

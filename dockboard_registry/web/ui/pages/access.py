@@ -15,7 +15,7 @@ from ..parts import Choice
 from ..repository import frame
 from ..route import Page
 from ..visit import Visit
-from .namespace.grants import give_or_take, right_choices
+from .namespace.grants import GRANT_DEEDS, give_or_take, right_choices
 from .shared import deeds, listing
 
 _ROWS = 50
@@ -126,6 +126,4 @@ async def change(visit: Visit) -> Response:
     return await give_or_take(visit, visit.repository_url(name, "access"))
 
 
-TABLE = (
-    Page("/r/{repository}/-/access", REPOSITORY_ADMIN, show, change, ("pattern", "holder", "right"), private=True),
-)
+TABLE = (Page("/r/{repository}/-/access", REPOSITORY_ADMIN, show, change, GRANT_DEEDS, private=True),)

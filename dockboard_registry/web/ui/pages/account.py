@@ -18,7 +18,7 @@ from ..visit import Visit
 from .joining import check_choice
 
 _PROFILE = ("full_name", "company", "location", "url")
-_CHOSEN = ("zone", "language", "theme", "shortcuts")
+_CHOSEN = ("zone", "language", "theme")
 
 
 async def profile(visit: Visit) -> Response:
@@ -143,13 +143,18 @@ def _without_id(token: AccessToken) -> dict[str, Any]:
 
 
 TABLE = (
-    Page("/account", ONESELF, profile, change_profile, fields=(*_PROFILE, *_CHOSEN), private=True),
     Page(
-        *("/account/password", ONESELF, password, change_password),
-        fields=("current", "new_password", "email", "password"),
+        *("/account", ONESELF, profile, change_profile, {"profile": _PROFILE, "preferences": _CHOSEN}),
+        fields=("shortcuts",),
         private=True,
     ),
-    Page("/account/sessions", ONESELF, sessions, end_sessions, fields=("session",), private=True),
-    Page("/account/leave", ONESELF, leave, delete, fields=("name", "password"), private=True),
+    Page(
+        *("/account/password", ONESELF, password, change_password),
+        deeds={"password": ("current", "new_password"), "email": ("email",)},
+        fields=("password",),
+        private=True,
+    ),
+    Page("/account/sessions", ONESELF, sessions, end_sessions, {"end": ("session",), "others": ()}, private=True),
+    Page("/account/leave", ONESELF, leave, delete, {"leave": ("name",)}, ("password",), private=True),
     Page("/account/export", ONESELF, export, private=True),
 )

@@ -131,9 +131,11 @@ async def _readme_form(visit: Visit, text: str, preview: bool = False) -> Respon
     )
 
 
+_COMMENTS = {"add": ("text",), "edit": ("id", "text"), "remove": ("id",)}
+_README = {"save": ("text",), "preview": ("text",)}
 TABLE = (
-    Page("/r/{repository}/-/star", USER_PULLS, post=star),
-    Page("/r/{repository}/-/comments", PULLS_REPOSITORY, comments, change_comments, ("text", "id")),
-    Page("/r/{repository}/-/readme", REPOSITORY_ADMIN, readme, change_readme, ("text",), _LONGEST_FORM, True),
+    Page("/r/{repository}/-/star", USER_PULLS, post=star, deeds={"add": (), "remove": ()}),
+    Page("/r/{repository}/-/comments", PULLS_REPOSITORY, comments, change_comments, _COMMENTS),
+    Page("/r/{repository}/-/readme", REPOSITORY_ADMIN, readme, change_readme, _README, (), _LONGEST_FORM, True),
     Page("/account/stars", ONESELF, stars, private=True),
 )

@@ -42,5 +42,5 @@ TABLE = (
     Page("/static/{version}/{file}", EVERYONE, file),
     Page("/favicon.ico", EVERYONE, icon),
     Page("/robots.txt", EVERYONE, robots),
-    Page("/preferences", EVERYONE, post=choose, fields=("theme", "lang")),
+    Page("/preferences", EVERYONE, post=choose, deeds={"choose": ()}, fields=("theme", "lang")),
 )

@@ -157,10 +157,10 @@ def _forget_brought(visit: Visit) -> None:
 
 
 REGISTERS = Permission(_may_register, "everyone, where auth.registration lets people make accounts", True)
-_SET = ("token", "password")
+_REGISTER, _SET = {"register": ("name", "password", "email")}, {"set": ("password",)}
 TABLE = (
-    Page("/register", REGISTERS, register, make_account, fields=("name", "password", "email", "code"), private=True),
-    Page("/forgot", EVERYONE, forgot, send_mail, fields=("account",), private=True),
-    Page("/reset", EVERYONE, reset, set_password, fields=_SET, private=True),
-    Page("/invitation", EVERYONE, invitation, set_password, fields=_SET, private=True),
+    Page("/register", REGISTERS, register, make_account, deeds=_REGISTER, fields=("code",), private=True),
+    Page("/forgot", EVERYONE, forgot, send_mail, deeds={"ask": ("account",)}, private=True),
+    Page("/reset", EVERYONE, reset, set_password, deeds=_SET, fields=("token",), private=True),
+    Page("/invitation", EVERYONE, invitation, set_password, deeds=_SET, fields=("token",), private=True),
 )

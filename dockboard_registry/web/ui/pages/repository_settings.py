@@ -17,7 +17,12 @@ from .shared import deeds
 
 # Short transactions that the visitor waits for, as in the API.
 _PIECES = 200
-_FIELDS = ("description", "categories", "notice", "replacement", "visibility", "expected", *deeds.FIELDS)
+_DEEDS = {
+    "describe": ("description", "categories", "notice", "replacement"),
+    "visibility": ("visibility",),
+    "delete": (),
+}
+_FIELDS = ("expected", *deeds.FIELDS)
 
 
 async def show(visit: Visit) -> Response:
@@ -125,4 +130,4 @@ async def _delete(visit: Visit) -> Response:
     return visit.redirect(visit.url("/"), "repository.settings.deleted", name=name)
 
 
-TABLE = (Page("/r/{repository}/-/settings", REPOSITORY_ADMIN, show, change, _FIELDS, private=True),)
+TABLE = (Page("/r/{repository}/-/settings", REPOSITORY_ADMIN, show, change, _DEEDS, _FIELDS, private=True),)

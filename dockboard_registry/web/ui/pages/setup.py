@@ -46,4 +46,5 @@ async def _is_first(asker: Asker, names: Names) -> None:
 
 
 FIRST = Permission(_is_first, "this machine, while there has never been an account", True)
-TABLE = (Page("/setup", FIRST, setup, make_first, fields=("name", "password", "email"), private=True),)
+_DEEDS = {"make": ("name", "password", "email")}
+TABLE = (Page("/setup", FIRST, setup, make_first, _DEEDS, private=True),)

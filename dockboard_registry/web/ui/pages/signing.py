@@ -46,6 +46,6 @@ def _require_accounts(visit: Visit) -> None:
 
 
 TABLE = (
-    Page("/login", EVERYONE, login, sign_in, fields=("name", "password"), private=True),
-    Page("/logout", EVERYONE, post=logout),
+    Page("/login", EVERYONE, login, sign_in, deeds={"sign-in": ("name", "password")}, private=True),
+    Page("/logout", EVERYONE, post=logout, deeds={"sign-out": ()}),
 )

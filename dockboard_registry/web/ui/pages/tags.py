@@ -32,6 +32,7 @@ _PLATFORMS = (
 )
 _ORDERS = ((PUSHED, True), (PUSHED, False), (NAME, False), (NAME, True), (SIZE, True), (SIZE, False))
 # Every page shows its strips to the same scale.
+_DEEDS = {"compare": (), "copy": (), "delete": ()}
 _FIELDS = ("tag", "expected", "name", "digest", "move", *deeds.FIELDS)
 
 
@@ -126,9 +127,7 @@ async def change(visit: Visit) -> Response:
         return _compare(visit, chosen)
     if deed == "copy":
         return await _copy(visit, chosen)
-    if deed == "delete":
-        return await _delete(visit, chosen)
-    raise BadRequest("the form has no such button", "send it from the page")
+    return await _delete(visit, chosen)
 
 
 def _compare(visit: Visit, chosen: list[str]) -> Response:
@@ -196,4 +195,4 @@ def _fingerprint(digests: dict[str, str]) -> str:
     return hashlib.sha256(repr(sorted(digests.items())).encode()).hexdigest()
 
 
-TABLE = (Page("/r/{repository}/-/tags", PULLS_REPOSITORY, tags, change, fields=_FIELDS),)
+TABLE = (Page("/r/{repository}/-/tags", PULLS_REPOSITORY, tags, change, _DEEDS, _FIELDS),)

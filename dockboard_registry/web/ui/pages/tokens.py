@@ -73,7 +73,8 @@ def _patterns(text: str) -> str | None:
 TABLE = (
     Page(
         *("/account/tokens", ONESELF, tokens, change),
-        fields=("name", "repositories", "actions", "expires", "password", "token"),
+        deeds={"make": ("name", "repositories", "expires"), "revoke": ("token",)},
+        fields=("actions", "password"),
         private=True,
     ),
 )

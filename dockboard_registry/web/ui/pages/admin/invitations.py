@@ -81,7 +81,8 @@ TABLE = (
         ADMINISTRATOR,
         show,
         change,
-        ("id", "email", "organization", "expires", "password"),
+        {"make": ("email", "organization", "expires"), "revoke": ("id",)},
+        ("password",),
         private=True,
     ),
 )

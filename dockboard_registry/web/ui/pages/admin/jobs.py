@@ -48,4 +48,4 @@ async def run(visit: Visit) -> Response:
     return visit.redirect(visit.url("/admin/jobs"), "jobs.asked", name=name)
 
 
-TABLE = (Page("/admin/jobs", ADMINISTRATOR, show, run, ("job",), private=True),)
+TABLE = (Page("/admin/jobs", ADMINISTRATOR, show, run, {"run": ("job",)}, private=True),)

@@ -39,4 +39,5 @@ async def change(visit: Visit) -> Response:
     return visit.redirect(visit.url(f"/@{name}/members"), "organizations.made", name=name)
 
 
-TABLE = (Page("/admin/organizations", ADMINISTRATOR, show, change, ("name", "owner"), private=True),)
+_DEEDS = {"make": ("name", "owner"), "restore": ("name",)}
+TABLE = (Page("/admin/organizations", ADMINISTRATOR, show, change, _DEEDS, ("owner",), private=True),)

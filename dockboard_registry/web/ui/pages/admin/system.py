@@ -58,4 +58,4 @@ def _preview(visit: Visit) -> Response:
     )
 
 
-TABLE = (Page("/admin/system", ADMINISTRATOR, show, change, deeds.FIELDS, private=True),)
+TABLE = (Page("/admin/system", ADMINISTRATOR, show, change, {"rotate": ()}, deeds.FIELDS, private=True),)

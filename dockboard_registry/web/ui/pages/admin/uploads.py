@@ -31,4 +31,4 @@ async def drop(visit: Visit) -> Response:
     return visit.redirect(visit.url("/admin/uploads"), "uploads.dropped")
 
 
-TABLE = (Page("/admin/uploads", ADMINISTRATOR, show, drop, ("upload",), private=True),)
+TABLE = (Page("/admin/uploads", ADMINISTRATOR, show, drop, {"drop": ("upload",)}, private=True),)

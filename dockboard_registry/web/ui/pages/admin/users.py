@@ -5,7 +5,6 @@ from .....domain.accounts import account_lists
 from .....domain.accounts.accounts import INVITED
 from .....domain.accounts.profiles import Profile
 from .....domain.credentials.one_time import INVITE, RESET
-from .....errors import NotFound
 from .....http.messages import Response
 from ....auth.permissions import ADMINISTRATOR
 from ... import identity
@@ -74,10 +73,7 @@ async def change_one(visit: Visit) -> Response:
     deed = visit.form.text("do")
     if deed in _PREVIEWED and not deeds.is_sure(visit):
         return await _preview(visit)
-    work = _DEEDS.get(deed)
-    if work is None:
-        raise NotFound("this page has no such deed", "send the form of the page")
-    return await work(visit)
+    return await _DEEDS[deed](visit)
 
 
 async def _enable(visit: Visit) -> Response:
@@ -182,8 +178,17 @@ TABLE = (
         ADMINISTRATOR,
         show,
         change,
-        ("name", "email", "full_name", "password"),
+        {"invite": ("name", "email", "full_name"), "approve": ("name",), "reject": ("name",)},
+        ("password",),
         private=True,
     ),
-    Page("/admin/users/{user}", ADMINISTRATOR, show_one, change_one, deeds.FIELDS, private=True),
+    Page(
+        "/admin/users/{user}",
+        ADMINISTRATOR,
+        show_one,
+        change_one,
+        dict.fromkeys(_DEEDS, ()),
+        deeds.FIELDS,
+        private=True,
+    ),
 )

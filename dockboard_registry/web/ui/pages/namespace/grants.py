@@ -13,6 +13,7 @@ from ..shared import deeds, listing
 from . import head
 
 _ROWS = 50
+GRANT_DEEDS = {"give": ("pattern", "holder", "right"), "take": ("pattern", "holder")}
 
 
 async def show(visit: Visit) -> Response:
@@ -59,4 +60,4 @@ def right_choices(visit: Visit) -> list[Choice]:
     return [Choice(right, visit.t(f"right.{right}.what")) for right in RIGHTS]
 
 
-TABLE = (Page("/@{namespace}/grants", NAMESPACE_OWNER, show, change, ("pattern", "holder", "right"), private=True),)
+TABLE = (Page("/@{namespace}/grants", NAMESPACE_OWNER, show, change, GRANT_DEEDS, private=True),)

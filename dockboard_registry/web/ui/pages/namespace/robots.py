@@ -72,11 +72,11 @@ async def change_one(visit: Visit) -> Response:
         return visit.redirect(visit.url(visit.request.path), "robots.enabled", name=name)
     if not deeds.is_sure(visit):
         return await _preview(visit)
-    if deed == "disable":
-        await robots.set_state(visit.asker.actor, name, False)
-        return visit.redirect(visit.url(visit.request.path), "robots.disabled", name=name)
-    await robots.delete(visit.asker.actor, name)
-    return visit.redirect(visit.url(f"/@{visit.names['organization']}/robots"), "robots.deleted", name=name)
+    if deed == "delete":
+        await robots.delete(visit.asker.actor, name)
+        return visit.redirect(visit.url(f"/@{visit.names['organization']}/robots"), "robots.deleted", name=name)
+    await robots.set_state(visit.asker.actor, name, False)
+    return visit.redirect(visit.url(visit.request.path), "robots.disabled", name=name)
 
 
 async def _preview(visit: Visit) -> Response:
@@ -131,13 +131,22 @@ def _name(visit: Visit) -> str:
 
 
 TABLE = (
-    Page("/@{organization}/robots", ORGANIZATION_OWNER, show, make, ("robot", "expires", "password"), private=True),
+    Page(
+        "/@{organization}/robots",
+        ORGANIZATION_OWNER,
+        show,
+        make,
+        {"make": ("robot", "expires")},
+        ("password",),
+        private=True,
+    ),
     Page(
         "/@{organization}/robots/{robot}",
         ORGANIZATION_OWNER,
         show_one,
         change_one,
-        ("expires", "overlap", *deeds.FIELDS),
+        {"rotate": ("expires", "overlap"), "enable": (), "disable": (), "delete": ()},
+        deeds.FIELDS,
         private=True,
     ),
 )

@@ -119,7 +119,8 @@ TABLE = (
         NAMESPACE_OWNER,
         show,
         change,
-        ("visibility", "repositories", "bytes", *deeds.FIELDS),
+        {"visibility": ("visibility",), "quota": ("repositories", "bytes"), "delete": ()},
+        deeds.FIELDS,
         private=True,
     ),
 )

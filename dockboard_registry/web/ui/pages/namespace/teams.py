@@ -91,13 +91,16 @@ def _team(visit: Visit, team: str) -> str:
 
 
 TABLE = (
-    Page("/@{organization}/teams", ORGANIZATION, show, make, ("team",), private=True, sends=ORGANIZATION_OWNER),
+    Page(
+        "/@{organization}/teams", ORGANIZATION, show, make, {"make": ("team",)}, private=True, sends=ORGANIZATION_OWNER
+    ),
     Page(
         "/@{organization}/teams/{team}",
         ORGANIZATION,
         show_one,
         change_one,
-        ("user", *deeds.FIELDS),
+        {"add": ("user",), "remove": ("user",), "delete": ()},
+        deeds.FIELDS,
         private=True,
         sends=ORGANIZATION_OWNER,
     ),
