@@ -1,9 +1,10 @@
-"""What a browser loads until a list of 5,000 tags is visible: our page, and docker-registry-ui over distribution.
+"""What a browser loads until a list of 5,000 tags shows: our page, zot's, and docker-registry-ui over distribution.
 
-    ./tests/run --python -m tests.bench.tag_list --registry-ui FOLDER
+    ./tests/run --python -m tests.bench.tag_list --zot PROGRAM --registry-ui FOLDER
 
-FOLDER is `dist` of docker-registry-ui's repository. Its files are served compressed, on one origin with the registry,
-so that it needs no request more than it has to. Without the option ours is measured alone.
+PROGRAM is a zot with the extensions search and ui. FOLDER is `dist` of docker-registry-ui's repository. Its files are
+served compressed, on one origin with the registry, so that it needs no request more than it has to. Without these
+options ours is measured alone.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import argparse
 import gzip
 import http.client
 import http.server
+import json
 import re
 import tempfile
 import threading
@@ -22,18 +24,20 @@ from tests.support.browser import Browser, Window
 from tests.support.http import Client, image_config, image_manifest
 
 TAGS, REPOSITORY = 5_000, "bench/app"
+# Each push to zot takes longer the more tags there are.
+ZOT_TAGS = 100
 HOP = ("content-length", "date", "transfer-encoding", "connection")
 TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 
 
-def push(server: Server) -> None:
-    """5,000 tags, each of another image over the same layer."""
+def push(server: Server, tags: int = TAGS) -> None:
+    """Tags, each of another image over the same layer."""
     host, port = server.address
     with Client(f"{host}:{port}") as client:
         layers = [b"a layer"]
         client.push_image(REPOSITORY, "v0", layers)
         config = image_config(layers)
-        for number in range(1, TAGS):
+        for number in range(1, tags):
             annotations = {"number": str(number)}
             client.push_manifest(REPOSITORY, f"v{number}", image_manifest(config, layers, annotations=annotations))
 
@@ -84,6 +88,25 @@ class Site(http.server.BaseHTTPRequestHandler):
         pass
 
 
+class Zot(Server):
+    name = label = "zot"
+
+    def __init__(self, root: Path, program: Path):
+        super().__init__(root)
+        self.program = program
+
+    def command(self) -> list[str]:
+        settings = {
+            "storage": {"rootDirectory": str(self.data)},
+            "http": {"address": "127.0.0.1", "port": str(self.port)},
+            "log": {"level": "error"},
+            "extensions": {"search": {"enable": True}, "ui": {"enable": True}},
+        }
+        file = self.root / "zot.json"
+        file.write_text(json.dumps(settings))
+        return [str(self.program), "serve", str(file)]
+
+
 def report(name: str, window: Window) -> None:
     count, size = window.sent()
     print(f"{name}: {count} requests, {size:,} bytes", flush=True)
@@ -100,6 +123,28 @@ def ours(browser: Browser, root: Path) -> None:
             window.page.get_by_text(f"v{TAGS - 1}", exact=True).first.wait_for()
             report("registry.pyz", window)
             window.picture("tag-list-ours")
+    finally:
+        server.stop()
+
+
+def zot(browser: Browser, root: Path, program: Path) -> None:
+    server = Zot(root, program)
+    try:
+        server.start()
+        push(server, ZOT_TAGS)
+        host, port = server.address
+        with browser.window(f"http://{host}:{port}") as window:
+            # A browser that was never there is sent to the first page, so that counts as a visit of its own.
+            window.visit("/home")
+            window.page.wait_for_load_state("networkidle")
+            session = window.page.context.new_cdp_session(window.page)
+            session.send("Network.enable")
+            session.send("Network.setCacheDisabled", {"cacheDisabled": True})
+            window.visit(f"/image/{REPOSITORY.replace('/', '%2F')}")
+            window.page.get_by_text(re.compile(r"^v\d+$")).first.wait_for()
+            window.page.wait_for_load_state("networkidle")
+            report(f"zot, with {ZOT_TAGS} tags", window)
+            window.picture("tag-list-zot")
     finally:
         server.stop()
 
@@ -126,12 +171,15 @@ def registry_ui(browser: Browser, root: Path, folder: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--zot", type=Path, metavar="PROGRAM", help="a zot with the extensions search and ui")
     parser.add_argument("--registry-ui", type=Path, metavar="FOLDER", help="built files of docker-registry-ui")
     chosen = parser.parse_args()
     browser = Browser()
     try:
         with tempfile.TemporaryDirectory() as folder:
             ours(browser, Path(folder, "ours"))
+            if chosen.zot:
+                zot(browser, Path(folder, "zot"), chosen.zot)
             if chosen.registry_ui:
                 registry_ui(browser, Path(folder, "distribution"), chosen.registry_ui)
     finally:

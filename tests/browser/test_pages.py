@@ -112,9 +112,7 @@ def opened(window: Window, entry: Entry, axe: bool = True) -> list[str]:
 
 def frame_problems(window: Window, language: str) -> list[str]:
     """What the frame of each page promises."""
-    page, found = window.page, []
-    # Chromium's own parts of some fields have pictures within themselves.
-    asked = [answer.url for answer in window.loaded if not answer.url.startswith("data:")]
+    page, found, asked = window.page, [], window.asked()
     if len(asked) > MOST_REQUESTS:
         found.append(f"it takes {len(asked)} requests: {asked}")
     if (size := window.html_size()) > MOST_HTML:

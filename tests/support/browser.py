@@ -217,7 +217,11 @@ class Window:
 
     def sent(self) -> tuple[int, int]:
         """How many requests the page took, and how many bytes came for them."""
-        return len(self.loaded), sum(answer.size for answer in self.loaded)
+        return len(self.asked()), sum(answer.size for answer in self.loaded)
+
+    def asked(self) -> list[str]:
+        """The addresses that the page asked for. Pictures within the page, or in Chromium's own fields, are none."""
+        return [answer.url for answer in self.loaded if not answer.url.startswith("data:")]
 
 
 class Browser:
