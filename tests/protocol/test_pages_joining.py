@@ -109,6 +109,33 @@ def test_an_administrators_token_is_typed(registry):
         dora.sign_in("dora", NEW)
 
 
+def test_a_token_is_no_code_and_a_code_that_is_used_up_blocks_nobody(tmp_path):
+    with Registry(tmp_path / "data", 1, auth_registration="open") as registry, Visitor(registry.address) as visitor:
+        people = People(registry)
+        people.add("ann")
+        token = re.search(r"[A-Za-z0-9_-]{43}", people.command("user", "invite", "dora"))[0]
+        visitor.open(f"/invitation?token={token}").expect(200)
+        register = visitor.open("/register").expect(200)
+        assert "is used up" not in register.text
+        assert "Welcome, eve." in visitor.submit(register, field="name", name="eve", password=NEW).expect(200).text
+        page = visitor.open("/invitation").expect(200)
+        assert "for the account dora" in page.text
+        visitor.submit(page, field="password", password=NEW).expect(200)
+        code = invitation(registry)
+        for name in ("fay", "gil"):
+            # Of the first one the code is used up after the page was shown, of the second one before.
+            with Visitor(registry.address) as other:
+                page = other.open(f"/register?code={code}").expect(200)
+                with Visitor(registry.address) as first:
+                    first.open(f"/register?code={code}")
+                    first.submit(first.open("/register"), field="name", name=f"{name}-1", password=NEW).expect(200)
+                done = other.submit(page, field="name", name=name, password=NEW).expect(200)
+                assert f"Welcome, {name}." in done.text
+        with Visitor(registry.address) as stale:
+            assert "is used up" in stale.open(f"/register?code={code}").expect(200).text
+            assert "dockboard-code" not in stale.cookies
+
+
 def test_nobody_makes_an_account_where_that_is_off(tmp_path):
     with Registry(tmp_path / "data", 1) as registry, Visitor(registry.address) as visitor:
         People(registry).add("ann")

@@ -10,8 +10,8 @@ from ...http.messages import Request
 
 # The secret of a session; and one for forms before anybody signs in.
 SESSION, VISITOR = "dockboard", "dockboard-visitor"
-# What a link in a mail brought: a token that sets a password, or the code of an invitation.
-BROUGHT = "dockboard-brought"
+# What a link in a mail brought: the code of an invitation, or a token that sets a password.
+CODE, TOKEN = "dockboard-code", "dockboard-token"
 # Kept by the page's script and by the server: theme, language, time zone, and the client whose commands are shown.
 THEME, LANGUAGE, ZONE, CLIENT = "theme", "lang", "tz", "client"
 _YEAR = 31536000

@@ -7,6 +7,7 @@ without it: it stays in no history, and no other page hears of it.
 import re
 
 from ....domain.access.rule import ACTIVE
+from ....domain.accounts.invitations import OpenInvitation
 from ....domain.accounts.profiles import Profile
 from ....domain.accounts.registration import INVITATION, OFF
 from ....domain.credentials import passwords
@@ -26,13 +27,9 @@ _SECONDS = 600
 
 async def register(visit: Visit) -> Response:
     if visit.query("code"):
-        return _bring(visit, visit.query("code"))
-    code = _brought(visit)
-    invitation, ended = None, False
-    try:
-        invitation = await visit.asker.people.invitations.of_code(code) if code else None
-    except Denied:
-        ended = True
+        return _bring(visit, cookies.CODE, visit.query("code"))
+    brought = _brought(visit, cookies.CODE)
+    invitation = await _invited(visit)
     mode = visit.asker.people.registrations.mode
     return visit.page(
         "register.html",
@@ -40,9 +37,21 @@ async def register(visit: Visit) -> Response:
         width="slim",
         mode=mode,
         invitation=invitation,
-        ended=ended,
+        ended=bool(brought) and invitation is None,
         asks_code=mode == INVITATION and invitation is None,
     )
+
+
+async def _invited(visit: Visit) -> OpenInvitation | None:
+    """The invitation whose code was brought. A code that does not count any more is forgotten: it stands in the way
+    where people make accounts without one.
+    """
+    code = _brought(visit, cookies.CODE)
+    try:
+        return await visit.asker.people.invitations.of_code(code) if code else None
+    except Denied:
+        _forget_brought(visit, cookies.CODE)
+        return None
 
 
 async def make_account(visit: Visit) -> Response:
@@ -54,7 +63,7 @@ async def make_account(visit: Visit) -> Response:
     with visit.checking("email"):
         Profile(email=email).checked()
     state = await _registered(visit, name, password, email)
-    _forget_brought(visit)
+    _forget_brought(visit, cookies.CODE)
     if state != ACTIVE:
         return visit.redirect(visit.url("/login"), "joining.waits", name=name)
     await identity.sign_in(visit, name, password)
@@ -64,7 +73,8 @@ async def make_account(visit: Visit) -> Response:
 async def _registered(visit: Visit, name: str, password: str, email: str | None) -> str:
     """Make the account, and return its state. Raises Wrong, ChangeRefused, TooManyRequests."""
     registrations = visit.asker.people.registrations
-    code = visit.form.text("code") or _brought(visit) or None
+    brought = _brought(visit, cookies.CODE) if await _invited(visit) else ""
+    code = visit.form.text("code") or brought or None
     if registrations.mode == INVITATION and not code:
         visit.wrong = "code"
         raise Wrong("joining.code.missing")
@@ -107,19 +117,20 @@ async def invitation(visit: Visit) -> Response:
 
 async def _password_page(visit: Visit, title: str) -> Response:
     if visit.query("token"):
-        return _bring(visit, visit.query("token"))
-    token, name, ended = _brought(visit), "", False
+        return _bring(visit, cookies.TOKEN, visit.query("token"))
+    token, name, ended = _brought(visit, cookies.TOKEN), "", False
     try:
         name = await visit.asker.people.one_time.holder(token) if token else ""
     except Unauthorized:
         ended = True
+        _forget_brought(visit, cookies.TOKEN)
     return visit.page(
         "set_password.html", title=visit.t(title), width="slim", name=name, ended=ended, asks_token=not name
     )
 
 
 async def set_password(visit: Visit) -> Response:
-    token = visit.form.text("token") or _brought(visit)
+    token = visit.form.text("token") or _brought(visit, cookies.TOKEN)
     check_choice(visit, "password")
     try:
         with visit.checking("password"):
@@ -129,7 +140,7 @@ async def set_password(visit: Visit) -> Response:
     except Unauthorized:
         visit.wrong = "token" if visit.form.has("token") else ""
         raise Wrong("joining.token.ended") from None
-    _forget_brought(visit)
+    _forget_brought(visit, cookies.TOKEN)
     await identity.sign_out(visit)
     return visit.redirect(visit.url("/login"), "joining.set", name=name)
 
@@ -140,20 +151,20 @@ async def _may_register(asker: Asker, names: Names) -> None:
         raise NotFound
 
 
-def _bring(visit: Visit, secret: str) -> Response:
+def _bring(visit: Visit, cookie: str, secret: str) -> Response:
     """Go on without the secret in the address."""
     if _SECRET.fullmatch(secret):
-        visit.set_cookies.append(cookies.written(cookies.BROUGHT, secret, visit.request.secure, _SECONDS))
+        visit.set_cookies.append(cookies.written(cookie, secret, visit.request.secure, _SECONDS))
     return visit.redirect(visit.url(visit.request.path))
 
 
-def _brought(visit: Visit) -> str:
-    found = visit.cookies.get(cookies.full_name(cookies.BROUGHT, visit.request.secure), "")
+def _brought(visit: Visit, cookie: str) -> str:
+    found = visit.cookies.get(cookies.full_name(cookie, visit.request.secure), "")
     return found if _SECRET.fullmatch(found) else ""
 
 
-def _forget_brought(visit: Visit) -> None:
-    visit.set_cookies.append(cookies.removed(cookies.BROUGHT, visit.request.secure))
+def _forget_brought(visit: Visit, cookie: str) -> None:
+    visit.set_cookies.append(cookies.removed(cookie, visit.request.secure))
 
 
 REGISTERS = Permission(_may_register, "everyone, where auth.registration lets people make accounts", True)
