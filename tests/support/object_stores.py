@@ -96,8 +96,7 @@ class ObjectStore:
 def at(url: str) -> S3:
     """The bucket that storage.url names, past the registry."""
     found = config.kinds.ObjectStoreUrl().check(url)
-    place = S3Place(found.bucket, found.prefix, found.endpoint, found.region, found.virtual, found.endpoint, "")
-    return S3(place, FixedCredentials(Credentials(ACCESS_KEY, SECRET_KEY)), Client())
+    return S3(S3Place.of_url(found), FixedCredentials(Credentials(ACCESS_KEY, SECRET_KEY)), Client())
 
 
 def options(settings: dict[str, object]) -> config.options.StorageConfig:

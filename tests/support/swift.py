@@ -20,7 +20,8 @@ from tests.support.object_stores import options
 from tests.support.server import free_port
 from tests.support.tools import tool
 
-START_SECONDS = 60
+# Four programs in Python start at once, beside all that a full test run does.
+START_SECONDS = 180
 USER, KEY = "test:tester", "testing"
 _BACKENDS = ("account", "container", "object")
 
@@ -98,9 +99,11 @@ class Swift:
             self._run([str(self._bin / f"swift-{kind}-server"), str(self._file(f"{kind}-server.conf"))], kind)
         end = time.monotonic() + START_SECONDS
         while not self._answers():
-            if any(process.poll() is not None for process in self._processes) or time.monotonic() > end:
+            ended = {process.args[0]: process.returncode for process in self._processes if process.poll() is not None}
+            if ended or time.monotonic() > end:
                 self.kill()
-                raise AssertionError(f"Swift did not start:\n{self._file('log').read_text()[-4000:]}")
+                log = self._file("log").read_text()[-4000:]
+                raise AssertionError(f"Swift did not start within {START_SECONDS} s; ended: {ended}\n{log}")
             time.sleep(0.1)
         return self
 
