@@ -12,7 +12,9 @@ import os
 import struct
 import sys
 import zlib
+from collections.abc import Iterable
 from importlib.machinery import SourceFileLoader
+from pathlib import Path
 from types import CodeType
 from zipimport import zipimporter
 
@@ -39,6 +41,9 @@ class _Archive:
             place += _ENTRY.size
             self._entries[self._content[place : place + name].decode()] = method, packed, header + shift
             place += name + extra + comment
+
+    def names(self) -> Iterable[str]:
+        return self._entries
 
     def read(self, name: str) -> bytes:
         """Raises KeyError."""
@@ -79,6 +84,23 @@ class Importer(zipimporter):
             return _archive(self.archive).read(name)
         except KeyError:
             raise FileNotFoundError(f"{self.archive} has no file {name}") from None
+
+    def names_below(self, folder: str) -> list[str]:
+        """The paths of the files below a folder of the archive."""
+        return [name for name in _archive(self.archive).names() if name.startswith(f"{folder}/")]
+
+
+def files_of(package: str, folder: str) -> list[str]:
+    """The files below a folder of a package that is imported, by their paths in it; `pkgutil.get_data` reads them.
+
+    importlib.resources would open the archive again, which may be another one by now.
+    """
+    module = sys.modules[package]
+    if isinstance(module.__spec__.loader, Importer):
+        root = package.replace(".", "/")
+        return [name.removeprefix(f"{root}/") for name in module.__spec__.loader.names_below(f"{root}/{folder}")]
+    root = Path(module.__file__).parent
+    return [path.relative_to(root).as_posix() for path in (root / folder).rglob("*") if path.is_file()]
 
 
 def compile_once() -> None:

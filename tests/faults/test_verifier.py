@@ -37,9 +37,10 @@ def flip_a_bit(registry: Registry) -> None:
 
 
 def resurrect(registry: Registry) -> None:
-    sql("INSERT INTO tags SELECT repository_id, 'deleted', digest, updated_at FROM tags WHERE name = 'second'")(
-        registry
-    )
+    sql(
+        "INSERT INTO tags (repository_id, name, digest, updated_at)"
+        " SELECT repository_id, 'deleted', digest, updated_at FROM tags WHERE name = 'second'"
+    )(registry)
 
 
 DAMAGE = {

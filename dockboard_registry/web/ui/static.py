@@ -6,13 +6,12 @@ Their address has a hash of their content, so browsers keep them for ever. They 
 import functools
 import gzip
 import hashlib
-from importlib.resources import files
+import pkgutil
 from typing import NamedTuple
 
 from ...errors import NotFound
 from ...http.messages import Request, Response
 
-_FOLDER = files(__package__) / "static"
 TYPES = {
     "dockboard.css": "text/css; charset=utf-8",
     "dockboard.js": "text/javascript; charset=utf-8",
@@ -31,7 +30,7 @@ class File(NamedTuple):
 def _files() -> dict[str, File]:
     found = {}
     for name, media_type in TYPES.items():
-        content = _FOLDER.joinpath(name).read_bytes()
+        content = pkgutil.get_data(__package__, f"static/{name}")
         found[name] = File(content, gzip.compress(content, 9, mtime=0), media_type)
     return found
 

@@ -3,17 +3,18 @@
 Each is written in the language of tornado.template. Values are escaped (see markup.py); {% raw %} is not used.
 """
 
+import pkgutil
 import posixpath
 from collections.abc import Mapping
-from importlib.resources import files
 
 from tornado.template import BaseLoader, Template
 
+from ...archive import files_of
 from . import markup
 
 # Tornado turns each value to bytes before it escapes it. Ours also tells markup from text, and never fails.
 _NAMESPACE = {"escaped": markup.escaped, "_tt_utf8": markup.encoded}
-_FOLDER = files(__package__) / "templates"
+_FOLDER = "templates"
 
 
 class _Loader(BaseLoader):
@@ -23,7 +24,7 @@ class _Loader(BaseLoader):
         return posixpath.normpath(name)
 
     def _create_template(self, name: str) -> Template:
-        return Template(_FOLDER.joinpath(name).read_bytes(), name=name, loader=self)
+        return Template(pkgutil.get_data(__package__, f"{_FOLDER}/{name}"), name=name, loader=self)
 
 
 _loader = _Loader(autoescape="escaped", namespace=_NAMESPACE, whitespace="single")
@@ -31,10 +32,8 @@ _loader = _Loader(autoescape="escaped", namespace=_NAMESPACE, whitespace="single
 
 def prepare() -> None:
     """Compile all templates."""
-    for folder in [_FOLDER, *(each for each in _FOLDER.iterdir() if each.is_dir())]:
-        for file in folder.iterdir():
-            if file.name.endswith(".html"):
-                _loader.load(file.name if folder is _FOLDER else f"{folder.name}/{file.name}")
+    for path in files_of(__package__, _FOLDER):
+        _loader.load(path.removeprefix(f"{_FOLDER}/"))
 
 
 def render(name: str, values: Mapping[str, object]) -> bytes:
