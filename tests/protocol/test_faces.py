@@ -17,7 +17,7 @@ FACES = {
     "/api/v1/users": (None, "no-store"),
     "/token": (None, None),
     "/healthz": (None, None),
-    "/nowhere": (None, None),
+    "/nowhere": (None, "no-store"),
 }
 
 

@@ -9,6 +9,7 @@ from typing import NamedTuple, Self
 
 from ...db import Tx
 from ...db.each import Each
+from ...numbers import LARGEST
 from ..content import documents
 from ..content.pace import NO_PACE, Pace
 from . import image_configs, kinds, manifest_content
@@ -58,7 +59,7 @@ class ManifestFacts(NamedTuple):
         text = f",{','.join(self.platforms)}," if self.platforms else None
         while text is not None and len(text) > _LONGEST_PLATFORMS:
             text = text[: text.rindex(",", 0, -1) + 1]
-        return self.kind, text, *self[2:]
+        return self.kind, text, *(min(value, LARGEST) if isinstance(value, int) else value for value in self[2:])
 
 
 class ExaminedManifest(NamedTuple):

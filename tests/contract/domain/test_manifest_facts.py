@@ -181,3 +181,7 @@ async def test_kinds(process, config_type, layer_types, artifact_type, kind):
 @pytest.fixture
 def small():
     return LIMIT
+
+
+def test_a_size_that_no_column_takes_is_the_largest_one():
+    assert ManifestFacts("image", size=1 << 70, layers=3).row()[4:7] == ((1 << 63) - 1, None, 3)
