@@ -72,7 +72,7 @@ def test_the_browsers_language_and_the_chosen_one(client):
         "POST",
         "/preferences",
         headers={**FORM, "Cookie": cookie(page), "Sec-Fetch-Site": "same-origin"},
-        body=form(_csrf=token(page), lang="zh", next="/help"),
+        body=form(_csrf=token(page), do="choose", lang="zh", next="/help"),
     )
     assert (chosen.status, chosen.headers["Location"]) == (303, "/help")
     assert "lang=zh" in chosen.headers["Set-Cookie"]
