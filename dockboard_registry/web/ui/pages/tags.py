@@ -45,7 +45,6 @@ async def tags(visit: Visit) -> Response:
         "repository/tags.html",
         **values,
         title=visit.t("tags.title", name=name),
-        alternate=f"/api/v1/repositories/{name.replace('/', '%2F')}/tags",
         page=page,
         details=details,
         query=query,
