@@ -3,7 +3,7 @@
 Names of objects are given without the prefix of the store.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple, Protocol
 
 from ...outbound.client import Answer
@@ -83,3 +83,18 @@ class Bucket(Protocol):
         """With it everybody may fetch the object for the next 20 minutes. No I/O. Raises StartError."""
 
     def close(self) -> None: ...
+
+
+def stream(call: Callable[..., Answer], name: str, start: int, length: int | None) -> Answer:
+    """An object, or a part of it, by GET with Range (RFC 9110 section 14.2).
+
+    call: of a vendor's bucket. Raises Refused, and StorageFailed where the store ignores Range.
+    """
+    if not start and length is None:
+        return call("GET", name, stream=True)
+    last = "" if length is None else str(start + length - 1)
+    found = call("GET", name, fields={"Range": f"bytes={start}-{last}"}, stream=True)
+    if found.status != 206:
+        found.close()
+        raise StorageFailed("the object store does not give parts of objects")
+    return found

@@ -9,7 +9,7 @@ from ...outbound.client import Answer, Client, Request
 from ...outbound.errors import OutboundError
 from .. import StorageFailed
 from .answers import Node, completion, deletion, error_of, etag, milliseconds, parsed, words
-from .bucket import Found, Refused
+from .bucket import Found, Refused, stream
 from .credentials import FileCredentials, FixedCredentials
 from .parts import Parts
 from .place import S3Place
@@ -102,14 +102,7 @@ class S3:
 
     def get(self, name: str, start: int = 0, length: int | None = None) -> Answer:
         """A stream from `start`. Raises Refused."""
-        if not start and length is None:
-            return self.call("GET", name, stream=True)
-        last = "" if length is None else str(start + length - 1)
-        found = self.call("GET", name, fields={"Range": f"bytes={start}-{last}"}, stream=True)
-        if found.status != 206:
-            found.close()
-            raise StorageFailed("the object store does not give parts of objects")
-        return found
+        return stream(self.call, name, start, length)
 
     def size(self, name: str) -> tuple[int, str]:
         """The number of bytes, and the ETag. Raises Refused."""

@@ -18,7 +18,7 @@ from ...outbound.client import Answer, Client, Request
 from ...outbound.errors import OutboundError
 from .. import StorageFailed
 from .answers import etag, milliseconds
-from .bucket import Found, Refused
+from .bucket import Found, Refused, stream
 from .names import BLOBS, key_of, name_of
 from .parts import Parts
 from .signers import tempurl
@@ -128,14 +128,7 @@ class Swift:
         return etag(self.call("PUT", name, body=body, fields=fields).headers.get("ETag"))
 
     def get(self, name: str, start: int = 0, length: int | None = None) -> Answer:
-        if not start and length is None:
-            return self.call("GET", name, stream=True)
-        last = "" if length is None else str(start + length - 1)
-        found = self.call("GET", name, fields={"Range": f"bytes={start}-{last}"}, stream=True)
-        if found.status != 206:
-            found.close()
-            raise StorageFailed("the object store does not give parts of objects")
-        return found
+        return stream(self.call, name, start, length)
 
     def size(self, name: str) -> tuple[int, str]:
         found = self.call("HEAD", name)
