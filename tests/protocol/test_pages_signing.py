@@ -52,6 +52,8 @@ def test_whoever_signs_in_is_greeted_by_name_and_signs_out(registry, visitor):
     assert "bob" in page.text and "Sign out" in page.text and "Sign in" not in page.text
     assert len(rows(registry, "SELECT id FROM browser_sessions")) == 1
     assert secret not in repr(rows(registry, "SELECT * FROM browser_sessions"))
+    missing = visitor.open("/no/Such").expect(404)
+    assert "bob" in missing.text and "Sign in" not in missing.text and "not signed in" not in missing.text
     gone = visitor.submit(page, action="/logout").expect(200)
     assert "You are signed out." in gone.text and "Sign in" in gone.text
     assert rows(registry, "SELECT id FROM browser_sessions") == []

@@ -33,8 +33,8 @@ async def answer(services, request: Request) -> Response:
     try:
         page, visit.names = routes.find(request.path)
         visit.private = page.private
-        handler = page.handler(request.method)
         await identity.find_out(visit)
+        handler = page.handler(request.method)
         permission = page.permission_for(request.method)
         if permission.check is not None:
             await permission.check(visit.asker, visit.names)
@@ -63,6 +63,7 @@ async def _refused(visit: Visit, page: Page | None, error: RegistryError) -> Res
     if not wants_page(visit.request):
         raise error
     if page is None:
+        await identity.find_out(visit)
         return _pasted(visit) or errors.page(visit, error)
     if page.get and visit.form.fields and (error.status in _AGAIN or _is_old_form(visit, error)):
         visit.problem = error
