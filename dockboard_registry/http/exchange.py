@@ -33,6 +33,7 @@ _log = logging.getLogger("dockboard.http")
 _DRAIN_QUIETLY, _DRAIN_AT_MOST = 1 << 20, 64 << 20
 _UNKNOWN = 1 << 62
 WITH_BODY = ("POST", "PATCH", "PUT")
+_PLAIN, _FAILED = {"Content-Type": "text/plain; charset=utf-8"}, b"The registry failed. Its log says why.\n"
 _DETACH, _TAKE_OVER = 64 << 10, 256 << 10
 
 
@@ -185,9 +186,11 @@ class Exchange(Holding, HTTPMessageDelegate):
         """The handler's response, or that of its error; nothing escapes. Status 499: the client is gone."""
         try:
             self.response = await self._handler(self.request)
+            heads.require_sendable(self.response)
         except ConnectionCut:
             self.response = Response(499)
         except Exception as error:
+            self.drop_span()
             self.response = self.render(error)
         return self.response
 
@@ -221,10 +224,14 @@ class Exchange(Holding, HTTPMessageDelegate):
         self.request.body = EmptyBody()
 
     def render(self, error: Exception) -> Response:
-        """The answer to an error, as the face of the request's path gives it."""
+        """The answer to an error, as the face of the request's path gives it; a short text if the face itself fails."""
         if self.face is None:
             self.face = self.edge.face(self.request.path)
-        response = self.face.error(error, self.request)
+        try:
+            response = self.face.error(error, self.request)
+            heads.require_sendable(response)
+        except Exception as fault:
+            response, error = Response(500, _PLAIN, _FAILED), fault
         if response.status >= 500:
             self._note_failure(error, foreseen=response.status != 500)
         return response
