@@ -13,8 +13,8 @@ from dockboard_registry.storage.objects.bucket import Refused
 from dockboard_registry.storage.objects.credentials import Credentials, FixedCredentials
 from dockboard_registry.storage.objects.names import BLOBS, name_of
 from dockboard_registry.storage.objects.parts import Parts
-from dockboard_registry.storage.objects.swift import Swift
-from dockboard_registry.storage.objects.tokens import SignIn, Tokens
+from dockboard_registry.storage.objects.vendors.swift import Swift
+from dockboard_registry.storage.objects.vendors.tokens import SignIn, Tokens
 from tests.support import swift
 from tests.support.object_stores import options
 from tests.support.scripted import Scripted, answer

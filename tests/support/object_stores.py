@@ -16,8 +16,8 @@ from dockboard_registry import config
 from dockboard_registry.outbound.client import Client
 from dockboard_registry.storage import StorageFailed
 from dockboard_registry.storage.objects.credentials import Credentials, FixedCredentials
-from dockboard_registry.storage.objects.place import S3Place
-from dockboard_registry.storage.objects.s3 import S3
+from dockboard_registry.storage.objects.vendors.place import S3Place
+from dockboard_registry.storage.objects.vendors.s3 import S3
 from tests.support import places
 from tests.support.server import free_port
 from tests.support.tools import ended, tool

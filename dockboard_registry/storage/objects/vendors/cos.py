@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 
+from ..parts import Parts
+from ..signers import cos
+from ..signers.forms import Query
 from .answers import Node
-from .parts import Parts
 from .s3 import S3, URL_SECONDS, md5_field
-from .signers import cos
-from .signers.forms import Query
 
 
 class COS(S3):

@@ -4,18 +4,18 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from urllib.parse import unquote
 
-from ...errors import StartError
-from ...outbound.client import Answer, Client, Request
-from ...outbound.errors import OutboundError
-from .. import StorageFailed
+from ....errors import StartError
+from ....outbound.client import Answer, Client, Request
+from ....outbound.errors import OutboundError
+from ... import StorageFailed
+from ..bucket import Found, Refused, stream
+from ..credentials import FileCredentials, FixedCredentials
+from ..parts import Parts
+from ..signers import sigv4
+from ..signers.forms import Place, Query, encoded_path, encoded_query, in_base64
+from ..signers.sigv4 import EMPTY_SHA256
 from .answers import Node, completion, deletion, error_of, etag, milliseconds, parsed, words
-from .bucket import Found, Refused, stream
-from .credentials import FileCredentials, FixedCredentials
-from .parts import Parts
 from .place import S3Place
-from .signers import sigv4
-from .signers.forms import Place, Query, encoded_path, encoded_query, in_base64
-from .signers.sigv4 import EMPTY_SHA256
 
 PAGE = 1000
 # A large upload is put together while the client waits. Servers may take minutes for that.

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from .signers.forms import Place, Query
+from ..signers.forms import Place, Query
 
 
 class S3Place(NamedTuple):

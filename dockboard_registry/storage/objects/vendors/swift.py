@@ -14,15 +14,15 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
-from ...outbound.client import Answer, Client, Request
-from ...outbound.errors import OutboundError
-from .. import StorageFailed
+from ....outbound.client import Answer, Client, Request
+from ....outbound.errors import OutboundError
+from ... import StorageFailed
+from ..bucket import Found, Refused, stream
+from ..names import BLOBS, key_of, name_of
+from ..parts import Parts
+from ..signers import tempurl
+from ..signers.forms import Query, encoded_path, encoded_query
 from .answers import etag, milliseconds
-from .bucket import Found, Refused, stream
-from .names import BLOBS, key_of, name_of
-from .parts import Parts
-from .signers import tempurl
-from .signers.forms import Query, encoded_path, encoded_query
 from .tokens import Access, Tokens
 
 SEGMENTS = "segments/"

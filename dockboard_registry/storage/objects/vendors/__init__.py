@@ -1,8 +1,8 @@
 """Which vendor's requests a store needs. Only the modules of that one are read."""
 
-from ...outbound.client import Client
-from .bucket import Bucket
-from .credentials import FileCredentials, FixedCredentials
+from ....outbound.client import Client
+from ..bucket import Bucket
+from ..credentials import FileCredentials, FixedCredentials
 
 
 def bucket(place, credentials: FixedCredentials | FileCredentials, client: Client, redirects: bool) -> Bucket:

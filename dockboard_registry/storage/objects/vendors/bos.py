@@ -5,14 +5,14 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ...outbound.client import Answer
-from .. import StorageFailed
+from ....outbound.client import Answer
+from ... import StorageFailed
+from ..bucket import Found, Refused
+from ..parts import Parts
+from ..signers import bos
+from ..signers.forms import Query
 from .answers import etag, known_code, milliseconds, words
-from .bucket import Found, Refused
-from .parts import Parts
 from .s3 import COMPLETE_SECONDS, PAGE, S3, URL_SECONDS
-from .signers import bos
-from .signers.forms import Query
 
 _JSON = {"Content-Type": "application/json; charset=utf-8"}
 _BYTES = {"Content-Type": "application/octet-stream"}

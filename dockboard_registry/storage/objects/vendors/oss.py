@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-from .parts import Parts
+from ..parts import Parts
+from ..signers import oss
+from ..signers.forms import Place, Query
 from .s3 import S3, URL_SECONDS, md5_field
-from .signers import oss
-from .signers.forms import Place, Query
 
 
 class OSS(S3):

@@ -8,12 +8,12 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from ...errors import StartError
-from ...outbound.client import Answer, Client, Request
-from ...outbound.errors import OutboundError
-from .. import StorageFailed
-from .bucket import Refused
-from .credentials import Credentials, FileCredentials, FixedCredentials
+from ....errors import StartError
+from ....outbound.client import Answer, Client, Request
+from ....outbound.errors import OutboundError
+from ... import StorageFailed
+from ..bucket import Refused
+from ..credentials import Credentials, FileCredentials, FixedCredentials
 
 # A token is renewed so many seconds before its end.
 _EARLY = 60.0

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
-from ...outbound.client import Answer
-from .. import StorageFailed
-from .bucket import Refused
+from ....outbound.client import Answer
+from ... import StorageFailed
+from ..bucket import Refused
 
 _WORDS = {
     "AccessDenied": "the access key may not do this: check the rights of the key on the bucket",
