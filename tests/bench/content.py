@@ -7,7 +7,7 @@ import json
 import os
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,8 +31,9 @@ class Image(NamedTuple):
     manifest: bytes
 
 
-def image(layers: int = 3, size: int = 20_000) -> Image:
-    blobs = [os.urandom(size) for _ in range(layers)]
+def image(layers: int = 3, size: int = 20_000, below: Sequence[bytes] = ()) -> Image:
+    """below: layers that another image has too."""
+    blobs = [*below, *(os.urandom(size) for _ in range(layers))]
     history = [{"created_by": "bench"} for _ in blobs]
     config = json.dumps(
         {

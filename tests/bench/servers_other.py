@@ -55,12 +55,15 @@ class OursTls(_Tls, Ours):
 
 
 class OursBehindProxy(Ours):
-    """It believes whose requests it is told to have, because each address may search only so often."""
+    """It believes whose requests it is told to have, because each address may search only so often. Everybody may push
+    and see all pages.
+    """
 
     name = "ours-behind-proxy"
 
     def environment(self) -> dict[str, str]:
-        return {**super().environment(), "DOCKBOARD_SERVER_TRUSTED_PROXIES": "127.0.0.1"}
+        more = {"DOCKBOARD_SERVER_TRUSTED_PROXIES": "127.0.0.1", "DOCKBOARD_AUTH_ANONYMOUS": "push"}
+        return {**super().environment(), **more}
 
 
 class DistributionTls(_Tls, Distribution):
