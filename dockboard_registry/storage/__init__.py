@@ -65,6 +65,16 @@ class Marker(NamedTuple):
     epoch: int
 
 
+class Stored(NamedTuple):
+    """One key of a list. written_at: the time of its last write, in milliseconds since 1970. size: in bytes; None for
+    an upload under way, where the store tells only that there is one.
+    """
+
+    key: str
+    written_at: int
+    size: int | None
+
+
 def new_key() -> str:
     """160 random bits in hex."""
     return secrets.token_hex(20)
@@ -164,11 +174,8 @@ class Storage(Protocol):
         Raises NotDeleted after all keys were tried.
         """
 
-    def keys(self, after: str = "") -> AsyncIterator[tuple[str, int]]:
-        """Every key greater than `after` in order, with the time of its last write in milliseconds since 1970.
-
-        It includes uploads under way.
-        """
+    def keys(self, after: str = "") -> AsyncIterator[Stored]:
+        """Every key greater than `after` in order. It includes uploads under way."""
 
     def resume(self, key: str, saved: Saved, size: int) -> Upload:
         """An upload of which `size` bytes were saved; 0 for a new one. No I/O happens before `hold`.

@@ -32,6 +32,7 @@ from . import (
     StorageError,
     StorageFailed,
     StorageFull,
+    Stored,
     UploadBusy,
     UploadLost,
 )
@@ -183,23 +184,24 @@ class FilesystemStorage:
             raise NotDeleted(why, failed, freed)
         return freed
 
-    async def keys(self, after: str = "") -> AsyncIterator[tuple[str, int]]:
+    async def keys(self, after: str = "") -> AsyncIterator[Stored]:
         folders = [folder for folder in FOLDERS if folder >= after[:2]]
         for first in range(0, len(folders), _LISTED):
             for found in await self.calls.long(self._all_files, folders[first : first + _LISTED]):
-                if found[0] > after:
+                if found.key > after:
                     yield found
 
-    def _all_files(self, folders: list[str]) -> list[tuple[str, int]]:
+    def _all_files(self, folders: list[str]) -> list[Stored]:
         return [found for folder in folders for found in self._files(folder)]
 
-    def _files(self, folder: str) -> list[tuple[str, int]]:
-        """(key, time of the last write) of the files in one directory. Files whose names are not keys are left out."""
+    def _files(self, folder: str) -> list[Stored]:
+        """The files in one directory. Those whose names are not keys are left out."""
         found = []
         for entry in os.scandir(self._blobs + folder):
             if _KEY.fullmatch(entry.name) and entry.name.startswith(folder):
                 with contextlib.suppress(FileNotFoundError):
-                    found.append((entry.name, entry.stat().st_mtime_ns // 1_000_000))
+                    status = entry.stat()
+                    found.append(Stored(entry.name, status.st_mtime_ns // 1_000_000, status.st_size))
         return sorted(found)
 
     def resume(self, key: str, saved: Saved, size: int) -> "FilesystemUpload":

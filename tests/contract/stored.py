@@ -47,4 +47,4 @@ async def content(storage, key: str) -> bytes:
 
 
 async def listed(storage, after: str = "") -> list[str]:
-    return [key async for key, _ in storage.keys(after)]
+    return [found.key async for found in storage.keys(after)]

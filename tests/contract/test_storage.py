@@ -207,11 +207,17 @@ async def test_an_upload_under_way_is_listed_among_the_others(storage):
 
 
 @asynchronous
+async def test_the_list_tells_sizes_also_of_what_was_sent_in_parts(storage):
+    sizes = {await stored(storage, bytes(size)): size for size in (0, 1, 70_000, (8 << 20) + 5)}
+    assert {found.key: found.size async for found in storage.keys()} == sizes
+
+
+@asynchronous
 async def test_keys_are_listed_while_others_come_and_go(storage):
     made = sorted([await stored(storage, b"x") for _ in range(40)])
     found = []
-    async for key, _ in storage.keys():
-        found.append(key)
+    async for one in storage.keys():
+        found.append(one.key)
         if len(found) == 3:
             await storage.delete(made[-2:])
             await stored(storage, b"new")

@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 
-from dockboard_registry.storage import Hasher, KeyMissing, Marker, Saved, StorageFailed, UploadBusy, UploadLost
+from dockboard_registry.storage import Hasher, KeyMissing, Marker, Saved, StorageFailed, Stored, UploadBusy, UploadLost
 
 _MOST = 100_003
 _BUFFER = 1 << 20
@@ -63,10 +63,10 @@ class MemoryStorage:
     async def delete(self, keys: list[str]) -> int:
         return sum(len(self.content.pop(key, (b"", 0))[0]) for key in keys)
 
-    async def keys(self, after: str = "") -> AsyncIterator[tuple[str, int]]:
+    async def keys(self, after: str = "") -> AsyncIterator[Stored]:
         for key in sorted(key for key in self.content if key > after):
             if key in self.content:
-                yield key, self.content[key][1]
+                yield Stored(key, self.content[key][1], len(self.content[key][0]))
 
     def resume(self, key: str, saved: Saved, size: int) -> MemoryUpload:
         return MemoryUpload(self, key, size)

@@ -36,9 +36,9 @@ class Strays:
     async def sweep(self, deletion: Deletion) -> tuple[int, int]:
         """Remove strays from store and database, and return their number and bytes."""
         cutoff, page, removed, freed = now() - self._grace, [], 0, 0
-        async for key, written_at in self._storage.keys():
-            if written_at <= cutoff:
-                page.append(key)
+        async for found in self._storage.keys():
+            if found.written_at <= cutoff:
+                page.append(found.key)
             if len(page) == _PAGE:
                 gone, size = await deletion.delete(await self._unnamed(page))
                 removed, freed, page = removed + len(gone), freed + size, []

@@ -33,11 +33,14 @@ class Refused(StorageFailed):
 
 
 class Found(NamedTuple):
-    """One entry of a list. written_at: in milliseconds since 1970. upload: the id of an upload under way."""
+    """One entry of a list. written_at: in milliseconds since 1970. upload: the id of an upload under way. size: of an
+    object, in bytes; None for an upload under way.
+    """
 
     name: str
     written_at: int
     upload: str = ""
+    size: int | None = None
 
 
 class Bucket(Protocol):

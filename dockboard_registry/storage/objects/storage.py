@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from ...errors import StartError
-from .. import KeyMissing, Marker, NotDeleted, Saved, StorageFailed
+from .. import KeyMissing, Marker, NotDeleted, Saved, StorageFailed, Stored
 from .bucket import Bucket, Found, Refused
 from .buffers import Budget
 from .names import BLOBS, MARKER, key_of, name_of
@@ -109,7 +109,7 @@ class ObjectStorage:
             if page and page[-1].name > name_of(keys[-1]):
                 return
 
-    async def keys(self, after: str = "") -> AsyncIterator[tuple[str, int]]:
+    async def keys(self, after: str = "") -> AsyncIterator[Stored]:
         start = name_of(after) if after else ""
         objects = _Pages(self, self.bucket.objects(BLOBS, start))
         uploads = _Pages(self, self.bucket.uploads(BLOBS, start))
@@ -120,7 +120,7 @@ class ObjectStorage:
             key = key_of(found.name)
             if key > last and _KEY.fullmatch(key) and found.name == name_of(key):
                 last = key
-                yield key, found.written_at
+                yield Stored(key, found.written_at, found.size)
             one, other = (await objects.next(), other) if takes_one else (one, await uploads.next())
 
     def resume(self, key: str, saved: Saved, size: int) -> ObjectUpload:

@@ -25,7 +25,7 @@ def small():
 
 
 async def stored(process) -> list[str]:
-    return [key async for key, _ in process.storage.keys()]
+    return [found.key async for found in process.storage.keys()]
 
 
 async def state(process, session) -> tuple:

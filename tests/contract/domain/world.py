@@ -240,7 +240,7 @@ class Process:
     async def keys(self) -> list[str]:
         """All that is stored, and what lies in the database."""
         rows = await self.db.read(lambda tx: tx.all("SELECT storage_key FROM small_blobs"))
-        return [key async for key, _ in self.storage.keys()] + [key for (key,) in rows]
+        return [found.key async for found in self.storage.keys()] + [key for (key,) in rows]
 
     async def count(self, sql: str) -> int:
         return (await self.db.read(lambda tx: tx.one(sql)))[0]

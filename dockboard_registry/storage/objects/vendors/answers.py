@@ -82,6 +82,14 @@ def milliseconds(text: str) -> int:
     return int((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
+def whole(number: object) -> int:
+    """A size in a list, in bytes. Raises StorageFailed."""
+    try:
+        return int(str(number))
+    except ValueError as error:
+        raise StorageFailed("the object store's answer has a size that is none") from error
+
+
 def deletion(names: Iterable[str]) -> bytes:
     objects = "".join(f"<Object><Key>{escape(name)}</Key></Object>" for name in names)
     return f"<Delete><Quiet>true</Quiet>{objects}</Delete>".encode()

@@ -11,7 +11,7 @@ from ..bucket import Found, Refused
 from ..parts import Parts
 from ..signers import bos
 from ..signers.forms import Query
-from .answers import etag, known_code, milliseconds, words
+from .answers import etag, known_code, milliseconds, whole, words
 from .s3 import COMPLETE_SECONDS, PAGE, S3, URL_SECONDS
 
 _JSON = {"Content-Type": "application/json; charset=utf-8"}
@@ -42,7 +42,14 @@ class BOS(S3):
         wanted = {"prefix": self._place.prefix + prefix, "maxKeys": str(PAGE)}
         marker = self._place.prefix + after if after else ""
         for found in self._pages(wanted, "marker", marker, "contents"):
-            yield [Found(self._name(entry["key"], False), milliseconds(entry["lastModified"])) for entry in found]
+            yield [
+                Found(
+                    self._name(entry["key"], False),
+                    milliseconds(entry["lastModified"]),
+                    size=whole(entry.get("size")),
+                )
+                for entry in found
+            ]
 
     def uploads(self, prefix: str, after: str = "") -> Iterator[list[Found]]:
         wanted = {"uploads": "", "prefix": self._place.prefix + prefix, "maxUploads": str(PAGE)}

@@ -14,7 +14,7 @@ from ..parts import Parts
 from ..signers import sigv4
 from ..signers.forms import Place, Query, encoded_path, encoded_query, in_base64
 from ..signers.sigv4 import EMPTY_SHA256
-from .answers import Node, completion, deletion, error_of, etag, milliseconds, parsed, words
+from .answers import Node, completion, deletion, error_of, etag, milliseconds, parsed, whole, words
 from .place import S3Place
 
 PAGE = 1000
@@ -133,7 +133,11 @@ class S3:
             found = parsed(self.call("GET", None, tuple({**wanted, **more}.items())).body)
             coded = found.get("EncodingType") == "url"
             page = [
-                Found(self._name(entry.get("Key"), coded), milliseconds(entry.get("LastModified")))
+                Found(
+                    self._name(entry.get("Key"), coded),
+                    milliseconds(entry.get("LastModified")),
+                    size=whole(entry.get("Size")),
+                )
                 for entry in found.all("Contents")
             ]
             yield page

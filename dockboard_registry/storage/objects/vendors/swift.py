@@ -22,7 +22,7 @@ from ..names import BLOBS, key_of, name_of
 from ..parts import Parts
 from ..signers import tempurl
 from ..signers.forms import Query, encoded_path, encoded_query
-from .answers import etag, milliseconds
+from .answers import etag, milliseconds, whole
 from .tokens import Access, Tokens
 
 SEGMENTS = "segments/"
@@ -170,7 +170,14 @@ class Swift:
 
     def objects(self, prefix: str, after: str = "") -> Iterator[list[Found]]:
         for page in self._pages(prefix, after):
-            yield [Found(self._name(entry["name"]), milliseconds(entry["last_modified"])) for entry in page]
+            yield [
+                Found(
+                    self._name(entry["name"]),
+                    milliseconds(entry["last_modified"]),
+                    size=whole(entry.get("bytes")),
+                )
+                for entry in page
+            ]
 
     def uploads(self, prefix: str, after: str = "") -> Iterator[list[Found]]:
         """The parts of objects that are finished are among them."""
