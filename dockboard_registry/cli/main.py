@@ -16,7 +16,7 @@ from .. import __version__, commit, config
 from ..config import ConfigError
 from ..errors import FieldInvalid, RegistryError, StartError
 from ..wording import why
-from . import accounts, copying, stored
+from . import accounts, copying, doctor, stored
 from .loading import load, load_quietly
 
 CANNOT_RUN = 2
@@ -118,6 +118,7 @@ def _declare(add_parser: Callable[..., argparse.ArgumentParser], common: argpars
     shown.add_argument(
         "what", choices=("show", "check"), help="show: print all keys and values; check: print what is wrong"
     )
+    doctor.declare(command)
     copying.declare(command)
     accounts.declare(add_parser, [common], _on_services)
     command("version", _version, "print version and commit")

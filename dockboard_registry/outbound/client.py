@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from ..wording import why
 from .breaker import Breaker
 from .connections import Connection, Connections, Limits, Origin
 from .errors import AnswerTooLarge, NotTried, Unreachable
@@ -258,4 +259,4 @@ def _words(error: Exception) -> str:
         return "the answer ended early"
     if isinstance(error, http.client.HTTPException):
         return "the connection broke, or the answer is not HTTP"
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return why(error)

@@ -26,7 +26,7 @@ from tests.support.descriptors import opened_by
 from tests.support.http import Client
 from tests.support.server import Registry, registry_pyz, wait_for
 
-COMMANDS = ("serve", "check", "gc", "config", "migrate", "version")
+COMMANDS = ("serve", "check", "gc", "config", "doctor", "migrate", "version")
 
 
 @pytest.fixture(scope="module")

@@ -81,6 +81,14 @@ class ObjectStore:
             "storage_secret_key": SECRET_KEY,
         }
 
+    def add_user(self, access_key: str, secret_key: str) -> None:
+        """One who may do nothing but what the policy of a bucket allows. versitygw with `users` has them."""
+        command = [str(tool("versitygw")), "admin", "--access", ACCESS_KEY, "--secret", SECRET_KEY]
+        command += ["--endpoint-url", self.endpoint, "create-user"]
+        command += ["--access", access_key, "--secret", secret_key, "--role", "user"]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+
     def kill(self) -> None:
         if self.process is not None:
             process, self.process = self.process, None
@@ -105,11 +113,13 @@ def options(settings: dict[str, object]) -> config.options.StorageConfig:
     return config.load({}, environ).storage
 
 
-def versitygw() -> ObjectStore:
+def versitygw(users: Path | None = None) -> ObjectStore:
+    """users: a directory for users besides the one of the tests."""
     directory, port = _directory("versitygw"), free_port()
     data = directory / "data"
     data.mkdir()
-    command = [str(tool("versitygw")), "--port", f"127.0.0.1:{port}", "posix", str(data)]
+    kept = ["--iam-dir", str(users)] if users else []
+    command = [str(tool("versitygw")), "--port", f"127.0.0.1:{port}", *kept, "posix", str(data)]
     keys = {"ROOT_ACCESS_KEY": ACCESS_KEY, "ROOT_SECRET_KEY": SECRET_KEY}
     return ObjectStore("versitygw", command, keys, directory, port)
 

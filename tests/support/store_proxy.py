@@ -39,7 +39,7 @@ def answers(status: int, code: str, **fields: str) -> Fault:
 
     def fault(client: socket.socket, ask: Callable[[], Answered]) -> None:
         body = f"<Error><Code>{code}</Code></Error>".encode()
-        _send(client, status, {name.replace("_", "-"): text for name, text in fields.items()}, body)
+        send(client, status, {name.replace("_", "-"): text for name, text in fields.items()}, body)
 
     return fault
 
@@ -58,13 +58,13 @@ def cut(client: socket.socket, ask: Callable[[], Answered]) -> None:
 def half_answer(client: socket.socket, ask: Callable[[], Answered]) -> None:
     """The answer ends in the middle of its body."""
     status, fields, body = ask()
-    _send(client, status, fields, body[: len(body) // 2], len(body))
+    send(client, status, fields, body[: len(body) // 2], len(body))
     _reset(client)
 
 
 def wrong_etag(client: socket.socket, ask: Callable[[], Answered]) -> None:
     status, fields, body = ask()
-    _send(client, status, {**fields, "ETag": '"00000000000000000000000000000000"'}, body)
+    send(client, status, {**fields, "ETag": '"00000000000000000000000000000000"'}, body)
 
 
 def stall(client: socket.socket, ask: Callable[[], Answered]) -> None:
@@ -74,7 +74,7 @@ def stall(client: socket.socket, ask: Callable[[], Answered]) -> None:
     raise ConnectionError
 
 
-def _send(client: socket.socket, status: int, fields: dict[str, str], body: bytes, length: int | None = None) -> None:
+def send(client: socket.socket, status: int, fields: dict[str, str], body: bytes, length: int | None = None) -> None:
     kept = {name: text for name, text in fields.items() if name.lower() not in ("content-length", "connection")}
     told = fields.get("Content-Length", str(len(body))) if not body and length is None else str(length or len(body))
     head = "".join(f"{name}: {text}\r\n" for name, text in {**kept, "Content-Length": told}.items())
@@ -154,7 +154,7 @@ class StoreProxy:
         if fault is not None:
             fault(client, ask)
         else:
-            _send(client, *ask())
+            send(client, *ask())
 
     def settle(self, seconds: float = 10) -> list[Asked]:
         """All requests, once no new one has come for a while."""

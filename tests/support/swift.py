@@ -23,6 +23,8 @@ from tests.support.tools import tool
 # Four programs in Python start at once, beside all that a full test run does.
 START_SECONDS = 180
 USER, KEY = "test:tester", "testing"
+# Another user of the account, who may do what the rights of a container say.
+READER, READER_KEY = "test:reader", "reading"
 _BACKENDS = ("account", "container", "object")
 
 _SWIFT = """
@@ -50,6 +52,7 @@ conn_timeout = 5
 [filter:tempauth]
 use = egg:swift#tempauth
 user_test_tester = testing .admin
+user_test_reader = reading
 storage_url_scheme = http
 [filter:cache]
 use = egg:swift#memcache
@@ -168,6 +171,11 @@ class Swift:
             "storage_access_key": USER,
             "storage_secret_key": KEY,
         }
+
+    def let_read(self, container: str) -> None:
+        """Let the other user read a container and list it."""
+        asked = stores.driver(options({**self.settings(container), "storage_redirect": "false"})).requests()
+        asked.call("POST", None, fields={"X-Container-Read": READER})
 
     def kill(self) -> None:
         """Each server is the first process of a group of its own, which workers belong to."""

@@ -38,7 +38,7 @@ ALLOWED = {
 }
 # What a layer may import of another besides: the errors of the database, which become answers, and its statistics.
 CONTRACTS = {"web": {f"{PACKAGE}.db"}, "metrics": {f"{PACKAGE}.db"}}
-START = {"app", "account_services", "maintenance", "ownership", "periodic_jobs", "startup"}
+START = {"app", "account_services", "examinations", "maintenance", "ownership", "periodic_jobs", "startup"}
 # What answers clients: none of these imports another.
 FACES = ("web/v1/", "web/v2/", "web/api/", "web/ui/")
 MOST_MODULES = 20

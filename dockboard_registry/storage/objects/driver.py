@@ -40,7 +40,10 @@ class ObjectDriver:
 
     def requests(self, observer: Observer = Observer()) -> Bucket:
         """The requests to the store, over connections of their own."""
-        client = Client(ca_file=self._place.ca, connections=_CONNECTIONS, observer=observer)
+        return self.requests_over(Client(ca_file=self._place.ca, connections=_CONNECTIONS, observer=observer))
+
+    def requests_over(self, client: Client) -> Bucket:
+        """The same over a client of the caller's."""
         return bucket(self._place, self._credentials, client, self._redirects)
 
     def _ask(self, question: Callable[[Bucket], T]) -> T:

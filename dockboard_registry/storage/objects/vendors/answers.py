@@ -14,6 +14,8 @@ _WORDS = {
     "AccessDenied": "the access key may not do this: check the rights of the key on the bucket",
     "AllAccessDisabled": "the access key may not do this: check the rights of the key on the bucket",
     "InvalidAccessKeyId": "it does not know storage.access_key",
+    # versitygw
+    "XAdminUserNotFound": "it does not know storage.access_key",
     "SignatureDoesNotMatch": "the signature is wrong: check storage.secret_key, and region and endpoint of storage.url",
     "AuthorizationHeaderMalformed": "the region is another one: set region in storage.url",
     "PermanentRedirect": "the bucket is in another region: set region and endpoint in storage.url",
@@ -24,6 +26,8 @@ _WORDS = {
     "InvalidToken": "the session token is wrong",
     "SlowDown": "it asks for fewer requests",
 }
+# Errors whose text may name the right region.
+_OTHER_REGION = ("AuthorizationHeaderMalformed", "PermanentRedirect", "IllegalLocationConstraintException")
 
 
 def words(code: str) -> str:
@@ -34,10 +38,13 @@ def words(code: str) -> str:
 def error_of(answer: Answer) -> Refused:
     """code is the status where the body is no error of S3, as for HEAD."""
     try:
-        code = parsed(answer.body).get("Code", "")
+        found = parsed(answer.body)
+        code, region = found.get("Code"), found.get("Region")
     except StorageFailed:
-        code = ""
+        code, region = "", ""
     code = known_code(code, answer.status)
+    if code in _OTHER_REGION and re.fullmatch(r"[a-z0-9-]{1,40}", region, re.A):
+        return Refused(answer.status, code, f"the region is another one: set region={region} in storage.url")
     return Refused(answer.status, code, words(code))
 
 
