@@ -47,6 +47,7 @@ ROWS = {
     **dict.fromkeys(("addRobot", "rotateRobot"), ("owner's secrets", ACME)),
     **dict.fromkeys(("listRepositories", "search"), ("logged in", [""])), "getRepository": ("sees", REPOSITORIES),
     "changeRepository": ("admin", REPOSITORIES), "listRights": ("admin", REPOSITORIES),
+    **dict.fromkeys(("listTags", "getTag", "getManifest", "compareImages"), ("sees", REPOSITORIES)),
     "listStars": ("oneself", [""]), "listComments": ("sees", REPOSITORIES), "getReadme": ("sees", REPOSITORIES),
     "setReadme": ("admin", REPOSITORIES), "removeComment": ("own or admin", REPOSITORIES),
     **dict.fromkeys(("starRepository", "unstarRepository", "addComment", "editComment"), ("user sees", REPOSITORIES)),
@@ -78,7 +79,12 @@ OTHERS = {
     "digest": f"sha256:{'0' * 64}",
     "comment": "1",
 }
-QUERY = {"explain": "who=eve&action=pull", "search": "q=app"}
+QUERY = {
+    "explain": "who=eve&action=pull",
+    "search": "q=app",
+    "compareImages": "from=v1&to=v1",
+    "getManifest": "nothing=1",
+}
 # Signed tokens of the token server are for images.
 OUT = REFUSED | {"administrator's bearer", "owner's bearer", "member's bearer", "anonymous bearer"}
 PASSWORDS = {"administrator with password", "stranger with password"}

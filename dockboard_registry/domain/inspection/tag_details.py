@@ -50,7 +50,7 @@ class TagLists:
         self._db = db
 
     async def page(self, repository: str, query: TagQuery) -> TagPage:
-        """Raises NameUnknown; BadRequest for a key that is none."""
+        """Raises NameUnknown; FieldInvalid for a key that is none."""
         return await self._scan(repository, query, tag_list.page)
 
     async def page_with_details(self, repository: str, query: TagQuery) -> tuple[TagPage, TagDetails]:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from ...db import Tx
 from ...db.each import EachLimited
-from ...errors import BadRequest
+from ...errors import FieldInvalid
 from ...names import sort_key as names_key
 from . import kinds, manifest_facts
 from .manifest_facts import ManifestFacts
@@ -229,7 +229,7 @@ class _Walk:
         self._less, self._more, self._way = ("<", ">", "DESC") if down else (">", "<", "ASC")
 
     def start(self, query: TagQuery) -> tuple | None:
-        """Raises BadRequest."""
+        """Raises FieldInvalid."""
         key = query.before or query.after
         if not key:
             return (self._value(query.at, query.at), "") if query.at else None
@@ -312,7 +312,7 @@ def _size_position(query: TagQuery, down: bool) -> tuple[int, str, str]:
 
 
 def size_key(key: str) -> tuple[int, str, str]:
-    """Size, digest and name of a key. Raises BadRequest."""
+    """Size, digest and name of a key. Raises FieldInvalid."""
     size, _, rest = key.partition("~")
     digest, separator, name = rest.partition("~")
     if not separator:
@@ -321,11 +321,11 @@ def size_key(key: str) -> tuple[int, str, str]:
 
 
 def whole(text: str) -> int:
-    """A number in a key. Raises BadRequest."""
+    """A number in a key. Raises FieldInvalid."""
     if not text.isascii() or not text.isdigit() or len(text) > 18:
         raise bad_key()
     return int(text)
 
 
-def bad_key() -> BadRequest:
-    return BadRequest("the list has no such place", "begin at its first page")
+def bad_key() -> FieldInvalid:
+    return FieldInvalid("the list has no such place", "begin at its first page")

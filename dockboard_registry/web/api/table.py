@@ -26,6 +26,7 @@ from .resources import (
     uploads,
     users,
 )
+from .resources.images import comparison, manifests, tags
 
 
 async def _openapi(call: Call) -> Answer:
@@ -57,6 +58,9 @@ OPERATIONS: tuple[Operation, ...] = (
     *repositories.OPERATIONS,
     *search.OPERATIONS,
     *content.OPERATIONS,
+    *tags.OPERATIONS,
+    *manifests.OPERATIONS,
+    *comparison.OPERATIONS,
     *social.OPERATIONS,
     *quotas.OPERATIONS,
     *grants.OPERATIONS,

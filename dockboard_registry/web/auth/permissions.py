@@ -9,6 +9,7 @@ from typing import NamedTuple
 from ...domain.access import patterns, rule
 from ...domain.access.rule import ADMIN, ANONYMOUS, DELETE, PULL, REGISTRY, USER, Object
 from ...errors import AccountUnknown, Denied, NameUnknown, RegistryError, Unauthorized
+from ...names import namespace_of
 from .asker import Asker
 
 # The names in the path of an operation or a page, by what they name: organization, repository and so on.
@@ -173,6 +174,14 @@ async def _removes_comments(asker: Asker, names: Names) -> None:
     object = (await asker.services.principals.facts(names["repository"])).object
     if not rule.decide(asker.principal, ADMIN, object).allowed:
         await _user_pulls(asker, names)
+
+
+def sees_people(asker: Asker, repository: str) -> bool:
+    """Whether the asker sees who pushed to the repository: members of its namespace and administrators do."""
+    space = rule.namespace(namespace_of(repository))
+    return any(
+        rule.decide(asker.principal, action, object).allowed for action, object in ((PULL, space), (ADMIN, REGISTRY))
+    )
 
 
 async def require_repository(asker: Asker, action: str, name: str) -> None:

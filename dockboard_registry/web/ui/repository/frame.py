@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from ....domain.access import rule
-from ....domain.access.rule import ADMIN, DELETE, OVERWRITE, PULL, PUSH
+from ....domain.access.rule import ADMIN, DELETE, OVERWRITE, PUSH
 from ....domain.inspection.layer_uses import LayerUse, own_bytes
 from ....domain.social.details import details
 from ....names import namespace_of
+from ...auth.permissions import sees_people
 from .. import figures
 from ..language import CHINESE
 from ..markup import Markup
@@ -38,10 +39,7 @@ def pushed_by(visit: Visit, repository: str, who: str | None) -> str:
     """Who pushed, for members of the namespace and administrators; for others the namespace. who: as in the audit."""
     if who is None:
         return ""
-    namespace = namespace_of(repository)
-    if rule.decide(visit.principal, PULL, rule.namespace(namespace)).allowed or visit.principal.administrator:
-        return who.partition(" ")[2] or who
-    return namespace
+    return who.partition(" ")[2] or who if sees_people(visit.asker, repository) else namespace_of(repository)
 
 
 def uses_strip(visit: Visit, layers: Sequence[LayerUse], size: int | None, whole: int, tall: bool) -> Markup:
