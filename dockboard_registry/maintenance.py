@@ -12,6 +12,7 @@ from .db.copy import Copy, CopyReport, shared_tables
 from .db.engines import Engine, engine
 from .domain import settings
 from .domain.content.check import CheckReport
+from .domain.content.storage_check import StorageChecker, StorageReport
 from .errors import StartError
 from .ownership import FAILURES, alone, claim, is_new, known_store, store_of, using, verify
 from .periodic_jobs import Removed, run_all
@@ -27,6 +28,16 @@ _FAILURES = (*FAILURES, StorageError)
 def run_check(config: Config, on_progress: Callable[[int, int], None]) -> CheckReport:
     """The command `check`. Raises StartError."""
     return _run(config, lambda services: services.checker.run(on_progress))
+
+
+def run_storage_check(config: Config, on_progress: Callable[[int, int], None], read: bool) -> StorageReport:
+    """The command `check --storage`. read: verify all bytes too. Raises StartError."""
+    youth = config.gc.upload_expiry + config.gc.grace
+
+    async def compare(services: Services) -> StorageReport:
+        return await StorageChecker(services.db.for_jobs(), services.storage, youth).run(on_progress, read)
+
+    return _run(config, compare)
 
 
 def run_gc(config: Config) -> Removed:

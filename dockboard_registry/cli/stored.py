@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from ..errors import StartError
 from ..wording import counted
 from .loading import load_quietly, with_data
 from .progress import Progress
@@ -16,7 +17,14 @@ FOUND = 1
 def declare(command: Callable[..., argparse.ArgumentParser]) -> None:
     """Add the three commands. command(name, run, help) adds one."""
     help = "read everything that is stored and verify it, byte for byte (exit status 1: something is wrong)"
-    _json_flag(command("check", _check, help))
+    checked = command("check", _check, help)
+    checked.add_argument(
+        "--storage",
+        action="store_true",
+        help="compare the list of blobs with the store's, and read nothing: what is missing, of other size, left over",
+    )
+    checked.add_argument("--read", action="store_true", help="with --storage: verify the bytes of each blob too")
+    _json_flag(checked)
     _json_flag(command("gc", _gc, "collect garbage now, once; safe beside a running server"))
     command("migrate", _migrate, "make the data directory and bring the database to this version; serve does so too")
 
@@ -26,28 +34,56 @@ def _json_flag(made: argparse.ArgumentParser) -> None:
 
 
 def _check(parsed: argparse.Namespace) -> int:
+    if parsed.read and not parsed.storage:
+        raise StartError("--read belongs to --storage: check without --storage reads everything anyway")
     loaded = with_data(load_quietly(parsed))
     from .. import maintenance
 
     with Progress() as progress:
-        report = maintenance.run_check(loaded, progress.show)
+        if parsed.storage:
+            report = maintenance.run_storage_check(loaded, progress.show, parsed.read)
+        else:
+            report = maintenance.run_check(loaded, progress.show)
+    document = (storage_document if parsed.storage else check_document)(report)
     if parsed.json:
-        print(json.dumps(check_document(report)))
+        print(json.dumps(document))
     else:
-        for problem in report.problems:
-            print(f"{problem.kind} {problem.object}: {problem.detail}")
-        looked_at = (counted(getattr(report, noun + "s"), noun) for noun in ("blob", "manifest", "byte"))
-        print(
-            f"{', '.join(looked_at)}: {counted(len(report.problems), 'problem') if report.problems else 'all is well'}"
-        )
-    return FOUND if report.problems else 0
+        _print_report(report, *_looked_at(parsed))
+    return 0 if document["ok"] else FOUND
+
+
+def _looked_at(parsed: argparse.Namespace) -> list[str]:
+    """What the command counts."""
+    return ["blob", "key" if parsed.storage else "manifest", *(["byte"] if parsed.read or not parsed.storage else [])]
+
+
+def _print_report(report: Any, *nouns: str) -> None:
+    """nouns: what was looked at."""
+    for problem in report.problems:
+        print(f"{problem.kind} {problem.object}: {problem.detail}")
+    found = getattr(report, "found", len(report.problems))
+    if more := found - len(report.problems):
+        print(f"and {counted(more, 'problem')} more")
+    if young := getattr(report, "young", 0):
+        print(f"{counted(young, 'young key')} without a blob: part of a push under way, or left over by one")
+    looked_at = (counted(getattr(report, noun + "s"), noun) for noun in nouns)
+    print(f"{', '.join(looked_at)}: {counted(found, 'problem') if found else 'all is well'}")
 
 
 def check_document(report: Any) -> dict[str, Any]:
     """A CheckReport as `check --json` prints it."""
-    problems = [{"kind": item.kind, "object": item.object, "detail": item.detail} for item in report.problems]
     counts = {name: getattr(report, name) for name in ("blobs", "manifests", "bytes")}
-    return {"ok": not problems, **counts, "problems": problems}
+    return {"ok": not report.problems, **counts, "problems": _listed(report)}
+
+
+def storage_document(report: Any) -> dict[str, Any]:
+    """A StorageReport as `check --storage --json` prints it."""
+    counts = {name: getattr(report, name) for name in ("blobs", "keys", "bytes", "young", "found")}
+    return {"ok": not report.found, **counts, "problems": _listed(report)}
+
+
+def _listed(report: Any) -> list[dict[str, str]]:
+    return [problem._asdict() for problem in report.problems]
 
 
 def _gc(parsed: argparse.Namespace) -> int:

@@ -8,7 +8,15 @@ from tests.contract.drivers import DATABASES, STORAGES
 _PAIRS = [("sqlite", "filesystem"), ("mysql", "filesystem")]
 _SHARED = ("mysql", "versitygw")
 _WITHOUT_LOCKS = "test_holding"
-_ABOUT_STORES = ("test_blobs", "test_collect", "test_overlap", "test_receiving", "test_small_blobs", "test_uploads")
+_ABOUT_STORES = (
+    "test_blobs",
+    "test_collect",
+    "test_overlap",
+    "test_receiving",
+    "test_small_blobs",
+    "test_storage_check",
+    "test_uploads",
+)
 
 
 def pytest_generate_tests(metafunc):

@@ -113,6 +113,22 @@ def test_check_of_damaged_data_names_the_problem_with_status_1(damaged):
         assert problem["object"] in done.stdout
 
 
+def test_check_of_the_storage_compares_without_reading(damaged):
+    (layer,) = [path for path in (damaged.root / "blobs").rglob("*") if path.is_file()]
+    done = damaged.run("check", "--storage")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "1 blob, 1 key: all is well\n", "")
+    done = damaged.run("check", "--storage", "--read", "--json")
+    found = json.loads(done.stdout)
+    assert done.returncode == 1 and [each["kind"] for each in found.pop("problems")] == ["blob with other bytes"]
+    assert found == {"ok": False, "blobs": 1, "keys": 1, "bytes": 34000, "young": 0, "found": 1}
+    (layer.parent / ("%s%038d" % (layer.parent.name, 0))).write_bytes(b"left over")
+    layer.unlink()
+    done = damaged.run("check", "--storage")
+    assert done.returncode == 1 and done.stdout.startswith("blob without bytes sha256:")
+    assert "1 young key without a blob" in done.stdout and done.stdout.endswith("1 blob, 1 key: 1 problem\n")
+    assert "--read belongs to --storage" in refused(damaged, "check", "--read")
+
+
 def test_check_and_gc_while_the_server_runs(tmp_path):
     with Registry(tmp_path / "data") as registry, Client(registry.address) as client:
         client.push_image("a/b", "v1", [b"layer"])

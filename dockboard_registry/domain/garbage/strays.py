@@ -40,9 +40,9 @@ class Strays:
             if found.written_at <= cutoff:
                 page.append(found.key)
             if len(page) == _PAGE:
-                gone, size = await deletion.delete(await self._unnamed(page))
+                gone, size = await deletion.delete(await unnamed(self._db, page))
                 removed, freed, page = removed + len(gone), freed + size, []
-        gone, size = await deletion.delete(await self._unnamed(page))
+        gone, size = await deletion.delete(await unnamed(self._db, page))
         rows, small = await self._sweep_small()
         return removed + len(gone) + rows, freed + size + small
 
@@ -50,26 +50,25 @@ class Strays:
         """The same for bytes in the database, which are written and deleted with their names."""
         removed, freed, keys = 0, 0, [""]
         while keys := [key for (key,) in await self._db.scan(lambda tx: tx.all(_SMALL, keys[-1], _PAGE))]:
-            strays = await self._unnamed(keys)
+            strays = await unnamed(self._db, keys)
             if strays:
                 freed += await self._db.write(lambda tx: sum(small_blobs.drop(tx, key) for key in strays), brings=0)
             removed += len(strays)
         return removed, freed
 
-    async def _unnamed(self, keys: list[str]) -> list[str]:
-        """Those of the sorted keys that no row names."""
-        left = set(keys)
-        for names in _NAMES:
-            after = ""
-            while left and after < keys[-1]:
-                # A file that is not a key may come before the first key.
-                found = await self._db.scan(lambda tx: tx.all(names, max(after, keys[0][:-1]), keys[-1], _PAGE))
-                left.difference_update(key for (key,) in found)
-                after = found[-1][0] if len(found) == _PAGE else keys[-1]
-        # A key may have moved from one table to another between two queries, so one snapshot decides.
-        return (
-            await self._db.scan(lambda tx: [key for key in keys if key in left and not _named(tx, key)]) if left else []
-        )
+
+async def unnamed(db: Database, keys: list[str]) -> list[str]:
+    """Those of the sorted keys that no row names."""
+    left = set(keys)
+    for names in _NAMES:
+        after = ""
+        while left and after < keys[-1]:
+            # A file that is not a key may come before the first key.
+            found = await db.scan(lambda tx: tx.all(names, max(after, keys[0][:-1]), keys[-1], _PAGE))
+            left.difference_update(key for (key,) in found)
+            after = found[-1][0] if len(found) == _PAGE else keys[-1]
+    # A key may have moved from one table to another between two queries, so one snapshot decides.
+    return await db.scan(lambda tx: [key for key in keys if key in left and not _named(tx, key)]) if left else []
 
 
 def _named(tx: Tx, key: str) -> bool:
