@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from dockboard_registry.clients import Client, current_client
 from dockboard_registry.db import DatabaseBusy, DatabaseFailed, DatabaseFull
 from tests.contract.aio import asynchronous, gathered, turns_during
 from tests.contract.drivers import child
@@ -250,6 +251,26 @@ async def test_reads_go_on_during_a_slow_write(database):
     gate.set()
     await slow
     assert await settings(database) == {"slow": "x"}
+
+
+@pytest.mark.parametrize("long", [False, True])
+@asynchronous
+async def test_who_asks_for_many_lists_waits_for_their_own(database, long):
+    """One client wants 60 lists over three connections; then another wants one, and then a third."""
+    ended: list[str] = []
+
+    async def ask(owner: str, connection: int) -> None:
+        current_client.set(Client(owner, connection))
+        await database.scan(lambda tx: (time.sleep(0.01), tx.all(ALL)), long=long)
+        ended.append(owner)
+
+    asked = [asyncio.create_task(ask("greedy", number % 3)) for number in range(60)]
+    await asyncio.sleep(0.05)
+    asked += [asyncio.create_task(ask(other, 9)) for other in ("second", "third")]
+    await asyncio.gather(*asked)
+    # Two lists of the first may be running, and a few more may have ended meanwhile.
+    assert max(ended.index("second"), ended.index("third")) < 25, ended
+    assert len(ended) == 62
 
 
 def test_closing_waits_for_the_writes_that_were_asked_for(database_driver):

@@ -1,6 +1,6 @@
 """Whose work is next, of all who wait."""
 
-from dockboard_registry.db.sqlite.fair_queue import FairQueue
+from dockboard_registry.db.fair_queue import FairQueue
 
 
 def served(queue: FairQueue, seconds: dict[str, float], number: int) -> list[str]:

@@ -5,7 +5,6 @@ READ COMMITTED: each statement sees what was committed before it, and a row that
 every wait has a limit. Errors by number: dev.mysql.com/doc/mysql-errors, mariadb.com/kb/en/mariadb-error-codes.
 """
 
-import asyncio
 import contextlib
 import functools
 import logging
@@ -27,6 +26,7 @@ from .. import Database, DatabaseBusy, DatabaseFailed, DatabaseFull, OutcomeUnkn
 from ..for_jobs import ForJobs
 from ..observer import CONFLICT, KINDS, LOST, TOO_MANY, Observer, PoolUse, timed
 from ..pool import Pool
+from ..turns import Turns
 from .read import LoopReader, UseThread
 
 _log = logging.getLogger("dockboard.database")
@@ -327,7 +327,7 @@ class MySQLDatabase:
         self._writes = Pool("write", writers, lambda: MySQLSession(url, observer, writes=True))
         # A thread of its own, so that other work does not wait behind a login that nobody answers.
         self._logins = Pool("login", 1, lambda: MySQLSession(url, observer))
-        self._long_scan_lock, self._job_scan_lock = asyncio.Lock(), asyncio.Lock()
+        self._long_scan_turns, self._job_scan_turns = Turns(), Turns()
         self._reader = LoopReader(
             quarter, READ_SECONDS, _statement, lambda: self._logins.submit(lambda _: connect(url))
         )
@@ -352,18 +352,18 @@ class MySQLDatabase:
         return await self._reads.submit(lambda session: session.read(fn, asked))
 
     def scan(self, fn: Callable[[MySQLTx], T], long: bool = False):
-        return self._scan_alone(self._long_scan_lock, fn) if long else self._scan(self._scans, fn)
+        return self._scan_alone(self._long_scan_turns, fn) if long else self._scan(self._scans, fn)
 
     def _scan(self, pool: Pool, fn: Callable[[MySQLTx], T]):
         begun = perf_counter()
         return timed(pool.submit(lambda session: session.scan(fn)), self._scan_timer, begun)
 
-    async def _scan_alone(self, lock: asyncio.Lock, fn: Callable[[MySQLTx], T]) -> T:
-        async with lock:
+    async def _scan_alone(self, turns: Turns, fn: Callable[[MySQLTx], T]) -> T:
+        async with turns.take():
             return await self._scan(self._writes, fn)
 
     def for_jobs(self) -> Database:
-        return ForJobs(self, lambda fn: self._scan_alone(self._job_scan_lock, fn))
+        return ForJobs(self, lambda fn: self._scan_alone(self._job_scan_turns, fn))
 
     def write(
         self,

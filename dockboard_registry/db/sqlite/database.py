@@ -7,6 +7,7 @@ checkpoint at once (the defect that SQLite 3.51.3 mended).
 
 import asyncio
 import contextlib
+import math
 import queue
 import sqlite3
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from ...clients import current_client
 from .. import ROWS, Database, T
 from ..for_jobs import ForJobs
 from ..observer import KINDS, Observer, PoolUse, timed
+from ..pool import WAIT_SECONDS, Pool
 from .connection import SQLiteTx, connect, translate
 from .room import Room
 from .scanner import Scanner
@@ -42,8 +44,8 @@ class SQLiteDatabase:
         self._reader_connection.execute("PRAGMA wal_autocheckpoint=0")
         self._reader_connection.execute("PRAGMA busy_timeout=0")
         self._reader = SQLiteTx(self._reader_connection)
-        self._scans, self._long_scans = Scanner(path, _SCANS, "db-scan"), Scanner(path, 1, "db-long-scan")
-        self._job_scans = Scanner(path, 1, "db-job")
+        self._scans, self._long_scans = self._pool("scan", _SCANS), self._pool("long-scan", 1)
+        self._job_scans = self._pool("job", 1, patience=math.inf)
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._writer = Writer(path, self._jobs, self._room)
         self._writer.start()
@@ -60,9 +62,13 @@ class SQLiteDatabase:
     def scan(self, fn: Callable[[SQLiteTx], T], long: bool = False):
         return self._scan(self._long_scans if long else self._scans, fn)
 
-    def _scan(self, scanner: Scanner, fn: Callable[[SQLiteTx], T]):
+    def _pool(self, kind: str, threads: int, patience: float = WAIT_SECONDS) -> Pool:
+        """Threads that read lists."""
+        return Pool(kind, threads, lambda: Scanner(self._path), patience)
+
+    def _scan(self, pool: Pool, fn: Callable[[SQLiteTx], T]):
         begun = perf_counter()
-        return timed(scanner.submit(fn), self._scan_timer, begun)
+        return timed(pool.submit(lambda scanner: scanner.scan(fn)), self._scan_timer, begun)
 
     def for_jobs(self) -> Database:
         return ForJobs(self, lambda fn: self._scan(self._job_scans, fn))
@@ -127,6 +133,6 @@ class SQLiteDatabase:
         """Wait for the writes that were asked for, then close."""
         self._jobs.put(None)
         self._writer.join()
-        for scanner in (self._scans, self._long_scans, self._job_scans):
-            scanner.close()
+        for pool in (self._scans, self._long_scans, self._job_scans):
+            pool.close()
         self._reader_connection.close()

@@ -1,10 +1,7 @@
-"""Threads that read lists from SQLite, each over a connection of its own."""
+"""What a thread that reads lists from SQLite works with."""
 
-import asyncio
 import sqlite3
-import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from .. import T
@@ -12,36 +9,30 @@ from .connection import SQLiteTx, connect, translate
 
 
 class Scanner:
-    """At most so many threads. A thread starts, and opens its connection, when there is work and no idle thread."""
+    """One thread's connection, made when it is needed."""
 
-    def __init__(self, path: Path, threads: int, name: str):
+    def __init__(self, path: Path):
         self._path = path
-        self._pool = ThreadPoolExecutor(threads, name)
-        self._own = threading.local()
-        self._connections: list[sqlite3.Connection] = []
+        self._connection: sqlite3.Connection | None = None
 
-    def submit(self, fn: Callable[[SQLiteTx], T]) -> asyncio.Future:
-        """Run fn on one snapshot. The future gets the result or the error."""
-        return asyncio.get_running_loop().run_in_executor(self._pool, self._snapshot, fn)
+    @property
+    def connected(self) -> bool:
+        return self._connection is not None
 
-    def _snapshot(self, fn: Callable[[SQLiteTx], T]) -> T:
-        connection = getattr(self._own, "connection", None) or self._connect()
+    def scan(self, fn: Callable[[SQLiteTx], T]) -> T:
+        """Run fn on one snapshot. Raises what fn raises, and the errors of the database layer."""
         try:
-            connection.execute("BEGIN")
+            if self._connection is None:
+                self._connection = connect(self._path)
+            self._connection.execute("BEGIN")
             try:
-                return fn(SQLiteTx(connection))
+                return fn(SQLiteTx(self._connection))
             finally:
-                connection.execute("ROLLBACK")
+                self._connection.execute("ROLLBACK")
         except sqlite3.Error as error:
             raise translate(error) from error
 
-    def _connect(self) -> sqlite3.Connection:
-        connection = self._own.connection = connect(self._path)
-        self._connections.append(connection)
-        return connection
-
     def close(self) -> None:
-        """Wait for the work that was asked for, then close."""
-        self._pool.shutdown()
-        for connection in self._connections:
-            connection.close()
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None

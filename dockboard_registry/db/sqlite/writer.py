@@ -18,9 +18,9 @@ from typing import Any, NamedTuple
 from ...clients import Client
 from ...wording import why
 from .. import DatabaseBusy, DatabaseFailed, DatabaseFull, NoRoom
+from ..fair_queue import Durations, FairQueue
 from ..pool import settle
 from .connection import SQLiteTx, connect, translate
-from .fair_queue import FairQueue
 from .lock import WriteLock
 from .room import Room
 
@@ -29,8 +29,6 @@ _BATCH, _BATCH_SECONDS = 64, 0.005
 # work writes many pages. It does this more often, so that the others wait for a shorter time.
 _CHECKPOINT, _CHECKPOINT_OF_LONG_WORK = "PRAGMA wal_autocheckpoint=1000", "PRAGMA wal_autocheckpoint=250"
 _CHECKPOINT_OF_SMALL_DISK = "PRAGMA wal_autocheckpoint=100"
-# For so many clients the duration of their last work is remembered. This is assumed for others.
-_MOST_KNOWN, _ASSUMED_SECONDS = 1000, 0.0002
 
 
 class Job(NamedTuple):
@@ -56,7 +54,7 @@ class Writer(threading.Thread):
         super().__init__(name="db-writer", daemon=True)
         self._jobs = jobs
         self._queue = FairQueue()
-        self._seconds: dict[Client, float] = {}
+        self._durations = Durations()
         self._ending = False
         self._connection = connect(path)
         self._room = room
@@ -120,7 +118,7 @@ class Writer(threading.Thread):
         batch: list[Job] = []
         left = _BATCH_SECONDS
         while self._queue and len(batch) < _BATCH:
-            left -= (seconds := self._seconds.get(self._queue.peek().client, _ASSUMED_SECONDS))
+            left -= (seconds := self._durations.of(self._queue.peek().client))
             if batch and left < 0:
                 break
             batch.append(self._take(seconds))
@@ -173,9 +171,7 @@ class Writer(threading.Thread):
         try:
             return self._savepoint(job.fn)
         finally:
-            if len(self._seconds) >= _MOST_KNOWN:
-                self._seconds.clear()
-            self._seconds[job.client] = perf_counter() - begun
+            self._durations.note(job.client, perf_counter() - begun)
 
     def _renew_log(self) -> None:
         """After a failed sync the log may have lost what the kernel believes to be written: begin a new one before

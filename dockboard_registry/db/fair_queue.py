@@ -12,6 +12,8 @@ from typing import Any
 
 # So many clocks of owners without waiting work are remembered, and none while nobody waits.
 _IDLE = 1000
+# For so many clients the duration of their last work is remembered. This is assumed for others.
+_MOST_KNOWN, _ASSUMED_SECONDS = 1000, 0.0002
 
 
 class FairQueue:
@@ -75,3 +77,19 @@ class FairQueue:
         """Ordered by clock, and for equal clocks by arrival."""
         self._entered += 1
         heapq.heappush(self._order, (clock, self._entered, key))
+
+
+class Durations:
+    """How long the last work of each client took: what the next one is charged before it is done."""
+
+    def __init__(self) -> None:
+        self._seconds: dict[Hashable, float] = {}
+
+    def of(self, client: Hashable) -> float:
+        """In seconds."""
+        return self._seconds.get(client, _ASSUMED_SECONDS)
+
+    def note(self, client: Hashable, seconds: float) -> None:
+        if len(self._seconds) >= _MOST_KNOWN:
+            self._seconds.clear()
+        self._seconds[client] = seconds
