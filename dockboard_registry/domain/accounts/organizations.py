@@ -15,13 +15,22 @@ from ..content.repositories import new_id
 from . import accounts, namespaces, organization_restore
 
 ROLES = (OWNER, MEMBER)
+# Organizations that a user who is no administrator may own to make another one; and to which a user may belong, because
+# all of them are read with the user's rights.
+MOST_OWNED, MOST_JOINED = 100, 1000
 _FIND = "SELECT id, name, created_at FROM organizations WHERE name = ?"
 _MEMBERS = (
     "SELECT users.name, members.role, members.created_at FROM members JOIN users ON users.id = members.user_id"
     " WHERE members.organization_id = ? AND users.name > ? ORDER BY users.name LIMIT ?"
 )
 _ROLE = "SELECT role FROM members WHERE organization_id = ? AND user_id = ?"
+_OWNED = "SELECT COUNT(*) FROM members WHERE user_id = ? AND role = ?"
+_JOINED = "SELECT COUNT(*) FROM members WHERE user_id = ?"
 _ANOTHER_OWNER = "SELECT 1 FROM members WHERE organization_id = ? AND role = ? AND user_id <> ? LIMIT 1"
+
+
+class TooMany(ChangeRefused):
+    """There is no room for one more."""
 
 
 class Organization(NamedTuple):
@@ -43,17 +52,19 @@ class Organizations:
         self._db = db
         self._quarantine = quarantine
 
-    async def add(self, actor: Actor, name: str, owner: str, adopt: bool = False) -> None:
+    async def add(self, actor: Actor, name: str, owner: str, adopt: bool = False, most: int | None = None) -> None:
         """Make an organization that this user owns.
 
-        adopt: also if there are repositories below its name. Raises FieldInvalid, AccountUnknown, ChangeRefused if the
-        name is taken.
+        adopt: also if there are repositories below its name. most: so many organizations the user may own then. Raises
+        FieldInvalid, AccountUnknown, TooMany, ChangeRefused if the name is taken.
         """
         namespace_name(name)
 
         def change(tx: Tx) -> None:
             access_changed(tx, actor)
             person = accounts.find(tx, owner)
+            if most is not None and tx.one(_OWNED, person.id, OWNER)[0] >= most:
+                raise TooMany(f"{owner} owns {most:,} organizations already", "delete one, or ask an administrator")
             made = new_id()
             namespaces.claim(tx, name, namespaces.ORGANIZATION, made, self._quarantine, adopt)
             tx.run("INSERT INTO organizations (id, name, created_at) VALUES (?, ?, ?)", made, name, now())
@@ -91,7 +102,7 @@ class Organizations:
     async def set_member(self, actor: Actor, name: str, user: str, role: str) -> None:
         """Make the user a member with this role, or give a member this role.
 
-        Raises AccountUnknown, FieldInvalid, ChangeRefused for the last owner.
+        Raises AccountUnknown, FieldInvalid, ChangeRefused for the last owner and for too many organizations.
         """
         role_name(role)
 
@@ -206,6 +217,9 @@ def require_member(tx: Tx, organization: Organization, person: accounts.User) ->
 
 
 def join(tx: Tx, organization_id: int, user_id: int, role: str) -> None:
+    """Raises TooMany."""
+    if tx.one(_JOINED, user_id)[0] >= MOST_JOINED:
+        raise TooMany(f"the user belongs to {MOST_JOINED:,} organizations already", "let them leave one first")
     tx.run(
         "INSERT INTO members (organization_id, user_id, role, created_at) VALUES (?, ?, ?, ?)",
         organization_id,

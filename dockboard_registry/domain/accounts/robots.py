@@ -24,6 +24,11 @@ _ROBOTS = (
 _LIST = f"{_ROBOTS} WHERE robots.organization_id = ? AND robots.name > ? ORDER BY robots.name LIMIT ?"
 
 
+# Robot accounts of an organization.
+MOST = 1000
+_COUNT = "SELECT COUNT(*) FROM robots WHERE organization_id = ?"
+
+
 class Robot(NamedTuple):
     """created_at in milliseconds since 1970."""
 
@@ -44,7 +49,7 @@ class Robots:
     async def add(self, actor: Actor, name: str, expires_at: int | None = None) -> str:
         """Make ORGANIZATION/NAME, and return its secret, which is told only now.
 
-        Raises FieldInvalid, AccountUnknown, ChangeRefused if it exists.
+        Raises FieldInvalid, AccountUnknown, ChangeRefused if it exists, or there are too many.
         """
         organization, own = split(name, "robot")
         account_name(own)
@@ -53,6 +58,10 @@ class Robots:
         def change(tx: Tx) -> None:
             access_changed(tx, actor)
             holder, made = organizations.find(tx, organization), new_id()
+            if tx.one(_COUNT, holder.id)[0] >= MOST:
+                raise organizations.TooMany(
+                    f"organization {organization} has {MOST:,} robot accounts already", "delete one"
+                )
             if not tx.insert(
                 "INSERT INTO robots (id, organization_id, name, state, credential_generation, created_at) VALUES (?, ?,"
                 " ?, ?, 0, ?)",

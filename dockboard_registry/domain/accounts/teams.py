@@ -12,6 +12,11 @@ from ..changes import Unchanged, access_changed, write_if_changed
 from ..content.repositories import new_id
 from . import accounts, organizations
 
+# Teams of an organization; and those to which a user may belong, because all of them are read with the user's rights.
+MOST, MOST_JOINED = 1000, 1000
+_COUNT = "SELECT COUNT(*) FROM teams WHERE organization_id = ?"
+_JOINED = "SELECT COUNT(*) FROM team_members WHERE user_id = ?"
+
 
 class Team(NamedTuple):
     id: int
@@ -39,12 +44,14 @@ class Teams:
         self._db = db
 
     async def add(self, actor: Actor, organization: str, name: str) -> None:
-        """Raises FieldInvalid, AccountUnknown, ChangeRefused if the organization has such a team."""
+        """Raises FieldInvalid, AccountUnknown, ChangeRefused if the organization has such a team, or too many."""
         account_name(name)
 
         def change(tx: Tx) -> None:
             access_changed(tx, actor)
             holder = organizations.find(tx, organization)
+            if tx.one(_COUNT, holder.id)[0] >= MOST:
+                raise organizations.TooMany(f"organization {organization} has {MOST:,} teams already", "delete one")
             if not tx.insert(
                 "INSERT INTO teams (id, organization_id, name, created_at) VALUES (?, ?, ?, ?)",
                 new_id(),
@@ -78,14 +85,17 @@ class Teams:
         return await self._db.scan(query)
 
     async def add_member(self, actor: Actor, organization: str, name: str, user: str) -> None:
-        """Raises AccountUnknown, also for a user who is no member of the organization."""
+        """Raises AccountUnknown, also for a user who is no member of the organization; ChangeRefused for too many."""
 
         def change(tx: Tx) -> None:
             access_changed(tx, actor)
             team, person = find(tx, f"{organization}/{name}"), accounts.find(tx, user)
             organizations.require_member(tx, organizations.find(tx, organization), person)
+            joined = tx.one(_JOINED, person.id)[0]
             if not tx.insert("INSERT INTO team_members (team_id, user_id) VALUES (?, ?)", team.id, person.id):
                 raise Unchanged
+            if joined >= MOST_JOINED:
+                raise organizations.TooMany(f"{user} is in {MOST_JOINED:,} teams already", "let them leave one first")
             audit.note(tx, actor, "team.member.add", f"team {team}", user=user)
 
         await write_if_changed(self._db, change)

@@ -6,7 +6,7 @@ from ....domain.access import rule
 from ....domain.access.rule import ADMIN, PULL, REGISTRY
 from ....domain.accounts import account_lists
 from ....domain.accounts.account_lists import ListedMember
-from ....domain.accounts.organizations import ROLES, Organization
+from ....domain.accounts.organizations import MOST_OWNED, ROLES, Organization, TooMany
 from ....errors import ChangeRefused, Denied
 from ...auth.permissions import ADMINISTRATOR, LOGGED_IN, ORGANIZATION, ORGANIZATION_OWNER, require
 from ..kinds import Choice, Kind, ListOf, Record, Text
@@ -75,9 +75,10 @@ async def _add(call: Call) -> Answer:
         if call.principal.kind != rule.USER or owner != call.principal.name:
             raise Denied("who makes an organization is its owner", "leave out the owner, or name yourself")
     try:
-        await call.people.organizations.add(call.actor, name, owner, adopt=administrator)
-    except ChangeRefused:
-        if administrator:
+        most = None if administrator else MOST_OWNED
+        await call.people.organizations.add(call.actor, name, owner, adopt=administrator, most=most)
+    except ChangeRefused as refused:
+        if administrator or isinstance(refused, TooMany):
             raise
         # The user learns only that the name is not free: it may be taken, given up lately, or have repositories that
         # the user may not see.
