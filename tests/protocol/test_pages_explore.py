@@ -173,10 +173,14 @@ def test_searches_come_at_a_rate_by_pages_and_the_api_together(tmp_path):
         bob.sign_in("bob")
         assert 300 <= first_refused(bob, 900)
         assert bob.send("GET", "/search").status == bob.send("GET", "/").status == 200
+        # A list with a filter is a search.
+        assert any(bob.send("GET", "/?q=web").status == 429 for _ in range(20))
         with Api(registry.address, people.shown("bob")) as api:
             answers = [api.call("GET", "/search?q=web") for _ in range(20)]
             refused = next(each for each in answers if each.status == 429)
             assert refused.code() == "TOOMANYREQUESTS" and int(refused.headers["Retry-After"]) >= 1
+            answers = [api.call("GET", "/repositories?q=web").status for _ in range(20)]
+            assert 429 in answers and api.call("GET", "/repositories").status == 200
         with Api(registry.address, people.shown("ann")) as api:
             api.call("GET", "/search?q=web").expect(200)
 
@@ -190,7 +194,9 @@ def test_searches_without_signing_in_come_at_a_rate_of_the_network(tmp_path):
     ):
         People(registry).add("bob")
         assert 60 <= first_refused(visitor, 300)
-        assert other.send("GET", "/search?q=web").status == 200
+        assert any(visitor.send("GET", f"/{field}").status == 429 for field in ("?q=web", "?kind=charts") * 9)
+        assert visitor.send("GET", "/").status == 200
+        assert other.send("GET", "/search?q=web").status == other.send("GET", "/?q=web").status == 200
         assert visitor.sign_in("bob").send("GET", "/search?q=web").status == 200
 
 

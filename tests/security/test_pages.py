@@ -23,9 +23,14 @@ POLICY = (
 )
 
 
+# Pages that show what the query says.
+READ_MUCH = ("/", "/search", "/@acme", "/r/acme/app", "/r/acme/app/-/tags", "/r/acme/app/-/compare")
+
+
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory):
-    with Registry(tmp_path_factory.mktemp("pages") / "data", 1, auth_anonymous="pull") as registry:
+    settings = {"auth_anonymous": "pull", "server_trusted_proxies": ["127.0.0.1"]}
+    with Registry(tmp_path_factory.mktemp("pages") / "data", 1, **settings) as registry:
         furnish(registry)
         yield registry
 
@@ -34,6 +39,11 @@ def registry(tmp_path_factory):
 def visitor(registry):
     with Visitor(registry.address) as visitor:
         yield visitor
+
+
+def network(number: int) -> dict[str, str]:
+    """Where a visitor comes from. Searches have a rate for each network."""
+    return {"X-Forwarded-For": f"198.18.{number // 250}.{number % 250 + 1}"}
 
 
 def signed_in(registry, name: str) -> Visitor:
@@ -124,7 +134,8 @@ def test_no_form_leads_elsewhere(visitor, place):
 def test_no_link_of_a_page_leads_elsewhere(visitor, place):
     """What the query says is no place to go to, and changes nothing of the page."""
     for path in SHOWN:
-        answer = visitor.open(f"{path}?next={quote(place)}&q={quote(place)}&after={quote(place)}", follow=False)
+        query = f"next={quote(place)}&q={quote(place)}&after={quote(place)}"
+        answer = visitor.open(f"{path}?{query}", network(500 + ELSEWHERE.index(place)), follow=False)
         if answer.location:
             assert ends_here(answer.location), (path, answer.location)
         assert "X-Injected" not in answer.response.headers
@@ -132,15 +143,15 @@ def test_no_link_of_a_page_leads_elsewhere(visitor, place):
 
 
 def test_what_is_asked_for_is_text(visitor):
-    """Payloads in the query, in the path, in cookies, and in header fields that pages show."""
-    for payload in PAYLOADS:
+    """Payloads in the query and in the path. Pages that show little of their query get a quarter of them each."""
+    for number, payload in enumerate(PAYLOADS):
         sent = quote(payload, safe="")
-        for path in (*SHOWN, f"/{sent}", f"/r/{sent}", f"/@{sent}", f"/r/acme/app:{sent}"):
+        for path in (*READ_MUCH, *SHOWN[number % 4 :: 4], f"/{sent}", f"/r/{sent}", f"/@{sent}", f"/r/acme/app:{sent}"):
             query = (
                 f"?q={sent}&filter={sent}&sort={sent}&after={sent}&from={sent}&to={sent}&platform={sent}&kind={sent}"
             )
-            answer = visitor.open(path + (query if path in SHOWN else ""), follow=False)
-            assert answer.status < 500, (path, payload)
+            answer = visitor.open(path + (query if path in SHOWN else ""), network(number), follow=False)
+            assert answer.status < 500 and answer.status != 429, (path, payload)
             assert harm_of(answer.response) == [], (path, payload)
 
 

@@ -3,10 +3,11 @@
 import re
 
 from dockboard_registry import account_services, config, disk, durations, names
+from dockboard_registry.db import pool
 from dockboard_registry.db.mysql import database as mysql
 from dockboard_registry.db.sqlite import connection as sqlite
 from dockboard_registry.domain.access import patterns
-from dockboard_registry.domain.accounts import invitations, profiles, registration
+from dockboard_registry.domain.accounts import invitations, organizations, profiles, registration, robots, teams
 from dockboard_registry.domain.content import documents, long_work, manifests, references, referrers
 from dockboard_registry.domain.credentials import (
     access_tokens,
@@ -148,12 +149,18 @@ LIMITS = {
     "notice that a repository is deprecated": f"{number(deprecation.LONGEST)} characters",
     "changes of a user": rate(*account_services.CHANGES),
     "changes of an administrator": rate(*account_services.ADMINISTRATORS_CHANGES),
-    "searches of a user": rate(*account_services.SEARCHES),
-    "searches from one network without signing in": rate(*account_services.SIGNED_OUT_SEARCHES),
+    "searches, and lists of repositories with a filter, of a user": rate(*account_services.SEARCHES),
+    "the same from one network without signing in": rate(*account_services.SIGNED_OUT_SEARCHES),
     "text for which a search suggests names": f"{nearest.LONGEST} characters",
     "access tokens of a user": number(access_tokens.MOST),
     "patterns of an access token": f"{access_tokens.MOST_PATTERNS}, together {number(access_tokens._MOST_TEXT)}"
     " characters",
+    "organizations that a user owns and made": number(organizations.MOST_OWNED),
+    "organizations of a user": number(organizations.MOST_JOINED),
+    "teams of an organization": number(teams.MOST),
+    "teams of a user": number(teams.MOST_JOINED),
+    "robot accounts of an organization": number(robots.MOST),
+    "time that a list waits for its turn": span(pool.WAIT_SECONDS),
     "grants of one holder in a namespace": number(grants.MOST),
     "time until something expires": f"{durations._LONGEST // (366 * 86400)} years",
     "life of an invitation": f"{span(invitations._LONGEST_MS / 1000)}",

@@ -89,6 +89,11 @@ class Wanted(NamedTuple):
     before: Key | None = None
     category: str = ""
 
+    @property
+    def is_filtered(self) -> bool:
+        """Whether many repositories may have to be looked at for one page."""
+        return bool(self.text or self.kinds or self.platform or self.category)
+
 
 class Page(NamedTuple):
     """next: the key after which to go on. previous: the key before which there is something. None: there is nothing.

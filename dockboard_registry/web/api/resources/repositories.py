@@ -116,6 +116,8 @@ async def _list(call: Call) -> Answer:
         parse_key(key, sort) if key else None,
         category=call.query.get("category", ""),
     )
+    if wanted.is_filtered:
+        call.asker.count_search()
     found = await call.services.lists.page(call.principal, wanted)
     return part(call, found.items, shown, found.next and str(found.next))
 

@@ -25,7 +25,7 @@ class _Space(NamedTuple):
 
 async def explore(visit: Visit) -> Response:
     filter = repositories.asked(visit)
-    found = await visit.services.lists.page(visit.principal, repositories.wanted(visit, filter))
+    found = await repositories.page(visit, filter)
     total = await visit.services.lists.count(visit.principal, filter.namespace)
     nothing = not found.items and not filter.is_filtered and not filter.namespace and not visit.query("after")
     if nothing and not visit.signed_in and not visit.principal.open:
@@ -71,7 +71,7 @@ async def namespace(visit: Visit) -> Response:
     name = visit.names["account"]
     filter = repositories.asked(visit)._replace(namespace=name)
     kind = await _kind(visit, name)
-    found = await visit.services.lists.page(visit.principal, repositories.wanted(visit, filter))
+    found = await repositories.page(visit, filter)
     total = await visit.services.lists.count(visit.principal, name)
     return visit.page(
         "namespace/repositories.html",

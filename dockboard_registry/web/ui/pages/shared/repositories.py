@@ -53,6 +53,14 @@ def wanted(visit: Visit, filter: Asked, limit: int = ROWS) -> Wanted:
     )
 
 
+async def page(visit: Visit, filter: Asked) -> Page:
+    """That page. With a filter it counts as a search. Raises FieldInvalid, TooManyRequests."""
+    asked_for = wanted(visit, filter)
+    if asked_for.is_filtered:
+        visit.asker.count_search()
+    return await visit.services.lists.page(visit.principal, asked_for)
+
+
 def _key(visit: Visit, name: str, sort: str) -> Key | None:
     text = visit.query(name)
     return parse_key(text, sort) if text else None
