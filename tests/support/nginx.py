@@ -33,8 +33,8 @@ http {{
     server {{
         listen 127.0.0.1:{port}{tls};
         {certificate}
-        location / {{
-            proxy_pass http://registry;
+        location {prefix}/ {{
+            proxy_pass http://registry{below};
             proxy_next_upstream off;
             proxy_request_buffering {buffering};
             {buffers}
@@ -60,7 +60,8 @@ class Nginx:
     No client stays with one upstream. What an upstream fails to answer is answered 502 and counts for nothing later:
     nothing is sent twice, and none is left out, so that no failure is smoothed over. `buffering` lets it take in a
     whole body first, `cache` keep answers as long as they say. Without `told` it speaks to the upstreams as it does by
-    itself. `certificate` and its key let it speak TLS.
+    itself. `certificate` and its key let it speak TLS. `prefix` is the path below which it has the registry, as
+    docs/pages.md shows it: it is not passed on.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class Nginx:
         cache: bool = False,
         told: bool = True,
         certificate: tuple[Path, Path] | None = None,
+        prefix: str = "",
     ) -> None:
         self.root = root
         self.port = free_port()
@@ -91,6 +93,7 @@ class Nginx:
         values["certificate"] = (
             f"ssl_certificate {certificate[0]}; ssl_certificate_key {certificate[1]};" if certificate else ""
         )
+        values |= {"prefix": prefix, "below": "/" if prefix else ""}
         values["told"] = TOLD if told else ""
         values["cache"] = f"proxy_cache_path {root}/cache keys_zone=answers:1m;" if cache else ""
         values["buffers"] = "proxy_cache answers;" if cache else "proxy_buffering off;"
