@@ -62,6 +62,20 @@ def test_a_star_and_the_list_of_stars(dan, nobody):
     assert nobody.open("/account/stars", follow=False).location == "/login?next=%2Faccount%2Fstars"
 
 
+def test_a_star_on_what_is_hidden_now_can_be_taken_away(registry, dan):
+    people = People(registry)
+    people.command("repository", "set", "acme/gone", "--public")
+    dan.submit(dan.open("/r/acme/gone"), action="/-/star").expect(200)
+    people.command("repository", "set", "acme/gone", "--private")
+    page = dan.open("/account/stars").expect(200)
+    assert "acme/gone" not in page.html and "count towards your 1,000 stars" in page.text
+    page = dan.submit(page, action="/account/stars").expect(200)
+    assert "You have no stars on repositories that you may not pull." in page.text
+    people.command("repository", "set", "acme/gone", "--public")
+    assert "No stars yet" in dan.open("/account/stars").text
+    people.command("repository", "set", "acme/gone", "--private")
+
+
 def test_who_is_not_signed_in_has_no_forms(nobody):
     page = nobody.open("/r/acme/app").expect(200)
     assert not any(form.action.endswith(("/star", "/comments")) for form in page.forms)
@@ -104,6 +118,15 @@ def test_a_wrong_comment_keeps_what_was_typed(dan):
     dan.open("/r/acme/app/-/comments?edit=1").expect(404)
     dan.open("/r/acme/app/-/comments?edit=x").expect(404)
     dan.open("/r/acme/app/-/comments?before=x").expect(404)
+
+
+@pytest.mark.parametrize("id", ["x", "", "9" * 30, "17"])
+def test_a_refused_comment_comes_back_whatever_comment_the_form_names(dan, id):
+    """The text is wrong too, so that the form is refused before the comment is looked for."""
+    page = dan.open("/r/acme/app/-/comments").expect(200)
+    again = dan.submit(page, field="text", do="edit", id=id, text=" ").expect(422)
+    assert "Nothing was saved" in again.text and "acme/app" in again.text
+    assert ("do", "add") in again.form(field="text").fields
 
 
 def test_comments_are_paged(registry, dan, bob):

@@ -7,15 +7,26 @@ from ...db import Database, Tx
 from ...db.each import EachLimited
 from ...errors import NameUnknown
 from ..content import repositories
+from ..explore import nearest
 from . import attached, layer_uses, tag_list
 from .layer_uses import LayerUse
-from .tag_list import MADE_BY_TOOLS, NAME, ListedTag, TagPage, TagQuery
+from .tag_list import MADE_BY_TOOLS, ListedTag, TagPage, TagQuery
 
 T = TypeVar("T")
 # Of each manifest so many tags are named.
 MOST_NAMES = 6
 _NAMES = EachLimited(
     f"SELECT digest, name FROM tags WHERE repository_id = ? AND NOT {MADE_BY_TOOLS} AND digest = ? LIMIT {MOST_NAMES}"
+)
+# Among these the tags are looked for that are nearly what somebody typed. No tag has a character behind the last one.
+_LAST = "~"
+_ALIKE = (
+    f"SELECT name FROM tags WHERE repository_id = ? AND name >= ? AND name < ? AND NOT {MADE_BY_TOOLS} ORDER BY name"
+    " LIMIT 200"
+)
+_NEWEST = (
+    f"SELECT name FROM tags WHERE repository_id = ? AND NOT {MADE_BY_TOOLS} ORDER BY updated_at DESC, name DESC"
+    " LIMIT 200"
 )
 
 
@@ -62,10 +73,8 @@ class TagLists:
         return await self._db.scan(lambda tx: names(tx, repositories.find(tx, repository) or 0, digests))
 
     async def near(self, repository: str, name: str) -> list[str]:
-        """A few tags whose names begin like this one."""
-        start = name[: max(len(name) // 2, 1)]
-        page = await self.page(repository, TagQuery(f"{start.replace('*', '')}*", sort=NAME, limit=MOST_NAMES))
-        return [tag.name for tag in page.tags]
+        """A few tags with names like this one, the nearest first: among those that begin like it, and the newest."""
+        return await self._db.scan(lambda tx: _near(tx, repositories.find(tx, repository) or 0, name))
 
     def _scan(self, repository: str, query: TagQuery, fn: Callable[[Tx, int, TagQuery], T]) -> Awaitable[T]:
         def find(tx: Tx) -> T:
@@ -75,6 +84,15 @@ class TagLists:
             return fn(tx, found, query)
 
         return self._db.scan(find, long=query.filters)
+
+
+def _near(tx: Tx, repository_id: int, name: str) -> list[str]:
+    start = name[: max(len(name) // 2, 1)]
+    alike = [tag for (tag,) in tx.all(_ALIKE, repository_id, start, start + _LAST)]
+    if len(name) > nearest.LONGEST:
+        return alike[:MOST_NAMES]
+    newest = [tag for (tag,) in tx.all(_NEWEST, repository_id)]
+    return nearest.tags(name, [*alike, *newest], MOST_NAMES)
 
 
 def _with_details(tx: Tx, repository_id: int, query: TagQuery) -> tuple[TagPage, TagDetails]:

@@ -46,13 +46,21 @@ class Stars:
 
         def change(tx: Tx) -> None:
             recheck_rights(tx, actor)
-            id = repositories.require(tx, name)
-            tx.run(_COUNT, -1, id)
-            if not tx.run(_REMOVE, user_id, id):
+            if not _take_away(tx, user_id, repositories.require(tx, name)):
                 raise Unchanged
-            repository_facts.add_stars(tx, id, -1)
 
         await write_if_changed(self._db, change, brings=0)
+
+    async def remove_hidden(self, actor: Actor, principal: Principal) -> None:
+        """Take away the user's stars on repositories that they may not pull any more."""
+
+        def change(tx: Tx) -> None:
+            recheck_rights(tx, actor)
+            hidden = [item.name for item in lists.starred(tx, principal.id, "") if not _may_pull(principal, item)]
+            for id in filter(None, [repositories.find(tx, name) for name in hidden]):
+                _take_away(tx, principal.id, id)
+
+        await self._db.write(change, brings=0, long=True)
 
     async def list(self, principal: Principal, after: str, limit: int) -> list[ListedRepository]:
         """Repositories that the user starred and may still pull, with names greater than `after`."""
@@ -62,6 +70,16 @@ class Stars:
             return [item for item in found if _may_pull(principal, item)][:limit]
 
         return await self._db.scan(query)
+
+
+def _take_away(tx: Tx, user_id: int, repository_id: int) -> bool:
+    """Whether there was a star. The row of the repository is locked first, whose count is right afterwards."""
+    tx.run(_COUNT, -1, repository_id)
+    if tx.run(_REMOVE, user_id, repository_id):
+        repository_facts.add_stars(tx, repository_id, -1)
+        return True
+    tx.run(_COUNT, 1, repository_id)
+    return False
 
 
 def is_starred(tx: Tx, user_id: int, repository_id: int) -> bool:

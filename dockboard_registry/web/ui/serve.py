@@ -66,11 +66,22 @@ async def _refused(visit: Visit, page: Page | None, error: RegistryError) -> Res
         await identity.find_out(visit)
         return _pasted(visit) or errors.page(visit, error)
     if page.get and visit.form.fields and (error.status in _AGAIN or _is_old_form(visit, error)):
-        visit.problem = error
-        return await page.get(visit)
+        return await _again(visit, page, error)
     if isinstance(error, Unauthorized) and not page.permission.hides:
         return visit.redirect(visit.url("/login", next=visit.path))
     return errors.page(visit, error)
+
+
+async def _again(visit: Visit, page: Page, error: RegistryError) -> Response:
+    """The page of the form, with what is wrong. If it can't be shown with what was sent, the page about the error."""
+    visit.problem = error
+    try:
+        return await page.get(visit)
+    except RegistryError as other:
+        if other.status >= 500:
+            raise
+        visit.problem = None
+        return errors.page(visit, error)
 
 
 def _is_old_form(visit: Visit, error: RegistryError) -> bool:

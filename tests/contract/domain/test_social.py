@@ -80,6 +80,22 @@ async def test_a_star_is_hidden_while_its_repository_may_not_be_pulled(process):
 
 
 @asynchronous
+async def test_stars_on_what_may_not_be_pulled_any_more_are_taken_away(process):
+    await process.people("bob", "ann")
+    await pushed(process, "bob/app", "bob/tool")
+    ann = await principal(process, "ann")
+    for name in ("bob/app", "bob/tool"):
+        await process.repository_settings.set_visibility(ME, name, "public")
+        await process.stars.add(ME, ann.id, name)
+    await process.repository_settings.set_visibility(ME, "bob/app", "private")
+    for _ in range(2):
+        await process.stars.remove_hidden(ME, ann)
+    assert [(await shown(process, name, ann)).stars for name in ("bob/app", "bob/tool")] == [0, 1]
+    await process.repository_settings.set_visibility(ME, "bob/app", "public")
+    assert await starred(process, ann) == ["bob/tool"]
+
+
+@asynchronous
 async def test_stars_of_an_account_go_with_it_and_comments_lose_their_name(process):
     await process.people("bob", "ann")
     await pushed(process, "bob/app")
@@ -126,9 +142,10 @@ async def test_comments_are_written_edited_and_removed(process):
     first = await process.comments.add(ME, ann, "bob/app", " 你好\r\nworks \n")
     second = await process.comments.add(ME, bob, "bob/app", "thanks")
     assert (first.author, first.text, first.edited_at) == ("ann", "你好\nworks", None) and second.id != first.id
-    assert await process.comments.list("bob/app") == [second, first]
-    assert await process.comments.list("bob/app", second.id) == [first]
-    assert await process.comments.list("bob/app", limit=1) == [second]
+    older, newer = sorted((first, second), key=lambda comment: comment.id)
+    assert await process.comments.list("bob/app") == [newer, older]
+    assert await process.comments.list("bob/app", newer.id) == [older]
+    assert await process.comments.list("bob/app", limit=1) == [newer]
     with pytest.raises(Denied):
         await process.comments.edit(ME, bob, "bob/app", first.id, "no")
     edited = await process.comments.edit(ME, ann, "bob/app", first.id, "works well")

@@ -118,6 +118,24 @@ async def test_tags_of_one_manifest_and_what_is_attached(process):
 
 
 @asynchronous
+async def test_the_nearest_tags_of_one_that_is_missing(process):
+    whole = await pushed(process, config(), b"layer", tag="v1")
+    await pushed(process, config(), b"note", tag=f"sha256-{whole[7:]}.sig")
+    for name in ("v2.8.1", "v2.8.2", "latest", "release-candidate-of-a-very-long-branch-name-1"):
+        await pushed(process, config(), name.encode(), tag=name)
+    near = TagLists(process.db).near
+    assert await near("app", "v9") == ["v1"]
+    assert set(await near("app", "v2.8.3")) == {"v2.8.1", "v2.8.2"}
+    assert (await near("app", "2.8.1"))[0] == "v2.8.1"
+    assert await near("app", "lates") == ["latest"]
+    assert await near("app", "nothing-like-it") == []
+    assert await near("app", "release-candidate-of-a-very-long-branch-name-2") == [
+        "release-candidate-of-a-very-long-branch-name-1"
+    ]
+    assert await near("app", f"sha256-{whole[7:]}.att") == [] and await near("none", "v1") == []
+
+
+@asynchronous
 async def test_tags_that_nothing_is_known_of_yet_are_listed(process):
     digest = await pushed(process, config(), b"layer", tag="new")
     await process.db.write(lambda tx: tx.run("UPDATE tags SET sort_key = NULL"))

@@ -12,6 +12,15 @@ MESSAGES = {
     ),
     "added.stars.remove": ("Remove the star", "取消收藏"),
     "added.stars.remove.what": ("Remove the star of {name}", "取消收藏 {name}"),
+    "added.stars.hidden": (
+        "Stars on repositories that you may no longer pull are not listed, and count towards your {most} stars.",
+        "您已无权拉取的仓库的收藏不会列出，但仍计入您的 {most} 个收藏。",
+    ),
+    "added.stars.forget": ("Remove these stars", "取消这些收藏"),
+    "added.stars.forgotten": (
+        "You have no stars on repositories that you may not pull.",
+        "您没有收藏任何无权拉取的仓库。",
+    ),
     "added.deprecated": ("Deprecated", "已弃用"),
     "added.replacement": ("Use {name} in its place.", "请改用 {name}。"),
     "added.categories": ("Categories", "分类"),

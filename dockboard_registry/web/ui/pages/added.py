@@ -4,7 +4,8 @@ from ....domain.access import rule
 from ....domain.access.rule import ADMIN, USER
 from ....domain.social import readmes
 from ....domain.social.comments import MOST_BYTES, NEWEST, Comment
-from ....errors import NotFound
+from ....domain.social.stars import MOST
+from ....errors import AccountUnknown, BadRequest, NotFound
 from ....http.messages import Response
 from ....numbers import whole
 from ...auth.permissions import ONESELF, PULLS_REPOSITORY, REMOVES_COMMENTS, REPOSITORY_ADMIN, USER_PULLS
@@ -34,8 +35,15 @@ async def stars(visit: Visit) -> Response:
         found=found[:_ROWS],
         first=visit.url("/account/stars") if after else "",
         later=visit.url("/account/stars", after=found[_ROWS - 1].name) if len(found) > _ROWS else "",
+        most=MOST,
         alternate="/api/v1/account/stars",
     )
+
+
+async def forget_stars(visit: Visit) -> Response:
+    """The answer is the same whether there was such a star: it tells nothing of what the visitor may not see."""
+    await visit.services.people.stars.remove_hidden(visit.asker.actor, visit.principal)
+    return visit.redirect(visit.url("/account/stars"), "added.stars.forgotten")
 
 
 async def comments(visit: Visit) -> Response:
@@ -62,17 +70,33 @@ async def comments(visit: Visit) -> Response:
 
 
 async def _edited(visit: Visit, name: str) -> Comment | None:
-    """The comment that is to be changed or removed, as the address or the form that came back says."""
+    """The comment that is to be changed or removed, as the address or the form that came back says.
+
+    A form that came back is shown in any case: the comment that it names may be gone, or never was there.
+    """
     text = visit.form.text("id") or visit.query("edit")
     if not text or not visit.signed_in:
         return None
-    return await visit.services.people.comments.get(name, _id(text))
+    try:
+        return await visit.services.people.comments.get(name, _id(text))
+    except (AccountUnknown, NotFound):
+        if visit.problem is None:
+            raise
+        return None
 
 
 def _id(text: str) -> int:
     found = whole(text)
     if found is None:
         raise NotFound
+    return found
+
+
+def _sent_id(visit: Visit) -> int:
+    """The comment that the form names. Raises BadRequest."""
+    found = whole(visit.form.text("id"))
+    if found is None:
+        raise BadRequest("the form names no comment", "send it from the page")
     return found
 
 
@@ -87,9 +111,9 @@ async def change_comments(visit: Visit) -> Response:
     list, author = visit.services.people.comments, visit.principal.id
     with visit.checking("text"):
         if deed == "edit":
-            await list.edit(actor, author, name, _id(visit.form.text("id")), visit.form.raw("text"))
+            await list.edit(actor, author, name, _sent_id(visit), visit.form.raw("text"))
         elif deed == "remove":
-            await list.remove(actor, name, _id(visit.form.text("id")), await _required_author(visit, name))
+            await list.remove(actor, name, _sent_id(visit), await _required_author(visit, name))
         else:
             await list.add(actor, author, name, visit.form.raw("text"))
     said = {"edit": "added.comment.changed", "remove": "added.comment.removed"}.get(deed, "added.comment.added")
@@ -137,5 +161,5 @@ TABLE = (
     Page("/r/{repository}/-/star", USER_PULLS, post=star, deeds={"add": (), "remove": ()}),
     Page("/r/{repository}/-/comments", PULLS_REPOSITORY, comments, change_comments, _COMMENTS),
     Page("/r/{repository}/-/readme", REPOSITORY_ADMIN, readme, change_readme, _README, (), _LONGEST_FORM, True),
-    Page("/account/stars", ONESELF, stars, private=True),
+    Page("/account/stars", ONESELF, stars, forget_stars, {"forget": ()}, private=True),
 )
