@@ -53,6 +53,8 @@ def _storage_problems(storage: StorageConfig) -> Iterator[str]:
             "storage.url needs storage.access_key and storage.secret_key, or storage.credentials_file: put the secret"
             " into the environment (DOCKBOARD_STORAGE_SECRET_KEY) or into that file"
         )
+    if storage.url.kind == "kodo" and storage.session_token:
+        yield "storage.session_token is set, and Kodo takes none: leave it out"
     if storage.url.ca:
         yield from _file_problems("storage.url, ca", storage.url.ca, secret=False)
 

@@ -80,8 +80,7 @@ class StorageConfig:
         "",
         kinds.ObjectStoreUrl(),
         "object store for the blobs: s3://BUCKET/PREFIX?endpoint=URL&region=NAME, swift://CONTAINER/PREFIX?auth=URL,"
-        " oss://BUCKET/PREFIX?region=NAME, cos://BUCKET/PREFIX?region=NAME or bos://BUCKET/PREFIX?region=NAME;"
-        " empty = files in storage.root",
+        " oss://BUCKET/PREFIX?region=NAME, and the same with cos, bos or kodo; empty = files in storage.root",
     )
     access_key: str = option(
         "",

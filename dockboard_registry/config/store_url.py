@@ -1,10 +1,12 @@
 """storage.url: which object store, where it is and how to reach it.
 
-    s3://BUCKET/PREFIX?endpoint=URL&region=NAME&style=path|virtual&redirect_endpoint=URL&ca=FILE&tls=verify|off
+    s3://BUCKET/PREFIX?endpoint=URL&region=NAME&style=path|virtual&parts=growing|equal&redirect_endpoint=URL&ca=FILE
+            &tls=verify|off
     swift://CONTAINER/PREFIX?auth=URL&project=NAME&domain=NAME&region=NAME&interface=public|internal|admin
             &credential=password|application&endpoint=URL&redirect_endpoint=URL&ca=FILE&tls=verify|off
     oss://BUCKET/PREFIX?region=NAME&endpoint=URL&style=virtual|path|cname&redirect_endpoint=URL&ca=FILE&tls=verify|off
     cos://BUCKET/PREFIX and bos://BUCKET/PREFIX, with the same parameters
+    kodo://BUCKET/PREFIX?region=NAME&endpoint=URL&download_endpoint=URL&redirect_endpoint=URL&ca=FILE&tls=verify|off
 Keys of access never stand in it: they are options of their own, so that they can come from the environment or a file.
 """
 
@@ -17,23 +19,25 @@ from urllib.parse import parse_qsl, urlsplit
 _ALL = ("endpoint", "region", "redirect_endpoint", "ca", "tls")
 _KEYSTONE = ("project", "domain", "user_domain", "project_domain", "interface", "credential")
 _OPTIONS = {
-    "s3": (*_ALL, "style"),
+    "s3": (*_ALL, "style", "parts"),
     "swift": (*_ALL, "auth", *_KEYSTONE),
     "oss": (*_ALL, "style"),
     "cos": (*_ALL, "style"),
     "bos": (*_ALL, "style"),
+    "kodo": (*_ALL, "download_endpoint"),
 }
 # Parameters that have few values; the first one is the default.
 _CHOICES = {
     "tls": ("verify", "off"),
     "interface": ("public", "internal", "admin"),
     "credential": ("password", "application"),
+    "parts": ("growing", "equal"),
 }
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]", re.A)
 _PREFIX = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9._-]*/)*", re.A)
 _REGION = re.compile(r"[A-Za-z0-9_-]{1,64}", re.A)
 _FORMS = {"s3": "s3://BUCKET/PREFIX?endpoint=URL&region=NAME", "swift": "swift://CONTAINER/PREFIX?auth=URL"}
-_FORMS |= {kind: f"{kind}://BUCKET/PREFIX?region=NAME" for kind in ("oss", "cos", "bos")}
+_FORMS |= {kind: f"{kind}://BUCKET/PREFIX?region=NAME" for kind in ("oss", "cos", "bos", "kodo")}
 _STYLES = {
     "s3": ("path", "virtual"),
     "oss": ("virtual", "path", "cname"),
@@ -42,6 +46,16 @@ _STYLES = {
 }
 # The hosts of vendors, where no endpoint is given.
 _HOSTS = {"oss": "https://oss-{}.aliyuncs.com", "cos": "https://cos.{}.myqcloud.com", "bos": "https://{}.bcebos.com"}
+
+
+# Kodo's regions have two names, of which the younger ones are the same.
+_KODO_REGIONS = {
+    "cn-east-1": "z0",
+    "cn-north-1": "z1",
+    "cn-south-1": "z2",
+    "us-north-1": "na0",
+    "ap-southeast-1": "as0",
+}
 
 
 class StoreUrl(NamedTuple):
@@ -93,7 +107,7 @@ def parse_store(url: str, is_loopback: Callable[[str], bool]) -> StoreUrl:
     def origin(name: str, value: str, path: bool = False) -> str:
         return _origin(name, value, may_be_plain, is_loopback, path)
 
-    return {"s3": _s3, "swift": _swift}.get(kind, _of_vendor)(made, options, origin)
+    return {"s3": _s3, "swift": _swift, "kodo": _kodo}.get(kind, _of_vendor)(made, options, origin)
 
 
 def _check_options(kind: str, options: dict[str, str]) -> None:
@@ -112,9 +126,11 @@ def _s3(made: StoreUrl, options: dict[str, str], origin: Callable[..., str]) -> 
     region = made.region or "us-east-1"
     endpoint = options.get("endpoint") or f"https://s3.{region}.amazonaws.com"
     style = options.get("style") or ("virtual" if endpoint.endswith(".amazonaws.com") else "path")
+    parts = options.get("parts") or ("equal" if endpoint.endswith(".r2.cloudflarestorage.com") else "growing")
     return made._replace(
         region=region,
         style=style,
+        more={"parts": parts},
         endpoint=origin("endpoint", endpoint),
         redirect_endpoint=origin("redirect_endpoint", options.get("redirect_endpoint") or endpoint),
     )
@@ -130,6 +146,24 @@ def _of_vendor(made: StoreUrl, options: dict[str, str], origin: Callable[..., st
         return made._replace(endpoint=endpoint, style=style, redirect_endpoint=endpoint)
     clients = origin("redirect_endpoint", options["redirect_endpoint"])
     return made._replace(endpoint=endpoint, style=style, redirect_endpoint=clients, more={"redirect_style": "cname"})
+
+
+def _kodo(made: StoreUrl, options: dict[str, str], origin: Callable[..., str]) -> StoreUrl:
+    """It has a host for each kind of requests; endpoint stands for all of them."""
+    if not made.region:
+        raise ValueError("needs region, such as z0 or cn-east-1")
+    short = _KODO_REGIONS.get(made.region, made.region)
+    long = next((name for name, other in _KODO_REGIONS.items() if other == short), short)
+    given = origin("endpoint", options["endpoint"]) if options.get("endpoint") else ""
+    source = options.get("download_endpoint") or given or f"https://{made.bucket}.kodo-{long}.qiniucs.com"
+    clients = options.get("redirect_endpoint") or source
+    more = {
+        "up": given or ("https://up.qiniup.com" if short == "z0" else f"https://up-{short}.qiniup.com"),
+        "rsf": given or f"https://rsf-{short}.qiniuapi.com",
+        "source": origin("download_endpoint", source),
+    }
+    endpoint = given or f"https://rs-{short}.qiniuapi.com"
+    return made._replace(endpoint=endpoint, redirect_endpoint=origin("redirect_endpoint", clients), more=more)
 
 
 def _swift(made: StoreUrl, options: dict[str, str], origin: Callable[..., str]) -> StoreUrl:

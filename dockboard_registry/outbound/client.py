@@ -32,7 +32,8 @@ def no_fields() -> Mapping[str, str]:
 class Request:
     """fields: makes the header fields, for each attempt anew, because signatures have a date. Host is among them or
     made from the URL. repeatable: whether it may be sent again when nobody knows what became of it. answer: seconds
-    until the first byte of the answer, where the client's own limit is too short.
+    until the first byte of the answer, where the client's own limit is too short. before and after: bytes around the
+    body, as in a form, so that a large body is not copied. retried: the statuses after which it is sent again.
     """
 
     method: str
@@ -41,6 +42,14 @@ class Request:
     body: bytes | memoryview = b""
     repeatable: bool = True
     answer: float | None = None
+    before: bytes = b""
+    after: bytes = b""
+    retried: frozenset[int] = RETRIED
+
+    @property
+    def size(self) -> int:
+        """The bytes that are sent after the header fields."""
+        return len(self.before) + len(self.body) + len(self.after)
 
 
 @dataclass
@@ -126,7 +135,7 @@ class Client:
                 if pause is None:
                     raise
             else:
-                if answer.status not in RETRIED:
+                if answer.status not in request.retried:
                     breaker.succeeded()
                     self._allowance.earn()
                     return answer
@@ -149,7 +158,7 @@ class Client:
         except Unreachable:
             self._observer.failed(request.method)
             raise
-        self._observer.answered(request.method, answer.status, time.perf_counter() - begun, len(request.body))
+        self._observer.answered(request.method, answer.status, time.perf_counter() - begun, request.size)
         return answer
 
     def _answered(self, request: Request, origin: Origin, stream: bool) -> Answer:
@@ -186,11 +195,12 @@ class Client:
         connection.putrequest(request.method, target, skip_host=True, skip_accept_encoding=True)
         for name, value in fields.items():
             connection.putheader(name, value)
-        if request.body or request.method in ("PUT", "POST"):
-            connection.putheader("Content-Length", str(len(request.body)))
+        if request.size or request.method in ("PUT", "POST"):
+            connection.putheader("Content-Length", str(request.size))
         try:
             connection.endheaders()
-            connection.send_body(memoryview(request.body))
+            for piece in (request.before, request.body, request.after):
+                connection.send_body(memoryview(piece))
         except (BrokenPipeError, ConnectionResetError):
             # A server may answer before it has read the body, and close. The answer says more than this error.
             connection.limit(self._limits.connect)

@@ -124,7 +124,7 @@ class ObjectDriver:
         """Take the bucket away."""
         for page in self.bucket.objects(""):
             self.bucket.delete([found.name for found in page])
-        self.bucket.call("DELETE", None)
+        clouds.drop(self.bucket)
 
     def damage(self, key: str, data: bytes) -> None:
         self.bucket.put(name_of(key), data)
@@ -176,6 +176,13 @@ class BOSDriver(OSSDriver):
     """A double of Baidu's store."""
 
     name = "bos"
+
+
+class KodoDriver(OSSDriver):
+    """A double of Qiniu's store, which does not list uploads."""
+
+    name = "kodo"
+    traits = ObjectDriver.traits
 
 
 @functools.cache
@@ -300,7 +307,7 @@ class MySQLDriver:
         mariadb.shared().execute(f"DROP DATABASE `{self.url.name}`")
 
 
-_OBJECT_DRIVERS = (VersitygwDriver, MinioDriver, SwiftDriver, OSSDriver, COSDriver, BOSDriver)
+_OBJECT_DRIVERS = (VersitygwDriver, MinioDriver, SwiftDriver, OSSDriver, COSDriver, BOSDriver, KodoDriver)
 STORAGES = {driver.name: driver for driver in (FilesystemDriver, MemoryDriver, *_OBJECT_DRIVERS)}
 DATABASES = {driver.name: driver for driver in (SQLiteDriver, MySQLDriver)}
 

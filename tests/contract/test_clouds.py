@@ -12,11 +12,11 @@ from dockboard_registry.storage import Marker, stores
 from dockboard_registry.storage.objects.bucket import Refused
 from dockboard_registry.storage.objects.names import name_of
 from tests.support.cloud_double import BUCKET, KEYS, REGION
-from tests.support.clouds import Cloud
+from tests.support.clouds import Cloud, drop
 from tests.support.object_stores import options
 from tests.support.tools import tool
 
-VENDORS = ("oss", "cos", "bos")
+VENDORS = ("oss", "cos", "bos", "kodo")
 JUDGES = Path(__file__).parents[1] / "support" / "sdks"
 NAME = name_of("ab" * 20)
 
@@ -44,7 +44,7 @@ def test_clients_fetch_an_object_by_its_signed_url(cloud):
     with urllib.request.urlopen(bucket.url(NAME), timeout=20) as found:
         assert found.read() == b"for everybody"
         assert found.headers["Content-Type"] == "application/octet-stream"
-    with pytest.raises(urllib.error.HTTPError, match="403"):
+    with pytest.raises(urllib.error.HTTPError, match="40[13]"):
         urllib.request.urlopen(bucket.url(NAME).replace("ab/", "ab/ab", 1), timeout=20)
     bucket.close()
 
@@ -62,12 +62,14 @@ def test_hosts_are_those_of_the_vendors():
         ("oss://hub?region=cn-hangzhou", "https://hub.oss-cn-hangzhou.aliyuncs.com/"),
         ("bos://hub?region=bj", "https://hub.bj.bcebos.com/"),
         ("cos://hub-125?region=ap-guangzhou", "https://hub-125.cos.ap-guangzhou.myqcloud.com/"),
+        ("kodo://hub?region=z2", "https://hub.kodo-cn-south-1.qiniucs.com/"),
     ):
         bucket = stores.driver(options({"storage_url": url, **keys})).requests()
         assert bucket.url(NAME).startswith(f"{host}{NAME}?")
         bucket.close()
 
 
+@pytest.mark.parametrize("cloud", ["oss", "cos", "bos"], indirect=True)
 def test_temporary_keys_are_sent_with_their_token(cloud):
     bucket = driver(cloud, storage_session_token="the token").requests()
     bucket.put(NAME, b"x")
@@ -88,7 +90,7 @@ def test_wrong_keys_and_a_missing_bucket_are_told_in_words(cloud):
     with pytest.raises(StartError, match="check storage.secret_key"):
         driver(cloud, storage_secret_key="another").prepare(Marker("owner", 0))
     lost = driver(cloud)
-    lost.requests().call("DELETE", None)
+    drop(lost.requests())
     with pytest.raises(StartError, match="the bucket does not exist"):
         lost.prepare(Marker("owner", 0))
 

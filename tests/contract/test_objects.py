@@ -8,7 +8,7 @@ import pytest
 
 from dockboard_registry.storage import Marker, StorageFailed, UploadLost, new_key, stores
 from dockboard_registry.storage.objects.buffers import Budget
-from dockboard_registry.storage.objects.parts import LEAST, Parts, size_of
+from dockboard_registry.storage.objects.parts import LEAST, Parts, equal_size_of, size_of
 from tests.contract.aio import asynchronous
 from tests.contract.stored import content, holding, listed, stored, suspended
 from tests.support import object_stores
@@ -52,6 +52,34 @@ def test_the_row_keeps_what_is_needed_of_the_parts():
     joined = bytes.fromhex("a" * 32 + "b" * 32)
     assert made.whole_etag() == f"{hashlib.md5(joined).hexdigest()}-2"
     assert made.with_one(1, "not an md5").whole_etag() == ""
+
+
+def test_parts_of_one_length_hold_48_gib():
+    assert {equal_size_of(number) for number in range(1, 10_001)} == {LEAST}
+    assert equal_size_of(10_001) == 0
+
+
+@asynchronous
+async def test_parts_have_one_length_where_the_store_wants_that(proxy):
+    """Also where an upload was saved in between, and where others wait for memory."""
+    server = object_stores.shared("versitygw")
+    settings = server.settings(server.make(), endpoint=proxy.endpoint)
+    settings["storage_url"] += "&parts=equal"
+    opened = stores.driver(object_stores.options(settings)).open()
+    opened.budget, data = Budget(4 * LEAST), bytes_of(3 * LEAST + 1234)
+
+    async def pushed() -> str:
+        key, saved = await suspended(opened, data[: LEAST + 17])
+        async with holding(opened.resume(key, saved, LEAST + 17)) as upload:
+            await upload.write(data[LEAST + 17 :])
+            await upload.commit()
+        return key
+
+    keys = await asyncio.gather(*(pushed() for _ in range(4)))
+    assert [await content(opened, key) for key in keys] == [data] * 4
+    sizes = [asked.size for asked in proxy.asked if asked.verb == "PUT partNumber"]
+    assert sorted(sizes) == [1234] * 4 + [LEAST] * 12
+    opened.close()
 
 
 @asynchronous

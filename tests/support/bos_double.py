@@ -7,6 +7,7 @@ import hashlib
 import itertools
 import json
 import time
+import zlib
 
 from dockboard_registry.storage.objects.signers import bos
 from dockboard_registry.storage.objects.signers.forms import Place
@@ -38,6 +39,7 @@ class BOSDouble(Double):
         digest = fields.get("x-bce-content-sha256")
         if digest and digest != hashlib.sha256(body).hexdigest():
             raise Failed(400, "BadDigest")
+        self.wanted = fields.get("x-bce-content-crc32")
         if method == "PUT" and fields.get("if-none-match") == "*" and name in self.objects:
             raise Failed(412, "PreconditionFailed")
         return super().answer(method, name, query, fields, body)
@@ -72,9 +74,16 @@ class BOSDouble(Double):
         answer = super()._of_upload(method, kind, name, query, body)
         return _json({"bucket": "bucket", "key": name, "uploadId": max(self.uploads)}) if kind == "uploads" else answer
 
+    def checksum(self, data: bytes) -> dict[str, str]:
+        return {"x-bce-content-crc32": str(zlib.crc32(data))}
+
     def _completed(self, name, id, parts, body):
         wanted = [(str(each["partNumber"]), each["eTag"]) for each in json.loads(body)["parts"]]
-        return _json({"location": "x", "bucket": "bucket", "key": name, "eTag": self.join(name, id, wanted)})
+        made = {"location": "x", "bucket": "bucket", "key": name, "eTag": self.join(name, id, wanted)}
+        if self.wanted and int(self.wanted) != zlib.crc32(self.objects[name][0]):
+            del self.objects[name]
+            raise Failed(400, "BadDigest")
+        return _json(made)
 
 
 def _second(at: float) -> str:

@@ -7,6 +7,8 @@ port of its own, as with a domain that belongs to a bucket.
 from __future__ import annotations
 
 import calendar
+import ctypes
+import functools
 import hashlib
 import http.server
 import itertools
@@ -119,6 +121,16 @@ class Double:
         self.port = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
+    def handle(self, method: str, target: str, fields: dict[str, str], body: bytes) -> Any:
+        """Status, fields and body. target: path and query as they came."""
+        parts = urlsplit(target)
+        # OSS's own library names the bucket in the path, where the host is an address.
+        path = unquote(parts.path).removeprefix(f"/{BUCKET}") or "/"
+        place = Place(fields["host"], path, tuple(parse_qsl(parts.query, keep_blank_values=True)))
+        self.verify(method, place, fields)
+        with self.lock:
+            return self.answer(method, place.path[1:], dict(place.query), fields, body)
+
     def verify(self, method: str, place: Place, fields: dict[str, str]) -> None:
         _VERIFY[self.vendor](method, place, fields)
 
@@ -202,7 +214,7 @@ class Double:
         parts = self.uploads[query["uploadId"]][2]
         if method == "PUT":
             parts[int(query["partNumber"])] = body
-            return 200, {"ETag": f'"{_md5(body)}"'}, b""
+            return 200, {"ETag": f'"{_md5(body)}"', **self.checksum(body)}, b""
         if method == "DELETE":
             del self.uploads[query["uploadId"]]
             return 204, {}, b""
@@ -214,7 +226,8 @@ class Double:
             name, id, [(each.findtext("PartNumber") or "", each.findtext("ETag") or "") for each in root.iter("Part")]
         )
         inside = f"<Location>x</Location><Bucket>{BUCKET}</Bucket><Key>{escape(name)}</Key><ETag>{tag}</ETag>"
-        return 200, {}, f"<CompleteMultipartUploadResult>{inside}</CompleteMultipartUploadResult>".encode()
+        made = f"<CompleteMultipartUploadResult>{inside}</CompleteMultipartUploadResult>"
+        return 200, self.checksum(self.objects[name][0]), made.encode()
 
     def join(self, name: str, id: str, wanted: list[tuple[str, str]]) -> str:
         """wanted: number and ETag of each part. Returns the ETag of the object."""
@@ -235,17 +248,24 @@ class Double:
             if fields.get(f"x-{self.vendor}-forbid-overwrite") == "true" and name in self.objects:
                 raise Failed(409, "FileAlreadyExists")
             self.objects[name] = body, time.time()
-            return 200, {"ETag": f'"{_md5(body)}"'}, b""
+            return 200, {"ETag": f'"{_md5(body)}"', **self.checksum(body)}, b""
         if method == "DELETE":
             self.objects.pop(name, None)
             return 204, {}, b""
         if name not in self.objects:
             raise Failed(404, "NoSuchKey")
         data = self.objects[name][0]
-        about = {
-            "ETag": f'"{_md5(data)}"',
-            "Content-Type": query.get("response-content-type", _TYPES.get(self.vendor, "")),
-        }
+        kind = query.get("response-content-type", _TYPES.get(self.vendor, ""))
+        about = {"ETag": f'"{_md5(data)}"', "Content-Type": kind, **self.checksum(data)}
+        return self.ranged(data, about, fields)
+
+    def checksum(self, data: bytes) -> dict[str, str]:
+        """The field with the checksum of parts and objects."""
+        return {f"x-{self.vendor}-hash-crc64ecma": str(_crc64(data))}
+
+    @staticmethod
+    def ranged(data: bytes, about: dict[str, str], fields: dict[str, str]) -> Any:
+        """The bytes that the field Range asks for."""
         wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", fields.get("range", ""))
         if not wanted:
             return 200, about, data
@@ -256,20 +276,14 @@ class Double:
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+    protocol_version, disable_nagle_algorithm = "HTTP/1.1", True
 
     def _serve(self) -> None:
         double: Double = self.server.double  # type: ignore[attr-defined]
-        parts = urlsplit(self.path)
         fields = {name.lower(): value for name, value in self.headers.items()}
         body = self.rfile.read(int(fields.get("content-length", 0)))
-        # OSS's own library names the bucket in the path, where the host is an address.
-        path = unquote(parts.path).removeprefix(f"/{BUCKET}") or "/"
-        place = Place(fields["host"], path, tuple(parse_qsl(parts.query, keep_blank_values=True)))
         try:
-            double.verify(self.command, place, fields)
-            with double.lock:
-                answer = double.answer(self.command, place.path[1:], dict(place.query), fields, body)
+            answer = double.handle(self.command, self.path, fields, body)
         except Failed as failed:
             answer = double.refusal(failed)
         self._say(*answer)
@@ -283,6 +297,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             "x-oss-request-id": "1",
             "x-cos-request-id": "1",
             "x-bce-request-id": "1",
+            "X-Reqid": "1",
         }.items():
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
@@ -292,6 +307,19 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         """Nobody reads these lines."""
+
+
+@functools.cache
+def _liblzma() -> ctypes.CDLL:
+    found = ctypes.CDLL("liblzma.so.5")
+    found.lzma_crc64.restype = ctypes.c_uint64
+    found.lzma_crc64.argtypes = [ctypes.c_char_p, ctypes.c_size_t, ctypes.c_uint64]
+    return found
+
+
+def _crc64(data: bytes) -> int:
+    """XZ has the same checksum."""
+    return _liblzma().lzma_crc64(data, len(data), 0)
 
 
 def _md5(data: bytes) -> str:

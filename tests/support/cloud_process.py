@@ -7,13 +7,16 @@ import sys
 
 from tests.support.bos_double import BOSDouble
 from tests.support.cloud_double import Double
+from tests.support.kodo_double import KodoDouble
+
+_MAKERS = {"bos": BOSDouble, "kodo": KodoDouble}
 
 
 def main() -> None:
     made = []
     for line in sys.stdin:
         vendor = line.strip()
-        made.append(BOSDouble(vendor) if vendor == "bos" else Double(vendor))
+        made.append(_MAKERS.get(vendor, Double)(vendor))
         print(made[-1].port, flush=True)
 
 

@@ -7,7 +7,9 @@ import functools
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+from dockboard_registry.storage.objects.vendors.kodo import Kodo
 from tests.support.cloud_double import BUCKET, KEYS, REGION
 
 ROOT = Path(__file__).parents[2]
@@ -40,9 +42,18 @@ class Cloud:
         return f"http://127.0.0.1:{int(process.stdout.readline())}"
 
     def settings(self, endpoint: str, prefix: str = "", more: str = "") -> dict[str, object]:
-        where = f"{self.vendor}://{BUCKET}/{prefix}?region={REGION}&style=cname&endpoint={endpoint}{more}"
+        style = "" if self.vendor == "kodo" else "&style=cname"
+        where = f"{self.vendor}://{BUCKET}/{prefix}?region={REGION}{style}&endpoint={endpoint}{more}"
         return {
             "storage_url": where,
             "storage_access_key": KEYS.access_key,
             "storage_secret_key": KEYS.secret_key,
         }
+
+
+def drop(bucket: Any) -> None:
+    """Take an empty bucket away. bucket: the requests to it."""
+    if isinstance(bucket, Kodo):
+        bucket.manage("POST", f"{bucket.place.rs}/drop/{BUCKET}")
+    else:
+        bucket.call("DELETE", None)

@@ -43,6 +43,28 @@ def test_a_plain_endpoint_is_taken_from_this_machine_or_when_it_is_said():
     assert "without TLS: use https, or add tls=off" in refused("s3://hub?endpoint=http://store:9000")
 
 
+def test_parts_are_equal_where_it_is_said_and_for_cloudflare():
+    r2 = "endpoint=https://account.r2.cloudflarestorage.com&region=auto"
+    for url, parts in (("s3://hub", "growing"), ("s3://hub?parts=equal", "equal"), (f"s3://hub?{r2}", "equal")):
+        assert loaded(url).storage.url.more["parts"] == parts
+    assert loaded(f"s3://hub?{r2}&parts=growing").storage.url.more["parts"] == "growing"
+    assert "has another parts than growing or equal" in refused("s3://hub?parts=large")
+
+
+def test_kodo_has_a_host_for_each_kind_of_requests():
+    for region in ("z1", "cn-north-1"):
+        found = loaded(f"kodo://hub/some?region={region}").storage.url
+        assert (found.bucket, found.prefix, found.endpoint) == ("hub", "some/", "https://rs-z1.qiniuapi.com")
+        source = "https://hub.kodo-cn-north-1.qiniucs.com"
+        assert found.more == {"up": "https://up-z1.qiniup.com", "rsf": "https://rsf-z1.qiniuapi.com", "source": source}
+        assert found.redirect_endpoint == source
+    more = "download_endpoint=https://inner.example&redirect_endpoint=https://files.example"
+    found = loaded(f"kodo://hub?region=cn-east-1&{more}").storage.url
+    assert (found.more["up"], found.more["source"]) == ("https://up.qiniup.com", "https://inner.example")
+    assert (found.endpoint, found.redirect_endpoint) == ("https://rs-z0.qiniuapi.com", "https://files.example")
+    assert "Kodo takes none" in refused("kodo://hub?region=z0", DOCKBOARD_STORAGE_SESSION_TOKEN="x")
+
+
 def test_swift_is_named_by_where_to_sign_in():
     found = loaded("swift://hub/some?auth=https://x:5000/v3&project=p&region=one&endpoint=https://near").storage.url
     assert (found.bucket, found.prefix, found.endpoint) == ("hub", "some/", "https://near")
@@ -66,6 +88,9 @@ def test_swift_is_named_by_where_to_sign_in():
         ("oss://hub", "needs region, such as cn-hangzhou"),
         ("cos://hub?region=x&style=path", "has another style than virtual or cname"),
         ("oss://hub?regoin=x", "did you mean region?"),
+        ("kodo://hub", "needs region, such as z0 or cn-east-1"),
+        ("kodo://hub?region=z0&download=https://x", "did you mean download_endpoint?"),
+        ("kodo://hub?region=z0&download_endpoint=http://x", "without TLS"),
         ("swift://hub", "needs auth"),
         ("swift://hub?auth=https://x", "has a wrong auth: it must be https:// with a host, and a path"),
         ("swift://hub?auth=http://x/auth/v1.0", "without TLS"),

@@ -67,6 +67,9 @@ class Bucket(Protocol):
     def uploads(self, prefix: str, after: str = "") -> Iterator[list[Found]]:
         """The same for uploads in parts that the store still keeps something of."""
 
+    def part_size(self, number: int) -> int:
+        """How many bytes the part with this number gets, counted from 1; 0 beyond the last one. No I/O."""
+
     def begin(self, name: str) -> str:
         """Begin an upload in parts. Returns its id."""
 
@@ -75,6 +78,9 @@ class Bucket(Protocol):
 
     def complete(self, name: str, upload: str, parts: Parts) -> str:
         """Put the parts together. Returns the ETag of the object."""
+
+    def etag_of(self, body: bytes | memoryview) -> str:
+        """The ETag that an object of these bytes has where it was written in one piece; no I/O."""
 
     def whole_etag(self, parts: Parts) -> str:
         """The ETag that an object of these parts has; empty where nobody can tell."""

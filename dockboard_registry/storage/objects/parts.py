@@ -19,6 +19,13 @@ def size_of(number: int) -> int:
     return next((size for last, size in _SIZES if number <= last), 0)
 
 
+def equal_size_of(number: int) -> int:
+    """The same for stores that want all parts of an upload but the last to have one length: 48 GiB together. What is
+    kept for the next request is then always shorter than a part.
+    """
+    return LEAST if number <= _SIZES[-1][0] else 0
+
+
 class Parts(NamedTuple):
     """upload: its id in the store; empty before the first part. sizes and etags: of all parts that were sent."""
 

@@ -8,7 +8,6 @@ What an earlier writer sent and did not save does not count: the parts are named
 replaced makes `commit` fail.
 """
 
-import hashlib
 from collections.abc import Callable
 from concurrent.futures import Future
 
@@ -16,7 +15,7 @@ from ...clients import current_client
 from .. import Hasher, Saved, StorageFailed, StorageFull, UploadLost
 from .bucket import Refused
 from .buffers import Buffer
-from .parts import LEAST, Parts, size_of
+from .parts import LEAST, Parts
 
 # Bytes that are received, and then hashed while the next ones are received.
 _PIECE = 1 << 20
@@ -73,7 +72,7 @@ class ObjectUpload:
 
     def _next_size(self) -> int:
         """The size of the part that is filled next. Raises StorageFull beyond the last one."""
-        size = size_of(len(self._parts.sizes) + (self._sending is not None) + 1)
+        size = self._bucket.part_size(len(self._parts.sizes) + (self._sending is not None) + 1)
         if not size:
             raise StorageFull("an upload has 10,000 parts at most")
         return size
@@ -99,7 +98,7 @@ class ObjectUpload:
         self._arrived()
         full = self._buffer
         self._begin()
-        following = size_of(len(self._parts.sizes) + 2)
+        following = self._bucket.part_size(len(self._parts.sizes) + 2)
         if following and self._shared.budget.try_take(following, self._owner):
             self._sending = full.filled, self._shared.senders.submit(self._part, full, True)
             self._buffer = Buffer(following)
@@ -197,7 +196,7 @@ class ObjectUpload:
     def _put(self, content: memoryview) -> None:
         tag = self._bucket.put(self._name, content)
         self._parts = self._parts.with_one(len(content), tag)
-        if tag != hashlib.md5(content, usedforsecurity=False).hexdigest():
+        if tag != self._bucket.etag_of(content):
             self._compare()
 
     def _complete(self) -> None:

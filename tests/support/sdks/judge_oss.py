@@ -11,7 +11,7 @@ endpoint, bucket_name, region, key, secret = sys.argv[1:]
 
 def opened(secret: str) -> oss2.Bucket:
     auth = oss2.AuthV4(key, secret)
-    return oss2.Bucket(auth, endpoint, bucket_name, is_cname=True, region=region, enable_crc=False)
+    return oss2.Bucket(auth, endpoint, bucket_name, is_cname=True, region=region)
 
 
 def code_of(function, *arguments, **named) -> str:
@@ -35,8 +35,8 @@ assert code_of(opened("wrong").get_object, name) == "SignatureDoesNotMatch"
 
 upload = bucket.init_multipart_upload("large").upload_id
 parts = [
-    oss2.models.PartInfo(number, bucket.upload_part("large", upload, number, data).etag, size=len(data))
-    for number in (1, 2)
+    oss2.models.PartInfo(number, sent.etag, size=len(data), part_crc=sent.crc)
+    for number, sent in ((number, bucket.upload_part("large", upload, number, data)) for number in (1, 2))
 ]
 assert [each.key for each in bucket.list_multipart_uploads().upload_list] == ["large"]
 bucket.complete_multipart_upload("large", upload, parts)

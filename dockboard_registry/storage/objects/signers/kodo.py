@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from ..credentials import Credentials
 from .forms import encoded_path, url_base64
 
-_FORM = "application/x-www-form-urlencoded"
+_NO_POLICY: Mapping[str, int] = {}
 _BYTES = "application/octet-stream"
 
 
@@ -17,10 +17,12 @@ def entry(bucket: str, name: str) -> str:
     return url_base64(f"{bucket}:{name}".encode())
 
 
-def upload_token(bucket: str, name: str, credentials: Credentials, until: int, if_absent: bool = False) -> str:
-    """Lets its bearer write this object until then. if_absent: only if there is no other one."""
-    policy = {"scope": f"{bucket}:{name}", "deadline": until, **({"insertOnly": 1} if if_absent else {})}
-    coded = url_base64(json.dumps(policy, separators=(",", ":")).encode())
+def upload_token(
+    bucket: str, name: str, credentials: Credentials, until: int, policy: Mapping[str, int] = _NO_POLICY
+) -> str:
+    """Lets its bearer write this object until then. policy: more conditions, such as insertOnly."""
+    made = {"scope": f"{bucket}:{name}", "deadline": until, **policy}
+    coded = url_base64(json.dumps(made, separators=(",", ":")).encode())
     return f"{_signed(coded.encode(), credentials)}:{coded}"
 
 
@@ -43,13 +45,6 @@ def request_token(method: str, url: str, fields: Mapping[str, str], body: bytes,
     lines += [f"{name}: {value}" for name, value in own]
     text = "\n".join(lines).encode() + b"\n\n"
     return _signed(text + (body if kind and kind != _BYTES else b""), credentials)
-
-
-def older_token(url: str, kind: str, body: bytes, credentials: Credentials) -> str:
-    """The token after `QBox ` in the field Authorization."""
-    parts = urlsplit(url)
-    target = parts.path + (f"?{parts.query}" if parts.query else "")
-    return _signed(f"{target}\n".encode() + (body if kind == _FORM else b""), credentials)
 
 
 def _titled(name: str) -> str:

@@ -1,24 +1,17 @@
-"""Signatures of Alibaba Cloud's OSS: versions 4 and 1, in the header fields or in the query of a URL."""
+"""Signatures of Alibaba Cloud's OSS: version 4, in the header fields or in the query of a URL.
+
+The vendor takes version 1 from older accounts only.
+"""
 
 import hashlib
 import hmac
 from collections.abc import Iterable, Mapping
-from email.utils import formatdate
 
 from ..credentials import Credentials
-from .forms import Place, Query, compact_date, encoded, encoded_path, in_base64
+from .forms import Place, compact_date, encoded, encoded_path
 
 _ALGORITHM = "OSS4-HMAC-SHA256"
 _UNSIGNED = "UNSIGNED-PAYLOAD"
-# Parameters that version 1 signs; all others stay outside its signature.
-_SIGNED_BY_1 = frozenset(
-    {
-        *("acl", "append", "delete", "lifecycle", "location", "partNumber", "policy", "position", "tagging"),
-        *("response-cache-control", "response-content-disposition", "response-content-encoding"),
-        *("response-content-language", "response-content-type", "response-expires", "security-token"),
-        *("uploadId", "uploads"),
-    }
-)
 
 
 def signed_fields(
@@ -98,41 +91,3 @@ def _signature_4(
     for part in scope.split("/"):
         key = hmac.digest(key, part.encode(), "sha256")
     return hmac.digest(key, text.encode(), "sha256").hex()
-
-
-def fields_of_1(
-    method: str,
-    place: Place,
-    bucket: str,
-    fields: Mapping[str, str],
-    credentials: Credentials,
-    at: float | None = None,
-) -> dict[str, str]:
-    """The fields with Host, date and a signature of version 1, for accounts and regions that do not take version 4."""
-    made = {"Host": place.host, **fields, "Date": formatdate(at, usegmt=True)}
-    if credentials.token:
-        made["x-oss-security-token"] = credentials.token
-    signature = _signature_1(method, place, bucket, made, made["Date"], credentials)
-    made["Authorization"] = f"OSS {credentials.access_key}:{signature}"
-    return made
-
-
-def query_of_1(method: str, place: Place, bucket: str, credentials: Credentials, until: int) -> str:
-    """The encoded query with which everybody may send this request until then, in seconds since 1970."""
-    token: Query = (("security-token", credentials.token),) if credentials.token else ()
-    full = place._replace(query=(*place.query, *token))
-    signature = _signature_1(method, full, bucket, {}, str(until), credentials)
-    more = (("OSSAccessKeyId", credentials.access_key), ("Expires", str(until)), ("Signature", signature))
-    return bare_query((*full.query, *more))
-
-
-def _signature_1(
-    method: str, place: Place, bucket: str, fields: Mapping[str, str], date: str, credentials: Credentials
-) -> str:
-    found = {name.lower(): value for name, value in fields.items()}
-    lines = [f"{name}:{value}" for name, value in sorted(found.items()) if name.startswith("x-oss-")]
-    query = sorted((name, value) for name, value in place.query if name in _SIGNED_BY_1)
-    tail = "&".join(f"{name}={value}" if value else name for name, value in query)
-    resource = f"/{bucket}{place.path}" + (f"?{tail}" if tail else "")
-    text = "\n".join((method, found.get("content-md5", ""), found.get("content-type", ""), date, *lines, resource))
-    return in_base64(hmac.digest(credentials.secret_key.encode(), text.encode(), "sha1"))

@@ -38,6 +38,12 @@ def _bos(place, credentials, client: Client, redirects: bool) -> Bucket:
     return BOS(S3Place.of_url(place), credentials, client)
 
 
+def _kodo(place, credentials, client: Client, redirects: bool) -> Bucket:
+    from .kodo import Kodo, KodoPlace
+
+    return Kodo(KodoPlace.of_url(place), credentials, client)
+
+
 def _swift(place, credentials, client: Client, redirects: bool) -> Bucket:
     from .swift import Swift
     from .tokens import SignIn, Tokens
@@ -46,4 +52,4 @@ def _swift(place, credentials, client: Client, redirects: bool) -> Bucket:
     return Swift(place.bucket, place.prefix, tokens, client, place.redirect_endpoint, redirects)
 
 
-_MAKERS = {"s3": _s3, "swift": _swift, "oss": _oss, "cos": _cos, "bos": _bos}
+_MAKERS = {"s3": _s3, "swift": _swift, "oss": _oss, "cos": _cos, "bos": _bos, "kodo": _kodo}

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -11,10 +12,12 @@ from ..bucket import Found, Refused
 from ..parts import Parts
 from ..signers import bos
 from ..signers.forms import Query
+from . import checksums
 from .answers import etag, known_code, milliseconds, whole, words
 from .s3 import COMPLETE_SECONDS, PAGE, S3, URL_SECONDS
 
 _JSON = {"Content-Type": "application/json; charset=utf-8"}
+_CRC32 = "x-bce-content-crc32"
 _BYTES = {"Content-Type": "application/octet-stream"}
 
 
@@ -23,9 +26,17 @@ class BOS(S3):
 
     url_query: Query = ()
 
+    def part(self, name: str, upload: str, number: int, body: memoryview) -> str:
+        return checksums.with_checksum(super().part(name, upload, number, body), zlib.crc32(body))
+
     def whole_etag(self, parts: Parts) -> str:
-        """BOS does not say how it makes this tag."""
-        return ""
+        """BOS does not say how it makes the ETag."""
+        found = checksums.of_whole(checksums.CRC32, parts.etags, parts.sizes)
+        return "" if found is None else f"crc32 {found}"
+
+    def _tag_of_whole(self, answer: Answer, tag: str) -> str:
+        found = answer.headers.get(_CRC32)
+        return f"crc32 {found}" if found else tag
 
     def delete(self, names: list[str]) -> dict[str, str]:
         failed: dict[str, str] = {}
@@ -79,12 +90,15 @@ class BOS(S3):
         return str(found)
 
     def complete(self, name: str, upload: str, parts: Parts) -> str:
-        made = [{"partNumber": number, "eTag": tag} for number, tag in enumerate(parts.etags, 1)]
+        """BOS compares the object with the checksum that is sent, and refuses another one."""
+        made = [{"partNumber": number, "eTag": tag} for number, tag in enumerate(checksums.etags(parts.etags), 1)]
         body, query = json.dumps({"parts": made}).encode(), (("uploadId", upload),)
-        found = _parsed(self.call("POST", name, query, body, _JSON, answer=COMPLETE_SECONDS))
+        expected = self.whole_etag(parts)
+        fields = {**_JSON, _CRC32: expected.removeprefix("crc32 ")} if expected else _JSON
+        found = _parsed(self.call("POST", name, query, body, fields, answer=COMPLETE_SECONDS))
         if found.get("code"):
             raise _refused(500, found)
-        return etag(found.get("eTag"))
+        return expected or etag(found.get("eTag"))
 
     def _error(self, answer: Answer) -> Refused:
         try:

@@ -10,6 +10,7 @@ class S3Place(NamedTuple):
     """endpoint and redirect_endpoint: scheme and authority of a URL, the second one for clients. prefix: empty, or it
     ends with a slash. style: where the bucket is named, `virtual` (in the host's name, before that of the endpoint),
     `path` or `cname` (nowhere: the endpoint is the bucket's own name). redirect_style: the same for clients.
+    equal_parts: whether all parts of an upload but the last must have one length.
     """
 
     bucket: str
@@ -19,12 +20,14 @@ class S3Place(NamedTuple):
     style: str
     redirect_endpoint: str
     redirect_style: str
+    equal_parts: bool = False
 
     @classmethod
     def of_url(cls, url) -> "S3Place":
         """url: storage.url as the configuration read it."""
         clients = url.more.get("redirect_style", url.style)
-        return cls(url.bucket, url.prefix, url.endpoint, url.region, url.style, url.redirect_endpoint, clients)
+        own = (url.bucket, url.prefix, url.endpoint, url.region, url.style, url.redirect_endpoint)
+        return cls(*own, clients, url.more.get("parts") == "equal")
 
     def base(self, endpoint: str, style: str) -> str:
         """The URL before the path, with the bucket's name if that belongs there."""

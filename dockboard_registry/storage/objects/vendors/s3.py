@@ -11,10 +11,11 @@ from ... import StorageFailed
 from ..bucket import Found, Refused, stream
 from ..credentials import FileCredentials, FixedCredentials
 from ..names import MARKER
-from ..parts import Parts
+from ..parts import Parts, equal_size_of, size_of
 from ..signers import sigv4
 from ..signers.forms import Place, Query, encoded_path, encoded_query, in_base64
 from ..signers.sigv4 import EMPTY_SHA256
+from . import checksums
 from .answers import Node, completion, deletion, error_of, etag, milliseconds, parsed, whole, words
 from .place import S3Place
 
@@ -109,7 +110,11 @@ class S3:
     def size(self, name: str) -> tuple[int, str]:
         """The number of bytes, and the ETag. Raises Refused."""
         found = self.call("HEAD", name)
-        return int(found.headers.get("Content-Length", -1)), etag(found.headers.get("ETag"))
+        return int(found.headers.get("Content-Length", -1)), self._tag_of_whole(found, etag(found.headers.get("ETag")))
+
+    def _tag_of_whole(self, answer: Answer, tag: str) -> str:
+        """By what `whole_etag` knows the object of this answer. tag: its ETag."""
+        return tag
 
     def delete(self, names: list[str]) -> dict[str, str]:
         """The names that could not be deleted, with the codes. Names without an object are no error."""
@@ -168,6 +173,9 @@ class S3:
     def _name(self, key: str, coded: bool) -> str:
         return (unquote(key) if coded else key).removeprefix(self._place.prefix)
 
+    def part_size(self, number: int) -> int:
+        return equal_size_of(number) if self._place.equal_parts else size_of(number)
+
     def begin(self, name: str) -> str:
         """Begin an upload in parts. Returns its id."""
         found = self.call("POST", name, (("uploads", ""),), fields={"Content-Type": "application/octet-stream"})
@@ -181,11 +189,15 @@ class S3:
     def complete(self, name: str, upload: str, parts: Parts) -> str:
         """Returns the ETag of the object. Raises Refused, also for a 200 with an error inside."""
         fields, query = {"Content-Type": "application/xml"}, (("uploadId", upload),)
-        answer = self.call("POST", name, query, completion(parts.etags), fields, answer=COMPLETE_SECONDS)
+        body = completion(checksums.etags(parts.etags))
+        answer = self.call("POST", name, query, body, fields, answer=COMPLETE_SECONDS)
         found = parsed(answer.body.strip())
         if found.name == "Error":
             raise Refused(500, found.get("Code"), words(found.get("Code")))
-        return etag(found.get("ETag"))
+        return self._tag_of_whole(answer, etag(found.get("ETag")))
+
+    def etag_of(self, body: bytes | memoryview) -> str:
+        return hashlib.md5(body, usedforsecurity=False).hexdigest()
 
     def whole_etag(self, parts: Parts) -> str:
         return parts.whole_etag()
@@ -206,6 +218,30 @@ class S3:
 
     def close(self) -> None:
         self._client.close()
+
+
+class ChecksumS3(S3):
+    """S3 whose answers have the CRC-64 of parts and objects in a field. checksum_field: its name.
+
+    The vendors do not say how they make the ETag of an object of parts.
+    """
+
+    checksum_field = ""
+
+    def part(self, name: str, upload: str, number: int, body: memoryview) -> str:
+        found = self.call("PUT", name, (("partNumber", str(number)), ("uploadId", upload)), body)
+        return checksums.with_checksum(etag(found.headers.get("ETag")), found.headers.get(self.checksum_field))
+
+    def whole_etag(self, parts: Parts) -> str:
+        found = checksums.of_whole(checksums.CRC64, parts.etags, parts.sizes)
+        return "" if found is None else f"crc64 {found}"
+
+    def _tag_of_whole(self, answer: Answer, tag: str) -> str:
+        found = answer.headers.get(self.checksum_field)
+        return f"crc64 {found}" if found else tag
+
+    def _verified(self, body: bytes | memoryview) -> Mapping[str, str]:
+        return md5_field(body)
 
 
 def md5_field(body: bytes | memoryview) -> Mapping[str, str]:

@@ -19,7 +19,7 @@ from ....outbound.errors import OutboundError
 from ... import StorageFailed
 from ..bucket import Found, Refused, stream
 from ..names import BLOBS, key_of, name_of
-from ..parts import Parts
+from ..parts import Parts, size_of
 from ..signers import tempurl
 from ..signers.forms import Query, encoded_path, encoded_query
 from .answers import etag, milliseconds, whole
@@ -212,6 +212,9 @@ class Swift:
     def _name(self, text: str) -> str:
         return text.removeprefix(self._prefix)
 
+    def part_size(self, number: int) -> int:
+        return size_of(number)
+
     def begin(self, name: str) -> str:
         """The id tells when it was made. Nothing is asked."""
         return f"{int(time.time() * 1000):012x}{secrets.token_hex(8)}"
@@ -251,6 +254,9 @@ class Swift:
                 raise Refused(400, "InvalidPart") from error
             raise
         return etag(found.headers.get("ETag"))
+
+    def etag_of(self, body: bytes | memoryview) -> str:
+        return _md5(body)
 
     def whole_etag(self, parts: Parts) -> str:
         groups = [parts.etags[first : first + self._entries] for first in range(0, len(parts.etags), self._entries)]
