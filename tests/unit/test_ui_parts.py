@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tornado.template import Template
 
 from dockboard_registry.errors import NotFound, Unsupported
 from dockboard_registry.http.headers import Headers
@@ -128,6 +129,21 @@ def test_text_is_escaped_and_what_does_not_show_is_spelled_out(text, shown):
     assert escape(Markup("<b>")) == "<b>"
 
 
+def test_templates_escape_every_value_but_markup():
+    values = {"text": "<b>", "long": "<b>" * 1000, "bytes": b"<b>\xff", "number": 1, "markup": Markup("<b>")}
+    written = {
+        name: Template(f"{{{{ {name} }}}}{{% raw {name} %}}", loader=templates._loader).generate(**values).decode()
+        for name in values
+    }
+    assert written == {
+        "text": "&lt;b&gt;" * 2,
+        "long": "&lt;b&gt;" * 2000,
+        "bytes": r"&lt;b&gt;\xff" * 2,
+        "number": "11",
+        "markup": "<b><b>",
+    }
+
+
 @given(st.text())
 def test_escaped_text_has_no_markup(text):
     shown = escape(text)
@@ -141,12 +157,12 @@ def test_templates_escape_values_but_not_markup():
 
 
 def test_sentences_count_and_keep_markup():
-    assert language.text("en", "part.hours", {"n": 1}) == "1 hour ago"
-    assert language.text("en", "part.hours", {"n": 1284}) == "1,284 hours ago"
-    assert language.text("zh", "part.hours", {"n": 1}) == "1 小时前"
-    shown = language.text("en", "error.asked", {"path": Markup("<code>/x</code>")})
+    assert language.text("en", "part.hours", n=1) == "1 hour ago"
+    assert language.text("en", "part.hours", n=1284) == "1,284 hours ago"
+    assert language.text("zh", "part.hours", n=1) == "1 小时前"
+    shown = language.text("en", "error.asked", path=Markup("<code>/x</code>"))
     assert shown == "You asked for <code>/x</code>." and isinstance(shown, Markup)
-    assert not isinstance(language.text("en", "error.asked", {"path": "<b>"}), Markup)
+    assert not isinstance(language.text("en", "error.asked", path="<b>"), Markup)
 
 
 @pytest.mark.parametrize(

@@ -37,15 +37,15 @@ def prepare() -> None:
         _sentences(language)
 
 
-def text(language: str, id: str, values: Mapping[str, object]) -> str:
+def text(language: str, id: str, /, **values: object) -> str:
     """The sentence with its values. Markup where one of the values is markup.
 
     Whole numbers are written with commas: 1,284. Raises KeyError for an unknown id or a missing value.
     """
     forms = _sentences(language)[id]
-    form = forms[-1] if values.get("n") != 1 else forms[0]
     if not values:
-        return form
+        return forms[-1]
+    form = forms[-1] if values.get("n") != 1 else forms[0]
     shown = {name: f"{value:,}" if isinstance(value, int) else value for name, value in values.items()}
     if any(isinstance(value, Markup) for value in shown.values()):
         return Markup(escape(form).format_map({name: escape(str_of(value)) for name, value in shown.items()}))

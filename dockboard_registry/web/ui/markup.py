@@ -4,47 +4,46 @@ Templates escape every value but `Markup`. Characters that do not show, or that 
 them, are written as escapes: names of users and images must not look like others.
 """
 
+import functools
 import re
 
 _SPECIAL = re.compile(
-    rb"[&<>\"'\x00-\x08\x0b-\x1f\x7f]"
-    rb"|\xc2[\x80-\x9f]|\xd8\x9c|\xe2\x80[\x8b-\x8f\xa8-\xae]|\xe2\x81[\xa0-\xaf]|\xef\xbb\xbf"
+    "[&<>\"'\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff]"
 )
-_NAMED = {b"&": b"&amp;", b"<": b"&lt;", b">": b"&gt;", b'"': b"&quot;", b"'": b"&#39;", b"\r": b""}
+_NAMED = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;", "\r": ""}
 _LONGEST = 4096
+# Characters of a text that is remembered with its escapes, and how many of them are. Most are sentences of the pages.
+_SHORT, _REMEMBERED = 256, 2048
 
 
 class Markup(str):
     """HTML that may stand in a page as it is."""
 
 
-class _Html(bytes):
-    """Markup on its way into a page."""
+def written(value: str | bytes) -> bytes:
+    """What templates write for a value: markup as it is, all else escaped. They call it for each value."""
+    if type(value) is Markup:
+        return value.encode()
+    return _remembered(value) if len(value) <= _SHORT else _text(value)
 
 
-def encoded(value: str | bytes | None) -> bytes | None:
-    """What templates make of each value before they escape it. Lone surrogates, which JSON may have, become escapes."""
-    if isinstance(value, str):
-        data = value.encode("utf-8", "backslashreplace")
-        return _Html(data) if isinstance(value, Markup) else data
-    return value
+def _text(value: str | bytes) -> bytes:
+    return escape(value if isinstance(value, str) else value.decode("utf-8", "backslashreplace")).encode()
 
 
-def escaped(data: bytes) -> bytes:
-    """What templates write for a value: markup as it is, all else escaped."""
-    return data if type(data) is _Html else _SPECIAL.sub(_escape, data)
-
-
-def _escape(match: re.Match) -> bytes:
-    special = match[0]
-    return _NAMED.get(special) or (b"" if special == b"\r" else rb"\u%04x" % ord(special.decode()))
+_remembered = functools.lru_cache(_REMEMBERED)(_text)
 
 
 def escape(text: str) -> str:
-    """Text as HTML, for what is put together outside of templates."""
-    if isinstance(text, Markup):
+    """Text as HTML. Lone surrogates, which JSON may have, become escapes too."""
+    if isinstance(text, Markup) or _SPECIAL.search(text) is None:
         return text
-    return escaped(text.encode("utf-8", "backslashreplace")).decode()
+    return _SPECIAL.sub(_escape, text)
+
+
+def _escape(match: re.Match) -> str:
+    special = match[0]
+    return _NAMED.get(special, f"\\u{ord(special):04x}")
 
 
 def cut(text: str, most: int = _LONGEST) -> str:

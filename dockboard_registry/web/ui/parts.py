@@ -1,5 +1,6 @@
 """The parts that pages are made of. Templates call them; each gives markup with everything in it escaped."""
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -55,12 +56,20 @@ def digest(text: str, whole: bool = False, address: str = "") -> Markup:
     return Markup(f"{figures.fingerprint(text)} {link(address, code) if address else code}")
 
 
+@functools.lru_cache(1024)
+def _moment(ms: int, zone: times.Zone) -> tuple[str, str]:
+    """The start of the element of a moment, and the moment to the minute."""
+    title = f"{times.shown(ms, zone, seconds=True)} {escape(zone.name)}"
+    return f'<time datetime="{times.machine(ms)}" title="{title}">', times.shown(ms, zone)
+
+
 class Parts:
     """The parts whose words depend on the visitor."""
 
     def __init__(self, visit: Any):
         self.visit = visit
-        self.t, self.url = visit.t, visit.url
+        # Pages ask for hundreds of sentences, so they ask without a way round.
+        self.t, self.url = functools.partial(language.text, visit.language), visit.url
         self._ids = 0
 
     def _id(self) -> str:
@@ -74,21 +83,16 @@ class Parts:
         """A moment in the visitor's zone, to the minute."""
         if ms is None:
             return Markup(escape(self.t("part.never")))
-        shown, full = times.shown(ms, self.visit.zone), times.shown(ms, self.visit.zone, seconds=True)
-        return Markup(
-            f'<time datetime="{times.machine(ms)}" title="{full} {escape(self.visit.zone.name)}">{shown}</time>'
-        )
+        start, shown = _moment(ms, self.visit.zone)
+        return Markup(f"{start}{shown}</time>")
 
     def ago(self, ms: int | None) -> Markup:
         """How long ago a moment was."""
         if ms is None:
             return Markup(escape(self.t("part.never")))
         unit, n = times.ago(ms)
-        full = times.shown(ms, self.visit.zone, seconds=True)
-        return Markup(
-            f'<time datetime="{times.machine(ms)}" title="{full} {escape(self.visit.zone.name)}">'
-            f"{escape(self.t('part.' + unit, n=n))}</time>"
-        )
+        start, _ = _moment(ms, self.visit.zone)
+        return Markup(f"{start}{escape(self.t('part.' + unit, n=n))}</time>")
 
     def command(self, text: str, what: str) -> Markup:
         """Something to paste, with a button that copies it. what: which command it is, for screen readers."""

@@ -1,6 +1,6 @@
 """Templates: files of templates/, compiled once for each worker, when they are first used.
 
-Each is written in the language of tornado.template. Values are escaped (see markup.py); {% raw %} is not used.
+Each is written in the language of tornado.template. Values are escaped (see markup.py); nothing switches that off.
 """
 
 import pkgutil
@@ -12,8 +12,9 @@ from tornado.template import BaseLoader, Template
 from ...archive import files_of
 from . import markup
 
-# Tornado turns each value to bytes before it escapes it. Ours also tells markup from text, and never fails.
-_NAMESPACE = {"escaped": markup.escaped, "_tt_utf8": markup.encoded}
+# Templates call this for each value. Tornado's own makes bytes of it and leaves escaping to a second function, which
+# {% raw %} leaves out. Ours does both: it also tells markup from text, and never fails.
+_NAMESPACE = {"_tt_utf8": markup.written}
 _FOLDER = "templates"
 
 
@@ -27,7 +28,7 @@ class _Loader(BaseLoader):
         return Template(pkgutil.get_data(__package__, f"{_FOLDER}/{name}"), name=name, loader=self)
 
 
-_loader = _Loader(autoescape="escaped", namespace=_NAMESPACE, whitespace="single")
+_loader = _Loader(autoescape=None, namespace=_NAMESPACE, whitespace="single")
 
 
 def prepare() -> None:

@@ -33,12 +33,12 @@ def zone(name: str) -> Zone:
 
 def shown(ms: int, where: Zone, seconds: bool = False) -> str:
     """2026-11-28 09:14, of milliseconds since 1970. A later time than can be shown is the last one that can."""
-    return _at(ms, where.info).strftime("%Y-%m-%d %H:%M:%S" if seconds else "%Y-%m-%d %H:%M")
+    return _at(ms, where.info).isoformat(" ")[: 19 if seconds else 16]
 
 
 def machine(ms: int) -> str:
     """The value of a datetime attribute."""
-    return _at(ms, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{_at(ms, UTC).isoformat()[:19]}Z"
 
 
 def _at(ms: int, where: tzinfo) -> datetime:

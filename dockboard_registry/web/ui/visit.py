@@ -77,7 +77,7 @@ class Visit:
 
     def t(self, id: str, /, **values: object) -> str:
         """A sentence in the visitor's language; markup where a value is markup."""
-        return language.text(self.language, id, values)
+        return language.text(self.language, id, **values)
 
     @property
     def host(self) -> str:
