@@ -122,6 +122,13 @@ class Services:
 
         return Inspector(self.db, self.storage)
 
+    @functools.cached_property
+    def repository_pages(self):
+        """What the pages of a repository show (RepositoryPages)."""
+        from .domain.repository_pages import RepositoryPages
+
+        return RepositoryPages(self.db, self.inspector)
+
     async def _examine(self, pushed: list[Pushed]) -> None:
         await asyncio.to_thread(lambda: self.facts_filling)
         await self.facts_filling.examine(pushed)

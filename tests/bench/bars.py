@@ -51,6 +51,7 @@ PAGES = {
     "repository": 3,
     "repository, ten layers": 3,
     "tags": 5,
+    "tags by size": 5,
     "tags, ten layers": 5,
     "tag": 4,
     "tag, ten layers": 4,

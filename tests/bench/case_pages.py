@@ -25,6 +25,7 @@ PATHS = {
     "repository": f"/r/{REPOSITORY}",
     "repository, ten layers": f"/r/{LAYERED}",
     "tags": f"/r/{REPOSITORY}/-/tags",
+    "tags by size": f"/r/{REPOSITORY}/-/tags?sort=size-down",
     "tags, ten layers": f"/r/{LAYERED}/-/tags",
     "tag": f"/r/{REPOSITORY}:{tag(50)}",
     "tag, ten layers": f"/r/{LAYERED}:{tag(10)}",

@@ -192,6 +192,10 @@ class Lists:
         """What the principal may pull."""
         return await self._db.scan(lambda tx: PageSearch(tx, principal, wanted).page(), long=True)
 
-    async def count(self, principal: Principal, namespace: str = "") -> int | None:
-        """See lists.count."""
-        return await self._db.scan(lambda tx: lists.count(tx, principal, namespace), long=True)
+    async def counted(self, principal: Principal, wanted: Wanted) -> tuple[Page, int | None]:
+        """The same, and how many there are in the namespace without any other filter. See lists.count."""
+
+        def query(tx: Tx) -> tuple[Page, int | None]:
+            return PageSearch(tx, principal, wanted).page(), lists.count(tx, principal, wanted.namespace)
+
+        return await self._db.scan(query, long=True)

@@ -1,13 +1,14 @@
 """The search: repositories, tags, digests and namespaces that somebody may see, a few of each, and in little time."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from ...db import Database, Row, Tx
 from ...db.each import SOME, Each
 from ..access import rule
 from ..access.rule import ADMIN, PULL, REGISTRY, USER, Principal, decide
-from . import conditions, lists, nearest, reach
-from .conditions import Condition, either, escaped, statement
+from . import conditions, lists, names_with, nearest, reach
+from .conditions import ALWAYS, Condition, either, escaped, statement
 from .lists import ROW, ListedRepository
 from .terms import Reference, Term
 
@@ -16,6 +17,8 @@ MOST = 10
 # Rows for which the rule is asked in one group, and repositories in whose tags a tag is looked for: those that were
 # pushed last.
 _MOST_ASKED, _MOST_TAGGED = 50, SOME
+# Names that are sorted by how well they fit. Of more the best are asked for.
+_MOST_RANKED = 200
 # With more ways all that fits is left to the rule.
 _MANY_WAYS = 32
 # Names that are compared to find those that are nearly what was typed.
@@ -25,19 +28,14 @@ _REPOSITORIES = (
     " LEFT JOIN namespaces ON namespaces.name = repository_facts.namespace"
 )
 # An index has the names with what is asked of them. The rows are read for the few that are shown.
-_NAMES = "SELECT repository_facts.name FROM repository_facts"
+_NAMES = "SELECT repository_facts.name, repository_facts.pushed_at FROM repository_facts"
 _NAMED = Each(f"{_REPOSITORIES} WHERE repository_facts.name IN (...)")
-# Exact, the last segment begins with it, another segment begins with it, contains it.
-_RANKED = (
-    " ORDER BY CASE WHEN repository_facts.name = ? THEN 0 WHEN repository_facts.name LIKE ? ESCAPE '|' AND"
-    " repository_facts.name NOT LIKE '%/%' OR repository_facts.name LIKE ? ESCAPE '|' AND repository_facts.name NOT"
-    " LIKE ? ESCAPE '|' THEN 1 WHEN repository_facts.name LIKE ? ESCAPE '|' OR repository_facts.name LIKE ? ESCAPE '|'"
-    " THEN 2 ELSE 3 END, repository_facts.pushed_at DESC LIMIT ?"
-)
 # Without an index where few fit: looking at all as they are stored is quicker.
 _LATEST_OF_FEW = " ORDER BY +repository_facts.pushed_at DESC, repository_facts.name DESC LIMIT ?"
 _LATEST = " ORDER BY repository_facts.pushed_at DESC, repository_facts.name DESC LIMIT ?"
-_TAGGED = _REPOSITORIES.replace("SELECT ", "SELECT repository_facts.repository_id, ", 1)
+_LATEST_ROWS = _REPOSITORIES.replace(
+    "SELECT ", "SELECT repository_facts.name, repository_facts.pushed_at, repository_facts.repository_id, ", 1
+)
 _TAGS = Each(
     "SELECT repository_id, name, digest, updated_at FROM tags WHERE name >= ? AND name < ? AND name LIKE ? ESCAPE '|'"
     " AND repository_id IN (...)"
@@ -134,20 +132,49 @@ class _Finder:
         term = self._term
         if term.digest or (not term.text and term.tag):
             return []
-        fitting = [*self._fitting(), Condition("repository_facts.name LIKE ? ESCAPE '|'", (f"%{escaped(term.text)}%",))]
-        sql, *parameters = statement(_NAMES, fitting)
-        begins, inside = f"{escaped(term.text)}%", f"%/{escaped(term.text)}%"
-        ranks = term.text, begins, inside, f"{inside}/%", begins, inside
-        names = [name for (name,) in self._tx.all(sql + _RANKED, *parameters, *ranks, _MOST_ASKED)]
+        names = self._names()[:_MOST_ASKED]
         found = {item.name: item for item in map(lists.listed, _NAMED.all(self._tx, (), names))}
         return self._allowed(found[name] for name in names if name in found)[: MOST + 1]
 
-    def _fitting(self) -> list[Condition]:
-        """What is within reach, and of the kind and platform that are asked for."""
+    def _names(self) -> list[str]:
+        """Names with the text in them, those that fit best first, and of these those that were pushed last."""
+        text = self._term.text
+        names = self._latest_names(names_with.part(text), _MOST_RANKED + 1)
+        if len(names) <= _MOST_RANKED:
+            return sorted(names, key=lambda name: names_with.rank(name, text))
+        best: list[str] = []
+        for condition in names_with.best(text):
+            best += self._latest_names(condition, _MOST_ASKED)
+            if len(best) >= _MOST_ASKED:
+                break
+        return list(dict.fromkeys([*best, *names]))
+
+    def _latest_names(self, condition: Condition, limit: int) -> list[str]:
+        return [name for name, _ in self._latest(_NAMES, [condition], limit)]
+
+    def _latest(self, select: str, fitting: Sequence[Condition], limit: int) -> list[Row]:
+        """Of all that fits the rows of what was pushed last. The first columns are the name and the time of the push.
+
+        Each way is read by its index in this order. SQLite would find all that fits several of them, and sort it.
+        """
+        few = self._term.kind or self._term.platform or self._term.tag and self._term.text
+        ways, order = ([self._any_way()], _LATEST_OF_FEW) if few else (self._ways, _LATEST)
+        found: dict[str, Row] = {}
+        for way in ways if len(ways) <= _MANY_WAYS else [ALWAYS]:
+            sql, *parameters = statement(select, [way, *self._filters(), *fitting])
+            found |= {row[0]: row for row in self._tx.all(sql + order, *parameters, limit)}
+        return sorted(found.values(), key=lambda row: (row[1], row[0]), reverse=True)[:limit]
+
+    def _any_way(self) -> Condition:
+        """What is within reach, as one condition."""
+        if len(self._ways) > _MANY_WAYS:
+            return ALWAYS
+        way = either(self._ways)
+        return Condition(f"({way.sql})", way.parameters)
+
+    def _filters(self) -> list[Condition]:
+        """The kind and platform that are asked for."""
         term, found = self._term, []
-        if len(self._ways) <= _MANY_WAYS:
-            way = either(self._ways)
-            found.append(Condition(f"({way.sql})", way.parameters))
         if term.kind:
             found.append(Condition("repository_facts.kind = ?", (term.kind,)))
         if term.platform:
@@ -159,23 +186,20 @@ class _Finder:
         wanted = self._term.tag or self._term.text
         if not wanted or "/" in wanted or self._term.digest:
             return []
-        fitting = self._fitting()
-        if self._term.tag and self._term.text:
-            fitting.append(Condition("repository_facts.name LIKE ? ESCAPE '|'", (f"%{escaped(self._term.text)}%",)))
-        sql, *parameters = statement(_TAGGED, fitting)
-        few = self._term.kind or self._term.platform or self._term.tag and self._term.text
-        rows = self._tx.all(sql + (_LATEST_OF_FEW if few else _LATEST), *parameters, _MOST_TAGGED)
-        found = {id: lists.listed(row) for id, *row in rows}
+        fitting = [names_with.part(self._term.text)] if self._term.tag and self._term.text else []
+        rows = self._latest(_LATEST_ROWS, fitting, _MOST_TAGGED)
+        found = {id: lists.listed(row) for _, _, id, *row in rows}
         ids = {id: item.name for id, item in found.items() if _may_pull(self._principal, item)}
         low = wanted.partition("*")[0]
         like = escaped(wanted).replace("*", "%") + ("" if "*" in wanted else "%")
         tags = [FoundTag(ids[id], *tag) for id, *tag in _TAGS.all(self._tx, (low, f"{low}~", like), list(ids))]
-        return sorted(tags, key=lambda tag: (tag.name != wanted, -tag.updated_at))[: MOST + 1]
+        latest = sorted(tags, key=lambda tag: (tag.updated_at, tag.name), reverse=True)
+        return sorted(latest, key=lambda tag: tag.name != wanted)[: MOST + 1]
 
     def _digests(self) -> list[FoundDigest]:
         low, found = self._term.digest, []
         between = Condition("manifest_facts.digest >= ? AND manifest_facts.digest < ?", (low, f"{low}g"))
-        sql, *parameters = statement(_DIGESTS, [between, *self._fitting()])
+        sql, *parameters = statement(_DIGESTS, [between, self._any_way(), *self._filters()])
         for digest, id, kind, *row in self._tx.all(sql + _BY_DIGEST, *parameters, _MOST_ASKED):
             if _may_pull(self._principal, lists.listed(row)) and len(found) <= MOST:
                 tags = [name for (name,) in self._tx.all(_TAGS_OF, id, digest, MOST)]
@@ -198,9 +222,8 @@ class _Finder:
         """Names that are nearly what was typed, among those that were pushed last."""
         if not self._ways or len(self._term.text) > nearest.LONGEST:
             return []
-        sql, *parameters = statement(_REPOSITORIES, self._fitting())
-        rows = self._tx.all(sql + _LATEST, *parameters, _MOST_COMPARED)
-        return nearest.names(self._term.text, [item.name for item in self._allowed(map(lists.listed, rows))])
+        items = [lists.listed(row[3:]) for row in self._latest(_LATEST_ROWS, [], _MOST_COMPARED)]
+        return nearest.names(self._term.text, [item.name for item in self._allowed(items)])
 
     def _allowed(self, items) -> list[ListedRepository]:
         return [item for item in items if _may_pull(self._principal, item)]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ...db import Database, Tx
-from ...errors import ManifestUnknown, NameUnknown
+from ...errors import ManifestUnknown
 from ...names import Reference
 from ...storage import Storage
 from ..content import references, repositories
@@ -108,13 +108,21 @@ class Inspector:
 
         Raises NameUnknown, ManifestUnknown.
         """
-        place, found = await self._db.scan(lambda tx: _found_in(tx, repository, reference, platform, after), long=True)
+
+        def query(tx: Tx) -> tuple[int, InspectedManifest]:
+            place = repositories.require(tx, repository)
+            return place, inspected(tx, place, repository, reference, platform, after)
+
+        return await self.completed(*await self._db.scan(query, long=True))
+
+    async def completed(self, repository_id: int, found: InspectedManifest) -> InspectedManifest:
+        """The same with the config of its image, where that lies in the store."""
         image = found.image
-        if image is None or image.content.config is None or image.content.config.media_type not in kinds.IMAGE_CONFIGS:
+        wanted = _config(image.content) if image is not None and image.config is None else None
+        if image is None or wanted is None:
             return found
-        digest = image.content.config.digest
-        configs = await image_configs.everywhere(self._db, self._storage, place, [digest], image_config.read)
-        return found._replace(image=with_config(image, configs.get(digest)))
+        configs = await image_configs.everywhere(self._db, self._storage, repository_id, [wanted], image_config.read)
+        return found._replace(image=with_config(image, configs.get(wanted)))
 
 
 def with_config(image: Image, config: ImageConfig | None) -> Image:
@@ -134,19 +142,10 @@ def build_steps(history: Sequence[Step], layers: Sequence[LayerUse]) -> tuple[li
     return steps, True
 
 
-def _found_in(
-    tx: Tx, repository: str, reference: Reference, platform: str, after: str
-) -> tuple[int, InspectedManifest]:
-    """The repository's id, and the manifest."""
-    place = repositories.find(tx, repository)
-    if place is None:
-        raise NameUnknown(name=repository)
-    return place, _inspected(tx, place, repository, reference, platform, after)
-
-
-def _inspected(
-    tx: Tx, place: int, repository: str, reference: Reference, platform: str, after: str
+def inspected(
+    tx: Tx, place: int, repository: str, reference: Reference, platform: str = "", after: str = ""
 ) -> InspectedManifest:
+    """The manifest of the repository with this id and name; see Inspector.inspect. Raises ManifestUnknown."""
     tag = _tag(tx, place, repository, reference.tag) if reference.tag else None
     digest = tag.digest if tag else reference.digest
     row = tx.one(_MANIFEST, manifest_content.LONGEST, place, digest)
@@ -210,7 +209,7 @@ def _attestations(content: ManifestContent | None) -> list[Attached]:
 def _image(
     tx: Tx, place: int, digest: str, content: ManifestContent | None, platforms: list[Platform], wanted: str
 ) -> Image | None:
-    """The image that is shown. Its config is read later."""
+    """The image that is shown, with its config if that lies in the database."""
     if content is None:
         return None
     if content.kind == kinds.INDEX:
@@ -219,8 +218,16 @@ def _image(
         if not manifests or manifests[0].content is None:
             return None
         digest, content = chosen, manifests[0].content
-    layers = layer_uses.of_content(tx, place, content)
-    return Image(digest, content, None, layers, *build_steps((), layers))
+    image = Image(digest, content, None, layer_uses.of_content(tx, place, content), [], False)
+    wanted = _config(content)
+    configs = image_configs.in_rows(tx, place, [wanted], image_config.read) if wanted else {}
+    return with_config(image, configs.get(wanted or ""))
+
+
+def _config(content: ManifestContent) -> str | None:
+    """The digest of the config, if it is that of an image."""
+    config = content.config
+    return config.digest if config is not None and config.media_type in kinds.IMAGE_CONFIGS else None
 
 
 def chosen_platform(platforms: Sequence[Platform], wanted: str) -> str | None:

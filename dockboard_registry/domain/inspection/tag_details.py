@@ -66,7 +66,7 @@ class TagLists:
 
     async def page_with_details(self, repository: str, query: TagQuery) -> tuple[TagPage, TagDetails]:
         """Raises what `page` raises."""
-        return await self._scan(repository, query, _with_details)
+        return await self._scan(repository, query, with_details)
 
     async def names(self, repository: str, digests: Sequence[str]) -> dict[str, list[str]]:
         """A few tags of each of these manifests."""
@@ -95,6 +95,6 @@ def _near(tx: Tx, repository_id: int, name: str) -> list[str]:
     return nearest.tags(name, [*alike, *newest], MOST_NAMES)
 
 
-def _with_details(tx: Tx, repository_id: int, query: TagQuery) -> tuple[TagPage, TagDetails]:
+def with_details(tx: Tx, repository_id: int, query: TagQuery) -> tuple[TagPage, TagDetails]:
     found = tag_list.page(tx, repository_id, query)
     return found, of_tags(tx, repository_id, found.tags)

@@ -49,12 +49,7 @@ class Comments:
 
     async def list(self, name: str, before: int = NEWEST, limit: int = 50) -> list[Comment]:
         """The newest comments first, those with ids below `before`. Raises NameUnknown."""
-
-        def query(tx: Tx) -> list[Comment]:
-            rows = tx.all(_LIST, repositories.require(tx, name), before, limit)
-            return [Comment(*row) for row in rows]
-
-        return await self._db.scan(query)
+        return await self._db.scan(lambda tx: newest(tx, repositories.require(tx, name), limit, before))
 
     async def get(self, name: str, id: int) -> Comment:
         """Raises NameUnknown, AccountUnknown."""
@@ -114,6 +109,11 @@ class Comments:
             tx.run("DELETE FROM comments WHERE id = ?", id)
 
         await self._db.write(change, brings=0)
+
+
+def newest(tx: Tx, repository_id: int, limit: int, before: int = NEWEST) -> list[Comment]:
+    """The newest comments first, those with ids below `before`."""
+    return [Comment(*row) for row in tx.all(_LIST, repository_id, before, limit)]
 
 
 def _checked(text: str) -> str:

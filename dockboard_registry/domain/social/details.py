@@ -43,12 +43,13 @@ class Details(NamedTuple):
 
 async def details(db: Database, name: str, asker: Principal) -> Details:
     """Raises NameUnknown."""
+    return await db.scan(lambda tx: read(tx, repositories.require(tx, name), name, asker))
 
-    def query(tx: Tx) -> Details:
-        found, id = lists.one(tx, name), repositories.find(tx, name)
-        if found is None or id is None:
-            raise NameUnknown(name=name)
-        starred = asker.kind == USER and stars.is_starred(tx, asker.id, id)
-        return Details(found, *tx.one(_COUNTS, id), categories.of(tx, id), deprecation.of(tx, id), starred)
 
-    return await db.scan(query)
+def read(tx: Tx, id: int, name: str, asker: Principal) -> Details:
+    """Of the repository with this id and name. Raises NameUnknown."""
+    found = lists.one(tx, name)
+    if found is None:
+        raise NameUnknown(name=name)
+    starred = asker.kind == USER and stars.is_starred(tx, asker.id, id)
+    return Details(found, *tx.one(_COUNTS, id), categories.of(tx, id), deprecation.of(tx, id), starred)

@@ -17,12 +17,13 @@ Names = Mapping[str, str]
 
 
 class Permission(NamedTuple):
-    """check raises the error for those who may not. who: who may, in words for documents.
+    """check raises the error for those who may not. It may return the object that the rule was asked about. who: who
+    may, in words for documents.
 
     hides: whoever may not see the object gets the same answer as if it did not exist.
     """
 
-    check: Callable[[Asker, Names], Awaitable[None]] | None
+    check: Callable[[Asker, Names], Awaitable[Object | None]] | None
     who: str
     hides: bool = False
 
@@ -156,10 +157,11 @@ async def _repository_goes(asker: Asker, names: Names) -> None:
     await _repository_admin(asker, names)
 
 
-async def _pulls_repository(asker: Asker, names: Names) -> None:
+async def _pulls_repository(asker: Asker, names: Names) -> Object:
     """Pages need no login for what everybody may pull."""
     object = (await asker.services.principals.facts(names["repository"])).object
     require(asker, PULL, object, NameUnknown(name=names["repository"]))
+    return object
 
 
 async def _user_pulls(asker: Asker, names: Names) -> None:

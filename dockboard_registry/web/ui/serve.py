@@ -37,7 +37,7 @@ async def answer(services, request: Request) -> Response:
         handler = page.handler(request.method)
         permission = page.permission_for(request.method)
         if permission.check is not None:
-            await permission.check(visit.asker, visit.names)
+            visit.object = await permission.check(visit.asker, visit.names)
         if request.method == "POST":
             await _read_form(visit, page)
         response = await handler(visit)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from urllib.parse import quote, unquote
 
 from ...config.kinds import is_loopback
-from ...domain.access.rule import ANONYMOUS, Principal
+from ...domain.access.rule import ANONYMOUS, Object, Principal
 from ...errors import RegistryError
 from ...http.messages import Request, Response
 from ..auth.asker import Asker
@@ -38,8 +38,9 @@ FLASH = "dockboard-flash"
 class Visit:
     """names: what the path names ("repository", "tag", ...). form: what was sent; empty for GET.
 
-    asker: who asks; nobody until identity.py found out. session: the session of who signed in, or None. problem: why
-    the form was refused, when the page is shown again; wrong: the field that it is about.
+    asker: who asks; nobody until identity.py found out. session: the session of who signed in, or None. object: the
+    repository that the permission was asked for. problem: why the form was refused, when the page is shown again;
+    wrong: the field that it is about.
     """
 
     def __init__(self, services, request: Request, paths: Collection[str]):
@@ -48,6 +49,7 @@ class Visit:
         self.names: dict[str, str] = {}
         self.form: Form = forms.EMPTY
         self.asker, self.session = Asker(services, request.remote), None
+        self.object: Object | None = None
         self.problem: RegistryError | None = None
         self.wrong = ""
         self.private, self.keys = False, "on"

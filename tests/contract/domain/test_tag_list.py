@@ -2,10 +2,13 @@
 
 import pytest
 
+from dockboard_registry.domain.access.rule import Principal
 from dockboard_registry.domain.content.small_blobs import LIMIT
 from dockboard_registry.domain.inspection.facts_filling import FactsFilling
+from dockboard_registry.domain.inspection.inspector import Inspector
 from dockboard_registry.domain.inspection.tag_details import TagLists
 from dockboard_registry.domain.inspection.tag_list import TagQuery
+from dockboard_registry.domain.repository_pages import RepositoryPages
 from dockboard_registry.errors import BadRequest, NameUnknown
 from tests.contract.aio import asynchronous
 from tests.contract.domain.test_manifest_facts import config, multi_platform, pushed
@@ -108,7 +111,9 @@ async def test_tags_of_one_manifest_and_what_is_attached(process):
     await process.put(image(b"config", subject=subject, artifactType="application/spdx+json"))
     await process.put(image(b"config", note="signature"), f"sha256-{whole[7:]}.sig")
     await FactsFilling(process.db, process.storage).fill()
-    page, details = await TagLists(process.db).page_with_details("app", TagQuery())
+    pages = RepositoryPages(process.db, Inspector(process.db, process.storage))
+    about, page, details = await pages.tags("app", Principal(), TagQuery())
+    assert about.name == "app"
     assert sorted(tag.name for tag in page.tags) == ["latest", "v1"] and page.tools == 1
     assert sorted(details.names[whole]) == ["latest", "v1"]
     assert details.attached[whole] == ["signature", "sbom"]
@@ -133,6 +138,22 @@ async def test_the_nearest_tags_of_one_that_is_missing(process):
         "release-candidate-of-a-very-long-branch-name-1"
     ]
     assert await near("app", f"sha256-{whole[7:]}.att") == [] and await near("none", "v1") == []
+
+
+@asynchronous
+async def test_the_overview_shows_latest_or_the_tag_that_was_pushed_last(process):
+    pages = RepositoryPages(process.db, Inspector(process.db, process.storage))
+    await tagged(process, "v1", "v2")
+    found = await pages.overview("app", Principal())
+    assert found.tag == "v2" and found.shown.tag.name == "v2" and found.shown.image.config is not None
+    await tagged(process, "latest")
+    assert (await pages.overview("app", Principal())).tag == "latest"
+    assert (await pages.overview("app", Principal(), "v1")).shown.tag.name == "v1"
+    missing = await pages.overview("app", Principal(), "v3")
+    assert missing.tag == "v3" and missing.shown is None
+    assert missing.about.name == "app" and missing.readme is None and missing.comments == []
+    with pytest.raises(NameUnknown):
+        await pages.overview("nothing", Principal())
 
 
 @asynchronous

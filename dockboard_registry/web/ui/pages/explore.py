@@ -25,8 +25,7 @@ class _Space(NamedTuple):
 
 async def explore(visit: Visit) -> Response:
     filter = repositories.asked(visit)
-    found = await repositories.page(visit, filter)
-    total = await visit.services.lists.count(visit.principal, filter.namespace)
+    found, total = await repositories.page(visit, filter)
     nothing = not found.items and not filter.is_filtered and not filter.namespace and not visit.query("after")
     if nothing and not visit.signed_in and not visit.principal.open:
         return _nothing_public(visit)
@@ -71,8 +70,7 @@ async def namespace(visit: Visit) -> Response:
     name = visit.names["account"]
     filter = repositories.asked(visit)._replace(namespace=name)
     kind = await _kind(visit, name)
-    found = await repositories.page(visit, filter)
-    total = await visit.services.lists.count(visit.principal, name)
+    found, total = await repositories.page(visit, filter)
     return visit.page(
         "namespace/repositories.html",
         title=name,

@@ -18,19 +18,19 @@ _MOST_RAW, _OPEN_RAW = 256 << 10, 4 << 10
 
 
 async def manifest(visit: Visit) -> Response:
-    values = await frame.values_of(visit, "manifest")
-    name, tag, digest = values["repository"].name, visit.names.get("tag"), visit.names.get("digest")
+    name, tag, digest = visit.names["repository"], visit.names.get("tag"), visit.names.get("digest")
     try:
-        found = await visit.services.inspector.inspect(
+        about, found = await visit.services.repository_pages.manifest(
             name,
+            visit.principal,
             Reference(tag if not digest else None, digest),
             visit.query("platform")[:100],
             visit.query("after")[:135],
         )
         now = await _now(visit, name, tag, digest)
     except ManifestUnknown:
-        return await _missing(visit, values, tag or digest)
-    shown = _shown(found)
+        return await _missing(visit, tag or digest)
+    values, shown = await frame.values_of(visit, "manifest", about), _shown(found)
     return visit.page(
         "repository/manifest.html",
         **values,
@@ -63,8 +63,9 @@ async def _now(visit: Visit, name: str, tag: str | None, digest: str | None) -> 
     return "" if pointed == digest else pointed
 
 
-async def _missing(visit: Visit, values: dict, reference: str | None) -> Response:
+async def _missing(visit: Visit, reference: str | None) -> Response:
     """The repository is there, and the tag is not."""
+    values = await frame.values_of(visit, "manifest")
     near = await visit.services.tag_lists.near(values["repository"].name, visit.names.get("tag") or "")
     return visit.page(
         "repository/missing.html",

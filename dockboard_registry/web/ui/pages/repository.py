@@ -3,44 +3,39 @@
 from ....domain.access.rule import ADMIN, DELETE, OVERWRITE, PULL, PUSH
 from ....domain.inspection.inspector import InspectedManifest
 from ....domain.inspection.layer_uses import own_bytes
-from ....domain.inspection.tag_list import ListedTag, TagQuery
-from ....errors import ManifestUnknown
 from ....http.messages import Response
-from ....names import Reference
 from ...auth.permissions import PULLS_REPOSITORY
 from .. import cookies
 from ..repository import added, frame, pull_commands
 from ..route import Page
 from ..visit import Visit
 
-_TAGS = 20
 _LABEL = "org.opencontainers.image."
 _LABELS = ("licenses", "source", "documentation", "url", "vendor")
 _RIGHTS = (PULL, PUSH, OVERWRITE, DELETE, ADMIN)
 
 
 async def overview(visit: Visit) -> Response:
-    values = await frame.values_of(visit, "overview")
-    name = values["repository"].name
-    listed = await visit.services.tag_lists.page(name, TagQuery(limit=_TAGS))
-    wanted = visit.query("tag") or _usual(listed.tags)
-    shown, missing = await _inspected(visit, name, wanted)
-    kind = shown.kind if shown else ""
+    name = visit.names["repository"]
+    found = await visit.services.repository_pages.overview(name, visit.principal, visit.query("tag"))
+    listed, shown = found.tags, found.shown
+    missing = found.tag[:128] if shown is None else ""
+    values = await frame.values_of(visit, "overview", found.about)
     return visit.page(
         "repository/overview.html",
         404 if missing else 200,
         **values,
-        **await added.values_of(visit, values["repository"], _said(shown)),
+        **await added.values_of(visit, found, _said(shown)),
         title=name,
         alternate=f"/api/v1/repositories/{name.replace('/', '%2F')}",
         tags=listed.tags,
         total=listed.total,
         shown=shown,
         missing=missing,
-        commands=pull_commands.of(kind, values["full_name"], wanted, shown.digest) if shown else [],
+        commands=pull_commands.of(shown.kind, values["full_name"], found.tag, shown.digest) if shown else [],
         client=chosen_client(visit),
         private=values["repository"].visibility == "private",
-        others=[tag for tag in shown.names if tag != wanted] if shown else [],
+        others=[tag for tag in shown.names if tag != found.tag] if shown else [],
         own=own_bytes(shown.image.layers) if shown and shown.image else 0,
         labels=_labels(shown),
         pulls=sum(tag.pulls for tag in listed.tags),
@@ -52,22 +47,6 @@ def chosen_client(visit: Visit) -> str:
     """The client whose commands the visitor looked at last, as commands name it."""
     chosen = cookies.plain(visit.cookies, cookies.CLIENT)
     return "Kubernetes" if chosen == "kubernetes" else chosen
-
-
-def _usual(tags: list[ListedTag]) -> str:
-    """The tag that is shown first: latest, or the last pushed one."""
-    names = [tag.name for tag in tags]
-    return "latest" if "latest" in names else next(iter(names), "")
-
-
-async def _inspected(visit: Visit, name: str, tag: str) -> tuple[InspectedManifest | None, str]:
-    """What the tag points to; or the tag, if there is none of that name."""
-    if not tag:
-        return None, ""
-    try:
-        return await visit.services.inspector.inspect(name, Reference(tag, None)), ""
-    except ManifestUnknown:
-        return None, tag[:128]
 
 
 def _labels(shown: InspectedManifest | None) -> list[tuple[str, str]]:

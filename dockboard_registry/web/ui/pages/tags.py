@@ -37,9 +37,9 @@ _FIELDS = ("tag", "expected", "name", "digest", "move", *deeds.FIELDS)
 
 
 async def tags(visit: Visit) -> Response:
-    values = await frame.values_of(visit, "tags")
-    name, query = values["repository"].name, _query(visit)
-    page, details = await visit.services.tag_lists.page_with_details(name, query)
+    name, query = visit.names["repository"], _query(visit)
+    about, page, details = await visit.services.repository_pages.tags(name, visit.principal, query)
+    values = await frame.values_of(visit, "tags", about)
     chosen = visit.form.all("tag") if visit.problem is not None else []
     return visit.page(
         "repository/tags.html",

@@ -4,28 +4,24 @@ from collections.abc import Mapping
 from typing import Any
 
 from ....domain.access.rule import USER
-from ....domain.social.details import Details
+from ....domain.repository_pages import Overview
 from ...markdown.links import Pictures
 from ...markdown.rendered import Rendered, Renderer
 from ..markup import Markup
 from ..visit import Visit
 
-# Comments on the overview. All of them have a page of their own.
-_COMMENTS = 3
 _DESCRIPTION = "org.opencontainers.image.description"
 _renderer = Renderer("readme-")
 
 
-async def values_of(visit: Visit, repository: Details, labels: Mapping[str, str]) -> dict[str, Any]:
+async def values_of(visit: Visit, found: Overview, labels: Mapping[str, str]) -> dict[str, Any]:
     """Values for the parts of the overview. labels: labels and annotations of the image that is shown."""
-    people, name = visit.services.people, repository.name
-    written = await people.readmes.get(name)
-    comments = await people.comments.list(name, limit=_COMMENTS) if repository.comments else []
+    written = found.readme
     return {
         "readme": await html(visit, written.text) if written else None,
         "readme_at": written.updated_at if written else None,
         "description": "" if written else labels.get(_DESCRIPTION, ""),
-        "comments": comments,
+        "comments": found.comments,
         "may_comment": may_comment(visit),
     }
 

@@ -6,7 +6,7 @@ from typing import Any
 from ....domain.access import rule
 from ....domain.access.rule import ADMIN, DELETE, OVERWRITE, PUSH
 from ....domain.inspection.layer_uses import LayerUse, own_bytes
-from ....domain.social.details import details
+from ....domain.social.details import Details, details
 from ....names import namespace_of
 from ...auth.permissions import sees_people
 from .. import figures
@@ -15,11 +15,13 @@ from ..markup import Markup
 from ..visit import Visit
 
 
-async def values_of(visit: Visit, tab: str = "") -> dict[str, Any]:
-    """Values for templates that begin with repository/head.html. tab: the page that is shown. Raises NameUnknown."""
+async def values_of(visit: Visit, tab: str = "", shown: Details | None = None) -> dict[str, Any]:
+    """Values for templates that begin with repository/head.html. tab: the page that is shown. shown: what was read of
+    the repository already. Raises NameUnknown.
+    """
     name = visit.names["repository"]
-    object = (await visit.services.principals.facts(name)).object
-    shown = await details(visit.services.db, name, visit.principal)
+    object = visit.object or (await visit.services.principals.facts(name)).object
+    shown = shown or await details(visit.services.db, name, visit.principal)
     return {
         "repository": shown,
         "namespace": namespace_of(name),

@@ -53,12 +53,15 @@ def wanted(visit: Visit, filter: Asked, limit: int = ROWS) -> Wanted:
     )
 
 
-async def page(visit: Visit, filter: Asked) -> Page:
-    """That page. With a filter it counts as a search. Raises FieldInvalid, TooManyRequests."""
+async def page(visit: Visit, filter: Asked) -> tuple[Page, int | None]:
+    """That page, and how long the list is without a filter. With a filter it counts as a search.
+
+    Raises FieldInvalid, TooManyRequests.
+    """
     asked_for = wanted(visit, filter)
     if asked_for.is_filtered:
         visit.asker.count_search()
-    return await visit.services.lists.page(visit.principal, asked_for)
+    return await visit.services.lists.counted(visit.principal, asked_for)
 
 
 def _key(visit: Visit, name: str, sort: str) -> Key | None:
