@@ -9,7 +9,7 @@ from dockboard_registry.domain.inspection.inspector import Inspector
 from dockboard_registry.domain.inspection.tag_details import TagLists
 from dockboard_registry.domain.inspection.tag_list import TagQuery
 from dockboard_registry.domain.repository_pages import RepositoryPages
-from dockboard_registry.errors import BadRequest, NameUnknown
+from dockboard_registry.errors import FieldInvalid, NameUnknown
 from tests.contract.aio import asynchronous
 from tests.contract.domain.test_manifest_facts import config, multi_platform, pushed
 from tests.contract.domain.world import image
@@ -93,9 +93,9 @@ async def test_a_list_begins_anywhere(process):
     assert (await names(process, sort="name", at="2"))[0] == "v2.0"
     assert (await names(process, sort="name", at="1.10"))[0] == "1.10"
     for key in ("x", "~", "9~", "1e3~a"):
-        with pytest.raises(BadRequest):
+        with pytest.raises(FieldInvalid):
             await names(process, after=key, sort="size")
-    with pytest.raises(BadRequest):
+    with pytest.raises(FieldInvalid):
         await names(process, after="yesterday~a")
     with pytest.raises(NameUnknown):
         await TagLists(process.db).page("nothing", TagQuery())
