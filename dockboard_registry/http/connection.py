@@ -7,6 +7,7 @@ The phases of a connection and what ends one that is too slow:
     WORK    the request is ours to work on       no limit
 """
 
+import asyncio
 import contextlib
 import os
 import socket
@@ -29,6 +30,8 @@ _NOT_TLS = b"HTTP/1.0 400 Bad Request\r\nConnection: close\r\n\r\nThis port spea
 # OpenSSL's names for a plain HTTP request in place of a handshake, and for one with an unknown method.
 _PLAIN, _NO_HANDSHAKE = ("HTTP_REQUEST", "HTTPS_PROXY_REQUEST"), "WRONG_VERSION_NUMBER"
 _NOT_PLAIN = ("this port speaks https, and the client sent http", "use https:// in the address")
+# So much is read, in so many seconds, of a client that is refused and goes on sending.
+_LAST_BYTES, _LAST_SECONDS = 16 << 20, 2.0
 # So much of a request is looked at for its path.
 _SEEN = 1 << 10
 
@@ -162,6 +165,19 @@ class _Limited:
             # The traceback refers to the stream, and to the whole answer that was being written. They would stay in
             # memory until Python looks for cycles.
             self.error.__traceback__ = None
+
+    async def read_out(self) -> None:
+        """Read what the client still sends, for a short time: closing a socket that has unread bytes would discard what
+        was written to it last (RFC 9112 section 9.6).
+        """
+        if not self.tls:
+            with contextlib.suppress(OSError):
+                self.socket.shutdown(socket.SHUT_WR)
+        end = self.moved + _LAST_BYTES
+        with contextlib.suppress(TimeoutError, StreamClosedError):
+            async with asyncio.timeout(_LAST_SECONDS):
+                while self.moved < end:
+                    await self.read_bytes(BODY_PIECE, partial=True)
 
     def refuse(self, answer: bytes) -> None:
         """End the connection in the middle of a request, after this answer."""

@@ -94,12 +94,8 @@ class Exchange(Holding, HTTPMessageDelegate):
 
     def _refuse(self) -> None:
         """Answer a request that two servers could read in two ways, and close: nothing behind it is a request."""
-        self.response = self.render(
-            BadRequest("the Host header or the framing of the body is not sound", headers={"Connection": "close"})
-        )
-        self._write()
-        self.end(self.response.status)
-        self._connection.finish()
+        self.response = self.render(BadRequest("the Host header or the framing of the body is not sound"))
+        self._leave(detached.refuse(self))
 
     def _open_body(self, headers: Headers):
         """Begin the handler; the future ends when it wants the body, or has answered without."""

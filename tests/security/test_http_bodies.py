@@ -83,6 +83,18 @@ def test_a_client_that_sends_all_before_it_listens_still_sees_the_refusal(regist
         )
 
 
+@pytest.mark.parametrize("fields", ["Host: a b", "Host: a\r\nHost: b", "Host: x\r\nContent-Length: 5,5"])
+@pytest.mark.parametrize("size", [10, 300_000, 4 << 20])
+def test_a_head_of_two_readings_is_refused_although_more_follows(registry, fields, size):
+    """The answer is there when all is sent, and nothing behind the head is a request."""
+    hidden = b"DELETE /v2/hidden/app/manifests/v1 HTTP/1.1\r\nHost: x\r\n\r\n"
+    with wire.Connection(registry.address, 10) as connection:
+        head = f"PUT /v2/unsound/app/manifests/v1 HTTP/1.1\r\n{fields}\r\nContent-Length: {size}\r\n\r\n"
+        connection.send(head.encode() + bytes(size) + hidden)
+        answer = connection.reply("PUT").expect(400)
+        assert answer.headers["Connection"] == "close" and connection.closed_within(5)
+
+
 @pytest.mark.parametrize("method", ["GET", "DELETE", "POST", "HEAD"])
 def test_bodies_where_none_belongs(registry, method):
     """A small one is passed over, and the connection stays in step; one of a terabyte is not waited for."""

@@ -74,6 +74,20 @@ async def take_body(exchange, length: int | None) -> None:
         _go_on(exchange, exchange.stream, keep)
 
 
+async def refuse(exchange) -> None:
+    """Write the response, and close the connection once the client has had the time to read it."""
+    stream, response = exchange.stream, exchange.response
+    try:
+        stream.enter(MOVING)
+        await stream.write(head(exchange, False) + (response.body if exchange.request.method != "HEAD" else b""))
+        exchange.end(response.status)
+        await stream.read_out()
+    except StreamClosedError:
+        exchange.end(499)
+    finally:
+        _go_on(exchange, stream, False)
+
+
 def _go_on(exchange, stream, keep: bool) -> None:
     stream.detached = False
     if keep and not stream.closed():
