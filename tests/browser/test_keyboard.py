@@ -6,10 +6,11 @@ import pytest
 
 from tests.browser.content import furnish
 from tests.support.browser import Window
-from tests.support.people import PASSWORD
+from tests.support.people import PASSWORD, As, basic
 from tests.support.server import Registry
 
 MOST_STEPS = 120
+NEW = "a long new password"
 # The label of what has the focus, and whether it can be seen that it has.
 _FOCUS = """() => {
   const at = document.activeElement, style = getComputedStyle(at), box = at.getBoundingClientRect();
@@ -104,3 +105,41 @@ def test_the_clients_are_chosen_with_the_arrow_keys(browser, registry):
         assert "docker pull" in before and "docker pull" not in after
         window.visit("/r/acme/app-web")
         assert window.page.locator(".switch .pane:visible").first.inner_text() == after
+
+
+def test_from_the_first_run_to_a_deleted_tag(browser, tmp_path):
+    """The first account, its image, and a tag that goes after a preview."""
+    with Registry(tmp_path / "data", 1) as registry, browser.window(registry.url) as window:
+        window.visit("/")
+        tab_to(window, "Make the first account", "A")
+        enter(window)
+        assert window.path == "/setup"
+        if window.page.evaluate("document.activeElement.id") != "f-name":
+            tab_to(window, "Name", "INPUT")
+        window.page.keyboard.type("ann")
+        tab_to(window, "Password", "INPUT")
+        window.page.keyboard.type(NEW)
+        enter(window)
+        with As(registry.address, basic("ann", NEW)) as client:
+            for tag in ("v1", "v2"):
+                client.push_image("ann/app", tag, layers=[tag.encode()])
+        window.visit("/")
+        tab_to(window, "ann/app", "A")
+        enter(window)
+        tab_to(window, "Tags", "A")
+        enter(window)
+        tab_to(window, "v1", "INPUT")
+        press(window, "Space")
+        # The buttons stand before the table.
+        for _ in range(MOST_STEPS):
+            press(window, "Shift+Tab")
+            if "Delete" in window.page.evaluate(_FOCUS)["label"]:
+                break
+        enter(window)
+        assert "Delete 1 tag?" in window.text()
+        tab_to(window, "Delete", "BUTTON")
+        enter(window)
+        assert window.path == "/r/ann/app/-/tags" and "1 tag is deleted" in window.flash()
+        with As(registry.address, basic("ann", NEW)) as client:
+            assert client.get("/v2/ann/app/tags/list").json()["tags"] == ["v2"]
+        assert window.all_said == []
