@@ -50,13 +50,17 @@ class Order:
             self.dirty.discard(call.path)
             self.wal_synced |= call.path == self.wal
             self.entries = {path for path in self.entries if parent(path) != call.path}
-        elif call.name == "openat" and "O_CREAT" in call.arguments and self._ours(opened(call)):
+        elif call.name == "openat" and "O_CREAT" in call.arguments and self._stored(opened(call)):
             self.entries.add(opened(call))
         elif call.name.startswith(("mkdir", "rename", "link")) and self.root in call.arguments:
             self.entries.add(call.arguments.split('"')[-2])
 
     def _ours(self, path: str) -> bool:
-        return path.startswith(self.root + "/blobs/") or path == self.wal
+        return self._stored(path) or path == self.wal
+
+    def _stored(self, path: str) -> bool:
+        """Not the log: it is there before the trace begins, and each new connection opens it with O_CREAT."""
+        return path.startswith(self.root + "/blobs/")
 
     def _acknowledged(self, call: Call) -> None:
         self.answers += 1

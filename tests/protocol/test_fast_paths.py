@@ -40,10 +40,10 @@ TABLES = {
 }
 ROOTS: dict[str, Path] = {}  # of the registries of `pair`, by their addresses
 LAST = b"GET /v2/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-# Ids of uploads and requests, times; a port in what the server says of itself.
+# Ids of uploads, requests and visitors, times; a port in what the server says of itself.
 CHANGING = re.compile(
     rb"(?<=\r\nDate: )[^\r]+|(?<=\r\nX-Request-Id: )[^\r]+|(?<=uploads/)[0-9a-f-]{32,36}|(?<=Upload-Uuid:"
-    rb" )[^\r]+|(?<=request_id\": \")[^\"]+",
+    rb" )[^\r]+|(?<=request_id\": \")[^\"]+|(?<=dockboard-visitor=)[^;]+|(?<=name=\"_csrf\" value=\")[^\"]+",
     re.I,
 )
 
@@ -243,7 +243,7 @@ class Speaker:
             *(
                 f"/v2/{name}/blobs/uploads/",
                 "/healthz",
-                "/",
+                "/nowhere",  # The first page says what is counted a moment later.
                 "/nowhere",
                 f"http://x/v2/{name}/manifests/v1",
                 "*",
@@ -314,12 +314,14 @@ def compare(pair: tuple[str, str], seed: int, shown: list[str] = []) -> str:
     data = speaker.conversation()
     pieces = speaker.pieces(data)
     fast, ordinary = (spoken(address, pieces, 0.002) for address in pair)
+    same = len(os.path.commonprefix([fast, ordinary]))
+    shown_part = slice(max(0, same - 300), same + 300)
     return (
         ""
         if alike(fast, ordinary)
         else (
-            f"seed {seed}: {data[:600]!r}\n  in {len(pieces)} pieces\n  fast:     {fast[:600]!r}\n  ordinary:"
-            f" {ordinary[:600]!r}"
+            f"seed {seed}: {data[:600]!r}\n  in {len(pieces)} pieces\n  fast:     {fast[shown_part]!r}\n  ordinary:"
+            f" {ordinary[shown_part]!r}"
         )
     )
 

@@ -120,8 +120,9 @@ def test_other_targets_are_no_paths(registry, target):
 
 def test_an_absolute_target_may_have_no_path(registry):
     with Connection(registry.address) as connection:
-        connection.request("GET", absolute(registry, "")).expect(404)
-        connection.request("GET", absolute(registry, "?a=b")).expect(404)
+        for query in ("", "?a=b"):
+            page = connection.request("GET", absolute(registry, query)).expect(200)
+            assert page.headers["Content-Type"] == "text/html; charset=utf-8"
 
 
 def test_http_1_0_needs_no_host_field(registry):
