@@ -66,10 +66,17 @@ def test_a_method_that_is_not_there(served, face, method):
 def test_what_is_refused_before_it_is_routed(served, face, line, fields, status):
     path, *expected = face
     request = f"{line.format(path)}\r\n{fields}\r\n\r\n".encode("latin1")
-    [answer] = wire.exchange(served[0], request, end=False)
-    well_formed(answer.expect(status))
-    assert told(answer) == tuple(expected)
-    assert answer.headers["Content-Length"] == str(len(answer.body))
+    with wire.Connection(served[0]) as connection:
+        connection.send(request)
+        answer = connection.reply()
+        well_formed(answer.expect(status))
+        assert told(answer) == tuple(expected)
+        assert answer.headers["Content-Length"] == str(len(answer.body))
+        # It is the only answer: next comes that of the next request, or the end.
+        if wire.goes_on(answer):
+            assert connection.request("GET", "/healthz").expect(200).body == b"ok\n"
+        else:
+            assert connection.rest() == b""
 
 
 def test_answers_without_an_error(served):
