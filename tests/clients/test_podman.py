@@ -130,14 +130,14 @@ def sparing_podman(environment):
 
 @pytest.mark.edge
 def test_of_a_layer_in_zstd_chunks_only_what_changed_is_fetched(sparing_podman, tmp_path):
-    """400 files of 50 kB, of which every twentieth is another one in the second image."""
+    """100 files of 50 kB, of which every twentieth is another one in the second image."""
     context = tmp_path / "context"
     context.mkdir()
     (context / "Containerfile").write_text("FROM scratch\nCOPY f* /\n")
     with Registry(tmp_path / "data", auth_anonymous="push") as registry:
         names = [f"{registry.address}/sparing/app:{tag}" for tag in ("v1", "v2")]
         for turn, name in enumerate(names):
-            for number in range(0, 400, 20 if turn else 1):
+            for number in range(0, 100, 20 if turn else 1):
                 (context / f"f{number}").write_bytes(noise(50_000, 1000 * turn + number))
             sparing_podman("build", "--quiet", "--tag", name, context)
             sparing_podman("push", INSECURE, "--compression-format", "zstd:chunked", name)
@@ -147,4 +147,4 @@ def test_of_a_layer_in_zstd_chunks_only_what_changed_is_fetched(sparing_podman, 
         log = registry.logged('" 206 ', 4)
     sent = [int(size) for size in re.findall(r'"GET /v2/sparing/app/blobs/\S+" 206 (\d+)B', log)]
     # Of each image the table of contents, then the ranges that are missing.
-    assert len(sent) == 4 and sent[1] > 20_000_000 and sent[3] < 1_200_000, sent
+    assert len(sent) == 4 and sent[1] > 5_000_000 and sent[3] < 300_000, sent

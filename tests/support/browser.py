@@ -25,8 +25,8 @@ ENGLISH, CHINESE = "en-US", "zh-CN"
 AXE_SHA256 = "84494fec757e4710dc751c8d7a636e457f4532f08f85c86dc9070133fbff53bc"
 # WCAG 2.2 AA and what axe calls best practices.
 AXE_TAGS = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
-# Where pictures of the pages are kept for people to look at.
-ARTEFACTS = Path(os.environ.get("DOCKBOARD_TESTS_ARTEFACTS") or REPOSITORY / "results" / "browser")
+# Where pictures of the pages are kept for people to look at. Empty: nowhere.
+ARTEFACTS = os.environ.get("DOCKBOARD_TESTS_ARTEFACTS", str(REPOSITORY / "results" / "browser"))
 MOST_SHIFT = 0.01
 
 # Begins before the page's own scripts.
@@ -205,11 +205,10 @@ class Window:
         self.page.emulate_media(color_scheme=name)
 
     def picture(self, name: str) -> None:
-        """Keep a picture of the whole page for people to look at."""
-        ARTEFACTS.mkdir(parents=True, exist_ok=True)
-        self.page.screenshot(
-            path=ARTEFACTS / f"{re.sub(r'[^A-Za-z0-9@._-]+', '-', name).strip('-')}.png", full_page=True
-        )
+        """Keep a picture of the whole page for people to look at, if they want pictures."""
+        if ARTEFACTS:
+            file = f"{re.sub(r'[^A-Za-z0-9@._-]+', '-', name).strip('-')}.png"
+            self.page.screenshot(path=Path(ARTEFACTS, file), full_page=True)
 
     def html_size(self) -> int:
         """Bytes of the page's HTML, compressed as the server compresses it."""
