@@ -93,6 +93,12 @@ BARS = [
     Bar("MySQL: manifest GET by tag", "ratio", "<=", 2),
     Bar("MySQL: image push, 8 at once", "p99 ratio", "<=", 2),
     *(Bar(f"MySQL growth: {page}", "ratio", "<=", 2) for page in GROWTH[:3]),
+    Bar("objects: blob PUT, 500 MiB", "MB/s", ">=", 1, "distribution"),
+    Bar("objects: blob PUT, 500 MiB", "CPU s", "<=", 0.8, "distribution"),
+    Bar("objects: blob GET, 500 MiB, through the registry", "MB/s", ">=", 1, "distribution"),
+    Bar("objects: image push, 3 x 20 kB", "ms", "<=", 0.3, "distribution"),
+    Bar("objects: redirected pull", "ratio", "<=", 1.2),
+    Bar("objects: a very large push", "added MiB", "<=", 64),
 ]
 
 

@@ -17,6 +17,7 @@ from tests.bench.client import Connection
 from tests.bench.content import Reservoir
 from tests.bench.results import Results
 from tests.bench.servers import ALL, OursMySQL, Server
+from tests.bench.servers_objects import OBJECTS
 from tests.bench.servers_other import OTHERS
 
 MIB = 1 << 20
@@ -43,7 +44,7 @@ class Bench:
         started: list[Server] = []
         try:
             for name in names or self.names:
-                server = {**ALL, OursMySQL.name: OursMySQL, **OTHERS}[name](place / f"{len(started)}-{name}")
+                server = {**ALL, OursMySQL.name: OursMySQL, **OTHERS, **OBJECTS}[name](place / f"{len(started)}-{name}")
                 started.append(server)
                 server.start()
             yield started

@@ -24,12 +24,17 @@ PAGES = ("manifest by tag", "tag page, first", "tag page, middle")
 
 def require() -> None:
     """Raises MissingTool before anything is measured."""
-    lacking = [name for name in ("pymysql", "pytest") if importlib.util.find_spec(name) is None]
-    if lacking:
-        raise MissingTool(f"this Python lacks {' and '.join(lacking)}: start tests/bench/run with the one of tests/run")
+    require_modules()
     for program in ("mariadbd", "mariadb-install-db"):
         if not shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin"):
             raise MissingTool(f"{program} is not installed: apt-get install mariadb-server")
+
+
+def require_modules() -> None:
+    """Those that tests/support needs. Raises MissingTool."""
+    lacking = [name for name in ("pymysql", "pytest") if importlib.util.find_spec(name) is None]
+    if lacking:
+        raise MissingTool(f"this Python lacks {' and '.join(lacking)}: start tests/bench/run with the one of tests/run")
 
 
 def run(bench: Bench) -> None:

@@ -17,6 +17,7 @@ from tests.bench import (
     case_large,
     case_memory,
     case_mysql,
+    case_objects,
     case_pages,
     case_push,
     case_slow,
@@ -42,12 +43,13 @@ CASES = {
     "slow": case_slow.run,
     "growth": case_growth.run,
     "mysql": case_mysql.run,
+    "objects": case_objects.run,
     "accounts": case_accounts.run,
     "pages": case_pages.run,
 }
 SERVERS = [*ALL, Nginx.name]
-# These measure nothing but ours.
-ALONE = ("slow", "growth", "mysql", "accounts", "pages")
+# These choose their servers themselves, ours among them.
+ALONE = ("slow", "growth", "mysql", "objects", "accounts", "pages")
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 
 
@@ -86,8 +88,9 @@ def measure(options: argparse.Namespace) -> dict:
         for name in CASES
         if name in (options.only or CASES) and (name not in ALONE or Ours.name in options.servers)
     ]
-    if "mysql" in wanted:
-        case_mysql.require()
+    for name, require in (("mysql", case_mysql.require), ("objects", case_objects.require)):
+        if name in wanted:
+            require()
     for name, case in CASES.items():
         if name in wanted:
             attempt(bench, name, case)
