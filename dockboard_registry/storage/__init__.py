@@ -184,7 +184,7 @@ class Storage(Protocol):
         """
 
     def url(self, key: str) -> str | None:
-        """Where a client may fetch the bytes itself for the next 20 minutes. None if it has to ask us. No I/O.
+        """Where a client may fetch the bytes itself for nearly 20 minutes. None if it has to ask us. No I/O.
 
         Raises StorageFailed.
         """

@@ -38,21 +38,21 @@ def require() -> None:
 
 
 def run(bench: Bench) -> None:
-    with bench.reservoir(SIZE) as source:
-        with bench.servers(names=BOTH) as servers:
-            blob = source.blob()
-            bench.say(PUSH)
-            bench.interleave(servers, lambda server: _push(bench, server, source.blob()))
-            for server in servers:
-                with connect(server) as connection:
-                    push.streamed(connection, REPOSITORY, blob)
-                _pull(server, blob)
-            bench.say(PULL)
-            bench.interleave(servers, lambda server: _pulled(bench, server, blob))
-    _small(bench)
-    _redirects(bench)
-    _huge(bench)
-    _collect(bench)
+    for part in (_large, _small, _redirects, _huge, _collect):
+        part(bench)
+
+
+def _large(bench: Bench) -> None:
+    with bench.reservoir(SIZE) as source, bench.servers(names=BOTH) as servers:
+        blob = source.blob()
+        bench.say(PUSH)
+        bench.interleave(servers, lambda server: _push(bench, server, source.blob()))
+        for server in servers:
+            with connect(server) as connection:
+                push.streamed(connection, REPOSITORY, blob)
+            _pull(server, blob)
+        bench.say(PULL)
+        bench.interleave(servers, lambda server: _pulled(bench, server, blob))
 
 
 def _add(bench: Bench, work: str, figure: str, server: Server, value: float) -> None:

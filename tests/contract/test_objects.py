@@ -82,6 +82,12 @@ async def test_parts_have_one_length_where_the_store_wants_that(proxy):
     opened.close()
 
 
+def test_clients_that_come_together_get_one_url(storage):
+    first, second = new_key(), new_key()
+    url = storage.url(first)
+    assert storage.url(first) == url != storage.url(second)
+
+
 @asynchronous
 async def test_what_is_saved_is_in_parts_and_a_short_rest(storage, proxy):
     for size, left in ((10, 10), (LEAST - 1, LEAST - 1), (LEAST, 0), (PART + 5, 5), (2 * PART, 0)):

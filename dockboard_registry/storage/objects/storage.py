@@ -22,6 +22,9 @@ _MEMORY = 128 << 20
 _THREADS, _SENDERS, _HASHERS = 16, 8, 2
 # Keys that are deleted together: for so few, uploads under way are looked for one by one, because MinIO lists them so.
 _FEW = 8
+# Clients that come together get the same URL for so many seconds, because it takes longer to sign one than all else of
+# an answer. So many URLs are kept.
+_URL_SECONDS, _URLS = 10.0, 1024
 # Seconds for which `check` believes its last look.
 _LOOK = 5.0
 _END = object()
@@ -59,6 +62,7 @@ class ObjectStorage:
         self.senders = ThreadPoolExecutor(_SENDERS, "parts")
         self.hashers = ThreadPoolExecutor(_HASHERS, "hash")
         self._looked = float("-inf")
+        self._urls: dict[str, tuple[float, str]] = {}
 
     def run(self, function, *arguments) -> asyncio.Future:
         """Call a function that waits for the store, in a thread."""
@@ -127,10 +131,22 @@ class ObjectStorage:
         return ObjectUpload(self, name_of(key), saved, size)
 
     def url(self, key: str) -> str | None:
+        if not self._redirects:
+            return None
+        until, known = self._urls.get(key, (0.0, None))
+        return known if time.monotonic() < until else self._new_url(key)
+
+    def _new_url(self, key: str) -> str | None:
         try:
-            return self.bucket.url(name_of(key)) if self._redirects else None
+            made = self.bucket.url(name_of(key))
         except StartError as error:  # the keys cannot be read
             raise StorageFailed(str(error)) from error
+        self._urls.pop(key, None)
+        if made is not None:
+            self._urls[key] = time.monotonic() + _URL_SECONDS, made
+        if len(self._urls) > _URLS:
+            del self._urls[next(iter(self._urls))]
+        return made
 
     def refuse_when_full(self) -> None:
         """An object store has room, or it refuses the bytes."""

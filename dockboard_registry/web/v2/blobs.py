@@ -57,8 +57,13 @@ class Blob(Endpoint):
 def _redirection(request: Request, digest: str, url: str) -> Response:
     if not_modified(request, digest):
         return Response(304, _headers(digest, True))
-    # The URL is for this client, and ends soon.
-    return Response(307, {**_headers(digest, True), "Location": url, "Cache-Control": "no-store"})
+    return Response(307, _redirection_headers(digest, url))
+
+
+@functools.lru_cache(256)
+def _redirection_headers(digest: str, url: str) -> SharedFields:
+    """The URL is for this client, and ends soon. The store may give the same one for a moment."""
+    return SharedFields({**_headers(digest, True), "Location": url, "Cache-Control": "no-store"})
 
 
 @functools.lru_cache(1024)

@@ -1,5 +1,6 @@
 """Signatures of S3: AWS Signature Version 4, in the header fields or in the query of a URL."""
 
+import functools
 import hashlib
 import hmac
 import re
@@ -78,7 +79,13 @@ def _signature(
     ).encode()
     scope = _scope(date, region)
     text = f"{_ALGORITHM}\n{date}\n{scope}\n{hashlib.sha256(canonical).hexdigest()}"
-    key = f"AWS4{credentials.secret_key}".encode()
+    return hmac.digest(_key(credentials.secret_key, scope), text.encode(), "sha256").hex()
+
+
+@functools.lru_cache(8)
+def _key(secret: str, scope: str) -> bytes:
+    """The key of a day."""
+    key = f"AWS4{secret}".encode()
     for part in scope.split("/"):
         key = hmac.digest(key, part.encode(), "sha256")
-    return hmac.digest(key, text.encode(), "sha256").hex()
+    return key
