@@ -45,6 +45,15 @@ TLS = ("TLS: blob PUT, 500 MiB", "TLS: blob PUT, 500 MiB, chunked encoding", "TL
 UPLOADS = ("one PUT", "parts of 64 MiB", "one PATCH, chunked encoding")
 GROWTH = ("manifest by tag", "tag page, first", "tag page, middle", "catalog page, first", "catalog page, middle")
 CROWD = "1,000 slow uploads and 1,000 slow downloads"
+ATTACKS = tuple(
+    f"attack: {what}"
+    for what in (
+        "16 clients push indexes of 10,000 unknown manifests",
+        "16 clients push indexes of 5,000 manifests",
+        "100 clients do not read answers of 4 MiB",
+        "16 clients list 1,000 tags",
+    )
+)
 # Milliseconds of the server's CPU for a page.
 PAGES = {
     "explore": 5,
@@ -83,6 +92,7 @@ BARS = [
     Bar(CROWD, "threads", "<=", MOST_THREADS),
     Bar(CROWD, "KiB per connection", "<=", 16),
     Bar(CROWD, "p99 ratio", "<=", 2),
+    *(Bar(attack, "p99 ratio", "<=", 2) for attack in ATTACKS),
     *(Bar(f"growth: {page}", "ratio", "<=", 2) for page in GROWTH),
     *(Bar(start, figure, "<=", 0.5) for start in STARTS for figure in ("s to /healthz", "s to a manifest")),
     Bar("accounts: manifest GET by tag, Bearer token", "ratio", "<=", 1.25),

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tests.bench import (
     case_accounts,
+    case_attacks,
     case_growth,
     case_large,
     case_memory,
@@ -46,10 +47,11 @@ CASES = {
     "objects": case_objects.run,
     "accounts": case_accounts.run,
     "pages": case_pages.run,
+    "attacks": case_attacks.run,
 }
 SERVERS = [*ALL, Nginx.name]
 # These choose their servers themselves, ours among them.
-ALONE = ("slow", "growth", "mysql", "objects", "accounts", "pages")
+ALONE = ("slow", "growth", "mysql", "objects", "accounts", "pages", "attacks")
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 
 
