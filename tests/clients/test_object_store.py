@@ -1,4 +1,5 @@
-"""Each client over a registry whose blobs are in an object store: by signed URLs, and through the registry.
+"""Each client over a registry whose blobs are in an object store: by signed URLs of S3 and of Swift, and through the
+registry.
 
 The layers are longer than what lies in the database, and one needs several parts.
 """
@@ -11,7 +12,7 @@ import zlib
 import pytest
 
 from tests.clients.programs import forget_images
-from tests.support import object_stores
+from tests.support import object_stores, swift
 from tests.support.images import docker_archive, layer_tar, noise, verify_layout
 from tests.support.server import Registry
 
@@ -20,14 +21,15 @@ INSECURE = "--tls-verify=false"
 SKOPEO = ("--src-tls-verify=false", "--dest-tls-verify=false")
 
 
-@pytest.fixture(scope="module", params=["by the store", "by the registry"])
+@pytest.fixture(scope="module", params=["by the store", "by the registry", "by Swift"])
 def registry(request, tmp_path_factory):
-    store = object_stores.shared("versitygw")
-    settings = {**store.settings(store.make()), "storage_redirect": request.param == "by the store"}
+    redirects = request.param != "by the registry"
+    store = swift.shared() if request.param == "by Swift" else object_stores.shared("versitygw")
+    settings = {**store.settings(store.make()), "storage_redirect": redirects}
     with Registry(tmp_path_factory.mktemp("objects") / "data", auth_anonymous="push", **settings) as running:
         yield running
     answers = [line for line in running.log.read_text().splitlines() if '"GET /v2/' in line and "/blobs/" in line]
-    assert any(" 307 " in line for line in answers) == (request.param == "by the store")
+    assert any(" 307 " in line for line in answers) == redirects
 
 
 @pytest.fixture

@@ -62,6 +62,14 @@ def half_answer(client: socket.socket, ask: Callable[[], Answered]) -> None:
     _reset(client)
 
 
+def closed_early(client: socket.socket, ask: Callable[[], Answered]) -> None:
+    """The same, but the server closes the connection in good order."""
+    status, fields, body = ask()
+    send(client, status, fields, body[: len(body) // 2], len(body))
+    client.shutdown(socket.SHUT_WR)
+    raise ConnectionError
+
+
 def wrong_etag(client: socket.socket, ask: Callable[[], Answered]) -> None:
     status, fields, body = ask()
     send(client, status, {**fields, "ETag": '"00000000000000000000000000000000"'}, body)
