@@ -28,23 +28,35 @@ from .domain.uploads.uploads import Uploads
 from .storage import Storage, stores
 
 
-def open_services(config: Config, server_start: str, metrics=None, reserve: int | None = None) -> "Services":
+def open_services(
+    config: Config, server_start: str, metrics=None, reserve: int | None = None, store_id: str | None = None
+) -> "Services":
     """The services over the database and the store that the configuration names.
 
     reserve: bytes of the database's disk that growing changes leave free; None for commands, which are never refused.
+    store_id: as in domain.uploads.Uploads.
     """
     observer = metrics.database if metrics else Observer()
     db = engine(config.database_place).open(config.database.connections, observer, reserve)
-    return Services(config, server_start, db, stores.driver(config.storage).open(metrics and metrics.store), metrics)
+    storage = stores.driver(config.storage).open(metrics and metrics.store)
+    return Services(config, server_start, db, storage, metrics, store_id)
 
 
 class Services:
     """All that handlers and jobs call. `close` closes the database and the store too.
 
-    server_start: which start of the server this process belongs to. metrics may be None.
+    server_start: which start of the server this process belongs to. metrics may be None. store_id: as in Uploads.
     """
 
-    def __init__(self, config: Config, server_start: str, db: Database, storage: Storage, metrics=None):
+    def __init__(
+        self,
+        config: Config,
+        server_start: str,
+        db: Database,
+        storage: Storage,
+        metrics=None,
+        store_id: str | None = None,
+    ):
         self.metrics, self.db, self.storage = metrics, db, storage
         self.principals = Principals(self.db, config.auth.anonymous)
         gc = config.gc
@@ -67,6 +79,7 @@ class Services:
             self.quotas,
             config.database.small_blobs,
             expiry,
+            store_id,
         )
         self.open_uploads = OpenUploads(self.db, self.storage)
         self.collector = Collector(

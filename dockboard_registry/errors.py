@@ -234,3 +234,9 @@ class MailFailed(RegistryError):
 class Unavailable(RegistryError):
     code, status, cause = "UNAVAILABLE", 503, "the registry can't serve this now"
     next = "try again in a moment"
+
+
+class StoreMoving(Unavailable):
+    """Pulls go on, and so does what brings no bytes to the store."""
+
+    cause = "the blobs of this registry are being moved to another store"

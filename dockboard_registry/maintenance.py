@@ -1,24 +1,28 @@
-"""Commands on the whole registry: check, gc, migrate, copy-database and take-store; and how other commands run."""
+"""Commands on the whole registry: check, gc, migrate, copies of database and store; and how other commands run."""
 
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from .app import Services, open_services
-from .config import Config, database_place
+from .config import Config, StorageConfig, database_place
 from .db.copy import Copy, CopyReport, shared_tables
 from .db.engines import Engine, engine
 from .domain import settings
-from .domain.content.check import CheckReport
+from .domain.content.check import CheckReport, Problem
 from .domain.content.storage_check import StorageChecker, StorageReport
+from .domain.moving import notes
+from .domain.moving.copier import Copier
+from .domain.moving.notes import CopyRun
+from .domain.moving.switch import switch
 from .errors import StartError
 from .ownership import FAILURES, alone, claim, is_new, known_store, store_of, using, verify
 from .periodic_jobs import Removed, run_all
 from .private_files import make_directory
 from .startup import database_in_use, prepare
-from .storage import Marker, StorageError, stores
+from .storage import Marker, StorageError, identity, stores
 from .storage.stores import Driver
 
 _COPY_CONNECTIONS = 4
@@ -133,14 +137,88 @@ def take_store(config: Config) -> None:
     if not database.exists():
         raise StartError(f"there is no database {database}")
     known, found = known_store(database), store.marker()
-    if found is None or known.id != found.id:
+    if found is None or known.id is None or identity.registry_of(known.id) != identity.registry_of(found.id):
         raise StartError(
             f"{store} is not the store of {database}: name the right directory with --data, or the right database"
         )
+    if identity.is_unfinished(found.id) and found.id != identity.unfinished(known.id):
+        raise StartError(f"copy-storage has not finished the store {store}: it lacks blobs")
     with alone(database):
-        owner = Marker(known.id, max(known.epoch, found.epoch) + 1)
-        database.transact(lambda tx: settings.own_store(tx, owner.epoch))
+        id = known.id if identity.is_unfinished(found.id) else found.id
+        owner = Marker(id, max(known.epoch, found.epoch) + 1)
+        database.transact(lambda tx: settings.own_store(tx, owner))
         store.mark(owner)
+
+
+class MoveReport(NamedTuple):
+    """What copy-storage did. place: the other store. paused: for how many seconds pushes had to wait in the last step;
+    None without it. problems: blobs that could not be copied.
+    """
+
+    place: str
+    blobs: int
+    bytes: int
+    paused: float | None
+    problems: list[Problem]
+
+
+class MoveOrder(NamedTuple):
+    """target: a section `storage`, of the store to copy to. at_once: so many blobs. switch: do the last step too.
+    damaged: also if there are blobs that could not be copied.
+    """
+
+    target: StorageConfig
+    at_once: int
+    switch: bool
+    damaged: bool
+
+
+def run_storage_copy(config: Config, order: MoveOrder, on_progress: Callable[[int, int], None]) -> MoveReport:
+    """The command `copy-storage`, beside running servers. Raises StartError."""
+    return _run(config, lambda services: _move(config, services, order, on_progress))
+
+
+async def _move(
+    config: Config, services: Services, order: MoveOrder, on_progress: Callable[[int, int], None]
+) -> MoveReport:
+    driver, db = stores.driver(order.target), services.db.for_jobs()
+    known = known_store(engine(config.database_place))
+    run = CopyRun(_target_id(config, driver, known.id), secrets.token_hex(8))
+    await notes.begin(db, run)
+    driver.prepare(Marker(identity.unfinished(run.id), known.epoch))
+    driver.mark(Marker(identity.unfinished(run.id), known.epoch))
+    target, paused = driver.open(), None
+    try:
+        copier = Copier(db, services.storage, target, run, order.at_once, on_progress)
+        await copier.compare()
+        await copier.copy_most()
+        if order.switch and (order.damaged or not copier.problems):
+            paused = await switch(db, copier, run, str(driver))
+            driver.mark(Marker(run.id, known.epoch))
+            await notes.forget_all(db)
+    finally:
+        target.close()
+    return MoveReport(str(driver), copier.blobs, copier.bytes, paused, list(copier.problems.values()))
+
+
+def _target_id(config: Config, driver: Driver, known: str | None) -> str:
+    """The id that the store gets to which the blobs are moved. Nothing is changed but that its place is made.
+
+    Raises StartError unless it is empty, was begun by an interrupted copy, or is one that the blobs have left.
+    """
+    if why := driver.exposed():
+        raise StartError(why)
+    try:
+        driver.make()
+        found, noted = driver.marker(), engine(config.database_place).transact(notes.copy_id)
+        id = notes.new_id(known, noted, found) if known is not None else None
+        if id is None or (found is None and not driver.is_empty()):
+            raise StartError(
+                f"{driver} is the store in use, or has files of another registry: name an empty directory or prefix"
+            )
+        return id
+    except OSError as error:
+        raise StartError(f"can't use {driver}: {error.strerror}") from error
 
 
 def _run(config: Config, work: Callable[[Services], Awaitable[Any]]) -> Any:

@@ -34,6 +34,18 @@ def prepare(config: Config) -> list[str]:
         raise unusable(engine(config.database_place), error) from error
 
 
+def store_id(config: Config) -> str:
+    """The id that the store's marker has. Call it after `prepare`. Raises StartError."""
+    store = stores.driver(config.storage)
+    try:
+        found = store.marker()
+    except OSError as error:
+        raise StartError(f"can't read {store.marked_by} of {store}: {error.strerror}") from error
+    if found is None:
+        raise StartError(f"{store} has lost {store.marked_by}")
+    return found.id
+
+
 def has_accounts(config: Config) -> bool:
     """Whether people log in here: there has been an account. Raises StartError."""
     database = engine(config.database_place)

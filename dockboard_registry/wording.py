@@ -3,12 +3,24 @@
 import re
 import time
 
+_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 _NUMBER = re.compile(r"\[Errno -?[0-9]+\] ")
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:
     """`1 problem`, `2 problems`, `1,024 bytes`. plural: where it is not the noun with an s."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def sized(count: int) -> str:
+    """Bytes with three significant digits: 999 B, 1.00 KiB, 47.2 MiB, 131 MiB."""
+    value, unit = float(count), 0
+    while value >= 999.5 and unit < len(_UNITS) - 1:
+        value, unit = value / 1024, unit + 1
+    if unit == 0:
+        return f"{count} B"
+    digits = 2 if value < 9.995 else 1 if value < 99.95 else 0
+    return f"{value:.{digits}f} {_UNITS[unit]}"
 
 
 def quoted(text: str, longest: int = 60) -> str:

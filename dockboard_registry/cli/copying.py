@@ -46,7 +46,7 @@ def _copy_database(parsed: argparse.Namespace) -> int:
     from .. import maintenance
     from ..config import kinds
 
-    urls = _given_url("--from", parsed.source), _given_url("--to", parsed.target)
+    urls = given_url("--from", parsed.source), given_url("--to", parsed.target)
     for name, url in zip(("--from", "--to"), urls):
         try:
             if not kinds.DatabaseUrl().check(url):
@@ -66,7 +66,7 @@ def _copy_database(parsed: argparse.Namespace) -> int:
     return 0
 
 
-def _given_url(flag: str, text: str) -> str:
+def given_url(flag: str, text: str) -> str:
     """The URL itself, or the URL in a file or on standard input. The latter keep the password out of the list of
     processes.
 

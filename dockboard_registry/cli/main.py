@@ -16,7 +16,7 @@ from .. import __version__, commit, config
 from ..config import ConfigError
 from ..errors import FieldInvalid, RegistryError, StartError
 from ..wording import why
-from . import accounts, copying, doctor, stored
+from . import accounts, copying, doctor, moving, stored
 from .loading import load, load_quietly
 
 CANNOT_RUN = 2
@@ -120,6 +120,7 @@ def _declare(add_parser: Callable[..., argparse.ArgumentParser], common: argpars
     )
     doctor.declare(command)
     copying.declare(command)
+    moving.declare(command)
     accounts.declare(add_parser, [common], _on_services)
     command("version", _version, "print version and commit")
 

@@ -1,8 +1,13 @@
 """Shows how far a long command is."""
 
 import sys
+import time
+
+from ..wording import counted, sized
 
 BAR_WIDTH = 40
+# Seconds between two figures of BytesProgress.
+_TERMINAL_SECONDS, _LINE_SECONDS = 0.25, 60.0
 
 
 class Progress:
@@ -29,3 +34,26 @@ class Progress:
         if self._shown >= 0:
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
+
+
+class BytesProgress(Progress):
+    """The same for bytes, with their rate. If standard error is no terminal, it has a line a minute."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._begun = self._told = time.monotonic()
+
+    def show(self, done: int, total: int) -> None:
+        at = time.monotonic()
+        if at - self._told < (_TERMINAL_SECONDS if self._terminal else _LINE_SECONDS):
+            return
+        self._told, rate = at, done / (at - self._begun)
+        line = f"{sized(done)} of {sized(total)}, {sized(int(rate))} a second"
+        line += f", {counted(round((total - done) / rate / 60), 'minute')} left" if rate else ""
+        part = done / total if total else 1.0
+        if not self._terminal:
+            print(f"registry: {100 * part:.1f} %: {line}", file=sys.stderr, flush=True)
+            return
+        self._shown = 0
+        sys.stderr.write(f"\r[{'#' * int(BAR_WIDTH * part):<{BAR_WIDTH}}] {100 * part:5.1f} %  {line}\x1b[K")
+        sys.stderr.flush()

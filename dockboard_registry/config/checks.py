@@ -15,6 +15,11 @@ def problems(server: ServerConfig, mail: MailConfig, storage: StorageConfig, dat
     return [*_tls_problems(server), *_mail_problems(mail), *_storage_problems(storage), *_database_problems(database)]
 
 
+def storage_problems(storage: StorageConfig) -> list[str]:
+    """The same for the section `storage` alone."""
+    return list(_storage_problems(storage))
+
+
 def _tls_problems(server: ServerConfig) -> Iterator[str]:
     if bool(server.tls_certificate) != bool(server.tls_key):
         given, other = ("tls_certificate", "tls_key") if server.tls_certificate else ("tls_key", "tls_certificate")

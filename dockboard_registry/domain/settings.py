@@ -3,9 +3,12 @@
 from typing import NamedTuple
 
 from ..db import Database, Tx
-from ..storage import Marker
+from ..storage import Marker, identity
 
-_STORE = "SELECT name, value FROM settings WHERE name IN ('store_id', 'store_marked', 'store_epoch', 'moved_to')"
+_STORE = (
+    "SELECT name, value FROM settings WHERE name IN"
+    " ('store_id', 'store_marked', 'store_epoch', 'moved_to', 'store_place')"
+)
 
 _FAILED_LOGIN = "failed_login_ms"
 
@@ -14,13 +17,15 @@ class Store(NamedTuple):
     """What a database knows of its store.
 
     id: that the store's marker must have. marked: whether the marker must exist. epoch: how often the store has moved
-    from a database to its copy. moved_to: the copy of this database to which the store belongs now.
+    from a database to its copy. moved_to: the copy of this database to which the store belongs now. place: where
+    copy-storage has moved the blobs, in words; empty if it never has.
     """
 
     id: str | None
     marked: bool
     epoch: int
     moved_to: str | None
+    place: str = ""
 
 
 NO_STORE = Store(None, False, 0, None)
@@ -34,9 +39,8 @@ def known_store(tx: Tx) -> Store:
 def _store(tx: Tx) -> Store:
     """Reads everything in one statement."""
     found = dict(tx.all(_STORE))
-    return Store(
-        found.get("store_id"), "store_marked" in found, int(found.get("store_epoch", 0)), found.get("moved_to")
-    )
+    epoch, place = int(found.get("store_epoch", 0)), found.get("store_place", "")
+    return Store(found.get("store_id"), "store_marked" in found, epoch, found.get("moved_to"), place)
 
 
 def not_owner(known: Store, found: Marker | None) -> str:
@@ -51,8 +55,8 @@ def not_owner(known: Store, found: Marker | None) -> str:
         return f"it was copied to {known.moved_to}, and the store belongs to that copy now. {back}"
     if known.id is None or found is None:
         return ""
-    if found.id != known.id:
-        return "the file store-id of the store has another id than the database"
+    if found.id not in (known.id, identity.unfinished(known.id)):
+        return _other_store(known, found.id)
     if found.epoch > known.epoch:
         return (
             "the store belongs to another database now, a later copy or one that take-store went back to, "
@@ -61,15 +65,33 @@ def not_owner(known: Store, found: Marker | None) -> str:
     return ""
 
 
+def _other_store(known: Store, found: str) -> str:
+    """The same for a store with another id."""
+    if identity.registry_of(found) != identity.registry_of(known.id):
+        return "the file store-id of the store has another id than the database"
+    if identity.is_unfinished(found):
+        return (
+            "copy-storage has not finished this store. Keep the old storage.url, and run copy-storage --switch to its"
+            " end first"
+        )
+    if identity.moves_of(found) < identity.moves_of(known.id):
+        return f"the blobs were moved from this store to {known.place}. Name that store in storage.url (storage.root)"
+    return (
+        "the blobs were moved to this store later than this database knows, as a backup from before the move. To use it"
+        " with this store all the same, stop all servers and run: registry.pyz take-store"
+    )
+
+
 async def why_not_owner(db: Database, found: Marker | None) -> str:
     """`not_owner`, for what the database says now."""
     return not_owner(await db.read(_store), found)
 
 
-def own_store(tx: Tx, epoch: int) -> None:
-    """Make this database the owner of the store, under this epoch."""
+def own_store(tx: Tx, owner: Marker) -> None:
+    """Make this database the owner of the store with this marker."""
     tx.run("DELETE FROM settings WHERE name IN ('store_epoch', 'moved_to')")
-    tx.insert("INSERT INTO settings (name, value) VALUES ('store_epoch', ?)", str(epoch))
+    tx.insert("INSERT INTO settings (name, value) VALUES ('store_epoch', ?)", str(owner.epoch))
+    tx.run("UPDATE settings SET value = ? WHERE name = 'store_id'", owner.id)
 
 
 def unfinished_copy(tx: Tx) -> str | None:

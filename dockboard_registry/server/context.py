@@ -20,6 +20,8 @@ class WorkerContext:
     slot: int
     # Random, new at each start of the supervisor: tells this run's processes from those before.
     server_start: str
+    # Of the store that this run serves, as its marker had it at the start.
+    store_id: str
     listeners: list[socket.socket]
     metrics_listeners: list[socket.socket]
     # Read end of a pipe that only the supervisor could write to: readable, at its end, means that the supervisor is

@@ -79,13 +79,14 @@ def _serve(config: Config, writer: LogWriter) -> int:
         listeners = bind("server.listen", config.server.listen)
         metrics = bind("metrics.listen", config.metrics.listen) if config.metrics.listen else []
         startup.prepare(config)
+        store_id = startup.store_id(config)
         if config.needs_account:
             tell_first_password(config)
         for warning in startup.warnings(config):
             log.warning("database: %s", warning)
         listen("server.listen", config.server.listen, listeners)
         listen("metrics.listen", config.metrics.listen, metrics)
-        supervisor = Supervisor(config, listeners, metrics, writer)
+        supervisor = Supervisor(config, listeners, metrics, writer, store_id)
         supervisor.hold_signals()
         announce(config, listeners[0])
         return supervisor.run()

@@ -79,7 +79,9 @@ class Supervisor:
         listeners: list[socket.socket],
         metrics_listeners: list[socket.socket],
         log_writer: LogWriter,
+        store_id: str,
     ) -> None:
+        self._store_id = store_id
         self._config = config
         self._log_writer = log_writer
         self._listeners = listeners
@@ -168,7 +170,13 @@ class Supervisor:
             signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
             logs.configure(self._config.log)  # the fork has no thread that writes the supervisor's log
             context = WorkerContext(
-                slot, self._server_start, self._listeners, self._metrics_listeners, self._alive_read, self._board
+                slot,
+                self._server_start,
+                self._store_id,
+                self._listeners,
+                self._metrics_listeners,
+                self._alive_read,
+                self._board,
             )
             return worker.run(self._config, context) or 0
         except BaseException:

@@ -61,7 +61,11 @@ class Worker:
         loop.add_signal_handler(signal.SIGHUP, self._reload)
         loop.add_reader(self._context.parent_alive, self._orphaned)
         self._services = open_services(
-            self._config, self._context.server_start, self._metrics, self._config.database_reserve
+            self._config,
+            self._context.server_start,
+            self._metrics,
+            self._config.database_reserve,
+            self._context.store_id,
         )
         edges = self._edges = self._listen()
         holder = f"{self._context.server_start}/{self._context.slot}"

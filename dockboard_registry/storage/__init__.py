@@ -16,6 +16,8 @@ import secrets
 from collections.abc import AsyncIterator, Callable
 from typing import NamedTuple, Protocol
 
+from . import identity
+
 
 class StorageError(Exception):
     """Base of the storage's errors."""
@@ -63,6 +65,10 @@ class Marker(NamedTuple):
 
     id: str
     epoch: int
+
+    def precedes(self, owner: "Marker") -> bool:
+        """Whether the owner's marker takes the place of this one: after a copy of the database, or of the blobs."""
+        return self.id == identity.unfinished(owner.id) or (self.id == owner.id and self.epoch < owner.epoch)
 
 
 class Stored(NamedTuple):

@@ -63,7 +63,7 @@ def prepare(root: Path, owner: Marker) -> None:
             adopt(folder)
     sync_directory(blobs)
     found = marker(root)
-    if found is None or (found.id == owner.id and found.epoch < owner.epoch):
+    if found is None or found.precedes(owner):
         write_marker(root, owner)
 
 

@@ -22,6 +22,9 @@ class Driver(Protocol):
     def make(self) -> None:
         """Make the place of a new store. Raises OSError, StartError."""
 
+    def is_empty(self) -> bool:
+        """Whether nothing lies where blobs would be. Raises OSError, StartError."""
+
     def prepare(self, owner: Marker) -> None:
         """Make what the store needs, and mark it for its owner, unless it is marked as newer. Raises OSError,
         StartError.
@@ -69,6 +72,10 @@ class FilesystemDriver:
 
     def make(self) -> None:
         make_directory(self._root)
+
+    def is_empty(self) -> bool:
+        folders = (self._root / filesystem.BLOBS).glob("*")
+        return not any(path for folder in folders for path in folder.iterdir())
 
     def prepare(self, owner: Marker) -> None:
         filesystem.prepare(self._root, owner)

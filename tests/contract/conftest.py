@@ -11,6 +11,7 @@ _WITHOUT_LOCKS = "test_holding"
 _ABOUT_STORES = (
     "test_blobs",
     "test_collect",
+    "test_moving",
     "test_overlap",
     "test_receiving",
     "test_small_blobs",

@@ -3,6 +3,7 @@
 import re
 
 from dockboard_registry import account_services, config, disk, durations, names
+from dockboard_registry.cli import moving
 from dockboard_registry.db import pool
 from dockboard_registry.db.mysql import database as mysql
 from dockboard_registry.db.sqlite import connection as sqlite
@@ -20,6 +21,7 @@ from dockboard_registry.domain.credentials import (
     throttle,
 )
 from dockboard_registry.domain.explore import nearest
+from dockboard_registry.domain.moving import switch
 from dockboard_registry.domain.rights import grants, repository_settings
 from dockboard_registry.domain.social import categories, comments, deprecation, readmes, stars
 from dockboard_registry.domain.uploads import open_uploads
@@ -121,6 +123,8 @@ LIMITS = {
     "garbage of a namespace with a quota": "as much again as the quota",
     "memory of pushes to an object store": f"{size(objects._MEMORY)} for each worker, half of it for one client",
     "parts of an upload to an object store": f"{number(parts._SIZES[-1][0])}, together 328 GiB",
+    "time for which pushes wait while the blobs get another store": span(switch._FROZEN),
+    "blobs that copy-storage copies at once": number(moving.MOST_AT_ONCE),
     "calls to a store on the network": f"{calls._MOST} for each worker",
     "time of a short call to a store on the network": span(calls._ANSWER_SECONDS),
     "time that a write waits for SQLite": span(sqlite.BUSY_MS / 1000),

@@ -18,6 +18,7 @@ from dockboard_registry.http.headers import Headers
 from dockboard_registry.web.ui import causes, csrf, figures, language, markup, route, routes, static, templates, times
 from dockboard_registry.web.ui.markup import Markup, escape
 from dockboard_registry.web.ui.visit import local_path
+from dockboard_registry.wording import sized
 
 UI = Path(str(files("dockboard_registry.web.ui")))
 # Beginnings of ids that are put together: "part." and the unit of a time, "error." and a status, ...
@@ -240,7 +241,7 @@ def test_pages_know_their_methods():
     ],
 )
 def test_sizes_have_three_digits(count, shown):
-    assert figures.size(count) == shown
+    assert sized(count) == shown
 
 
 def test_equal_digests_have_equal_marks():

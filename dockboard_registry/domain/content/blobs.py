@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 from ...db import Database, Tx, now
 from ...errors import BlobUnknown
-from ...storage import KeyMissing, Source, Storage, StorageFailed
+from ...names import algorithm_of
+from ...storage import KeyMissing, Source, Storage, StorageError, StorageFailed
 from .. import audit
 from ..access import facts
 from ..access.facts import Facts, Question
@@ -85,6 +86,23 @@ def drop_unlinked(tx: Tx, digest: str, namespace: str | None = None) -> int | No
         return None
     condemn(tx, found[0], namespace, found[1])
     return found[1]
+
+
+async def whole_copy(db: Database, storage: Storage, digest: str, size: int) -> str | None:
+    """The key of the blob's bytes if they are stored and whole, otherwise None."""
+    row = await db.read(lambda tx: tx.one(_KEY, digest))
+    if row is None or row[1] != size:
+        return None
+    try:
+        source = await small_blobs.open_source(db, storage, row[0], size)
+    except StorageError:
+        return None
+    try:
+        return row[0] if await small_blobs.digest_of_source(source, algorithm_of(digest)) == digest else None
+    except StorageError:
+        return None
+    finally:
+        source.close()
 
 
 def condemn(tx: Tx, key: str, namespace: str | None = None, size: int = 0) -> None:

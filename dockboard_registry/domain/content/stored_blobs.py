@@ -12,11 +12,9 @@ from .small_blobs import LIMIT
 
 _PAGE = 1000
 # Blobs of at most LIMIT bytes may lie in the database.
-_IN_STORE = "(size > ? OR NOT EXISTS (SELECT 1 FROM small_blobs WHERE small_blobs.storage_key = blobs.storage_key))"
-_NEXT = (
-    f"SELECT storage_key, digest, size FROM blobs WHERE storage_key > ? AND {_IN_STORE} ORDER BY storage_key LIMIT ?"
-)
-_TOTAL = f"SELECT COUNT(*), COALESCE(SUM(size), 0) FROM blobs WHERE {_IN_STORE}"
+IN_STORE = "(size > ? OR NOT EXISTS (SELECT 1 FROM small_blobs WHERE small_blobs.storage_key = blobs.storage_key))"
+_NEXT = f"SELECT storage_key, digest, size FROM blobs WHERE storage_key > ? AND {IN_STORE} ORDER BY storage_key LIMIT ?"
+_TOTAL = f"SELECT COUNT(*), COALESCE(SUM(size), 0) FROM blobs WHERE {IN_STORE}"
 
 
 class StoredBlob(NamedTuple):
@@ -33,10 +31,13 @@ async def total(db: Database) -> tuple[int, int]:
     return count, int(size)
 
 
-async def blobs_in_store(db: Database) -> AsyncIterator[StoredBlob]:
-    """All of them, in the order of their keys."""
+async def blobs_of(db: Database, sql: str = _NEXT) -> AsyncIterator[StoredBlob]:
+    """All of them, or those that the statement selects, in the order of their keys.
+
+    sql: it has three parameters: the key after which a page begins, the one of IN_STORE, and the number of rows.
+    """
     after = ""
-    while rows := await db.scan(lambda tx: tx.all(_NEXT, after, LIMIT, _PAGE), long=True):
+    while rows := await db.scan(lambda tx: tx.all(sql, after, LIMIT, _PAGE), long=True):
         for row in rows:
             yield StoredBlob(*row)
         after = rows[-1][0]
@@ -47,7 +48,7 @@ async def side_by_side(db: Database, storage: Storage) -> AsyncIterator[tuple[St
 
     Both change meanwhile, so whoever finds a difference looks again.
     """
-    blobs, keys = blobs_in_store(db), storage.keys()
+    blobs, keys = blobs_of(db), storage.keys()
     blob, stored = await anext(blobs, None), await anext(keys, None)
     while blob is not None or stored is not None:
         if stored is None or (blob is not None and blob.key < stored.key):

@@ -12,18 +12,20 @@ import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from typing import NoReturn
 
-from ...db import ROWS, Database, Tx, now
-from ...errors import QuotaExceeded, TooManyRequests, UploadUnknown
-from ...names import algorithm_of, namespace_of
-from ...storage import Saved, Storage, StorageError, new_key
+from ...db import ROWS, Database, Row, T, Tx, now
+from ...errors import QuotaExceeded, StoreMoving, TooManyRequests, UploadUnknown
+from ...names import namespace_of
+from ...storage import Saved, Storage, new_key
 from ..audit import Actor
 from ..content import blobs, links, repositories, small_blobs
 from ..quotas import quota_sums
 from ..quotas.quota_sums import Change
 from ..quotas.quotas import QUOTA_COLUMNS, QUOTA_JOIN, Limits, Quotas
-from . import open_uploads
+from . import open_uploads, own_store
 from .open_uploads import Expiry
+from .own_store import IS_OURS
 from .sessions import COLUMNS, FIND, HELD, HERE, STORED, Session, owned, refuse
 
 _FIND_WITH_QUOTA = (
@@ -40,6 +42,9 @@ _SAVE = (
     "UPDATE uploads SET size = ?, state = ?, digest = ?, epoch = ?, generation = ?, charged = ?, parts = ?,"
     " updated_at = ? WHERE id = ? AND generation = ?"
 )
+_SAVE_STORED = f"{_SAVE} AND {IS_OURS}"
+_END = "DELETE FROM uploads WHERE id = ? AND generation = ?"
+_END_STORED = f"{_END} AND {IS_OURS}"
 _CHARGE = "UPDATE uploads SET charged = ? WHERE id = ? AND generation = ? AND charged = ?"
 _REMEMBERED = 1024
 # Seconds between two searches for expired sessions.
@@ -49,7 +54,8 @@ _PAUSE = 1.0
 class Uploads:
     """limit: open sessions of the whole registry at most.
 
-    small: the largest blob that may lie in the database, in bytes.
+    small: the largest blob that may lie in the database, in bytes. store_id: of the store, as its marker had it when
+    the server started; None for whoever pushes nothing.
     """
 
     def __init__(
@@ -61,7 +67,9 @@ class Uploads:
         quotas: Quotas = Quotas(),
         small: int = small_blobs.LIMIT,
         expiry: Expiry = Expiry(),
+        store_id: str | None = None,
     ):
+        self._store_id = store_id
         self.small = small
         self._quotas = quotas
         self._db = db
@@ -205,9 +213,7 @@ class Uploads:
 
         Raises UploadRange, UploadUnknown.
         """
-        await self._forget(
-            session, "DELETE FROM uploads WHERE id = ? AND generation = ?", session.id, session.generation
-        )
+        await self._forget(session, _END, session.id, session.generation)
 
     async def _forget(self, session: Session, delete: str, *parameters) -> None:
         def change(tx: Tx) -> None:
@@ -234,8 +240,17 @@ class Uploads:
             found = tx.one(FIND, session.id)
             return None if tx.doubtful and found == tuple(charged) else refuse(found)
 
-        await self._quotas.decided(self._db, lambda: self._db.write(change, durable=False, repeatable=True, brings=0))
+        await self._decided(change, False, 0)
         return charged
+
+    async def _decided(self, change: Callable[[Tx], T], durable: bool, brings: int) -> T:
+        try:
+            return await self._quotas.decided(
+                self._db, lambda: self._db.write(change, durable=durable, repeatable=True, brings=brings)
+            )
+        except StoreMoving:
+            await self._db.write(own_store.thaw_when_due, brings=0)
+            raise
 
     def _charge(self, tx: Tx, before: Session, after: Session) -> None:
         if after.charged != before.charged:
@@ -282,17 +297,22 @@ class Uploads:
 
         def update(tx: Tx) -> None:
             values = saved.size, saved.state, saved.digest, saved.server_start, saved.generation, saved.charged
-            if tx.run(_SAVE, *values, saved.parts, now(), session.id, session.generation):
+            sql, own = (_SAVE_STORED, (self._store_id,)) if saved.is_stored else (_SAVE, ())
+            if tx.run(sql, *values, saved.parts, now(), session.id, session.generation, *own):
                 if more:
                     more(tx)
                 return self._charge(tx, session, saved)
             found = tx.one(FIND, session.id)
-            return None if tx.doubtful and found == tuple(saved) else refuse(found)
+            return None if tx.doubtful and found == tuple(saved) else self._refuse(tx, found, saved.is_stored)
 
-        await self._quotas.decided(
-            self._db, lambda: self._db.write(update, durable=False, repeatable=True, brings=brings)
-        )
+        await self._decided(update, False, brings)
         return saved
+
+    def _refuse(self, tx: Tx, found: Row | None, stored: bool) -> NoReturn:
+        """stored: the bytes are in the store."""
+        if stored:
+            own_store.require(tx, self._store_id)
+        refuse(found)
 
     def remember(self, id: str, size: int, hasher) -> None:
         """Keep a running hash for the session's next request.
@@ -321,18 +341,18 @@ class Uploads:
         def change(tx: Tx) -> bool:
             if kept is not None and not blobs.keep(tx, digest, kept):
                 return False
-            if not tx.run("DELETE FROM uploads WHERE id = ? AND generation = ?", session.id, session.generation):
+            stored = session.is_stored and kept is None
+            sql, own = (_END_STORED, (self._store_id,)) if stored else (_END, ())
+            if not tx.run(sql, session.id, session.generation, *own):
                 # An earlier run was committed, but its answer was lost. A push since then may have given the blob
                 # another key.
                 if tx.doubtful and links.renew(tx, repositories.find(tx, session.repository), digest, now()):
                     return True
-                refuse(tx.one(FIND, session.id))
+                self._refuse(tx, tx.one(FIND, session.id), stored)
             self._link(tx, session, size, digest, data, maker, kept)
             return True
 
-        return await self._quotas.decided(
-            self._db, lambda: self._db.write(change, repeatable=True, brings=len(data or b"") + ROWS)
-        )
+        return await self._decided(change, True, len(data or b"") + ROWS)
 
     def _link(
         self,
@@ -368,19 +388,7 @@ class Uploads:
 
     async def whole_copy(self, digest: str, size: int) -> str | None:
         """The key of the blob's bytes if they are stored and whole, otherwise None."""
-        row = await self._db.read(lambda tx: tx.one("SELECT storage_key, size FROM blobs WHERE digest = ?", digest))
-        if row is None or row[1] != size:
-            return None
-        try:
-            source = await small_blobs.open_source(self._db, self.storage, row[0], size)
-        except StorageError:
-            return None
-        try:
-            return row[0] if await small_blobs.digest_of_source(source, algorithm_of(digest)) == digest else None
-        except StorageError:
-            return None
-        finally:
-            source.close()
+        return await blobs.whole_copy(self._db, self.storage, digest, size)
 
     def known_digest(self, session: Session) -> str | None:
         """The digest of all bytes, if it was saved since this start of the server or where saved bytes are durable."""

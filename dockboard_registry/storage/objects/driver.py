@@ -9,7 +9,7 @@ from ...outbound.client import Client, Observer
 from .. import Marker, Storage, StorageFailed
 from .bucket import Bucket, Refused
 from .credentials import Credentials, FileCredentials, FixedCredentials
-from .names import MARKER
+from .names import BLOBS, MARKER
 from .storage import ObjectStorage, marker_text, read_marker
 from .vendors import bucket
 
@@ -63,6 +63,9 @@ class ObjectDriver:
         """The bucket has to be there. Raises StartError."""
         self._ask(lambda asked: asked.require())
 
+    def is_empty(self) -> bool:
+        return self._ask(lambda asked: not any(asked.objects(BLOBS)))
+
     def prepare(self, owner: Marker) -> None:
         """Raises StartError, also if another registry has marked the store at the same moment."""
         found = self.marker()
@@ -71,7 +74,7 @@ class ObjectDriver:
             found = self.marker()
             if found is None or found.id != owner.id:
                 raise StartError(f"another registry has taken the store {self}: choose another prefix in storage.url")
-        if found.id == owner.id and found.epoch < owner.epoch:
+        if found.precedes(owner):
             self.mark(owner)
 
     def marker(self) -> Marker | None:

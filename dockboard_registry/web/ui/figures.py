@@ -1,4 +1,4 @@
-"""Figures and formats: sizes, marks and strips.
+"""Figures: marks and strips.
 
 Figures are SVG without style attributes, which the content security policy forbids.
 """
@@ -8,19 +8,6 @@ import hashlib
 from collections.abc import Sequence
 
 from .markup import Markup, escape
-
-_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
-
-
-def size(count: int) -> str:
-    """Bytes with three significant digits: 999 B, 1.00 KiB, 47.2 MiB, 131 MiB."""
-    value, unit = float(count), 0
-    while value >= 999.5 and unit < len(_UNITS) - 1:
-        value, unit = value / 1024, unit + 1
-    if unit == 0:
-        return f"{count} B"
-    digits = 2 if value < 9.995 else 1 if value < 99.95 else 0
-    return f"{value:.{digits}f} {_UNITS[unit]}"
 
 
 @functools.lru_cache(1024)

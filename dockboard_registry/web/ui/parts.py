@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from ... import __version__
+from ...wording import sized
 from . import browsers, figures, language, static, times
 from .forms import Wrong
 from .markup import Markup, cut, escape, join
@@ -77,7 +78,7 @@ class Parts:
         return f"c{self._ids}"
 
     def size(self, count: int) -> Markup:
-        return Markup(f'<data class="fit" value="{count}">{figures.size(count)}</data>')
+        return Markup(f'<data class="fit" value="{count}">{sized(count)}</data>')
 
     def when(self, ms: int | None) -> Markup:
         """A moment in the visitor's zone, to the minute."""
@@ -273,7 +274,7 @@ _NAMES = (
 _PLAIN: Mapping[str, Callable | str] = {
     "account_mark": figures.account,
     "browser": browsers.family,
-    "bytes_of": figures.size,
+    "bytes_of": sized,
     "cut": cut,
     "digest": digest,
     "fingerprint": figures.fingerprint,

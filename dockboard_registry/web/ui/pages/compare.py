@@ -7,6 +7,7 @@ from ....domain.inspection.comparison import ADDED, CHANGED, Comparison, Differe
 from ....domain.inspection.tag_list import TagQuery
 from ....errors import RegistryError
 from ....http.messages import Response
+from ....wording import sized
 from ...auth.permissions import PULLS_REPOSITORY
 from ...comparing import LONGEST, Side, common_platforms, compared, read_side
 from .. import figures
@@ -90,7 +91,7 @@ def _named(visit: Visit, section: str, name: str) -> str:
 
 
 def _size(size: int | None) -> str:
-    return "" if size is None else figures.size(size)
+    return "" if size is None else sized(size)
 
 
 def marked(difference: Difference) -> tuple[Markup, Markup]:

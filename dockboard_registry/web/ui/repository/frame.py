@@ -8,6 +8,7 @@ from ....domain.access.rule import ADMIN, DELETE, OVERWRITE, PUSH
 from ....domain.inspection.layer_uses import LayerUse, own_bytes
 from ....domain.social.details import Details, details
 from ....names import namespace_of
+from ....wording import sized
 from ...auth.permissions import sees_people
 from .. import figures
 from ..language import CHINESE
@@ -47,5 +48,5 @@ def pushed_by(visit: Visit, repository: str, who: str | None) -> str:
 def uses_strip(visit: Visit, layers: Sequence[LayerUse], size: int | None, whole: int, tall: bool) -> Markup:
     """The layers of an image, own ones in another colour. size: bytes of the image. whole: bytes of the full width."""
     total = sum(layer.size for layer in layers) if size is None else size
-    label = visit.t("repository.strip", size=figures.size(total), own=figures.size(own_bytes(layers)))
+    label = visit.t("repository.strip", size=sized(total), own=sized(own_bytes(layers)))
     return figures.strip([(layer.size, "own" if layer.own else "shared") for layer in layers], label, whole, tall)

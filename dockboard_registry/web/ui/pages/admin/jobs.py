@@ -2,8 +2,8 @@
 
 from .....domain import job_claims
 from .....http.messages import Response
+from .....wording import sized
 from ....auth.permissions import ADMINISTRATOR
-from ... import figures
 from ...route import Page
 from ...visit import Visit
 from .head import tabs
@@ -39,7 +39,7 @@ async def show(visit: Visit) -> Response:
 
 
 def _figure(visit: Visit, name: str, count: int) -> str:
-    return visit.t(f"jobs.figure.{name}", n=figures.size(count) if name == "bytes" else count)
+    return visit.t(f"jobs.figure.{name}", n=sized(count) if name == "bytes" else count)
 
 
 async def run(visit: Visit) -> Response:

@@ -1,0 +1,1 @@
+"""Moving all blobs from one store to another, beside running servers."""
