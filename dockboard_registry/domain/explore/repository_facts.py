@@ -6,6 +6,7 @@ changes before a crash, and those by servers of the version before. Visibility i
 changes it here too.
 """
 
+import contextlib
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -13,12 +14,13 @@ from ...db import Database, DatabaseBusy, DatabaseFailed, DatabaseFull, Tx
 from ...names import namespace_of
 from .later import Later
 
-# Seconds from the first change to the row. All changes of this time are counted at once.
-_SOON = 0.5
+# Seconds from the first change to the row. All changes of this time are counted at once. It is a little longer than
+# until the facts of a manifest are stored (inspection/facts_queue.py), so that a push changes the row once.
+_SOON = 1.5
 # Repositories that are noted at the same time; the periodic job finds others.
 _MOST_NOTED = 10_000
-# Repositories that the periodic job compares at once.
-_PAGE = 100
+# Repositories that the periodic job compares at once, and that are changed in one transaction.
+_PAGE, _TOGETHER = 100, 20
 _COUNTED = "visibility, pushed_at, tags_count, newest_tag, newest_digest, size, kind, platforms"
 _VISIBILITY = (
     "SELECT COALESCE(repositories.visibility, namespaces.default_visibility, 'public'), repositories.created_at FROM"
@@ -162,12 +164,11 @@ class RepositoryFacts:
 
     async def _update(self) -> None:
         """A failure is left to the periodic job."""
-        noted, self._noted = self._noted, set()
-        for name in sorted(noted):
-            try:
-                await self._db.write(lambda tx: _update(tx, name), durable=False, long=True)
-            except _FAILURES:
-                return
+        noted, self._noted = sorted(self._noted), set()
+        with contextlib.suppress(*_FAILURES):
+            for first in range(0, len(noted), _TOGETHER):
+                names = noted[first : first + _TOGETHER]
+                await self._db.write(lambda tx: _update(tx, names), durable=False, long=True)  # noqa: B023
 
     async def reconcile(self) -> None:
         """Bring up to date every repository whose row is not what can be counted."""
@@ -180,10 +181,11 @@ class RepositoryFacts:
             await db.write(lambda tx: [forget(tx, id) for (id,) in gone], durable=False, brings=0)
 
 
-def _update(tx: Tx, name: str) -> None:
-    found = tx.one(_FIND, name)
-    if found is not None:
-        bring_up_to_date(tx, found[0], name)
+def _update(tx: Tx, names: Iterable[str]) -> None:
+    for name in names:
+        found = tx.one(_FIND, name)
+        if found is not None:
+            bring_up_to_date(tx, found[0], name)
 
 
 def _outdated(tx: Tx, found: Iterable[tuple[int, str]]) -> list[tuple[int, str]]:

@@ -57,7 +57,7 @@ class FactsFilling:
 
     async def examine(self, pushed: list[Pushed]) -> None:
         """Store the facts of a few manifests."""
-        await self._store(await self._db.scan(lambda tx: _places(tx, pushed)))
+        await self._store_gathered(await self._db.scan(lambda tx: _gathered(tx, _places(tx, pushed))))
 
     async def fill(self) -> None:
         """Store what is missing, and remove what belongs to no manifest."""
@@ -78,7 +78,9 @@ class FactsFilling:
 
     async def _store(self, places: list[Place]) -> None:
         """Store facts of a few manifests that have none."""
-        gathered = await self._db.scan(lambda tx: _gathered(tx, places))
+        await self._store_gathered(await self._db.scan(lambda tx: _gathered(tx, places)))
+
+    async def _store_gathered(self, gathered: list[_Gathered]) -> None:
         await self._add_large_configs(gathered)
         if gathered:
             await self._db.write(lambda tx: _stored(tx, gathered), False, True, _ROW_BYTES * len(gathered), True)

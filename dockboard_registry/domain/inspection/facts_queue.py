@@ -9,7 +9,7 @@ from ..explore.later import Later
 
 _log = logging.getLogger("dockboard.facts")
 # Seconds after a push, so that the rest of the image, its index and tags come into the same transaction.
-_SOON = 2.0
+_SOON = 1.0
 # A periodic job finds what does not fit.
 _MOST_WAITING, _AT_ONCE = 10_000, 20
 # Repository and digest of a manifest.
