@@ -20,7 +20,8 @@ from tests.support.store_proxy import StoreProxy, answers, send
 
 pytestmark = pytest.mark.edge
 USER, PASSWORD = "somebody", "the-secret-of-somebody"
-STORES = ("versitygw", "minio", "swift", "oss", "cos", "bos")
+CLOUDS = ("oss", "cos", "bos", "kodo")
+STORES = ("versitygw", "minio", "swift", *CLOUDS)
 
 
 class Found:
@@ -43,7 +44,7 @@ class Found:
 def server_of(name: str):
     if name == "swift":
         return swift.shared()
-    return clouds.Cloud(name) if name in ("oss", "cos", "bos") else object_stores.shared(name)
+    return clouds.Cloud(name) if name in CLOUDS else object_stores.shared(name)
 
 
 def left_in(settings: dict[str, object]) -> list[str]:
@@ -59,7 +60,9 @@ def test_a_store_that_has_all_is_well_and_nothing_stays(tmp_path, name):
     server = server_of(name)
     settings = server.settings(server.make(), "a/hub")
     found = Found(tmp_path, settings)
-    assert {step["outcome"] for step in found.steps.values()} == {"ok"}, found.steps
+    skipped = {"list uploads"} if name == "kodo" else set()
+    assert {name for name, step in found.steps.items() if step["outcome"] == "skipped"} == skipped
+    assert {step["outcome"] for step in found.steps.values()} <= {"ok", "skipped"}, found.steps
     assert left_in(settings) == []
     assert not (tmp_path / "data").exists()
 
@@ -108,7 +111,7 @@ def test_a_wrong_setting_is_named(tmp_path, settings, wrong, step, words):
 def test_a_wrong_bucket_is_named(tmp_path, store):
     found = Found(tmp_path, store.settings("not-there"))
     assert found.failed == ["sign in"]
-    assert "the bucket does not exist: create it, or correct storage.url" in found.words("sign in")
+    assert "the bucket does not exist: create it, or correct bucket and region in storage.url" in found.words("sign in")
 
 
 def test_an_endpoint_where_nobody_answers_is_named(tmp_path, store):
@@ -244,7 +247,7 @@ def test_wrong_keys_for_swift_are_named(tmp_path):
     assert "storage.secret_key is wrong" in found.words("sign in")
 
 
-@pytest.mark.parametrize("vendor", ["oss", "cos", "bos"])
+@pytest.mark.parametrize("vendor", CLOUDS)
 def test_a_wrong_secret_for_a_vendor_is_named(tmp_path, vendor):
     cloud = clouds.Cloud(vendor)
     found = Found(tmp_path, changed(cloud.settings(cloud.make()), storage_secret_key=KEYS.secret_key + "x"))

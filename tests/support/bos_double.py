@@ -30,10 +30,12 @@ class BOSDouble(Double):
         made = bos.authorization(method, signed, used, KEYS, int(seconds), when)
         same(made.rpartition("/")[2], given.rpartition("/")[2])
         same(key, KEYS.access_key)
-        near(at) if "authorization" not in query else until(at + int(seconds))
+        if "authorization" in query:
+            return until(at + int(seconds), self.now())
+        return near(at, self.now())
 
     def refusal(self, failed: Failed) -> tuple[int, dict[str, str], bytes]:
-        return _json({"code": failed.code, "message": "m", "requestId": "1"}, failed.status)
+        return _json({"code": failed.code, "message": failed.message, "requestId": "1"}, failed.status)
 
     def answer(self, method, name, query, fields, body):
         digest = fields.get("x-bce-content-sha256")

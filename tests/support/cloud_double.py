@@ -35,18 +35,18 @@ _LEAST = {"oss": 100 << 10, "cos": 1 << 20, "bos": 100 << 10}
 
 
 class Failed(Exception):
-    def __init__(self, status: int, code: str):
-        self.status, self.code = status, code
+    def __init__(self, status: int, code: str, message: str = "m"):
+        self.status, self.code, self.message = status, code, message
 
 
-def verify_oss(method: str, place: Place, fields: dict[str, str]) -> None:
+def verify_oss(method: str, place: Place, fields: dict[str, str], now: float) -> None:
     query = dict(place.query)
     if "x-oss-signature" in query:
         signed = tuple(pair for pair in place.query if not pair[0].startswith("x-oss-"))
         at, seconds = _time(query["x-oss-date"]), int(query["x-oss-expires"])
         made = oss.signed_query(method, place._replace(query=signed), BUCKET, KEYS, REGION, seconds, at)
         same(dict(parse_qsl(made))["x-oss-signature"], query["x-oss-signature"])
-        return until(at + seconds)
+        return until(at + seconds, now)
     kept = {
         name: value
         for name, value in fields.items()
@@ -57,10 +57,10 @@ def verify_oss(method: str, place: Place, fields: dict[str, str]) -> None:
     made = oss.signed_fields(method, place, BUCKET, kept, KEYS, REGION, at)
     # A blank after the comma is allowed.
     same(made["Authorization"], fields.get("authorization", "").replace(", ", ","))
-    near(at)
+    near(at, now)
 
 
-def verify_cos(method: str, place: Place, fields: dict[str, str]) -> None:
+def verify_cos(method: str, place: Place, fields: dict[str, str], now: float) -> None:
     query = dict(place.query)
     in_url = "q-signature" in query
     given = query if in_url else dict(parse_qsl(fields.get("authorization", ""), keep_blank_values=True))
@@ -78,9 +78,9 @@ def verify_cos(method: str, place: Place, fields: dict[str, str]) -> None:
         made = dict(cos.signature(method, signed, used, KEYS, seconds, begin + cos.EARLIER))
     same(made["q-signature"], given["q-signature"])
     same(made["q-ak"], given["q-ak"])
-    if begin > time.time() + _SKEW:
+    if begin > now + _SKEW:
         raise Failed(403, "RequestTimeTooSkewed")
-    until(end)
+    until(end, now)
 
 
 def _time(text: str) -> int:
@@ -90,14 +90,14 @@ def _time(text: str) -> int:
         raise Failed(403, "AccessDenied") from None
 
 
-def near(at: float) -> None:
-    if abs(time.time() - at) > _SKEW:
+def near(at: float, now: float) -> None:
+    if abs(now - at) > _SKEW:
         raise Failed(403, "RequestTimeTooSkewed")
 
 
-def until(end: float) -> None:
-    if time.time() > end:
-        raise Failed(403, "AccessDenied")
+def until(end: float, now: float) -> None:
+    if now > end:
+        raise Failed(403, "AccessDenied", "Request has expired")
 
 
 def same(ours: str, theirs: str) -> None:
@@ -109,9 +109,10 @@ _VERIFY = {"oss": verify_oss, "cos": verify_cos}
 
 
 class Double:
-    """One bucket. Used by the threads of its server, one at a time."""
+    """One bucket. Used by the threads of its server, one at a time. ahead: seconds by which its clock is ahead."""
 
-    def __init__(self, vendor: str):
+    def __init__(self, vendor: str, ahead: float = 0):
+        self.ahead = ahead
         self.vendor, self.lock, self.is_there = vendor, threading.Lock(), True
         self.objects: dict[str, tuple[bytes, float]] = {}
         self.uploads: dict[str, tuple[str, float, dict[int, bytes]]] = {}
@@ -132,10 +133,13 @@ class Double:
             return self.answer(method, place.path[1:], dict(place.query), fields, body)
 
     def verify(self, method: str, place: Place, fields: dict[str, str]) -> None:
-        _VERIFY[self.vendor](method, place, fields)
+        _VERIFY[self.vendor](method, place, fields, self.now())
+
+    def now(self) -> float:
+        return time.time() + self.ahead
 
     def refusal(self, failed: Failed) -> tuple[int, dict[str, str], bytes]:
-        code = f"<Error><Code>{failed.code}</Code><Message>m</Message><Resource>r</Resource>"
+        code = f"<Error><Code>{failed.code}</Code><Message>{failed.message}</Message><Resource>r</Resource>"
         code += "<RequestId>1</RequestId><TraceId>t</TraceId></Error>"
         return failed.status, {"Content-Type": "application/xml"}, code.encode()
 

@@ -1,6 +1,7 @@
 """A process with doubles of vendors' stores: `python -m tests.support.cloud_process`.
 
-It makes a bucket for every line of its standard input, which names the vendor, and answers with the bucket's port.
+It makes a bucket for every line of its standard input and answers with the bucket's port. A line names the vendor, and
+the seconds by which the bucket's clock is ahead.
 """
 
 import sys
@@ -15,8 +16,8 @@ _MAKERS = {"bos": BOSDouble, "kodo": KodoDouble}
 def main() -> None:
     made = []
     for line in sys.stdin:
-        vendor = line.strip()
-        made.append(_MAKERS.get(vendor, Double)(vendor))
+        vendor, ahead = line.split()
+        made.append(_MAKERS.get(vendor, Double)(vendor, float(ahead)))
         print(made[-1].port, flush=True)
 
 

@@ -34,10 +34,10 @@ class Cloud:
     def __init__(self, vendor: str):
         self.vendor = vendor
 
-    def make(self) -> str:
-        """Make an empty bucket; its endpoint, which is its name here."""
+    def make(self, ahead: float = 0) -> str:
+        """Make an empty bucket; its endpoint, which is its name here. ahead: seconds by which its clock is."""
         process = _process()
-        process.stdin.write(f"{self.vendor}\n")
+        process.stdin.write(f"{self.vendor} {ahead}\n")
         process.stdin.flush()
         return f"http://127.0.0.1:{int(process.stdout.readline())}"
 

@@ -25,8 +25,8 @@ _MANAGED = ("stat", "delete", "batch", "list", "drop")
 class KodoDouble(Double):
     """objects: the bytes and when they were written. about: the hash and the type of each."""
 
-    def __init__(self, vendor: str):
-        super().__init__(vendor)
+    def __init__(self, vendor: str, ahead: float = 0):
+        super().__init__(vendor, ahead)
         self.about: dict[str, tuple[str, str]] = {}
 
     def refusal(self, failed: Failed) -> tuple[int, dict[str, str], bytes]:
@@ -64,7 +64,7 @@ class KodoDouble(Double):
         if key != KEYS.access_key or signature != made:
             raise Failed(401, "bad token")
         policy = json.loads(base64.urlsafe_b64decode(coded))
-        if policy["deadline"] < time.time():
+        if policy["deadline"] < self.now():
             raise Failed(401, "expired token")
         bucket, _, scope = policy["scope"].partition(":")
         self._require_bucket()
@@ -140,7 +140,7 @@ class KodoDouble(Double):
             raise Failed(401, "bad token")
         if "x-qiniu-date" in fields:
             try:
-                near(calendar.timegm(time.strptime(fields["x-qiniu-date"], "%Y%m%dT%H%M%SZ")))
+                near(calendar.timegm(time.strptime(fields["x-qiniu-date"], "%Y%m%dT%H%M%SZ")), self.now())
             except Failed:
                 raise Failed(403, "request time is too skewed") from None
 
@@ -195,7 +195,7 @@ class KodoDouble(Double):
         made = hmac.digest(KEYS.secret_key.encode(), f"http://{fields['host']}{signed}".encode(), "sha1")
         if unquote(token) != f"{KEYS.access_key}:{url_base64(made)}":
             raise Failed(401, "bad token")
-        if int(parse_qs(urlsplit(signed).query)["e"][0]) < time.time():
+        if int(parse_qs(urlsplit(signed).query)["e"][0]) < self.now():
             raise Failed(401, "token out of date")
         name = unquote(urlsplit(signed).path)[1:]
         if not self.is_there or name not in self.objects:

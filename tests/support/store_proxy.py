@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import re
 import socket
 import struct
 import threading
@@ -70,9 +71,31 @@ def closed_early(client: socket.socket, ask: Callable[[], Answered]) -> None:
     raise ConnectionError
 
 
-def wrong_etag(client: socket.socket, ask: Callable[[], Answered]) -> None:
+def half_then_stall(client: socket.socket, ask: Callable[[], Answered]) -> None:
+    """Half of the body comes, and then nothing."""
     status, fields, body = ask()
-    send(client, status, {**fields, "ETag": '"00000000000000000000000000000000"'}, body)
+    send(client, status, fields, body[: len(body) // 2], len(body))
+    stall(client, ask)
+
+
+def short_answer(client: socket.socket, ask: Callable[[], Answered]) -> None:
+    """Half of the body, as if that were all."""
+    status, fields, body = ask()
+    send(client, status, fields, body[: len(body) // 2])
+
+
+def said(status: int, body: bytes) -> Fault:
+    """This answer, without asking the store."""
+    return lambda client, ask: send(client, status, {"Content-Type": "application/json"}, body)
+
+
+def wrong_etag(client: socket.socket, ask: Callable[[], Answered]) -> None:
+    """Another tag in the field and in the body, where vendors have it."""
+    status, fields, body = ask()
+    other = re.sub(rb'("etag"|"eTag"|"hash"): ?"[^"]*"', rb'\1: "' + b"0" * 32 + b'"', body)
+    other = re.sub(rb"<ETag>[^<]*", b"<ETag>" + b"0" * 32, other)
+    kept = {name: text for name, text in fields.items() if name.lower() != "etag"}
+    send(client, status, {**kept, "ETag": f'"{"0" * 32}"'}, other)
 
 
 def stall(client: socket.socket, ask: Callable[[], Answered]) -> None:
@@ -94,11 +117,16 @@ def _reset(client: socket.socket) -> None:
     raise ConnectionError
 
 
+_LONG = 50_000
+
+
 class StoreProxy:
-    """asked: all requests. fault(asked) gives what to do with a request; None passes it on."""
+    """asked: all requests. fault(asked) gives what to do with a request; None passes it on. cut_bodies: so many long
+    bodies are cut in their middle on the way to the store.
+    """
 
     def __init__(self, port: int):
-        self._upstream = port
+        self._upstream, self.cut_bodies = port, 0
         self.asked: list[Asked] = []
         self.fault: Callable[[Asked], Fault | None] = lambda asked: None
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -146,7 +174,12 @@ class StoreProxy:
     def _one(self, client: socket.socket, upstream: http.client.HTTPConnection, reader, line: str) -> None:
         method, target, _ = line.split(" ")
         fields = dict(http.client.parse_headers(reader).items())
-        body = reader.read(int(fields.get("Content-Length", 0)))
+        size = int(fields.get("Content-Length", 0))
+        if self.cut_bodies and size > _LONG:
+            self.cut_bodies -= 1
+            reader.read(size // 2)
+            _reset(client)
+        body = reader.read(size)
         parts = urlsplit(target)
         query = dict(parse_qsl(parts.query, keep_blank_values=True))
         found = Asked(method, parts.path, query, {name.lower(): text for name, text in fields.items()}, len(body))

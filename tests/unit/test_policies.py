@@ -30,7 +30,7 @@ def test_the_policy_in_the_document_is_that_of_the_program():
     assert json.loads(shown) == json.loads(policies.policy(place("s3://hub?region=eu-central-1")))
 
 
-@pytest.mark.parametrize("kind", ["s3", "oss", "cos", "bos"])
+@pytest.mark.parametrize("kind", ["s3", "oss", "cos", "bos", "kodo"])
 def test_a_policy_has_every_action_and_reaches_no_further_than_the_prefix(kind):
     text = policies.policy(place(f"{kind}://hub-1250000000/a/b?region=here"))
     wanted = {action for right in policies.ACTIONS[kind].values() for action in right.all}

@@ -55,7 +55,7 @@ ACTIONS: dict[str, dict[str, Actions]] = {
     },
     "kodo": {
         LIST: Actions(("kodo/List",)),
-        UPLOADS: Actions(("kodo/ListMultipartUploads",)),
+        UPLOADS: Actions(),
         READ: Actions(objects=("kodo/Get", "kodo/Stat")),
         WRITE: Actions(objects=("kodo/Upload", "kodo/Mkfile")),
         DELETE: Actions(objects=("kodo/Delete",)),

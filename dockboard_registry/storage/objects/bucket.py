@@ -44,7 +44,12 @@ class Found(NamedTuple):
 
 
 class Bucket(Protocol):
-    """Every method raises Refused for an answer that is an error, and StorageFailed where there is none."""
+    """Every method raises Refused for an answer that is an error, and StorageFailed where there is none.
+
+    lists_uploads: whether `uploads` finds what is under way. Otherwise the store drops it itself after a while.
+    """
+
+    lists_uploads: bool
 
     def require(self) -> None:
         """Raises Refused unless the bucket is there."""

@@ -19,7 +19,7 @@ _WORDS = {
     "SignatureDoesNotMatch": "the signature is wrong: check storage.secret_key, and region and endpoint of storage.url",
     "AuthorizationHeaderMalformed": "the region is another one: set region in storage.url",
     "PermanentRedirect": "the bucket is in another region: set region and endpoint in storage.url",
-    "NoSuchBucket": "the bucket does not exist: create it, or correct storage.url",
+    "NoSuchBucket": "the bucket does not exist: create it, or correct bucket and region in storage.url",
     "RequestTimeTooSkewed": "the clocks differ: set the time of this machine",
     "RequestExpired": "the clocks differ: set the time of this machine",
     "ExpiredToken": "the session token has expired: renew it in storage.credentials_file",
@@ -40,6 +40,8 @@ def error_of(answer: Answer) -> Refused:
     try:
         found = parsed(answer.body)
         code, region = found.get("Code"), found.get("Region")
+        if code == "AccessDenied" and "expired" in found.get("Message"):
+            code = "RequestExpired"  # in the words of OSS and COS
     except StorageFailed:
         code, region = "", ""
     code = known_code(code, answer.status)

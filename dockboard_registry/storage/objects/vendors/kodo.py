@@ -36,22 +36,24 @@ _BYTES = "application/octet-stream"
 _FORM = "application/x-www-form-urlencoded"
 _NO_FIELDS: Mapping[str, str] = {}
 _HEX = "0123456789abcdef"
-_WORDS = {
-    400: "the request is wrong: check region and endpoint in storage.url",
-    401: "the signature is wrong: check storage.secret_key and storage.access_key",
-    403: "the access key may not do this: check the rights of the key on the bucket",
-    419: "the account is frozen",
-    429: "it asks for fewer requests",
-    503: "it asks for fewer requests",
-    573: "it asks for fewer requests",
-    631: "the bucket does not exist: create it, or correct storage.url",
+# Kodo tells errors by statuses of its own, and some by their text. What it calls none of these keeps its status.
+_CODES = {
+    401: ("SignatureDoesNotMatch", "the signature is wrong: check storage.secret_key and storage.access_key"),
+    403: ("AccessDenied", "the access key may not do this: check the rights of the key on the bucket"),
+    419: ("AccountFrozen", "the account is frozen"),
+    429: ("SlowDown", "it asks for fewer requests"),
+    503: ("SlowDown", "it asks for fewer requests"),
+    573: ("SlowDown", "it asks for fewer requests"),
+    612: ("NoSuchKey", "the object is not there"),
+    614: ("FileExists", "the object exists"),
+    631: ("NoSuchBucket", "the bucket does not exist: create it, or correct bucket and region in storage.url"),
 }
-# What errors say besides their status.
+_CLOCKS = "the clocks differ: set the time of this machine"
 _TEXTS = {
     "no such uploadId": ("NoSuchUpload", "the upload is gone"),
-    "token out of date": ("ExpiredToken", "the clocks differ: set the time of this machine"),
-    "too skewed": ("RequestTimeTooSkewed", "the clocks differ: set the time of this machine"),
-    "expired token": ("ExpiredToken", "the clocks differ: set the time of this machine"),
+    "token out of date": ("RequestExpired", _CLOCKS),
+    "expired token": ("RequestExpired", _CLOCKS),
+    "too skewed": ("RequestTimeTooSkewed", _CLOCKS),
     "incorrect region": ("IncorrectRegion", "the bucket is in another region: set region in storage.url"),
 }
 
@@ -78,6 +80,8 @@ class KodoPlace(NamedTuple):
 
 class Kodo:
     """One bucket, and the objects below the prefix. Names of objects are given without the prefix."""
+
+    lists_uploads = False
 
     def __init__(self, place: KodoPlace, credentials: FixedCredentials | FileCredentials, client: Client):
         self.place, self._credentials, self._client = place, credentials, client
@@ -126,8 +130,8 @@ class Kodo:
         try:
             return _hash(self._send(request))
         except Refused as error:
-            if error.status == 614:
-                raise Refused(409, "614", "the object exists") from error
+            if error.code == "FileExists":
+                raise Refused(409, error.code, "the object exists") from error
             raise
 
     def get(self, name: str, start: int = 0, length: int | None = None) -> Answer:
@@ -210,7 +214,7 @@ class Kodo:
         try:
             return _hash(self._upload("POST", name, f"/{encoded(upload)}", body, fields, COMPLETE_SECONDS))
         except Refused as error:
-            if error.status == 400:
+            if error.code == "400":
                 raise Refused(400, "InvalidPart") from error
             raise
 
@@ -306,7 +310,5 @@ def _refused(answer: Answer) -> Refused:
         text = str(json.loads(answer.body)["error"])
     except (ValueError, KeyError, TypeError):
         text = ""
-    for part, (code, words) in _TEXTS.items():
-        if part in text:
-            return Refused(answer.status, code, words)
-    return Refused(answer.status, str(answer.status), _WORDS.get(answer.status, ""))
+    found = next((named for part, named in _TEXTS.items() if part in text), None)
+    return Refused(answer.status, *(found or _CODES.get(answer.status, (str(answer.status), ""))))

@@ -33,6 +33,7 @@ class S3:
     for.
     """
 
+    lists_uploads = True
     absent: Mapping[str, str] = {"If-None-Match": "*"}
     url_query: Query = (("response-content-type", "application/octet-stream"),)
 

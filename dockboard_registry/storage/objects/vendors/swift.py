@@ -49,6 +49,8 @@ class Swift:
     manifest has at most.
     """
 
+    lists_uploads = True
+
     def __init__(
         self,
         container: str,
