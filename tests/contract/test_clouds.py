@@ -10,7 +10,7 @@ import pytest
 from dockboard_registry.errors import StartError
 from dockboard_registry.storage import Marker, stores
 from dockboard_registry.storage.objects.bucket import Refused
-from dockboard_registry.storage.objects.names import name_of
+from dockboard_registry.storage.objects.names import BLOBS, name_of
 from tests.support.cloud_double import BUCKET, KEYS, REGION
 from tests.support.clouds import Cloud, drop
 from tests.support.object_stores import options
@@ -83,6 +83,17 @@ def test_an_object_is_not_overwritten_where_it_must_be_new(cloud):
     with pytest.raises(Refused) as refused:
         bucket.put(NAME, b"second", if_absent=True)
     assert refused.value.status == (412 if cloud.vendor == "bos" else 409)
+    bucket.close()
+
+
+@pytest.mark.parametrize("cloud", ["oss", "cos", "bos"], indirect=True)
+def test_uploads_under_way_are_listed_page_by_page(cloud):
+    bucket = driver(cloud).requests()
+    names = [name_of(f"{number:040x}") for number in range(20)]
+    begun = [(name, bucket.begin(name)) for name in names]
+    for after, expected in (("", begun), (names[9], begun[10:]), (names[19], [])):
+        found = [each for page in bucket.uploads(BLOBS, after) for each in page]
+        assert [(each.name, each.upload) for each in found] == expected
     bucket.close()
 
 

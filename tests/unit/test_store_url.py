@@ -1,6 +1,8 @@
 """storage.url and the options beside it."""
 
 import os
+import re
+from pathlib import Path
 
 import pytest
 
@@ -41,6 +43,12 @@ def test_a_plain_endpoint_is_taken_from_this_machine_or_when_it_is_said():
     assert loaded("s3://hub?endpoint=http://127.0.0.1:9000").storage.url.endpoint == "http://127.0.0.1:9000"
     assert loaded("s3://hub?endpoint=http://store:9000&tls=off").storage.url.endpoint == "http://store:9000"
     assert "without TLS: use https, or add tls=off" in refused("s3://hub?endpoint=http://store:9000")
+
+
+def test_every_url_of_the_documents_can_be_used():
+    texts = [(Path(__file__).parents[2] / "docs" / name).read_text() for name in ("configuration.md", "many-nodes.md")]
+    found = [url for text in texts for url in re.findall(r'url = "((?:s3|swift|oss|cos|bos|kodo)://[^"]+)"', text)]
+    assert {loaded(url).storage.url.kind for url in found} == {"s3", "swift", "oss", "cos", "bos", "kodo"}
 
 
 def test_parts_are_equal_where_it_is_said_and_for_cloudflare():

@@ -61,6 +61,15 @@ assert code_of(client.complete_multipart_upload, bucket, "small", upload, parts)
 client.abort_multipart_upload(bucket, "small", upload)
 assert code_of(client.abort_multipart_upload, bucket, "small", upload) == "NoSuchUpload"
 
+begun = [f"up/{number:02}" for number in range(10)]
+for each in begun:
+    client.initiate_multipart_upload(bucket, each)
+pages, marker = [], None
+while marker is not None or not pages:
+    pages.append(client.list_multipart_uploads(bucket, prefix="up/", max_uploads=4, key_marker=marker))
+    marker = pages[-1].next_key_marker if pages[-1].is_truncated else None
+assert [each.key for page in pages for each in page.uploads] == begun and len(pages) == 3
+
 names = [f"list/{number}" for number in range(5)]
 for each in names:
     client.put_object_from_string(bucket, each, "x")
