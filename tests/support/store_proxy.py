@@ -106,7 +106,7 @@ def stall(client: socket.socket, ask: Callable[[], Answered]) -> None:
 
 
 def send(client: socket.socket, status: int, fields: dict[str, str], body: bytes, length: int | None = None) -> None:
-    kept = {name: text for name, text in fields.items() if name.lower() not in ("content-length", "connection")}
+    kept = {name: text for name, text in fields.items() if name.lower() not in _OF_CONNECTIONS}
     told = fields.get("Content-Length", str(len(body))) if not body and length is None else str(length or len(body))
     head = "".join(f"{name}: {text}\r\n" for name, text in {**kept, "Content-Length": told}.items())
     client.sendall(f"HTTP/1.1 {status} X\r\n{head}\r\n".encode("latin-1") + body)
@@ -118,6 +118,7 @@ def _reset(client: socket.socket) -> None:
 
 
 _LONG = 50_000
+_OF_CONNECTIONS = ("content-length", "connection", "transfer-encoding")
 
 
 class StoreProxy:

@@ -148,10 +148,12 @@ class _Trial:
 
     async def _list(self, storage: FilesystemStorage) -> str:
         """From just before our key, so that few directories are read."""
-        async for key, _ in storage.keys(self._key[:-1]):
-            if key >= self._key:
+        found = ""
+        async for stored in storage.keys(self._key[:-1]):
+            found = stored.key
+            if found >= self._key:
                 break
-        if key != self._key:
+        if found != self._key:
             raise StepFailed("the list does not show a file that was written")
         return ""
 
