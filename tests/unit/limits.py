@@ -123,7 +123,7 @@ LIMITS = {
     "garbage of a namespace with a quota": "as much again as the quota",
     "memory of pushes to an object store": f"{size(objects._MEMORY)} for each worker, half of it for one client",
     "parts of an upload to an object store": f"{number(parts._SIZES[-1][0])}, together 328 GiB",
-    "parts of one length": f"{number(parts._SIZES[-1][0])} of {parts.LEAST >> 20} MiB, together 48 GiB",
+    "parts of one length": f"{number(parts._SIZES[-1][0])} of {size(parts.LEAST)}, together 48 GiB",
     "time for which pushes wait while the blobs get another store": span(switch._FROZEN),
     "blobs that copy-storage copies at once": number(moving.MOST_AT_ONCE),
     "calls to a store on the network": f"{calls._MOST} for each worker",
