@@ -61,6 +61,15 @@ def test_organizations(registry, ann, bob, as_user):
         ["zeta"],
         ["acme"],
     ]
+    for query, found in (
+        ("contains=ET", ["zeta"]),
+        ("sort=members", ["acme", "zeta"]),
+        ("sort=made", ["zeta", "acme"]),
+    ):
+        assert [item["name"] for item in ann.all(f"/organizations?{query}", 1)] == found
+    assert eve.all("/organizations?contains=acme") == []
+    assert eve.all("/organizations?sort=members")[0]["members"] == 1
+    ann.call("GET", "/organizations?sort=members&after=acme").expect(422)
     bob.call("DELETE", "/organizations/zeta").expect(404)
     as_user["cid"].call("DELETE", "/organizations/acme").expect(403)
     eve.call("DELETE", "/organizations/zeta").expect(204)

@@ -105,6 +105,14 @@ def test_what_one_may_not_see_does_not_exist(registry, nobody):
         visitor.open("/r/open/app").expect(200)
 
 
+@pytest.mark.parametrize("path", ["", "/-/tags", ":latest", "/-/access", "/-/settings"])
+def test_a_page_names_the_same_thing_in_the_api(registry, bob, path):
+    html = bob.open(f"/r/acme/app{path}").expect(200).html
+    address = re.search(r'<link rel="alternate" type="application/json" href="([^"]+)">', html)[1]
+    with People(registry).as_user("bob") as client:
+        client.get(address).expect(200)
+
+
 def test_in_chinese(bob):
     page = bob.open("/r/acme/app", {"Accept-Language": "zh-CN"}).expect(200)
     assert "最近推送" in page.text and 'lang="zh-Hans"' in page.html

@@ -7,6 +7,7 @@ from dockboard_registry.cli import moving
 from dockboard_registry.db import pool
 from dockboard_registry.db.mysql import database as mysql
 from dockboard_registry.db.sqlite import connection as sqlite
+from dockboard_registry.domain import sorted_list
 from dockboard_registry.domain.access import patterns
 from dockboard_registry.domain.accounts import invitations, organizations, profiles, registration, robots, teams
 from dockboard_registry.domain.content import documents, long_work, manifests, references, referrers
@@ -20,7 +21,8 @@ from dockboard_registry.domain.credentials import (
     signed_tokens,
     throttle,
 )
-from dockboard_registry.domain.explore import nearest
+from dockboard_registry.domain.explore import nearest, page_search, search, terms
+from dockboard_registry.domain.inspection import attached, image_config, manifest_content, tag_list
 from dockboard_registry.domain.moving import switch
 from dockboard_registry.domain.rights import grants, repository_settings
 from dockboard_registry.domain.social import categories, comments, deprecation, readmes, stars
@@ -136,6 +138,20 @@ LIMITS = {
     "page of a list of the API": f"{operations.PAGE['limit'].least} to {operations.PAGE['limit'].most} items",
     "key after which a page begins": f"{operations.PAGE['after'].longest} characters",
     "export of the list of changes": f"{number(oversight._MOST_LINES)} lines",
+    "tags that a filtered page looks at": number(tag_list._MOST_LOOKED_AT),
+    "repositories that a filtered page looks at": number(page_search._FIRST_LOOK + page_search.MOST_LOOKED_AT),
+    "repositories of one page for which the rule of rights is asked": number(page_search._MOST_ASKED),
+    "tags, accounts and organizations that are counted": number(tag_list.MOST_COUNTED)
+    if tag_list.MOST_COUNTED == sorted_list.MOST_COUNTED
+    else "",
+    "text of a search": f"{terms.LONGEST} characters",
+    "results of a search": f"{search.MOST} of each group",
+    "repositories in whose tags a search looks": f"{search._MOST_TAGGED}, those that were pushed last",
+    "manifest whose content is shown": size(manifest_content.LONGEST),
+    "config of an image that is read": size(image_config.LONGEST),
+    "layers and images of a manifest that are shown": f"{number(manifest_content.MOST_LAYERS)} layers,"
+    f" {manifest_content.MOST_CHILDREN} entries of an index",
+    "attached manifests on one page": str(attached.MOST_LISTED),
     "body of a request": size(operations.MOST_BODY),
     "body of a request that writes a README": f"{size(social._LONGEST_README - 1024)} and 1 KiB",
     "README of a repository": size(readmes.MOST_BYTES),

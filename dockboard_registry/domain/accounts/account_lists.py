@@ -56,6 +56,7 @@ _SECRETS = Each(
     "SELECT holder_id, COUNT(*), MAX(last_used_at), MIN(expires_at) FROM access_tokens WHERE holder_kind = ? AND"
     " revoked_at IS NULL AND COALESCE(expires_at, ?) >= ? AND holder_id IN (...) GROUP BY holder_id"
 )
+_IS_MEMBER = "organizations.id IN (SELECT organization_id FROM members WHERE user_id = ?)"
 _CONTENTS = (
     "SELECT (SELECT COUNT(*) FROM members WHERE organization_id = ?), (SELECT COUNT(*) FROM teams WHERE organization_id"
     " = ?), (SELECT COUNT(*) FROM robots WHERE organization_id = ?), (SELECT COUNT(*) FROM grants WHERE namespace = ?)"
@@ -141,10 +142,18 @@ class AccountLists:
         return await self._db.scan(lambda tx: USERS.count(tx, _of_users(part, state)), long=True)
 
     async def organizations(
-        self, part: str = "", order: str = NAME, key: str = "", before: bool = False, limit: int = 50
+        self,
+        part: str = "",
+        order: str = NAME,
+        key: str = "",
+        before: bool = False,
+        limit: int = 50,
+        member: int | None = None,
     ) -> Page[ListedOrganization]:
+        """member: only organizations that the user with this id belongs to."""
         place = ORGANIZATIONS.place(order, key, before)
         conditions = contains(part, "organizations.name")
+        conditions += [] if member is None else [Condition(_IS_MEMBER, (member,))]
         return await self._db.scan(
             lambda tx: ORGANIZATIONS.page(tx, order, conditions, place, limit, lambda row: ListedOrganization(*row)),
             long=bool(part or order != NAME),

@@ -1,6 +1,5 @@
 """Organizations: each holds a namespace and has members, of whom at least one is an owner."""
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 from ...db import ALL, Database, Tx, now
@@ -89,11 +88,6 @@ class Organizations:
             )
         )
         return [Organization(*row) for row in rows]
-
-    async def named(self, names: Sequence[str]) -> Sequence[Organization]:
-        """Those of these names that are organizations, in the same order."""
-        rows = await self._db.scan(lambda tx: [tx.one(_FIND, name) for name in names])
-        return [Organization(*row) for row in rows if row is not None]
 
     async def get(self, name: str) -> Organization:
         """Raises AccountUnknown."""

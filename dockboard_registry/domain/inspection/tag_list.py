@@ -116,13 +116,13 @@ def page(tx: Tx, repository_id: int, query: TagQuery) -> TagPage:
     every = _count_all(tx, repository_id)
     total = None if every is None or tools is None else every - tools
     count = total if not query.filters else None if every is None else _count(tx, repository_id, condition, values)
-    rows, complete = _rows(tx, repository_id, query, condition, values) if count != 0 else ([], True)
+    rows, stop = _rows(tx, repository_id, query, condition, values) if count != 0 else ([], None)
     more, rows = len(rows) > query.limit, rows[: query.limit]
     if query.before:
         rows.reverse()
     tags = _with_facts(tx, repository_id, rows)
-    after, before = _ends(query, tags, more or not complete)
-    return TagPage(tags, count, total, tools or 0, after, before, complete)
+    after, before = _ends(query, tags, more, stop)
+    return TagPage(tags, count, total, tools or 0, after, before, stop is None)
 
 
 def key_of(query: TagQuery, tag: ListedTag) -> str:
@@ -137,14 +137,13 @@ def _value(sort: str, tag: ListedTag) -> str:
     return "" if sort == NAME else f"{size}~{tag.digest}"
 
 
-def _ends(query: TagQuery, tags: list[ListedTag], more: bool) -> tuple[str | None, str | None]:
-    """Where the next page begins, and where the one before ends."""
-    if not tags:
-        return None, None
-    first, last = key_of(query, tags[0]), key_of(query, tags[-1])
+def _ends(query: TagQuery, tags: list[ListedTag], more: bool, stop: str | None) -> tuple[str | None, str | None]:
+    """Where the next page begins, and where the one before ends. stop: the key up to which tags were looked at."""
+    keys = [key_of(query, tag) for tag in tags]
     if query.before:
-        return last, first if more else None
-    return last if more else None, first if query.after or query.at else None
+        return (keys[-1] if keys else query.before), (keys[0] if more else stop)
+    first = keys[0] if keys else query.after
+    return (keys[-1] if more else stop), (first or None if query.after or query.at else None)
 
 
 def _with_facts(tx: Tx, repository_id: int, tags: Sequence[ListedTag]) -> list[ListedTag]:
@@ -199,9 +198,9 @@ def escaped(text: str) -> str:
 
 def _rows(
     tx: Tx, repository_id: int, query: TagQuery, condition: str, values: Sequence[Any]
-) -> tuple[list[ListedTag], bool]:
-    """One more than the page has, in the order of the query, or the other way round for what precedes a key. False if
-    there may be more, but too many tags were looked at.
+) -> tuple[list[ListedTag], str | None]:
+    """One more than the page has, in the order of the query, or the other way round for what precedes a key. Also the
+    key of the last tag that was looked at, if there may be more, but too many were looked at.
     """
     if query.sort == SIZE:
         return _by_size(tx, repository_id, query, condition, values)
@@ -215,10 +214,10 @@ def _rows(
         found += walk.between(position, end, condition, values, query.limit + 1 - len(found))
         looked += piece
         if end is None or len(found) > query.limit:
-            return found, True
+            return found, None
         if looked >= _MOST_LOOKED_AT:
-            return found, False
-        position, piece = end, piece * _GROWTH
+            return found, walk.key(end)
+        position, piece = end, min(piece * _GROWTH, _MOST_LOOKED_AT - looked)
 
 
 class _Walk:
@@ -245,9 +244,14 @@ class _Walk:
         return names_key(name) if self.column == "sort_key" else name
 
     def end(self, position: tuple | None, piece: int) -> tuple | None:
-        """The position so many tags further. None if there are less."""
+        """The position of the last one of so many tags. None if there are less."""
         beyond, values = self._beyond(position)
-        return self._tx.one(self._text(_PLACE.replace("BEYOND", beyond)), self._repository, *values, piece)
+        return self._tx.one(self._text(_PLACE.replace("BEYOND", beyond)), self._repository, *values, piece - 1)
+
+    def key(self, position: tuple) -> str:
+        """The key of a tag at this position."""
+        value, name = position
+        return f"{value if self._sort == PUSHED else ''}~{name}"
 
     def between(
         self, position: tuple | None, end: tuple | None, condition: str, values: Sequence[Any], limit: int
@@ -276,9 +280,9 @@ def _tag(row: tuple) -> ListedTag:
 
 def _by_size(
     tx: Tx, repository_id: int, query: TagQuery, condition: str, values: Sequence[Any]
-) -> tuple[list[ListedTag], bool]:
-    """Manifests in the order of their sizes, and the tags of each by name. Those whose size is not known are left
-    out.
+) -> tuple[list[ListedTag], str | None]:
+    """The same by size: manifests in the order of their sizes, and the tags of each by name. Those whose size is not
+    known are left out.
     """
     down = query.downwards != bool(query.before)
     size, digest, name = _size_position(query, down)
@@ -293,13 +297,15 @@ def _by_size(
         sql = _SIZES.format("<" if down else ">", way)
         sizes = tx.all(sql, repository_id, size, size, digest, _SIZE_PIECE)
         if not sizes:
-            return found, True
+            return found, None
         looked, (size, digest) = looked + len(sizes), sizes[-1]
         place = {each: at for at, (_, each) in enumerate(sizes)}
         rows = statement.all(tx, (repository_id, *values), list(place))
         tags = sorted(map(_tag, rows), key=lambda tag: tag.name, reverse=down)
         found += sorted(tags, key=lambda tag: place[tag.digest])  # noqa: B023
-    return found[: query.limit + 1], len(found) > query.limit
+    # Behind all tags of this manifest: no name has a ~.
+    stop = f"{size}~{digest}~{'' if down else '~'}"
+    return found[: query.limit + 1], None if len(found) > query.limit else stop
 
 
 def _size_position(query: TagQuery, down: bool) -> tuple[int, str, str]:

@@ -30,7 +30,7 @@ HEADERS = {
 _SECURE = {"Strict-Transport-Security": "max-age=31536000"}
 _LONGEST_FLASH = 1024
 # What a template may leave out. term: what was searched for. width: "slim" or "text". alternate: path of the same thing
-# in the API. nothing: what a form that was refused has not done.
+# in the API, with %2F for slashes of names. nothing: what a form that was refused has not done.
 _DEFAULTS = {"term": "", "width": "", "alternate": "", "nothing": ""}
 FLASH = "dockboard-flash"
 

@@ -11,11 +11,22 @@ from dockboard_registry.domain.explore.lists import NAME, PUSHED, SORTS, STARS, 
 from dockboard_registry.domain.explore.page_search import Lists
 from dockboard_registry.errors import FieldInvalid
 from tests.contract.aio import asynchronous
+from tests.contract.domain.test_tag_list import NUMBERS
 
 MADE = "INSERT INTO repositories (id, name, created_at, visibility, description) VALUES (?, ?, 0, ?, ?)"
 FACTS = (
     "INSERT INTO repository_facts (repository_id, name, namespace, visibility, pushed_at, tags_count, size, kind,"
     " platforms, stars, pulls) VALUES (?, ?, ?, ?, ?, 1, ?, ?, ?, ?, 0)"
+)
+# Repositories 1000000 to 1299999, each pushed a millisecond after the one before.
+MANY = (
+    "INSERT INTO repositories (id, name, created_at, visibility) SELECT 1000000 + n, CAST(1000000 + n AS CHAR), 0,"
+    f" 'private' FROM ({NUMBERS}) numbers WHERE n < ?"
+)
+MANY_FACTS = (
+    "INSERT INTO repository_facts (repository_id, name, namespace, visibility, pushed_at, tags_count, size, kind,"
+    " platforms, stars, pulls) SELECT id, name, 'library', 'private', id, 1, 0, 'image', '', 0, 0 FROM repositories"
+    " WHERE id >= 1000000"
 )
 ANONYMOUS = rule.anonymous("pull", open=False)
 ROOT = Principal(1, USER, "root", True)
@@ -194,6 +205,20 @@ async def test_a_page_is_short_where_there_is_much_to_look_at(process):
     await filled(process, made)
     found = await pages(process, ANN._replace(grants=granted("a/*-x/**")), Wanted(PUSHED, 10))
     assert [[item.name for item in page.items] for page in found] == [[], ["a/y-x/b/z"]]
+
+
+@asynchronous
+async def test_a_page_looks_at_so_many_repositories_and_no_more(process):
+    def crowd(tx) -> None:
+        tx.run(MADE, 1, "a/0", "private", "fits")
+        tx.run(FACTS, 1, "a/0", "a", "private", 0, 0, "image", "", 0)
+        tx.run(MANY, page_search._FIRST_LOOK + page_search.MOST_LOOKED_AT)
+        tx.run(MANY_FACTS)
+
+    await process.db.write(crowd)
+    wanted = Wanted(PUSHED, 10, text="fits")
+    first, last = await pages(process, ROOT, wanted)
+    assert first.items == [] and [item.name for item in last.items] == ["a/0"]
 
 
 @asynchronous

@@ -146,6 +146,21 @@ async def test_few_of_each_are_shown_and_that_there_are_more_is_said(process):
 
 
 @asynchronous
+async def test_tags_are_looked_for_in_a_hundred_repositories(process):
+    await filled(process, **{f"app-{number:03}": {"v1": FIRST} for number in range(101)})
+    everywhere = "UPDATE repository_facts SET pushed_at = repository_id"
+    await process.db.write(lambda tx: tx.run(everywhere))
+    assert (await found(process, ROOT, "in:library tag:v1"))[1] != []
+    oldest = await process.db.read(lambda tx: tx.one("SELECT name FROM repository_facts ORDER BY pushed_at LIMIT 1"))
+    only = "UPDATE tags SET name = 'rare' WHERE repository_id = (SELECT id FROM repositories WHERE name = ?)"
+    await process.db.write(lambda tx: tx.run(only, *oldest))
+    assert (await found(process, ROOT, "tag:rare"))[1] == []
+    newest = "UPDATE repository_facts SET pushed_at = ? WHERE name = ?"
+    await process.db.write(lambda tx: tx.run(newest, 1 << 62, *oldest))
+    assert (await found(process, ROOT, "tag:rare"))[1] == [f"{oldest[0]}:rare"]
+
+
+@asynchronous
 async def test_where_nothing_fits_the_nearest_names_are_told(process):
     await small(process)
     results = await Search(process.db).find(ANN, terms.parse("bob/wed"))

@@ -15,6 +15,17 @@ from tests.contract.domain.test_manifest_facts import config, multi_platform, pu
 from tests.contract.domain.world import image
 
 PUSHED_AT = "UPDATE tags SET updated_at = ? WHERE name = ?"
+# The numbers from 0 to 299,999, in words of SQLite and MySQL.
+DIGITS = "(SELECT 0 AS n {})".format(" ".join(f"UNION ALL SELECT {digit}" for digit in range(1, 10)))
+NUMBERS = (
+    "SELECT a.n + 10 * b.n + 100 * c.n + 1000 * d.n + 10000 * e.n + 100000 * f.n AS n FROM"
+    f" {', '.join(f'{DIGITS} {name}' for name in 'abcde')}, (SELECT 0 AS n UNION SELECT 1 UNION SELECT 2) f"
+)
+# Tags 1000000 to 1299999, each pushed a millisecond after the one before.
+MANY = (
+    "INSERT INTO tags (repository_id, name, digest, updated_at, sort_key) SELECT ?, CAST(1000000 + n AS CHAR), ?, n,"
+    f" CAST(1000000 + n AS CHAR) FROM ({NUMBERS}) numbers"
+)
 CROWD = "INSERT INTO tags (repository_id, name, digest, updated_at, sort_key) VALUES (?, ?, ?, ?, ?)"
 
 
@@ -180,3 +191,20 @@ async def test_thousands_of_tags_of_one_manifest(process):
     assert await walked(process, text="t1*9", limit=30) == [f"t{at}" for at in range(1999, 999, -10)]
     assert (await names(process, sort="size", limit=3))[0] == "t2999"
     assert await walked(process, sort="size", text="t29*", limit=40) == [f"t{at}" for at in range(2999, 2899, -1)]
+
+
+@asynchronous
+async def test_a_page_looks_at_200_000_tags_and_counts_100_000(process):
+    await tagged(process, "first")
+    (place, digest) = await process.db.read(lambda tx: tx.one("SELECT repository_id, digest FROM tags"))
+    await process.db.write(lambda tx: tx.run(MANY, place, digest))
+    lists = TagLists(process.db)
+    page = await lists.page("app", TagQuery(text="first", descending=False))
+    assert (page.tags, page.complete, page.after) == ([], False, "199999~1199999")
+    page = await lists.page("app", TagQuery(text="first", descending=False, after=page.after))
+    assert ([tag.name for tag in page.tags], page.complete, page.after) == (["first"], True, None)
+    page = await lists.page("app", TagQuery(text="first", sort="name", descending=True))
+    assert (page.tags, page.complete) == ([], False)
+    assert await names(process, text="first", sort="name", descending=True, after=page.after) == ["first"]
+    page = await lists.page("app", TagQuery(text="1"))
+    assert (page.count, len(page.tags)) == (None, 25)

@@ -5,16 +5,23 @@ from typing import Any
 from ....domain.access import rule
 from ....domain.access.rule import ADMIN, PULL, REGISTRY
 from ....domain.accounts import account_lists
-from ....domain.accounts.account_lists import ListedMember
+from ....domain.accounts.account_lists import ListedMember, ListedOrganization
 from ....domain.accounts.organizations import MOST_OWNED, ROLES, Organization, TooMany
 from ....errors import ChangeRefused, Denied
 from ...auth.permissions import ADMINISTRATOR, LOGGED_IN, ORGANIZATION, ORGANIZATION_OWNER, require
-from ..kinds import Choice, Kind, ListOf, Record, Text
+from ..kinds import Choice, Kind, ListOf, Record, Text, Whole
 from ..operations import MOMENT, NAME, PAGE, Answer, Call, Operation, created, paged
-from .pages import after, page, size, sorted_page
+from .pages import after, part, size, sorted_page
 
 ROLE = Choice("owners may do everything in the namespace, members pull from it", False, ROLES)
 ORGANIZATION_KIND = Record("", False, "Organization", {"name": NAME, "created_at": MOMENT})
+_LISTED = Record("", False, "ListedOrganization", {**ORGANIZATION_KIND.fields, "members": Whole("how many there are")})
+_FILTER: dict[str, Kind] = {
+    "contains": Text("only organizations whose name contains this", False, 254, 1),
+    "sort": Choice(
+        "by name, the newest first, or those with most members first", False, tuple(account_lists.ORGANIZATIONS.orders)
+    ),
+}
 _MEMBER = Record(
     "", False, "Member", {"user": NAME, "role": ROLE, "since_at": MOMENT, "teams": ListOf("", False, NAME)}
 )
@@ -47,18 +54,24 @@ def _member_shown(member: ListedMember) -> dict[str, Any]:
 
 
 async def _list(call: Call) -> Answer:
-    """Administrators see all organizations, others their own."""
-    organizations = call.people.organizations
-    if rule.decide(call.principal, ADMIN, REGISTRY).allowed:
-        found = await organizations.list(after(call), size(call) + 1)
-    else:
-        names = [
-            name
-            for name in call.principal.memberships
-            if rule.decide(call.principal, PULL, rule.namespace(name)).allowed
-        ]
-        found = await organizations.named(sorted(name for name in names if name > after(call))[: size(call) + 1])
-    return page(call, found, _shown, lambda organization: organization.name)
+    """Administrators see all organizations, users their own, and robot accounts none."""
+    asked, principal = call.query, call.principal
+    everything = rule.decide(principal, ADMIN, REGISTRY).allowed
+    if not everything and principal.kind != rule.USER:
+        return part(call, [], _listed, None)
+    found = await call.people.lists.organizations(
+        asked.get("contains", ""),
+        asked.get("sort", account_lists.NAME),
+        after(call),
+        limit=size(call),
+        member=None if everything else principal.id,
+    )
+    seen = [item for item in found.items if rule.decide(principal, PULL, rule.namespace(item.name)).allowed]
+    return part(call, seen, _listed, found.later)
+
+
+def _listed(organization: ListedOrganization) -> dict[str, Any]:
+    return organization._asdict()
 
 
 async def _add(call: Call) -> Answer:
@@ -132,11 +145,12 @@ OPERATIONS = (
         "GET",
         "/organizations",
         "listOrganizations",
-        "List organizations: the own ones, or all",
+        "List organizations: the own ones, or all; keys of a list that is not sorted by name come from `next`",
         LOGGED_IN,
         _list,
-        answer=paged(ORGANIZATION_KIND),
-        query=PAGE,
+        answer=paged(_LISTED),
+        query={**_FILTER, **PAGE},
+        refuses=True,
     ),
     Operation(
         *(

@@ -46,8 +46,8 @@ MESSAGES = {
     "tags.pulls": ("Pulls", "拉取"),
     "tags.reference": ("reference of {tag}", "{tag} 的引用"),
     "tags.more": (
-        "So many tags were looked through that this page is not full. Next goes on.",
-        "已查看的标签过多，本页未满。点击“下一页”继续。",
+        "So many tags were looked through that this page is not full. The next page goes on.",
+        "已查看的标签过多，本页未满。下一页继续。",
     ),
     "tags.none": ("No tag is found", "没有找到标签"),
     "tags.none.of": ("{n} tag was looked through.|{n} tags were looked through.", "已查看 {n} 个标签。"),

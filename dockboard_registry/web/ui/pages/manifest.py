@@ -52,6 +52,7 @@ async def manifest(visit: Visit) -> Response:
         places={each.child.digest: each.child.platform for each in found.platforms},
         raw=_raw(found.body),
         open_raw=found.size <= _OPEN_RAW,
+        alternate=f"/api/v1/repositories/{name.replace('/', '%2F')}/manifests/{found.digest}",
     )
 
 

@@ -57,6 +57,7 @@ async def tags(visit: Visit) -> Response:
         pager=_pager(visit, query, page),
         largest=max((tag.facts.size for tag in page.tags if tag.facts and tag.facts.size), default=0),
         can_choose=bool(values["may"] & {PUSH, DELETE}),
+        alternate=f"/api/v1/repositories/{name.replace('/', '%2F')}/tags",
     )
 
 
