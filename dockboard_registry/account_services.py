@@ -30,6 +30,7 @@ from .domain.credentials.sessions import Sessions
 from .domain.credentials.signing_keys import SigningKeys
 from .domain.credentials.throttle import Rate, Throttle
 from .domain.health import HealthSummary
+from .domain.namespace_audit import NamespaceAudit
 from .domain.quotas.quota_settings import QuotaSettings
 from .domain.quotas.quotas import Quotas
 from .domain.rights.grants import Grants
@@ -85,6 +86,7 @@ class AccountServices:
         url, pages = config.server.external_url, "ui" in config.server.apis
         self.resets = PasswordResets(db, self.one_time, self.throttle, self._mailer, url, pages)
         self.audit, self.signing_keys = Audit(db), SigningKeys(db)
+        self.namespace_audit = NamespaceAudit(db)
         self.health = HealthSummary(db, _disks(config), config.server.tls_certificate)
         self.users_add_organizations = config.auth.organizations == "users"
 

@@ -122,6 +122,13 @@ class Services:
         return FactsFilling(self.db, self.storage)
 
     @functools.cached_property
+    def lately(self):
+        """What happened lately (Lately), for pages."""
+        from .domain.explore.lately import Lately
+
+        return Lately(self.db)
+
+    @functools.cached_property
     def tag_lists(self):
         """Lists of tags (TagLists), for pages and the API."""
         from .domain.inspection.tag_details import TagLists

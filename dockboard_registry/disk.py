@@ -58,6 +58,16 @@ class Room(NamedTuple):
     free: int
     reserve: int
 
+    @property
+    def full(self) -> bool:
+        """Whether growing changes are refused."""
+        return bool(self.total) and self.free < self.reserve
+
+    @property
+    def nearly_full(self) -> bool:
+        """Whether less than twice the reserve is free."""
+        return bool(self.total) and self.free < 2 * self.reserve
+
 
 class Disk:
     """The file system of a directory.

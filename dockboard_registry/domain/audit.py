@@ -9,12 +9,14 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from ..db import Database, Tx, now
+from ..db import Database, Row, Tx, now
 
 _MOST_DETAIL, _MOST_OBJECT = 4000, 400
 _RANDOM_BITS = 11
 _PIECE = 1000
-_EVENTS = "SELECT id, happened_at, actor, address, action, object, detail FROM audit WHERE"
+# As event_of reads them.
+COLUMNS = "id, happened_at, actor, address, action, object, detail"
+_EVENTS = f"SELECT {COLUMNS} FROM audit WHERE"
 _FOUND = (
     "id < ? AND id >= ? AND happened_at >= ? AND (? = '' OR actor = ?) AND (? = '' OR action = ?) AND (? = '' OR object"
     " = ?) ORDER BY id DESC LIMIT ?"
@@ -79,7 +81,17 @@ def _id() -> int:
     return time.time_ns() // 1000 << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS)
 
 
-def _actor(text: str) -> str:
+def first_id(at: int) -> int:
+    """The least id that an event at this time, in milliseconds since 1970, may have."""
+    return min(at * 1000 << _RANDOM_BITS, NEWEST)
+
+
+def event_of(row: Row) -> Event:
+    return Event(*row[:6], json.loads(row[6]))
+
+
+def actor_of(text: str) -> str:
+    """The actor as events name it. text: the same, or the bare name of a user or a robot account."""
     if text in _OTHERS or " " in text:
         return text
     return f"robot {text}" if "/" in text else f"user {text}"
@@ -114,9 +126,9 @@ class Audit:
 
         actor: as in events, or the bare name of a user or a robot account.
         """
-        actor = _actor(actor)
-        first = min(since * 1000 << _RANDOM_BITS, NEWEST)
+        actor = actor_of(actor)
+        first = first_id(since)
         given = (before, first, since, actor, actor, action, action, object, object, limit)
         sql, *key = (_OF_OBJECT, object) if object else (_OF_ACTOR, actor) if actor else (_LIST,)
         rows = await self._db.scan(lambda tx: tx.all(sql, *key, *given), long=True)
-        return [Event(*row[:6], json.loads(row[6])) for row in rows]
+        return [event_of(row) for row in rows]

@@ -1,6 +1,7 @@
 """What administrators should look at: room on the disks, failed jobs, what ends soon, and accounts that wait."""
 
 import asyncio
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +13,8 @@ from . import job_claims
 from .access.rule import PENDING, ROBOT
 from .job_claims import JobState
 
+# Seconds for which a process remembers how much room the disks have.
+_REMEMBERED = 10.0
 # Milliseconds: what ends within them is named.
 SOON_MS = 30 * 86400_000
 _WAITING = "SELECT COUNT(*) FROM users WHERE state = ?"
@@ -48,7 +51,7 @@ class Health(NamedTuple):
     @property
     def full(self) -> list[str]:
         """The disks that growing changes are refused for."""
-        return [name for name, room in self.rooms.items() if room.total and room.free < room.reserve]
+        return [name for name, room in self.rooms.items() if room.full]
 
     @property
     def certificate_soon(self) -> bool:
@@ -66,6 +69,15 @@ class HealthSummary:
     def __init__(self, db: Database, disks: Mapping[str, tuple[Path, int]], certificate: str):
         self._db = db
         self._disks, self._certificate = disks, certificate
+        self._rooms: tuple[float, Mapping[str, Room]] = (-_REMEMBERED, {})
+
+    async def rooms(self) -> Mapping[str, Room]:
+        """Room by what is on the disk, as of some seconds ago."""
+        looked_at, rooms = self._rooms
+        if time.monotonic() - looked_at >= _REMEMBERED:
+            rooms = await asyncio.to_thread(self._look_at_disks)
+            self._rooms = time.monotonic(), rooms
+        return rooms
 
     async def look(self, jobs: Iterable[str]) -> Health:
         """jobs: the names of all periodic jobs."""
@@ -82,10 +94,14 @@ class HealthSummary:
 
     def _outside(self) -> tuple[dict[str, Room], int | None]:
         """What is read from disks."""
+        return self._look_at_disks(), certificates.ends_at(self._certificate) if self._certificate else None
+
+    def _look_at_disks(self) -> dict[str, Room]:
+        """Without disks that can't be asked."""
         rooms: dict[str, Room] = {}
         for name, (folder, reserve) in self._disks.items():
             try:
                 rooms[name] = Disk(folder, reserve).room()
             except OSError:
                 continue
-        return rooms, certificates.ends_at(self._certificate) if self._certificate else None
+        return rooms

@@ -16,6 +16,7 @@ NO_PAGES = {
     "/favicon.ico",
     "/robots.txt",
     "/admin/changes/lines",
+    "/@{namespace}/changes/lines",
     "/account/export",
     "/r/{repository}@{digest}/-/manifest",
 }
@@ -59,6 +60,7 @@ ENTRIES: dict[str, tuple[Entry, ...]] = {
     "/@{organization}/robots": (Entry("/@acme/robots", "bob"), Entry("/@empty/robots", "bob")),
     "/@{organization}/robots/{robot}": (Entry("/@acme/robots/ci", "bob"),),
     "/@{namespace}/grants": (Entry("/@acme/grants", "bob"), Entry("/@bob/grants", "bob")),
+    "/@{namespace}/changes": (Entry("/@acme/changes", "bob"), Entry("/@bob/changes?action=nothing", "bob")),
     "/@{namespace}/settings": (Entry("/@acme/settings", "ann"), Entry("/@bob/settings", "bob")),
     "/r/{repository}/-/access": (
         Entry("/r/acme/app-web/-/access?who=mei&action=push", "bob"),

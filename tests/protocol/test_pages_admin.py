@@ -13,6 +13,7 @@ from tests.support.people import PASSWORD, As, People, basic
 from tests.support.server import Registry, wait_for
 from tests.support.visitor import Visitor
 
+SAME = {"Sec-Fetch-Site": "same-origin"}
 LONG = "staple battery horse 9"
 
 
@@ -209,3 +210,45 @@ def test_help_has_the_name_of_the_registry_and_of_the_visitor(registry, ann):
     page = ann.open("/help").expect(200)
     assert f"docker login --username ann --password-stdin {registry.address.partition('://')[2]}" in page.text
     assert "insecure-registries" in page.text
+
+
+def test_several_users_are_disabled_and_enabled_at_once(registry, ann):
+    def asked(deed: str, *names: str):
+        page = ann.open("/admin/users").expect(200)
+        form = next(form for form in page.forms if ("do", "disable") in form.fields + form.buttons)
+        fields = [(name, value) for name, value in form.filled(do=deed) if name != "user"]
+        return ann.send("POST", "/admin/users", [*fields, *(("user", name) for name in names)], SAME)
+
+    People(registry).add("una", "vic")
+    People(registry).shown("una")
+    preview = asked("disable", "una", "vic")
+    assert "Disable 2 users?" in preview.text and "una, vic" in preview.text
+    assert "2 users are disabled." in flash(confirmed(ann, preview))
+    found = ann.open("/admin/users?state=disabled").links
+    assert {"/admin/users/una", "/admin/users/vic"} <= set(found) and "/admin/users/bob" not in found
+    assert "2 users are enabled." in flash(confirmed(ann, asked("enable", "una", "vic")))
+    assert "you chose 0" in flash(asked("disable").expect(422))
+    assert "you chose 101" in flash(asked("disable", *(f"user{number}" for number in range(101))).expect(422))
+    refused = asked("enable", "una").expect(422)
+    assert "una is not disabled" in flash(refused) and re.search(r'value="una"[^>]* checked', refused.html)
+    # All or nothing: somebody has to administer.
+    last = confirmed(ann, asked("disable", "bob", "ann"))
+    assert last.status == 409 and "/admin/users/bob" not in ann.open("/admin/users?state=disabled").links
+    asked("disable", "bob", "nobody").expect(404)
+    asked("disable", "../bob").expect(422)
+
+
+def test_administrators_are_told_on_every_page_that_a_disk_is_full(tmp_path):
+    with Registry(tmp_path / "data", 1) as registry, Visitor(registry.address) as ann, Visitor(registry.address) as bob:
+        people = People(registry)
+        people.add("ann", "bob")
+        people.command("user", "promote", "ann")
+        assert "is full" not in ann.sign_in("ann").open("/").text
+        registry.stop()
+        registry.configure(storage_reserve=1 << 50)
+        registry.start()
+        bob.sign_in("bob")
+        for path in ("/", "/account", "/admin/users"):
+            page = ann.open(path).expect(200)
+            assert "The disk of the store is full: pushes are refused." in page.text and "/admin" in page.links
+        assert "is full" not in bob.open("/").expect(200).text

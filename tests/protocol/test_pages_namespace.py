@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -176,6 +177,41 @@ def test_what_first_pushes_make_and_the_quota(registry, bob):
         "repositories": "9",
     }
     assert dict(token) and bob.send("POST", path, forged, {"Sec-Fetch-Site": "same-origin"}).status == 403
+
+
+def test_owners_see_what_was_changed_in_their_namespace(registry, bob, cid):
+    with Api(registry.address, basic("ann")) as ann:
+        ann.call("POST", "/organizations", {"name": "elsewhere", "owner": "eve"}).expect(201)
+    page = bob.open("/@acme/changes").expect(200)
+    assert "org.member.add" in page.text and "manifest.push" in page.text and "elsewhere" not in page.text
+    assert page.text.count("org.member.add") > bob.open("/@acme/changes?actor=nobody").text.count("org.member.add")
+    found = bob.open("/@acme/changes?action=manifest.push").text
+    assert "user bob" in found and "org.add" not in found
+    lines = bob.open("/@acme/changes/lines?action=manifest.push").expect(200).response.body.decode().splitlines()
+    assert [json.loads(line)["object"] for line in lines] == ["repository acme/app"]
+    assert "user.add" in bob.open("/@bob/changes").expect(200).text
+    assert cid.open("/@acme/changes").status == 403 and bob.open("/@elsewhere/changes").status == 404
+    assert bob.open("/@acme/changes?after=x").status == 400
+    with Api(registry.address, basic("bob")) as api, Api(registry.address, basic("cid")) as member:
+        objects = {item["object"] for item in api.all("/namespaces/acme/audit")}
+        assert {"org acme", "repository acme/app"} <= objects
+        assert all(object.split(" ")[1].split("/")[0] == "acme" for object in objects)
+        member.call("GET", "/namespaces/acme/audit").expect(403)
+        api.call("GET", "/namespaces/elsewhere/audit").expect(404)
+
+
+def test_members_see_quota_and_counts_beside_the_repositories(registry, bob):
+    with Visitor(registry.address) as eve, Api(registry.address, basic("ann")) as ann:
+        ann.call("PATCH", "/namespaces/acme/quota", {"bytes": 3 << 30, "repositories": 70}).expect(200)
+        ann.call("PATCH", "/repositories/acme%2Fapp", {"visibility": "public"}).expect(200)
+        page = bob.open("/@acme").expect(200)
+        assert "At most 70 repositories" in page.text and "1 repository that you may pull" in page.text
+        assert "3.00 GiB" in page.text and "/@acme/members" in page.links
+        other = eve.sign_in("eve").open("/@acme").expect(200)
+        assert "3.00 GiB" not in other.text and "/@acme/members" not in other.links
+        ann.call("PATCH", "/namespaces/acme/quota", {"bytes": None, "repositories": None}).expect(200)
+        ann.call("PATCH", "/repositories/acme%2Fapp", {"visibility": "private"}).expect(200)
+        assert "No limit in bytes" in bob.open("/@acme").text
 
 
 def test_an_organization_is_deleted_by_its_name(registry):

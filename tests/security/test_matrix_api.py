@@ -54,6 +54,7 @@ ROWS = {
     "restoreOrganization": ("administrator", ["eve", "none"]),
     **dict.fromkeys(("deleteRepository", "deleteTag", "deleteManifest"), ("deletes", REPOSITORIES)),
     "getNamespace": ("owner", ACME), "changeNamespace": ("owner", ACME), "listNamespaceGrants": ("owner", ACME),
+    "listNamespaceAudit": ("owner", ACME),
     "listGrants": ("administrator", [""]),
     "getQuota": ("owner", ACME), "changeQuota": ("administrator", ["bob", "none"]),
     "setGrant": ("pattern", PATTERNS), "removeGrant": ("pattern", PATTERNS), "explain": ("administrator", [""]),

@@ -47,6 +47,8 @@ ROWS = {
     "/@{organization}/robots/{robot}": (OWNER, OWNER, ACME),
     "/@{namespace}/grants": (OWNER, OWNER, ACME),
     "/@{namespace}/settings": (OWNER, OWNER, ACME),
+    "/@{namespace}/changes": (OWNER, OWNER, ACME),
+    "/@{namespace}/changes/lines": (OWNER, OWNER, ACME),
     "/r/{repository}/-/tags": (PULL, PULL, APP),
     "/r/{repository}/-/compare": (PULL, PULL, APP),
     "/r/{repository}:{tag}": (PULL, PULL, APP),

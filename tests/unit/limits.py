@@ -7,7 +7,7 @@ from dockboard_registry.cli import moving
 from dockboard_registry.db import pool
 from dockboard_registry.db.mysql import database as mysql
 from dockboard_registry.db.sqlite import connection as sqlite
-from dockboard_registry.domain import sorted_list
+from dockboard_registry.domain import namespace_audit, sorted_list
 from dockboard_registry.domain.access import patterns
 from dockboard_registry.domain.accounts import invitations, organizations, profiles, registration, robots, teams
 from dockboard_registry.domain.content import documents, long_work, manifests, references, referrers
@@ -21,7 +21,7 @@ from dockboard_registry.domain.credentials import (
     signed_tokens,
     throttle,
 )
-from dockboard_registry.domain.explore import nearest, page_search, search, terms
+from dockboard_registry.domain.explore import lately, nearest, page_search, search, terms
 from dockboard_registry.domain.inspection import attached, image_config, manifest_content, tag_list
 from dockboard_registry.domain.moving import switch
 from dockboard_registry.domain.rights import grants, repository_settings
@@ -37,6 +37,7 @@ from dockboard_registry.web import conditions, endpoint, token_server
 from dockboard_registry.web.api import operations
 from dockboard_registry.web.api.resources import oversight, social
 from dockboard_registry.web.markdown import links, rendered, thread, work
+from dockboard_registry.web.ui.pages.shared import listing
 from dockboard_registry.web.v2 import manifests as pushed
 
 _UNITS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
@@ -144,6 +145,10 @@ LIMITS = {
     "tags, accounts and organizations that are counted": number(tag_list.MOST_COUNTED)
     if tag_list.MOST_COUNTED == sorted_list.MOST_COUNTED
     else "",
+    "changes of a namespace that are found by an index": f"{number(namespace_audit._FEW)}; of more, a page looks at"
+    f" {number(namespace_audit.MOST_LOOKED_AT)} changes of the registry",
+    "changes in which a page looks for what happened lately": f"{lately.LOOKED_AT}, of which {lately.MOST} are shown",
+    "users that one form disables or enables": str(listing.ROWS[-1]),
     "text of a search": f"{terms.LONGEST} characters",
     "results of a search": f"{search.MOST} of each group",
     "repositories in whose tags a search looks": f"{search._MOST_TAGGED}, those that were pushed last",

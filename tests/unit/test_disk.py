@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from dockboard_registry.disk import Disk, SpareFile, is_local
+from dockboard_registry.disk import Disk, Room, SpareFile, is_local
 
 
 def test_disks_of_this_machine_are_told_from_others(tmp_path):
@@ -19,6 +19,13 @@ def test_the_reserve_counts(tmp_path):
     assert abs(Disk(tmp_path, 0).left() - free) < 1 << 30
     assert Disk(tmp_path, 1 << 62).left() < 0
     assert Disk(tmp_path, -1).left() < free
+
+
+def test_a_disk_is_nearly_full_before_it_is_full():
+    found = [Room(100, free, 10) for free in (9, 10, 19, 20)]
+    assert [room.full for room in found] == [True, False, False, False]
+    assert [room.nearly_full for room in found] == [True, True, True, False]
+    assert not Room(0, 0, 10).full and not Room(0, 0, 10).nearly_full
 
 
 def test_a_file_system_that_tells_no_size_is_never_full():

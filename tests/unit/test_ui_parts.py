@@ -26,7 +26,7 @@ PUT_TOGETHER = (
     *("part.", "error.", "frame.theme.", "order.", "role.", "right.", "action.", "kind.", "state.", "duration."),
     *("visibility.", "namespace.organization.", "members.make.", "access.by.", "robots.", "users.", "admin.disk."),
     *("jobs.what.", "jobs.figure.", "help.word.", "repository.tab.", "repository.label.", "repository.may."),
-    *("invitations.state.", "explore.kind.", "explore.sort.", "explore.what.", "explore.role."),
+    *("invitations.state.", "explore.kind.", "explore.sort.", "explore.lately.", "explore.what.", "explore.role."),
     *("tags.kind.", "tags.order.", "config.", "compare."),
     "search.kind.",
     *("tokens.action.", "tokens.life.", "tokens.state."),

@@ -213,10 +213,15 @@ class AccountLists:
 
     async def holdings(self, user: str) -> Holdings:
         """Raises AccountUnknown."""
+        return (await self.held_by([user]))[1]
 
-        def query(tx: Tx) -> Holdings:
-            id = accounts.find(tx, user).id
-            return Holdings(*tx.one(_HOLDINGS, USER, id, now(), id, id))
+    async def held_by(self, users: Sequence[str]) -> tuple[list[User], Holdings]:
+        """These users, and how much belongs to them together. Raises AccountUnknown."""
+
+        def query(tx: Tx) -> tuple[list[User], Holdings]:
+            found = [accounts.find(tx, user) for user in users]
+            held = [tx.one(_HOLDINGS, USER, user.id, now(), user.id, user.id) for user in found]
+            return found, Holdings(*map(sum, zip(*held)))
 
         return await self._db.scan(query)
 

@@ -3,7 +3,7 @@
 A user's name is also the name of a namespace, which the user owns.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from ...db import Database, Tx, now
@@ -105,6 +105,16 @@ class Accounts:
         """
 
         await self.change(actor, name, {}, active=active)
+
+    async def set_states(self, actor: Actor, names: Sequence[str], active: bool) -> None:
+        """Enable or disable several accounts: all of them or none. Raises what `set_state` raises."""
+
+        def change(tx: Tx) -> None:
+            access_changed(tx, actor)
+            if not any([_set_state(tx, actor, find(tx, name), active) for name in names]):
+                raise Unchanged
+
+        await write_if_changed(self._db, change, brings=0)
 
     async def set_administrator(self, actor: Actor, name: str, administrator: bool) -> None:
         """Raises AccountUnknown, ChangeRefused for the last administrator."""

@@ -1,8 +1,10 @@
 """Lists of the repositories that somebody may pull: what they have, and how they are asked for."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ...db import Row, Tx
+from ...db.each import Each
 from ...errors import FieldInvalid
 from ..access.rule import PUBLIC, Principal
 from . import conditions, reach
@@ -23,6 +25,7 @@ _ALL = (
     " SUBSTR(repositories.name, 1, INSTR(repositories.name, '/') - 1) END"
 )
 _ONE = f"{_ALL} WHERE repositories.name = ?"
+_NAMED = Each(f"{_ALL} WHERE repositories.name IN (...)")
 _EVERY = f"{_ALL} WHERE repositories.name > ? ORDER BY repositories.name LIMIT ?"
 _STARRED = (
     f"{_ALL} JOIN stars ON stars.repository_id = repositories.id WHERE stars.user_id = ? AND repositories.name > ?"
@@ -123,6 +126,11 @@ def listed(row: Row) -> ListedRepository:
 def one(tx: Tx, name: str) -> ListedRepository | None:
     row = tx.one(_ONE, name)
     return row and listed(row)
+
+
+def named(tx: Tx, names: Sequence[str]) -> list[ListedRepository]:
+    """Those of these names that there are, in no order."""
+    return [listed(row) for row in _NAMED.all(tx, (), names)]
 
 
 def every(tx: Tx, after: str, limit: int) -> list[ListedRepository]:

@@ -30,6 +30,19 @@ class Usage(NamedTuple):
     bytes: int
 
 
+class Kept(NamedTuple):
+    """What a namespace may hold (None: no limit), and what it held when that was counted last.
+
+    bytes and garbage: None where it was not counted, because there is no quota. counted_at: milliseconds since 1970.
+    """
+
+    most_repositories: int | None
+    most_bytes: int | None
+    bytes: int | None
+    garbage: int | None
+    counted_at: int | None
+
+
 class QuotaSettings:
     def __init__(self, db: Database, quotas: Quotas):
         self._db = db
@@ -58,6 +71,17 @@ class QuotaSettings:
             audit.note(tx, actor, f"{word}.quota", f"{word} {name}", **own)
 
         await self._db.write(change)
+
+    async def kept(self, name: str) -> Kept:
+        """The limits of the namespace with the sums that are kept for them; nothing is counted."""
+
+        def query(tx: Tx) -> Kept:
+            limits = self._quotas.limits(name, *tx.one(_LIMITS, name, name))
+            sums = limits.sums
+            counted = (sums.bytes, sums.garbage, sums.counted_at) if sums.known else (None, None, None)
+            return Kept(limits.repositories, limits.bytes, *counted)
+
+        return await self._db.scan(query)
 
     async def show(self, kind: str | None, name: str) -> Usage:
         """What the namespace may hold, and what it holds, counted now. Raises AccountUnknown."""

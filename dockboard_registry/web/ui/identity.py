@@ -26,6 +26,8 @@ async def find_out(visit: Visit) -> None:
     become(visit, signed_in.principal, signed_in.session.access_version)
     visit.request.who = signed_in.principal.log_name
     _apply(visit)
+    if signed_in.principal.administrator:
+        visit.rooms = await visit.services.people.health.rooms()
 
 
 def become(visit: Visit, principal: Principal, access_version: int) -> None:

@@ -1,11 +1,12 @@
 """One request for a page: who asks, in which language, and how the answer is made."""
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from urllib.parse import quote, unquote
 
 from ...config.kinds import is_loopback
+from ...disk import Room
 from ...domain.access.rule import ANONYMOUS, Object, Principal
 from ...errors import RegistryError
 from ...http.messages import Request, Response
@@ -53,6 +54,8 @@ class Visit:
         self.problem: RegistryError | None = None
         self.wrong = ""
         self.private, self.keys = False, "on"
+        # Of the disks, for administrators.
+        self.rooms: Mapping[str, Room] = {}
         # Hosts whose pictures this page shows.
         self.picture_hosts: tuple[str, ...] = ()
         self.cookies = cookies.read(request)
@@ -184,13 +187,21 @@ class Visit:
         return headers
 
     def _banner(self) -> tuple[str, str] | None:
-        """What everybody has to know about this registry: kind and sentence."""
+        """The gravest thing that the visitor has to know about this registry: kind and sentence."""
+        full = [name for name, room in self.rooms.items() if room.full]
+        if full:
+            return "bad", self._about_disk("banner.full", full[0])
         if self.principal.open and self.principal.everyone == "all":
             link = parts.link(self.url("/setup"), self.t("banner.setup"))
             return ("warn", self.t("banner.nobody", setup=link)) if self.request.path != "/setup" else None
         if not self.request.secure and not is_loopback(self.request.remote):
             return "warn", self.t("banner.plain")
-        return None
+        nearly = [name for name, room in self.rooms.items() if room.nearly_full]
+        return ("warn", self._about_disk("banner.nearly", nearly[0])) if nearly else None
+
+    def _about_disk(self, id: str, name: str) -> str:
+        look = parts.link(self.url("/admin"), self.t("banner.look"))
+        return self.t(id, name=self.t(f"admin.disk.{name}"), look=look)
 
     def _flash(self) -> tuple[str, str] | None:
         """What the page before wanted to be said here: kind and sentence. It is said once."""

@@ -5,12 +5,13 @@ from typing import Any
 
 from ....domain.access.rule import ACTIONS, ADMIN, REGISTRY
 from ....domain.audit import NEWEST, Event
+from ....domain.namespace_audit import Wanted
 from ....domain.rights import explanations
 from ....names import ACCOUNT_GRAMMAR, REPOSITORY_GRAMMAR
-from ...auth.permissions import ADMINISTRATOR, LOGGED_IN, require, require_repository
+from ...auth.permissions import ADMINISTRATOR, LOGGED_IN, NAMESPACE_OWNER, require, require_repository
 from ..kinds import Anything, Choice, Kind, ListOf, Record, Switch, Text, Whole
 from ..operations import MOMENT, Answer, Call, Operation, paged
-from .pages import following, page, size
+from .pages import following, page, part, size
 
 _EXPLAINED: dict[str, Kind] = {
     "who": Text(
@@ -92,6 +93,14 @@ async def _audit(call: Call) -> Answer:
     return page(call, await _events(call, size(call) + 1), _shown, lambda event: str(event.id))
 
 
+async def _namespace_audit(call: Call) -> Answer:
+    asked = call.query
+    before = min(int(asked.get("after", NEWEST)), NEWEST)
+    wanted = Wanted(asked.get("actor", ""), asked.get("action", ""), asked.get("since", 0), before, size(call))
+    found = await call.people.namespace_audit.page(call.path["namespace"], wanted)
+    return part(call, found.events, _shown, None if found.later is None else str(found.later))
+
+
 async def _export(call: Call) -> Answer:
     found = await _events(call, size(call) + 1)
     lines = found[: size(call)]
@@ -127,6 +136,16 @@ OPERATIONS = (
         _audit,
         answer=paged(_EVENT),
         query=_PAGE,
+    ),
+    Operation(
+        "GET",
+        "/namespaces/{namespace}/audit",
+        "listNamespaceAudit",
+        "List changes in a namespace, the newest first, since its holder was made",
+        NAMESPACE_OWNER,
+        _namespace_audit,
+        answer=paged(_EVENT),
+        query={name: kind for name, kind in _PAGE.items() if name != "object"},
     ),
     Operation(
         *(

@@ -111,6 +111,15 @@ MESSAGES = {
         "若是您自己的机器，这样没有问题。此页始终位于 /setup。",
     ),
     "setup.open.go": ("Go on without accounts", "不建账号继续"),
+    "banner.full": (
+        "The disk of the {name} is full: pushes are refused. {look}",
+        "{name}所在磁盘已满，推送被拒绝。{look}",
+    ),
+    "banner.nearly": (
+        "The disk of the {name} is nearly full. Pushes will be refused soon. {look}",
+        "{name}所在磁盘即将写满，推送很快将被拒绝。{look}",
+    ),
+    "banner.look": ("Look at it", "查看"),
     "banner.setup": ("Make the first account", "建立首个账号"),
     "banner.nobody": (
         "Nobody has an account yet, so this machine may do everything. {setup}",

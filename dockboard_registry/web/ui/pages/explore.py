@@ -5,9 +5,11 @@ from typing import NamedTuple
 from ....domain.access import rule
 from ....domain.access.rule import PULL
 from ....domain.explore.lists import SORTS, Wanted
+from ....domain.quotas.quota_settings import Kept
 from ....errors import AccountUnknown
 from ....http.messages import Response
 from ...auth.permissions import EVERYONE
+from ..repository.frame import pushed_by
 from ..route import Page
 from ..visit import Visit
 from .namespace import head
@@ -21,6 +23,14 @@ class _Space(NamedTuple):
 
     name: str
     role: str
+
+
+class _About(NamedTuple):
+    """What stands beside a namespace's repositories. visibility: what first pushes make."""
+
+    kept: Kept
+    members: int
+    visibility: str
 
 
 async def explore(visit: Visit) -> Response:
@@ -42,6 +52,8 @@ async def explore(visit: Visit) -> Response:
         nothing_yet=nothing,
         pager=repositories.pager(visit, filter, found, total),
         starred=await _starred(visit),
+        lately=await visit.services.lately.of(visit.principal),
+        by=lambda each: pushed_by(visit, each.repository, each.actor),
         spaces=_spaces(visit),
         own=f"{visit.principal.name}/app:v1" if visit.principal.kind == rule.USER else "app:v1",
         alternate="/api/v1/repositories",
@@ -82,7 +94,18 @@ async def namespace(visit: Visit) -> Response:
         total=total,
         pager=repositories.pager(visit, filter, found, total),
         pushes=head.owns(visit, name),
+        about=await _about(visit, name, kind),
     )
+
+
+async def _about(visit: Visit, name: str, kind: str) -> _About | None:
+    """For who belongs to the namespace. None for others, and where it is nobody's."""
+    if kind not in (head.ORGANIZATION, head.USER) or not head.belongs(visit, name):
+        return None
+    people = visit.services.people
+    held = await people.repository_settings.namespace(name)
+    members = await people.lists.count_members(name) if kind == head.ORGANIZATION else 0
+    return _About(await people.quotas.kept(name), members, held.default_visibility)
 
 
 async def _kind(visit: Visit, name: str) -> str:

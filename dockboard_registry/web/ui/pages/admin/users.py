@@ -12,6 +12,7 @@ from ...parts import Choice
 from ...route import Page
 from ...visit import Visit
 from ..shared import deeds, listing
+from . import many
 from .head import tabs
 
 # Where each kind of one-time token is used.
@@ -33,13 +34,18 @@ async def show(visit: Visit) -> Response:
         states=[Choice(each, visit.t(f"state.{each}")) for each in _STATES],
         orders=[Choice(order, visit.t(f"order.{order}")) for order in account_lists.USERS.orders],
         pager=listing.pager(visit, asked, found, await lists.count_users(asked.part, state), state=state),
+        chosen=visit.form.all("user") if visit.problem is not None else [],
         alternate="/api/v1/users",
     )
 
 
 async def change(visit: Visit) -> Response:
-    """Make an account that its owner has to set a password for, or say yes or no to one that waits."""
+    """Make an account that its owner has to set a password for, say yes or no to one that waits, or change the state of
+    several.
+    """
     people, name, deed = visit.services.people, visit.form.text("name"), visit.form.text("do")
+    if deed in many.DEEDS:
+        return await many.change(visit)
     if deed == "approve":
         await people.registrations.approve(visit.asker.actor, name)
         return visit.redirect(visit.url("/admin/users", state=PENDING), "users.approved", name=name)
@@ -178,8 +184,13 @@ TABLE = (
         ADMINISTRATOR,
         show,
         change,
-        {"invite": ("name", "email", "full_name"), "approve": ("name",), "reject": ("name",)},
-        ("password",),
+        {
+            "invite": ("name", "email", "full_name"),
+            "approve": ("name",),
+            "reject": ("name",),
+            **dict.fromkeys(many.DEEDS, ()),
+        },
+        ("password", *many.FIELDS),
         private=True,
     ),
     Page(

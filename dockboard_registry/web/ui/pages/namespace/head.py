@@ -9,7 +9,7 @@ from ...visit import Visit
 ORGANIZATION, USER = "organization", "user"
 _MEMBERS = (("members", "namespace.members"), ("teams", "namespace.teams"))
 _OWNERS = (("robots", "namespace.robots"),)
-_HOLDERS = (("grants", "namespace.grants"), ("settings", "namespace.settings"))
+_HOLDERS = (("grants", "namespace.grants"), ("changes", "namespace.changes"), ("settings", "namespace.settings"))
 
 
 class Head(NamedTuple):
@@ -23,13 +23,13 @@ class Head(NamedTuple):
 def head(visit: Visit, name: str, kind: str) -> Head:
     """kind: ORGANIZATION, USER, or anything else for a namespace that nobody holds."""
     tabs = [("", "namespace.repositories")] if "/@{account}" in visit.paths else []
-    tabs += _MEMBERS if kind == ORGANIZATION and _belongs(visit, name) else ()
+    tabs += _MEMBERS if kind == ORGANIZATION and belongs(visit, name) else ()
     if kind in (ORGANIZATION, USER) and owns(visit, name):
         tabs += (*(_OWNERS if kind == ORGANIZATION else ()), *_HOLDERS)
     return Head(name, _says(visit, name, kind), [(f"/@{name}/{page}".rstrip("/"), visit.t(id)) for page, id in tabs])
 
 
-def _belongs(visit: Visit, name: str) -> bool:
+def belongs(visit: Visit, name: str) -> bool:
     """Whether the visitor sees who belongs to the namespace."""
     return rule.decide(visit.principal, PULL, rule.namespace(name)).allowed
 
