@@ -22,7 +22,7 @@ TABLES = ("repositories", "blobs", "repository_blobs", "manifests", "manifest_bl
 ACCOUNTS = ("generations", "namespaces", "users", "organizations", "members", "teams", "team_members", "robots",
 "grants", "access_tokens", "signing_keys",
             "one_time_tokens", "failures", "audit", "invitations", "known_networks", "quotas",
-            "deleted_organizations", "deleted_repositories", "unfinished_manifests",
+            "copied_keys", "deleted_organizations", "deleted_repositories", "unfinished_manifests",
             "browser_sessions", "preferences", "repository_facts", "manifest_facts",
             "stars", "comments", "readmes", "repository_categories")  # fmt: skip
 TABLES += ACCOUNTS
