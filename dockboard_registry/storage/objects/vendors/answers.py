@@ -113,5 +113,10 @@ def completion(etags: Iterable[str]) -> bytes:
 
 
 def etag(text: str | None) -> str:
-    """Without quotes, which some servers leave out."""
-    return (text or "").strip().strip('"').removeprefix("&quot;").removesuffix("&quot;").lower()
+    """Without quotes, which some servers leave out, and in small letters."""
+    return bare_etag(text).lower()
+
+
+def bare_etag(text: str | None) -> str:
+    """The same in the letters of the server, for what is sent back to it."""
+    return (text or "").strip().strip('"').removeprefix("&quot;").removesuffix("&quot;")

@@ -13,7 +13,7 @@ from ..parts import Parts
 from ..signers import bos
 from ..signers.forms import Query
 from . import checksums
-from .answers import etag, known_code, milliseconds, whole, words
+from .answers import bare_etag, etag, known_code, milliseconds, whole, words
 from .s3 import COMPLETE_SECONDS, PAGE, S3, URL_SECONDS
 
 _JSON = {"Content-Type": "application/json; charset=utf-8"}
@@ -26,8 +26,8 @@ class BOS(S3):
 
     url_query: Query = ()
 
-    def part(self, name: str, upload: str, number: int, body: memoryview) -> str:
-        return checksums.with_checksum(super().part(name, upload, number, body), zlib.crc32(body))
+    def _tag_of_part(self, answer: Answer, body: memoryview) -> str:
+        return checksums.with_checksum(bare_etag(answer.headers.get("ETag")), zlib.crc32(body))
 
     def whole_etag(self, parts: Parts) -> str:
         """BOS does not say how it makes the ETag."""

@@ -16,7 +16,7 @@ from ..signers import sigv4
 from ..signers.forms import Place, Query, encoded_path, encoded_query, in_base64
 from ..signers.sigv4 import EMPTY_SHA256
 from . import checksums
-from .answers import Node, completion, deletion, error_of, etag, milliseconds, parsed, whole, words
+from .answers import Node, bare_etag, completion, deletion, error_of, etag, milliseconds, parsed, whole, words
 from .place import S3Place
 
 PAGE = 1000
@@ -185,7 +185,11 @@ class S3:
     def part(self, name: str, upload: str, number: int, body: memoryview) -> str:
         """Returns the ETag. The same part may be sent again."""
         found = self.call("PUT", name, (("partNumber", str(number)), ("uploadId", upload)), body)
-        return etag(found.headers.get("ETag"))
+        return self._tag_of_part(found, body)
+
+    def _tag_of_part(self, answer: Answer, body: memoryview) -> str:
+        """By what the session's row knows the part of this answer."""
+        return etag(answer.headers.get("ETag"))
 
     def complete(self, name: str, upload: str, parts: Parts) -> str:
         """Returns the ETag of the object. Raises Refused, also for a 200 with an error inside."""
@@ -229,9 +233,9 @@ class ChecksumS3(S3):
 
     checksum_field = ""
 
-    def part(self, name: str, upload: str, number: int, body: memoryview) -> str:
-        found = self.call("PUT", name, (("partNumber", str(number)), ("uploadId", upload)), body)
-        return checksums.with_checksum(etag(found.headers.get("ETag")), found.headers.get(self.checksum_field))
+    def _tag_of_part(self, answer: Answer, body: memoryview) -> str:
+        tag = bare_etag(answer.headers.get("ETag"))
+        return checksums.with_checksum(tag, answer.headers.get(self.checksum_field))
 
     def whole_etag(self, parts: Parts) -> str:
         found = checksums.of_whole(checksums.CRC64, parts.etags, parts.sizes)
