@@ -12,7 +12,7 @@ from tests.support import places
 from tests.support.deployments import MAKERS, kinds
 from tests.support.http import Client
 from tests.support.rounds import LONG
-from tests.support.times import Times
+from tests.support.times import Times, longest_first
 
 if places.MEMORY:
     # The root of pytest's tmp_path.
@@ -29,8 +29,10 @@ def pytest_configure(config):
     config.pluginmanager.register(Times())
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items):
     """Long rounds take as long as they take."""
+    longest_first(items)
     for item in items if LONG else ():
         item.add_marker(pytest.mark.timeout(6 * 3600))
 

@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -13,12 +13,33 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = "dockboard_registry"
-SOURCES = {
-    path.relative_to(ROOT).as_posix(): ast.parse(path.read_text()) for path in sorted((ROOT / PACKAGE).rglob("*.py"))
-}
-TESTS = {
-    path.relative_to(ROOT).as_posix(): ast.parse(path.read_text()) for path in sorted((ROOT / "tests").rglob("*.py"))
-}
+
+
+class Parsed(Mapping[str, ast.Module]):
+    """The modules in a folder and below, by their paths. Each is parsed when it is first asked for, because every
+    process that runs unit tests imports this module, and only one needs the trees.
+    """
+
+    def __init__(self, folder: str):
+        found = (path.relative_to(ROOT).as_posix() for path in (ROOT / folder).rglob("*.py"))
+        self._trees: dict[str, ast.Module | None] = dict.fromkeys(sorted(found))
+
+    def __getitem__(self, path: str) -> ast.Module:
+        if self._trees[path] is None:
+            self._trees[path] = ast.parse((ROOT / path).read_text())
+        return self._trees[path]
+
+    def __contains__(self, path: object) -> bool:
+        return path in self._trees
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._trees)
+
+    def __len__(self) -> int:
+        return len(self._trees)
+
+
+SOURCES, TESTS = Parsed(PACKAGE), Parsed("tests")
 
 # Layer -> the layers whose modules it may import besides its own. A folder is a layer; of the modules at the top, START
 # are the layer `start` and the others are `base`.
