@@ -8,6 +8,7 @@ import json
 
 import pytest
 
+from dockboard_registry.domain.accounts.organizations import MOST_TRIES
 from tests.protocol.test_api import (
     LONG,
     ann,
@@ -389,6 +390,25 @@ def test_users_make_organizations_where_the_setting_says_so(tmp_path):
                 "not free"
                 in bob.call("POST", "/organizations", {"name": "wild"}).expect(409).json()["errors"][0]["message"]
             )
+
+
+@pytest.mark.edge
+def test_a_user_tries_to_make_ten_organizations_an_hour(tmp_path):
+    """Deleting them gives no names back, and no tries. Administrators make as many as they like."""
+    with Registry(tmp_path / "data", 2, auth_organizations="users") as registry:
+        people = People(registry)
+        people.add("ann", "bob", "eve")
+        people.command("user", "promote", "ann")
+        with Api(registry.address, people.shown("bob")) as bob:
+            for number in range(MOST_TRIES):
+                bob.call("POST", "/organizations", {"name": f"mine{number}"}).expect(201)
+                bob.call("DELETE", f"/organizations/mine{number}").expect(204)
+            refused = bob.call("POST", "/organizations", {"name": "more"}).expect(429)
+            assert refused.code() == "TOOMANYREQUESTS" and int(refused.headers["Retry-After"]) > 60
+        with Api(registry.address, people.shown("eve")) as eve, Api(registry.address, people.shown("ann")) as ann:
+            eve.call("POST", "/organizations", {"name": "hers"}).expect(201)
+            for number in range(MOST_TRIES + 1):
+                ann.call("POST", "/organizations", {"name": f"any{number}"}).expect(201)
 
 
 @pytest.mark.edge

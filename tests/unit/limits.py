@@ -182,6 +182,9 @@ LIMITS = {
     "patterns of an access token": f"{access_tokens.MOST_PATTERNS}, together {number(access_tokens._MOST_TEXT)}"
     " characters",
     "organizations that a user owns and made": number(organizations.MOST_OWNED),
+    "new organizations of a user who is no administrator": (
+        f"{organizations.MOST_TRIES} tries in {span(organizations.SECONDS)}"
+    ),
     "organizations of a user": number(organizations.MOST_JOINED),
     "teams of an organization": number(teams.MOST),
     "teams of a user": number(teams.MOST_JOINED),

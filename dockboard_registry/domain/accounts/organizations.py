@@ -17,6 +17,9 @@ ROLES = (OWNER, MEMBER)
 # Organizations that a user who is no administrator may own to make another one; and to which a user may belong, because
 # all of them are read with the user's rights.
 MOST_OWNED, MOST_JOINED = 100, 1000
+# Organizations that such a user may try to make in so many seconds. The name of one that is deleted stays taken for a
+# while, so that otherwise one user could take all names.
+MOST_TRIES, SECONDS = 10, 3600
 _FIND = "SELECT id, name, created_at FROM organizations WHERE name = ?"
 _MEMBERS = (
     "SELECT users.name, members.role, members.created_at FROM members JOIN users ON users.id = members.user_id"

@@ -6,7 +6,7 @@ from ....domain.access import rule
 from ....domain.access.rule import ADMIN, PULL, REGISTRY
 from ....domain.accounts import account_lists
 from ....domain.accounts.account_lists import ListedMember, ListedOrganization
-from ....domain.accounts.organizations import MOST_OWNED, ROLES, Organization, TooMany
+from ....domain.accounts.organizations import MOST_OWNED, MOST_TRIES, ROLES, SECONDS, Organization, TooMany
 from ....errors import ChangeRefused, Denied
 from ...auth.permissions import ADMINISTRATOR, LOGGED_IN, ORGANIZATION, ORGANIZATION_OWNER, require
 from ..kinds import Choice, Kind, ListOf, Record, Text, Whole
@@ -87,6 +87,7 @@ async def _add(call: Call) -> Answer:
         require(call.asker, ADMIN, rule.namespace(call.principal.name))
         if call.principal.kind != rule.USER or owner != call.principal.name:
             raise Denied("who makes an organization is its owner", "leave out the owner, or name yourself")
+        await call.people.throttle.spend(f"organization {call.principal.id}", MOST_TRIES, SECONDS)
     try:
         most = None if administrator else MOST_OWNED
         await call.people.organizations.add(call.actor, name, owner, adopt=administrator, most=most)
