@@ -1,18 +1,15 @@
 """The head of an answer: in the form that Tornado takes, and in bytes for what leaves outside of it."""
 
-import re
 import time
 from email.utils import formatdate
 from http.client import responses
 
 from ..errors import RegistryError
 from .faces import Face
-from .messages import Fields, Response, SharedFields, lines
+from .messages import Fields, Response, SharedFields, check_values, lines
 
 _STATUS = {int(status): f"HTTP/1.1 {int(status)} {phrase}" for status, phrase in responses.items()}
 _CLOSE = "Connection: close\r\n"
-# RFC 9110 section 5.5: one line of bytes, without control characters but the tab.
-_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
 
 class Clock:
@@ -31,12 +28,8 @@ class Clock:
 
 def require_sendable(response: Response) -> None:
     """Raises ValueError if a header field cannot be sent: it has a character outside Latin-1, or would end its line."""
-    if type(response.headers) is SharedFields:
-        return
-    for name, values in response.headers.items():
-        for value in values if type(values) is list else (values,):
-            if not (value.isascii() and value.isprintable()) and not _VALUE.fullmatch(value):
-                raise ValueError(f"the value of {name} is no value of a header field")
+    if type(response.headers) is not SharedFields:
+        check_values(response.headers)
 
 
 def keeps_alive(exchange) -> bool:

@@ -1,6 +1,7 @@
 """A request as handlers see it, the body that they read, and the response that they return."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 from urllib.parse import parse_qs, unquote
@@ -14,6 +15,8 @@ from .headers import Headers
 _QUERY_FIELDS = 200
 # Basic credentials with an empty name and an empty password end so.
 _NO_PAIR = " Og=="
+# The value of a header field (RFC 9110 section 5.5): bytes without control characters but the tab.
+_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
 
 class Body:
@@ -234,13 +237,25 @@ class Fields(dict):
 
 
 class SharedFields(dict):
-    """Response headers that many answers have in common, so nobody may change them. lines: as they are sent."""
+    """Response headers that many answers have in common, so nobody may change them. lines: as they are sent.
+
+    Raises ValueError for what cannot be sent.
+    """
 
     __slots__ = ("lines",)
 
     def __init__(self, fields: dict[str, str]):
         super().__init__(fields)
+        check_values(self)
         self.lines = lines(self)
+
+
+def check_values(fields: dict[str, str | list[str]]) -> None:
+    """Raises ValueError if one has a character outside Latin-1, or would end its line."""
+    for name, values in fields.items():
+        for value in values if type(values) is list else (values,):
+            if not (value.isascii() and value.isprintable()) and not _VALUE.fullmatch(value):
+                raise ValueError(f"the value of {name} is no value of a header field")
 
 
 def lines(fields: dict[str, str | list[str]]) -> str:

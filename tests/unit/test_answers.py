@@ -115,6 +115,12 @@ def test_a_face_that_fails_at_an_error_is_answered_for(fast, path, errors):
     assert b"secret" not in seen and b"title" not in seen and b"X-Injected" not in seen
 
 
+@pytest.mark.parametrize("value", [OUTSIDE_LATIN_1, NEW_LINE, NUL])
+def test_fields_of_many_answers_are_checked_once(value):
+    with pytest.raises(ValueError, match="X-Name"):
+        SharedFields({"X-Name": value})
+
+
 @pytest.mark.parametrize("fast", [True, False])
 @pytest.mark.parametrize("value", ["a\tb", "é", "", ["one", "two"], "~!"])
 def test_other_values_are_sent_as_they_are(fast, value):
