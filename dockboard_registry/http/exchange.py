@@ -15,7 +15,7 @@ from http.client import responses
 
 from tornado.httputil import HTTPMessageDelegate, ResponseStartLine
 
-from ..clients import Client, current_client
+from ..clients import Client, current_client, network_of
 from ..errors import BadRequest, ConnectionCut, RegistryError
 from ..storage import StorageError
 from . import framing, heads, start_now, targets
@@ -83,8 +83,9 @@ class Exchange(Holding, HTTPMessageDelegate):
         edge = self.edge
         edge.metrics.begin()
         self.request = edge.request(method, target, version, headers, self.stream, known)
-        if self.stream.client.owner != self.request.remote:
-            self.stream.client = Client(self.request.remote, id(self.stream))
+        owner = network_of(self.request.remote)
+        if self.stream.client.owner != owner:
+            self.stream.client = Client(owner, id(self.stream))
         current_client.set(self.stream.client)
         self._endpoint = edge.unknown
 

@@ -4,6 +4,7 @@ invitation.
 
 from typing import NamedTuple
 
+from ...clients import network_of
 from ...db import Database, Tx
 from ...errors import AccountUnknown, ChangeRefused, Denied, TooManyRequests
 from ...names import namespace_name
@@ -13,7 +14,7 @@ from ..audit import Actor
 from ..changes import access_changed, require_accounts
 from ..credentials import passwords
 from ..credentials.passwords import Passwords
-from ..credentials.throttle import Throttle, network_of
+from ..credentials.throttle import Throttle
 from . import accounts, invitations, namespaces
 from .invitations import OpenInvitation
 from .profiles import Profile

@@ -4,13 +4,14 @@ import asyncio
 import hashlib
 from typing import Protocol
 
+from ...clients import network_of
 from ...db import Database, DatabaseBusy, DatabaseFailed, DatabaseFull, Tx
 from ...errors import ChangeRefused, Denied, FieldInvalid, RegistryError, TooManyRequests
 from ...names import account_name
 from ..accounts import accounts, profiles
 from ..audit import Actor
 from .one_time import INVITE, RESET, OneTimeTokens
-from .throttle import Throttle, network_of
+from .throttle import Throttle
 
 # Requests in an hour: of one network, for one name or address, and mails to one address, which anybody may have given.
 FROM_NETWORK, FOR_ACCOUNT, TO_ADDRESS, SECONDS = 10, 3, 10, 3600

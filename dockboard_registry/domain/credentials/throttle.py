@@ -17,9 +17,9 @@ import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from ipaddress import IPv6Address, ip_address, ip_network
 from typing import NamedTuple
 
+from ...clients import network_of
 from ...db import Database, Tx, now
 from ...errors import FieldInvalid, TooManyRequests
 from ...names import account_name
@@ -78,17 +78,6 @@ def account_key(name: str) -> str:
 
 
 @functools.lru_cache(1024)
-def network_of(address: str) -> str:
-    """The network of an address: the address itself, or the /64 of an IPv6 one, which one customer has."""
-    try:
-        found = ip_address(address.partition("%")[0])
-    except ValueError:
-        return "unknown"
-    if isinstance(found, IPv6Address) and found.ipv4_mapped:
-        found = found.ipv4_mapped
-    return str(ip_network((found, 64 if found.version == 6 else 32), strict=False))
-
-
 def network_key(address: str) -> str:
     return f"network {network_of(address)}"
 

@@ -12,6 +12,7 @@ rounds; so does a client who finds no free place.
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from ...clients import network_of
 from ...db import Database, Row, Tx, now
 from ...errors import AccountUnknown, TooManyRequests
 from ...names import namespace_of
@@ -22,7 +23,6 @@ from ..access.rule import ANONYMOUS, ROBOT, USER, Principal
 from ..audit import Actor
 from ..changes import recheck_rights
 from ..content import blobs, small_blobs
-from ..credentials.throttle import network_of
 from ..quotas import quota_sums
 from ..quotas.quota_sums import Change
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from urllib.parse import unquote_to_bytes
 
-from ...clients import count_for
+from ...clients import count_for, network_of
 from ...domain.access.rule import Principal
 from ...domain.content import documents
 from ...domain.credentials.access_tokens import is_secret
@@ -44,7 +44,7 @@ async def answer(services, request: Request) -> Response:
 async def _admit(call: Call) -> None:
     """Find out who asks, and check the permission. Raises Unauthorized, Denied and other errors."""
     call.asker = await _asker(call)
-    count_for(call.principal.account_key or call.request.remote)
+    count_for(call.principal.account_key or network_of(call.request.remote))
     await call.operation.permission.check(call.asker, call.path)
     if call.operation.needs_whole:
         permissions.require_whole(call.asker)

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from ...clients import network_of
 from ...db import Tx
 from ...domain.access.rule import ANONYMOUS, Principal
 from ...domain.audit import Actor
-from ...domain.credentials.throttle import network_of
 from ...domain.rights.recheck import recheck_of
 
 

@@ -3,7 +3,7 @@
 Here people sign in and out, and enter the password again for dangerous deeds.
 """
 
-from ...clients import count_for
+from ...clients import count_for, network_of
 from ...db import now
 from ...domain.access.rule import Principal
 from ...domain.credentials.logins import AccountDisabled, NotApproved, account_meant
@@ -33,7 +33,7 @@ async def find_out(visit: Visit) -> None:
 def become(visit: Visit, principal: Principal, access_version: int) -> None:
     """From here on this principal makes the visit, as of this access version."""
     visit.asker = asker_of(visit.services, visit.request.remote, principal, access_version)
-    count_for(principal.account_key or visit.request.remote)
+    count_for(principal.account_key or network_of(visit.request.remote))
 
 
 async def _signed_in(visit: Visit) -> SignedIn | None:
