@@ -94,7 +94,7 @@ class Pool:
             if not self._waiting:
                 return None
             work = self._waiting.take()
-            self._waiting.charge(self._durations.of(work.client))
+            self._waiting.charge(self._durations.of(work.client.owner))
             return work
 
     def _outcome(self, work: _Work, session: Session) -> tuple[Any, BaseException | None]:
@@ -107,7 +107,7 @@ class Pool:
             return None, error
         finally:
             with self._changed:
-                self._durations.note(work.client, time.monotonic() - begun)
+                self._durations.note(work.client.owner, time.monotonic() - begun)
 
     @staticmethod
     def _answer(work: _Work, result: Any, error: BaseException | None) -> None:

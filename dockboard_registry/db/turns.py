@@ -16,6 +16,10 @@ class Turns:
         self._waiting = FairQueue()
         self._busy = False
 
+    def __len__(self) -> int:
+        """How many pieces there are, with the one that goes on."""
+        return len(self._waiting) + self._busy
+
     @asynccontextmanager
     async def take(self) -> AsyncIterator[None]:
         """Wait for the turn of the client for whom the code runs, and have it until the block ends."""

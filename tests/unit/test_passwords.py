@@ -1,5 +1,6 @@
 """Passwords: which may be chosen, which hashes count, and that checking one costs the same for everyone."""
 
+import asyncio
 import base64
 import hashlib
 import subprocess
@@ -9,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from dockboard_registry.clients import Client, current_client
 from dockboard_registry.domain.credentials import passwords, scrypt
-from dockboard_registry.errors import FieldInvalid
+from dockboard_registry.errors import FieldInvalid, TooManyRequests
 from tests.contract.aio import asynchronous, turns_during
 from tests.contract.domain.world import QUICK_HASH
 
@@ -124,3 +126,23 @@ def test_nothing_is_loaded_or_computed_before_the_first_login():
         [sys.executable, "-c", program], cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=60
     )
     assert done.stdout == "2 False\n", done
+
+
+@asynchronous
+async def test_one_client_takes_not_all_places_for_logins_and_others_are_next(hashing):
+    """A hundred logins of one client at once, over as many connections, and one of another client."""
+    ended: list[str] = []
+
+    async def log_in(owner: str, connection: int) -> None:
+        current_client.set(Client(owner, connection))
+        async with hashing.slot():
+            await asyncio.sleep(0.01)
+        ended.append(owner)
+
+    many = [asyncio.ensure_future(log_in("greedy", number)) for number in range(100)]
+    await asyncio.sleep(0.015)
+    await asyncio.ensure_future(log_in("other", 0))
+    assert ended.index("other") < 20, ended
+    refused = [error for error in await asyncio.gather(*many, return_exceptions=True) if error]
+    # Two are computed, and 48 of the 64 places are theirs.
+    assert [type(error) for error in refused] == [TooManyRequests] * 50 and len(ended) == 51

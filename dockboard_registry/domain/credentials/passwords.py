@@ -13,16 +13,21 @@ import string
 import sys
 import threading
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
+from ...clients import current_client
+from ...db.turns import Turns
 from ...errors import FieldInvalid, TooManyRequests
 from . import imported_hashes, scrypt
 from .imported_hashes import MOST_BYTES
 
 SHORTEST = 12
 _QUEUE, _RETRY_SECONDS = 64, 2
+# So many quarters of what others leave of these places one client may have.
+_OWN = 3
 # How much the threads give way to those that serve requests (nice of setpriority(2), on Linux for each thread).
 _GIVE_WAY = 10
 # A faster hash can't be noticed by its time beside the scrypt of 0.25 s that each login computes.
@@ -112,32 +117,41 @@ class Passwords:
 
     def __init__(self, threads: int = 2) -> None:
         self._threads = ThreadPoolExecutor(threads, "password", _give_way)
-        self._slots = asyncio.Semaphore(threads)
-        self._waiting = 0
+        self._turns = [Turns() for _ in range(threads)]
+        # Of each client.
+        self._waiting: Counter[str] = Counter()
         self._no_password = scrypt.hash_of_no_password()
         self._measured = 0.0
 
     def require_room(self) -> None:
-        """Raise TooManyRequests if too many wait already.
+        """Raise TooManyRequests if too many wait already, in all or of this client.
 
         Asked before anything else, so that a refusal costs little.
         """
-        if self._waiting >= _QUEUE:
+        own = self._waiting[current_client.get().owner]
+        others = self._waiting.total() - own
+        if own + others >= _QUEUE or own >= max((_QUEUE - others) * _OWN // 4, 1):
             raise TooManyRequests("too many logins at once", headers={"Retry-After": str(_RETRY_SECONDS)})
 
     @asynccontextmanager
     async def slot(self):
-        """A place for one computation. Raises TooManyRequests if too many wait."""
+        """A place for one computation, by turns of the clients. Raises TooManyRequests if too many wait."""
         self.require_room()
-        self._waiting += 1
+        owner, waits = current_client.get().owner, True
+        self._waiting[owner] += 1
         try:
-            await self._slots.acquire()
+            async with min(self._turns, key=len).take():
+                self._leave(owner)
+                waits = False
+                yield
         finally:
-            self._waiting -= 1
-        try:
-            yield
-        finally:
-            self._slots.release()
+            if waits:
+                self._leave(owner)
+
+    def _leave(self, owner: str) -> None:
+        self._waiting[owner] -= 1
+        if not self._waiting[owner]:
+            del self._waiting[owner]
 
     async def prepare(self) -> None:
         """Load the modules for imported hashes, so that no login waits for that."""

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from dockboard_registry.clients import Client, current_client
 from dockboard_registry.db import now
 from dockboard_registry.domain.access import rule
 from dockboard_registry.domain.accounts.accounts import Accounts
@@ -79,11 +80,12 @@ async def test_more_logins_than_may_wait_are_told_so_and_the_others_get_their_an
     await process.accounts.add(ME, "bob", PASSWORD)
     release = asyncio.Event()
 
-    async def hold() -> None:
+    async def hold(number: int) -> None:
+        current_client.set(Client(f"client {number}"))
         async with process.passwords.slot():
             await release.wait()
 
-    holders = [asyncio.ensure_future(hold()) for _ in range(2 + 64)]
+    holders = [asyncio.ensure_future(hold(number)) for number in range(2 + 64)]
     await asyncio.sleep(0.05)
     with pytest.raises(TooManyRequests) as refused:
         await process.logins.check("bob", PASSWORD, HERE)
