@@ -8,6 +8,8 @@ import atexit
 import contextlib
 import functools
 import json
+import os
+import secrets
 import shutil
 import sqlite3
 import subprocess
@@ -307,8 +309,32 @@ class MySQLDriver:
         mariadb.shared().execute(f"DROP DATABASE `{self.url.name}`")
 
 
+class GivenDriver(ObjectDriver):
+    """A store that somebody names, such as the live service of a vendor: its storage.url and keys are in the
+    environment. Each test writes below a prefix of its own, and what fails may leave something there.
+    """
+
+    name = "given"
+    traits = (PROCESSES, LISTS_UPLOADS)
+
+    def server(self):
+        return self
+
+    def make(self) -> str:
+        return f"contract-{secrets.token_hex(6)}"
+
+    def settings(self, prefix: str, more: str) -> dict[str, object]:
+        place, _, query = os.environ[GIVEN].partition("?")
+        keys = {
+            key: os.environ[f"DOCKBOARD_TESTS_{key.upper()}"] for key in ("storage_access_key", "storage_secret_key")
+        }
+        return {"storage_url": f"{place.rstrip('/')}/{prefix}/{more}?{query}", **keys}
+
+
+GIVEN = "DOCKBOARD_TESTS_STORAGE_URL"
 _OBJECT_DRIVERS = (VersitygwDriver, MinioDriver, SwiftDriver, OSSDriver, COSDriver, BOSDriver, KodoDriver)
-STORAGES = {driver.name: driver for driver in (FilesystemDriver, MemoryDriver, *_OBJECT_DRIVERS)}
+_GIVEN = (GivenDriver,) if GIVEN in os.environ else ()
+STORAGES = {driver.name: driver for driver in (FilesystemDriver, MemoryDriver, *_OBJECT_DRIVERS, *_GIVEN)}
 DATABASES = {driver.name: driver for driver in (SQLiteDriver, MySQLDriver)}
 
 

@@ -7,25 +7,29 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from ...storage import Source, StorageError
 from ..messages import Piece, Span
 
-# Up to so many answers at once count as few.
-_FEW = 16
-# The first size if a worker sends few such answers, the second if many, because a client that stops reading holds its
-# piece in memory.
-_LARGE, SMALL = 1 << 20, 128 << 10
+# Up to so many such answers of a worker at once get pieces of this size. Long pieces take fewer changes of the thread,
+# and a client that stops reading holds its pieces in memory: two of these.
+_SIZES = ((4, 4 << 20), (16, 1 << 20))
+# If there are more, each holds one piece of this size.
+SMALL = 128 << 10
 
 
 async def pieces(span: Span, edge) -> AsyncIterator[bytes]:
     """All bytes of a span as they are sent. edge.spans counts such answers. Raises StorageError."""
     edge.spans += 1
     try:
-        async with contextlib.aclosing(_pieces(span, lambda: edge.spans <= _FEW)) as found:
+        async with contextlib.aclosing(_pieces(span, lambda: _size(edge.spans))) as found:
             async for piece in found:
                 yield piece
     finally:
         edge.spans -= 1
 
 
-async def _pieces(span: Span, few_answers: Callable[[], bool]) -> AsyncIterator[bytes]:
+def _size(answers: int) -> int:
+    return next((size for most, size in _SIZES if answers <= most), SMALL)
+
+
+async def _pieces(span: Span, size: Callable[[], int]) -> AsyncIterator[bytes]:
     for group in _groups(span.pieces):
         if len(group) > 1:
             yield await _together(span.source, group)
@@ -34,7 +38,7 @@ async def _pieces(span: Span, few_answers: Callable[[], bool]) -> AsyncIterator[
         if before:
             yield before
         if start < stop:
-            async with contextlib.aclosing(_read(span.source, start, stop, few_answers)) as found:
+            async with contextlib.aclosing(_read(span.source, start, stop, size)) as found:
                 async for piece in found:
                     yield piece
 
@@ -62,21 +66,21 @@ async def _together(source: Source, group: list[Piece]) -> bytes:
     return b"".join(before + data for data, (_, _, before) in zip(found, group))
 
 
-async def _read(source: Source, start: int, stop: int, few_answers: Callable[[], bool]) -> AsyncIterator[bytes]:
-    """The bytes from start to stop. If there are few such answers, each piece is read while the one before is encrypted
-    and sent.
+async def _read(source: Source, start: int, stop: int, size: Callable[[], int]) -> AsyncIterator[bytes]:
+    """The bytes from start to stop. size: of the next piece. If pieces are long, each is read while the one before is
+    encrypted and sent.
 
     Raises StorageError.
     """
 
     def read() -> asyncio.Future:
-        return asyncio.ensure_future(source.read(start, min(_LARGE if few_answers() else SMALL, stop - start)))
+        return asyncio.ensure_future(source.read(start, min(size(), stop - start)))
 
     reading = read()
     try:
         while piece := await reading:
             start += len(piece)
-            ahead = start < stop and few_answers()
+            ahead = start < stop and size() > SMALL
             if ahead:
                 reading = read()
             yield piece
