@@ -143,11 +143,18 @@ class Services:
         return Inspector(self.db, self.storage)
 
     @functools.cached_property
+    def attached_packages(self):
+        """The packages of images (AttachedPackages), for pages."""
+        from .domain.attached_packages import AttachedPackages
+
+        return AttachedPackages(self.db, self.storage)
+
+    @functools.cached_property
     def repository_pages(self):
         """What the pages of a repository show (RepositoryPages)."""
         from .domain.repository_pages import RepositoryPages
 
-        return RepositoryPages(self.db, self.inspector)
+        return RepositoryPages(self.db, self.storage, self.inspector)
 
     async def _examine(self, pushed: list[Pushed]) -> None:
         await asyncio.to_thread(lambda: self.facts_filling)

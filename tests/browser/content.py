@@ -3,7 +3,7 @@
 acme/app-web     an index of two platforms with history, labels, a signature, an SBOM and attestations
 acme/charts/web  a Helm chart
 acme/secret      private
-acme/many        120 tags
+acme/many        120 tags, and an image without one
 acme/large       an image of 300 layers, and an index of 64 platforms
 acme/long-…      a name of 255 characters, with a tag of 128
 acme/broken      a config that is no JSON
@@ -210,6 +210,7 @@ def push_all(client: Client, large: bool = True) -> None:
     pusher.image("acme/secret", "v1", [b"secret layer"])
     pusher.image("bob/tool", "v1", [b"tool"])
     pusher.image(LONG, LONG_TAG, [b"long"])
+    pusher.image("acme/many", "", [b"without a tag"])
     image = pusher.image("acme/many", "v0", [b"many"])
     for number in range(1, 120):
         pusher.put("acme/many", f"v{number}", image)

@@ -88,6 +88,10 @@ ENTRIES: dict[str, tuple[Entry, ...]] = {
         Entry("/r/acme/many/-/tags?q=nothing"),
         Entry("/r/acme/none/-/tags", "bob"),
     ),
+    "/r/{repository}/-/untagged": (
+        Entry("/r/acme/many/-/untagged", "bob"),
+        Entry("/r/acme/app-web/-/untagged", "bob"),
+    ),
     "/r/{repository}:{tag}": (
         Entry("/r/acme/app-web:2.8.1"),
         Entry("/r/acme/app-web:none", status=404),

@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from dockboard_registry.web.ui.pages.tags import MOST_DELETED
 from tests.support.http import OCI_INDEX, OCI_MANIFEST, descriptor, digest_of
 from tests.support.people import People
 from tests.support.server import Registry
@@ -158,6 +159,55 @@ def test_what_is_done_with_chosen_tags(registry, bob):
     assert not {"/r/acme/done:d1", "/r/acme/done:d2"} & set(done.links)
 
 
+def test_all_tags_that_a_filter_finds_are_deleted_after_a_preview(registry, bob):
+    with People(registry).as_user("bob") as client:
+        _, body = push(client, "acme/tidy", "keep", b"layer")
+        names = [f"t{at:03}" for at in range(MOST_DELETED + 1)]
+        for first in range(0, len(names), 10):
+            query = "&".join(f"tag={name}" for name in names[first : first + 10])
+            path = f"/v2/acme/tidy/manifests/{digest_of(body)}?{query}"
+            client.request("PUT", path, {"Content-Type": OCI_MANIFEST}, body).expect(201)
+        page = bob.open("/r/acme/tidy/-/tags?q=t*").expect(200)
+        assert "all 501 that the filter finds" in page.text
+        refused = bob.submit(page, action="q=t%2A", do="delete", all="1").expect(422)
+        assert "more than 500 tags" in refused.text and 'value="t*"' in refused.html and "t500" in refused.text
+        page = bob.open("/r/acme/tidy/-/tags?q=t1*").expect(200)
+        preview = bob.submit(page, action="/-/tags?q=t1%2A", do="delete", all="1").expect(200)
+        assert "Delete 100 tags?" in preview.text and "These are all 100 tags that the filter finds now" in preview.text
+        client.request("PUT", "/v2/acme/tidy/manifests/t1x", {"Content-Type": OCI_MANIFEST}, body).expect(201)
+    again = bob.submit(preview, field="expected").expect(200)
+    assert "has moved meanwhile" in again.text and "Delete 101 tags?" in again.text
+    assert "The first 100 are listed" in again.text
+    done = bob.submit(again, field="expected").expect(200)
+    assert "101 tags are deleted" in done.text
+    assert "No tag is found" in bob.open("/r/acme/tidy/-/tags?q=t1*").text
+    assert "/r/acme/tidy:keep" in bob.open("/r/acme/tidy/-/tags?sort=own-down&q=keep").links
+    assert "/r/acme/tidy:t000" in bob.open("/r/acme/tidy/-/tags?sort=pulled-up&q=t00*").links
+
+
+def test_manifests_without_a_tag_are_listed_and_deleted(registry, bob, nobody):
+    with People(registry).as_user("bob") as client:
+        old, _ = push(client, "acme/moved", "v1", b"old")
+        other, _ = push(client, "acme/moved", "v1", b"other")
+        push(client, "acme/moved", "v1", b"new")
+        tags = bob.open("/r/acme/moved/-/tags?kind=untagged").expect(200)
+        assert tags.response.path == "/r/acme/moved/-/untagged"
+        assert {f"/r/acme/moved@{old}", f"/r/acme/moved@{other}"} < set(tags.links)
+        assert "you chose 0" in bob.submit(tags, action="/-/untagged", do="delete").expect(422).text
+        preview = bob.submit(tags, action="/-/untagged", do="delete", manifest=[old, other]).expect(200)
+        assert "Delete 2 manifests?" in preview.text and old in preview.text
+        kept = client.request("GET", f"/v2/acme/moved/manifests/{other}").expect(200).body
+        client.request("PUT", "/v2/acme/moved/manifests/kept", {"Content-Type": OCI_MANIFEST}, kept).expect(201)
+        done = bob.submit(preview, field="digests").expect(200)
+        assert "1 manifest is deleted; 1 stayed" in done.text and "Every manifest has a tag" in done.text
+        client.request("GET", f"/v2/acme/moved/manifests/{old}").expect(404)
+        client.request("GET", "/v2/acme/moved/manifests/kept").expect(200)
+    assert "untagged" not in nobody.open("/r/open/app/-/tags").html
+    for query in ("after=x", "after=sha256:1"):
+        bob.open(f"/r/acme/moved/-/untagged?{query}").expect(400)
+    bob.submit(preview, field="digests", digests="../x").expect(400, 422)
+
+
 def test_who_may_not_delete_gets_nowhere(registry):
     dan = Visitor(registry.address).sign_in("dan")
     page = dan.open("/r/open/app/-/tags").expect(200)
@@ -206,6 +256,123 @@ def test_artifacts_and_broken_configs(registry, bob):
     page = bob.open("/r/acme/odd:files").expect(200)
     assert "<b>file</b>.txt" in page.text and "<b>file" not in page.html and "oras pull" in page.text
     assert "can't be read" in bob.open("/r/acme/odd:broken").expect(200).text
+
+
+def put(client, repository: str, tag: str, config: tuple[bytes, str], *files: dict, **more) -> str:
+    """A manifest of this config and these files, which the repository has; its digest."""
+    document = {"schemaVersion": 2, "config": descriptor(*config), "layers": files, **more}
+    body = json.dumps(document).encode()
+    reference = tag or digest_of(body)
+    client.request("PUT", f"/v2/{repository}/manifests/{reference}", {"Content-Type": OCI_MANIFEST}, body).expect(201)
+    return digest_of(body)
+
+
+def test_what_is_inside_of_charts_and_artifacts(registry, bob):
+    chart = json.dumps({"name": "web", "appVersion": "2.8", "home": "https://e.example/<b>"}).encode()
+    statement = b'{"subject": "<b>it</b>"}'
+    with People(registry).as_user("bob") as client:
+        for data in (chart, b"\x1f\x8b packed", statement, b"{}"):
+            client.push_blob("acme/inside", data)
+        packed = descriptor(b"\x1f\x8b packed", "application/vnd.cncf.helm.chart.content.v1.tar+gzip")
+        put(client, "acme/inside", "chart", (chart, "application/vnd.cncf.helm.config.v1+json"), packed)
+        subject = put(client, "acme/inside", "v1", (b"{}", "application/vnd.oci.image.config.v1+json"))
+        file = descriptor(statement, "application/json", annotations={"org.opencontainers.image.title": "proof.json"})
+        about = {"mediaType": OCI_MANIFEST, "digest": subject, "size": 10}
+        empty = (b"{}", "application/vnd.oci.empty.v1+json")
+        put(client, "acme/inside", "proof", empty, file, artifactType="application/vnd.acme.proof", subject=about)
+    page = bob.open("/r/acme/inside:chart").expect(200)
+    assert "Chart.yaml" in page.text and "Version of the application" in page.text and "helm pull" in page.text
+    assert "https://e.example/<b>" in page.links and "<b>it" not in page.html
+    page = bob.open("/r/acme/inside:proof").expect(200)
+    assert "proof.json" in page.text and statement.decode() in page.text and "<b>it" not in page.html
+    assert "application/vnd.acme.proof" in page.text and f"/r/acme/inside@{subject}" in page.links
+
+
+def test_an_image_brings_its_readme_along(registry, bob):
+    text, empty = b"# From a <i>referrer</i>\n\n*works*\n", (b"{}", "application/vnd.oci.empty.v1+json")
+    with People(registry).as_user("bob") as client:
+        digest, body = push(
+            client,
+            "acme/readme",
+            "v1",
+            b"layer",
+            Labels={"org.opencontainers.image.documentation": "data:text/plain,from%20a%20label"},
+        )
+        page = bob.open("/r/acme/readme").expect(200)
+        assert "from a label" in page.text and "From the label org.opencontainers.image.documentation" in page.text
+        assert "Documentation" not in page.text
+        for data in (b"{}", text):
+            client.push_blob("acme/readme", data)
+        about = descriptor(body, OCI_MANIFEST)
+        put(
+            client,
+            "acme/readme",
+            "",
+            empty,
+            descriptor(text, "application/vnd.x"),
+            artifactType="application/vnd.x",
+            subject=about,
+        )
+        assert "From a" not in bob.open("/r/acme/readme").text
+        kind = "application/vnd.acme.README.v1"
+        readme = put(
+            client, "acme/readme", "", empty, descriptor(text, "text/markdown"), artifactType=kind, subject=about
+        )
+    page = bob.open("/r/acme/readme").expect(200)
+    assert "From a <i>referrer</i>" in page.text and "<em>works</em>" in page.html and "from a label" not in page.text
+    assert f"/r/acme/readme@{readme}" in page.links and "Write one" in page.text
+    page = bob.open("/r/acme/readme/-/readme").expect(200)
+    bob.submit(page, field="text", text="# Written", do="save").expect(200)
+    page = bob.open("/r/acme/readme").expect(200)
+    assert "Written" in page.text and "From a" not in page.text
+
+
+def test_what_is_missing_of_an_image_is_named(registry, bob):
+    layer = b"a layer that is a file in the store" * 1000
+    with People(registry).as_user("bob") as client:
+        push(client, "acme/lost", "v1", layer)
+        assert "can't be pulled" not in bob.open("/r/acme/lost:v1").expect(200).text
+        (file,) = [each for each in registry.root.rglob("*") if each.is_file() and each.read_bytes() == layer]
+        file.write_bytes(layer[:-1])
+        assert "has another size than what was pushed" in bob.open("/r/acme/lost:v1").expect(200).text
+        file.unlink()
+        page = bob.open("/r/acme/lost:v1").expect(200)
+        assert "A part of this is missing" in page.text and digest_of(layer)[7:19] in page.text
+        push(client, "acme/lost", "v1", layer + b" ")
+    assert "can't be pulled" not in bob.open("/r/acme/lost:v1").expect(200).text
+
+
+def test_packages_of_two_images_are_compared_where_both_have_an_sbom(registry, bob):
+    empty, kind = (b"{}", "application/vnd.oci.empty.v1+json"), "application/vnd.cyclonedx+json"
+
+    def sbom(client, body: bytes, **versions: str) -> None:
+        components = [{"type": "library", "name": name, "version": version} for name, version in versions.items()]
+        data = json.dumps({"bomFormat": "CycloneDX", "components": components}).encode()
+        for blob in (b"{}", data):
+            client.push_blob("acme/bom", blob)
+        put(
+            client,
+            "acme/bom",
+            "",
+            empty,
+            descriptor(data, kind),
+            artifactType=kind,
+            subject=descriptor(body, OCI_MANIFEST),
+        )
+
+    with People(registry).as_user("bob") as client:
+        _, first = push(client, "acme/bom", "v1", b"first")
+        _, second = push(client, "acme/bom", "v2", b"second")
+        sbom(client, first, zlib="1.2", curl="8.1", bash="5")
+        compare = "/r/acme/bom/-/compare?from=v1&to=v2"
+        assert "SBOMs name them" not in bob.open(compare).expect(200).text
+        sbom(client, second, zlib="1.3", openssl="3.1", bash="5")
+    page = bob.open(compare).expect(200)
+    text = " ".join(re.sub("<[^>]*>", " ", page.html).split())
+    assert "as the attached SBOMs name them" in text and "3 changes, 1 the same" in text
+    for part in ("changed zlib 1. 2 1. 3", "removed curl 8.1", "added openssl 3.1"):
+        assert part in text, part
+    assert "SBOMs name them" not in bob.open("/r/acme/bom/-/compare?from=v1&to=v1").text
 
 
 def test_two_images_compared(registry, bob, nobody):

@@ -56,7 +56,9 @@ ROWS = {
     "/r/{repository}:{tag}@{digest}": (PULL, PULL, APP),
     "/r/{repository}@{digest}/-/manifest": (PULL, PULL, APP),
     **dict.fromkeys(("/r/{repository}", "/r/{repository}/-/comments", "/r/{repository}/-/star"), (PULL, PULL, APP)),
-    **dict.fromkeys((f"/r/{{repository}}/-/{page}" for page in ("access", "readme", "settings")), (ADMIN, ADMIN, APP)),
+    **dict.fromkeys(
+        (f"/r/{{repository}}/-/{page}" for page in ("access", "readme", "settings", "untagged")), (ADMIN, ADMIN, APP)
+    ),
     "/account/stars": (SIGNED_IN, SIGNED_IN, ("",)),
     **dict.fromkeys(
         (

@@ -10,7 +10,7 @@ from dockboard_registry.db.sqlite import connection as sqlite
 from dockboard_registry.domain import namespace_audit, sorted_list
 from dockboard_registry.domain.access import patterns
 from dockboard_registry.domain.accounts import invitations, organizations, profiles, registration, robots, teams
-from dockboard_registry.domain.content import documents, long_work, manifests, references, referrers
+from dockboard_registry.domain.content import documents, long_work, manifests, references, referrers, untagged
 from dockboard_registry.domain.credentials import (
     access_tokens,
     imported_hashes,
@@ -22,7 +22,16 @@ from dockboard_registry.domain.credentials import (
     throttle,
 )
 from dockboard_registry.domain.explore import lately, nearest, page_search, search, terms
-from dockboard_registry.domain.inspection import attached, image_config, manifest_content, tag_list
+from dockboard_registry.domain.inspection import (
+    artifacts,
+    attached,
+    image_config,
+    image_readme,
+    manifest_content,
+    own_sizes,
+    sboms,
+    tag_list,
+)
 from dockboard_registry.domain.moving import switch
 from dockboard_registry.domain.rights import grants, repository_settings
 from dockboard_registry.domain.social import categories, comments, deprecation, readmes, stars
@@ -37,6 +46,8 @@ from dockboard_registry.web import conditions, endpoint, token_server
 from dockboard_registry.web.api import operations
 from dockboard_registry.web.api.resources import oversight, social
 from dockboard_registry.web.markdown import links, rendered, thread, work
+from dockboard_registry.web.ui.pages import tags as ui_tags
+from dockboard_registry.web.ui.pages import untagged as ui_untagged
 from dockboard_registry.web.ui.pages.shared import listing
 from dockboard_registry.web.v2 import manifests as pushed
 
@@ -157,6 +168,15 @@ LIMITS = {
     "layers and images of a manifest that are shown": f"{number(manifest_content.MOST_LAYERS)} layers,"
     f" {manifest_content.MOST_CHILDREN} entries of an index",
     "attached manifests on one page": str(attached.MOST_LISTED),
+    "tags that one form deletes": f"{tag_list.MOST_ROWS} that are chosen, {ui_tags.MOST_DELETED} that a filter finds",
+    "manifests without a tag that one form deletes": number(ui_untagged.MOST_DELETED),
+    "manifests that a list of those without a tag looks at": f"{number(untagged.MOST_LOOKED_AT)} for a page",
+    "tags that are sorted by own bytes": f"{number(own_sizes.MOST_TAGS)}, of {number(own_sizes.MOST_REFERENCES)}"
+    " layers",
+    "files of an artifact that its page shows": f"{artifacts.MOST_FILES} of {size(artifacts.LONGEST)}",
+    "SBOM whose packages are compared": f"{size(sboms.LONGEST)}, {number(sboms.MOST_PACKAGES)} packages",
+    "differing packages that are shown": number(sboms.MOST_SHOWN),
+    "referrers among which a README is looked for": number(image_readme.MOST_REFERRERS),
     "body of a request": size(operations.MOST_BODY),
     "body of a request that writes a README": f"{size(social._LONGEST_README - 1024)} and 1 KiB",
     "README of a repository": size(readmes.MOST_BYTES),

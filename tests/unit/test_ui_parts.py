@@ -28,7 +28,7 @@ PUT_TOGETHER = (
     *("jobs.what.", "jobs.figure.", "help.word.", "repository.tab.", "repository.label.", "repository.may."),
     *("invitations.state.", "explore.kind.", "explore.sort.", "explore.lately.", "explore.what.", "explore.role."),
     *("tags.kind.", "tags.order.", "config.", "compare."),
-    "search.kind.",
+    *("search.kind.", "chart.", "manifest.damaged."),
     *("tokens.action.", "tokens.life.", "tokens.state."),
     "repository.settings.",
 )

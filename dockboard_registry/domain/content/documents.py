@@ -259,7 +259,7 @@ def _descriptor(value: object, where: str) -> Descriptor:
         annotations(fields, f"{where}.annotations")
     if not is_digest(digest):
         raise ManifestInvalid(f"{where}.digest: {_quoted(digest)} is not a sha256 or sha512 digest")
-    return Descriptor(digest, size, media_type, not media_type.startswith(_FOREIGN))
+    return Descriptor(digest, size, media_type, not is_foreign(media_type))
 
 
 def _known_type(value: object, where: str) -> str:
@@ -288,6 +288,11 @@ def _refuse_lookalikes(fields: dict, where: str) -> None:
             raise ManifestInvalid(
                 f"{where} has the key {_quoted(key)}, which differs only in case from {_KEYS[key.casefold()]}"
             )
+
+
+def is_foreign(media_type: str) -> bool:
+    """Whether a layer of this type lies elsewhere, so that a repository need not have it."""
+    return media_type.startswith(_FOREIGN)
 
 
 def _object(value: object, where: str) -> dict:

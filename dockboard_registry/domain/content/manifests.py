@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import NamedTuple, TypeVar
 
 from ...db import ROWS, Database, DatabaseBusy, DatabaseFailed, DatabaseFull, Tx, now
-from ...errors import DigestInvalid, ManifestInvalid, ManifestUnknown, NameUnknown
+from ...errors import ChangeRefused, DigestInvalid, ManifestInvalid, ManifestUnknown, NameUnknown
 from ...names import Reference, algorithm_of, digest_of
 from .. import audit
 from ..access import facts
@@ -43,6 +43,7 @@ _BODY = (
 )
 _TYPE = "SELECT media_type FROM manifests WHERE repository_id = ? AND digest = ?"
 _FORGET_FACTS = "DELETE FROM manifest_facts WHERE repository_id = ? AND digest = ?"
+_TAGGED = "SELECT 1 FROM tags WHERE repository_id = ? AND digest = ? LIMIT 1"
 _UNTAG = "DELETE FROM tags WHERE repository_id = ? AND name = ? AND digest = ?"
 _WARNING = (
     "SELECT manifests.warning FROM manifests JOIN repositories ON repositories.id = manifests.repository_id"
@@ -252,8 +253,8 @@ class Manifests:
         """Run long work in a thread."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: fn(Pace()))
 
-    async def delete(self, repository: str, digest: str, actor: Actor | None = None) -> None:
-        """Delete a manifest and every tag that points to it.
+    async def delete(self, repository: str, digest: str, actor: Actor | None = None, untagged: bool = False) -> None:
+        """Delete a manifest and every tag that points to it. untagged: only if none does; else raise ChangeRefused.
 
         actor: who is noted. Raises NameUnknown, ManifestUnknown; InUse while an index has it.
         """
@@ -265,6 +266,8 @@ class Manifests:
                 raise NameUnknown(name=repository)
             tx.lock(_TYPE, repository_id, digest)
             references.refuse_needed_manifest(tx, repository_id, digest)
+            if untagged and tx.one(_TAGGED, repository_id, digest):
+                raise ChangeRefused("a tag points to the manifest by now", "look at the list again")
             gone, left = _remove(tx, repository_id, digest)
             if actor is not None:
                 _note(tx, actor, repository, digest, gone)

@@ -21,12 +21,16 @@ from . import links
 from .documents import Document
 from .pace import NO_PACE, Pace, rested
 
-# Conditions on rows of repository_blobs, blobs and repositories.
+# Conditions on rows of repository_blobs, blobs, manifests and repositories.
 UNREFERENCED_LINK = (
     "NOT EXISTS (SELECT 1 FROM manifest_blobs WHERE manifest_blobs.repository_id = repository_blobs.repository_id"
     " AND manifest_blobs.blob_digest = repository_blobs.digest)"
 )
 UNLINKED_BLOB = "NOT EXISTS (SELECT 1 FROM repository_blobs WHERE repository_blobs.digest = blobs.digest)"
+HELD_BY_NO_INDEX = (
+    "NOT EXISTS (SELECT 1 FROM manifest_children WHERE manifest_children.repository_id = manifests.repository_id AND"
+    " manifest_children.child_digest = manifests.digest)"
+)
 FILLED_REPOSITORY = (
     "(EXISTS (SELECT 1 FROM manifests WHERE manifests.repository_id = repositories.id)"
     " OR EXISTS (SELECT 1 FROM repository_blobs WHERE repository_blobs.repository_id = repositories.id))"
@@ -129,6 +133,17 @@ _USED_TWICE = Each(
     "SELECT digest FROM blobs WHERE (SELECT 1 FROM manifest_blobs WHERE manifest_blobs.repository_id = ? AND"
     " manifest_blobs.blob_digest = blobs.digest LIMIT 1 OFFSET 1) = 1 AND digest IN (...)"
 )
+_COUNT_BLOBS = "SELECT COUNT(*) FROM (SELECT 1 AS one FROM manifest_blobs WHERE repository_id = ? LIMIT ?) counted"
+# Pages show own bytes of layers, so configs do not count.
+_OWN_BYTES = (
+    "SELECT manifest_facts.digest, SUM(blobs.size) FROM (SELECT DISTINCT digest FROM tags WHERE repository_id = ?)"
+    " tagged JOIN manifest_facts ON manifest_facts.repository_id = ? AND manifest_facts.digest = tagged.digest JOIN"
+    " manifest_blobs ON manifest_blobs.repository_id = manifest_facts.repository_id AND manifest_blobs.manifest_digest"
+    " = manifest_facts.image_digest JOIN blobs ON blobs.digest = manifest_blobs.blob_digest WHERE"
+    " (manifest_facts.config_digest IS NULL OR manifest_blobs.blob_digest <> manifest_facts.config_digest) AND"
+    " (SELECT 1 FROM manifest_blobs other WHERE other.repository_id = manifest_blobs.repository_id AND"
+    " other.blob_digest = manifest_blobs.blob_digest LIMIT 1 OFFSET 1) IS NULL GROUP BY manifest_facts.digest"
+)
 _NAMED = 100
 _A = {"manifest": "a manifest", "index": "an index"}
 
@@ -187,6 +202,18 @@ def indexes_with(tx: Tx, repository_id: int, digest: str, most: int) -> list[str
 def used_twice(tx: Tx, repository_id: int, digests: list[str]) -> list[str]:
     """Those of the blobs that more than one manifest of the repository refers to."""
     return [digest for (digest,) in _USED_TWICE.all(tx, (repository_id,), digests)]
+
+
+def count_blobs(tx: Tx, repository_id: int, most: int) -> int:
+    """How many references to blobs the manifests of the repository have; not more than `most` are counted."""
+    return tx.one(_COUNT_BLOBS, repository_id, most)[0]
+
+
+def own_bytes(tx: Tx, repository_id: int) -> dict[str, int]:
+    """Bytes of layers that only one manifest of the repository refers to: for each tagged manifest those of the image
+    that stands for it (manifest_facts.image_digest). 0 is left out.
+    """
+    return {digest: int(size) for digest, size in tx.all(_OWN_BYTES, repository_id, repository_id)}
 
 
 def unlink_unused(tx: Tx, repository_id: int, digest: str, cutoff: int) -> int:

@@ -105,3 +105,10 @@ def _like_text(text: str) -> Condition:
 def escaped(text: str) -> str:
     """The text as a part of a LIKE with ESCAPE '|'."""
     return text.replace("|", "||").replace("%", "|%").replace("_", "|_")
+
+
+def like(text: str) -> str:
+    """The pattern of a filter: * is anything; without one, the text is a part of what is found."""
+    if "*" not in text:
+        return f"%{escaped(text)}%"
+    return "%".join(escaped(part) for part in text.split("*"))

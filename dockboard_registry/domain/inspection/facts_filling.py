@@ -11,7 +11,7 @@ from ...db import Database, Tx
 from ...names import sort_key
 from ...storage import Storage
 from ..content.pace import Pace
-from . import image_configs, manifest_content, manifest_facts
+from . import image_config, linked_blobs, manifest_content, manifest_facts
 from .facts_queue import Pushed
 from .image_config import ImageConfig
 from .manifest_facts import GatheredManifests
@@ -89,8 +89,9 @@ class FactsFilling:
         """Most configs lie in the database. The others are read here."""
         for each in gathered:
             if missing := each.manifests.configs() - each.configs.keys():
-                found = await image_configs.everywhere(self._db, self._storage, each.repository, missing)
-                each.configs.update(found)
+                place = self._db, self._storage, each.repository
+                reader = image_config.read_summary, image_config.LONGEST
+                each.configs.update(await linked_blobs.everywhere(*place, missing, *reader))
 
     async def _sort_tags(self) -> None:
         """Give a sort key to the tags of a version before."""
@@ -110,7 +111,7 @@ def _gathered(tx: Tx, places: list[Place]) -> list[_Gathered]:
         pace.rest()
         if not manifest_facts.stored(tx, repository, [digest]):
             manifests = manifest_facts.gather(tx, repository, [digest], manifest_content.LONGEST, pace)
-            configs = image_configs.in_rows(tx, repository, manifests.configs())
+            configs = manifest_facts.summaries(tx, repository, manifests.configs())
             found.append(_Gathered(repository, manifests, configs))
     return found
 

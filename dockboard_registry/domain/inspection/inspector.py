@@ -9,7 +9,16 @@ from ...names import Reference
 from ...storage import Storage
 from ..content import references, repositories
 from ..content.pace import Pace
-from . import attached, image_config, image_configs, kinds, layer_uses, manifest_content, manifest_facts, tag_details
+from . import (
+    attached,
+    image_config,
+    kinds,
+    layer_uses,
+    linked_blobs,
+    manifest_content,
+    manifest_facts,
+    tag_details,
+)
 from .attached import Attached
 from .image_config import ImageConfig, Step
 from .layer_uses import LayerUse
@@ -121,7 +130,8 @@ class Inspector:
         wanted = _config(image.content) if image is not None and image.config is None else None
         if image is None or wanted is None:
             return found
-        configs = await image_configs.everywhere(self._db, self._storage, repository_id, [wanted], image_config.read)
+        reader = image_config.read, image_config.LONGEST
+        configs = await linked_blobs.everywhere(self._db, self._storage, repository_id, [wanted], *reader)
         return found._replace(image=with_config(image, configs.get(wanted)))
 
 
@@ -220,7 +230,7 @@ def _image(
         digest, content = chosen, manifests[0].content
     image = Image(digest, content, None, layer_uses.of_content(tx, place, content), [], False)
     wanted = _config(content)
-    configs = image_configs.in_rows(tx, place, [wanted], image_config.read) if wanted else {}
+    configs = linked_blobs.in_rows(tx, place, [wanted], image_config.read, image_config.LONGEST) if wanted else {}
     return with_config(image, configs.get(wanted or ""))
 
 

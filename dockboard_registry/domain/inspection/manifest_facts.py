@@ -12,7 +12,7 @@ from ...db.each import Each
 from ...numbers import LARGEST
 from ..content import documents
 from ..content.pace import NO_PACE, Pace
-from . import image_configs, kinds, manifest_content
+from . import image_config, kinds, linked_blobs, manifest_content
 from .image_config import ImageConfig
 from .manifest_content import ManifestContent
 
@@ -83,7 +83,12 @@ def known(tx: Tx, repository_id: int, digests: Sequence[str]) -> dict[str, Manif
     if not missing:
         return found
     gathered = gather(tx, repository_id, missing, SHORT)
-    return found | gathered.facts(image_configs.in_rows(tx, repository_id, gathered.configs()))
+    return found | gathered.facts(summaries(tx, repository_id, gathered.configs()))
+
+
+def summaries(tx: Tx, repository_id: int, configs: Iterable[str]) -> dict[str, ImageConfig]:
+    """Platform and time of the configs that lie in the database, by digest."""
+    return linked_blobs.in_rows(tx, repository_id, configs, image_config.read_summary, image_config.LONGEST)
 
 
 class GatheredManifests(NamedTuple):

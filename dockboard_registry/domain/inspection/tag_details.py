@@ -72,6 +72,10 @@ class TagLists:
         """A few tags of each of these manifests."""
         return await self._db.scan(lambda tx: names(tx, repositories.find(tx, repository) or 0, digests))
 
+    async def found(self, repository: str, query: TagQuery, most: int) -> dict[str, str] | None:
+        """All tags that the filter finds with their digests; None if there are more than `most`. Raises NameUnknown."""
+        return await self._scan(repository, query, lambda tx, place, query: tag_list.found(tx, place, query, most))
+
     async def near(self, repository: str, name: str) -> list[str]:
         """A few tags with names like this one, the nearest first: among those that begin like it, and the newest."""
         return await self._db.scan(lambda tx: _near(tx, repositories.find(tx, repository) or 0, name))

@@ -4,6 +4,7 @@ A page begins after the key of a tag: its value of the sort and its name. So a t
 one shifts nothing. Sorting uses indexes. A filter looks at a bounded number of tags; the page says where to go on.
 """
 
+import copy
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -11,10 +12,11 @@ from ...db import Tx
 from ...db.each import EachLimited
 from ...errors import FieldInvalid
 from ...names import sort_key as names_key
-from . import kinds, manifest_facts
+from ..explore.conditions import escaped, like
+from . import kinds, manifest_facts, own_sizes
 from .manifest_facts import ManifestFacts
 
-PUSHED, NAME, SIZE = SORTS = ("pushed", "name", "size")
+PUSHED, NAME, SIZE, PULLED, OWN = SORTS = ("pushed", "name", "size", "pulled", "own")
 ALL, IMAGES, CHARTS, OTHER, TOOLS = FILTERED_KINDS = ("all", "images", "charts", "other", "tools")
 MOST_COUNTED = 100_000
 # Tags that one page looks at. They are looked at in pieces that become larger.
@@ -26,6 +28,7 @@ _KEPT_COUNT = "SELECT tags_count FROM repository_facts WHERE repository_id = ?"
 # Above this, the count may be some moments old.
 _COUNTED_ANEW = 2_000
 _COUNT = "SELECT COUNT(*) FROM (SELECT 1 AS one FROM tags WHERE repository_id = ? {} LIMIT 100001) counted"
+_FOUND = "SELECT name, digest FROM tags WHERE repository_id = ? {} ORDER BY name LIMIT ?"
 # In these, COLUMN is what the list is sorted by; LESS, MORE and WAY say in which direction.
 _BEYOND = " AND COLUMN LESS= ? AND (COLUMN LESS ? OR name LESS ?)"
 _UNTIL = " AND COLUMN MORE= ? AND (COLUMN MORE ? OR NOT name LESS ?)"
@@ -40,8 +43,8 @@ _HAS_KIND = (
 )
 _HAS_PLATFORM = (
     "EXISTS (SELECT 1 FROM manifest_facts WHERE manifest_facts.repository_id = tags.repository_id AND"
-    " manifest_facts.digest = tags.digest AND (manifest_facts.platforms LIKE ? ESCAPE '!' OR manifest_facts.platforms"
-    " LIKE ? ESCAPE '!'))"
+    " manifest_facts.digest = tags.digest AND (manifest_facts.platforms LIKE ? ESCAPE '|' OR manifest_facts.platforms"
+    " LIKE ? ESCAPE '|'))"
 )
 _SIZES = (
     "SELECT size, digest FROM manifest_facts WHERE repository_id = ? AND size IS NOT NULL AND size {0}= ? AND"
@@ -82,7 +85,7 @@ class TagQuery(NamedTuple):
 
 class ListedTag(NamedTuple):
     """Times in milliseconds since 1970. pushed_by: an actor of the audit; None if not known. facts: None for a long
-    manifest that was pushed just now.
+    manifest that was pushed just now. own: bytes that no other image has, where the list is sorted by them.
     """
 
     name: str
@@ -92,6 +95,7 @@ class ListedTag(NamedTuple):
     pulls: int
     pulled_at: int | None
     facts: ManifestFacts | None = None
+    own: int = 0
 
 
 class TagPage(NamedTuple):
@@ -125,16 +129,29 @@ def page(tx: Tx, repository_id: int, query: TagQuery) -> TagPage:
     return TagPage(tags, count, total, tools or 0, after, before, stop is None)
 
 
+def found(tx: Tx, repository_id: int, query: TagQuery, most: int) -> dict[str, str] | None:
+    """Names and digests of all tags that the filter finds; None if there are more than `most`."""
+    condition, values = _filter(query)
+    rows = tx.all(_FOUND.format(condition), repository_id, *values, most + 1)
+    return dict(rows) if len(rows) <= most else None
+
+
 def key_of(query: TagQuery, tag: ListedTag) -> str:
     """The key of a tag in this order."""
     return f"{_value(query.sort, tag)}~{tag.name}"
 
 
 def _value(sort: str, tag: ListedTag) -> str:
-    if sort == PUSHED:
-        return str(tag.updated_at)
+    if sort in _OF_TAG:
+        value = _OF_TAG[sort](tag)
+        return "" if value is None else str(value)
     size = tag.facts.size if tag.facts and tag.facts.size is not None else 0
     return "" if sort == NAME else f"{size}~{tag.digest}"
+
+
+_TIMES = {PUSHED: "updated_at", PULLED: "pulled_at"}
+# What a list is sorted by, where the tag itself has it. A tag that was never pulled has no time.
+_OF_TAG = {PUSHED: lambda tag: tag.updated_at, PULLED: lambda tag: tag.pulled_at, OWN: lambda tag: tag.own}
 
 
 def _ends(query: TagQuery, tags: list[ListedTag], more: bool, stop: str | None) -> tuple[str | None, str | None]:
@@ -171,7 +188,7 @@ def _filter(query: TagQuery) -> tuple[str, list[Any]]:
     parts: list[str] = [found]
     values: list[Any] = []
     if query.text:
-        parts.append("LOWER(name) LIKE ? ESCAPE '!'")
+        parts.append("LOWER(name) LIKE ? ESCAPE '|'")
         values.append(like(query.text.lower()))
     if query.kind in (IMAGES, CHARTS, OTHER):
         wanted = _KINDS.get(query.kind, (kinds.IMAGE, kinds.INDEX))
@@ -184,18 +201,6 @@ def _filter(query: TagQuery) -> tuple[str, list[Any]]:
     return "".join(f" AND {part}" for part in parts), values
 
 
-def like(text: str) -> str:
-    """The LIKE pattern of a filter: * is anything; without one, a part of the name."""
-    if "*" not in text:
-        return f"%{escaped(text)}%"
-    return "%".join(escaped(part) for part in text.split("*"))
-
-
-def escaped(text: str) -> str:
-    """Text inside of a LIKE pattern with ESCAPE '!'."""
-    return text.replace("!", "!!").replace("%", "!%").replace("_", "!_")
-
-
 def _rows(
     tx: Tx, repository_id: int, query: TagQuery, condition: str, values: Sequence[Any]
 ) -> tuple[list[ListedTag], str | None]:
@@ -204,29 +209,64 @@ def _rows(
     """
     if query.sort == SIZE:
         return _by_size(tx, repository_id, query, condition, values)
+    if query.sort == OWN:
+        return _by_own(tx, repository_id, query, condition, values)
     down = query.downwards != bool(query.before)
     walk = _Walk(query.sort, down, tx, repository_id)
     if query.sort == NAME and tx.one(_UNSORTED, repository_id):
         walk.column = "name"
-    position, looked, piece, found = walk.start(query), 0, _FIRST_PIECE, []
-    while True:
-        end = walk.end(position, piece) if query.filters else None
-        found += walk.between(position, end, condition, values, query.limit + 1 - len(found))
-        looked += piece
-        if end is None or len(found) > query.limit:
-            return found, None
-        if looked >= _MOST_LOOKED_AT:
-            return found, walk.key(end)
-        position, piece = end, min(piece * _GROWTH, _MOST_LOOKED_AT - looked)
+    walks = _pulled_and_never(walk, query, down) if query.sort == PULLED else [(walk, walk.start(query))]
+    return _walked(walks, query, condition, values)
+
+
+def _walked(
+    walks: Sequence[tuple["_Walk", tuple | None]], query: TagQuery, condition: str, values: Sequence[Any]
+) -> tuple[list[ListedTag], str | None]:
+    """One way after the other, each from its position on."""
+    found, looked = [], 0
+    for walk, position in walks:
+        piece = _FIRST_PIECE
+        while True:
+            end = walk.end(position, piece) if query.filters else None
+            found += walk.between(position, end, condition, values, query.limit + 1 - len(found))
+            looked += piece
+            if len(found) > query.limit:
+                return found, None
+            if end is None:
+                break
+            if looked >= _MOST_LOOKED_AT:
+                return found, walk.key(end)
+            position, piece = end, min(piece * _GROWTH, _MOST_LOOKED_AT - looked)
+    return found, None
+
+
+def _pulled_and_never(pulled: "_Walk", query: TagQuery, down: bool) -> list[tuple["_Walk", tuple | None]]:
+    """Tags that were pulled, by time, and those that never were, by name. These are the last ones downwards."""
+    never = pulled.of_never_pulled()
+    key = query.before or query.after
+    value, separator, name = key.rpartition("~")
+    if key and not separator:
+        raise bad_key()
+    if key and not value:
+        return [(never, (name, name)), *([] if down else [(pulled, None)])]
+    rest = [(pulled, pulled.start(query)), *([(never, None)] if down else [])]
+    return rest if down or key or query.at else [(never, None), *rest]
 
 
 class _Walk:
     """Goes through the tags of a repository along an index. A position: the value of the sort and a name."""
 
     def __init__(self, sort: str, down: bool, tx: Tx, repository_id: int):
-        self.column = "updated_at" if sort == PUSHED else "sort_key"
+        self.column = _TIMES.get(sort, "sort_key")
+        self._within = " AND pulled_at IS NOT NULL" if sort == PULLED else ""
         self._sort, self._tx, self._repository = sort, tx, repository_id
         self._less, self._more, self._way = ("<", ">", "DESC") if down else (">", "<", "ASC")
+
+    def of_never_pulled(self) -> "_Walk":
+        """The same way through the tags that were never pulled, by name."""
+        found = copy.copy(self)
+        found.column, found._within = "name", " AND pulled_at IS NULL"
+        return found
 
     def start(self, query: TagQuery) -> tuple | None:
         """Raises FieldInvalid."""
@@ -239,7 +279,7 @@ class _Walk:
         return self._value(value, name), name
 
     def _value(self, value: str, name: str) -> Any:
-        if self._sort == PUSHED:
+        if self._sort in _TIMES:
             return whole(value)
         return names_key(name) if self.column == "sort_key" else name
 
@@ -251,7 +291,7 @@ class _Walk:
     def key(self, position: tuple) -> str:
         """The key of a tag at this position."""
         value, name = position
-        return f"{value if self._sort == PUSHED else ''}~{name}"
+        return f"{value if self.column in _TIMES.values() else ''}~{name}"
 
     def between(
         self, position: tuple | None, end: tuple | None, condition: str, values: Sequence[Any], limit: int
@@ -264,7 +304,9 @@ class _Walk:
         return [_tag(row) for row in rows]
 
     def _beyond(self, position: tuple | None) -> tuple[str, tuple]:
-        return ("", ()) if position is None else (_BEYOND, (position[0], position[0], position[1]))
+        if position is None:
+            return self._within, ()
+        return self._within + _BEYOND, (position[0], position[0], position[1])
 
     def _text(self, text: str) -> str:
         """The statement with the column and the direction in it."""
@@ -306,6 +348,24 @@ def _by_size(
     # Behind all tags of this manifest: no name has a ~.
     stop = f"{size}~{digest}~{'' if down else '~'}"
     return found[: query.limit + 1], None if len(found) > query.limit else stop
+
+
+def _by_own(
+    tx: Tx, repository_id: int, query: TagQuery, condition: str, values: Sequence[Any]
+) -> tuple[list[ListedTag], None]:
+    """All tags that the filter finds are sorted here: own_sizes.py refuses where they are many."""
+    own = own_sizes.of_tags(tx, repository_id)
+    rows = tx.all(f"{_COLUMNS}{condition}", repository_id, *values)
+    tags = [tag._replace(own=own.get(tag.digest, 0)) for tag in map(_tag, rows)]
+    down = query.downwards != bool(query.before)
+    tags.sort(key=lambda tag: (tag.own, tag.name), reverse=down)
+    value, separator, name = (query.before or query.after or (query.at and f"{query.at}~")).rpartition("~")
+    if separator:
+        place = whole(value), name
+        tags = [tag for tag in tags if ((tag.own, tag.name) < place if down else (tag.own, tag.name) > place)]
+    elif query.before or query.after:
+        raise bad_key()
+    return tags[: query.limit + 1], None
 
 
 def _size_position(query: TagQuery, down: bool) -> tuple[int, str, str]:

@@ -26,6 +26,8 @@ CHINESE: tuple[tuple[str, str], ...] = (
     ("this is no form of a page", "这不是页面发出的表单"),
     ("the form has an unknown field {field}", "表单含有未知字段 {field}"),
     ("the form asks for nothing that this page does", "此页面没有表单所要求的操作"),
+    ("the form names no comment", "表单没有指明评论"),
+    ("the form names something that is no digest", "表单含有不是摘要的内容"),
     ("the form lacks the field {field}", "表单缺少字段 {field}"),
     ("the form has more than {n} fields, or bytes that are not UTF-8", "表单的字段超过 {n} 个，或含有非 UTF-8 的字节"),
     ("the form is older than your session, or it came from another site", "此表单早于您的会话，或来自其他网站"),
@@ -108,6 +110,7 @@ CHINESE: tuple[tuple[str, str], ...] = (
     ("send it again", "请再提交一次"),
     ("send it from a page of this registry, or from a program", "请从本站的页面或程序提交"),
     ("send it from the page", "请从页面提交"),
+    ("sort by size", "请按大小排序"),
     ("send less", "请减少内容"),
     ("set one first", "请先设置一个"),
     ("sign in again", "请重新登录"),
@@ -302,6 +305,10 @@ CHINESE: tuple[tuple[str, str], ...] = (
     (
         "use at most {most} lower-case letters and digits, with single - between them",
         "最多 {most} 个小写字母和数字，中间可用单个 -",
+    ),
+    (
+        "the repository has more than {tags} tags or {layers} layers, too many to sort by own bytes",
+        "仓库的标签超过 {tags} 个或层超过 {layers} 个，无法按独占大小排序",
     ),
     ("the notice has {size} characters", "弃用说明有 {size} 个字符"),
     ("the notice has a replacement and no text", "填写了替代仓库，但没有弃用说明"),

@@ -4,6 +4,7 @@ import pytest
 
 from dockboard_registry.domain.access.rule import Principal
 from dockboard_registry.domain.content.small_blobs import LIMIT
+from dockboard_registry.domain.inspection import own_sizes
 from dockboard_registry.domain.inspection.facts_filling import FactsFilling
 from dockboard_registry.domain.inspection.inspector import Inspector
 from dockboard_registry.domain.inspection.tag_details import TagLists
@@ -26,6 +27,7 @@ MANY = (
     "INSERT INTO tags (repository_id, name, digest, updated_at, sort_key) SELECT ?, CAST(1000000 + n AS CHAR), ?, n,"
     f" CAST(1000000 + n AS CHAR) FROM ({NUMBERS}) numbers"
 )
+PULLED_AT = "UPDATE tags SET pulled_at = ? WHERE name = ?"
 CROWD = "INSERT INTO tags (repository_id, name, digest, updated_at, sort_key) VALUES (?, ?, ?, ?, ?)"
 
 
@@ -82,6 +84,61 @@ async def test_every_order_is_walked_both_ways(process, limit):
     assert await walked(process, limit=limit, sort="name", text="pr-*") == ["pr-3", "pr-20"]
 
 
+@pytest.mark.parametrize("limit", [1, 2, 3, 100])
+@asynchronous
+async def test_the_order_of_the_last_pull_ends_with_what_was_never_pulled(process, limit):
+    await tagged(process, *TAGS)
+    pulled = {"2.1": 5000, "1.9": 9000, "latest": 5000}
+    for name, at in pulled.items():
+        await process.db.write(lambda tx: tx.run(PULLED_AT, at, name))  # noqa: B023
+    never = ["v2.0", "pr-3", "pr-20", "1.10"]
+    expected = ["1.9", "latest", "2.1", *never]
+    assert await walked(process, limit=limit, sort="pulled") == expected
+    assert await walked(process, limit=limit, sort="pulled", descending=False) == expected[::-1]
+    assert await walked(process, limit=limit, sort="pulled", text="pr-*") == ["pr-3", "pr-20"]
+    assert await walked(process, limit=limit, sort="pulled", text="*.*") == ["1.9", "2.1", "v2.0", "1.10"]
+    assert (await names(process, sort="pulled", at="6000", limit=1)) == ["latest"]
+    for key in ("x", "yesterday~1.9"):
+        with pytest.raises(FieldInvalid):
+            await names(process, sort="pulled", after=key)
+
+
+@pytest.mark.parametrize("limit", [1, 2, 100])
+@asynchronous
+async def test_the_order_of_own_bytes(process, limit):
+    base = b"base" * 1000
+    for name, own in (("a", b"x" * 30), ("b", b"y" * 20), ("c", b"z" * 50)):
+        await pushed(process, config(name), base, own, tag=name)
+    await pushed(process, config("a"), base, b"x" * 30, tag="same-as-a")
+    await FactsFilling(process.db, process.storage).fill()
+    assert await walked(process, limit=limit, sort="own") == ["c", "same-as-a", "a", "b"]
+    assert await walked(process, limit=limit, sort="own", descending=False) == ["b", "a", "same-as-a", "c"]
+    assert await walked(process, limit=limit, sort="own", text="*a") == ["same-as-a", "a"]
+    assert await names(process, sort="own", at="40") == ["same-as-a", "a", "b"]
+    with pytest.raises(FieldInvalid):
+        await names(process, sort="own", after="x")
+
+
+@asynchronous
+async def test_too_many_tags_are_not_sorted_by_own_bytes(process):
+    await tagged(process, "first")
+    (place, digest) = await process.db.read(lambda tx: tx.one("SELECT repository_id, digest FROM tags"))
+    rows = [(place, f"t{at:04}", digest, at, f"t{at:04}") for at in range(own_sizes.MOST_TAGS)]
+    await process.db.write(lambda tx: [tx.insert(CROWD, *row) for row in rows])
+    with pytest.raises(FieldInvalid, match="2000 tags"):
+        await names(process, sort="own")
+
+
+@asynchronous
+async def test_all_that_a_filter_finds(process):
+    await tagged(process, "v1", "v2", "latest")
+    lists = TagLists(process.db)
+    assert list(await lists.found("app", TagQuery("v*"), 2)) == ["v1", "v2"]
+    assert await lists.found("app", TagQuery("v*"), 1) is None
+    assert await lists.found("app", TagQuery("x"), 1) == {}
+    assert list(await lists.found("app", TagQuery(sort="size"), 3)) == ["latest", "v1", "v2"]
+
+
 @asynchronous
 async def test_filters(process):
     await tagged(process, "v1-RC1", "v1", "a_b", "axb")
@@ -122,7 +179,7 @@ async def test_tags_of_one_manifest_and_what_is_attached(process):
     await process.put(image(b"config", subject=subject, artifactType="application/spdx+json"))
     await process.put(image(b"config", note="signature"), f"sha256-{whole[7:]}.sig")
     await FactsFilling(process.db, process.storage).fill()
-    pages = RepositoryPages(process.db, Inspector(process.db, process.storage))
+    pages = RepositoryPages(process.db, process.storage, Inspector(process.db, process.storage))
     about, page, details = await pages.tags("app", Principal(), TagQuery())
     assert about.name == "app"
     assert sorted(tag.name for tag in page.tags) == ["latest", "v1"] and page.tools == 1
@@ -153,7 +210,7 @@ async def test_the_nearest_tags_of_one_that_is_missing(process):
 
 @asynchronous
 async def test_the_overview_shows_latest_or_the_tag_that_was_pushed_last(process):
-    pages = RepositoryPages(process.db, Inspector(process.db, process.storage))
+    pages = RepositoryPages(process.db, process.storage, Inspector(process.db, process.storage))
     await tagged(process, "v1", "v2")
     found = await pages.overview("app", Principal())
     assert found.tag == "v2" and found.shown.tag.name == "v2" and found.shown.image.config is not None

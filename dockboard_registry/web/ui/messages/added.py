@@ -29,6 +29,8 @@ MESSAGES = {
     "added.readme.at": ("changed {at}", "更新于 {at}"),
     "added.readme.none": ("No README yet", "还没有 README"),
     "added.readme.image": ("What the image says about itself", "镜像的自述"),
+    "added.readme.attached": ("Attached to the image:", "附于镜像："),
+    "added.readme.label": ("From the label {name} of the image", "来自镜像的 Label {name}"),
     "added.readme.write": ("Write one", "撰写"),
     "added.readme.edit": ("Edit", "编辑"),
     "added.readme.long": (

@@ -34,6 +34,7 @@ MESSAGES = {
     "compare.section.environment": ("Environment", "环境变量"),
     "compare.section.labels": ("Labels", "Label"),
     "compare.section.layers": ("Layers", "层"),
+    "compare.section.packages": ("Packages, as the attached SBOMs name them", "软件包（以所附 SBOM 为准）"),
     "compare.facts": ("Side by side", "并列显示"),
     "config.port": ("Port", "端口"),
     "config.volume": ("Volume", "卷"),

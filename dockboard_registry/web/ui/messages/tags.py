@@ -18,6 +18,9 @@ MESSAGES = {
     "tags.order.name-down": ("Version, highest first", "版本从高到低"),
     "tags.order.size-down": ("Largest", "最大"),
     "tags.order.size-up": ("Smallest", "最小"),
+    "tags.order.own-down": ("Most own bytes", "独占最多"),
+    "tags.order.pulled-down": ("Last pulled", "最近拉取"),
+    "tags.order.pulled-up": ("Not pulled for longest", "最久未拉取"),
     "tags.at": ("Start at", "起始于"),
     "tags.hint": (
         "Typing narrows this page; Enter looks through the only tag.|Typing narrows this page; Enter looks through all"
@@ -67,6 +70,17 @@ MESSAGES = {
         "Choose 1 to 100 tags to delete; you chose {n}",
         "请选择 1 到 100 个要删除的标签；您选择了 {n} 个",
     ),
+    "tags.delete.most": (
+        "The filter finds more than {most} tags, and at most {most} are deleted at once. Narrow the filter",
+        "筛选找到的标签超过 {most} 个，一次最多删除 {most} 个。请缩小筛选范围",
+    ),
+    "tags.delete.nothing": ("The filter finds no tag any more", "筛选已找不到任何标签"),
+    "tags.delete.whole": (
+        "This is the only tag that the filter finds now.|These are all {n} tags that the filter finds now.",
+        "这是当前筛选找到的全部 {n} 个标签。",
+    ),
+    "tags.delete.first": ("The first one is listed.|The first {n} are listed.", "以上列出前 {n} 个。"),
+    "tags.all.found": ("all {n} that the filter finds", "筛选找到的全部 {n} 个"),
     "tags.delete.title": ("Delete {n} tag?|Delete {n} tags?", "删除 {n} 个标签？"),
     "tags.delete.moved": (
         "A tag has moved meanwhile. Nothing was deleted; this is how it is now.",
@@ -90,6 +104,42 @@ MESSAGES = {
         "如果在您按下按钮之前有标签移动，则不会删除任何内容，并再次显示本页。",
     ),
     "tags.deleted": ("{n} tag is deleted|{n} tags are deleted", "已删除 {n} 个标签"),
+    "tags.kind.untagged": ("Without a tag", "无标签"),
+    "untagged.title": ("{name}: manifests without a tag", "{name}：无标签的清单"),
+    "untagged.heading": ("Manifests without a tag", "无标签的清单"),
+    "untagged.what": (
+        "No tag points to these and no index holds them. They can be pulled by their digest only. An image that is"
+        " being pushed for an index is among them until the index is there. Signatures and SBOMs of what is there are"
+        " not.",
+        "没有标签指向它们，也没有索引包含它们，只能按摘要拉取。为索引而推送的镜像在索引推送完成之前也在其中。"
+        "现有镜像的签名和 SBOM 不在其中。",
+    ),
+    "untagged.with": ("With the selected", "对所选清单"),
+    "untagged.none": ("Every manifest has a tag or belongs to one that has", "所有清单都有标签或属于有标签的清单"),
+    "untagged.none.what": (
+        "A manifest is listed here when its tag moves to another one or is deleted.",
+        "当标签移到其他清单或被删除后，原来的清单会列在这里。",
+    ),
+    "untagged.more": (
+        "So many manifests were looked through that this page is not full. Next goes on.",
+        "已查看的清单过多，本页未满。点击“下一页”继续。",
+    ),
+    "untagged.some": (
+        "Choose 1 to {most} manifests to delete; you chose {n}",
+        "请选择 1 到 {most} 个要删除的清单；您选择了 {n} 个",
+    ),
+    "untagged.ask": ("Delete {n} manifest?|Delete {n} manifests?", "删除 {n} 个清单？"),
+    "untagged.stays": (
+        "What a tag points to by then, or an index holds, stays. Layers that other images have stay too.",
+        "届时有标签指向或被索引包含的清单会保留。其他镜像使用的层也会保留。",
+    ),
+    "untagged.do": ("Delete {n} manifest|Delete {n} manifests", "删除 {n} 个清单"),
+    "untagged.deleted": ("{n} manifest is deleted|{n} manifests are deleted", "已删除 {n} 个清单"),
+    "untagged.stayed": (
+        "{n} manifest is deleted; {stayed} stayed: a tag or an index has them now, or they were gone already|{n}"
+        " manifests are deleted; {stayed} stayed: a tag or an index has them now, or they were gone already",
+        "已删除 {n} 个清单；{stayed} 个未删除，因为现在有标签或索引使用它们，或它们已不存在",
+    ),
     "kind.image": ("image", "镜像"),
     "kind.index": ("image", "镜像"),
     "kind.chart": ("Helm chart", "Helm Chart"),

@@ -1,9 +1,11 @@
 """/r/NAME/-/compare: what differs between two images."""
 
 from os.path import commonprefix
+from typing import NamedTuple
 
 from ....domain.inspection import comparison
 from ....domain.inspection.comparison import ADDED, CHANGED, Comparison, Difference
+from ....domain.inspection.sboms import PackageDifferences
 from ....domain.inspection.tag_list import TagQuery
 from ....errors import RegistryError
 from ....http.messages import Response
@@ -24,6 +26,15 @@ _CLASSES = {CHANGED: "turn", ADDED: "plus", comparison.REMOVED: "minus", compari
 _LONG_VALUE = 2000
 
 
+class Section(NamedTuple):
+    """A row: change, what, before, after. same: how many entries are equal. omitted: how many rows are left out."""
+
+    heading: str
+    rows: list[tuple]
+    same: int
+    omitted: int = 0
+
+
 async def compare(visit: Visit) -> Response:
     values = await frame.values_of(visit, "tags")
     name = values["repository"].name
@@ -34,6 +45,7 @@ async def compare(visit: Visit) -> Response:
     except RegistryError as error:
         problem = error
     found = compared(sides) if len(sides) == 2 else None
+    packages = await _packages(visit, sides) if found else None
     listed = await visit.services.tag_lists.page(name, TagQuery(limit=20))
     return visit.page(
         "repository/compare.html",
@@ -49,7 +61,7 @@ async def compare(visit: Visit) -> Response:
         platform=platform,
         tags=[tag.name for tag in listed.tags],
         strips=_strips(visit, sides, found) if found else [],
-        sections=_sections(visit, found) if found else [],
+        sections=[*_sections(visit, found), *_of_packages(visit, packages)] if found else [],
         classes=_CLASSES,
     )
 
@@ -68,19 +80,32 @@ def _strips(visit: Visit, sides: list[Side], found: Comparison) -> list[Markup]:
     ]
 
 
-def _sections(visit: Visit, result: Comparison) -> list[tuple[str, list[tuple], int]]:
-    """Title, rows and the number of equal entries. A row: change, what, before, after."""
+async def _packages(visit: Visit, sides: list[Side]) -> PackageDifferences | None:
+    """None if they are the same, or if one of them has no SBOM that can be read."""
+    if sides[0].found.digest == sides[1].found.digest:
+        return None
+    return await visit.services.attached_packages.compared(*((side.name, side.found) for side in sides))
+
+
+def _of_packages(visit: Visit, found: PackageDifferences | None) -> list[Section]:
+    if found is None:
+        return []
+    rows = [(each.change, each.name, *marked(each)) for each in found.shown]
+    return [Section(visit.t("compare.section.packages"), rows, found.same, found.omitted)]
+
+
+def _sections(visit: Visit, result: Comparison) -> list[Section]:
     found = []
     for name in _SECTIONS:
         differences = getattr(result, name)
         rows = [(each.change, _named(visit, name, each.name), *marked(each)) for each in differences]
-        found.append((visit.t(f"compare.section.{name}"), rows, result.same[name]))
+        found.append(Section(visit.t(f"compare.section.{name}"), rows, result.same[name]))
     layers = [
         (each.change, each.name, _size(each.before), _size(each.after))
         for each in result.layers
         if each.change != comparison.SAME
     ]
-    return [*found, (visit.t("compare.section.layers"), layers, result.same["layers"])]
+    return [*found, Section(visit.t("compare.section.layers"), layers, result.same["layers"])]
 
 
 def _named(visit: Visit, section: str, name: str) -> str:

@@ -20,7 +20,7 @@ _MOST_RAW, _OPEN_RAW = 256 << 10, 4 << 10
 async def manifest(visit: Visit) -> Response:
     name, tag, digest = visit.names["repository"], visit.names.get("tag"), visit.names.get("digest")
     try:
-        about, found = await visit.services.repository_pages.manifest(
+        about, found, inside = await visit.services.repository_pages.manifest(
             name,
             visit.principal,
             Reference(tag if not digest else None, digest),
@@ -47,6 +47,8 @@ async def manifest(visit: Visit) -> Response:
         image=found.image,
         own=own_bytes(found.image.layers) if found.image else 0,
         is_image=found.image is not None and found.image.content.kind == kinds.IMAGE,
+        inside=inside,
+        chart=[(visit.t(f"chart.{name}"), values) for name, values in inside.artifact.chart],
         configuration=_configuration(visit, found.image.config) if found.image and found.image.config else [],
         annotations=sorted(found.content.annotations.items()) if found.content else [],
         places={each.child.digest: each.child.platform for each in found.platforms},

@@ -50,9 +50,10 @@ def chosen_client(visit: Visit) -> str:
 
 
 def _labels(shown: InspectedManifest | None) -> list[tuple[str, str]]:
-    """What the image's labels say of it, and the annotations of its manifest."""
-    found = _said(shown)
-    return [(name, found[_LABEL + name]) for name in _LABELS if found.get(_LABEL + name)]
+    """What the image's labels say of it, and the annotations of its manifest. A text inside of one is the README."""
+    said = _said(shown)
+    found = {name: said.get(_LABEL + name, "") for name in _LABELS}
+    return [(name, value) for name, value in found.items() if value and not value.startswith("data:")]
 
 
 def _said(shown: InspectedManifest | None) -> dict[str, str]:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from ....domain.access.rule import DELETE, OVERWRITE, PUSH
 from ....domain.inspection import tag_list
-from ....domain.inspection.tag_list import MOST_COUNTED, NAME, PUSHED, SIZE, TagPage, TagQuery
+from ....domain.inspection.tag_list import MOST_COUNTED, NAME, OWN, PULLED, PUSHED, SIZE, TagPage, TagQuery
 from ....errors import BadRequest, Denied
 from ....http.messages import Response
 from ....names import Reference
@@ -20,6 +20,8 @@ from .shared import deeds, listing
 from .shared.listing import Pager
 
 _ROWS = 25
+# Tags that one form deletes where it names all that a filter finds: they go in one transaction.
+MOST_DELETED = 500
 _KINDS = (tag_list.ALL, tag_list.IMAGES, tag_list.CHARTS, tag_list.OTHER, tag_list.TOOLS)
 _PLATFORMS = (
     "linux/amd64",
@@ -30,14 +32,28 @@ _PLATFORMS = (
     "linux/s390x",
     "windows/amd64",
 )
-_ORDERS = ((PUSHED, True), (PUSHED, False), (NAME, False), (NAME, True), (SIZE, True), (SIZE, False))
-# Every page shows its strips to the same scale.
+_ORDERS = (
+    (PUSHED, True),
+    (PUSHED, False),
+    (NAME, False),
+    (NAME, True),
+    (SIZE, True),
+    (SIZE, False),
+    (OWN, True),
+    (PULLED, True),
+    (PULLED, False),
+)
+# The choice that leads to a page of its own.
+_UNTAGGED = "untagged"
 _DEEDS = {"compare": (), "copy": (), "delete": ()}
-_FIELDS = ("tag", "expected", "name", "digest", "move", *deeds.FIELDS)
+_FIELDS = ("tag", "all", "expected", "name", "digest", "move", *deeds.FIELDS)
 
 
 async def tags(visit: Visit) -> Response:
-    name, query = visit.names["repository"], _query(visit)
+    name = visit.names["repository"]
+    if visit.query("kind") == _UNTAGGED:
+        return visit.redirect(visit.repository_url(name, "untagged"))
+    query = _query(visit)
     about, page, details = await visit.services.repository_pages.tags(name, visit.principal, query)
     values = await frame.values_of(visit, "tags", about)
     chosen = visit.form.all("tag") if visit.problem is not None else []
@@ -48,12 +64,17 @@ async def tags(visit: Visit) -> Response:
         page=page,
         details=details,
         query=query,
-        kinds=[Choice(each, visit.t(f"tags.kind.{each}", tools=page.tools)) for each in _KINDS],
+        kinds=[
+            Choice(each, visit.t(f"tags.kind.{each}", tools=page.tools))
+            for each in (*_KINDS, *([_UNTAGGED] if DELETE in values["may"] else []))
+        ],
         platforms=[Choice("", visit.t("tags.any")), *(Choice(each, each) for each in _PLATFORMS)],
         orders=[Choice(_order(*each), visit.t(f"tags.order.{_order(*each)}")) for each in _ORDERS],
         order=_order(query.sort, query.downwards),
         at=visit.query("at"),
         chosen=set(chosen),
+        action=_address(visit, query),
+        all_found=page.count if page.count is not None and page.count > len(page.tags) else 0,
         pager=_pager(visit, query, page),
         largest=max((tag.facts.size for tag in page.tags if tag.facts and tag.facts.size), default=0),
         can_choose=bool(values["may"] & {PUSH, DELETE}),
@@ -85,7 +106,7 @@ def _start(visit: Visit, sort: str, text: str) -> str:
     """Where the list begins: a date, a version or a size in bytes. Raises BadRequest."""
     if not text or sort == NAME:
         return text
-    if sort == SIZE and text.isascii() and text.isdigit():
+    if sort in (SIZE, OWN) and text.isascii() and text.isdigit():
         return text
     try:
         # The whole day counts where the newest come first.
@@ -97,13 +118,24 @@ def _start(visit: Visit, sort: str, text: str) -> str:
         ) from None
 
 
-def _pager(visit: Visit, query: TagQuery, page: TagPage) -> Pager:
-    same = {"q": query.text, "platform": query.platform, "sort": _order(query.sort, query.downwards)}
-    same |= {
+def _same(query: TagQuery) -> dict[str, object]:
+    """The fields of an address that asks for the same list."""
+    return {
+        "q": query.text,
+        "platform": query.platform,
+        "sort": "" if (query.sort, query.downwards) == _ORDERS[0] else _order(query.sort, query.downwards),
         "kind": query.kind if query.kind != tag_list.ALL else "",
         "rows": query.limit if query.limit != _ROWS else "",
     }
-    path = visit.request.path
+
+
+def _address(visit: Visit, query: TagQuery) -> str:
+    """Where the form of the list is sent: to the list itself, with its filter."""
+    return visit.url(visit.request.path, **_same(query), after=query.after, before=query.before)
+
+
+def _pager(visit: Visit, query: TagQuery, page: TagPage) -> Pager:
+    same, path = _same(query), visit.request.path
     shown = f"{len(page.tags):,}"
     total = (
         visit.t("list.of", shown=shown, total=f"{page.count:,}")
@@ -171,23 +203,37 @@ async def _delete(visit: Visit, chosen: list[str]) -> Response:
     values = await frame.values_of(visit, "tags")
     if DELETE not in values["may"]:
         raise Denied("deleting needs the right admin", "ask somebody with the right admin")
-    chosen = list(dict.fromkeys(chosen))
-    if not chosen or len(chosen) > tag_list.MOST_ROWS:
-        raise Wrong("tags.delete.some", n=len(chosen))
-    digests = await visit.services.tags.digests(name, chosen)
+    digests = await _to_delete(visit, name, chosen)
     if deeds.is_sure(visit) and visit.form.text("expected") == _fingerprint(digests):
         await visit.services.tags.delete_all(name, digests, visit.asker.actor if visit.signed_in else None)
         return visit.redirect(visit.repository_url(name, "tags"), "tags.deleted", n=len(digests))
-    others = await visit.services.tag_lists.names(name, sorted(set(digests.values())))
+    shown = dict(list(digests.items())[: tag_list.MOST_ROWS])
+    others = await visit.services.tag_lists.names(name, sorted(set(shown.values())))
     return visit.page(
         "repository/delete.html",
         **values,
         title=visit.t("tags.delete.title", n=len(digests)),
         digests=digests,
+        shown=shown,
+        whole=visit.form.has("all"),
+        action=_address(visit, _query(visit)),
         kept={digest: [each for each in names if each not in digests] for digest, names in others.items()},
         expected=_fingerprint(digests),
         moved=deeds.is_sure(visit),
     )
+
+
+async def _to_delete(visit: Visit, name: str, chosen: list[str]) -> dict[str, str]:
+    """Names and digests of the chosen tags, or of all that the filter of the address finds. Raises Wrong."""
+    if visit.form.has("all"):
+        found = await visit.services.tag_lists.found(name, _query(visit), MOST_DELETED)
+        if not found:
+            raise Wrong("tags.delete.nothing" if found == {} else "tags.delete.most", most=MOST_DELETED)
+        return found
+    chosen = list(dict.fromkeys(chosen))
+    if not chosen or len(chosen) > tag_list.MOST_ROWS:
+        raise Wrong("tags.delete.some", n=len(chosen))
+    return await visit.services.tags.digests(name, chosen)
 
 
 def _fingerprint(digests: dict[str, str]) -> str:

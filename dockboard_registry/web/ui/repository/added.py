@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ....domain.access.rule import USER
+from ....domain.inspection import image_readme
 from ....domain.repository_pages import Overview
 from ...markdown.links import Pictures
 from ...markdown.rendered import Rendered, Renderer
@@ -15,12 +16,18 @@ _renderer = Renderer("readme-")
 
 
 async def values_of(visit: Visit, found: Overview, labels: Mapping[str, str]) -> dict[str, Any]:
-    """Values for the parts of the overview. labels: labels and annotations of the image that is shown."""
+    """Values for the parts of the overview. labels: labels and annotations of the image that is shown.
+
+    A README that was written here goes before one that the image brings along.
+    """
     written = found.readme
+    brought = None if written else found.brought or image_readme.of_labels(labels)
+    shown = written or brought
     return {
-        "readme": await html(visit, written.text) if written else None,
+        "readme": await html(visit, shown.text) if shown else None,
         "readme_at": written.updated_at if written else None,
-        "description": "" if written else labels.get(_DESCRIPTION, ""),
+        "brought": brought,
+        "description": "" if shown else labels.get(_DESCRIPTION, ""),
         "comments": found.comments,
         "may_comment": may_comment(visit),
     }

@@ -46,7 +46,9 @@ _FILTER: dict[str, Kind] = {
     "q": Text("part of a name; with * a pattern of the whole name", False, 128),
     "kind": Choice("tools: tags that tools such as cosign made", False, FILTERED_KINDS, tag_list.ALL),
     "platform": Text("only tags whose image has this platform", False, 100),
-    "sort": Choice("by the last push, by name (1.9 before 1.10), or by size", False, SORTS, PUSHED),
+    "sort": Choice(
+        "by the last push, by name (1.9 before 1.10), by size, by the last pull, or by own bytes", False, SORTS, PUSHED
+    ),
     "direction": Choice("names go up where it is not given, everything else goes down", False, (_UP, _DOWN)),
     "at": Text("begin at this time in milliseconds since 1970, name, or size in bytes", False, 128),
 }
