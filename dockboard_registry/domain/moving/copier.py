@@ -68,6 +68,7 @@ class Copier:
         self.problems: dict[str, Problem] = {}
         self.blobs = self.bytes = 0
         self._done = self._total = 0
+        self._doubtful = False
         self._unnoted: list[StoredBlob] = []
         self._noted_at = time.monotonic()
 
@@ -77,8 +78,8 @@ class Copier:
         return Left(count, int(size))
 
     async def is_complete(self) -> bool:
-        """Whether all blobs are there but for those with problems."""
-        return all([blob.key in self.problems async for blob in blobs_of(self._db, _LEFT)])
+        """Whether the last pass has copied all blobs but for those with problems."""
+        return not self._doubtful or all([blob.key in self.problems async for blob in blobs_of(self._db, _LEFT)])
 
     async def compare(self) -> None:
         """Compare the list of the other store with the blobs."""
@@ -103,7 +104,9 @@ class Copier:
 
     async def copy_most(self) -> None:
         """Passes until few blobs are left, or until servers push as fast as this copies."""
+        left = await self.left()
         for _ in range(_PASSES):
+            self._total = self._done + left.bytes
             await self.copy()
             left = await self.left()
             if left.blobs - len(self.problems) < _FEW.blobs and left.bytes < _FEW.bytes:
@@ -114,7 +117,7 @@ class Copier:
 
         Raises StorageError if the other store fails, StartError if the source does or if a later run has begun.
         """
-        self._total = self._done + (await self.left()).bytes
+        self._doubtful = False
         turn, blobs = asyncio.Lock(), blobs_of(self._db, _LEFT)
 
         async def following() -> StoredBlob | None:
@@ -210,10 +213,13 @@ class Copier:
 
     async def _failed(self, blob: StoredBlob) -> bool:
         """Note what is wrong with the blob, if it still is there."""
-        for problem in await self._examiner.examine(*blob):
+        found = await self._examiner.examine(*blob)
+        self._doubtful = self._doubtful or not found  # its row has gone, or it can be read again
+        for problem in found:
             self.problems[blob.key] = problem
         if len(self.problems) > _MOST_PROBLEMS:
-            raise StartError(f"more than {_MOST_PROBLEMS} blobs can't be read, the last one: {problem.detail}")
+            last = list(self.problems.values())[-1]
+            raise StartError(f"more than {_MOST_PROBLEMS} blobs can't be read, the last one: {last.detail}")
         return False
 
     def _step(self, count: int) -> None:
