@@ -323,6 +323,25 @@ def test_a_copy_to_a_directory_survives_a_kill_at_any_call(registry, tmp_path, c
         must_be_whole(moved, {"v1": [layer(number) for number in range(5)]})
 
 
+def test_a_switch_survives_a_kill_at_any_sync(registry, tmp_path):
+    """Of the database, and of the files of the other store."""
+    other = tmp_path / "other"
+    with registry, Client(registry.address) as client:
+        client.push_image("app", "v0", [layer(0)])
+        for number in range(1, 60):
+            client.push_image("app", f"v{number}", [b"small %d" % number])
+            trace = ["strace", "-f", "-qq", "-o", os.devnull, "-e", "trace=fdatasync,fsync"]
+            trace += ["-e", f"inject=fdatasync,fsync:signal=KILL:when={number}"]
+            command = [*trace, *registry._command, "copy-storage", "--to", str(other), "--switch"]
+            done = subprocess.run(command, env=registry.environment(), capture_output=True, text=True, timeout=60)
+            if done.returncode == 0 or "were moved from this store" in done.stderr:
+                break
+        assert 3 < number < 59, done
+    with Registry(other, database_url=f"sqlite:{registry.root}/registry.db", **QUICK) as moved:
+        small = {f"v{each}": [b"small %d" % each] for each in range(1, number + 1)}
+        must_be_whole(moved, {"v0": [layer(0)], **small})
+
+
 def test_damaged_blobs_are_named_and_hold_up_the_switch(registry, tmp_path):
     other = tmp_path / "other"
     with registry, Client(registry.address) as client:

@@ -34,8 +34,6 @@ async def switch(db: Database, copier: Copier, run: CopyRun, place: str) -> floa
     """
     until, begun = now() + int(_FROZEN * 1000), time.monotonic()
     frozen = await db.write(lambda tx: own_store.freeze(tx, until, secrets.token_hex(8)), brings=0)
-    if frozen is None:
-        raise StartError("another copy-storage is in its last step: wait for a minute")
     try:
         await _end_uploads(db)
         await _copy_rest(copier)

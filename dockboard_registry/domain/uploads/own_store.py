@@ -35,11 +35,15 @@ def require(tx: Tx, own: str | None) -> None:
         )
 
 
-def freeze(tx: Tx, until: int, token: str) -> str | None:
-    """What `thaw` takes; None if somebody else has frozen the store. until: milliseconds since 1970."""
-    thaw_when_due(tx)
+def freeze(tx: Tx, until: int, token: str) -> str:
+    """Returns what `thaw` takes. Whoever had frozen the store cannot hand it over any more.
+
+    until: milliseconds since 1970.
+    """
     value = f"{until} {token}"
-    return value if tx.insert(_FREEZE, value) else None
+    tx.run("DELETE FROM settings WHERE name = 'store_frozen'")
+    tx.insert(_FREEZE, value)
+    return value
 
 
 def thaw(tx: Tx, frozen: str) -> bool:

@@ -179,9 +179,16 @@ async def test_whatever_stops_the_last_step_leaves_everything_as_it_was(serving,
         await handed_over(serving, copier)
     assert (await serving.db.read(settings.known_store)).id == OWN
     await serving.push(bytes(LARGE + 1))
-    await frozen(serving)
-    with pytest.raises(StartError, match="in its last step"):
-        await handed_over(serving, await begun_copy(serving, target))
+
+
+@asynchronous
+async def test_a_later_run_goes_on_where_one_died_in_the_last_step(serving, target):
+    digest = await serving.push(bytes(LARGE))
+    frost = await frozen(serving)
+    copier = await begun_copy(serving, target)
+    await handed_over(serving, copier)
+    assert await held(target) == {await serving.key(digest)}
+    assert not await serving.db.write(lambda tx: own_store.thaw(tx, frost))
 
 
 @asynchronous
