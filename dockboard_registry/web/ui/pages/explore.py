@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from ....domain.access import rule
 from ....domain.access.rule import PULL
+from ....domain.accounts.namespaces import Namespace
 from ....domain.explore.lists import SORTS, Wanted
 from ....domain.quotas.quota_settings import Kept
 from ....errors import AccountUnknown
@@ -81,12 +82,12 @@ async def namespace(visit: Visit) -> Response:
     """The repositories of a user or an organization. Raises AccountUnknown, also for who may see nothing of it."""
     name = visit.names["account"]
     filter = repositories.asked(visit)._replace(namespace=name)
-    kind = await _kind(visit, name)
+    held = await _held(visit, name)
     found, total = await repositories.page(visit, filter)
     return visit.page(
         "namespace/repositories.html",
         title=name,
-        head=head.head(visit, name, kind),
+        head=head.head(visit, name, held.kind if held else ""),
         repositories=found.items,
         filter=filter,
         sorts=SORTS,
@@ -94,33 +95,32 @@ async def namespace(visit: Visit) -> Response:
         total=total,
         pager=repositories.pager(visit, filter, found, total),
         pushes=head.owns(visit, name),
-        about=await _about(visit, name, kind),
+        about=await _about(visit, held),
     )
 
 
-async def _about(visit: Visit, name: str, kind: str) -> _About | None:
+async def _about(visit: Visit, held: Namespace | None) -> _About | None:
     """For who belongs to the namespace. None for others, and where it is nobody's."""
-    if kind not in (head.ORGANIZATION, head.USER) or not head.belongs(visit, name):
+    if held is None or held.kind not in (head.ORGANIZATION, head.USER) or not head.belongs(visit, held.name):
         return None
     people = visit.services.people
-    held = await people.repository_settings.namespace(name)
-    members = await people.lists.count_members(name) if kind == head.ORGANIZATION else 0
-    return _About(await people.quotas.kept(name), members, held.default_visibility)
+    members = await people.lists.count_members(held.name) if held.kind == head.ORGANIZATION else 0
+    return _About(await people.quotas.kept(held.name), members, held.default_visibility)
 
 
-async def _kind(visit: Visit, name: str) -> str:
-    """What the namespace is; empty if nobody holds it. Raises AccountUnknown for who does not belong to it and may
-    pull none of its repositories.
+async def _held(visit: Visit, name: str) -> Namespace | None:
+    """The namespace; None if nobody holds it. Raises AccountUnknown for who does not belong to it and may pull none of
+    its repositories.
     """
     try:
-        kind = (await visit.services.people.repository_settings.namespace(name)).kind
+        held = await visit.services.people.repository_settings.namespace(name)
     except AccountUnknown:
-        kind = ""
-    if kind and rule.decide(visit.principal, PULL, rule.namespace(name)).allowed:
-        return kind
+        held = None
+    if held and rule.decide(visit.principal, PULL, rule.namespace(name)).allowed:
+        return held
     if not (await visit.services.lists.page(visit.principal, Wanted(limit=1, namespace=name))).items:
         raise AccountUnknown
-    return kind
+    return held
 
 
 TABLE = (Page("/", EVERYONE, explore), Page("/@{account}", EVERYONE, namespace))
