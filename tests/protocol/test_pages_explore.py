@@ -2,6 +2,7 @@
 typed as a whole.
 """
 
+import html
 import re
 import time
 
@@ -152,6 +153,24 @@ def test_the_api_has_the_same(registry):
             seen += [item["pushed_at"] for item in page["items"]]
             path = page.get("next", "").removeprefix("/api/v1")
         assert len(seen) == COUNT + 2 and seen == sorted(seen, reverse=True)
+
+
+@pytest.mark.parametrize("path", ["/", "/@acme", "/search?q=a%26b+web"])
+def test_a_page_names_the_same_thing_in_the_api(registry, visitor, path):
+    page = visitor("bob").open(path).expect(200)
+    address = re.search(r'<link rel="alternate" type="application/json" href="([^"]+)">', page.html)[1]
+    with registry.api("bob") as bob:
+        bob.get(html.unescape(address)).expect(200)
+
+
+def test_what_happened_lately_names_people_to_their_own_namespace_alone(registry, visitor):
+    def lately(who: str) -> str:
+        aside = visitor(who).open("/").expect(200).html.partition("What happened lately")[2].partition("</section>")[0]
+        return re.sub(r"<[^>]*>", "", aside)
+
+    assert "bob pushed acme/web:2.8" in lately("bob") and "bob/app-29:v1" in lately("bob")
+    for who in ("", "eve"):
+        assert "acme pushed acme/web:2.8" in lately(who) and "bob" not in lately(who)
 
 
 def first_refused(visitor: Visitor, most: int) -> int:

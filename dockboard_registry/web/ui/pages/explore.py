@@ -96,6 +96,7 @@ async def namespace(visit: Visit) -> Response:
         pager=repositories.pager(visit, filter, found, total),
         pushes=head.owns(visit, name),
         about=await _about(visit, held),
+        alternate=f"/api/v1/repositories?namespace={name}",
     )
 
 

@@ -1,5 +1,7 @@
 """/search: what fits a word, or the page of a reference that was typed as a whole."""
 
+from urllib.parse import quote
+
 from ....domain.explore import terms
 from ....domain.explore.terms import LONGEST, Reference, Term
 from ....errors import FieldInvalid
@@ -30,6 +32,7 @@ async def search(visit: Visit) -> Response:
         wrong=wrong,
         marked=lambda name: _marked(name, term.text),
         short_platforms=repositories.short_platforms,
+        alternate="" if term.is_empty else f"/api/v1/search?q={quote(typed, safe='')}",
     )
 
 
