@@ -3,6 +3,7 @@
 import pytest
 
 from tests.contract.drivers import DATABASES, STORAGES
+from tests.support.rounds import LONG
 
 # The domain runs over these, and what concerns the store also over a database that nodes share with an object store.
 _PAIRS = [("sqlite", "filesystem"), ("mysql", "filesystem")]
@@ -24,6 +25,9 @@ def pytest_generate_tests(metafunc):
     """A test of the storage runs over each driver that has what the mark `only` names."""
     wanted = {trait for mark in metafunc.definition.iter_markers("only") for trait in mark.args}
     stores = [name for name, kind in STORAGES.items() if wanted <= set(kind.traits)]
+    if metafunc.definition.get_closest_marker("galera") and not LONG:
+        # These tests are about the database. The long round has the other stores too.
+        stores = stores[:1]
     over = {"database_kind", "storage_kind"} & set(metafunc.fixturenames)
     if len(over) == 2:
         module = metafunc.module.__name__.rpartition(".")[2]
