@@ -12,11 +12,13 @@ _WITHOUT_LOCKS = "test_holding"
 _ABOUT_STORES = (
     "test_blobs",
     "test_collect",
+    "test_image_readme",
     "test_moving",
     "test_overlap",
     "test_receiving",
     "test_small_blobs",
     "test_storage_check",
+    "test_stored_blobs",
     "test_uploads",
 )
 

@@ -94,7 +94,8 @@ def test_the_overview_shows_how_to_get_it(registry, bob):
     assert 'rel="noopener noreferrer nofollow">e.example/<wbr>a</a>' in page.html
     assert "/r/acme/app:v2" in page.links
     assert "acme/app:v1" in bob.open("/r/acme/app?tag=v1").html.replace("<wbr>", "")
-    assert "has no tag v9" in bob.open("/r/acme/app?tag=v9").expect(404).text
+    missing = bob.open("/r/acme/app?tag=v9").expect(404)
+    assert "has no tag v9" in missing.text and "/r/acme/app?tag=v1" in missing.links
 
 
 def test_what_one_may_not_see_does_not_exist(registry, nobody):

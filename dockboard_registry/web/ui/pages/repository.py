@@ -32,6 +32,7 @@ async def overview(visit: Visit) -> Response:
         total=listed.total,
         shown=shown,
         missing=missing,
+        near=await visit.services.tag_lists.near(name, missing) if missing else [],
         commands=pull_commands.of(shown.kind, values["full_name"], found.tag, shown.digest) if shown else [],
         client=chosen_client(visit),
         private=values["repository"].visibility == "private",
