@@ -107,3 +107,11 @@ def test_the_file_that_is_the_sbom():
     ):
         assert sboms.file_of(content) is None
     assert sboms.file_of(ManifestContent("sbom", "")) is None
+
+
+def test_thousands_of_versions_of_one_package_make_no_long_page():
+    many = read(spdx(*(("zlib", f"{number:0200}") for number in range(3000))))
+    (found,) = sboms.compare(many, {}).shown
+    assert len(found.before) < 2000 and found.before.endswith(", …") and found.after is None
+    (found,) = sboms.compare({"zlib": ("1.2", "1.3")}, {"zlib": ("1.3",)}).shown
+    assert (found.before, found.after) == ("1.2, 1.3", "1.3")

@@ -18,6 +18,8 @@ from .manifest_content import Layer, ManifestContent, items, mapping, text
 LONGEST, MOST_PACKAGES = 4 << 20, 20_000
 # What is attached to one image and is looked into, until there is an SBOM; and differences that are shown.
 MOST_LOOKED_INTO, MOST_SHOWN = 5, 500
+# Versions of one package that are shown, and characters of one.
+_MOST_VERSIONS, _LONGEST_VERSION = 10, 100
 _DEEPEST = 5
 # Of each object in a document these fields are kept.
 _FIELDS = frozenset(
@@ -81,7 +83,13 @@ def compare(before: Packages, after: Packages) -> PackageDifferences:
 
 def _difference(name: str, before: tuple[str, ...] | None, after: tuple[str, ...] | None) -> Difference:
     change = ADDED if before is None else REMOVED if after is None else CHANGED
-    return Difference(change, name, *(None if each is None else ", ".join(each) for each in (before, after)))
+    return Difference(change, name, *(None if each is None else _shown(each) for each in (before, after)))
+
+
+def _shown(versions: tuple[str, ...]) -> str:
+    """Some of the versions: a document may give one package thousands of them."""
+    shown = [each if len(each) <= _LONGEST_VERSION else f"{each[:_LONGEST_VERSION]}…" for each in versions]
+    return ", ".join(shown[:_MOST_VERSIONS] + ["…"] * (len(shown) > _MOST_VERSIONS))
 
 
 def _collected(packages: Iterator[tuple[str, str]]) -> Packages:
