@@ -57,7 +57,7 @@ class Services:
         metrics=None,
         store_id: str | None = None,
     ):
-        self.metrics, self.db, self.storage = metrics, db, storage
+        self.metrics, self.db, self.storage, self.store_id = metrics, db, storage, store_id
         self.principals = Principals(self.db, config.auth.anonymous)
         gc = config.gc
         self.repositories = Repositories(self.db)

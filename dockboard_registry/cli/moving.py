@@ -66,7 +66,8 @@ def _copy_storage(parsed: argparse.Namespace) -> int:
     for problem in report.problems:
         print(f"not copied: {problem.kind} {problem.object}: {problem.detail}")
     print(_next_step(report, parsed))
-    return FOUND if report.problems else 0
+    accepted = report.paused is not None and parsed.without_damaged
+    return FOUND if report.problems and not accepted else 0
 
 
 def _next_step(report, parsed: argparse.Namespace) -> str:

@@ -146,6 +146,6 @@ def _value(tx: Tx, name: str) -> str | None:
     return row[0] if row else None
 
 
-async def database_answers(db: Database) -> None:
-    """Raise what the database raises if it can't serve."""
-    await db.read(lambda tx: tx.one("SELECT value FROM settings WHERE name = 'store_id'"))
+async def known_store_id(db: Database) -> str | None:
+    """The id of the registry's store. Raises what the database raises if it can't serve."""
+    return await db.read(lambda tx: _value(tx, "store_id"))

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from ..domain.settings import database_answers
+from ..domain.settings import known_store_id
 from ..errors import Unavailable
 from ..http.messages import Request, Response
 from ..storage import StorageError
@@ -10,6 +10,7 @@ from .endpoint import NO_STORE, Endpoint, document
 from .face import Face
 
 _TEXT = "text/plain; charset=utf-8"
+_MOVED = "the blobs were moved to another store: restart this server with it"
 # Seconds. Probes usually wait for two.
 _SECONDS = 1.5
 
@@ -32,7 +33,8 @@ class Alive(Endpoint):
 class Ready(Endpoint):
     """/readyz: database and store answer in time.
 
-    The text also names periodic jobs that failed. They do not make it fail, because pulling and pushing still work.
+    The text also names periodic jobs that failed, and says if the blobs were moved to another store than that of this
+    server. These do not make it fail, because pulling still works.
     """
 
     name = "health"
@@ -41,10 +43,11 @@ class Ready(Endpoint):
         super().__init__(services)
         self._looking: asyncio.Future | None = None
         self._asked = ""
+        self._has_moved = False
 
     async def get(self, request: Request) -> Response:
         await self._answers()
-        return _ok(*self.services.metrics.jobs.failing())
+        return _ok(*([_MOVED] if self._has_moved else []), *self.services.metrics.jobs.failing())
 
     head = get
 
@@ -64,7 +67,8 @@ class Ready(Endpoint):
 
     async def _look(self) -> None:
         self._asked = "database"
-        await database_answers(self.services.db)
+        own, known = self.services.store_id, await known_store_id(self.services.db)
+        self._has_moved = own is not None and known != own
         self._asked = "storage"
         try:
             await self.services.storage.check()

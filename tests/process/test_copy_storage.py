@@ -14,12 +14,15 @@ import pytest
 
 from tests.support import mariadb, object_stores
 from tests.support.http import Client, digest_of, with_query
+from tests.support.rounds import LONG
 from tests.support.server import Registry, wait_for
 from tests.support.store_proxy import StoreProxy
 
 pytestmark = pytest.mark.edge
 QUICK = {"gc_interval": 86400, "gc_grace": 0, "gc_lease": 0, "gc_upload_expiry": 0, "auth_anonymous": "push"}
 PART = 8 << 20
+# A long round kills at each place, an ordinary one at every second place.
+STEP = 1 if LONG else 2
 
 
 def layer(seed: int, size: int = 100_000) -> bytes:
@@ -147,6 +150,7 @@ def must_refuse_as_the_old_one(registry: Registry, images: dict[str, list[bytes]
         assert (answer.status, answer.code(), answer.headers["Retry-After"]) == (503, "UNAVAILABLE", "30")
         assert "does not use their new store yet" in answer.body.decode()
         client.push_blob("app", b"a small blob is a row of the database")
+        assert "the blobs were moved to another store" in client.get("/readyz").expect(200).body.decode()
     for command in ("gc", "check", "copy-storage"):
         done = registry.run(command, *(["--to", str(registry.root.parent / "other")] if "-" in command else []))
         assert done.returncode == 2 and "the blobs were moved from this store to s3://" in done.stderr, done
@@ -254,7 +258,7 @@ def copying(registry: Registry, target: str, *flags: str):
 
 
 def test_a_killed_copy_goes_on_where_it_was(registry):
-    """Killed at every request in turn that changes the bucket: before the store has done it, or afterwards."""
+    """Killed at requests in turn that change the bucket: before the store has done it, or afterwards."""
     bucket_store = object_stores.shared("versitygw")
     with StoreProxy(bucket_store.port) as proxy:
         bucket = Bucket(proxy)
@@ -262,10 +266,10 @@ def test_a_killed_copy_goes_on_where_it_was(registry):
         layers = [layer(1), layer(2), layer(3, PART + 5), layer(4)]
         with registry, Client(registry.address) as client:
             client.push_image("app", "v1", layers)
-            number, killed = 0, True
+            number, killed = 1, True
             while killed:
-                number += 1
-                killed = killed_at(registry, bucket, proxy, number, number % 2 == 0)
+                killed = killed_at(registry, bucket, proxy, number, number // STEP % 2 == 0)
+                number += STEP
             assert number > 6
             proxy.asked.clear()
             well(copy(registry, bucket.url))
@@ -309,7 +313,7 @@ def test_a_copy_to_a_directory_survives_a_kill_at_any_call(registry, tmp_path, c
     other = tmp_path / "other"
     with registry, Client(registry.address) as client:
         client.push_image("app", "v1", [layer(number) for number in range(5)])
-        for number in range(1, 40):
+        for number in range(1, 40, STEP):
             trace = ["strace", "-f", "-qq", "-o", os.devnull, "-e", f"trace={call}"]
             trace += ["-e", f"inject={call}:signal=KILL:when={number}"]
             command = [*trace, *registry._command, "copy-storage", "--to", str(other)]
@@ -328,7 +332,7 @@ def test_a_switch_survives_a_kill_at_any_sync(registry, tmp_path):
     other = tmp_path / "other"
     with registry, Client(registry.address) as client:
         client.push_image("app", "v0", [layer(0)])
-        for number in range(1, 60):
+        for number in range(1, 60, STEP):
             client.push_image("app", f"v{number}", [b"small %d" % number])
             trace = ["strace", "-f", "-qq", "-o", os.devnull, "-e", "trace=fdatasync,fsync"]
             trace += ["-e", f"inject=fdatasync,fsync:signal=KILL:when={number}"]
@@ -338,7 +342,7 @@ def test_a_switch_survives_a_kill_at_any_sync(registry, tmp_path):
                 break
         assert 3 < number < 59, done
     with Registry(other, database_url=f"sqlite:{registry.root}/registry.db", **QUICK) as moved:
-        small = {f"v{each}": [b"small %d" % each] for each in range(1, number + 1)}
+        small = {f"v{each}": [b"small %d" % each] for each in range(1, number + 1, STEP)}
         must_be_whole(moved, {"v0": [layer(0)], **small})
 
 
@@ -356,7 +360,7 @@ def test_damaged_blobs_are_named_and_hold_up_the_switch(registry, tmp_path):
         assert f"not copied: blob without bytes {lost}" in done.stdout
         client.push_blob("app", layer(3))
         done = copy(registry, str(other), "--switch", "--without-damaged")
-        assert done.returncode == 1 and "it is the registry's store now" in done.stdout, done
+        assert done.returncode == 0 and "it is the registry's store now" in done.stdout, done
 
 
 @pytest.mark.parametrize(
