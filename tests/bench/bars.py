@@ -106,6 +106,7 @@ BARS = [
     Bar("objects: blob PUT, 500 MiB", "MB/s", ">=", 1, "distribution"),
     Bar("objects: blob PUT, 500 MiB", "CPU s", "<=", 0.8, "distribution"),
     Bar("objects: blob GET, 500 MiB, through the registry", "MB/s", ">=", 1, "distribution"),
+    Bar("objects: 200 pulls of 20 MiB at once, through the registry", "errors", "<=", 0),
     Bar("objects: image push, 3 x 20 kB", "ms", "<=", 0.3, "distribution"),
     Bar("objects: redirected pull", "ratio", "<=", 1.2),
     Bar("objects: a very large push", "added MiB", "<=", 64),

@@ -26,6 +26,7 @@ REPOSITORY = "bench/objects"
 BOTH = [OursObjects.name, DistributionObjects.name]
 PUSH, PULL = "objects: blob PUT, 500 MiB", "objects: blob GET, 500 MiB, through the registry"
 SMALL, REDIRECT = "objects: image push, 3 x 20 kB", "objects: redirected pull"
+CROWD = "objects: 200 pulls of 20 MiB at once, through the registry"
 HUGE, COLLECT = "objects: a very large push", "objects: a round of the collector"
 SIZE = 500 * MIB
 
@@ -38,7 +39,7 @@ def require() -> None:
 
 
 def run(bench: Bench) -> None:
-    for part in (_large, _small, _redirects, _huge, _collect):
+    for part in (_large, _crowd, _small, _redirects, _huge, _collect):
         part(bench)
 
 
@@ -79,6 +80,21 @@ def _pulled(bench: Bench, server: Server, blob: Blob) -> None:
         _pull(server, blob)
     _add(bench, PULL, "MB/s", server, blob.size / cost.seconds / 1e6)
     _add(bench, PULL, "CPU s", server, cost.cpu)
+
+
+def _crowd(bench: Bench) -> None:
+    """All of them go through the registry at once."""
+    bench.say(CROWD)
+    with bench.reservoir(20 * MIB) as source, bench.one(OursObjects.name) as server:
+        blob = source.blob()
+        with connect(server) as connection:
+            push.streamed(connection, REPOSITORY, blob)
+        time.sleep(1)
+        with procs.PeakMemory(server.pid) as memory:
+            result = pull(server.address, f"/v2/{REPOSITORY}/blobs/{blob.digest}", 200, blob.size)
+    _add(bench, CROWD, "errors", server, result.errors)
+    _add(bench, CROWD, "added MiB", server, memory.added)
+    _add(bench, CROWD, "MB/s", server, 200 * blob.size / result.seconds / 1e6)
 
 
 def _small(bench: Bench) -> None:

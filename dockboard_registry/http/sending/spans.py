@@ -9,7 +9,7 @@ from ..messages import Piece, Span
 
 # Up to so many such answers of a worker at once get pieces of this size. Long pieces take fewer changes of the thread,
 # and a client that stops reading holds its pieces in memory: two of these.
-_SIZES = ((4, 4 << 20), (16, 1 << 20))
+_SIZES = ((2, 4 << 20), (16, 1 << 20))
 # If there are more, each holds one piece of this size.
 SMALL = 128 << 10
 
