@@ -37,6 +37,16 @@ async def test_pushes_and_deletions_are_counted_soon_after(process):
 
 
 @asynchronous
+async def test_many_repositories_are_counted_together(process):
+    names = [f"team/app-{number:02}" for number in range(45)]
+    for name in names:
+        await process.push(b"config", name)
+        await process.put(FIRST, "v1", repository=name)
+    await process.repository_facts.finish()
+    assert [row[:5:4] for row in await kept(process)] == [(name, "v1") for name in names]
+
+
+@asynchronous
 async def test_visibility_follows_at_once_and_a_deleted_repository_is_forgotten_at_once(process):
     await process.people("bob")
     await process.push(b"config", "bob/app")
