@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 import http.server
 import json
+import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from email.utils import formatdate
@@ -15,7 +18,7 @@ import pytest
 from dockboard_registry.storage import stores
 from tests.support import clouds, object_stores, swift
 from tests.support.cloud_double import KEYS
-from tests.support.server import Registry
+from tests.support.server import Registry, registry_pyz
 from tests.support.store_proxy import StoreProxy, answers, send
 
 pytestmark = pytest.mark.edge
@@ -170,6 +173,23 @@ def test_a_clock_that_is_20_minutes_off_is_named(tmp_path, store):
     assert "1,200 seconds ahead" in found.words("clock") or "1,201 seconds ahead" in found.words("clock")
     assert "set the time of this machine" in found.words("clock")
     assert "set the time of this machine" in found.words("sign in")
+
+
+def test_control_c_in_the_middle_leaves_nothing(tmp_path, store):
+    bucket = store.make()
+    with StoreProxy(store.port) as proxy:
+        registry = Registry(tmp_path / "data", **store.settings(bucket, endpoint=proxy.endpoint))
+        command = [sys.executable, str(registry_pyz()), "doctor", "storage"]
+        process = subprocess.Popen(command, env=registry.environment(), stdout=subprocess.DEVNULL)
+
+        def interrupt(client: socket.socket, ask) -> None:
+            answer = ask()
+            process.send_signal(signal.SIGINT)
+            send(client, *answer)
+
+        proxy.once("PUT partNumber", interrupt)
+        assert process.wait(60) == 130
+    assert left_in(store.settings(bucket)) == []
 
 
 @pytest.fixture(scope="module")

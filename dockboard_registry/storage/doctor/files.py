@@ -4,6 +4,7 @@ What is written has the name of a stray, which the collector removes if this pro
 """
 
 import asyncio
+import contextlib
 import os
 import secrets
 from collections.abc import Awaitable, Callable
@@ -18,13 +19,18 @@ from ..stores import FilesystemDriver
 _PIECE = 100_000
 PLACE, OWNED, MARKED, ROOM = "directory", "rights", "marker", "room"
 WRITTEN, ALONE, CONTINUED, READ_BACK, RANGE = "write", "one writer at a time", "go on elsewhere", "read", "read a part"
-LISTED, DELETED = "list", "delete"
+LISTED, DELETED, CLEAN = "list", "delete", "leave nothing"
 
 
 def examine_files(section) -> Examined:
     """section: the section `storage` of the configuration, which names a directory."""
     trial = _Trial(section)
-    trial.run()
+    try:
+        trial.run()
+    except BaseException:
+        with contextlib.suppress(StorageError, OSError):
+            trial.clean()
+        raise
     return Examined("storage", str(section.root), trial.steps.done)
 
 
@@ -41,11 +47,8 @@ class _Trial:
         run(OWNED, self._rights, after=(PLACE,))
         run(MARKED, self._marker, after=(PLACE,))
         run(ROOM, self._room, after=(PLACE,))
-        try:
-            self._try_files()
-        finally:
-            if (self._root / filesystem.BLOBS).is_dir():
-                self._with_storage(lambda storage: storage.delete([self._key]))
+        self._try_files()
+        run(CLEAN, self.clean, after=(PLACE, OWNED))
 
     def _try_files(self) -> None:
         run = self.steps.run
@@ -164,6 +167,11 @@ class _Trial:
         except KeyMissing:
             return ""
         raise StepFailed("the file system still has a file that was deleted")
+
+    def clean(self) -> str:
+        """Whatever failed before."""
+        self._with_storage(lambda storage: storage.delete([self._key]))
+        return ""
 
 
 def _words(error: Exception) -> str | None:

@@ -60,6 +60,10 @@ def examine_objects(section) -> Examined:
     trial = _Trial(section)
     try:
         trial.run()
+    except BaseException:
+        with contextlib.suppress(StorageError, StepFailed):
+            trial.clean()
+        raise
     finally:
         trial.close()
     place = section.url
@@ -98,7 +102,7 @@ class _Trial:
         run(SIGNED, self._signed, after=(WRITTEN,))
         run(PRIVATE, self._private, after=(WRITTEN,), needed=False)
         run(DELETED, self._delete, after=(WRITTEN,))
-        run(CLEAN, self._clean, after=(ENTER,))
+        run(CLEAN, self.clean, after=(ENTER,))
 
     def _try_parts(self) -> None:
         run = self.steps.run
@@ -143,10 +147,12 @@ class _Trial:
         except (TypeError, ValueError):
             raise StepSkipped("the server does not tell the time") from None
         ahead = time.time() - theirs
-        words = f"this machine's clock is {counted(round(abs(ahead)), 'second')} {'ahead' if ahead > 0 else 'behind'}"
+        words = (
+            f"this machine's clock is {counted(round(abs(ahead)), 'second')} {'ahead of' if ahead > 0 else 'behind'}"
+        )
         if abs(ahead) > _SKEW_REFUSED:
-            raise StepFailed(f"{words} of the store's, which refuses our requests: set the time of this machine (NTP)")
-        return words if abs(ahead) > _SKEW_WARNED else ""
+            raise StepFailed(f"{words} the store's, which refuses our requests: set the time of this machine (NTP)")
+        return f"{words} the store's" if abs(ahead) > _SKEW_WARNED else ""
 
     def _enter(self) -> str:
         """The bucket is there, and the store knows our keys. What they may do is seen afterwards."""
@@ -306,7 +312,7 @@ class _Trial:
             raise
         return True
 
-    def _clean(self) -> str:
+    def clean(self) -> str:
         """Whatever failed before: no upload and no object of ours stays."""
         left = [name for name in self._uploads if not self._aborted(name) and name not in self._objects]
         left += [name for name in sorted(self._objects) if not self._removed(name)]
