@@ -25,6 +25,8 @@ from dockboard_registry.domain.garbage.collect import Collector
 from dockboard_registry.domain.quotas.quota_settings import QuotaSettings
 from dockboard_registry.domain.quotas.quotas import Quotas
 from dockboard_registry.domain.rights.grants import Grants
+from dockboard_registry.domain.uploads import own_store
+from dockboard_registry.domain.uploads.open_uploads import end_all
 from dockboard_registry.domain.uploads.uploads import Uploads
 from dockboard_registry.errors import (
     AccountUnknown,
@@ -34,9 +36,11 @@ from dockboard_registry.errors import (
     ManifestBlobUnknown,
     ManifestUnknown,
     QuotaExceeded,
+    StoreMoving,
     UploadUnknown,
 )
 from dockboard_registry.names import Reference
+from dockboard_registry.storage import Saved
 from tests.contract.aio import asynchronous
 from tests.contract.domain.test_overlap import BODY, Open, pushed, put, whole
 from tests.contract.domain.world import LONG, OPERATOR, World, image, index, sha256
@@ -54,6 +58,7 @@ HONEST = (
     ManifestBlobUnknown,
     ManifestUnknown,
     QuotaExceeded,
+    StoreMoving,
     UploadUnknown,
 )
 
@@ -336,6 +341,28 @@ async def test_an_upload_is_finished_and_cancelled(process, other, commits):
     assert refused(outcomes) == [UploadUnknown]
     await other.collect()
     await whole(process)
+
+
+@asynchronous
+async def test_an_upload_is_finished_and_ended_because_the_blobs_move(process, other, commits):
+    session = await process.begun(b"data")
+    session = await process.uploads.find("app", session.id)
+    end = lambda db: db.write(lambda tx: end_all(tx, [session.id]), brings=0)
+    outcomes = await meeting(commits, process, other, finish(process, session, sha256(b"data")), end)
+    assert outcomes[1] == (1 if refused(outcomes) else 0)
+    assert (await process.key(sha256(b"data")) is None) == (refused(outcomes) == [UploadUnknown])
+
+
+@asynchronous
+async def test_a_session_that_missed_the_freezing_of_the_store_makes_no_blob(process, other, commits):
+    session = await process.uploads.find("app", (await process.begun(b"data")).id)
+    freeze = lambda db: db.write(lambda tx: own_store.freeze(tx, 1 << 50, "token"), brings=0)
+    save = lambda db: Uploads(db, process.storage, "this start", 100).save(session, 4, Saved(), None)
+    outcomes = await meeting(commits, process, other, save, freeze)
+    assert refused(outcomes) in ([], [StoreMoving])
+    for node in (process, other):
+        with pytest.raises(StoreMoving):
+            await node.finish(session, sha256(b"data"))
 
 
 @asynchronous
