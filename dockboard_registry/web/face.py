@@ -22,14 +22,18 @@ class Face:
     fields = SharedFields({})
     error_fields: Mapping[str, str] = {}
     nowhere = "no route of this registry has this path"
+    _beginnings: tuple[str, ...] = ()
+
+    def __init_subclass__(cls) -> None:
+        cls._beginnings = tuple(path for path in cls.paths if path.endswith("/"))
 
     def __init__(self, endpoints: Mapping[str, Endpoint] = {}):
         """endpoints: by their paths."""
         self.endpoints = endpoints
 
     def has(self, path: str) -> bool:
-        """Whether the path belongs to this face."""
-        return any(path == own or (own.endswith("/") and path.startswith(own)) for own in self.paths)
+        """Whether the path belongs to this face. Each request asks."""
+        return path in self.paths or path.startswith(self._beginnings)
 
     def find(self, raw_path: str) -> tuple[Endpoint, tuple[str, ...]]:
         """The endpoint and its path arguments, not yet checked. Raises NotFound."""

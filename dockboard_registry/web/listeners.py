@@ -33,4 +33,7 @@ class Routes:
     def face(self, raw_path: str) -> Face:
         """The face that answers at this path; the plain one where the path is nobody's."""
         path = decoded(raw_path) or raw_path
-        return next((face for face in self.faces if face.has(path)), self._nobody)
+        for face in self.faces:
+            if face.has(path):
+                return face
+        return self._nobody
