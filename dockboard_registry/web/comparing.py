@@ -2,7 +2,6 @@
 
 from typing import NamedTuple
 
-from ..domain.access.rule import PULL
 from ..domain.inspection import comparison, kinds
 from ..domain.inspection.comparison import Comparison
 from ..domain.inspection.inspector import InspectedManifest
@@ -10,7 +9,7 @@ from ..errors import FieldInvalid, NameInvalid, NameUnknown, RegistryError, TagI
 from ..names import Reference, is_digest, repository_name
 from ..names import tag as tag_name
 from .auth.asker import Asker
-from .auth.permissions import require
+from .auth.permissions import require_content
 
 # Characters of a reference that is typed.
 LONGEST = 520
@@ -33,9 +32,8 @@ async def read_side(asker: Asker, host: str, name: str, text: str, platform: str
     """
     repository, reference = _parsed(text.removeprefix(f"{host}/"), name)
     if repository != name:
-        object = (await asker.services.principals.facts(repository)).object
         try:
-            require(asker, PULL, object, NameUnknown(name=repository))
+            await require_content(asker, repository)
         except RegistryError as error:
             raise NameUnknown(name=repository) from error
     return Side(text, repository, await asker.services.inspector.inspect(repository, reference, platform))

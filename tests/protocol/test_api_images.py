@@ -208,3 +208,14 @@ def test_what_can_not_be_compared_is_said(pushed, bob):
         bob.call("GET", f"{APP}/comparison?{wrong}").expect(422)
     bob.call("GET", f"{APP}/comparison?from=v1.9").expect(400)
     bob.call("GET", f"{APP}/comparison?from=v1.9&to=v9").expect(404)
+
+
+def test_a_token_that_pulls_nothing_sees_nothing_of_images(pushed):
+    registry, digests = pushed
+    secret = People(registry).command("token", "add", "bob", "--name", "settings", "--actions", "admin")
+    with Api(registry.address, basic("bob", secret)) as client:
+        client.call("GET", APP).expect(200)
+        for path in ("/tags", "/tags/v1.9", f"/manifests/{digests['v1.9']}", "/comparison?from=v1.9&to=v1.10"):
+            assert "scope" in client.call("GET", APP + path).expect(403).json()["errors"][0]["message"]
+        client.call("GET", f"{OPEN}/tags/v1").expect(200)
+        client.call("GET", f"{OPEN}/comparison?from=v1&to=acme/app:v1.9").expect(404)

@@ -47,7 +47,7 @@ ROWS = {
     **dict.fromkeys(("addRobot", "rotateRobot"), ("owner's secrets", ACME)),
     **dict.fromkeys(("listRepositories", "search"), ("logged in", [""])), "getRepository": ("sees", REPOSITORIES),
     "changeRepository": ("admin", REPOSITORIES), "listRights": ("admin", REPOSITORIES),
-    **dict.fromkeys(("listTags", "getTag", "getManifest", "compareImages"), ("sees", REPOSITORIES)),
+    **dict.fromkeys(("listTags", "getTag", "getManifest", "compareImages"), ("pulls", REPOSITORIES)),
     "listStars": ("oneself", [""]), "listComments": ("sees", REPOSITORIES), "getReadme": ("sees", REPOSITORIES),
     "setReadme": ("admin", REPOSITORIES), "removeComment": ("own or admin", REPOSITORIES),
     **dict.fromkeys(("starRepository", "unstarRepository", "addComment", "editComment"), ("user sees", REPOSITORIES)),
@@ -126,6 +126,8 @@ def may(who: str, needs: str, name: str) -> str:
         return "yes" if may(who, "admin", name) == "yes" else may(who, "user sees", name)
     if needs == "user sees":
         return "no" if may(who, "oneself", name) == "no" else may(who, "sees", name)
+    if needs == "pulls":
+        return "no" if who in TO_ADMIN and not name.endswith("public") else may(who, "sees", name)
     if needs == "deletes" and who in TO_ADMIN:
         return "no"
     if who in ADMINISTRATORS:

@@ -143,6 +143,11 @@ async def _sees_repository(asker: Asker, names: Names) -> None:
     await require_repository(asker, PULL, names["repository"])
 
 
+async def _pulls_content(asker: Asker, names: Names) -> None:
+    require_login(asker)
+    await require_content(asker, names["repository"])
+
+
 async def _repository_admin(asker: Asker, names: Names) -> None:
     await require_repository(asker, ADMIN, names["repository"])
 
@@ -193,6 +198,15 @@ async def require_repository(asker: Asker, action: str, name: str) -> None:
     require(asker, action, object, NameUnknown(name=name))
 
 
+async def require_content(asker: Asker, name: str) -> None:
+    """The same for the content of a repository. A token to the action admin alone shows nothing of it."""
+    object = (await asker.services.principals.facts(name)).object
+    require(asker, PULL, object, NameUnknown(name=name))
+    decision = rule.decide(asker.principal, PULL, object)
+    if not decision.allowed:
+        raise Denied(decision.reason)
+
+
 async def _pattern_admin(asker: Asker, names: Names) -> None:
     """A pattern without wildcards names one repository. Any other pattern concerns the whole namespace."""
     require_login(asker)
@@ -217,6 +231,7 @@ NAMESPACE_OWNER = Permission(_namespace_owner, "whose the namespace is", True)
 PULLS = Permission(_pulls, "whoever may pull the repository, also without a login", True)
 PULLS_REPOSITORY = Permission(_pulls_repository, "whoever may pull the repository", True)
 SEES_REPOSITORY = Permission(_sees_repository, "whoever may pull the repository", True)
+PULLS_CONTENT = Permission(_pulls_content, "whoever may pull the repository; a token needs the action pull", True)
 USER_PULLS = Permission(_user_pulls, "users who may pull the repository, for themselves", True)
 REMOVES_COMMENTS = Permission(
     _removes_comments, "the author of the comment, and whoever has the right admin on the repository", True

@@ -5,7 +5,7 @@ from typing import Any
 from .....domain.inspection import comparison
 from .....domain.inspection.comparison import Comparison
 from .....errors import FieldInvalid
-from ....auth.permissions import SEES_REPOSITORY
+from ....auth.permissions import PULLS_CONTENT
 from ....comparing import LONGEST, Side, common_platforms, compared, read_side
 from ...kinds import Choice, ListOf, Record, Switch, Text, Whole
 from ...operations import REPOSITORY, Answer, Call, Operation
@@ -100,7 +100,7 @@ OPERATIONS = (
         "/repositories/{repository}/comparison",
         "compareImages",
         "Compare two images, also with one of another repository",
-        SEES_REPOSITORY,
+        PULLS_CONTENT,
         _compare,
         answer=_COMPARISON,
         query=_QUERY,

@@ -7,7 +7,7 @@ from .....domain.inspection.image_config import ImageConfig
 from .....domain.inspection.inspector import BuildStep, Image, InspectedManifest, Platform, TagState
 from .....domain.inspection.layer_uses import own_bytes
 from .....names import Reference
-from ....auth.permissions import SEES_REPOSITORY
+from ....auth.permissions import PULLS_CONTENT
 from ...kinds import Anything, ListOf, Record, Switch, Text, Whole
 from ...operations import MOMENT, PATH, Answer, Call, Operation
 from ..pages import following
@@ -216,7 +216,7 @@ OPERATIONS = (
         _TAG,
         "getTag",
         "Show the manifest of a tag in full",
-        SEES_REPOSITORY,
+        PULLS_CONTENT,
         _by_tag,
         answer=_MANIFEST,
         query=_QUERY,
@@ -226,7 +226,7 @@ OPERATIONS = (
         _ONE,
         "getManifest",
         "Show a manifest in full",
-        SEES_REPOSITORY,
+        PULLS_CONTENT,
         _by_digest,
         answer=_MANIFEST,
         query=_QUERY,

@@ -6,7 +6,7 @@ from .....domain.inspection import tag_list
 from .....domain.inspection.layer_uses import own_bytes
 from .....domain.inspection.tag_details import TagDetails
 from .....domain.inspection.tag_list import FILTERED_KINDS, PUSHED, SORTS, ListedTag, TagQuery
-from ....auth.permissions import SEES_REPOSITORY
+from ....auth.permissions import PULLS_CONTENT
 from ...kinds import Choice, Kind, ListOf, Record, Switch, Text, Whole
 from ...operations import MOMENT, PAGE, Answer, Call, Operation
 from ..pages import after, following, size
@@ -87,7 +87,7 @@ OPERATIONS = (
         "/repositories/{repository}/tags",
         "listTags",
         "List tags with what is known of them, the newest first; keys come from `next`",
-        SEES_REPOSITORY,
+        PULLS_CONTENT,
         _list,
         answer=_PAGE,
         query=PAGE | _FILTER,
