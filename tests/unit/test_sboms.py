@@ -115,3 +115,10 @@ def test_thousands_of_versions_of_one_package_make_no_long_page():
     assert len(found.before) < 2000 and found.before.endswith(", …") and found.after is None
     (found,) = sboms.compare({"zlib": ("1.2", "1.3")}, {"zlib": ("1.3",)}).shown
     assert (found.before, found.after) == ("1.2, 1.3", "1.3")
+
+
+def test_a_document_of_many_small_values_is_not_read():
+    """The reader of JSON would hold up everybody for as long as it takes."""
+    for number, known in ((sboms.MOST_TOKENS // 2 - 10, True), (sboms.MOST_TOKENS // 2 + 10, False)):
+        data = b'{"spdxVersion": "SPDX-2.3", "packages": [' + b"[]," * number + b"[]]}"
+        assert len(data) < sboms.LONGEST and (sboms.read(data) is not None) == known

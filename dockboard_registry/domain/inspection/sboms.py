@@ -16,6 +16,9 @@ from .manifest_content import Layer, ManifestContent, items, mapping, text
 
 # Bytes of a document, and packages that are read of it.
 LONGEST, MOST_PACKAGES = 4 << 20, 20_000
+# Commas, colons and brackets in it. The reader of JSON lets nobody else work until it comes to the end of an object, so
+# these bound for how long that is.
+MOST_TOKENS = 300_000
 # What is attached to one image and is looked into, until there is an SBOM; and differences that are shown.
 MOST_LOOKED_INTO, MOST_SHOWN = 5, 500
 # Versions of one package that are shown, and characters of one.
@@ -63,7 +66,7 @@ def read(data: bytes, pace: Pace = NO_PACE) -> Packages | None:
     """None if the bytes are no SBOM in a form that is known here, or too many."""
     keep = pace.before(lambda pairs: {name: value for name, value in pairs if name in _FIELDS})
     try:
-        found = json.loads(data, object_pairs_hook=keep) if len(data) <= LONGEST else None
+        found = json.loads(data, object_pairs_hook=keep) if _is_short(data) else None
     except (ValueError, RecursionError):
         return None
     document = mapping(found)
@@ -71,6 +74,10 @@ def read(data: bytes, pace: Pace = NO_PACE) -> Packages | None:
     if text(document.get("spdxVersion")).startswith("SPDX-2"):
         return _collected(_of_spdx(document))
     return _collected(_of_cyclonedx(document, _DEEPEST)) if document.get("bomFormat") == "CycloneDX" else None
+
+
+def _is_short(data: bytes) -> bool:
+    return len(data) <= LONGEST and sum(map(data.count, (b",", b":", b"[", b"{"))) <= MOST_TOKENS
 
 
 def compare(before: Packages, after: Packages) -> PackageDifferences:
