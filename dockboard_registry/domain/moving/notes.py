@@ -91,6 +91,9 @@ def is_handed_over(tx: Tx, run: CopyRun) -> bool:
 def hand_over(tx: Tx, run: CopyRun, place: str) -> None:
     """Make the other store the registry's. place: where it is, in words. Raises StartError if a later run took over."""
     _require(tx, run)
+    (known,) = tx.lock("SELECT value FROM settings WHERE name = 'store_id'")
+    if identity.following(known).rpartition(".")[0] != run.id.rpartition(".")[0]:
+        raise StartError("another copy-storage has moved the blobs since: this store lacks what was pushed afterwards")
     tx.run("UPDATE settings SET value = ? WHERE name = 'store_id'", run.id)
     tx.run("DELETE FROM settings WHERE name IN ('store_copy', 'store_place')")
     tx.insert(_PLACE, place[:_MOST])
@@ -104,6 +107,8 @@ def new_id(known: str, noted: str | None, found: Marker | None) -> str | None:
         return identity.following(known)
     if noted is not None and found.id == identity.unfinished(noted):
         return noted
+    if found.id in (known, identity.unfinished(known)):
+        return None  # the store in use, which a run that died in its last step may have left unmarked
     ours = identity.registry_of(found.id) == identity.registry_of(known)
     left = identity.is_unfinished(found.id) or identity.moves_of(found.id) < identity.moves_of(known)
     return identity.following(known) if ours and left else None

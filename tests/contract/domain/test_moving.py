@@ -209,6 +209,17 @@ async def test_a_hand_over_that_pushes_did_not_wait_for_is_refused(serving, targ
 
 
 @asynchronous
+async def test_nothing_is_handed_over_after_another_move(serving, target):
+    """A run that began before that copies from a store that the blobs have left."""
+    await serving.push(bytes(LARGE))
+    await handed_over(serving, await begun_copy(serving, target))
+    known = await serving.db.read(settings.known_store)
+    with pytest.raises(StartError, match="has moved the blobs since"):
+        await handed_over(serving, await begun_copy(serving, MemoryStorage()))
+    assert (await serving.db.read(settings.known_store)) == known
+
+
+@asynchronous
 async def test_what_the_other_store_lost_is_copied_again_and_what_nobody_needs_goes(serving, target, world):
     kept, lost, deleted = [await serving.push(bytes(LARGE + size)) for size in range(3)]
     copier = await begun_copy(serving, target)
@@ -259,6 +270,8 @@ def test_a_store_that_may_take_the_blobs(noted, found, same):
     assert (id == noted) == same and identity.registry_of(id) == OWN and identity.moves_of(id) == 3
 
 
-@pytest.mark.parametrize("found", [f"{OWN}.2.dd", f"{OWN}.4.ee", "1" * 32, "copying." + "1" * 32 + ".3.ff"])
+@pytest.mark.parametrize(
+    "found", [f"{OWN}.2.dd", f"copying.{OWN}.2.dd", f"{OWN}.4.ee", "1" * 32, "copying." + "1" * 32 + ".3.ff"]
+)
 def test_a_store_that_may_not(found):
     assert notes.new_id(f"{OWN}.2.dd", None, settings.Marker(found, 0)) is None
