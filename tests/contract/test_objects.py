@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from dockboard_registry.storage import Marker, StorageFailed, UploadLost, new_key, stores
+from dockboard_registry.storage import Marker, Saved, StorageFailed, UploadLost, new_key, stores
 from dockboard_registry.storage.objects.buffers import Budget
 from dockboard_registry.storage.objects.parts import LEAST, Parts, equal_size_of, size_of
 from tests.contract.aio import asynchronous
@@ -103,6 +103,20 @@ async def test_an_upload_that_is_short_asks_for_one_request(storage, proxy):
     async with holding(storage.resume(key, saved, 5)) as upload:
         await upload.commit()
     assert proxy.verbs() == ["PUT"]
+
+
+@pytest.mark.parametrize("size", [10, PART + 1])
+@asynchronous
+async def test_an_upload_that_put_nothing_under_its_key_takes_nothing_away(storage, size):
+    """Of two runs of copy-storage the earlier one gives up what the later one has copied."""
+    key, data = new_key(), bytes_of(size)
+    async with holding(storage.resume(key, Saved(), 0)) as earlier:
+        await earlier.write(data)
+        async with holding(storage.resume(key, Saved(), 0)) as later:
+            await later.write(data)
+            await later.commit()
+        await earlier.abort()
+    assert await content(storage, key) == data
 
 
 @asynchronous

@@ -31,6 +31,8 @@ class ObjectUpload:
         self._buffer: Buffer | None = None
         self._sending: tuple[int, Future] | None = None
         self._is_whole, self._owner = False, ""
+        # Whether our bytes may lie under the name. Those of others, who write the same ones, are not ours to delete.
+        self._is_begun = False
 
     async def hold(self) -> None:
         """The session's row decides who writes."""
@@ -183,7 +185,7 @@ class ObjectUpload:
         if self._is_whole:
             return
         self._arrived()
-        left = self._left()
+        left, self._is_begun = self._left(), True
         if not self._parts.upload:
             self._put(left)
         else:
@@ -236,7 +238,8 @@ class ObjectUpload:
             pass
         if self._parts.upload:
             self._bucket.abort(self._name, self._parts.upload)
-        self._bucket.delete([self._name])
+        if self._is_begun:
+            self._bucket.delete([self._name])
 
 
 def _settle(work: Future | None) -> None:
