@@ -65,14 +65,17 @@ def _copy_storage(parsed: argparse.Namespace) -> int:
     print(f"copied and verified {counted(report.blobs, 'blob')}, {sized(report.bytes)}, to {report.place}")
     for problem in report.problems:
         print(f"not copied: {problem.kind} {problem.object}: {problem.detail}")
-    print(_next_step(report, parsed))
+    print(_next_step(report, parsed, loaded))
     accepted = report.paused is not None and parsed.without_damaged
     return FOUND if report.problems and not accepted else 0
 
 
-def _next_step(report, parsed: argparse.Namespace) -> str:
+def _next_step(report, parsed: argparse.Namespace, loaded: Config) -> str:
     if report.paused is not None:
         setting = "storage.url" if "://" in report.place else "storage.root, and leave storage.url out"
+        if "://" not in report.place and not loaded.database.url:
+            # Otherwise the database would be looked for in the new directory.
+            setting += f"; set database.url to sqlite:{loaded.database_place}, because the database stays there"
         return (
             f"it is the registry's store now; pushes waited for {report.paused:.1f} s. Name it in {setting}, and"
             " restart every server: until then pulls go on, and pushes of layers are answered 503"

@@ -361,6 +361,7 @@ def test_damaged_blobs_are_named_and_hold_up_the_switch(registry, tmp_path):
         client.push_blob("app", layer(3))
         done = copy(registry, str(other), "--switch", "--without-damaged")
         assert done.returncode == 0 and "it is the registry's store now" in done.stdout, done
+        assert f"set database.url to sqlite:{registry.root}/registry.db" in done.stdout
 
 
 @pytest.mark.parametrize(
