@@ -1,7 +1,8 @@
 """What happened lately in the repositories that somebody may pull: pushes and deletes of tags.
 
 Only the newest changes of the registry are looked at, and a process remembers them for a moment. Whether somebody may
-pull a repository is asked anew each time.
+pull a repository is asked anew each time. Who does not belong to its namespace hears only of tags that are there: what
+is gone may have been hidden from them while it was there.
 """
 
 import time
@@ -9,8 +10,9 @@ from typing import NamedTuple
 
 from ...db import Database, Tx
 from ...db.each import FEW
+from ...names import namespace_of
 from ..access import rule
-from ..access.rule import PULL, Principal, decide
+from ..access.rule import ADMIN, PULL, REGISTRY, Principal, decide
 from ..audit import COLUMNS, Event, event_of
 from . import lists
 
@@ -20,6 +22,10 @@ MOST = 8
 LOOKED_AT, _REMEMBERED = 200, 2.0
 _NEWEST = f"SELECT {COLUMNS} FROM audit ORDER BY id DESC LIMIT {LOOKED_AT}"
 _OBJECT = "repository "
+_TAG = (
+    "SELECT 1 FROM tags JOIN repositories ON repositories.id = tags.repository_id WHERE repositories.name = ? AND"
+    " tags.name = ?"
+)
 
 
 class Happening(NamedTuple):
@@ -66,21 +72,32 @@ def _happening(event: Event) -> Happening | None:
 def _seen(tx: Tx, principal: Principal, newest: list[Happening]) -> list[Happening]:
     """What is in repositories that the principal may pull. A few repositories are read at a time."""
     found: list[Happening] = []
-    allowed: dict[str, bool] = {}
+    allowed: dict[str, int | None] = {}
     for at, each in enumerate(newest):
         if each.repository not in allowed:
             following = dict.fromkeys(later.repository for later in newest[at:] if later.repository not in allowed)
             allowed |= _allowed(tx, principal, list(following)[:FEW])
-        if allowed[each.repository]:
+        made_at = allowed[each.repository]
+        if made_at is not None and each.at >= made_at and _is_told(tx, principal, each):
             found.append(each)
         if len(found) == MOST:
             break
     return found
 
 
-def _allowed(tx: Tx, principal: Principal, names: list[str]) -> dict[str, bool]:
+def _is_told(tx: Tx, principal: Principal, each: Happening) -> bool:
+    space = rule.namespace(namespace_of(each.repository))
+    if any(decide(principal, action, object).allowed for action, object in ((PULL, space), (ADMIN, REGISTRY))):
+        return True
+    return each.deed != DELETED and tx.one(_TAG, each.repository, each.tag) is not None
+
+
+def _allowed(tx: Tx, principal: Principal, names: list[str]) -> dict[str, int | None]:
+    """When each repository was made; None for those that the principal may not pull."""
     there = {item.name: item for item in lists.named(tx, names)}
-    return {
-        name: name in there and decide(principal, PULL, rule.repository(name, True, there[name].visibility)).allowed
-        for name in names
-    }
+
+    def may_pull(name: str) -> bool:
+        object = rule.repository(name, True, there[name].visibility) if name in there else None
+        return object is not None and decide(principal, PULL, object).allowed
+
+    return {name: there[name].created_at if may_pull(name) else None for name in names}
