@@ -25,6 +25,10 @@ _MISSING = {
 }
 
 
+# The store may answer again. Every other problem of a blob stays.
+UNREADABLE = "blob unreadable"
+
+
 class Problem(NamedTuple):
     """kind: what is wrong. object: the repository, tag or digest. detail: more words."""
 
@@ -104,7 +108,7 @@ class Examiner:
         except KeyMissing:
             return Problem("blob without bytes", digest, "the store has nothing under its key")
         except StorageError as error:
-            return Problem("blob unreadable", digest, str(error))
+            return Problem(UNREADABLE, digest, str(error))
         try:
             if source.size != size:
                 return Problem(
@@ -113,7 +117,7 @@ class Examiner:
             found = await digest_of_source(source, algorithm_of(digest)) if read else digest
             self.bytes += size if read else 0
         except StorageError as error:
-            return Problem("blob unreadable", digest, str(error))
+            return Problem(UNREADABLE, digest, str(error))
         finally:
             source.close()
         return (

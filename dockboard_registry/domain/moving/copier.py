@@ -15,7 +15,7 @@ from ...db import Database
 from ...errors import StartError
 from ...names import algorithm_of
 from ...storage import KeyMissing, Saved, Source, Storage, StorageError, StorageFailed, Upload
-from ..content.check import Examiner, Problem
+from ..content.check import UNREADABLE, Examiner, Problem
 from ..content.small_blobs import LIMIT
 from ..content.stored_blobs import IN_STORE, StoredBlob, blobs_of, side_by_side
 from ..garbage.strays import unnamed
@@ -113,11 +113,12 @@ class Copier:
                 return
 
     async def copy(self) -> None:
-        """One pass.
+        """One pass. Blobs that the source did not give for a moment are tried again.
 
         Raises StorageError if the other store fails, StartError if the source does or if a later run has begun.
         """
         self._doubtful = False
+        self.problems = {key: problem for key, problem in self.problems.items() if problem.kind != UNREADABLE}
         turn, blobs = asyncio.Lock(), blobs_of(self._db, _LEFT)
 
         async def following() -> StoredBlob | None:

@@ -50,7 +50,7 @@ async def _end_uploads(db: Database) -> None:
 
 
 async def _copy_rest(copier: Copier) -> None:
-    problems = len(copier.problems)
+    known = set(copier.problems)
     try:
         async with asyncio.timeout(_COPYING):
             await copier.copy()
@@ -58,7 +58,7 @@ async def _copy_rest(copier: Copier) -> None:
         raise StartError(
             "so much was pushed lately that the last step would take too long: run it again, at a quieter time"
         ) from None
-    if len(copier.problems) > problems or not await copier.is_complete():
+    if copier.problems.keys() - known or not await copier.is_complete():
         raise StartError("some blobs could not be copied yet: run it again")
 
 

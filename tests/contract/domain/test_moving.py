@@ -15,7 +15,7 @@ from dockboard_registry.domain.moving.switch import switch
 from dockboard_registry.domain.uploads import own_store
 from dockboard_registry.domain.uploads.uploads import Uploads
 from dockboard_registry.errors import BlobUnknown, RegistryError, StartError, StoreMoving, UploadUnknown
-from dockboard_registry.storage import identity
+from dockboard_registry.storage import StorageFailed, identity
 from tests.contract.aio import asynchronous, gathered
 from tests.contract.domain.world import Between, image, sha256
 from tests.contract.drivers import FilesystemDriver
@@ -244,6 +244,25 @@ async def test_bytes_that_have_another_digest_are_not_copied(serving, target, wo
     await copier.copy_most()
     assert {problem.object for problem in copier.problems.values()} == {rotten, gone}
     assert await held(target) == set()
+
+
+@asynchronous
+async def test_what_cannot_be_read_for_a_moment_is_not_left_behind(serving, target):
+    class Stalling(MemoryStorage):
+        stalls = True
+
+        async def open(self, key: str):
+            if self.stalls:
+                raise StorageFailed("the store does not answer")
+            return await serving.storage.open(key)
+
+    digest, source = await serving.push(bytes(LARGE)), Stalling()
+    copier = await begun_copy(serving, target, source)
+    await copier.copy_most()
+    assert [problem.object for problem in copier.problems.values()] == [digest]
+    source.stalls = False
+    await handed_over(serving, copier)
+    assert copier.problems == {} and await held(target) == {await serving.key(digest)}
 
 
 @asynchronous
