@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
+import sqlite3
+import time
 
 import pytest
 
@@ -224,3 +227,23 @@ def test_an_organization_is_deleted_by_its_name(registry):
         assert wrong.status == 422 and "This is not the name." in wrong.text and 'value="alpha"' in wrong.html
         assert "is deleted" in flash(confirmed(bob, preview, typed="beta"))
         assert bob.open("/@beta/members").status == 404
+
+
+def test_the_file_of_changes_in_a_namespace_is_short(registry):
+    """Each of these entries is about as long as one may be."""
+    tags, at = ["v" * 125 + str(number) for number in range(100, 125)], time.time_ns() // 1000
+    detail = json.dumps({"digest": "sha256:" + "0" * 64, "tags": tags})
+    rows = [
+        (at + number << 11, at // 1000, "user eve", "", "manifest.push", "repository eve/app", detail)
+        for number in range(1100)
+    ]
+    with contextlib.closing(sqlite3.connect(registry.root / "registry.db", timeout=10)) as database, database:
+        database.executemany(
+            "INSERT INTO audit (id, happened_at, actor, address, action, object, detail) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            rows,
+        )
+    with Visitor(registry.address) as eve:
+        eve.sign_in("eve")
+        body = eve.open("/@eve/changes/lines").expect(200).response.body
+        assert len(body.splitlines()) == 1000 and len(body) < 4 << 20
+        assert any(eve.send("GET", "/@eve/changes/lines?since=2999-01-01").status == 429 for _ in range(900))

@@ -48,6 +48,7 @@ from dockboard_registry.web.api.resources import oversight, social
 from dockboard_registry.web.markdown import links, rendered, thread, work
 from dockboard_registry.web.ui.pages import tags as ui_tags
 from dockboard_registry.web.ui.pages import untagged as ui_untagged
+from dockboard_registry.web.ui.pages.namespace import changes as ui_changes
 from dockboard_registry.web.ui.pages.shared import listing
 from dockboard_registry.web.v2 import manifests as pushed
 
@@ -168,6 +169,7 @@ LIMITS = {
     "layers and images of a manifest that are shown": f"{number(manifest_content.MOST_LAYERS)} layers,"
     f" {manifest_content.MOST_CHILDREN} entries of an index",
     "attached manifests on one page": str(attached.MOST_LISTED),
+    "file of the changes in a namespace": f"{number(ui_changes.MOST_LINES)} lines",
     "tags that one form deletes": f"{tag_list.MOST_ROWS} that are chosen, {ui_tags.MOST_DELETED} that a filter finds",
     "manifests without a tag that one form deletes": number(ui_untagged.MOST_DELETED),
     "manifests that a list of those without a tag looks at": f"{number(untagged.MOST_LOOKED_AT)} for a page",

@@ -9,6 +9,8 @@ from ...visit import Visit
 from ..shared import changes, listing
 from . import head
 
+# Every user has a namespace, so a file of it is short.
+MOST_LINES = 1000
 _FILTERS = ("actor", "action", "since")
 
 
@@ -33,7 +35,8 @@ async def show(visit: Visit) -> Response:
 
 async def lines(visit: Visit) -> Response:
     asked = {name: visit.query(name) for name in _FILTERS}
-    found = await _part(visit, asked, NEWEST, changes.MOST_LINES)
+    visit.asker.count_search()
+    found = await _part(visit, asked, NEWEST, MOST_LINES)
     return changes.lines(visit, found.events, f"{visit.names['namespace']}-changes.jsonl")
 
 
