@@ -16,7 +16,7 @@ LONGEST = 1 << 20
 MOST_STEPS, _MOST_ENTRIES = 1000, 1000
 # What builders put before a command.
 _SHELL, _NOP = "/bin/sh -c ", "#(nop)"
-_BUILDKIT, _RUN = " # buildkit", re.compile(r"RUN (?:\|[0-9]+ (?:\S+=\S* )*)?/bin/sh -c ")
+_BUILDKIT, _RUN = " # buildkit", re.compile(r"RUN (?:\|[0-9]+ (?:[^\s=]+=\S* )*)?/bin/sh -c ")
 
 
 class Step(NamedTuple):
