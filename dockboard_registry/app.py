@@ -122,6 +122,13 @@ class Services:
         return FactsFilling(self.db, self.storage)
 
     @functools.cached_property
+    def client_search(self):
+        """What clients find (ClientSearch), for v1."""
+        from .domain.explore.client_search import ClientSearch
+
+        return ClientSearch(self.db)
+
+    @functools.cached_property
     def lately(self):
         """What happened lately (Lately), for pages."""
         from .domain.explore.lately import Lately

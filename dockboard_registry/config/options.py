@@ -10,7 +10,7 @@ from . import kinds
 from .store_url import StoreUrl
 
 MOST_WORKERS = 8
-APIS = ("v2", "api", "ui")
+APIS = ("v2", "v1", "api", "ui")
 
 
 def option(default: Any, kind: Any, help: str) -> Any:
@@ -45,7 +45,9 @@ class ServerConfig:
         "plain requests and large bodies go the short ways; false = Tornado reads and writes everything",
     )
     apis: tuple[str, ...] = option(
-        list(APIS), kinds.Several(APIS), "what is served: v2 = clients such as docker, api = /api/v1, ui = web pages"
+        list(APIS),
+        kinds.Several(APIS),
+        "what is served: v2 = clients such as docker, v1 = their search, api = /api/v1, ui = web pages",
     )
     readme_images: tuple[str, ...] = option(
         [],

@@ -24,6 +24,7 @@ ENDPOINTS = (
     "referrers",
     "health",
     "token",
+    "v1",
     "api",
     "page",
     "unknown",

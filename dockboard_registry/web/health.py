@@ -42,16 +42,17 @@ class Ready(Endpoint):
     def __init__(self, services):
         super().__init__(services)
         self._looking: asyncio.Future | None = None
-        self._asked = ""
+        # What is asked now, or was last.
+        self.asked = ""
         self._has_moved = False
 
     async def get(self, request: Request) -> Response:
-        await self._answers()
+        await self.answers()
         return _ok(*([_MOVED] if self._has_moved else []), *self.services.metrics.jobs.failing())
 
     head = get
 
-    async def _answers(self) -> None:
+    async def answers(self) -> None:
         """Raise what database or store raise, or Unavailable if one takes too long.
 
         However many ask, one check runs at a time.
@@ -62,14 +63,14 @@ class Ready(Endpoint):
             looking.add_done_callback(_retrieve)
         await asyncio.wait([looking], timeout=_SECONDS)
         if not looking.done():
-            raise Unavailable(f"the {self._asked} does not answer", headers={"Retry-After": "5"})
+            raise Unavailable(f"the {self.asked} does not answer", headers={"Retry-After": "5"})
         looking.result()
 
     async def _look(self) -> None:
-        self._asked = "database"
+        self.asked = "database"
         own, known = self.services.store_id, await known_store_id(self.services.db)
         self._has_moved = own is not None and known != own
-        self._asked = "storage"
+        self.asked = "storage"
         try:
             await self.services.storage.check()
         except StorageError as error:

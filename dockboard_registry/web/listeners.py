@@ -10,16 +10,17 @@ from .face import Face
 from .health import Health, MetricsPages
 from .token_server import TokenServer
 from .ui.face import Pages
+from .v1.face import RegistryV1
 from .v2.face import Distribution
 
 REGISTRY, METRICS = "registry", "metrics"
 # The pages come last: they also have the paths that are nobody's.
 SERVED: dict[str, tuple[type[Face], ...]] = {
-    REGISTRY: (Distribution, Management, TokenServer, Health, Pages),
+    REGISTRY: (Distribution, RegistryV1, Management, TokenServer, Health, Pages),
     METRICS: (MetricsPages,),
 }
 # The faces that server.apis may turn off, by the word for them there.
-CHOSEN: dict[type[Face], str] = {Distribution: "v2", Management: "api", Pages: "ui"}
+CHOSEN: dict[type[Face], str] = {Distribution: "v2", RegistryV1: "v1", Management: "api", Pages: "ui"}
 
 
 class Routes:

@@ -10,12 +10,13 @@ import time
 from urllib.parse import parse_qs
 
 from ..domain.access.facts import ask, objects
-from ..domain.access.rule import CATALOG, DELETE, PULL, PUSH, REGISTRY, Object, Principal, decide
+from ..domain.access.rule import DELETE, PULL, PUSH, REGISTRY, SEARCH, Object, Principal, decide
 from ..domain.credentials.signed_tokens import (
     ACCESS,
     ACCESS_SECONDS,
     LONGEST,
     MOST_ENTRIES,
+    OF_CATALOG,
     REFRESH,
     REPOSITORY,
     ResourceActions,
@@ -136,9 +137,7 @@ class Token(Endpoint):
         granted = []
         for (kind, name), wanted_actions in wanted.items():
             if kind == THE_REGISTRY:
-                actions = (
-                    ("*",) if name == "catalog" and "*" in wanted_actions and _may(principal, CATALOG, REGISTRY) else ()
-                )
+                actions = _of_catalog(principal, wanted_actions) if name == "catalog" else ()
             else:
                 allowed = (word for word, action in _ACTIONS.items() if _may(principal, action, known[name]))
                 actions = tuple(word for word in allowed if word in wanted_actions or "*" in wanted_actions)
@@ -154,6 +153,15 @@ class TokenServer(Face):
 
     def __init__(self, services):
         super().__init__({"/token": Token(services)})
+
+
+def _of_catalog(principal: Principal, wanted: set[str]) -> tuple[str, ...]:
+    """Everybody may search: docker asks for this when it has a refresh token. What is found is what they may pull."""
+    return tuple(
+        word
+        for word, action in OF_CATALOG.items()
+        if word in wanted and (action == SEARCH or _may(principal, action, REGISTRY))
+    )
 
 
 def _may(principal: Principal, action: str, object: Object) -> bool:

@@ -291,3 +291,22 @@ def test_helm(helm, registry, tmp_path, people):
     chart = tmp_path / "app-2.0.0.tgz"
     assert_said_once("user eve needs the right write on acme/charts/app", helm.refused("push", PLAIN, chart, charts))
     helm("registry", "logout", registry.address)
+
+
+def test_docker_search(docker, registry):
+    """Not logged in it sends nothing, and after a login a token for registry:catalog:search."""
+    named = ("search", "--format", "{{.Name}}", f"{registry.address}/acme")
+    docker("logout", registry.address)
+    assert docker(*named).split() == ["acme/public"]
+    docker("login", "--username", "bob", "--password-stdin", registry.address, input=PASSWORD.encode())
+    assert {"acme/public", "acme/app"} <= {*docker(*named).split()}
+    assert "acme/public" not in docker("search", "--filter", "stars=1", f"{registry.address}/acme")
+    docker("logout", registry.address)
+
+
+def test_podman_search(podman, registry):
+    """It shows no login when it searches, so it finds what everybody may pull."""
+    named = ("search", INSECURE, "--format", "{{.Name}}", f"{registry.address}/acme")
+    podman("login", INSECURE, "--username", "bob", "--password-stdin", registry.address, input=PASSWORD.encode())
+    assert podman(*named).split() == [f"{registry.address}/acme/public"]
+    podman("logout", registry.address)

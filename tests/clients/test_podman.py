@@ -84,7 +84,7 @@ def test_a_manifest_list_is_made_pushed_and_pulled(podman, another_podman, clien
     assert json.loads(another_podman("image", "inspect", f"{target}/copy:all"))[0]["Architecture"] == "arm64"
 
 
-def test_search_shows_the_catalog_and_the_tags(podman, registry, client, repository, target, layout, image):
+def test_search_shows_names_and_tags(podman, registry, client, repository, target, layout, image):
     for tag in ("v1", "v2", "v3"):
         upload(client, layout, repository, tag, image)
     found = podman("search", INSECURE, "--format", "{{.Name}}", f"{registry.address}/test-search")

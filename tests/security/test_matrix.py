@@ -32,6 +32,9 @@ ROWS = {
     # test_matrix_api.py has the operations of the API.
     "Api": [("/api/v1/openapi.json", {"GET": "", "HEAD": ""})],
     "Token": [("/token", {"GET": "log in", "POST": "form"})],
+    "Ping": [(path, {"GET": "", "HEAD": "", "OPTIONS": ""}) for path in ("/_ping", "/v1/_ping")],
+    "Status": [("/v1/_status", {"GET": "", "HEAD": ""})],
+    "Search": [("/v1/search?q=app", {"GET": "search", "HEAD": "search"})],
     "Catalog": [("/v2/_catalog", {"GET": "catalog", "HEAD": "catalog"})],
     "TagList": [("/v2/{}/tags/list", {"GET": "pull", "HEAD": "pull"})],
     "ReferrerList": [(f"/v2/{{}}/referrers/{NONE}", {"GET": "pull", "HEAD": "pull"})],
@@ -115,6 +118,8 @@ def oracle(who: str, verb: str, action: str | None, state: str, level: str) -> s
         return {200}
     if who in REFUSED or action == "log in":
         return {401}
+    if action == "search":
+        return {401} if who in NOBODY and level == "none" else {200}
     if action == "enter":
         return {401} if who == "anonymous" or (who in NOBODY and level == "none") else {200}
     rights = may(who, state, level)

@@ -21,7 +21,7 @@ from dockboard_registry.domain.credentials import (
     signed_tokens,
     throttle,
 )
-from dockboard_registry.domain.explore import lately, nearest, page_search, search, terms
+from dockboard_registry.domain.explore import client_search, lately, nearest, page_search, search, terms
 from dockboard_registry.domain.inspection import (
     artifacts,
     attached,
@@ -50,6 +50,7 @@ from dockboard_registry.web.ui.pages import tags as ui_tags
 from dockboard_registry.web.ui.pages import untagged as ui_untagged
 from dockboard_registry.web.ui.pages.namespace import changes as ui_changes
 from dockboard_registry.web.ui.pages.shared import listing
+from dockboard_registry.web.v1 import search as v1_search
 from dockboard_registry.web.v2 import manifests as pushed
 
 _UNITS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
@@ -163,6 +164,7 @@ LIMITS = {
     "users that one form disables or enables": str(listing.ROWS[-1]),
     "text of a search": f"{terms.LONGEST} characters",
     "results of a search": f"{search.MOST} of each group",
+    "results of a search by `/v1/search`": f"{number(client_search.MOST)}; {v1_search.MOST} on a page",
     "repositories in whose tags a search looks": f"{search._MOST_TAGGED}, those that were pushed last",
     "manifest whose content is shown": size(manifest_content.LONGEST),
     "config of an image that is read": size(image_config.LONGEST),

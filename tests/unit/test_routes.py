@@ -165,6 +165,7 @@ def test_the_metrics_listener_serves_nothing_else():
     [
         (("/v2", "/v2/", "/v2/a/nothing", "/v2/a%2Fb/manifests/x", "/%76%32/a/tags/list", "/v2/%ff"), "Distribution"),
         (("/api/", "/api/v1/users", "/api/nothing"), "Management"),
+        (("/v1", "/v1/", "/v1/_ping", "/_ping", "/v1/search", "/v1/nothing"), "RegistryV1"),
         (("/token",), "TokenServer"),
         (("/healthz", "/readyz"), "Health"),
         (("/", "", "*", "/v2x", "/api", "/token/", "/healthz/", "/metrics", "v2/", "http://h/v2/"), "Pages"),

@@ -24,6 +24,8 @@ PULL, PUSH, OVERWRITE, DELETE, ADMIN, CREATE, CATALOG = (
     "catalog",
 )
 ACTIONS = (PULL, PUSH, OVERWRITE, DELETE, ADMIN, CREATE, CATALOG)
+# What a signed token may be for besides: to find what its account may pull. It is no action on an object.
+SEARCH = "search"
 ANONYMOUS, USER, ROBOT = "anonymous", "user", "robot"
 ACTIVE, DISABLED, PENDING = "active", "disabled", "pending"
 # States of an access token that `explain` is asked about.

@@ -17,7 +17,20 @@ from typing import Any, NamedTuple
 from ...errors import Unauthorized
 from ...names import NAME_LIMIT
 from ..access import patterns
-from ..access.rule import ANONYMOUS, CATALOG, CREATE, DELETE, OVERWRITE, PULL, PUSH, ROBOT, USER, Identity, ScopeEntry
+from ..access.rule import (
+    ANONYMOUS,
+    CATALOG,
+    CREATE,
+    DELETE,
+    OVERWRITE,
+    PULL,
+    PUSH,
+    ROBOT,
+    SEARCH,
+    USER,
+    Identity,
+    ScopeEntry,
+)
 
 ACCESS, REFRESH = "access", "refresh"
 ACCESS_SECONDS, REFRESH_SECONDS = 300, 90 * 86400
@@ -30,6 +43,8 @@ LONGEST = 15 << 10
 _LIFE = {ACCESS: ACCESS_SECONDS, REFRESH: REFRESH_SECONDS}
 # The actions that the words of the token protocol stand for.
 ACTIONS = {"pull": (PULL,), "push": (PUSH, CREATE, OVERWRITE), "delete": (DELETE,)}
+# The same for the object registry:catalog.
+OF_CATALOG = {"*": CATALOG, "search": SEARCH}
 _HEADER = base64.urlsafe_b64encode(b'{"alg":"HS256","typ":"JWT"}').rstrip(b"=")
 _FORM = re.compile(rb"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{43}", re.A)
 _SUBJECT = re.compile(rf"(?:{USER}|{ROBOT}):[0-9]{{1,19}}|{ANONYMOUS}", re.A)
@@ -144,8 +159,8 @@ def _scope(access: object) -> tuple[ScopeEntry, ...]:
 
 
 def _entry(type: str, name: str, actions: list) -> ScopeEntry:
-    if type == REGISTRY and name == "catalog" and actions == ["*"]:
-        return ScopeEntry(None, frozenset({CATALOG}))
+    if type == REGISTRY and name == "catalog":
+        return ScopeEntry(None, frozenset(OF_CATALOG[word] for word in actions))
     if type != REPOSITORY or not isinstance(name, str) or not 0 < len(name) <= NAME_LIMIT:
         raise ValueError("an entry of an unknown kind")
     return ScopeEntry(patterns.exact(name), frozenset(action for word in actions for action in ACTIONS[word]))

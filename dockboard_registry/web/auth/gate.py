@@ -15,7 +15,18 @@ from ...clients import count_for
 from ...config.kinds import is_loopback
 from ...domain.access import rule
 from ...domain.access.facts import ALONE, Facts, Question, ask
-from ...domain.access.rule import ANONYMOUS, CATALOG, DELETE, OVERWRITE, PULL, PUSH, REGISTRY, Object, Principal
+from ...domain.access.rule import (
+    ANONYMOUS,
+    CATALOG,
+    DELETE,
+    OVERWRITE,
+    PULL,
+    PUSH,
+    REGISTRY,
+    SEARCH,
+    Object,
+    Principal,
+)
 from ...domain.audit import Actor
 from ...errors import BadRequest, Denied, NameUnknown, Unauthorized
 from ...http.messages import Request
@@ -160,6 +171,23 @@ class Gate:
         if principal.kind == ANONYMOUS and not principal.open:
             if principal.everyone == "none" or request.authorization is None:
                 raise self._not_logged_in(request, "")
+
+    async def admit_to_search(self, request: Request) -> Principal:
+        """Who looks for what they may pull. A signed token for searching leaves them all their rights to find.
+
+        Raises Unauthorized, TooManyRequests; Denied where nobody has an account yet and nobody may pull.
+        """
+        caller, _ = await self._asked(request, None, None, ALONE)
+        principal = caller.principal
+        if principal.kind == ANONYMOUS and principal.everyone == "none":
+            if principal.open:
+                raise Denied(
+                    "anonymous access to this registry does not include searching", _UNSET if self._unset else ""
+                )
+            raise self._not_logged_in(request, "registry:catalog:search")
+        if principal.asked is not None and any(SEARCH in entry.actions for entry in principal.asked):
+            return principal._replace(asked=None)
+        return principal
 
     async def may(self, request: Request, name: str, action: str) -> bool:
         """Whether they may. For requests that go on another way if not. Raises NameInvalid, Unauthorized."""
