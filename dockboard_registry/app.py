@@ -129,6 +129,13 @@ class Services:
         return ClientSearch(self.db)
 
     @functools.cached_property
+    def v1_images(self):
+        """What clients of v1 pull (V1Images)."""
+        from .domain.v1.images import V1Images
+
+        return V1Images(self.db)
+
+    @functools.cached_property
     def lately(self):
         """What happened lately (Lately), for pages."""
         from .domain.explore.lately import Lately

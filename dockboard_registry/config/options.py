@@ -47,7 +47,7 @@ class ServerConfig:
     apis: tuple[str, ...] = option(
         list(APIS),
         kinds.Several(APIS),
-        "what is served: v2 = clients such as docker, v1 = their search, api = /api/v1, ui = web pages",
+        "what is served: v2 = clients such as docker, v1 = search and old engines, api = /api/v1, ui = web pages",
     )
     readme_images: tuple[str, ...] = option(
         [],

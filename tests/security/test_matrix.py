@@ -35,6 +35,13 @@ ROWS = {
     "Ping": [(path, {"GET": "", "HEAD": "", "OPTIONS": ""}) for path in ("/_ping", "/v1/_ping")],
     "Status": [("/v1/_status", {"GET": "", "HEAD": ""})],
     "Search": [("/v1/search?q=app", {"GET": "search", "HEAD": "search"})],
+    "Users": [("/v1/users/", {"GET": "be somebody", "POST": "sign up"})],
+    "RepositoryImages": [("/v1/repositories/{}/images", {"GET": "pull", "HEAD": "pull"})],
+    "Tags": [("/v1/repositories/{}/tags", {"GET": "pull", "HEAD": "pull"})],
+    "Tag": [("/v1/repositories/{}/tags/nothing", {"GET": "pull", "HEAD": "pull"})],
+    "ImageText": [(f"/v1/images/{'0' * 64}/json", {"GET": "image", "HEAD": "image"})],
+    "Ancestry": [(f"/v1/images/{'0' * 64}/ancestry", {"GET": "image", "HEAD": "image"})],
+    "Layer": [(f"/v1/images/{'0' * 64}/layer", {"GET": "image", "HEAD": "image"})],
     "Catalog": [("/v2/_catalog", {"GET": "catalog", "HEAD": "catalog"})],
     "TagList": [("/v2/{}/tags/list", {"GET": "pull", "HEAD": "pull"})],
     "ReferrerList": [(f"/v2/{{}}/referrers/{NONE}", {"GET": "pull", "HEAD": "pull"})],
@@ -118,8 +125,10 @@ def oracle(who: str, verb: str, action: str | None, state: str, level: str) -> s
         return {200}
     if who in REFUSED or action == "log in":
         return {401}
-    if action == "search":
-        return {401} if who in NOBODY and level == "none" else {200}
+    if action in ("search", "image"):
+        return {401} if who in NOBODY and level == "none" else {200 if action == "search" else 404}
+    if action in ("be somebody", "sign up"):
+        return {401} if who in NOBODY or action == "sign up" else {200}
     if action == "enter":
         return {401} if who == "anonymous" or (who in NOBODY and level == "none") else {200}
     rights = may(who, state, level)

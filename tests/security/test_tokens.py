@@ -215,3 +215,19 @@ def test_a_token_that_is_given_is_read(registry, length):
     )
     if answer.expect(200, 400).status == 200:
         assert status(registry, answer.json()["token"], f"/v2/{names[0]}/tags/list") == 404
+
+
+def test_a_token_of_v1_ends_after_an_hour(registry, key, claims):
+    """It says for what it was made as the others do, and counts in no other way than theirs."""
+    at = int(time.time())
+    for use, begun, life, expected in (
+        ("v1", at, 3600, 200),
+        ("v1", at - 3595, 3600, 200),
+        ("v1", at - 3601, 3600, 401),
+        ("v1", at, 3601, 401),
+        ("access", at, 300, 401),
+    ):
+        payload = {**claims, "use": use, "iat": begun, "nbf": begun, "exp": begun + life}
+        shown = f'Token Token signature={signed(key, payload)},repository="bob/app",access=read'
+        with Client(registry.address) as client:
+            assert client.get("/v1/repositories/bob/app/tags", {"Authorization": shown}).status == expected

@@ -36,6 +36,7 @@ from dockboard_registry.domain.moving import switch
 from dockboard_registry.domain.rights import grants, repository_settings
 from dockboard_registry.domain.social import categories, comments, deprecation, readmes, stars
 from dockboard_registry.domain.uploads import open_uploads
+from dockboard_registry.domain.v1 import images as v1_images
 from dockboard_registry.http import budget, connection, limits, messages
 from dockboard_registry.http.bodies import chunks
 from dockboard_registry.server import log_writer, logs
@@ -165,6 +166,9 @@ LIMITS = {
     "text of a search": f"{terms.LONGEST} characters",
     "results of a search": f"{search.MOST} of each group",
     "results of a search by `/v1/search`": f"{number(client_search.MOST)}; {v1_search.MOST} on a page",
+    "tags in a list of v1": f"{number(v1_images.MOST_TAGS)}, those that were pushed last",
+    "manifest of an image of v1": size(v1_images.LONGEST),
+    "manifests in which the id of an image of v1 is looked for": number(v1_images.MOST_LOOKED_AT),
     "repositories in whose tags a search looks": f"{search._MOST_TAGGED}, those that were pushed last",
     "manifest whose content is shown": size(manifest_content.LONGEST),
     "config of an image that is read": size(image_config.LONGEST),
@@ -233,6 +237,7 @@ LIMITS = {
     f" {span(throttle.STOPPED_MS / 1000)}; {throttle.KNOWN} from each of {throttle.KNOWN_NETWORKS} known networks",
     "logins that wait": f"{passwords._QUEUE} for each worker",
     "time of an imported hash": span(imported_hashes.MOST_SECONDS),
+    "life of a token of v1": span(signed_tokens.V1_SECONDS),
     "life of a token of `/token`": span(signed_tokens.ACCESS_SECONDS),
     "life of what `docker login` keeps": span(signed_tokens.REFRESH_SECONDS),
     "repositories of one token of `/token`": f"{signed_tokens.MOST_ENTRIES}, their names together"

@@ -75,6 +75,10 @@ BROKEN = {
     ),
 }
 _MANIFEST_THAT_NEEDS = "SELECT manifest_digest FROM manifest_blobs WHERE repository_id = ? AND blob_digest = ? LIMIT 1"
+_MANIFESTS_THAT_NEED = (
+    "SELECT DISTINCT manifest_digest FROM manifest_blobs WHERE repository_id = ? AND blob_digest >= ? AND blob_digest <"
+    " ? ORDER BY manifest_digest LIMIT ?"
+)
 _INDEX_THAT_NEEDS = "SELECT parent_digest FROM manifest_children WHERE repository_id = ? AND child_digest = ? LIMIT 1"
 _UNLINK = (
     f"DELETE FROM repository_blobs WHERE repository_id = ? AND digest = ? AND leased_at <= ? AND {UNREFERENCED_LINK}"
@@ -192,6 +196,11 @@ def _in_use(tx: Tx, repository_id: int, what: str, kind: str, user: str) -> InUs
 def is_stored(tx: Tx, repository_id: int, digest: str) -> bool:
     """Whether the repository has the manifest. References of one that it does not have are unfinished."""
     return tx.one(_IS_STORED, repository_id, digest) is not None
+
+
+def manifests_with(tx: Tx, repository_id: int, first: str, end: str, most: int) -> list[str]:
+    """Manifests that need a blob whose digest is `first` or a later one, but before `end`; at most so many."""
+    return [digest for (digest,) in tx.all(_MANIFESTS_THAT_NEED, repository_id, first, end, most)]
 
 
 def indexes_with(tx: Tx, repository_id: int, digest: str, most: int) -> list[str]:

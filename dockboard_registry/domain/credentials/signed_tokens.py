@@ -32,15 +32,16 @@ from ..access.rule import (
     ScopeEntry,
 )
 
-ACCESS, REFRESH = "access", "refresh"
-ACCESS_SECONDS, REFRESH_SECONDS = 300, 90 * 86400
+# V1: for one pull by the v1 API, whose clients cannot ask for another token on the way.
+ACCESS, REFRESH, V1 = "access", "refresh", "v1"
+ACCESS_SECONDS, REFRESH_SECONDS, V1_SECONDS = 300, 90 * 86400, 3600
 MOST_ENTRIES = 100
 REPOSITORY, REGISTRY = "repository", "registry"
 _ISSUER = "dockboard-registry"
 SKEW = 60
 # The longest token that is read, in characters. All fields of a request together may have 16 KiB.
 LONGEST = 15 << 10
-_LIFE = {ACCESS: ACCESS_SECONDS, REFRESH: REFRESH_SECONDS}
+_LIFE = {ACCESS: ACCESS_SECONDS, REFRESH: REFRESH_SECONDS, V1: V1_SECONDS}
 # The actions that the words of the token protocol stand for.
 ACTIONS = {"pull": (PULL,), "push": (PUSH, CREATE, OVERWRITE), "delete": (DELETE,)}
 # The same for the object registry:catalog.
@@ -142,7 +143,7 @@ def _checked(claims: dict, audience: str, use: str) -> Claims:
     kind, _, id = claims["sub"].partition(":")
     token_id = claims["tid"] if claims["tid"] is None else _number(claims["tid"])
     return Claims(
-        Identity(kind, int(id or 0), generation, token_id), ends, _scope(claims["access"]) if use == ACCESS else None
+        Identity(kind, int(id or 0), generation, token_id), ends, None if use == REFRESH else _scope(claims["access"])
     )
 
 

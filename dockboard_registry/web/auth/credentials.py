@@ -1,5 +1,5 @@
-"""The credentials of a request: Basic with a password, an access token or a robot's secret, or Bearer with a signed
-token.
+"""The credentials of a request: Basic with a password, an access token or a robot's secret, Bearer with a signed
+token, or Token with one of the v1 API.
 
 What took long to find out is remembered: for which account a password was right, which access token a secret is, what a
 signed token says. Each request asks again whether that still counts, at the access version that it has read.
@@ -22,8 +22,9 @@ from ...domain.credentials import access_tokens, signed_tokens
 from ...domain.credentials.access_tokens import PresentedToken
 from ...domain.credentials.logins import SEEN_MS, account_meant
 from ...domain.credentials.sessions import BrowserSession
-from ...domain.credentials.signed_tokens import ACCESS, REFRESH, Claims
+from ...domain.credentials.signed_tokens import ACCESS, REFRESH, V1, Claims
 from ...errors import Unauthorized
+from . import v1_tokens
 from .gate import Caller
 
 _PASSWORD_SECONDS = 60.0
@@ -124,7 +125,9 @@ class Credentials:
             return known.caller
         scheme, _, text = header.partition(" ")
         if scheme.lower() == "bearer":
-            return await self._by_signed_token(header, text.strip(), known, access_version)
+            return await self._by_signed_token(header, text.strip(), ACCESS, known, access_version)
+        if v1_tokens.is_token(header):
+            return await self._by_signed_token(header, v1_tokens.read(header).signature, V1, known, access_version)
         principal = await self.by_basic(header, address, access_version)
         return principal and Caller(principal, principal.log_name)
 
@@ -189,13 +192,13 @@ class Credentials:
         return SignedIn(session, principal)
 
     async def _by_signed_token(
-        self, header: str, token: str, known: VerifiedToken | None, access_version: int
+        self, header: str, token: str, use: str, known: VerifiedToken | None, access_version: int
     ) -> Caller:
         keys = await self._people.signing_keys.valid(access_version)
         if known is not None and known.key in keys:
             claims, key = known.claims, known.key
         else:
-            claims, key = signed_tokens.read(token, keys, self._audience, ACCESS)
+            claims, key = signed_tokens.read(token, keys, self._audience, use)
         principal = await self._principal(claims.identity, access_version) if claims.expires_at > time.time() else None
         if principal is None:
             self._signed_tokens.forget(header)

@@ -172,19 +172,30 @@ class Gate:
             if principal.everyone == "none" or request.authorization is None:
                 raise self._not_logged_in(request, "")
 
-    async def admit_to_search(self, request: Request) -> Principal:
-        """Who looks for what they may pull. A signed token for searching leaves them all their rights to find.
+    async def who(self, request: Request) -> Principal:
+        """Who asks. Raises Unauthorized, TooManyRequests."""
+        caller, _ = await self._asked(request, None, None, ALONE)
+        return caller.principal
+
+    async def admit_somebody(self, request: Request) -> Principal:
+        """Who asks, where they may pull something at all: an account, or anybody where everyone may pull.
 
         Raises Unauthorized, TooManyRequests; Denied where nobody has an account yet and nobody may pull.
         """
-        caller, _ = await self._asked(request, None, None, ALONE)
-        principal = caller.principal
+        principal = await self.who(request)
         if principal.kind == ANONYMOUS and principal.everyone == "none":
             if principal.open:
-                raise Denied(
-                    "anonymous access to this registry does not include searching", _UNSET if self._unset else ""
-                )
+                cause = "anonymous access to this registry includes neither pulling nor searching"
+                raise Denied(cause, _UNSET if self._unset else "")
             raise self._not_logged_in(request, "registry:catalog:search")
+        return principal
+
+    async def admit_to_search(self, request: Request) -> Principal:
+        """Who looks for what they may pull. A signed token for searching leaves them all their rights to find.
+
+        Raises what `admit_somebody` raises.
+        """
+        principal = await self.admit_somebody(request)
         if principal.asked is not None and any(SEARCH in entry.actions for entry in principal.asked):
             return principal._replace(asked=None)
         return principal

@@ -6,14 +6,14 @@ from ipaddress import ip_address
 from ...domain.access.facts import Question
 from ...domain.access.rule import DELETE, PULL
 from ...domain.content import blobs
-from ...http.messages import Piece, Request, Response, SharedFields, Span
+from ...http.messages import Request, Response, SharedFields, Span
 from ...names import digest as parse_digest
-from ...storage import Source, read_whole
+from ...storage import Source
 from ..auth.gate import actor
 from ..conditions import byte_ranges, multipart, not_modified
 from ..endpoint import Endpoint, is_personal
+from ..stored import part
 
-_SMALL = 64 << 10
 _FOR_EVER = "max-age=31536000, immutable"
 # An answer for one user: caches of proxies must not store it. Not all of them look at Authorization.
 _FOR_ONE = f"private, {_FOR_EVER}"
@@ -100,10 +100,4 @@ async def _answer(request: Request, digest: str, source: Source) -> Response:
             return Response(206, {**headers, "Content-Type": media_type}, span=Span(source, pieces))
         status, [(start, stop)] = 206, ranges
         headers = {**headers, "Content-Range": f"bytes {start}-{stop - 1}/{source.size}"}
-    if stop - start > _SMALL:
-        return Response(status, headers, span=Span(source, (Piece(start, stop),)))
-    body = source.read_now(start, stop - start)
-    if body is None:
-        body = await read_whole(source, start, stop - start)
-    source.close()
-    return Response(status, headers, body)
+    return await part(status, headers, source, start, stop)
