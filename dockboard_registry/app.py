@@ -15,9 +15,9 @@ from .domain.content.referrers import Referrers
 from .domain.content.repositories import Repositories
 from .domain.content.repository_deletion import RepositoryDeletion
 from .domain.content.tags import Tags
+from .domain.explore.counting import RepositoryFacts
 from .domain.explore.page_search import Lists
 from .domain.explore.pulls import PullCounts
-from .domain.explore.repository_facts import RepositoryFacts
 from .domain.explore.search import Search
 from .domain.garbage.collect import Collector
 from .domain.inspection.facts_queue import FactsQueue, Pushed

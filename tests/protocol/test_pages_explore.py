@@ -226,3 +226,17 @@ def test_nobody_in_particular_is_asked_to_sign_in_where_nothing_is_public(tmp_pa
         page = visitor.open("/")
         assert "Nothing here is public" in page.html and page.form(action="/login")
         assert "Nothing that you may see fits" in visitor.open("/search?q=anything").html
+
+
+def test_lists_draw_the_layers_of_the_newest_image(registry, visitor):
+    counted(registry)
+    for path in ("/", "/@bob", "/search?q=app-0"):
+        page = visitor("bob").open(path)
+        label = re.search(
+            r'<svg class="strip"[^>]* aria-label="Newest image: (\S+ \S+), of it (\S+ \S+) own"', page.html
+        )
+        assert label and label[1] != "0 B" and label[2] != "0 B"
+        assert '<path class="own"' in page.html
+    with registry.api("bob") as bob:
+        (found,) = bob.call("GET", "/repositories?namespace=acme&q=web").expect(200).json()["items"]
+        assert 0 < found["own_size"] < found["size"]

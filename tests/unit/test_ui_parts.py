@@ -248,6 +248,9 @@ def test_equal_digests_have_equal_marks():
     assert figures.fingerprint(DIGEST) == figures.fingerprint(DIGEST)
     assert 'class="print h0"' in figures.fingerprint(DIGEST)
     assert "&lt;" in figures.strip([(1, "own")], "<")
+    drawn = figures.strip([(30, "own"), (0, "own"), (60, "shared"), (10, "own")], "")
+    assert drawn.count("<path") == 2
+    assert '<path class="own" d="m0 0h296m601 0h98"/><path class="shared" d="m301 0h591"/>' in drawn
 
 
 def test_unknown_zones_are_utc():

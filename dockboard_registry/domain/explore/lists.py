@@ -17,7 +17,7 @@ ROW = (
     "repositories.name, repositories.visibility, namespaces.default_visibility, repositories.description,"
     " repositories.created_at, repository_facts.pushed_at, repository_facts.tags_count, repository_facts.newest_tag,"
     " repository_facts.newest_digest, repository_facts.size, repository_facts.kind, repository_facts.platforms,"
-    " repository_facts.stars, repository_facts.pulls, repository_facts.pulled_at"
+    " repository_facts.stars, repository_facts.pulls, repository_facts.pulled_at, repository_facts.layers"
 )
 _ALL = (
     f"SELECT {ROW} FROM repositories LEFT JOIN repository_facts ON repository_facts.repository_id = repositories.id"
@@ -36,7 +36,9 @@ _COUNT = "SELECT COUNT(*) FROM repository_facts"
 
 
 class ListedRepository(NamedTuple):
-    """Times in milliseconds since 1970. size: of the newest tag's image, in bytes. platforms: its platforms."""
+    """Times in milliseconds since 1970. size: of the newest tag's image, in bytes. platforms: its platforms. layers:
+    its layers (newest_layers.py); None if they are not known yet.
+    """
 
     name: str
     visibility: str
@@ -52,6 +54,7 @@ class ListedRepository(NamedTuple):
     stars: int = 0
     pulls: int = 0
     pulled_at: int | None = None
+    layers: str | None = None
 
 
 class Key(NamedTuple):

@@ -10,7 +10,7 @@ from itertools import groupby, islice
 
 from ...db import Database, DatabaseBusy, DatabaseFailed, DatabaseFull, OutcomeUnknown, Tx, now
 from ..content import repositories
-from . import repository_facts
+from . import counting
 from .later import Later
 
 _SECONDS = 60.0
@@ -75,7 +75,7 @@ def _add(tx: Tx, part: Sequence[tuple[Key, int]], at: int) -> None:
         if repository_id is None:
             continue
         counts = [(tag, count) for (_, tag), count in items]
-        repository_facts.add_pulls(tx, repository_id, name, sum(count for _, count in counts), at)
+        counting.add_pulls(tx, repository_id, name, sum(count for _, count in counts), at)
         for tag, count in counts:
             if tag is not None:
                 tx.run(_TAG, count, at, repository_id, tag)

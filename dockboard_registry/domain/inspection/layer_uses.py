@@ -55,7 +55,8 @@ _remembered: OrderedDict[str, tuple[tuple[str, int], ...]] = OrderedDict()
 
 def _layers(tx: Tx, repository_id: int, images: Sequence[str]) -> Mapping[str, Sequence[tuple[str, int]]]:
     """Digest and size of each layer. The caller has found that the repository has the images."""
-    found = {image: _remembered[image] for image in images if image in _remembered}
+    remembered = ((image, _remembered.get(image)) for image in images)
+    found = {image: layers for image, layers in remembered if layers is not None}
     missing = [image for image in images if image not in found]
     for manifest in manifest_facts.read(tx, repository_id, missing, manifest_facts.SHORT):
         if manifest.content:

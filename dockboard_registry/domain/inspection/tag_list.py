@@ -175,7 +175,7 @@ def _count(tx: Tx, repository_id: int, condition: str, values: Sequence[Any]) ->
 
 
 def _count_all(tx: Tx, repository_id: int) -> int | None:
-    """Of many tags the count that is kept for lists of repositories (domain/explore/repository_facts.py)."""
+    """Of many tags the count that is kept for lists of repositories (domain/explore/counting.py)."""
     (kept,) = tx.one(_KEPT_COUNT, repository_id) or (0,)
     if kept > _COUNTED_ANEW:
         return kept if kept <= MOST_COUNTED else None

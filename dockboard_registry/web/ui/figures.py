@@ -41,16 +41,19 @@ def fingerprint(digest: str) -> Markup:
 def strip(layers: Sequence[tuple[int, str]], label: str, whole: int = 0, tall: bool = False) -> Markup:
     """Layers side by side, as wide as they are large.
 
-    layers: bytes and class ("own", "shared", ...). whole: bytes of the full width; 0 stands for the sum of the layers.
+    All of one kind are one path of thick lines, so that a list of strips is short. layers: bytes and class ("own",
+    "shared", ...). whole: bytes of the full width; 0 stands for the sum of the layers.
     """
     total = whole or sum(count for count, _ in layers) or 1
-    room, x, parts = 100.0 - 0.5 * max(len(layers) - 1, 0), 0.0, []
+    room, x, drawn, pens = 1000 - 5 * max(len(layers) - 1, 0), 0, {}, {}
     for count, kind in layers:
         if count:
-            width = max(room * count / total, 0.2)
-            parts.append(f'<rect class="{kind}" x="{x:.2f}" width="{width:.2f}" height="1"/>')
-            x += width + 0.5
+            width = max(round(room * count / total), 2)
+            drawn.setdefault(kind, []).append(f"m{x - pens.get(kind, 0)} 0h{width}")
+            pens[kind] = x + width
+            x += width + 5
+    paths = "".join(f'<path class="{kind}" d="{"".join(parts)}"/>' for kind, parts in drawn.items())
     return Markup(
-        f'<svg class="{"strip tall" if tall else "strip"}" viewBox="0 0 100 1" preserveAspectRatio="none" role="img"'
-        f' aria-label="{escape(label)}">{"".join(parts)}</svg>'
+        f'<svg class="{"strip tall" if tall else "strip"}" viewBox="0 -.5 1000 1" preserveAspectRatio="none" role="img"'
+        f' aria-label="{escape(label)}">{paths}</svg>'
     )

@@ -1,9 +1,12 @@
 """What lists show of a repository follows each change soon, and the periodic job finds what was missed."""
 
 from dockboard_registry.domain.audit import Actor
+from dockboard_registry.domain.explore import newest_layers
+from dockboard_registry.domain.explore.newest_layers import Part
+from dockboard_registry.domain.inspection.facts_filling import FactsFilling
 from dockboard_registry.names import Reference
 from tests.contract.aio import asynchronous
-from tests.contract.domain.world import OPERATOR, image, sha256
+from tests.contract.domain.world import OPERATOR, image, index, sha256
 
 BOB = Actor("user bob", "192.0.2.7")
 KEPT = "SELECT name, namespace, visibility, tags_count, newest_tag, newest_digest FROM repository_facts ORDER BY name"
@@ -97,3 +100,24 @@ async def test_a_namespace_that_gets_a_holder_hides_what_was_pushed_before_and_a
     assert [row[:3:2] for row in await kept(process)] == [("acme/app", "public"), ("app", "private")]
     await process.organizations.add(OPERATOR, "acme", "bob", adopt=True)
     assert [row[:3:2] for row in await kept(process)] == [("acme/app", "private"), ("app", "private")]
+
+
+@asynchronous
+async def test_the_layers_of_the_newest_image_say_which_no_other_image_has(process):
+    async def layers() -> list[Part]:
+        await FactsFilling(process.db, process.storage).fill()
+        await process.repository_facts.reconcile()
+        return newest_layers.read(*await process.db.read(lambda tx: tx.one("SELECT layers FROM repository_facts")))
+
+    for blob in (b"config", b"base", b"of one", b"of another"):
+        await process.push(blob, "team/app")
+    await process.put(image(b"config", b"base", b"of one"), "v1", repository="team/app")
+    assert await layers() == [Part(4, True), Part(6, True)]
+    newer = image(b"config", b"base", b"of another")
+    await process.put(newer, "v2", repository="team/app")
+    assert await layers() == [Part(4, False), Part(10, True)]
+    await process.put(index(newer), "v3", repository="team/app")
+    assert await layers() == [Part(4, False), Part(10, True)]
+    await process.tags.delete("team/app", "v2")
+    await process.tags.delete("team/app", "v3")
+    assert await layers() == [Part(4, False), Part(6, True)]

@@ -32,8 +32,8 @@ from dockboard_registry.domain.credentials.one_time import OneTimeTokens
 from dockboard_registry.domain.credentials.passwords import Passwords
 from dockboard_registry.domain.credentials.sessions import Sessions
 from dockboard_registry.domain.credentials.throttle import Throttle
+from dockboard_registry.domain.explore.counting import RepositoryFacts
 from dockboard_registry.domain.explore.pulls import PullCounts
-from dockboard_registry.domain.explore.repository_facts import RepositoryFacts
 from dockboard_registry.domain.garbage.collect import Collector, GcReport
 from dockboard_registry.domain.rights.grants import Grants
 from dockboard_registry.domain.rights.principals import Principals

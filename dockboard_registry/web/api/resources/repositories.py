@@ -5,6 +5,7 @@ from typing import Any
 from ....domain.access import rule
 from ....domain.access.rule import ADMIN, REGISTRY
 from ....domain.accounts.namespaces import VISIBILITIES
+from ....domain.explore import newest_layers
 from ....domain.explore.lists import NAME as NAME_SORT
 from ....domain.explore.lists import SORTS, ListedRepository, Wanted, parse_key
 from ....domain.rights import effective_rights
@@ -32,6 +33,7 @@ _FIELDS = {
     "kind": Text("what the newest tag is, such as image, index or chart; empty if not known", False, 16),
     "platforms": ListOf("of the newest tag", False, Text("os/architecture or os/architecture/variant")),
     "size": Whole("bytes of the image of the newest tag"),
+    "own_size": Whole("bytes of its layers that no other image of the repository has; null if not known").or_null(),
     "stars": Whole("how many users have starred it"),
     "pulls": Whole("how many manifests were pulled"),
     "pulled_at": MOMENT.said("of the last pull, to the minute").or_null(),
@@ -103,8 +105,9 @@ _HELD = Record(
 
 def shown(found: ListedRepository) -> dict[str, Any]:
     fields = found._asdict()
-    tags = fields.pop("tags_count")
-    return {**fields, "tags": tags, "platforms": list(found.platforms)}
+    tags, layers = fields.pop("tags_count"), fields.pop("layers")
+    own = None if layers is None else newest_layers.own_bytes(newest_layers.read(layers))
+    return {**fields, "tags": tags, "platforms": list(found.platforms), "own_size": own}
 
 
 async def _list(call: Call) -> Answer:

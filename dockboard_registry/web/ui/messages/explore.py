@@ -55,6 +55,7 @@ MESSAGES = {
     "explore.repository": ("Repository", "仓库"),
     "explore.tags.head": ("Tags", "标签"),
     "explore.size": ("Size", "大小"),
+    "explore.strip": ("Newest image: {size}, of it {own} own", "最新镜像：{size}，其中独占 {own}"),
     "explore.pulls.head": ("Pulls", "拉取次数"),
     "explore.pushed.head": ("Pushed, {zone}", "推送（{zone}）"),
     "explore.empty.space": ("No repositories that you may see", "没有您可以查看的仓库"),

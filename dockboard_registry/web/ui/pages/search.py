@@ -32,6 +32,7 @@ async def search(visit: Visit) -> Response:
         wrong=wrong,
         marked=lambda name: _marked(name, term.text),
         short_platforms=repositories.short_platforms,
+        layers=repositories.strips(visit),
         alternate="" if term.is_empty else f"/api/v1/search?q={quote(typed, safe='')}",
     )
 

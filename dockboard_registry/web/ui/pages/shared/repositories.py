@@ -1,10 +1,16 @@
 """Lists of repositories on pages: the filter in the address, and the links to the pages before and behind."""
 
+import functools
+from collections.abc import Callable
 from typing import NamedTuple
 
-from .....domain.explore.lists import PUSHED, SORTS, Key, Page, Wanted, parse_key
+from .....domain.explore import newest_layers
+from .....domain.explore.lists import PUSHED, SORTS, Key, ListedRepository, Page, Wanted, parse_key
 from .....domain.inspection import kinds
 from .....errors import FieldInvalid
+from .....wording import sized
+from ... import figures, language
+from ...markup import Markup
 from ...visit import Visit
 from .listing import Pager, counted
 
@@ -18,6 +24,8 @@ _KINDS = {
 # Others are typed into the address, or come by the search.
 _PLATFORMS = ("linux/amd64", "linux/arm64", "linux/arm/v7", "windows/amd64")
 _LONGEST = 255
+# Strips that were drawn lately. Each has a few KiB at most.
+_REMEMBERED = 512
 
 
 class Asked(NamedTuple):
@@ -96,3 +104,16 @@ def platforms(filter: Asked) -> list[str]:
 def short_platforms(found: tuple[str, ...]) -> str:
     """amd64 arm64 arm/v7: most run on Linux."""
     return " ".join(platform.removeprefix("linux/") for platform in found[:6]) + (" …" if len(found) > 6 else "")
+
+
+def strips(visit: Visit) -> Callable[[ListedRepository], Markup]:
+    """What draws the layers of a repository's newest image; nothing where they are not known."""
+    return lambda each: _strip(visit.language, each.layers, each.size) if each.layers else Markup("")
+
+
+@functools.lru_cache(_REMEMBERED)
+def _strip(spoken: str, layers: str, size: int) -> Markup:
+    """spoken: the language of the label. layers: see newest_layers.py. size: of the image, in bytes."""
+    parts = newest_layers.read(layers)
+    label = language.text(spoken, "explore.strip", size=sized(size), own=sized(newest_layers.own_bytes(parts)))
+    return figures.strip([(part.size, "own" if part.own else "shared") for part in parts], label)
