@@ -214,6 +214,19 @@ def test_sessions_are_listed_and_ended(registry):
         assert ["Sign out" in each.open("/").text for each in (eve, phone, tablet)].count(True) == 1
 
 
+def test_a_banner_says_that_somebody_else_set_the_password_until_it_is_changed(registry):
+    People(registry).add("kit")
+    People(registry).set_password("kit", OTHER)
+    with Visitor(registry.address) as kit:
+        kit.sign_in("kit", OTHER)
+        assert "Somebody else set your password." in kit.open("/").text
+        page = kit.open("/account/password")
+        changed = kit.submit(page, field="new_password", current=OTHER, new_password=PASSWORD + " again").expect(200)
+        assert "Somebody else" not in changed.text
+    with signed_in(registry, "bob") as bob:
+        assert "Somebody else" not in bob.open("/").text
+
+
 def test_ones_own_data_are_a_file(registry):
     with signed_in(registry, "ann") as ann:
         answer = ann.open("/account/export").response

@@ -70,22 +70,25 @@ class Accounts:
         profile: Profile = Profile(),
         administrator: bool = False,
         adopt: bool = False,
+        own: bool = False,
     ) -> None:
         """Make an account. Without a password it is only invited.
 
-        adopt: also if there are repositories below its name. Raises FieldInvalid, ChangeRefused if the name is taken.
+        adopt: also if there are repositories below its name. own: the user chose the password. Raises FieldInvalid,
+        ChangeRefused if the name is taken.
         """
         namespace_name(name)
         profile = profile.checked()
         stored = await self._hash(password, name, profile.email) if password is not None else None
-        await self._db.write(lambda tx: self._add(tx, actor, name, stored, profile, administrator, adopt))
 
-    def _add(
-        self, tx: Tx, actor: Actor, name: str, stored: str | None, profile: Profile, administrator: bool, adopt: bool
-    ) -> None:
-        access_changed(tx, actor)
-        insert(tx, name, stored, profile, administrator, adopt, self._quarantine)
-        audit.note(tx, actor, "user.add", f"user {name}", administrator=administrator)
+        def change(tx: Tx) -> None:
+            access_changed(tx, actor)
+            made = insert(tx, name, stored, profile, administrator, adopt, self._quarantine)
+            if stored and not own:
+                note_given(tx, made)
+            audit.note(tx, actor, "user.add", f"user {name}", administrator=administrator)
+
+        await self._db.write(change)
 
     async def list(self, after: str = "", limit: int = 1000) -> list[User]:
         """Users with names greater than `after` in byte order."""
@@ -103,7 +106,6 @@ class Accounts:
 
         Raises AccountUnknown, ChangeRefused for the last administrator and for an account without a password.
         """
-
         await self.change(actor, name, {}, active=active)
 
     async def set_states(self, actor: Actor, names: Sequence[str], active: bool) -> None:
@@ -118,7 +120,6 @@ class Accounts:
 
     async def set_administrator(self, actor: Actor, name: str, administrator: bool) -> None:
         """Raises AccountUnknown, ChangeRefused for the last administrator."""
-
         await self.change(actor, name, {}, administrator=administrator)
 
     async def change(
@@ -161,7 +162,10 @@ class Accounts:
 
         def change(tx: Tx) -> None:
             access_changed(tx, actor)
-            replace_password(tx, find(tx, name), stored)
+            user = find(tx, name)
+            replace_password(tx, user, stored)
+            if actor.name != f"user {name}":
+                note_given(tx, user.id)
             audit.note(tx, actor, "user.password", f"user {name}")
 
         await self._db.write(change, brings=0)
@@ -232,6 +236,11 @@ class Accounts:
             return await self._passwords.hash(password)
 
 
+# The password stays the one that somebody else set.
+_CHANGE_STATE = (
+    "UPDATE users SET state = ?, credential_generation = credential_generation + 1, password_given = password_given + 1"
+    " WHERE id = ?"
+)
 _END_SESSIONS = "DELETE FROM browser_sessions WHERE user_id = ?"
 _OF_A_USER = (
     "DELETE FROM members WHERE user_id = ?",
@@ -319,7 +328,7 @@ def _set_state(tx: Tx, actor: Actor, user: User, active: bool) -> bool:
         raise ChangeRefused("the account has no password yet", "set one first")
     if not active:
         _require_another_administrator(tx, user)
-    tx.run("UPDATE users SET state = ?, credential_generation = credential_generation + 1 WHERE id = ?", state, user.id)
+    tx.run(_CHANGE_STATE, state, user.id)
     audit.note(tx, actor, "user.enable" if active else "user.disable", f"user {user.name}")
     return True
 
@@ -357,6 +366,11 @@ def _set_profile(tx: Tx, actor: Actor, user: User, new: Profile, avatar: str | N
     )
     audit.note(tx, actor, "user.profile", f"user {user.name}")
     return True
+
+
+def note_given(tx: Tx, user_id: int) -> None:
+    """The user's password was just set by somebody else. This is forgotten when the password is set again."""
+    tx.run("UPDATE users SET password_given = credential_generation WHERE id = ?", user_id)
 
 
 def replace_password(tx: Tx, user: User, stored: str) -> None:

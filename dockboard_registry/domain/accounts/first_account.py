@@ -14,7 +14,7 @@ from .. import audit, settings
 from ..audit import Actor
 from ..changes import access_changed, access_version
 from ..credentials import passwords
-from .accounts import insert
+from .accounts import insert, note_given
 from .profiles import Profile
 
 NAME = "admin"
@@ -43,7 +43,7 @@ def make(tx: Tx, stored: str) -> bool:
     access_changed(tx)
     if access_version(tx) != 1:  # another node was first
         return False
-    insert(tx, NAME, stored, Profile(), administrator=True, adopt=True)
+    note_given(tx, insert(tx, NAME, stored, Profile(), administrator=True, adopt=True))
     audit.note(tx, Actor("console", "first start"), "user.add", f"user {NAME}", administrator=True)
     settings.first_account_is_untold(tx)
     return True

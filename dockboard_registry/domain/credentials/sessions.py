@@ -39,7 +39,7 @@ _COUNTING = (
 _FIND = (
     f"SELECT browser_sessions.digest, {ACCESS_VERSION}, browser_sessions.id, users.id, users.name,"
     " users.credential_generation, browser_sessions.made_at, browser_sessions.seen_at, browser_sessions.confirmed_at,"
-    f" {COLUMNS} {_COUNTING} AND browser_sessions.digest = ?"
+    f" users.password_given, {COLUMNS} {_COUNTING} AND browser_sessions.digest = ?"
 )
 _LIST = (
     "SELECT browser_sessions.id, browser_sessions.address, browser_sessions.browser, browser_sessions.made_at,"
@@ -58,7 +58,7 @@ _INSERT = (
 class BrowserSession(NamedTuple):
     """A session that counts as of this access version. Times in milliseconds since 1970.
 
-    confirmed_at: when the password was last entered.
+    confirmed_at: when the password was last entered. given: whether somebody else set the password.
     """
 
     access_version: int
@@ -68,6 +68,7 @@ class BrowserSession(NamedTuple):
     made_at: int
     seen_at: int
     confirmed_at: int
+    given: bool
     preferences: Preferences
 
     @property
@@ -199,13 +200,13 @@ class Sessions:
 
 
 def _session(row: Row) -> BrowserSession:
-    _, access_version, id, user_id, user, generation, made_at, seen_at, confirmed_at, *chosen = row
+    _, access_version, id, user_id, user, generation, made_at, seen_at, confirmed_at, given, *chosen = row
     return BrowserSession(
         access_version,
         id,
         Identity(USER, user_id, generation),
         user,
-        *(made_at, seen_at, confirmed_at),
+        *(made_at, seen_at, confirmed_at, given == generation),
         preferences.of_row(tuple(chosen)),
     )
 

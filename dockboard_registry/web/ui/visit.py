@@ -196,6 +196,10 @@ class Visit:
             return ("warn", self.t("banner.nobody", setup=link)) if self.request.path != "/setup" else None
         if not self.request.secure and not is_loopback(self.request.remote):
             return "warn", self.t("banner.plain")
+        if self.session is not None and self.session.given:
+            return "warn", self.t(
+                "banner.given", change=parts.link(self.url("/account/password"), self.t("banner.own"))
+            )
         nearly = [name for name, room in self.rooms.items() if room.nearly_full]
         return ("warn", self._about_disk("banner.nearly", nearly[0])) if nearly else None
 

@@ -7,11 +7,14 @@ import pytest
 from dockboard_registry.db import now
 from dockboard_registry.domain.access.rule import USER, Identity
 from dockboard_registry.domain.accounts.preferences import Preferences
+from dockboard_registry.domain.audit import Actor
+from dockboard_registry.domain.credentials.one_time import RESET
 from dockboard_registry.domain.credentials.sessions import CONFIRMED_MS, MOST, SEEN_MS, Sessions
 from dockboard_registry.errors import AccountUnknown, FieldInvalid, Unauthorized
 from tests.contract.aio import asynchronous
 from tests.contract.domain.world import OPERATOR
 
+BOB = Actor("user bob", "192.0.2.7")
 HERE, BROWSER = "192.0.2.7", "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0"
 HOUR, DAY = 3600_000, 86400_000
 PASSWORD = "staple battery horse"
@@ -256,3 +259,31 @@ async def test_what_no_preference_is(process, field, value):
     await process.people("bob")
     with pytest.raises(FieldInvalid, match=field):
         await process.preferences.change(OPERATOR, "bob", {field: value})
+
+
+@asynchronous
+async def test_a_session_knows_whether_somebody_else_set_the_password(process):
+    async def given() -> bool:
+        return (await process.sessions.find(await signed_in(process))).given
+
+    await process.people("bob")
+    assert not await given()
+    await process.accounts.set_password(OPERATOR, "bob", PASSWORD)
+    assert await given()
+    for active in (False, True):
+        await process.accounts.set_state(OPERATOR, "bob", active)
+    assert await given()
+    await process.accounts.set_password(BOB, "bob", PASSWORD)
+    assert not await given()
+    await process.accounts.set_password(Actor("user ann", HERE), "bob", PASSWORD)
+    assert await given()
+    await process.one_time.redeem(HERE, await process.one_time.make(OPERATOR, "bob", RESET), RESET, PASSWORD)
+    assert not await given()
+
+
+@asynchronous
+async def test_whoever_makes_an_account_may_say_that_its_user_chose_the_password(process):
+    await process.accounts.add(OPERATOR, "bob", PASSWORD)
+    await process.accounts.add(OPERATOR, "ann", PASSWORD, own=True)
+    for name, given in (("bob", True), ("ann", False)):
+        assert (await process.sessions.find(await signed_in(process, name))).given is given

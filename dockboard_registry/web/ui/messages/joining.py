@@ -129,4 +129,9 @@ MESSAGES = {
         "This connection is not encrypted (plain http). Others on the way can read passwords.",
         "此连接未加密（纯 http），途中的其他人可以读到密码。",
     ),
+    "banner.given": (
+        "Somebody else set your password. {change}",
+        "您的密码是他人设置的。{change}",
+    ),
+    "banner.own": ("Choose one that only you know", "请改为只有您自己知道的密码"),
 }

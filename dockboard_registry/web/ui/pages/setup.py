@@ -33,7 +33,7 @@ async def make_first(visit: Visit) -> Response:
     password = visit.form.raw("password")
     with visit.checking("name"):
         await visit.asker.people.accounts.add(
-            visit.asker.actor, name, password, profile, administrator=True, adopt=True
+            visit.asker.actor, name, password, profile, administrator=True, adopt=True, own=True
         )
     await identity.sign_in(visit, name, password)
     return visit.redirect(visit.url("/"), "setup.done", name=name)
