@@ -39,6 +39,13 @@ class Overview(NamedTuple):
     comments: list[Comment]
     brought: ImageReadme | None = None
 
+    @property
+    def along(self) -> ImageReadme | None:
+        """The README that the image brings along, in a referrer or a label, where none was written."""
+        if self.readme is not None or self.shown is None:
+            return None
+        return self.brought or image_readme.of_labels(self.shown.labels)
+
 
 class RepositoryPages:
     """asker: who sees the page. The permission was asked before. All raise NameUnknown."""
@@ -53,6 +60,11 @@ class RepositoryPages:
             return found
         readme = await image_readme.completed(self._db, self._storage, id, brought) if brought else None
         return found._replace(shown=await self._inspector.completed(id, found.shown), brought=readme)
+
+    async def readme(self, name: str, asker: Principal) -> Readme | ImageReadme | None:
+        """The README that was written, else the one that the image of the overview brings along."""
+        found = await self.overview(name, asker)
+        return found.readme or found.along
 
     async def tags(self, name: str, asker: Principal, query: TagQuery) -> tuple[Details, TagPage, TagDetails]:
         """Raises FieldInvalid for a key that is none."""

@@ -2,9 +2,11 @@
 
 from typing import NamedTuple
 
+from ..domain.attached_packages import AttachedPackages
 from ..domain.inspection import comparison, kinds
 from ..domain.inspection.comparison import Comparison
 from ..domain.inspection.inspector import InspectedManifest
+from ..domain.inspection.sboms import PackageDifferences
 from ..errors import FieldInvalid, NameInvalid, NameUnknown, RegistryError, TagInvalid
 from ..names import Reference, is_digest, repository_name
 from ..names import tag as tag_name
@@ -45,6 +47,13 @@ def compared(sides: list[Side]) -> Comparison | None:
     if any(image is None or image.content.kind != kinds.IMAGE for image in images):
         return None
     return comparison.compare(*images)
+
+
+async def packages_compared(packages: AttachedPackages, sides: list[Side]) -> PackageDifferences | None:
+    """What differs between their packages. None if they are the same, or if one has no SBOM that can be read."""
+    if sides[0].found.digest == sides[1].found.digest:
+        return None
+    return await packages.compared(*((side.name, side.found) for side in sides))
 
 
 def common_platforms(sides: list[Side]) -> list[str]:

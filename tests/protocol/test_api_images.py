@@ -219,3 +219,34 @@ def test_a_token_that_pulls_nothing_sees_nothing_of_images(pushed):
             assert "scope" in client.call("GET", APP + path).expect(403).json()["errors"][0]["message"]
         client.call("GET", f"{OPEN}/tags/v1").expect(200)
         client.call("GET", f"{OPEN}/comparison?from=v1&to=acme/app:v1.9").expect(404)
+
+
+def test_manifests_without_a_tag_are_listed_for_those_who_may_delete_them(pushed, bob, dan):
+    with People(pushed[0]).as_user("bob") as client:
+        made = [push(client, "acme/moved", "v1", layer)[0] for layer in (b"one", b"two", b"three")]
+    path = "/repositories/acme%2Fmoved/untagged"
+    found = bob.all(path, 1)
+    assert [each["digest"] for each in found] == sorted(made[:2])
+    assert {each["facts"]["kind"] for each in found} == {"image"} and found[0]["pushed_at"] > 0
+    bob.call("GET", f"{path}?after=x").expect(400)
+    assert dan.call("GET", path).expect(404).code() == "NAME_UNKNOWN"
+    dan.call("GET", f"{OPEN}/untagged").expect(403)
+
+
+def test_what_happened_lately(pushed, bob, dan):
+    with People(pushed[0]).as_user("bob") as client:
+        for tag in ("fresh", "fresh", "gone"):
+            push(client, "open/lately", tag, tag.encode(), Cmd=[tag])
+    People(pushed[0]).command("repository", "set", "open/lately", "--public")
+    bob.call("DELETE", "/repositories/open%2Flately/tags/gone").expect(204)
+    found = bob.call("GET", "/lately").expect(200).json()["items"]
+    assert [(each["deed"], each["tag"]) for each in found[:3]] == [
+        ("deleted", "gone"),
+        ("pushed", "gone"),
+        ("pushed", "fresh"),
+    ]
+    assert {each["repository"] for each in found[:3]} == {"open/lately"} and found[0]["actor"] == "user bob"
+    assert len(found) <= 8
+    seen = dan.call("GET", "/lately").expect(200).json()["items"]
+    assert {each["repository"].partition("/")[0] for each in seen} == {"open"}
+    assert {each["actor"] for each in seen} == {None}

@@ -52,6 +52,19 @@ def test_stars(bob, dan):
     assert dan.call("PUT", "/account/stars/acme%2Fhidden").expect(404).code() == "NAME_UNKNOWN"
 
 
+def test_stars_on_what_one_may_not_pull_any_more_are_taken_away(registry, bob, dan):
+    people = People(registry)
+    for name in ("acme/app", "acme/hidden"):
+        people.command("repository", "set", name, "--public")
+        dan.call("PUT", f"/account/stars/{name.replace('/', '%2F')}").expect(204)
+    people.command("repository", "set", "acme/hidden", "--private")
+    before = bob.call("GET", HIDDEN).expect(200).json()["stars"]
+    dan.call("DELETE", "/account/hidden-stars").expect(204)
+    assert bob.call("GET", HIDDEN).expect(200).json()["stars"] == before - 1
+    assert [item["name"] for item in dan.all("/account/stars")] == ["acme/app"]
+    dan.call("DELETE", "/account/stars/acme%2Fapp").expect(204)
+
+
 def test_comments(bob, dan):
     made = dan.call("POST", f"{APP}/comments", {"text": "works <b>well</b>"}).expect(201)
     comment = made.json()
@@ -87,7 +100,9 @@ def test_a_robot_and_a_limited_token_write_no_comments_and_give_no_stars(registr
 
 
 def test_a_readme_of_512_kib(bob, dan):
-    assert dan.call("GET", f"{APP}/readme").expect(200).json() == {"text": None, "source": None, "updated_at": None}
+    assert dan.call("GET", f"{APP}/readme").expect(200).json() == dict.fromkeys(
+        ("text", "source", "updated_at", "referrer", "label")
+    )
     longest = "# 标题\n" + "字" * 174759
     assert len(longest.encode()) == (512 << 10) - 2
     bob.call("PUT", f"{APP}/readme", {"text": longest}).expect(204)

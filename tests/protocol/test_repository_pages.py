@@ -2,12 +2,13 @@
 
 import json
 import re
+from html import unescape
 
 import pytest
 
 from dockboard_registry.web.ui.pages.tags import MOST_DELETED
 from tests.support.http import OCI_INDEX, OCI_MANIFEST, descriptor, digest_of
-from tests.support.people import People
+from tests.support.people import As, People, basic
 from tests.support.server import Registry
 from tests.support.visitor import Visitor
 
@@ -107,12 +108,15 @@ def test_what_one_may_not_see_does_not_exist(registry, nobody):
         visitor.open("/r/open/app").expect(200)
 
 
-@pytest.mark.parametrize("path", ["", "/-/tags", ":latest", "/-/access", "/-/settings"])
+@pytest.mark.parametrize(
+    "path",
+    ["", "/-/tags", ":latest", "/-/access", "/-/settings", "/-/untagged", "/-/compare?from=latest&to=latest"],
+)
 def test_a_page_names_the_same_thing_in_the_api(registry, bob, path):
     html = bob.open(f"/r/acme/app{path}").expect(200).html
     address = re.search(r'<link rel="alternate" type="application/json" href="([^"]+)">', html)[1]
     with People(registry).as_user("bob") as client:
-        client.get(address).expect(200)
+        client.get(unescape(address)).expect(200)
 
 
 def test_in_chinese(bob):
@@ -315,10 +319,31 @@ def test_an_image_brings_its_readme_along(registry, bob):
             subject=about,
         )
         assert "From a" not in bob.open("/r/acme/readme").text
+        in_api = "/api/v1/repositories/acme%2Freadme/readme"
+        found = client.get(in_api).expect(200).json()
+        label = "org.opencontainers.image.documentation"
+        assert found == {
+            "text": "from a label",
+            "source": "image",
+            "updated_at": None,
+            "referrer": None,
+            "label": label,
+        }
         kind = "application/vnd.acme.README.v1"
         readme = put(
             client, "acme/readme", "", empty, descriptor(text, "text/markdown"), artifactType=kind, subject=about
         )
+        found = client.get(in_api).expect(200).json()
+        assert found == {
+            "text": text.decode(),
+            "source": "image",
+            "updated_at": None,
+            "referrer": readme,
+            "label": None,
+        }
+    secret = People(registry).command("token", "add", "bob", "--name", "settings", "--actions", "admin")
+    with As(registry.address, basic("bob", secret)) as client:
+        assert client.get(in_api).expect(200).json()["text"] is None
     page = bob.open("/r/acme/readme").expect(200)
     assert "From a <i>referrer</i>" in page.text and "<em>works</em>" in page.html and "from a label" not in page.text
     assert f"/r/acme/readme@{readme}" in page.links and "Write one" in page.text
@@ -367,7 +392,13 @@ def test_packages_of_two_images_are_compared_where_both_have_an_sbom(registry, b
         sbom(client, first, zlib="1.2", curl="8.1", bash="5")
         compare = "/r/acme/bom/-/compare?from=v1&to=v2"
         assert "SBOMs name them" not in bob.open(compare).expect(200).text
+        in_api = "/api/v1/repositories/acme%2Fbom/comparison?from=v1&to=v2"
+        assert client.get(in_api).expect(200).json()["packages"] is None
         sbom(client, second, zlib="1.3", openssl="3.1", bash="5")
+        found = client.get(in_api).expect(200).json()["packages"]
+    assert (found["equal"], found["omitted"]) == (1, 0)
+    changed = {"change": "changed", "name": "zlib", "before": "1.2", "after": "1.3"}
+    assert len(found["differences"]) == 3 and changed in found["differences"]
     page = bob.open(compare).expect(200)
     text = " ".join(re.sub("<[^>]*>", " ", page.html).split())
     assert "as the attached SBOMs name them" in text and "3 changes, 1 the same" in text

@@ -104,6 +104,12 @@ class InspectedManifest(NamedTuple):
     def kind(self) -> str:
         return self.content.kind if self.content else kinds.of_manifest(self.media_type, self.artifact_type)
 
+    @property
+    def labels(self) -> dict[str, str]:
+        """Labels of the shown image, and annotations of the manifest."""
+        config = self.image.config if self.image else None
+        return dict(config.labels if config else ()) | dict(self.content.annotations if self.content else {})
+
 
 class Inspector:
     def __init__(self, db: Database, storage: Storage):

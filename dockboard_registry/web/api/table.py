@@ -26,7 +26,7 @@ from .resources import (
     uploads,
     users,
 )
-from .resources.images import comparison, manifests, tags
+from .resources.images import comparison, manifests, tags, untagged
 
 
 async def _openapi(call: Call) -> Answer:
@@ -60,6 +60,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *content.OPERATIONS,
     *tags.OPERATIONS,
     *manifests.OPERATIONS,
+    *untagged.OPERATIONS,
     *comparison.OPERATIONS,
     *social.OPERATIONS,
     *quotas.OPERATIONS,

@@ -156,6 +156,11 @@ async def _repository_deletes(asker: Asker, names: Names) -> None:
     await require_repository(asker, DELETE, names["repository"])
 
 
+async def _sees_untagged(asker: Asker, names: Names) -> None:
+    await _pulls_content(asker, names)
+    await _repository_deletes(asker, names)
+
+
 async def _repository_goes(asker: Asker, names: Names) -> None:
     """Deleting a repository deletes its settings with its content, so it takes the rights to both."""
     await _repository_deletes(asker, names)
@@ -239,6 +244,9 @@ REMOVES_COMMENTS = Permission(
 REPOSITORY_ADMIN = Permission(_repository_admin, "whoever has the right admin on the repository", True)
 REPOSITORY_DELETES = Permission(
     _repository_deletes, "whoever may delete in the repository, which takes the right admin", True
+)
+SEES_UNTAGGED = Permission(
+    _sees_untagged, "whoever may delete in the repository; a token needs the actions pull and delete", True
 )
 REPOSITORY_GOES = Permission(
     _repository_goes, "whoever has the right admin on the repository; a token needs the actions delete and admin", True

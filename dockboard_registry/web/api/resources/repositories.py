@@ -6,6 +6,8 @@ from ....domain.access import rule
 from ....domain.access.rule import ADMIN, REGISTRY
 from ....domain.accounts.namespaces import VISIBILITIES
 from ....domain.explore import newest_layers
+from ....domain.explore.lately import DEEDS, Happening
+from ....domain.explore.lately import MOST as MOST_HAPPENINGS
 from ....domain.explore.lists import NAME as NAME_SORT
 from ....domain.explore.lists import SORTS, ListedRepository, Wanted, parse_key
 from ....domain.rights import effective_rights
@@ -17,6 +19,7 @@ from ...auth.permissions import LOGGED_IN, NAMESPACE_OWNER, REPOSITORY_ADMIN, SE
 from ..kinds import Choice, ListOf, Record, Switch, Text, Whole
 from ..operations import MOMENT, NAME, PAGE, REPOSITORY, Answer, Call, Operation, paged
 from .grants import RIGHT
+from .images.facts import PUSHED_BY, TAG, count, pushed_by
 from .pages import after, cut, part, size
 
 _VISIBILITY = Choice("public: all users may pull, and whomever auth.anonymous lets in", False, VISIBILITIES)
@@ -76,6 +79,18 @@ _CHANGES = {
     "deprecation": _NOTICE,
 }
 _CHANGE = Record("fields to change", False, "RepositoryChange", _CHANGES, tuple(_CHANGES), 1)
+_HAPPENING = Record(
+    "a tag was pushed for the first time or deleted, or points to another manifest",
+    *(False, "Happening"),
+    {
+        "deed": Choice("", False, DEEDS),
+        "at": MOMENT,
+        "actor": PUSHED_BY,
+        "repository": REPOSITORY,
+        "tag": TAG,
+    },
+)
+_HAPPENINGS = Record("", False, "Happenings", {"items": ListOf("the newest first", False, _HAPPENING, MOST_HAPPENINGS)})
 _NAMESPACE = Record(
     "default_visibility: what the first push makes",
     *(
@@ -106,7 +121,7 @@ _HELD = Record(
 def shown(found: ListedRepository) -> dict[str, Any]:
     fields = found._asdict()
     tags, layers = fields.pop("tags_count"), fields.pop("layers")
-    own = None if layers is None else newest_layers.own_bytes(newest_layers.read(layers))
+    own = None if layers is None else count(newest_layers.own_bytes(newest_layers.read(layers)))
     return {**fields, "tags": tags, "platforms": list(found.platforms), "own_size": own}
 
 
@@ -145,6 +160,14 @@ async def _change(call: Call) -> Answer:
     return await _get(call)
 
 
+async def _lately(call: Call) -> Answer:
+    return Answer(200, {"items": [_happening(call, each) for each in await call.services.lately.of(call.principal)]})
+
+
+def _happening(call: Call, each: Happening) -> dict[str, Any]:
+    return {**each._asdict(), "actor": pushed_by(call.asker, each.repository, each.actor)}
+
+
 async def _rights(call: Call) -> Answer:
     repository = await call.people.repository_settings.get(call.path["repository"])
     everybody = rule.decide(call.principal, ADMIN, REGISTRY).allowed
@@ -177,6 +200,15 @@ OPERATIONS = (
         answer=paged(REPOSITORY_ITEM),
         query=PAGE | _FILTER,
         refuses=True,
+    ),
+    Operation(
+        "GET",
+        "/lately",
+        "listLately",
+        "What happened lately in repositories that one may pull, as far as it is among the newest changes",
+        LOGGED_IN,
+        _lately,
+        answer=_HAPPENINGS,
     ),
     Operation("GET", _ONE, "getRepository", "Show a repository", SEES_REPOSITORY, _get, answer=_DETAILS),
     Operation(

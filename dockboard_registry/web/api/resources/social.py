@@ -3,13 +3,15 @@
 from typing import Any
 
 from ....domain.access import rule
-from ....domain.access.rule import ADMIN
+from ....domain.access.rule import ADMIN, PULL
 from ....domain.explore.lists import ListedRepository
 from ....domain.social import readmes
 from ....domain.social.comments import MOST_BYTES, NEWEST, Comment
+from ....domain.social.readmes import Readme
 from ...auth.permissions import ONESELF, REMOVES_COMMENTS, REPOSITORY_ADMIN, SEES_REPOSITORY, USER_PULLS
 from ..kinds import Choice, Record, Text
 from ..operations import MOMENT, NAME, PAGE, PATH, Answer, Call, Operation, created, paged
+from .images.facts import DIGEST
 from .pages import after, page, size
 from .repositories import REPOSITORY_ITEM, shown
 
@@ -30,13 +32,16 @@ _MARKDOWN = Text(
     f"Markdown; at most {readmes.MOST_BYTES} bytes in UTF-8; an empty text removes the README",
     *(False, 8 * readmes.MOST_BYTES),
 )
+_SOURCES = _WRITTEN, _BROUGHT = "repository", "image"
 _README = Record(
     "",
     *(False, "Readme"),
     {
         "text": _MARKDOWN.said("Markdown; null: the repository has no README").or_null(),
-        "source": Choice("repository: it was written here", True, ("repository",)),
-        "updated_at": MOMENT.or_null(),
+        "source": Choice("repository: it was written here; image: the newest image brings it along", True, _SOURCES),
+        "updated_at": MOMENT.said("when it was written here").or_null(),
+        "referrer": DIGEST.said("the artifact that refers to the image and has the text").or_null(),
+        "label": Text("the label that has the text", True, 255),
     },
 )
 _NEW_README = Record("", False, "ReadmeText", {"text": _MARKDOWN})
@@ -60,6 +65,11 @@ async def _star(call: Call) -> Answer:
 
 async def _unstar(call: Call) -> Answer:
     await call.people.stars.remove(call.actor, call.principal.id, call.path["repository"])
+    return Answer(204)
+
+
+async def _remove_hidden_stars(call: Call) -> Answer:
+    await call.people.stars.remove_hidden(call.actor, call.principal)
     return Answer(204)
 
 
@@ -99,10 +109,19 @@ async def _remove_comment(call: Call) -> Answer:
 
 
 async def _readme(call: Call) -> Answer:
-    found = await call.people.readmes.get(call.path["repository"])
-    if found is None:
-        return Answer(200, {"text": None, "source": None, "updated_at": None})
-    return Answer(200, {**found._asdict(), "source": "repository"})
+    name = call.path["repository"]
+    object = (await call.services.principals.facts(name)).object
+    # What an image brings along is content, which a token to the action admin alone does not show.
+    if rule.decide(call.principal, PULL, object).allowed:
+        found = await call.services.repository_pages.readme(name, call.principal)
+    else:
+        found = await call.people.readmes.get(name)
+    shown: dict[str, Any] = dict.fromkeys(_README.fields)
+    if isinstance(found, Readme):
+        shown |= {**found._asdict(), "source": _WRITTEN}
+    elif found is not None:
+        shown |= {name: value or None for name, value in found._asdict().items()} | {"source": _BROUGHT}
+    return Answer(200, shown)
 
 
 async def _set_readme(call: Call) -> Answer:
@@ -117,6 +136,10 @@ OPERATIONS = (
     Operation(
         *("GET", "/account/stars", "listStars", "List the repositories that one starred and may pull", ONESELF, _stars),
         **{"answer": paged(REPOSITORY_ITEM), "query": PAGE},
+    ),
+    Operation(
+        *("DELETE", "/account/hidden-stars", "removeHiddenStars"),
+        *("Take away the stars on repositories that one may not pull any more", ONESELF, _remove_hidden_stars, 204),
     ),
     Operation("PUT", _STAR, "starRepository", "Star a repository", USER_PULLS, _star, 204, conflicts=True),
     Operation("DELETE", _STAR, "unstarRepository", "Take the star away", USER_PULLS, _unstar, 204),
@@ -134,7 +157,14 @@ OPERATIONS = (
     ),
     Operation("DELETE", _ONE, "removeComment", "Remove a comment", REMOVES_COMMENTS, _remove_comment, 204),
     Operation(
-        *("GET", f"{_REPOSITORY}/readme", "getReadme", "The README of a repository", SEES_REPOSITORY, _readme),
+        *(
+            "GET",
+            f"{_REPOSITORY}/readme",
+            "getReadme",
+            "The README of a repository, or of its newest image",
+            SEES_REPOSITORY,
+            _readme,
+        ),
         **{"answer": _README},
     ),
     Operation(

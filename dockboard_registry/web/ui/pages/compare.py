@@ -2,6 +2,7 @@
 
 from os.path import commonprefix
 from typing import NamedTuple
+from urllib.parse import quote, urlencode
 
 from ....domain.inspection import comparison
 from ....domain.inspection.comparison import ADDED, CHANGED, Comparison, Difference
@@ -11,7 +12,7 @@ from ....errors import RegistryError
 from ....http.messages import Response
 from ....wording import sized
 from ...auth.permissions import PULLS_REPOSITORY
-from ...comparing import LONGEST, Side, common_platforms, compared, read_side
+from ...comparing import LONGEST, Side, common_platforms, compared, packages_compared, read_side
 from .. import figures
 from ..markup import Markup, escape
 from ..parts import Choice
@@ -45,13 +46,14 @@ async def compare(visit: Visit) -> Response:
     except RegistryError as error:
         problem = error
     found = compared(sides) if len(sides) == 2 else None
-    packages = await _packages(visit, sides) if found else None
+    packages = await packages_compared(visit.services.attached_packages, sides) if found else None
     listed = await visit.services.tag_lists.page(name, TagQuery(limit=20))
     return visit.page(
         "repository/compare.html",
         404 if problem else 200,
         **values,
         title=visit.t("compare.title", name=name),
+        alternate=_in_api(name, texts, platform) if found else "",
         texts=texts,
         unknown=problem,
         sides=sides,
@@ -66,6 +68,11 @@ async def compare(visit: Visit) -> Response:
     )
 
 
+def _in_api(name: str, texts: list[str], platform: str) -> str:
+    asked = {"from": texts[0], "to": texts[1]} | ({"platform": platform} if platform else {})
+    return f"/api/v1/repositories/{quote(name, safe='')}/comparison?{urlencode(asked)}"
+
+
 def _strips(visit: Visit, sides: list[Side], found: Comparison) -> list[Markup]:
     """Both to one scale: layers in both, and those in one only."""
     whole = max(found.before_size, found.after_size)
@@ -78,13 +85,6 @@ def _strips(visit: Visit, sides: list[Side], found: Comparison) -> list[Markup]:
         )
         for side, alone in zip(sides, ("trash", "own"))
     ]
-
-
-async def _packages(visit: Visit, sides: list[Side]) -> PackageDifferences | None:
-    """None if they are the same, or if one of them has no SBOM that can be read."""
-    if sides[0].found.digest == sides[1].found.digest:
-        return None
-    return await visit.services.attached_packages.compared(*((side.name, side.found) for side in sides))
 
 
 def _of_packages(visit: Visit, found: PackageDifferences | None) -> list[Section]:

@@ -25,7 +25,7 @@ async def overview(visit: Visit) -> Response:
         "repository/overview.html",
         404 if missing else 200,
         **values,
-        **await added.values_of(visit, found, _said(shown)),
+        **await added.values_of(visit, found, shown.labels if shown else {}),
         title=name,
         alternate=f"/api/v1/repositories/{name.replace('/', '%2F')}",
         tags=listed.tags,
@@ -52,17 +52,9 @@ def chosen_client(visit: Visit) -> str:
 
 def _labels(shown: InspectedManifest | None) -> list[tuple[str, str]]:
     """What the image's labels say of it, and the annotations of its manifest. A text inside of one is the README."""
-    said = _said(shown)
+    said = shown.labels if shown else {}
     found = {name: said.get(_LABEL + name, "") for name in _LABELS}
     return [(name, value) for name, value in found.items() if value and not value.startswith("data:")]
-
-
-def _said(shown: InspectedManifest | None) -> dict[str, str]:
-    """Labels of the image, and annotations of its manifest."""
-    if shown is None:
-        return {}
-    config = shown.image.config if shown.image else None
-    return dict(config.labels if config else ()) | dict(shown.content.annotations if shown.content else {})
 
 
 def _rights(visit: Visit, may: set[str]) -> str:

@@ -24,6 +24,7 @@ async def untagged(visit: Visit) -> Response:
         "repository/untagged.html",
         **values,
         title=visit.t("untagged.title", name=name),
+        alternate=f"/api/v1/repositories/{name.replace('/', '%2F')}/untagged",
         page=page,
         found=facts,
         chosen=set(visit.form.all("manifest")) if visit.problem is not None else (),

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from ....domain.access.rule import USER
-from ....domain.inspection import image_readme
 from ....domain.repository_pages import Overview
 from ...markdown.links import Pictures
 from ...markdown.rendered import Rendered, Renderer
@@ -21,7 +20,7 @@ async def values_of(visit: Visit, found: Overview, labels: Mapping[str, str]) ->
     A README that was written here goes before one that the image brings along.
     """
     written = found.readme
-    brought = None if written else found.brought or image_readme.of_labels(labels)
+    brought = found.along
     shown = written or brought
     return {
         "readme": await html(visit, shown.text) if shown else None,

@@ -4,9 +4,10 @@ from typing import Any
 
 from .....domain.inspection import comparison
 from .....domain.inspection.comparison import Comparison
+from .....domain.inspection.sboms import PackageDifferences
 from .....errors import FieldInvalid
 from ....auth.permissions import PULLS_CONTENT
-from ....comparing import LONGEST, Side, common_platforms, compared, read_side
+from ....comparing import LONGEST, Side, common_platforms, compared, packages_compared, read_side
 from ...kinds import Choice, ListOf, Record, Switch, Text, Whole
 from ...operations import REPOSITORY, Answer, Call, Operation
 from .facts import BYTES, DIGEST, FREE, PLATFORM, count
@@ -28,6 +29,12 @@ _LAYER = Record(
     *(False, "LayerDifference"),
     {"change": _CHANGE, "name": FREE, "before": BYTES.or_null(), "after": BYTES.or_null()},
 )
+_PACKAGES = Record(
+    "packages that attached SBOMs name, with their versions; null: the same image twice, or one has no SBOM that can be"
+    " read; omitted: how many further differences there are",
+    *(True, "PackageDifferences"),
+    {"differences": ListOf("", False, _DIFFERENCE), "equal": Whole("how many are equal"), "omitted": Whole()},
+)
 _COMPARISON = Record(
     "what differs between two images",
     *(False, "Comparison"),
@@ -40,6 +47,7 @@ _COMPARISON = Record(
         "common_layers": ListOf("layers that both images have", False, DIGEST),
         **{section: ListOf("what differs", False, _DIFFERENCE) for section in _SECTIONS},
         "layers": ListOf("matched by digest, then by command", False, _LAYER),
+        "packages": _PACKAGES,
         "equal": Record(
             "how many entries are equal", False, "EqualEntries", {name: Whole() for name in (*_SECTIONS, "layers")}
         ),
@@ -65,7 +73,8 @@ async def _compare(call: Call) -> Answer:
             "only two images can be compared, and one of these is none or can't be read",
             "name tags or digests of images",
         )
-    return Answer(200, _shown(sides, found))
+    packages = await packages_compared(call.services.attached_packages, sides)
+    return Answer(200, {**_shown(sides, found), "packages": packages and _shown_packages(packages)})
 
 
 def _shown(sides: list[Side], found: Comparison) -> dict[str, Any]:
@@ -82,6 +91,10 @@ def _shown(sides: list[Side], found: Comparison) -> dict[str, Any]:
         "layers": [each._asdict() | {"before": count(each.before), "after": count(each.after)} for each in layers],
         "equal": dict(found.same),
     }
+
+
+def _shown_packages(found: PackageDifferences) -> dict[str, Any]:
+    return {"differences": [each._asdict() for each in found.shown], "equal": found.same, "omitted": found.omitted}
 
 
 def _side(side: Side, size: int) -> dict[str, Any]:
