@@ -81,7 +81,7 @@ class Services:
             expiry,
             store_id,
         )
-        self.open_uploads = OpenUploads(self.db, self.storage)
+        self.open_uploads = OpenUploads(self.db, self.storage, expiry)
         self.collector = Collector(
             self.db.for_jobs(), self.storage, gc.grace, gc.lease, gc.upload_expiry, gc.empty_upload_expiry
         )

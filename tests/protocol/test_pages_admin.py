@@ -170,9 +170,20 @@ def test_uploads_are_listed_and_ended(registry, ann):
     with As(registry.address, basic("bob")) as bob:
         place = bob.start_upload("bob/app")
         page = ann.open("/admin/uploads").expect(200)
-        assert "user bob" in page.text
+        assert "user bob" in page.text and "B/s" not in page.text and "Ends, UTC" in page.text
+        bob.request("PATCH", place, {"Content-Type": "application/octet-stream"}, b"some bytes").expect(202)
+        assert re.search(r"10 B\s*[\d.]+ (B|KiB)/s", ann.open("/admin/uploads").expect(200).text)
         assert "The upload is ended" in flash(ann.submit(page, field="upload"))
         bob.get(place).expect(404)
+
+
+def test_lists_of_accounts_tell_what_is_held_where_a_quota_counts_it(registry, ann):
+    assert "Holds" not in ann.open("/admin/users").text
+    People(registry).command("user", "quota", "bob", "--bytes", "1GiB")
+    with As(registry.address, basic("bob")) as bob:
+        bob.push_image("bob/counted", "v1", [b"x" * 4096])
+    assert re.search(r"Holds.*4\.\d+ KiB", ann.open("/admin/users").text, re.S)
+    assert "Holds" not in ann.open("/admin/organizations").text
 
 
 def test_a_job_runs_now(ann):

@@ -208,6 +208,7 @@ def test_the_api_lists_and_drops_ones_own_and_all_for_administrators(registry):
         page = bob.call("GET", "/uploads?limit=2").expect(200).json()
         rest = bob.get(page["next"]).expect(200).json()
         ids = [found["id"] for found in page["items"] + rest["items"]]
+        assert {found["ends_at"] - found["updated_at"] for found in page["items"]} == {600_000}
         assert "next" not in rest and len(ids) == 3 and all(id in "".join(locations) for id in ids)
         assert {found["owner"] for found in ann.call("GET", "/uploads").expect(200).json()["items"]} == {
             "user bob",

@@ -9,7 +9,7 @@ from ...wording import counted
 from .common import REFUSED, CommandWord, json_flag, operator, show
 
 _PAGE = 1000
-_NAMES = ("id", "repository", "owner", "network", "size", "started_at", "updated_at")
+_NAMES = ("id", "repository", "owner", "network", "size", "started_at", "updated_at", "ends_at")
 
 
 def uploads(group: CommandWord) -> None:

@@ -1,8 +1,10 @@
 """Quotas as administrators set and see them."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from ...db import Database, Tx
+from ...db.each import Each
 from ...errors import AccountUnknown, FieldInvalid
 from .. import audit
 from ..accounts import namespaces
@@ -17,6 +19,7 @@ _SET = (
     "UPDATE quotas SET most_repositories = ?, most_bytes = ?, used_bytes = NULL, charges = charges + 1 WHERE"
     " namespace = ?"
 )
+_KEPT_BYTES = Each("SELECT namespace, used_bytes FROM quotas WHERE used_bytes IS NOT NULL AND namespace IN (...)")
 _LIMITS = f"SELECT {QUOTA_COLUMNS} FROM (SELECT 1 AS one) request {QUOTA_JOIN}"
 
 
@@ -82,6 +85,10 @@ class QuotaSettings:
             return Kept(limits.repositories, limits.bytes, *counted)
 
         return await self._db.scan(query)
+
+    async def kept_bytes(self, names: Sequence[str]) -> dict[str, int]:
+        """What these namespaces hold, in bytes, where a sum is kept because of a quota; nothing is counted."""
+        return dict(await self._db.scan(lambda tx: _KEPT_BYTES.all(tx, (), names)))
 
     async def show(self, kind: str | None, name: str) -> Usage:
         """What the namespace may hold, and what it holds, counted now. Raises AccountUnknown."""

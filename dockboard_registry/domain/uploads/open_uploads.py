@@ -29,6 +29,8 @@ from ..quotas.quota_sums import Change
 # A client with so many sessions or less has few: a thousandth of all, within these bounds.
 _FEWEST, _FEW = 3, 10
 _BATCH = 200
+# While bytes came so lately, a list tells how fast they come.
+_LIVE_MS = 60_000
 _EXPIRED = (
     "SELECT id FROM uploads WHERE updated_at <= ? AND (size = 0 OR updated_at <= ?) ORDER BY updated_at, id LIMIT ?"
 )
@@ -90,7 +92,11 @@ class Expiry(NamedTuple):
     def cutoffs(self) -> tuple[int, int]:
         """A session has expired if its last change is before this: (of empty ones, of any)."""
         at = now()
-        return at - int(min(self.empty, self.expiry) * 1000), at - int(self.expiry * 1000)
+        return at - self.milliseconds(0), at - self.milliseconds(1)
+
+    def milliseconds(self, size: int) -> int:
+        """From the last change of a session with so many bytes to its end."""
+        return int((self.expiry if size else min(self.empty, self.expiry)) * 1000)
 
 
 async def drop_expired(db: Database, expiry: Expiry) -> tuple[int, bool]:
@@ -139,7 +145,8 @@ def _end(tx: Tx, id: str, delete: str, *parameters: str | int) -> _Ended | None:
 class OpenUpload(NamedTuple):
     """A session as people see it.
 
-    owner: user NAME, robot ORGANIZATION/NAME or anonymous; network: of whoever opened it without credentials.
+    owner: user NAME, robot ORGANIZATION/NAME or anonymous; network: of whoever opened it without credentials. ends_at:
+    when it expires unless something comes. Times in milliseconds since 1970.
     """
 
     id: str
@@ -149,12 +156,20 @@ class OpenUpload(NamedTuple):
     size: int
     started_at: int
     updated_at: int
+    ends_at: int
+
+    @property
+    def rate(self) -> int | None:
+        """Bytes a second from the start to the last ones. None where nothing came lately, or all at once."""
+        took, rests = self.updated_at - self.started_at, now() - self.updated_at
+        return self.size * 1000 // took if took > 0 and rests < _LIVE_MS else None
 
 
 class OpenUploads:
-    def __init__(self, db: Database, storage: Storage):
+    def __init__(self, db: Database, storage: Storage, expiry: Expiry = Expiry()):
         self._db = db
         self._storage = storage
+        self._expiry = expiry
 
     async def list(self, after: str = "", limit: int = 1000, owner: str = "", repository: str = "") -> list[OpenUpload]:
         """Sessions with ids greater than `after`.
@@ -164,7 +179,8 @@ class OpenUploads:
 
         def query(tx: Tx) -> list[OpenUpload]:
             names: dict[str | None, str] = {}
-            return [_shown(tx, row, names) for row in tx.all(_LIST, after, owner, owner, repository, repository, limit)]
+            rows = tx.all(_LIST, after, owner, owner, repository, repository, limit)
+            return [_shown(tx, row, names, self._expiry) for row in rows]
 
         return await self._db.scan(query)
 
@@ -183,14 +199,14 @@ class OpenUploads:
             raise AccountUnknown(f"there is no open upload {quoted(id)}", "look it up in the list of open uploads")
 
 
-def _shown(tx: Tx, row: Row, names: dict[str | None, str]) -> OpenUpload:
+def _shown(tx: Tx, row: Row, names: dict[str | None, str], expiry: Expiry) -> OpenUpload:
     """names: those that were found before, by holder."""
-    id, repository, owner, of, *rest = row
+    id, repository, owner, of, size, started_at, updated_at = row
     if owner not in names:
         names[owner] = _name(tx, owner)
-    return OpenUpload(
-        id, repository, names[owner], of.removeprefix(_NETWORK) if of and of.startswith(_NETWORK) else None, *rest
-    )
+    network = of.removeprefix(_NETWORK) if of and of.startswith(_NETWORK) else None
+    ends_at = updated_at + expiry.milliseconds(size)
+    return OpenUpload(id, repository, names[owner], network, size, started_at, updated_at, ends_at)
 
 
 def _name(tx: Tx, owner: str | None) -> str:

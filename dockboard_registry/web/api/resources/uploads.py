@@ -19,6 +19,7 @@ _UPLOAD = Record(
         "size": Whole("bytes received"),
         "started_at": MOMENT,
         "updated_at": MOMENT,
+        "ends_at": MOMENT.said("when it expires unless something comes, in milliseconds since 1970"),
     },
 )
 _FILTER: dict[str, Kind] = {"repository": REPOSITORY.said("only uploads to this repository")}

@@ -18,6 +18,7 @@ async def show(visit: Visit) -> Response:
         title=visit.t("admin.organizations"),
         tabs=tabs(visit),
         organizations=found.items,
+        held=await visit.services.people.quotas.kept_bytes([each.name for each in found.items]),
         asked=asked,
         orders=[Choice(order, visit.t(f"order.{order}")) for order in account_lists.ORGANIZATIONS.orders],
         pager=listing.pager(visit, asked, found, await lists.count_organizations(asked.part)),

@@ -29,6 +29,7 @@ async def show(visit: Visit) -> Response:
         title=visit.t("admin.users"),
         tabs=tabs(visit),
         users=found.items,
+        held=await visit.services.people.quotas.kept_bytes([user.name for user in found.items]),
         asked=asked,
         state=state,
         states=[Choice(each, visit.t(f"state.{each}")) for each in _STATES],
