@@ -240,3 +240,9 @@ def test_lists_draw_the_layers_of_the_newest_image(registry, visitor):
     with registry.api("bob") as bob:
         (found,) = bob.call("GET", "/repositories?namespace=acme&q=web").expect(200).json()["items"]
         assert 0 < found["own_size"] < found["size"]
+
+
+def test_a_search_says_how_many_repositories_fit(registry, visitor):
+    assert f"10 of {COUNT} · Show all" in visitor("bob").open("/search?q=app-").text
+    with registry.api("bob") as bob:
+        assert bob.call("GET", "/search?q=app-").expect(200).json()["total"] == COUNT

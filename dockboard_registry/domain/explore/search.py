@@ -83,7 +83,11 @@ class FoundNamespace(NamedTuple):
 
 
 class Results(NamedTuple):
-    """At most MOST of each. more: the groups of which there are more. nearest: names, where nothing was found."""
+    """At most MOST of each. more: the groups of which there are more. nearest: names, where nothing was found.
+
+    total: how many repositories fit. None: not counted, because they are too many, or the rule would have to be asked
+    about each.
+    """
 
     repositories: list[ListedRepository]
     tags: list[FoundTag]
@@ -91,6 +95,7 @@ class Results(NamedTuple):
     namespaces: list[FoundNamespace]
     more: frozenset[str]
     nearest: list[str] = []
+    total: int | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -115,6 +120,7 @@ class _Finder:
         self._tx, self._principal, self._term = tx, principal, term
         self._reach = reach.of(principal)
         self._ways = conditions.ways(self._reach, term.namespace)
+        self._total: int | None = None
 
     def find(self) -> Results:
         term, groups = self._term, {"repositories": [], "tags": [], "digests": [], "namespaces": []}
@@ -125,14 +131,17 @@ class _Finder:
         if term.text and not (term.tag or term.digest or term.kind or term.platform or term.namespace):
             groups["namespaces"] = self._namespaces()
         more = frozenset(name for name, found in groups.items() if len(found) > MOST)
-        found = Results(**{name: found[:MOST] for name, found in groups.items()}, more=more)
+        found = Results(**{name: found[:MOST] for name, found in groups.items()}, more=more, total=self._total)
         return found._replace(nearest=self._nearest()) if found.is_empty and term.text else found
 
     def _repositories(self) -> list[ListedRepository]:
         term = self._term
         if term.digest or (not term.text and term.tag):
             return []
-        names = self._names()[:_MOST_ASKED]
+        names = self._names()
+        if self._reach.exact and len(names) <= _MOST_RANKED:
+            self._total = len(names)
+        names = names[:_MOST_ASKED]
         found = {item.name: item for item in map(lists.listed, _NAMED.all(self._tx, (), names))}
         return self._allowed(found[name] for name in names if name in found)[: MOST + 1]
 

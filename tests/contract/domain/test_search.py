@@ -195,3 +195,16 @@ def test_suggesting_takes_little_time():
         begun = time.process_time()
         nearest.names("a" * nearest.LONGEST, known)
         assert time.process_time() - begun < 1
+
+
+@asynchronous
+async def test_what_fits_is_counted_where_that_is_no_work(process):
+    await process.people("ann", "bob")
+    names = [f"ann/app-{number:02}" for number in range(MOST + 2)] + ["bob/app"]
+    await filled(process, **{name: {"v1": FIRST} for name in names})
+    search = Search(process.db)
+    for principal, total in ((ROOT, MOST + 3), (ANN, MOST + 2), (BOB, 1)):
+        found = await search.find(principal, terms.parse("app"))
+        assert found.total == total and ("repositories" in found.more) is (total > MOST)
+    assert (await search.find(ROOT, terms.parse("in:bob app"))).total == 1
+    assert (await search.find(ROOT, terms.parse(DIGEST))).total is None

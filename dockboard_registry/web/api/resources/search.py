@@ -3,7 +3,7 @@
 from ....domain.explore import terms
 from ....domain.explore.terms import LONGEST
 from ...auth.permissions import LOGGED_IN
-from ..kinds import ListOf, Record, Switch, Text
+from ..kinds import ListOf, Record, Switch, Text, Whole
 from ..operations import MOMENT, NAME, REPOSITORY, Answer, Call, Operation
 from .repositories import REPOSITORY_ITEM, shown
 
@@ -28,6 +28,7 @@ _RESULTS = Record(
         "digests": ListOf("", False, _DIGEST),
         "namespaces": ListOf("", False, _NAMESPACE),
         "more": Switch(),
+        "total": Whole("how many repositories fit; null: not counted, such as where there are many").or_null(),
     },
 )
 _TERM = Text(
@@ -47,6 +48,7 @@ async def _search(call: Call) -> Answer:
         "digests": [item._asdict() for item in found.digests],
         "namespaces": [item._asdict() for item in found.namespaces],
         "more": bool(found.more),
+        "total": found.total,
     }
     return Answer(200, content)
 
