@@ -21,7 +21,7 @@ from dockboard_registry.domain.credentials import (
     signed_tokens,
     throttle,
 )
-from dockboard_registry.domain.explore import client_search, lately, nearest, page_search, search, terms
+from dockboard_registry.domain.explore import client_search, lately, nearest, newest_layers, page_search, search, terms
 from dockboard_registry.domain.inspection import (
     artifacts,
     attached,
@@ -169,6 +169,8 @@ LIMITS = {
     "tags in a list of v1": f"{number(v1_images.MOST_TAGS)}, those that were pushed last",
     "manifest of an image of v1": size(v1_images.LONGEST),
     "manifests in which the id of an image of v1 is looked for": number(v1_images.MOST_LOOKED_AT),
+    "repositories that a search counts": str(search._MOST_RANKED),
+    "layers of a repository's newest image in lists": str(newest_layers.MOST),
     "repositories in whose tags a search looks": f"{search._MOST_TAGGED}, those that were pushed last",
     "manifest whose content is shown": size(manifest_content.LONGEST),
     "config of an image that is read": size(image_config.LONGEST),

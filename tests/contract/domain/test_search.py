@@ -208,3 +208,5 @@ async def test_what_fits_is_counted_where_that_is_no_work(process):
         assert found.total == total and ("repositories" in found.more) is (total > MOST)
     assert (await search.find(ROOT, terms.parse("in:bob app"))).total == 1
     assert (await search.find(ROOT, terms.parse(DIGEST))).total is None
+    await filled(process, **{f"ann/more-app-{number:03}": {} for number in range(200)})
+    assert (await search.find(ROOT, terms.parse("app"))).total is None
