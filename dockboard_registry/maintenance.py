@@ -195,7 +195,7 @@ async def _move(
         if order.switch and (order.damaged or not copier.problems):
             paused = await switch(db, copier, run, str(driver))
             driver.mark(Marker(run.id, known.epoch))
-            await notes.forget_all(db)
+            await copier.forget()
     finally:
         target.close()
     return MoveReport(str(driver), copier.blobs, copier.bytes, paused, list(copier.problems.values()))

@@ -100,7 +100,18 @@ class Copier:
         await notes.remove(self._db, self._run, wrong)
         # A blob that was pushed since the list of blobs was read is not needless.
         gone = await unnamed(self._db, needless)
+        # A later run may have copied these keys since they were listed.
+        await notes.require(self._db, self._run)
         await self._target.delete(sorted({*gone, *(set(needless) & set(wrong))}))
+
+    async def forget(self) -> None:
+        """After the hand-over: forget what was noted. Blobs that were collected after they were copied go too."""
+        try:
+            while keys := await notes.some(self._db):
+                await self._target.delete(await unnamed(self._db, keys))
+                await notes.forget(self._db, keys)
+        except StorageError:
+            await notes.forget_all(self._db)  # servers look for strays once a day
 
     async def copy_most(self) -> None:
         """Passes until few blobs are left, or until servers push as fast as this copies."""

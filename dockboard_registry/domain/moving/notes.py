@@ -18,6 +18,8 @@ _ADD = "INSERT INTO copied_keys (storage_key, size) VALUES (?, ?)"
 _REMOVE = "DELETE FROM copied_keys WHERE storage_key = ?"
 _SOME = "SELECT storage_key FROM copied_keys ORDER BY storage_key LIMIT ?"
 _PLACE = "INSERT INTO settings (name, value) VALUES ('store_place', ?)"
+# In place of an id, while what another copy noted is forgotten: the id of no store.
+_NO_COPY = "none"
 _BATCH = 500
 _MOST = 255
 
@@ -39,20 +41,46 @@ def copy_id(tx: Tx) -> str | None:
 
 
 async def begin(db: Database, run: CopyRun) -> None:
-    """Begin a copy, or take it over from an earlier run. Keys that another copy noted are forgotten first."""
-    if await db.read(copy_id) != run.id:
+    """Begin a copy, or take it over from an earlier run. Raises StartError if a later run has taken over.
+
+    Keys that another copy noted are forgotten first. That copy can note none from then on, and after a crash the next
+    run forgets the rest.
+    """
+    forgetting = CopyRun(_NO_COPY, run.run)
+
+    def enter(tx: Tx) -> bool:
+        found = tx.lock(_NOTED)
+        goes_on = found is not None and found[0].partition(" ")[0] == run.id
+        _note(tx, run if goes_on else forgetting)
+        return goes_on
+
+    def begin_anew(tx: Tx) -> None:
+        if not (tx.doubtful and tx.one(_NOTED) == (str(run),)):
+            _require(tx, forgetting)
+            _note(tx, run)
+
+    if not await db.write(enter, repeatable=True, brings=0):
         await forget_all(db)
+        await db.write(begin_anew, repeatable=True, brings=0)
 
-    def note(tx: Tx) -> None:
-        tx.run(_FORGET_NOTE)
-        tx.insert(_NOTE, str(run))
 
-    await db.write(note, repeatable=True, brings=0)
+def _note(tx: Tx, run: CopyRun) -> None:
+    tx.run(_FORGET_NOTE)
+    tx.insert(_NOTE, str(run))
 
 
 async def forget_all(db: Database) -> None:
-    while keys := [key for (key,) in await db.scan(lambda tx: tx.all(_SOME, _BATCH))]:
-        await db.write(lambda tx: [tx.run(_REMOVE, key) for key in keys], durable=False, brings=0)
+    while keys := await some(db):
+        await forget(db, keys)
+
+
+async def some(db: Database) -> list[str]:
+    """Some of the keys that are noted, sorted; none if there are none."""
+    return [key for (key,) in await db.scan(lambda tx: tx.all(_SOME, _BATCH))]
+
+
+async def forget(db: Database, keys: list[str]) -> None:
+    await db.write(lambda tx: [tx.run(_REMOVE, key) for key in keys], durable=False, brings=0)
 
 
 async def add(db: Database, run: CopyRun, blobs: list[StoredBlob]) -> None:
@@ -75,6 +103,11 @@ async def remove(db: Database, run: CopyRun, keys: list[str]) -> None:
             tx.run(_REMOVE, key)
 
     await db.write(change, durable=False, repeatable=True, brings=0)
+
+
+async def require(db: Database, run: CopyRun) -> None:
+    """Raises StartError if a later run has taken over."""
+    await db.write(lambda tx: _require(tx, run), durable=False, repeatable=True, brings=0)
 
 
 def _require(tx: Tx, run: CopyRun) -> None:

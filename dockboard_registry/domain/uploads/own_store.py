@@ -51,8 +51,14 @@ def thaw(tx: Tx, frozen: str) -> bool:
     return tx.run(_THAW, frozen) > 0
 
 
+def due(tx: Tx) -> str | None:
+    """What `freeze` gave, if copy-storage has died in its last step since; else None."""
+    value = dict(tx.all(_STATE)).get("store_frozen")
+    return value if value is not None and int(value.partition(" ")[0]) < now() else None
+
+
 def thaw_when_due(tx: Tx) -> None:
     """Let pushes go on where copy-storage has died in its last step."""
-    value = dict(tx.all(_STATE)).get("store_frozen")
-    if value is not None and int(value.partition(" ")[0]) < now():
+    value = due(tx)
+    if value is not None:
         thaw(tx, value)

@@ -249,7 +249,9 @@ class Uploads:
                 self._db, lambda: self._db.write(change, durable=durable, repeatable=True, brings=brings)
             )
         except StoreMoving:
-            await self._db.write(own_store.thaw_when_due, brings=0)
+            # Read first: clients may send many pushes that are refused.
+            if await self._db.read(own_store.due) is not None:
+                await self._db.write(own_store.thaw_when_due, brings=0)
             raise
 
     def _charge(self, tx: Tx, before: Session, after: Session) -> None:

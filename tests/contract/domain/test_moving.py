@@ -8,6 +8,7 @@ import pytest
 from dockboard_registry.db import now
 from dockboard_registry.domain import settings
 from dockboard_registry.domain.content.small_blobs import LIMIT
+from dockboard_registry.domain.content.stored_blobs import StoredBlob
 from dockboard_registry.domain.moving import notes
 from dockboard_registry.domain.moving.copier import Copier
 from dockboard_registry.domain.moving.notes import CopyRun
@@ -15,7 +16,7 @@ from dockboard_registry.domain.moving.switch import switch
 from dockboard_registry.domain.uploads import own_store
 from dockboard_registry.domain.uploads.uploads import Uploads
 from dockboard_registry.errors import BlobUnknown, RegistryError, StartError, StoreMoving, UploadUnknown
-from dockboard_registry.storage import StorageFailed, identity
+from dockboard_registry.storage import StorageFailed, Stored, identity
 from tests.contract.aio import asynchronous, gathered
 from tests.contract.domain.world import Between, image, sha256
 from tests.contract.drivers import FilesystemDriver
@@ -233,6 +234,119 @@ async def test_what_the_other_store_lost_is_copied_again_and_what_nobody_needs_g
     await again.copy_most()
     assert await held(target) == {await serving.key(digest) for digest in (kept, lost)}
     assert await serving.key(deleted) is None
+
+
+@asynchronous
+async def test_what_was_collected_after_it_was_copied_does_not_stay_in_the_other_store(serving, target, world):
+    kept, deleted = await serving.push(bytes(LARGE), "kept"), await serving.push(bytes(LARGE + 1), "gone")
+    copier = await begun_copy(serving, target)
+    await copier.copy_most()
+    await serving.db.write(
+        lambda tx: tx.run("UPDATE repository_blobs SET leased_at = ? WHERE digest = ?", 2 * now(), kept)
+    )
+    await world.process(lease=0, grace=0).collector.collect()
+    assert await serving.key(deleted) is None and len(await held(target)) == 2
+    await handed_over(serving, copier)
+    await copier.forget()
+    assert await held(target) == {await serving.key(kept)}
+    assert await serving.count("SELECT COUNT(*) FROM copied_keys") == 0
+
+
+@asynchronous
+async def test_a_store_that_fails_after_the_hand_over_keeps_what_was_collected(serving):
+    class Failing(MemoryStorage):
+        async def delete(self, keys: list[str]) -> int:
+            raise StorageFailed("the store does not answer")
+
+    await serving.push(bytes(LARGE))
+    copier = await begun_copy(serving, Failing())
+    await copier.copy_most()
+    await handed_over(serving, copier)
+    await copier.forget()
+    assert await serving.count("SELECT COUNT(*) FROM copied_keys") == 0
+
+
+@asynchronous
+async def test_keys_that_another_copy_notes_until_the_last_moment_do_not_count(serving):
+    digest, other = await serving.push(bytes(LARGE)), await begun_copy(serving, MemoryStorage())
+    late = Between(serving.db, "write", other.copy_most)
+    run = CopyRun(identity.following(OWN), secrets.token_hex(4))
+    await notes.begin(late, run)
+    assert late.acted and await serving.count("SELECT COUNT(*) FROM copied_keys") == 0
+    with pytest.raises(StartError, match="another copy-storage has begun"):
+        await notes.add(serving.db, other.run, [StoredBlob("key", digest, LARGE)])
+
+
+@asynchronous
+async def test_a_copy_that_died_while_it_forgot_the_one_before_is_none(serving):
+    """The keys that are left are not those of its store."""
+    await serving.push(bytes(LARGE))
+    await (await begun_copy(serving, MemoryStorage())).copy_most()
+    run = CopyRun(identity.following(OWN), secrets.token_hex(4))
+    dying = Between(serving.db, "scan", killed)
+    for _ in range(2):
+        with pytest.raises(Killed):
+            await notes.begin(dying, run)
+        dying.acted = False
+    await notes.begin(serving.db, run)
+    assert await serving.count("SELECT COUNT(*) FROM copied_keys") == 0
+
+
+class Killed(Exception):
+    """A process that ends at once."""
+
+
+async def killed() -> None:
+    raise Killed
+
+
+@asynchronous
+async def test_a_run_deletes_nothing_that_a_later_one_has_copied(serving):
+    """The later one begins after the first has read the list of the other store, in which a key was not whole."""
+    key = await serving.key(await serving.push(bytes(LARGE)))
+
+    class Unfinished(MemoryStorage):
+        async def keys(self, after: str = ""):
+            yield Stored(key, 1, None)
+
+    class AfterWrite(Between):
+        async def write(self, fn, *arguments, **named):
+            self._before = "scan"
+            return await self._db.write(fn, *arguments, **named)
+
+    target = Unfinished()
+    first = await begun_copy(serving, target)
+
+    async def copy() -> None:
+        run = CopyRun(first.run.id, "later")
+        await notes.begin(serving.db, run)
+        await Copier(serving.db, serving.storage, target, run, 4, lambda done, total: None).copy()
+
+    late = AfterWrite(serving.db, "", copy)
+    overtaken = Copier(late, serving.storage, target, first.run, 4, lambda done, total: None)
+    with pytest.raises(StartError, match="another copy-storage has begun"):
+        await overtaken.compare()
+    assert late.acted and set(target.content) == {key}
+    assert await serving.count("SELECT COUNT(*) FROM copied_keys") == 1
+
+
+@asynchronous
+async def test_a_refused_push_does_not_write_to_let_pushes_go_on(serving):
+    class Writes(Between):
+        async def write(self, fn, *arguments, **named):
+            written.append(fn)
+            return await self._db.write(fn, *arguments, **named)
+
+    written: list = []
+    db = Writes(serving.db, "", killed)
+    serving.uploads = Uploads(db, serving.storage, "this start", 1000, store_id="the old store")
+    with pytest.raises(StoreMoving):
+        await serving.push(bytes(LARGE))
+    assert written and own_store.thaw_when_due not in written
+    await frozen(serving, -1)
+    with pytest.raises(StoreMoving):
+        await serving.push(bytes(LARGE))
+    assert own_store.thaw_when_due in written
 
 
 @asynchronous
