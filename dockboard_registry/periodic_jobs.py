@@ -32,6 +32,7 @@ class Job(NamedTuple):
 
     interval: seconds between two runs, 0: never. limit: seconds that one run may take.
     rounds and failures: counters of its own (see metrics/__init__.py).
+    of_store: it needs the registry's store, so a server that still has another one leaves it to others.
     log: the line for a run that removed something.
     """
 
@@ -42,6 +43,7 @@ class Job(NamedTuple):
     rounds: str = ""
     failures: str = ""
     log: str = "garbage collected"
+    of_store: bool = False
 
 
 def jobs(gc: GcConfig) -> tuple[Job, ...]:
@@ -61,8 +63,12 @@ def jobs(gc: GcConfig) -> tuple[Job, ...]:
         Job("sessions", tidying, _HOUR, _tidy_sessions),
         Job("htpasswd", tidying, _HOUR, _tidy_htpasswd),
         Job("repository_facts", _HOUR, _HOUR, _reconcile_repository_facts),
-        Job("collect", gc.interval, max(gc.interval, _HOUR), _collect, "gc_rounds_total", "gc_failures_total"),
-        Job("strays", _DAY if gc.interval else 0.0, _DAY, _sweep_strays),
+        Job(
+            *("collect", gc.interval, max(gc.interval, _HOUR), _collect),
+            *("gc_rounds_total", "gc_failures_total"),
+            of_store=True,
+        ),
+        Job("strays", _DAY if gc.interval else 0.0, _DAY, _sweep_strays, of_store=True),
     )
 
 

@@ -146,6 +146,9 @@ def _value(tx: Tx, name: str) -> str | None:
     return row[0] if row else None
 
 
-async def known_store_id(db: Database) -> str | None:
-    """The id of the registry's store. Raises what the database raises if it can't serve."""
-    return await db.read(lambda tx: _value(tx, "store_id"))
+async def has_moved(db: Database, own: str | None) -> bool:
+    """Whether the registry's store is another one than that of a server. own: its id; None for commands.
+
+    Raises what the database raises if it can't serve.
+    """
+    return await db.read(lambda tx: _value(tx, "store_id")) != own and own is not None

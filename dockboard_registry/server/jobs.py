@@ -10,7 +10,7 @@ from ..app import Services
 from ..clients import Client, current_client
 from ..config import Config
 from ..db import DatabaseBusy, DatabaseFailed, DatabaseFull
-from ..domain import job_claims
+from ..domain import job_claims, settings
 from ..metrics import Metrics
 from ..periodic_jobs import Job, Removed, jobs
 from ..storage import StorageError
@@ -57,10 +57,7 @@ class Jobs:
 
     async def _begin_due(self, running: asyncio.TaskGroup) -> None:
         try:
-            due = await job_claims.due(self._services.db)
-            for job in self._all:
-                if job.name in self._running or not due(job.name, job.interval):
-                    continue
+            for job in await self._due():
                 if await job_claims.claim(self._services.db, job.name, job.interval, self._holder):
                     self._running.add(job.name)
                     running.create_task(self._run(job))
@@ -68,6 +65,15 @@ class Jobs:
             _log.warning("can't read which jobs are due; trying again: %s", error)
         except Exception:
             _log.exception("can't read which jobs are due; trying again")
+
+    async def _due(self) -> list[Job]:
+        """The jobs that this server may run now."""
+        due = await job_claims.due(self._services.db)
+        found = [job for job in self._all if job.name not in self._running and due(job.name, job.interval)]
+        has_moved = any(job.of_store for job in found) and await settings.has_moved(
+            self._services.db, self._services.store_id
+        )
+        return [job for job in found if not (has_moved and job.of_store)]
 
     async def _run(self, job: Job) -> None:
         current_client.set(Client(f"job {job.name}"))

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from ..domain.settings import known_store_id
+from ..domain import settings
 from ..errors import Unavailable
 from ..http.messages import Request, Response
 from ..storage import StorageError
@@ -68,8 +68,7 @@ class Ready(Endpoint):
 
     async def _look(self) -> None:
         self.asked = "database"
-        own, known = self.services.store_id, await known_store_id(self.services.db)
-        self._has_moved = own is not None and known != own
+        self._has_moved = await settings.has_moved(self.services.db, self.services.store_id)
         self.asked = "storage"
         try:
             await self.services.storage.check()

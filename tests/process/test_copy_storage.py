@@ -6,8 +6,10 @@ import json
 import os
 import random
 import shutil
+import sqlite3
 import subprocess
 import threading
+import time
 from contextlib import contextmanager
 
 import pytest
@@ -156,14 +158,25 @@ def must_refuse_as_the_old_one(registry: Registry, images: dict[str, list[bytes]
         assert done.returncode == 2 and "the blobs were moved from this store to s3://" in done.stderr, done
 
 
+def due_for(registry: Registry, job: str) -> float:
+    """For how many seconds a job has been due; -inf before its first run."""
+    with sqlite3.connect(registry.root / "registry.db", timeout=30) as database:
+        row = database.execute("SELECT due_at FROM jobs WHERE name = ?", (job,)).fetchone()
+    database.close()
+    return time.time() - row[0] / 1000 if row else float("-inf")
+
+
 def test_a_server_with_the_old_store_neither_starts_nor_collects(registry, tmp_path):
     other = tmp_path / "other"
     registry.configure(gc_interval=1)
     with registry, Client(registry.address) as client:
         digest = client.push_image("app", "v1", [layer(1)])
+        wait_for(lambda: due_for(registry, "collect") > -60, 30, "the first round of collecting")
         well(copy(registry, str(other), "--switch"))
         client.delete(f"/v2/app/manifests/{digest}").expect(202)
-        registry.logged("does not own the store", seconds=30)
+        # Workers look for due jobs once a second here.
+        wait_for(lambda: due_for(registry, "collect") > 3, 30, "a round of collecting that nobody began")
+        assert client.get("/readyz").expect(200).body.decode().count("\n") == 2  # no job has failed
         stored = [path for path in (registry.root / "blobs").rglob("*") if path.is_file()]
         assert [path.read_bytes() for path in stored] == [layer(1)]
     with pytest.raises(AssertionError, match=f"were moved from this store to {other}"):
