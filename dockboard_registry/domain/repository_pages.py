@@ -73,7 +73,7 @@ class RepositoryPages:
             id = repositories.require(tx, name)
             return details.read(tx, id, name, asker), *tag_details.with_details(tx, id, query)
 
-        return await self._db.scan(read, long=query.filters)
+        return await self._db.scan(read, long=query.is_long)
 
     async def untagged(
         self, name: str, asker: Principal, after: str, limit: int

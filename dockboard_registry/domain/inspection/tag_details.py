@@ -87,7 +87,7 @@ class TagLists:
                 raise NameUnknown(name=repository)
             return fn(tx, found, query)
 
-        return self._db.scan(find, long=query.filters)
+        return self._db.scan(find, long=query.is_long)
 
 
 def _near(tx: Tx, repository_id: int, name: str) -> list[str]:

@@ -44,6 +44,26 @@ async def tagged(process, *names: str, sizes: int = 10) -> None:
     await FactsFilling(process.db, process.storage).fill()
 
 
+@asynchronous
+async def test_lists_that_look_at_many_rows_are_long_scans(process):
+    """Short scans have threads of their own, which no long one takes."""
+    await tagged(process, "v1")
+
+    class Scans:
+        def __init__(self) -> None:
+            self.long: list[bool] = []
+
+        def scan(self, fn, long: bool = False):
+            self.long.append(long)
+            return process.db.scan(fn, long)
+
+    db, asker = Scans(), Principal(1, "user", "root", True)
+    for query in (TagQuery(), TagQuery(sort="own"), TagQuery(text="v")):
+        await TagLists(db).page("app", query)
+        await RepositoryPages(db, process.storage, Inspector(db, process.storage)).tags("app", asker, query)
+    assert db.long == [False, False, True, True, True, True]
+
+
 async def names(process, **query) -> list[str]:
     page = await TagLists(process.db).page("app", TagQuery(**query))
     return [tag.name for tag in page.tags]
