@@ -10,7 +10,15 @@ from dockboard_registry.db.sqlite import connection as sqlite
 from dockboard_registry.domain import namespace_audit, sorted_list
 from dockboard_registry.domain.access import patterns
 from dockboard_registry.domain.accounts import invitations, organizations, profiles, registration, robots, teams
-from dockboard_registry.domain.content import documents, long_work, manifests, references, referrers, untagged
+from dockboard_registry.domain.content import (
+    documents,
+    json_limits,
+    long_work,
+    manifests,
+    references,
+    referrers,
+    untagged,
+)
 from dockboard_registry.domain.credentials import (
     access_tokens,
     imported_hashes,
@@ -122,7 +130,7 @@ LIMITS = {
     "manifest": size(documents.SIZE_LIMIT),
     "layers of an image": number(documents._LAYERS),
     "manifests of an index": number(documents._CHILDREN),
-    "commas, colons and brackets of a manifest": number(documents._TOKENS),
+    "commas, colons and brackets of a manifest": number(json_limits.MOST_VALUES),
     "nesting of a manifest": f"{documents._DEPTH} levels",
     "missing digests in one answer": number(references._NAMED),
     "tags of one push": f"{pushed._TAGS} tags, {number(pushed._TAG_BYTES)} bytes",
@@ -173,7 +181,8 @@ LIMITS = {
     "layers of a repository's newest image in lists": str(newest_layers.MOST),
     "repositories in whose tags a search looks": f"{search._MOST_TAGGED}, those that were pushed last",
     "manifest whose content is shown": size(manifest_content.LONGEST),
-    "config of an image that is read": size(image_config.LONGEST),
+    "config of an image that is read": f"{size(image_config.LONGEST)}, {number(json_limits.MOST_VALUES)}"
+    " commas, colons and brackets",
     "layers and images of a manifest that are shown": f"{number(manifest_content.MOST_LAYERS)} layers,"
     f" {manifest_content.MOST_CHILDREN} entries of an index",
     "attached manifests on one page": str(attached.MOST_LISTED),

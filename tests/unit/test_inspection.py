@@ -2,6 +2,7 @@
 
 import json
 
+from dockboard_registry.domain.content.json_limits import MOST_VALUES
 from dockboard_registry.domain.inspection import image_config, manifest_content
 
 DIGEST = f"sha256:{'0' * 64}"
@@ -27,3 +28,7 @@ def test_configs_beyond_the_limit_are_not_read():
     fits = config + b" " * (image_config.LONGEST - len(config))
     assert image_config.read(fits).platform == "linux/amd64"
     assert image_config.read(fits + b" ") is None
+    for number, known in ((MOST_VALUES - 10, True), (MOST_VALUES + 10, False)):
+        many = config[:-1] + b', "other": [' + b"1," * number + b"1]}"
+        assert len(many) < image_config.LONGEST
+        assert (image_config.read(many) is not None) == (image_config.read_summary(many) is not None) == known

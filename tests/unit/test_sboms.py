@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from dockboard_registry.domain.content.json_limits import MOST_VALUES
 from dockboard_registry.domain.inspection import sboms
 from dockboard_registry.domain.inspection.attached import Attached
 from dockboard_registry.domain.inspection.manifest_content import Layer, ManifestContent
@@ -119,6 +120,6 @@ def test_thousands_of_versions_of_one_package_make_no_long_page():
 
 def test_a_document_of_many_small_values_is_not_read():
     """The reader of JSON would hold up everybody for as long as it takes."""
-    for number, known in ((sboms.MOST_TOKENS // 2 - 10, True), (sboms.MOST_TOKENS // 2 + 10, False)):
+    for number, known in ((MOST_VALUES // 2 - 10, True), (MOST_VALUES // 2 + 10, False)):
         data = b'{"spdxVersion": "SPDX-2.3", "packages": [' + b"[]," * number + b"[]]}"
         assert len(data) < sboms.LONGEST and (sboms.read(data) is not None) == known

@@ -14,6 +14,7 @@ from ...errors import ManifestInvalid
 from ...names import is_digest
 from ...names import media_type as parse_media_type
 from ...wording import quoted
+from . import json_limits
 from .pace import NO_PACE, Pace
 
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -27,7 +28,7 @@ _STORED = ", ".join(IMAGES + INDEXES)
 SIZE_LIMIT = 4 << 20
 # 4 MiB hardly have room for more layers.
 _LAYERS, _CHILDREN = 20_000, 10_000
-_TOKENS, _DEPTH = 250_000, 64
+_DEPTH = 64
 # Characters of a value that an error quotes.
 _QUOTED = 60
 _KEYS = {
@@ -117,10 +118,10 @@ def load(body: bytes, pace: Pace = NO_PACE) -> object:
     Refused: other encodings than UTF-8, duplicate keys, NaN and infinities, lone surrogates, too many values, too deep
     nesting.
     """
-    tokens = body.count(b",") + body.count(b":") + body.count(b"[") + body.count(b"{")
-    if tokens > _TOKENS:
+    values, most = json_limits.values(body), json_limits.MOST_VALUES
+    if values > most:
         raise ManifestInvalid(
-            f"the JSON has {tokens} commas, colons and brackets, and the registry reads at most {_TOKENS}"
+            f"the JSON has {values} commas, colons and brackets, and the registry reads at most {most}"
         )
     try:
         found = json.loads(

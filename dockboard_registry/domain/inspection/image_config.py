@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
 from ...wording import LATEST_SHOWN
+from ..content import json_limits
 from .manifest_content import items, mapping, platform, text, texts
 
 # Longer configs are not read. One of a thousand steps has about 300 KB.
@@ -51,7 +52,7 @@ class ImageConfig(NamedTuple):
 
 
 def read(data: bytes) -> ImageConfig | None:
-    """None if the bytes are too many, or no JSON object."""
+    """None if the bytes or their values are too many, or if they are no JSON object. Long ones are read with rests."""
     fields = _object(data)
     return None if fields is None else _config(fields)
 
@@ -63,10 +64,10 @@ def read_summary(data: bytes) -> ImageConfig | None:
 
 
 def _object(data: bytes) -> dict | None:
-    if len(data) > LONGEST:
+    if not json_limits.is_readable(data, LONGEST):
         return None
     try:
-        fields = json.loads(data)
+        fields = json.loads(data, object_pairs_hook=json_limits.pace_for(data).before(dict))
     except (ValueError, RecursionError):
         return None
     return fields if isinstance(fields, dict) else None

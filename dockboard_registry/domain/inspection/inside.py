@@ -8,10 +8,14 @@ from typing import NamedTuple
 
 from ...db import Database, Tx
 from ...storage import Storage
+from ..content.patience import within
 from . import artifacts, kinds, linked_blobs, stored_blobs
 from .artifacts import Artifact
 from .manifest_content import ManifestContent
 from .stored_blobs import BlobRow, DamagedBlob
+
+# How long a page waits for the store in all.
+_SECONDS = 1.0
 
 
 class Kept(NamedTuple):
@@ -33,14 +37,28 @@ def kept(tx: Tx, repository_id: int, content: ManifestContent) -> Kept:
 
 
 async def inside(db: Database, storage: Storage, content: ManifestContent, kept: Kept) -> Inside:
-    damaged = await stored_blobs.damaged(storage, content.blobs(), kept.rows)
+    """The page does not wait for a store that hangs: what is found in time counts."""
+    in_files: dict[str, str] = {}
     bodies = dict(kept.bodies)
+
+    async def look() -> None:
+        await stored_blobs.look(storage, kept.rows, in_files)
+        await _add_bodies(db, storage, content, kept.rows, bodies)
+
+    await within(_SECONDS, look())
+    return Inside(artifacts.read(content, bodies), stored_blobs.damaged(content.blobs(), kept.rows, in_files))
+
+
+async def _add_bodies(
+    db: Database, storage: Storage, content: ManifestContent, rows: Mapping[str, BlobRow], bodies: dict[str, bytes]
+) -> None:
+    """Add the short files of an artifact that lie in the store."""
     for digest in _wanted(content):
-        row = kept.rows.get(digest)
+        row = rows.get(digest)
         if digest not in bodies and row is not None and row.size <= artifacts.LONGEST:
             found = await linked_blobs.stored(db, storage, row.key, row.size)
-            bodies |= {} if found is None else {digest: found}
-    return Inside(artifacts.read(content, bodies), damaged)
+            if found is not None:
+                bodies[digest] = found
 
 
 def _wanted(content: ManifestContent) -> list[str]:

@@ -9,6 +9,7 @@ from typing import TypeVar
 from ...db import Database, Tx
 from ...db.each import Each
 from ...storage import Storage, StorageError, read_whole
+from ..content.json_limits import apart
 from ..content.small_blobs import open_source
 
 T = TypeVar("T")
@@ -37,14 +38,14 @@ async def everywhere(
     read: Callable[[bytes], T | None],
     longest: int,
 ) -> dict[str, T]:
-    """The same of all that can be read. They are looked for in the database first."""
+    """The same of all that can be read. The database is asked first. Long ones of a store are read in a thread."""
     wanted = set(digests)
     found = await db.scan(lambda tx: in_rows(tx, repository_id, wanted, read, longest))
     if missing := wanted - found.keys():
         places = await db.scan(lambda tx: _PLACES.all(tx, (longest, repository_id), sorted(missing)))
         for digest, key, size in places:
             data = await stored(db, storage, key, size)
-            if data is not None and (made := read(data)) is not None:
+            if data is not None and (made := await apart(read, data)) is not None:
                 found[digest] = made
     return found
 

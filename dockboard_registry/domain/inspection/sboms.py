@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from ..content.pace import NO_PACE, Pace
+from ..content import json_limits
 from . import kinds
 from .attached import Attached
 from .comparison import ADDED, CHANGED, REMOVED, Difference
@@ -16,9 +16,6 @@ from .manifest_content import Layer, ManifestContent, items, mapping, text
 
 # Bytes of a document, and packages that are read of it.
 LONGEST, MOST_PACKAGES = 4 << 20, 20_000
-# Commas, colons and brackets in it. The reader of JSON lets nobody else work until it comes to the end of an object, so
-# these bound for how long that is.
-MOST_TOKENS = 300_000
 # What is attached to one image and is looked into, until there is an SBOM; and differences that are shown.
 MOST_LOOKED_INTO, MOST_SHOWN = 5, 500
 # Versions of one package that are shown, and characters of one.
@@ -62,11 +59,11 @@ def file_of(content: ManifestContent) -> Layer | None:
     return found if found and found.size <= LONGEST else None
 
 
-def read(data: bytes, pace: Pace = NO_PACE) -> Packages | None:
-    """None if the bytes are no SBOM in a form that is known here, or too many."""
-    keep = pace.before(lambda pairs: {name: value for name, value in pairs if name in _FIELDS})
+def read(data: bytes) -> Packages | None:
+    """None if the bytes are no SBOM in a form that is known here, or too many. Long ones are read with rests."""
+    keep = json_limits.pace_for(data).before(lambda pairs: {name: value for name, value in pairs if name in _FIELDS})
     try:
-        found = json.loads(data, object_pairs_hook=keep) if _is_short(data) else None
+        found = json.loads(data, object_pairs_hook=keep) if json_limits.is_readable(data, LONGEST) else None
     except (ValueError, RecursionError):
         return None
     document = mapping(found)
@@ -74,10 +71,6 @@ def read(data: bytes, pace: Pace = NO_PACE) -> Packages | None:
     if text(document.get("spdxVersion")).startswith("SPDX-2"):
         return _collected(_of_spdx(document))
     return _collected(_of_cyclonedx(document, _DEEPEST)) if document.get("bomFormat") == "CycloneDX" else None
-
-
-def _is_short(data: bytes) -> bool:
-    return len(data) <= LONGEST and sum(map(data.count, (b",", b":", b"[", b"{"))) <= MOST_TOKENS
 
 
 def compare(before: Packages, after: Packages) -> PackageDifferences:

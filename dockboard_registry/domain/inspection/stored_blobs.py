@@ -4,7 +4,6 @@ A blob may be missing after a restore from a backup, or after the disk lost it. 
 command `check` reads all bytes. An object store is not asked, because each question would cost a request.
 """
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -15,8 +14,8 @@ from ..content import documents
 from .manifest_content import Layer
 
 MISSING, OTHER_SIZE = "missing", "size"
-# Files that are looked at for one page, and how long this may take in all.
-_MOST_FILES, _SECONDS = 50, 1.0
+# Files that are looked at for one page.
+_MOST_FILES = 50
 _ROWS = Each(
     "SELECT repository_blobs.digest, blobs.storage_key, blobs.size, LENGTH(small_blobs.body) FROM repository_blobs JOIN"
     " blobs ON blobs.digest = repository_blobs.digest LEFT JOIN small_blobs ON small_blobs.storage_key ="
@@ -45,38 +44,25 @@ def rows(tx: Tx, repository_id: int, blobs: Sequence[Layer]) -> dict[str, BlobRo
     return {digest: BlobRow(*rest) for digest, *rest in _ROWS.all(tx, (repository_id,), digests)}
 
 
-async def damaged(storage: Storage, blobs: Sequence[Layer], known: Mapping[str, BlobRow]) -> list[DamagedBlob]:
-    """Those of the blobs that are known to be missing or damaged. What can't be found out is not among them."""
-    wanted = [blob.digest for blob in blobs if not documents.is_foreign(blob.media_type)]
-    found = {digest: MISSING for digest in wanted if digest not in known}
-    found |= {digest: OTHER_SIZE for digest, row in known.items() if row.held not in (None, row.size)}
-    if storage.locks:
-        files = [(digest, row) for digest, row in known.items() if row.held is None]
-        found |= await _in_files(storage, files[:_MOST_FILES])
-    return [DamagedBlob(digest, found[digest]) for digest in dict.fromkeys(wanted) if digest in found]
+async def look(storage: Storage, known: Mapping[str, BlobRow], found: dict[str, str]) -> None:
+    """Add to `found` what is wrong with the files of these blobs, by digest. An object store is not asked.
 
-
-async def _in_files(storage: Storage, files: Sequence[tuple[str, BlobRow]]) -> dict[str, str]:
-    """What is found in time. The page does not wait for a store that hangs.
-
-    A handler may run outside of a task, so asyncio.timeout is of no use here.
+    Whoever stops it, because the store hangs, has what was found until then.
     """
-    found: dict[str, str] = {}
-    if files:
-        looking = asyncio.ensure_future(_look(storage, files, found))
-        done, _ = await asyncio.wait([looking], timeout=_SECONDS)
-        if done:
-            looking.result()
-        else:
-            looking.cancel()
-    return dict(found)
-
-
-async def _look(storage: Storage, files: Sequence[tuple[str, BlobRow]], found: dict[str, str]) -> None:
-    for digest, row in files:
+    files = [(digest, row) for digest, row in known.items() if row.held is None] if storage.locks else []
+    for digest, row in files[:_MOST_FILES]:
         problem = await _problem(storage, row.key, row.size)
         if problem:
             found[digest] = problem
+
+
+def damaged(blobs: Sequence[Layer], known: Mapping[str, BlobRow], in_files: Mapping[str, str]) -> list[DamagedBlob]:
+    """Those of the blobs that are known to be missing or damaged. in_files: what `look` found."""
+    wanted = [blob.digest for blob in blobs if not documents.is_foreign(blob.media_type)]
+    found = {digest: MISSING for digest in wanted if digest not in known}
+    found |= {digest: OTHER_SIZE for digest, row in known.items() if row.held not in (None, row.size)}
+    found |= in_files
+    return [DamagedBlob(digest, found[digest]) for digest in dict.fromkeys(wanted) if digest in found]
 
 
 async def _problem(storage: Storage, key: str, size: int) -> str | None:

@@ -6,7 +6,7 @@ from urllib.parse import unquote_to_bytes
 
 from ...clients import count_for, network_of
 from ...domain.access.rule import Principal
-from ...domain.content import documents
+from ...domain.content import documents, json_limits
 from ...domain.credentials.access_tokens import is_secret
 from ...errors import (
     BadRequest,
@@ -133,7 +133,9 @@ async def _read(call: Call) -> None:
     if request.headers.get("Content-Type", "").partition(";")[0].strip().lower() != JSON:
         raise MediaUnsupported("the Content-Type of the body is not JSON", "send Content-Type: application/json")
     try:
-        call.body = operation.body.check(_document(await request.body.read_all(operation.longest)))
+        call.body = operation.body.check(
+            await json_limits.apart(_document, await request.body.read_all(operation.longest))
+        )
     except Wrong as error:
         raise BadRequest(f"the body {error}", "correct it; the document of the API says what it may be") from None
 
