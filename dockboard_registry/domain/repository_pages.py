@@ -73,7 +73,7 @@ class RepositoryPages:
             id = repositories.require(tx, name)
             return details.read(tx, id, name, asker), *tag_details.with_details(tx, id, query)
 
-        return await self._db.scan(read, long=query.is_long)
+        return await self._db.scan(read, long=tag_details.is_long(query))
 
     async def untagged(
         self, name: str, asker: Principal, after: str, limit: int

@@ -10,7 +10,7 @@ from ..content import repositories
 from ..explore import nearest
 from . import attached, layer_uses, tag_list
 from .layer_uses import LayerUse
-from .tag_list import MADE_BY_TOOLS, ListedTag, TagPage, TagQuery
+from .tag_list import MADE_BY_TOOLS, OWN, ListedTag, TagPage, TagQuery
 
 T = TypeVar("T")
 # Of each manifest so many tags are named.
@@ -44,6 +44,11 @@ def names(tx: Tx, repository_id: int, digests: Sequence[str]) -> dict[str, list[
     for digest, name in _NAMES.all(tx, (repository_id,), digests):
         found.setdefault(digest, []).append(name)
     return found
+
+
+def is_long(query: TagQuery) -> bool:
+    """Whether many rows may be looked at for one page."""
+    return query.filters or query.sort == OWN
 
 
 def of_tags(tx: Tx, repository_id: int, tags: Sequence[ListedTag]) -> TagDetails:
@@ -87,7 +92,7 @@ class TagLists:
                 raise NameUnknown(name=repository)
             return fn(tx, found, query)
 
-        return self._db.scan(find, long=query.is_long)
+        return self._db.scan(find, long=is_long(query))
 
 
 def _near(tx: Tx, repository_id: int, name: str) -> list[str]:

@@ -82,11 +82,6 @@ class TagQuery(NamedTuple):
     def filters(self) -> bool:
         return bool(self.text or self.platform or self.kind != ALL)
 
-    @property
-    def is_long(self) -> bool:
-        """Whether many rows may be looked at for one page."""
-        return self.filters or self.sort == OWN
-
 
 class ListedTag(NamedTuple):
     """Times in milliseconds since 1970. pushed_by: an actor of the audit; None if not known. facts: None for a long
