@@ -240,13 +240,10 @@ def test_what_happened_lately(pushed, bob, dan):
     People(pushed[0]).command("repository", "set", "open/lately", "--public")
     bob.call("DELETE", "/repositories/open%2Flately/tags/gone").expect(204)
     found = bob.call("GET", "/lately").expect(200).json()["items"]
-    assert [(each["deed"], each["tag"]) for each in found[:3]] == [
-        ("deleted", "gone"),
-        ("pushed", "gone"),
-        ("pushed", "fresh"),
-    ]
-    assert {each["repository"] for each in found[:3]} == {"open/lately"} and found[0]["actor"] == "user bob"
-    assert len(found) <= 8
+    newest = found[0]
+    assert (newest["deed"], newest["repository"], newest["tag"]) == ("deleted", "open/lately", "gone")
+    assert newest["actor"] == "user bob"
+    assert len(found) <= 8 and len({each["repository"] for each in found}) == len(found)
     seen = dan.call("GET", "/lately").expect(200).json()["items"]
     assert {each["repository"].partition("/")[0] for each in seen} == {"open"}
     assert {each["actor"] for each in seen} == {None}

@@ -80,6 +80,7 @@ def _seen(tx: Tx, principal: Principal, newest: list[Happening]) -> list[Happeni
         made_at = allowed[each.repository]
         if made_at is not None and each.at >= made_at and _is_told(tx, principal, each):
             found.append(each)
+            allowed[each.repository] = None  # one change of each repository, so that a busy one does not fill the list
         if len(found) == MOST:
             break
     return found
