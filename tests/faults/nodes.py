@@ -1,4 +1,6 @@
-"""Several registry nodes on one MySQL, and how it is seen that they work again and that nothing in them is stuck."""
+"""Several registry nodes on one MySQL, also with one bucket, and how it is seen that they work again and that nothing
+in them is stuck.
+"""
 
 import os
 import time
@@ -8,8 +10,10 @@ from pathlib import Path
 
 from tests.faults.crew import Crew, after_fault, recovery
 from tests.faults.report import Figures
+from tests.support import mariadb, object_stores
 from tests.support.http import Client
 from tests.support.server import Registry, wait_for
+from tests.support.store_proxy import StoreProxy
 
 CONNECTIONS = 8
 """database.connections of each worker."""
@@ -39,6 +43,17 @@ def serving(root: Path, urls: Sequence[str], **settings: object) -> Iterator[lis
     finally:
         for node in nodes:
             node.kill()
+
+
+@contextmanager
+def two_nodes(root: Path, **settings: object) -> Iterator[tuple[list[Registry], StoreProxy]]:
+    """Two nodes on one MariaDB that keep every blob in a bucket. They reach the bucket through the proxy."""
+    store, server = object_stores.shared("versitygw"), mariadb.shared()
+    url = server.url(server.make())
+    with StoreProxy(store.port) as proxy:
+        given = {"database_small_blobs": 0, "storage_redirect": False, "gc_grace": 0, **settings}
+        with serving(root, [url, url], **given, **store.settings(store.make(), "", proxy.endpoint)) as nodes:
+            yield nodes, proxy
 
 
 def recovered(nodes: Sequence[Registry]) -> float:

@@ -1,12 +1,20 @@
-"""Pushes beside garbage collection in a loop, with lease and grace 0: what is acknowledged stays pullable."""
+"""Pushes beside garbage collection in a loop, with lease and grace 0: what is acknowledged stays pullable.
+
+At one server with files, and at two nodes with a bucket.
+"""
 
 import json
 import random
 import threading
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
 
 from tests.faults.journal import Journal, Refused
+from tests.faults.nodes import two_nodes
 from tests.faults.verifier import command, residue, verify
 from tests.faults.workload import UPLOADS, Journalled, image
 from tests.support.http import OCI_MANIFEST, digest_of
@@ -90,19 +98,37 @@ class Gc(threading.Thread):
                 self.blobs += json.loads(result.stdout)["keys"]
 
 
-def test_push_against_two_collectors(tmp_path, rounds, figures):
-    registry = Registry(
-        tmp_path / "data", workers=2, gc_lease=0, gc_grace=0, gc_interval=1, gc_upload_expiry=86400
-    ).start()
+@contextmanager
+def one_directory(root: Path, **settings: object) -> Iterator[list[Registry]]:
+    """A registry with two workers that keeps its blobs in files."""
+    registry = Registry(root, workers=2, gc_interval=1, gc_grace=0, **settings).start()
     try:
+        yield [registry]
+        registry.stop()
+    finally:
+        registry.kill()
+
+
+@contextmanager
+def one_bucket(root: Path, **settings: object) -> Iterator[list[Registry]]:
+    """Two nodes that keep their blobs in a bucket."""
+    with two_nodes(root, gc_interval=1, **settings) as (nodes, _):
+        yield nodes
+
+
+KINDS = pytest.mark.parametrize("kind", [one_directory, one_bucket], ids=["one directory", "two nodes and a bucket"])
+
+
+@KINDS
+def test_push_against_two_collectors(tmp_path, kind, rounds, figures):
+    with kind(tmp_path / "data", gc_lease=0, gc_upload_expiry=86400) as nodes:
         journal = Journal(tmp_path / "journal")
-        shared = [journal.new_content(10_000)[1] for _ in range(LAYERS)]
-        racers = [Racer(registry, journal, number, shared) for number in range(4)]
-        collectors = run_together(registry, racers, rounds(10, 1800))
+        racers = hired(nodes, journal)
+        collectors = run_together(nodes, racers, rounds(10, 1800))
         assert [error for actor in (*racers, *collectors) for error in actor.errors] == []
         assert min(collector.runs for collector in collectors) >= 3 and sum(c.blobs for c in collectors) > 0
         forget_unreferenced(journal)
-        assert verify(registry, journal) + residue(registry) + verify(registry, journal) == []
+        assert verify(nodes[0], journal) + residue(nodes[-1]) + verify(nodes[-1], journal) == []
         figures.add(
             rounds=sum(c.runs for c in collectors),
             acknowledged=journal.acknowledged,
@@ -111,14 +137,18 @@ def test_push_against_two_collectors(tmp_path, rounds, figures):
         figures.add(
             images=sum(key.kind == "manifest" for key in journal.cells), refused=sum(racer.refused for racer in racers)
         )
-        registry.stop()
-    finally:
-        registry.kill()
 
 
-def run_together(registry: Registry, racers: list[Racer], seconds: float) -> list[Gc]:
+def hired(nodes: list[Registry], journal: Journal) -> list[Racer]:
+    """Four clients, of each node by turns. Two of each repository are at different nodes."""
+    shared = [journal.new_content(10_000)[1] for _ in range(LAYERS)]
+    return [Racer(nodes[number // 2 % len(nodes)], journal, number, shared) for number in range(4)]
+
+
+def run_together(nodes: list[Registry], racers: list[Racer], seconds: float) -> list[Gc]:
+    """Two collectors run meanwhile, at each node by turns."""
     stop = threading.Event()
-    collectors = [Gc(registry, stop) for _ in range(2)]
+    collectors = [Gc(nodes[number % len(nodes)], stop) for number in range(2)]
     threads = [*collectors, *(threading.Thread(target=racer.run, args=(stop,)) for racer in racers)]
     with ExitStack() as stack:
         for thread in threads:
@@ -136,19 +166,15 @@ def forget_unreferenced(journal: Journal) -> None:
     journal.touched = set(journal.cells)
 
 
-def test_a_lease_protects_what_head_has_promised(tmp_path, rounds, figures):
+@KINDS
+def test_a_lease_protects_what_head_has_promised(tmp_path, kind, rounds, figures):
     """Grace 0 and a lease longer than a push: no push is ever refused because a blob went away."""
-    registry = Registry(tmp_path / "data", workers=2, gc_lease=30, gc_grace=0, gc_interval=1).start()
-    try:
+    with kind(tmp_path / "data", gc_lease=30) as nodes:
         journal = Journal(tmp_path / "journal")
-        shared = [journal.new_content(10_000)[1] for _ in range(LAYERS)]
-        racers = [Racer(registry, journal, number, shared) for number in range(4)]
-        collectors = run_together(registry, racers, rounds(5, 600))
+        racers = hired(nodes, journal)
+        collectors = run_together(nodes, racers, rounds(5, 600))
         assert [error for actor in (*racers, *collectors) for error in actor.errors] == []
         assert [racer.refused for racer in racers] == [0, 0, 0, 0]
         forget_unreferenced(journal)
-        assert verify(registry, journal) + residue(registry) == []
+        assert verify(nodes[0], journal) + residue(nodes[-1]) == []
         figures.add(rounds=sum(c.runs for c in collectors), acknowledged=journal.acknowledged)
-        registry.stop()
-    finally:
-        registry.kill()

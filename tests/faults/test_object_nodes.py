@@ -11,23 +11,19 @@ import random
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
 from tests.faults.crew import after_fault, hire, settle, start_again
 from tests.faults.journal import Journal
-from tests.faults.nodes import must_be_sound, recovered, serving
+from tests.faults.nodes import must_be_sound, recovered, two_nodes
 from tests.faults.racing import Board
 from tests.faults.test_collection_race import Gc
 from tests.faults.test_history import race
 from tests.faults.test_kill import Collector, kill_everything
 from tests.faults.verifier import own_check, residue
-from tests.support import mariadb, object_stores
 from tests.support.rounds import LONG
-from tests.support.server import Registry
 from tests.support.store_proxy import Answered, Asked, StoreProxy, answers, cut, send
 
 SECONDS = 60.0 if LONG else 3.0
@@ -36,17 +32,6 @@ LAG = 2.0
 """How many seconds lists are behind."""
 REQUESTS = 40
 """A node is killed at one of so many requests."""
-
-
-@contextmanager
-def two_nodes(root: Path, **settings: object) -> Iterator[tuple[list[Registry], StoreProxy]]:
-    """They keep every blob in the store, and reach it through the proxy."""
-    store, server = object_stores.shared("versitygw"), mariadb.shared()
-    url = server.url(server.make())
-    with StoreProxy(store.port) as proxy:
-        given = {"database_small_blobs": 0, "storage_redirect": False, "gc_grace": 0, **settings}
-        with serving(root, [url, url], **given, **store.settings(store.make(), "", proxy.endpoint)) as nodes:
-            yield nodes, proxy
 
 
 def at_request(proxy: StoreProxy, number: int, done: bool, deed: Callable[[], None]) -> threading.Event:
