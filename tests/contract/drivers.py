@@ -1,4 +1,5 @@
-"""The drivers that the suites run over. A new one is a class like these and an entry in STORAGES or DATABASES.
+"""The drivers that the suites run over. A new one is a class like these and an entry in STORAGES or DATABASES. Those of
+object stores are in object_drivers.py.
 
 Besides opening itself, a driver does to its bytes and rows what no client could: damage them, lose them, run out of
 room.
@@ -8,8 +9,6 @@ import atexit
 import contextlib
 import functools
 import json
-import os
-import secrets
 import shutil
 import sqlite3
 import subprocess
@@ -26,21 +25,14 @@ from dockboard_registry.db import migrate
 from dockboard_registry.db.mysql import migrate as mysql_migrate
 from dockboard_registry.db.mysql.database import MySQLDatabase
 from dockboard_registry.db.sqlite.database import SQLiteDatabase
-from dockboard_registry.storage import Marker, filesystem, stores
+from dockboard_registry.storage import Marker, filesystem
 from dockboard_registry.storage.filesystem import FilesystemStorage
-from dockboard_registry.storage.objects.storage import ObjectStorage, name_of
-from tests.support import clouds, mariadb, object_stores, places, swift
+from tests.contract.object_drivers import FULL, KEEPS_OPEN, LISTS_UPLOADS, LOCKS, OBJECT_DRIVERS, PROCESSES, VANISHES
+from tests.support import mariadb, places
 from tests.support.memory_storage import MemoryStorage
 
 ROOT = Path(__file__).parents[2]
 CHILD_SECONDS = 50
-
-
-# What a driver has besides the contract. LOCKS: one writer holds an upload at a time, and its bytes are under their key
-# before `commit`. KEEPS_OPEN: a source can be read after its key was deleted. PROCESSES: other processes reach the same
-# store. FULL: it can have no room left. VANISHES: it can be taken away. LISTS_UPLOADS: `keys` has uploads under way.
-LOCKS, KEEPS_OPEN, PROCESSES, FULL, VANISHES = "locks", "keeps open", "processes", "full", "vanishes"
-LISTS_UPLOADS = "lists uploads"
 
 
 class FilesystemDriver:
@@ -97,94 +89,6 @@ class MemoryDriver:
 
     def remove(self, key: str) -> None:
         del self._storage.content[key]
-
-
-class ObjectDriver:
-    """Blobs in a bucket of the session's server. What it needs lies in the directory, for child processes."""
-
-    traits: tuple[str, ...] = (PROCESSES, VANISHES)
-    name = ""
-
-    def __init__(self, directory: Path):
-        self.directory = directory
-        directory.mkdir(parents=True, exist_ok=True)
-        noted = directory / "settings"
-        if not noted.exists():
-            server = self.server()
-            noted.write_text(json.dumps(server.settings(server.make(), "a/registry")))
-        self._driver = stores.driver(object_stores.options(json.loads(noted.read_text())))
-        self.bucket = self._driver.requests()
-        self._driver.prepare(Marker("the contract's store", 0))
-
-    def server(self):
-        return object_stores.shared(self.name)
-
-    def open(self) -> ObjectStorage:
-        return self._driver.open()
-
-    def lose(self) -> None:
-        """Take the bucket away."""
-        for page in self.bucket.objects(""):
-            self.bucket.delete([found.name for found in page])
-        clouds.drop(self.bucket)
-
-    def damage(self, key: str, data: bytes) -> None:
-        self.bucket.put(name_of(key), data)
-
-    def remove(self, key: str) -> None:
-        self.bucket.delete([name_of(key)])
-
-
-class VersitygwDriver(ObjectDriver):
-    """The first of two unrelated servers of S3."""
-
-    name = "versitygw"
-    traits = (*ObjectDriver.traits, LISTS_UPLOADS)
-
-
-class MinioDriver(ObjectDriver):
-    """The second one. It lists uploads under way only by the whole name of their object."""
-
-    name = "minio"
-
-
-class SwiftDriver(ObjectDriver):
-    """Parts of uploads are objects of their own there, and are listed."""
-
-    name = "swift"
-    traits = (*ObjectDriver.traits, LISTS_UPLOADS)
-
-    def server(self):
-        return swift.shared()
-
-
-class OSSDriver(ObjectDriver):
-    """A double of Alibaba Cloud's store."""
-
-    name = "oss"
-    traits = (*ObjectDriver.traits, LISTS_UPLOADS)
-
-    def server(self):
-        return clouds.Cloud(self.name)
-
-
-class COSDriver(OSSDriver):
-    """A double of Tencent Cloud's store."""
-
-    name = "cos"
-
-
-class BOSDriver(OSSDriver):
-    """A double of Baidu's store."""
-
-    name = "bos"
-
-
-class KodoDriver(OSSDriver):
-    """A double of Qiniu's store, which does not list uploads."""
-
-    name = "kodo"
-    traits = ObjectDriver.traits
 
 
 @functools.cache
@@ -309,32 +213,7 @@ class MySQLDriver:
         mariadb.shared().execute(f"DROP DATABASE `{self.url.name}`")
 
 
-class GivenDriver(ObjectDriver):
-    """A store that somebody names, such as the live service of a vendor: its storage.url and keys are in the
-    environment. Each test writes below a prefix of its own, and what fails may leave something there.
-    """
-
-    name = "given"
-    traits = (PROCESSES, LISTS_UPLOADS)
-
-    def server(self):
-        return self
-
-    def make(self) -> str:
-        return f"contract-{secrets.token_hex(6)}"
-
-    def settings(self, prefix: str, more: str) -> dict[str, object]:
-        place, _, query = os.environ[GIVEN].partition("?")
-        keys = {
-            key: os.environ[f"DOCKBOARD_TESTS_{key.upper()}"] for key in ("storage_access_key", "storage_secret_key")
-        }
-        return {"storage_url": f"{place.rstrip('/')}/{prefix}/{more}?{query}", **keys}
-
-
-GIVEN = "DOCKBOARD_TESTS_STORAGE_URL"
-_OBJECT_DRIVERS = (VersitygwDriver, MinioDriver, SwiftDriver, OSSDriver, COSDriver, BOSDriver, KodoDriver)
-_GIVEN = (GivenDriver,) if GIVEN in os.environ else ()
-STORAGES = {driver.name: driver for driver in (FilesystemDriver, MemoryDriver, *_OBJECT_DRIVERS, *_GIVEN)}
+STORAGES = {driver.name: driver for driver in (FilesystemDriver, MemoryDriver, *OBJECT_DRIVERS)}
 DATABASES = {driver.name: driver for driver in (SQLiteDriver, MySQLDriver)}
 
 

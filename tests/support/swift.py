@@ -44,20 +44,22 @@ workers = 0
 user = {user}
 swift_dir = {etc}
 [pipeline:main]
-pipeline = catch_errors gatekeeper healthcheck cache listing_formats bulk tempurl tempauth slo proxy-server
+pipeline = catch_errors gatekeeper healthcheck cache listing_formats bulk tempurl {sign_in} slo proxy-server
 [app:proxy-server]
 use = egg:swift#proxy
 account_autocreate = true
 node_timeout = 60
 conn_timeout = 5
+[filter:cache]
+use = egg:swift#memcache
+memcache_servers = 127.0.0.1:{memcached}
+"""
+_TEMPAUTH = """
 [filter:tempauth]
 use = egg:swift#tempauth
 user_test_tester = testing .admin
 user_test_reader = reading
 storage_url_scheme = http
-[filter:cache]
-use = egg:swift#memcache
-memcache_servers = 127.0.0.1:{memcached}
 """
 _FILTERS = ("catch_errors", "gatekeeper", "healthcheck", "listing_formats", "bulk", "tempurl", "slo")
 _BACKEND = """
@@ -94,12 +96,19 @@ for kind, port in ports.items():
 
 
 class Swift:
-    """One node. Its data are in a directory that takes extended attributes."""
+    """One node. Its data are in a directory that takes extended attributes.
+
+    program: one of those that are installed beside each other. sign_in: the filters by which users sign in, and what
+    their sections say.
+    """
+
+    program = "swift-proxy-server"
+    sign_in = "tempauth", _TEMPAUTH
 
     def __init__(self) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="dockboard-swift-", dir=places.MEMORY))
         atexit.register(shutil.rmtree, self.directory, ignore_errors=True)
-        self._bin = tool("swift-proxy-server").resolve().parent
+        self._bin = tool(self.program).resolve().parent
         self.port, self._memcached = free_port(), free_port()
         self._processes: list[subprocess.Popen[bytes]] = []
 
@@ -111,9 +120,9 @@ class Swift:
         self._configure()
         user = subprocess.run(["id", "-un"], capture_output=True, text=True, check=True).stdout.strip()
         command = [str(tool("memcached")), "-l", "127.0.0.1", "-p", str(self._memcached), "-U", "0", "-u", user]
-        self._run(command, "memcached")
+        self._run(command)
         for kind in (*_BACKENDS, "proxy"):
-            self._run([str(self._bin / f"swift-{kind}-server"), str(self._file(f"{kind}-server.conf"))], kind)
+            self._run([str(self._bin / f"swift-{kind}-server"), str(self._file(f"{kind}-server.conf"))])
         end = time.monotonic() + START_SECONDS
         while not self._answers():
             ended = {process.args[0]: process.returncode for process in self._processes if process.poll() is not None}
@@ -134,8 +143,9 @@ class Swift:
         about = {"user": user, "etc": self.directory, "devices": devices}
         self._file("swift.conf").write_text(_SWIFT)
         filters = "".join(f"[filter:{name}]\nuse = egg:swift#{name}\n" for name in _FILTERS)
-        proxy = _PROXY.format(port=self.port, memcached=self._memcached, **about) + filters
-        self._file("proxy-server.conf").write_text(proxy)
+        names, sections = self.sign_in
+        proxy = _PROXY.format(port=self.port, memcached=self._memcached, sign_in=names, **about)
+        self._file("proxy-server.conf").write_text(proxy + filters + sections)
         ports = {kind: free_port() for kind in _BACKENDS}
         for kind, port in ports.items():
             self._file(f"{kind}-server.conf").write_text(_BACKEND.format(kind=kind, port=port, **about))
@@ -143,10 +153,12 @@ class Swift:
         done = subprocess.run(command, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
 
-    def _run(self, command: list[str], name: str) -> None:
+    def _run(self, command: list[str], more: dict[str, str] | None = None) -> None:
+        """Start a server. more: variables for its environment."""
+        given = {**os.environ, **(more or {})}
         with open(self._file("log"), "ab") as log:
             made = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, env=os.environ
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, env=given
             )
         self._processes.append(made)
 
