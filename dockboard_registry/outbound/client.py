@@ -6,6 +6,8 @@ the environment.
 
 import functools
 import http.client
+import io
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -22,6 +24,8 @@ _MOST_BYTES = 64 << 20
 _ATTEMPTS = 5
 # A connection that fails before an answer, after it was idle, is replaced so often without counting as a failure.
 _STALE = 2
+# An empty pipe has room for so many bytes, however short it is.
+_PIPE_BYTES = 8 << 10
 
 
 def no_fields() -> Mapping[str, str]:
@@ -69,6 +73,19 @@ class Answer:
     def read(self, count: int) -> bytes:
         """So many bytes, fewer only at the end. Raises Unreachable if the body ends early or stalls."""
         return self._stream.read(count)
+
+    @property
+    def passes(self) -> bool:
+        """Whether `pass_on` works: the body is streamed, its length is known, and it comes without TLS."""
+        return self._stream is not None and self._stream.passes
+
+    def pass_on(self, pipe: int, most: int) -> int:
+        """Move bytes of the body into a pipe, which is empty, without reading them (splice(2)).
+
+        Takes as many as have come, `most` at most, and waits for the first ones. Returns their number. Raises
+        Unreachable if the body ends early or stalls.
+        """
+        return self._stream.pass_on(pipe, most)
 
     def close(self) -> None:
         if self._stream is not None:
@@ -238,10 +255,13 @@ class Stream:
         self._received = received
         self._connections, self._connection, self._origin, self._response = connections, connection, origin, response
         self.left = response.length
+        # At most so many bytes are in the buffer of http.client.
+        self._ahead = io.DEFAULT_BUFFER_SIZE
         connection.limit(seconds)
 
     def read(self, count: int) -> bytes:
         wanted = count if self.left is None else min(count, self.left)
+        self._ahead = io.DEFAULT_BUFFER_SIZE
         try:
             data = self._response.read(wanted)
         except (OSError, http.client.HTTPException) as error:
@@ -252,6 +272,30 @@ class Stream:
             self.left -= len(data)
         self._received(len(data))
         return data
+
+    @property
+    def passes(self) -> bool:
+        return self.left is not None and self._connection.is_plain
+
+    def pass_on(self, pipe: int, most: int) -> int:
+        """As Answer.pass_on."""
+        wanted = min(most, self.left)
+        try:
+            count = self._from_buffer(pipe, wanted) or self._connection.move(pipe, wanted)
+        except (OSError, http.client.HTTPException) as error:
+            raise Unreachable(f"{self._origin}: {_words(error)}") from error
+        if count < min(1, wanted):
+            raise Unreachable(f"{self._origin}: the answer ended early")
+        self.left -= count
+        self._received(count)
+        return count
+
+    def _from_buffer(self, pipe: int, most: int) -> int:
+        """Move what http.client may have read ahead; 0 if that is nothing."""
+        wanted = min(most, self._ahead, _PIPE_BYTES)
+        data = self._response.read1(wanted) if wanted else b""
+        self._ahead = self._ahead - len(data) if len(data) == wanted else 0
+        return os.write(pipe, data) if data else 0
 
     def close(self) -> None:
         """The connection is kept if the whole body was read. Nothing happens the second time."""

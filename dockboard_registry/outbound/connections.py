@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import os
 import select
 import socket
 import ssl
@@ -75,6 +76,21 @@ class Connection(http.client.HTTPConnection):
         """For what is read next. An answer that ends with its connection has taken the socket along."""
         with contextlib.suppress(OSError):
             self._raw.settimeout(seconds)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether bytes come without TLS."""
+        return self._tls is None
+
+    def move(self, pipe: int, most: int) -> int:
+        """Move bytes that have come into an empty pipe, and wait for the first ones. 0 at the end. Raises OSError."""
+        while True:
+            with contextlib.suppress(BlockingIOError):
+                return os.splice(self._raw.fileno(), pipe, most, flags=os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK)
+            poll = select.poll()
+            poll.register(self._raw, select.POLLIN)
+            if not poll.poll(self._raw.gettimeout() * 1000):
+                raise TimeoutError
 
     def is_alive(self) -> bool:
         """Whether the server has neither closed an idle connection nor sent something that nobody asked for."""

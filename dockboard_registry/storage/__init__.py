@@ -112,7 +112,22 @@ class Source(Protocol):
     def read_now(self, start: int, length: int) -> bytes | None:
         """The same for a small piece if it needs no waiting worth mentioning, otherwise None."""
 
+    def passing(self) -> "Passing | None":
+        """For a client without TLS. None if the bytes have to be read."""
+
     def close(self) -> None: ...
+
+
+class Passing(Protocol):
+    """A source whose bytes come from a socket and go to another one without entering the process."""
+
+    async def pass_on(self, client: int, start: int, stop: int, patience: float) -> int:
+        """Give the bytes from `start` to `stop` to a socket that does not block, as far as it takes them.
+
+        Returns after a while in any case, with the number of bytes. The next call begins where this one ended.
+        client: the socket's descriptor. patience: seconds to wait for the socket each time. Raises StorageFailed, and
+        OSError if the client's connection is broken.
+        """
 
 
 async def read_whole(source: Source, start: int, length: int) -> bytes:

@@ -102,8 +102,7 @@ class FilesystemSource:
     """An open file. Its reader keeps the bytes if it is unlinked meanwhile."""
 
     def __init__(self, descriptor: int, calls: Calls):
-        self._descriptor = descriptor
-        self._calls = calls
+        self._descriptor, self._calls = descriptor, calls
         self.size = os.fstat(descriptor).st_size
 
     def fileno(self) -> int:
@@ -122,6 +121,9 @@ class FilesystemSource:
             return os.pread(self._descriptor, length, start)
         except OSError as error:
             raise translate(error) from error
+
+    def passing(self) -> None:
+        return None
 
     def close(self) -> None:
         if self._descriptor >= 0:

@@ -1,5 +1,6 @@
 """The HTTP client of outbound/, with real sockets and a server that fails in each way that servers do."""
 
+import os
 import ssl
 import threading
 import time
@@ -117,6 +118,42 @@ def test_a_stream_that_breaks_says_so(client, ending):
         found.close()
         assert client.send(get(server)).status == 200
     assert [each.connection for each in server.received] == [0, 1]
+
+
+@pytest.fixture
+def pipe():
+    """The descriptors of its exit and its entry."""
+    made = os.pipe2(os.O_NONBLOCK)
+    yield made
+    for descriptor in made:
+        os.close(descriptor)
+
+
+def test_a_stream_goes_through_a_pipe_and_keeps_the_connection(client, pipe):
+    data = bytes(range(256)) * 4096
+    with Scripted(answer(200, data), answer(200, b"next")) as server:
+        found = client.send(get(server), stream=True)
+        assert found.passes
+        received = found.read(10)
+        while count := found.pass_on(pipe[1], 50_000):
+            received += os.read(pipe[0], count)
+            if len(received) < 100_000:
+                received += found.read(1000)
+        found.close()
+        assert received == data
+        assert client.send(get(server)).body == b"next"
+    assert [each.connection for each in server.received] == [0, 0]
+
+
+@pytest.mark.parametrize("ending", [early_end(b"x" * 10_000, 50_000), stall(b"x" * 10_000, 50_000)])
+def test_a_stream_that_breaks_says_so_through_a_pipe_too(client, pipe, ending):
+    with Scripted(ending) as server:
+        found, received = client.send(get(server), stream=True), b""
+        with pytest.raises(Unreachable, match="ended early|in time"):
+            while count := found.pass_on(pipe[1], 50_000):
+                received += os.read(pipe[0], count)
+        found.close()
+    assert received == b"x" * 10_000
 
 
 def test_a_stream_that_is_left_gives_its_connection_up(client):

@@ -17,7 +17,7 @@ from dockboard_registry.storage import KeyMissing, Marker, StorageFailed, Upload
 from dockboard_registry.storage.objects.driver import ObjectDriver
 from dockboard_registry.storage.objects.storage import ObjectStorage
 from tests.contract.aio import asynchronous
-from tests.contract.stored import content, holding, listed, stored, suspended
+from tests.contract.stored import content, holding, listed, passed_on, stored, suspended
 from tests.support import clouds, object_stores, swift
 from tests.support.store_proxy import (
     Asked,
@@ -192,6 +192,20 @@ async def test_bytes_that_end_early_are_fetched_from_there(place, storage):
     key = await stored(storage, DATA)
     place.once("get", half_answer)
     assert await content(storage, key) == DATA
+    place.once("get", half_answer)
+    source = await storage.open(key)
+    assert await passed_on(source, 0, len(DATA)) == DATA
+    assert await passed_on(source, 7, PART) == DATA[7:PART]
+    source.close()
+
+
+@asynchronous
+async def test_bytes_that_cannot_be_had_are_an_error_from_socket_to_socket_too(place, storage):
+    source = await storage.open(await stored(storage, DATA))
+    place.proxy.fault = lambda asked: half_answer
+    with pytest.raises(StorageFailed, match="broke off"):
+        await passed_on(source, 100, len(DATA))
+    source.close()
 
 
 @asynchronous

@@ -1,7 +1,10 @@
 """Registries whose blobs are in an object store: what clients see, and how many requests the store gets."""
 
+import contextlib
+import os
 import random
 import re
+import socket
 import urllib.error
 import urllib.request
 
@@ -279,6 +282,31 @@ def test_a_body_that_cannot_be_had_is_never_a_short_200(sending):
             proxy.fault = lambda asked: None
     with Client(registry.address) as client:
         assert client.pull_blob("short/app", digest) == data
+
+
+def pipes(registry: Registry) -> int:
+    """How many ends of pipes the workers have open."""
+    found = 0
+    for worker in registry.workers():
+        for descriptor in os.listdir(f"/proc/{worker}/fd"):
+            with contextlib.suppress(FileNotFoundError):
+                found += os.readlink(f"/proc/{worker}/fd/{descriptor}").startswith("pipe:")
+    return found
+
+
+def test_clients_that_leave_in_the_middle_leave_no_pipe_behind(sending):
+    registry, _ = sending
+    with Client(registry.address) as client:
+        digest = client.push_blob("left/app", bytes_of(PART, 19))
+    before = pipes(registry)
+    request = f"GET /v2/left/app/blobs/{digest} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+    clients = [socket.create_connection(("127.0.0.1", registry.port)) for _ in range(20)]
+    for each in clients:
+        each.sendall(request)
+    wait_for(lambda: pipes(registry) == before + 40, 10, "a pipe with two ends for each client")
+    for each in clients:
+        each.close()
+    wait_for(lambda: pipes(registry) == before, 10, "the end of all pipes")
 
 
 def test_clients_of_named_networks_get_the_bytes_from_us(tmp_path, store):

@@ -39,6 +39,9 @@ class MemorySource:
     def read_now(self, start: int, length: int) -> None:
         return None
 
+    def passing(self) -> None:
+        return None
+
     def close(self) -> None:
         if self in self._storage.opened:
             self._storage.opened.remove(self)

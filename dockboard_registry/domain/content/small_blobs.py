@@ -86,6 +86,9 @@ class HeldSource:
     def read_now(self, start: int, length: int) -> bytes:
         return self._data[start : start + length]
 
+    def passing(self) -> None:
+        return None
+
     def close(self) -> None:
         """Nothing to close."""
 

@@ -13,7 +13,7 @@ from ...errors import ConnectionCut, RegistryError
 from ...storage import StorageFailed
 from ..connection import MOVING
 from ..heads import head, keeps_alive
-from ..sending import spans
+from ..sending import passed, spans
 from .chunkedbody import ChunkedBody
 from .socketbody import SocketBody
 
@@ -21,7 +21,9 @@ _REST_QUIETLY, _REST_AT_MOST = 1 << 20, 64 << 20
 
 
 async def send_blob(exchange) -> None:
-    """Send a response whose span is in the store: a file by sendfile, anything else piece by piece."""
+    """Send a response whose span is in the store: a file by sendfile, anything else from socket to socket, or piece by
+    piece.
+    """
     response, stream = exchange.response, exchange.stream
     source, pieces = response.span
     keep, sent, file = keeps_alive(exchange), 0, source.fileno()
@@ -30,6 +32,8 @@ async def send_blob(exchange) -> None:
         await stream.write(head(exchange, keep))
         if file is not None:
             sent = await exchange.edge.sender.send(stream, file, pieces)
+        elif (passing := passed.passing_of(response.span, stream)) is not None:
+            sent = await passed.send(stream, passing, pieces[0], exchange.edge)
         else:
             async with contextlib.aclosing(spans.pieces(response.span, exchange.edge)) as found:
                 async for piece in found:

@@ -90,7 +90,7 @@ class Sender:
 
         Raises OSError if the connection or the file fails.
         """
-        _fit_buffer(stream.socket)
+        fit_buffer(stream.socket)
         transfer = self._transfer(stream, file, pieces)
         self._transfers[transfer.socket] = transfer
         self._begin()
@@ -129,7 +129,7 @@ class Sender:
         transfer.end(failed)
 
 
-def _fit_buffer(sock: socket.socket) -> None:
+def fit_buffer(sock: socket.socket) -> None:
     """For a client on this machine or near it, a buffer that stays in the cache (docs/performance.md).
 
     And only full segments until the end: otherwise each piece would end in a short one, which takes more of the
