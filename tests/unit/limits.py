@@ -169,9 +169,9 @@ LIMITS = {
     else "",
     "changes of a namespace that are found by an index": f"{number(namespace_audit._FEW)}; of more, a page looks at"
     f" {number(namespace_audit.MOST_LOOKED_AT)} changes of the registry",
-    "changes in which a page looks for what happened lately": (
-        f"{lately.LOOKED_AT}, of which {lately.MOST} are shown, one for each repository"
-    ),
+    "changes in which a page looks for what happened lately": f"{lately.LOOKED_AT},"
+    f" and {lately.OF_EACH} of each of {lately.MOST_REPOSITORIES} repositories; {lately.MOST} are shown,"
+    " one for each repository",
     "users that one form disables or enables": str(listing.ROWS[-1]),
     "text of a search": f"{terms.LONGEST} characters",
     "results of a search": f"{search.MOST} of each group",

@@ -6,7 +6,7 @@ from dockboard_registry.domain.access import rule
 from dockboard_registry.domain.access.rule import USER, Principal
 from dockboard_registry.domain.audit import Actor
 from dockboard_registry.domain.content import tags
-from dockboard_registry.domain.explore.lately import DELETED, MOST, MOVED, PUSHED, Lately
+from dockboard_registry.domain.explore.lately import DELETED, LOOKED_AT, MOST, MOVED, PUSHED, Lately
 from tests.contract.aio import asynchronous
 from tests.contract.domain.placement import everywhere
 from tests.contract.domain.test_lists import filled, repository
@@ -64,6 +64,25 @@ async def test_few_are_shown_however_many_there_are(process):
         await noted(process, "manifest.push", each.name, tags=["v1"])
     assert [name for _, name, _ in await seen(process, ANONYMOUS)] == [f"r{at:03}/app" for at in (120, 80, 40, 0)]
     assert [name for _, name, _ in await seen(process, ROOT)] == [f"r{159 - at:03}/app" for at in range(MOST)]
+
+
+@everywhere
+@asynchronous
+async def test_changes_that_are_hidden_from_somebody_hide_no_others(process):
+    await filled(process, [repository("open/app", "public"), repository("bob/app"), repository("ann/busy")])
+    await tagged(process, (1, "v1"), (1, "v2"), (2, "v1"))
+    for name, tag in (("open/app", "v1"), ("bob/app", "v1"), ("open/app", "v2")):
+        await noted(process, "manifest.push", name, tags=[tag])
+
+    def push(tx) -> None:
+        for _ in range(LOOKED_AT + 1):
+            audit.note(tx, ANN, "manifest.push", "repository ann/busy", tags=["v1"])
+
+    await process.db.write(push)
+    assert await seen(process, ANONYMOUS) == [(PUSHED, "open/app", "v2")]
+    assert sorted(await seen(process, BOB)) == [(PUSHED, "bob/app", "v1"), (PUSHED, "open/app", "v2")]
+    await noted(process, "manifest.push", "open/app", tags=["v1"])
+    assert await seen(process, ANONYMOUS) == [(PUSHED, "open/app", "v1")]
 
 
 @everywhere
