@@ -3,7 +3,8 @@
 An index stands for its image for linux/amd64, the only platform that clients of v1 know.
 """
 
-from collections.abc import Iterable, Iterator
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from ...db import Database, Tx
@@ -25,6 +26,8 @@ LONGEST = 64 << 10
 # Manifests in which an id is looked for: in one repository; without one, repositories, and manifests of each.
 MOST_LOOKED_AT, _MOST_PLACES, _MOST_EACH = 500, 50, 10
 _MANY_WAYS = 32
+# Ids that a worker remembers with what they mean.
+_MOST_KNOWN = 2000
 _PLATFORM = "linux/amd64"
 _MANIFEST = "SELECT media_type, CASE WHEN size <= ? THEN body END FROM manifests WHERE repository_id = ? AND digest = ?"
 _TAG = "SELECT digest FROM tags WHERE repository_id = ? AND name = ?"
@@ -40,16 +43,28 @@ _PLACES = (
 
 
 class FoundImage(NamedTuple):
-    """A v1 image in a repository. ancestry: its id, its parent's, and so on to the first one."""
+    """A v1 image in a repository. chain: all images of the image that was pushed, the first one at its beginning; at:
+    which of them this is.
+    """
 
     repository: str
-    image: V1Image
-    ancestry: list[str]
+    chain: Sequence[V1Image]
+    at: int
+
+    @property
+    def image(self) -> V1Image:
+        return self.chain[self.at]
+
+    @property
+    def ancestry(self) -> list[str]:
+        """Its id, its parent's, and so on to the first one."""
+        return [image.id for image in self.chain[self.at :: -1]]
 
 
 class V1Images:
     def __init__(self, db: Database):
         self._db = db
+        self._known: OrderedDict[tuple[str, str], FoundImage] = OrderedDict()
 
     async def tags(self, repository: str) -> dict[str, str]:
         """The id that each tag points to, of the MOST_TAGS newest ones. Tags of what is no image of v1 are left out."""
@@ -76,6 +91,12 @@ class V1Images:
 
         return await self._db.scan(query)
 
+    def known(self, repository: str, id: str) -> FoundImage | None:
+        """The image with this id, if somebody pulls it from the repository. An id never means another image. Whether
+        the repository still has its blobs is for the caller to ask.
+        """
+        return self._known.get((repository, id))
+
     async def within(self, repository: str, id: str) -> FoundImage:
         """The image with this id in the repository. Raises NotFound."""
 
@@ -83,7 +104,16 @@ class V1Images:
             found = repositories.find(tx, repository)
             return None if found is None else _image(tx, found, repository, id, MOST_LOOKED_AT)
 
-        return _known(await self._db.scan(query))
+        found = _known(await self._db.scan(query))
+        self._keep(found)
+        return found
+
+    def _keep(self, found: FoundImage) -> None:
+        """Its whole chain, because a pull asks for all of it."""
+        for at, image in enumerate(found.chain):
+            self._known[found.repository, image.id] = found._replace(at=at)
+        while len(self._known) > _MOST_KNOWN:
+            self._known.popitem(last=False)
 
     async def anywhere(self, principal: Principal, id: str) -> FoundImage:
         """The image with this id in any repository that the principal may pull. Raises NotFound."""
@@ -126,11 +156,10 @@ def _image(tx: Tx, repository_id: int, name: str, id: str, most: int) -> FoundIm
     """The image with this id, among so many manifests of the repository."""
     for first, end in derived.digests_with(id):
         for digest in references.manifests_with(tx, repository_id, first, end, most):
-            images = _readable(tx, repository_id, digest)
-            ids = [image.id for image in images]
-            if id in ids:
-                at = ids.index(id)
-                return FoundImage(name, images[at], ids[at::-1])
+            chain = _readable(tx, repository_id, digest)
+            for at, image in enumerate(chain):
+                if image.id == id:
+                    return FoundImage(name, chain, at)
     return None
 
 

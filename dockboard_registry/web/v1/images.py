@@ -4,13 +4,16 @@ An id names no repository. A token does, and the id is looked up there. Without 
 client may pull. Whichever it is, the gate decides about the repository in which the image was found.
 """
 
+import contextlib
+from collections.abc import Iterator
+
 from ...domain.access.rule import PULL
 from ...domain.content import blobs
 from ...domain.content.blobs import Blob
 from ...domain.inspection.image_config import LONGEST
 from ...domain.v1 import derived
 from ...domain.v1.images import FoundImage
-from ...errors import ManifestInvalid, NameUnknown, NotFound
+from ...errors import BlobUnknown, ManifestInvalid, NameUnknown, NotFound
 from ...http.messages import Request, Response
 from ...storage import read_whole
 from ..auth import v1_tokens
@@ -34,17 +37,18 @@ class Image(Endpoint):
         if not v1_tokens.is_token(request.authorization):
             return await self.services.v1_images.anywhere(await self.services.gate.admit_somebody(request), id)
         name = unspelled(v1_tokens.read(request.authorization).repository)
-        try:
+        known = self.services.v1_images.known(name, id)
+        if known is not None:
+            return known
+        with _hidden():
             await self.services.gate.admit(request, name, PULL)
-        except NameUnknown as error:
-            raise NotFound("image not found", "take the id from the tags of a repository") from error
         return await self.services.v1_images.within(name, id)
 
     async def blob(self, request: Request, found: FoundImage, digest: str) -> Blob:
-        """A blob of the image, once the gate has decided. Raises BlobUnknown and what Gate.ask raises."""
-        return blobs.found(
-            digest, await self.services.gate.ask(request, found.repository, PULL, blobs.question(digest))
-        )
+        """A blob of the image, once the gate has decided. Raises NotFound, Unauthorized, Denied."""
+        with _hidden():
+            told = await self.services.gate.ask(request, found.repository, PULL, blobs.question(digest))
+            return blobs.found(digest, told)
 
 
 class ImageText(Image):
@@ -112,6 +116,15 @@ class Layer(Image):
             raise
 
     head = get
+
+
+@contextlib.contextmanager
+def _hidden() -> Iterator[None]:
+    """What somebody may not see looks like what does not exist."""
+    try:
+        yield
+    except (NameUnknown, BlobUnknown) as error:
+        raise NotFound("image not found", "take the id from the tags of a repository") from error
 
 
 def unspelled(name: str) -> str:
