@@ -47,11 +47,15 @@ def serving(root: Path, urls: Sequence[str], **settings: object) -> Iterator[lis
 
 @contextmanager
 def two_nodes(root: Path, **settings: object) -> Iterator[tuple[list[Registry], StoreProxy]]:
-    """Two nodes on one MariaDB that keep every blob in a bucket. They reach the bucket through the proxy."""
+    """Two nodes on one MariaDB that keep every blob in a bucket. They reach the bucket through the proxy.
+
+    All clients have one address, and begin uploads again and again while the store is away. So very many may be open.
+    """
     store, server = object_stores.shared("versitygw"), mariadb.shared()
     url = server.url(server.make())
     with StoreProxy(store.port) as proxy:
-        given = {"database_small_blobs": 0, "storage_redirect": False, "gc_grace": 0, **settings}
+        given = {"database_small_blobs": 0, "storage_redirect": False, "gc_grace": 0}
+        given |= {"server_open_uploads": 200_000, **settings}
         with serving(root, [url, url], **given, **store.settings(store.make(), "", proxy.endpoint)) as nodes:
             yield nodes, proxy
 
