@@ -309,6 +309,18 @@ def test_clients_that_leave_in_the_middle_leave_no_pipe_behind(sending):
     wait_for(lambda: pipes(registry) == before, 10, "the end of all pipes")
 
 
+def test_a_client_that_stops_reading_is_cut(tmp_path, store):
+    settings = {**store.settings(store.make()), "storage_redirect": "false", "server_body_timeout": 1}
+    with Registry(tmp_path / "data", auth_anonymous="push", **settings) as registry:
+        with Client(registry.address) as client:
+            digest = client.push_blob("stuck/app", bytes_of(3 * PART, 20))
+        before = pipes(registry)
+        with socket.create_connection(("127.0.0.1", registry.port)) as stuck:
+            stuck.sendall(f"GET /v2/stuck/app/blobs/{digest} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            wait_for(lambda: pipes(registry) == before + 2, 10, "a pipe for the client")
+            wait_for(lambda: pipes(registry) == before, 20, "the end of the pipe")
+
+
 def test_clients_of_named_networks_get_the_bytes_from_us(tmp_path, store):
     settings = store.settings(store.make())
     with Registry(
