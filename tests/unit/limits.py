@@ -7,7 +7,7 @@ from dockboard_registry.cli import moving
 from dockboard_registry.db import pool
 from dockboard_registry.db.mysql import database as mysql
 from dockboard_registry.db.sqlite import connection as sqlite
-from dockboard_registry.domain import namespace_audit, sorted_list
+from dockboard_registry.domain import attached_packages, namespace_audit, sorted_list
 from dockboard_registry.domain.access import patterns
 from dockboard_registry.domain.accounts import invitations, organizations, profiles, registration, robots, teams
 from dockboard_registry.domain.content import (
@@ -195,7 +195,10 @@ LIMITS = {
     "tags that are sorted by own bytes": f"{number(own_sizes.MOST_TAGS)}, of {number(own_sizes.MOST_REFERENCES)}"
     " layers",
     "files of an artifact that its page shows": f"{artifacts.MOST_FILES} of {size(artifacts.LONGEST)}",
-    "SBOM whose packages are compared": f"{size(sboms.LONGEST)}, {number(sboms.MOST_PACKAGES)} packages",
+    "SBOMs that a worker reads at once for comparisons": f"{attached_packages._MOST_AT_ONCE}, one for each client; the"
+    f" store has to give each within {attached_packages._SECONDS:.0f} seconds",
+    "SBOM whose packages are compared": f"{size(sboms.LONGEST)}, {number(sboms.MOST_PACKAGES)} packages,"
+    f" {number(json_limits.MOST_VALUES)} commas, colons and brackets",
     "differing packages that are shown": number(sboms.MOST_SHOWN),
     "referrers among which a README is looked for": number(image_readme.MOST_REFERRERS),
     "body of a request": size(operations.MOST_BODY),
