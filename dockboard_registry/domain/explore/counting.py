@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 from ...db import Database, DatabaseBusy, DatabaseFailed, DatabaseFull, Tx
 from ...names import namespace_of
-from ..inspection import layer_uses
 from . import newest_layers, repository_facts
 from .later import Later
 
@@ -106,6 +105,8 @@ def _count(tx: Tx, repository_id: int, name: str) -> Counted | None:
 
 
 def _layers(tx: Tx, repository_id: int, image: str) -> str:
+    from ..inspection import layer_uses  # a worker that counts nothing reads none of the code for manifests
+
     found = layer_uses.of_images(tx, repository_id, [image]).get(image, [])
     return newest_layers.written([newest_layers.Part(layer.size, layer.own) for layer in found])
 
