@@ -25,9 +25,9 @@ async def send(stream, passing: Passing, piece: Piece, edge) -> int:
 
     Raises OSError if the client's connection fails, StorageFailed.
     """
-    edge.spans += 1
     # A duplicate, because Tornado may close the stream's when the client goes.
     client = os.dup(stream.socket.fileno())
+    edge.spans += 1
     try:
         fit_buffer(stream.socket)
         await _send(stream, passing, client, piece, edge)
