@@ -15,6 +15,7 @@ from tests.support import object_stores
 from tests.support.http import Client, digest_of, with_query
 from tests.support.server import Registry, free_port, wait_for
 from tests.support.store_proxy import StoreProxy, answers, cut, half_answer, lost_answer, wrong_etag
+from tests.support.v1 import Engine
 
 pytestmark = pytest.mark.edge
 PART = 8 << 20
@@ -351,3 +352,13 @@ def test_a_store_that_is_away_refuses_what_needs_it_and_nothing_else(sending):
             proxy.fault = lambda asked: None
         wait_for(lambda: client.get(f"/v2/away/app/blobs/{digest}").status == 200, 30, "the store's return")
         wait_for(lambda: client.request("PUT", finish).status == 201, 30, "the store's return for the other worker")
+
+
+def test_engines_of_v1_get_layers_from_the_registry(registry, client):
+    """They are not sent to the store, because some of them show it the registry's token."""
+    layers = [bytes_of(3_000_000, 41), bytes_of(200_000, 42)]
+    client.push_image("v1/app", "v1", layers)
+    engine = Engine(registry.address, "1.4.1")
+    assert [layer for _, layer in reversed(engine.pull("v1/app", "v1"))] == layers
+    path = f"/v1/images/{engine.tag('v1/app', 'v1')}/layer"
+    assert engine.get(path, Range="bytes=100000-200000").expect(206).body == layers[1][100_000:]
