@@ -18,7 +18,7 @@ from tests.faults.nodes import two_nodes
 from tests.faults.verifier import command, residue, verify
 from tests.faults.workload import UPLOADS, Journalled, image
 from tests.support.http import OCI_MANIFEST, digest_of
-from tests.support.server import Registry
+from tests.support.server import Registry, wait_for
 
 LAYERS = 8
 """Layers that all clients share, so that they are collected and pushed again all the time."""
@@ -126,7 +126,7 @@ def test_push_against_two_collectors(tmp_path, kind, rounds, figures):
         racers = hired(nodes, journal)
         collectors = run_together(nodes, racers, rounds(10, 1800))
         assert [error for actor in (*racers, *collectors) for error in actor.errors] == []
-        assert min(collector.runs for collector in collectors) >= 3 and sum(c.blobs for c in collectors) > 0
+        assert sum(collector.blobs for collector in collectors) > 0
         forget_unreferenced(journal)
         assert verify(nodes[0], journal) + residue(nodes[-1]) + verify(nodes[-1], journal) == []
         figures.add(
@@ -146,7 +146,7 @@ def hired(nodes: list[Registry], journal: Journal) -> list[Racer]:
 
 
 def run_together(nodes: list[Registry], racers: list[Racer], seconds: float) -> list[Gc]:
-    """Two collectors run meanwhile, at each node by turns."""
+    """Two collectors run meanwhile, at each node by turns, for so long and at least three times each."""
     stop = threading.Event()
     collectors = [Gc(nodes[number % len(nodes)], stop) for number in range(2)]
     threads = [*collectors, *(threading.Thread(target=racer.run, args=(stop,)) for racer in racers)]
@@ -156,6 +156,7 @@ def run_together(nodes: list[Registry], racers: list[Racer], seconds: float) -> 
             stack.callback(thread.join)
         stack.callback(stop.set)
         time.sleep(seconds)
+        wait_for(lambda: min(each.runs for each in collectors) >= 3, 60, "three runs of each collector")
     return collectors
 
 

@@ -1,5 +1,7 @@
 """The changes of one namespace: all of its own, none of others, by the page, with bounded work."""
 
+import asyncio
+
 import pytest
 
 from dockboard_registry.domain import audit, namespace_audit
@@ -34,6 +36,7 @@ async def objects(process, **wanted) -> list[str]:
 @asynchronous
 async def test_a_namespace_has_its_own_changes(process):
     await noted(process, ACTOR, OWN)
+    await asyncio.sleep(0.005)  # moments are told by the millisecond
     await process.people("ann")
     await process.organizations.add(ACTOR, "acme", "ann")
     await noted(process, ANN, [each for pair in zip(OWN, OTHERS) for each in pair])
