@@ -297,7 +297,8 @@ def test_docker_search(docker, registry):
     """Not logged in it sends nothing, and after a login a token for registry:catalog:search."""
     named = ("search", "--format", "{{.Name}}", f"{registry.address}/acme")
     docker("logout", registry.address)
-    assert docker(*named).split() == ["acme/public"]
+    found = docker(*named).split()
+    assert "acme/public" in found and "acme/app" not in found
     docker("login", "--username", "bob", "--password-stdin", registry.address, input=PASSWORD.encode())
     assert {"acme/public", "acme/app"} <= {*docker(*named).split()}
     assert "acme/public" not in docker("search", "--filter", "stars=1", f"{registry.address}/acme")
@@ -308,5 +309,6 @@ def test_podman_search(podman, registry):
     """It shows no login when it searches, so it finds what everybody may pull."""
     named = ("search", INSECURE, "--format", "{{.Name}}", f"{registry.address}/acme")
     podman("login", INSECURE, "--username", "bob", "--password-stdin", registry.address, input=PASSWORD.encode())
-    assert podman(*named).split() == [f"{registry.address}/acme/public"]
+    found = podman(*named).split()
+    assert f"{registry.address}/acme/public" in found and f"{registry.address}/acme/app" not in found
     podman("logout", registry.address)

@@ -100,8 +100,9 @@ class Gc(threading.Thread):
 
 @contextmanager
 def one_directory(root: Path, **settings: object) -> Iterator[list[Registry]]:
-    """A registry with two workers that keeps its blobs in files."""
-    registry = Registry(root, workers=2, gc_interval=1, gc_grace=0, **settings).start()
+    """A registry with two workers that keeps its blobs in files. A mount that finds nothing leaves an open upload."""
+    given = {"server_open_uploads": 200_000, **settings}
+    registry = Registry(root, workers=2, gc_interval=1, gc_grace=0, **given).start()
     try:
         yield [registry]
         registry.stop()
