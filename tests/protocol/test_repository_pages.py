@@ -293,6 +293,11 @@ def test_what_is_inside_of_charts_and_artifacts(registry, bob):
     assert "application/vnd.acme.proof" in page.text and f"/r/acme/inside@{subject}" in page.links
 
 
+def brought(text: str, referrer: str | None = None, label: str | None = None) -> dict[str, str | None]:
+    """What the API answers of a README that an image brings along."""
+    return {"text": text, "source": "image", "updated_at": None, "referrer": referrer, "label": label}
+
+
 def test_an_image_brings_its_readme_along(registry, bob):
     text, empty = b"# From a <i>referrer</i>\n\n*works*\n", (b"{}", "application/vnd.oci.empty.v1+json")
     with People(registry).as_user("bob") as client:
@@ -321,26 +326,12 @@ def test_an_image_brings_its_readme_along(registry, bob):
         assert "From a" not in bob.open("/r/acme/readme").text
         in_api = "/api/v1/repositories/acme%2Freadme/readme"
         found = client.get(in_api).expect(200).json()
-        label = "org.opencontainers.image.documentation"
-        assert found == {
-            "text": "from a label",
-            "source": "image",
-            "updated_at": None,
-            "referrer": None,
-            "label": label,
-        }
+        assert found == brought("from a label", label="org.opencontainers.image.documentation")
         kind = "application/vnd.acme.README.v1"
         readme = put(
             client, "acme/readme", "", empty, descriptor(text, "text/markdown"), artifactType=kind, subject=about
         )
-        found = client.get(in_api).expect(200).json()
-        assert found == {
-            "text": text.decode(),
-            "source": "image",
-            "updated_at": None,
-            "referrer": readme,
-            "label": None,
-        }
+        assert client.get(in_api).expect(200).json() == brought(text.decode(), referrer=readme)
     secret = People(registry).command("token", "add", "bob", "--name", "settings", "--actions", "admin")
     with As(registry.address, basic("bob", secret)) as client:
         assert client.get(in_api).expect(200).json()["text"] is None
